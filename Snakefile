@@ -1,0 +1,45 @@
+# Slipway: from a PyTorch checkpoint to a running, measured Triton deployment.
+#
+#   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
+#   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
+#   snakemake --cores 1 status       what is live
+#   snakemake --cores 1 undeploy     stop it
+#   snakemake -n deploy              what is stale, and why
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+localrules:
+    evidence,
+    deploy,
+    status,
+    undeploy,
+
+
+rule evidence:
+    message:
+        "Everything is measured"
+    input:
+        evidence_of_every_model,
+
+
+rule deploy:
+    message:
+        "Everything is measured and live"
+    input:
+        evidence_of_every_model,
+        receipts(),
+
+
+include: "rules/model.smk"
+include: "rules/engine.smk"
+include: "rules/evidence.smk"
+include: "rules/serving.smk"
+include: "rules/deploy.smk"

@@ -1,0 +1,98 @@
+# What every phase needs: the completed configuration, the plan, and the names of what it makes.
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+# Programs run under the interpreter that runs Snakemake, also where its environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from slipway.config import complete
+from slipway.errors import SlipwayError
+from slipway.images import find_images
+from slipway.plan import Plan
+from slipway.sources import adapter_file, program_files, runtime_file
+
+try:
+    plan = Plan(complete(config))
+except SlipwayError as error:
+    raise WorkflowError(str(error)) from None
+
+for notice in plan.notices() if workflow.is_main_process else []:
+    logger.info(notice)
+
+
+def one_of(names):
+    """Return a wildcard constraint that matches exactly `names`."""
+    return "|".join(names) or "(?!)"
+
+
+wildcard_constraints:
+    model=one_of(plan.models),
+    target=one_of(plan.targets),
+    precision=one_of(plan.all_precisions()),
+
+
+# A job that measures speed has the machine to itself.
+WHOLE_MACHINE = workflow.cores or 1
+
+
+def program(name):
+    """Return a program of scripts/ and the modules that it imports: an edit of any of them reruns its rule."""
+    return program_files(name)
+
+
+def option(name, value):
+    """Return a command-line option for a file that may be absent."""
+    return f"{name} {shlex.quote(str(value))}" if value else ""
+
+
+def runtime_of(wildcards):
+    """Return the module of the runtime that a target's engines need."""
+    return runtime_file(plan.runtime(wildcards.target))
+
+
+def engine_records(wildcards):
+    """Return the build records of every engine of a model on a target."""
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.engine.json",
+        model=wildcards.model,
+        target=wildcards.target,
+        precision=plan.precisions(wildcards.target),
+    )
+
+
+def accuracy_records(wildcards):
+    """Return the accuracy records of every engine of a model on a target."""
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.accuracy.json",
+        model=wildcards.model,
+        target=wildcards.target,
+        precision=plan.precisions(wildcards.target),
+    )
+
+
+def evidence_of_every_model(wildcards):
+    """Return what `evidence` is made of, for every model, target and precision."""
+    measured = [
+        f"results/{model}/{target}/{model}.{precision}.{kind}.json"
+        for model in plan.models
+        for target in plan.targets
+        for precision in plan.precisions(target)
+        for kind in ("benchmark", "accuracy")
+    ]
+    return (
+        expand("results/{model}/profile/profile.json", model=plan.models)
+        + measured
+        + expand("results/{model}/{target}/selection.json", model=plan.models, target=plan.targets)
+        + expand("results/{model}/{target}/analysis/summary.pdf", model=plan.models, target=plan.targets)
+    )
+
+
+def receipts():
+    """Return the receipt of every model."""
+    return expand("results/{model}/deploy/receipt.json", model=plan.models)

@@ -1,0 +1,46 @@
+# From model repositories to a live server. Needs the deployed target's repositories; makes results/<model>/deploy/.
+
+
+rule deploy_local:
+    message:
+        "Serving {plan.models} from a Triton server on this machine"
+    input:
+        program=program("deploy"),
+        folders=expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target),
+        indexes=expand(rules.write_repository.output.index, model=plan.models, target=plan.deployed_target),
+        goldens=expand(rules.make_golden.output.golden, model=plan.models),
+    output:
+        update(receipts()),
+    log:
+        "logs/deploy.log",
+    params:
+        settings=lambda wildcards: plan.local_server(),
+        models=plan.models,
+        ready_timeout_s=config["deploy"]["ready_timeout_s"],
+    threads: WHOLE_MACHINE
+    shell:
+        "python {input.program[0]:q} --models {params.models:q} --folders {input.folders:q} "
+        "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
+        "--ready-timeout-s {params.ready_timeout_s} --receipts {output:q} --log {log:q}"
+
+
+rule status:
+    message:
+        "What is live"
+    input:
+        program=program("status"),
+    params:
+        receipts=receipts(),
+    shell:
+        "python {input.program[0]:q} --receipts {params.receipts:q}"
+
+
+rule undeploy:
+    message:
+        "Stopping what is live"
+    input:
+        program=program("undeploy"),
+    params:
+        receipts=receipts(),
+    shell:
+        "python {input.program[0]:q} --receipts {params.receipts:q}"

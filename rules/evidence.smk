@@ -1,0 +1,129 @@
+# What proves an engine. Needs its build record; makes benchmark.json, accuracy.json, analysis/ and selection.json.
+
+
+def labelled_images(wildcards):
+    """Return the photographs of the configured folder, so that a changed one is seen."""
+    folder = config["accuracy"]["labelled"]
+    return find_images(folder, config["accuracy"]["max_images"]) if folder else []
+
+
+def engine_files(wildcards):
+    """Return the engine that a build record describes."""
+    suffixes = {"openvino": ["openvino.xml", "openvino.bin"], "onnxruntime": ["ort.onnx"]}
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.{suffix}",
+        suffix=suffixes[plan.runtime(wildcards.target)],
+        **wildcards,
+    )
+
+
+rule benchmark:
+    message:
+        "Measuring PyTorch and the {wildcards.precision} engine of {wildcards.model} on {wildcards.target}"
+    input:
+        program=program("benchmark"),
+        runtime=runtime_of,
+        weights=rules.fetch_weights.output.weights,
+        weights_record=rules.fetch_weights.output.record,
+        engine=engine_files,
+        record="results/{model}/{target}/{model}.{precision}.engine.json",
+    output:
+        update("results/{model}/{target}/{model}.{precision}.benchmark.json"),
+    log:
+        "logs/{model}/{target}/benchmark.{precision}.log",
+    params:
+        settings=lambda wildcards: plan.benchmark(wildcards.model, wildcards.target),
+    threads: WHOLE_MACHINE
+    shell:
+        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
+        "--engine-record {input.record:q} {params.settings} --output {output:q} --log {log:q}"
+
+
+rule check_accuracy:
+    message:
+        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
+    input:
+        program=program("check_accuracy"),
+        runtime=runtime_of,
+        weights=rules.fetch_weights.output.weights,
+        weights_record=rules.fetch_weights.output.record,
+        labels=rules.fetch_weights.output.labels,
+        golden=rules.make_golden.output.golden,
+        images=labelled_images,
+        engine=engine_files,
+        record="results/{model}/{target}/{model}.{precision}.engine.json",
+    output:
+        update("results/{model}/{target}/{model}.{precision}.accuracy.json"),
+    log:
+        "logs/{model}/{target}/accuracy.{precision}.log",
+    params:
+        settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.precision),
+    shell:
+        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
+        "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
+        "--output {output:q} --log {log:q}"
+
+
+rule load_test:
+    message:
+        "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
+    input:
+        program=program("load_test"),
+        adapter=adapter_file(),
+        runtime=runtime_of,
+        weights_record=rules.fetch_weights.output.record,
+        labels=rules.fetch_weights.output.labels,
+        records=engine_records,
+        accuracy=accuracy_records,
+    output:
+        table=update("results/{model}/{target}/analysis/analysis.csv"),
+        record=update("results/{model}/{target}/analysis/analysis.json"),
+        plots=update(directory("results/{model}/{target}/analysis/plots")),
+    log:
+        "logs/{model}/{target}/load_test.log",
+    params:
+        settings=lambda wildcards: plan.load_test(wildcards.model, wildcards.target),
+    threads: WHOLE_MACHINE
+    shell:
+        "python {input.program[0]:q} --model {wildcards.model:q} --engine-records {input.records:q} "
+        "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
+        "--table {output.table:q} --record {output.record:q} --plots {output.plots:q} --log {log:q}"
+
+
+rule typeset_reports:
+    message:
+        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
+    input:
+        program=program("typeset_reports"),
+        record=rules.load_test.output.record,
+        plots=rules.load_test.output.plots,
+    output:
+        chart=update("results/{model}/{target}/analysis/throughput_latency.png"),
+        summary=update("results/{model}/{target}/analysis/summary.pdf"),
+        detail=update("results/{model}/{target}/analysis/detail.pdf"),
+    log:
+        "logs/{model}/{target}/typeset_reports.log",
+    params:
+        settings=lambda wildcards: plan.selection(),
+    shell:
+        "python {input.program[0]:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} "
+        "--model {wildcards.model:q} --target {wildcards.target:q} "
+        "--chart {output.chart:q} --summary {output.summary:q} --detail {output.detail:q} --log {log:q}"
+
+
+rule choose_configuration:
+    message:
+        "Choosing what to serve of {wildcards.model} on {wildcards.target}"
+    input:
+        program=program("choose_configuration"),
+        load_test=rules.load_test.output.record,
+        accuracy=accuracy_records,
+    output:
+        update("results/{model}/{target}/selection.json"),
+    log:
+        "logs/{model}/{target}/choose_configuration.log",
+    params:
+        settings=lambda wildcards: plan.selection(),
+    shell:
+        "python {input.program[0]:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
+        "--output {output:q} --log {log:q}"

@@ -1,0 +1,95 @@
+# From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/weights.*, golden.*, profile/ and ONNX.
+
+
+def local_checkpoint(wildcards):
+    """Return the user's checkpoint, when there is one."""
+    return plan.checkpoint(wildcards.model) or []
+
+
+def local_labels(wildcards):
+    """Return the user's file of class names, when there is one."""
+    return config["models"][wildcards.model]["labels"] or []
+
+
+rule fetch_weights:
+    message:
+        "Fetching the weights of {wildcards.model}"
+    input:
+        program=program("fetch_weights"),
+        checkpoint=local_checkpoint,
+        labels=local_labels,
+    output:
+        weights=update("results/{model}/weights.safetensors"),
+        record=update("results/{model}/weights.json"),
+        labels=update("results/{model}/labels.txt"),
+    log:
+        "logs/{model}/fetch_weights.log",
+    params:
+        settings=lambda wildcards: plan.weights(wildcards.model),
+        checkpoint=lambda wildcards, input: option("--checkpoint", input.checkpoint),
+        labels=lambda wildcards, input: option("--labels-from", input.labels),
+    shell:
+        "python {input.program[0]:q} {params.settings} {params.checkpoint} {params.labels} "
+        "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
+
+
+rule make_golden:
+    message:
+        "Asking PyTorch about the sample photograph with {wildcards.model}"
+    input:
+        program=program("make_golden"),
+        weights=rules.fetch_weights.output.weights,
+        record=rules.fetch_weights.output.record,
+        labels=rules.fetch_weights.output.labels,
+        image=config["image"] or [],
+    output:
+        golden=update("results/{model}/golden.npz"),
+        record=update("results/{model}/golden.json"),
+    log:
+        "logs/{model}/make_golden.log",
+    params:
+        settings=lambda wildcards: plan.preprocessing(wildcards.model),
+        image=lambda wildcards, input: option("--image", input.image),
+    shell:
+        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} "
+        "--labels {input.labels:q} {params.image} {params.settings} "
+        "--output {output.golden:q} --record {output.record:q} --log {log:q}"
+
+
+rule profile_model:
+    message:
+        "Profiling {wildcards.model} in PyTorch"
+    input:
+        program=program("profile_model"),
+        weights=rules.fetch_weights.output.weights,
+        record=rules.fetch_weights.output.record,
+    output:
+        trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
+        record=update("results/{model}/profile/profile.json"),
+    log:
+        "logs/{model}/profile_model.log",
+    params:
+        settings=lambda wildcards: plan.profile(wildcards.model),
+    threads: WHOLE_MACHINE
+    shell:
+        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
+        "--trace {output.trace:q} --record {output.record:q} --log {log:q}"
+
+
+rule export_onnx:
+    message:
+        "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
+    input:
+        program=program("export_onnx"),
+        weights=rules.fetch_weights.output.weights,
+        record=rules.fetch_weights.output.record,
+    output:
+        onnx=update("results/{model}/{model}.onnx"),
+        record=update("results/{model}/{model}.onnx.json"),
+    log:
+        "logs/{model}/export_onnx.log",
+    params:
+        settings=lambda wildcards: plan.onnx(wildcards.model),
+    shell:
+        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
+        "--output {output.onnx:q} --record {output.record:q} --log {log:q}"

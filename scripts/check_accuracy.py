@@ -1,0 +1,128 @@
+"""Compare an engine's answers with PyTorch's on photographs; stop the build when they are further apart than allowed."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from slipway.agreement import accuracy, compare, violations
+from slipway.artifacts import read_json, write_json
+from slipway.engines import BuiltEngine
+from slipway.errors import SlipwayError
+from slipway.images import Preprocessing, find_images, load_image
+from slipway.labelling import class_of_each
+from slipway.models import load_model
+from slipway.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.program import parser, progress, run
+
+BATCH = 8
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--golden", type=Path, required=True, help="golden input and logits (.npz)")
+    arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
+    arguments.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
+    arguments.add_argument("--max-images", type=int, default=1000, help="photographs to take from it at most")
+    arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of the logits")
+    arguments.add_argument("--max-relative-error", type=float, required=True, help="highest norm of error over logits")
+    arguments.add_argument("--min-top1-agreement", type=float, required=True, help="lowest share with the same top class")
+    arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
+    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
+    add_preprocessing(arguments)
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Compare on the sample photograph, then on the folder; write the figures, or stop with them."""
+    limits = {
+        name: getattr(arguments, name)
+        for name in ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
+    }
+    built = BuiltEngine.of_record(arguments.engine_record)
+    engine = built.load()
+    golden = np.load(arguments.golden)
+    record = {
+        "origin": built.record["origin"],
+        "engine_key": built.record["key"],
+        "limits": limits,
+        "sample": compare(golden["logits"], engine.infer(golden["input"])),
+        "photographs": None,
+        "proven_on_labels": False,
+    }
+    problems = violations(record["sample"], limits)
+    if arguments.labelled:
+        record["photographs"] = found = on_photographs(arguments, engine)
+        record["proven_on_labels"] = found["labelled"] > 0
+        problems += violations(found, limits) + dropped(found, limits["max_top1_drop"])
+    if problems:
+        raise SlipwayError(
+            f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. Leave this "
+            "precision out of `targets.*.precisions`, or change `accuracy.limits` in config.yaml"
+        )
+    write_json(arguments.output, record)
+    show(record)
+
+
+def on_photographs(arguments: argparse.Namespace, engine) -> dict:  # noqa: ANN001 - any runtime's Engine
+    """Return agreement on all photographs, and both accuracies on those whose class is known."""
+    model = load_model(arguments.weights, read_json(arguments.weights_record))
+    images = find_images(arguments.labelled, arguments.max_images)
+    reference, logits = [], []
+    for start in range(0, len(images), BATCH):
+        batch = read_batch(images[start : start + BATCH], preprocessing_of(arguments))
+        reference.append(ask_pytorch(model, batch))
+        logits.append(engine.infer(batch))
+        progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
+    reference, logits = np.concatenate(reference), np.concatenate(logits)
+    names = arguments.labels.read_text(encoding="utf-8").splitlines()
+    classes = class_of_each(images, arguments.labelled, names)
+    known = classes >= 0
+    found = {**compare(reference, logits), "labelled": int(known.sum())}
+    if known.any():
+        found["pytorch"] = accuracy(reference[known], classes[known])
+        found["engine"] = accuracy(logits[known], classes[known])
+    return found
+
+
+def read_batch(paths: list[Path], preprocess: Preprocessing) -> np.ndarray:
+    """Return the photographs as one float32 batch (N, 3, H, W)."""
+    return np.stack([preprocess(load_image(path)) for path in paths])
+
+
+def ask_pytorch(model, batch: np.ndarray) -> np.ndarray:  # noqa: ANN001 - torch.nn.Module, which is imported late
+    """Return PyTorch's logits (N, classes)."""
+    import torch
+
+    with torch.inference_mode():
+        return model(torch.from_numpy(batch)).numpy()
+
+
+def dropped(found: dict, limit: float) -> list[str]:
+    """Return in words a loss of top-1 accuracy beyond the limit."""
+    if not found["labelled"]:
+        return []
+    drop = found["pytorch"]["top1"] - found["engine"]["top1"]
+    return [f"top-1 accuracy falls by {drop:.4f}, allowed {limit:g}"] if drop > limit else []
+
+
+def show(record: dict) -> None:
+    """Show the figures in a line or two."""
+    sample = record["sample"]
+    progress(f"  sample: cosine {sample['min_cosine']:.6f}, relative error {sample['relative_error']:.1e}")
+    found = record["photographs"]
+    if found and found["labelled"]:
+        progress(
+            f"  {found['labelled']} labelled photographs: top-1 {found['engine']['top1']:.1%} "
+            f"(PyTorch {found['pytorch']['top1']:.1%}), same top class on {found['top1_agreement']:.1%}"
+        )
+    elif not found:
+        progress("  no labelled photographs are configured (accuracy.labelled): agreement with PyTorch is all it shows")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,75 @@
+"""Choose what is served: the precision, batch size and instance count that answer most within the limits."""
+
+import argparse
+from pathlib import Path
+
+from slipway.artifacts import read_json, sha256, write_json
+from slipway.errors import SlipwayError
+from slipway.program import parser, progress, run
+
+# Throughputs this close to the best are equal, given the noise of a short measurement; the cheaper one is taken.
+EQUAL = 0.05
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
+    arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
+    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
+    arguments.add_argument("--memory-limit-mb", type=float, help="most memory of server and model in MB")
+    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Choose among the measurements and say why."""
+    tested = read_json(arguments.load_test)
+    proven = {read_json(path)["engine_key"]["precision"]: read_json(path) for path in arguments.accuracy}
+    rows = [row for row in tested["measurements"] if row["precision"] in proven]
+    chosen = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
+    reason = (
+        f"{chosen['precision']} with {chosen['instances']} instance(s) and batches up to {chosen['max_batch_size']} "
+        f"answers {chosen['throughput_per_s']:.1f}/s at p99 {chosen['p99_ms']:.0f} ms with {chosen['concurrency']} in "
+        f"flight: the cheapest within {EQUAL:.0%} of the most that any configuration answers under the limits"
+    )
+    record = {
+        "origin": tested["origin"],
+        "precision": chosen["precision"],
+        "max_batch_size": chosen["max_batch_size"],
+        "instances": chosen["instances"],
+        "measured": chosen,
+        "limits": {"p99_ms": arguments.p99_limit_ms, "memory_mb": arguments.memory_limit_mb},
+        "accuracy_limits": proven[chosen["precision"]]["limits"],
+        "proven_on_labels": proven[chosen["precision"]]["proven_on_labels"],
+        "reason": reason,
+        "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
+    }
+    write_json(arguments.output, record)
+    progress(f"  {reason}")
+
+
+def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> dict:
+    """Return the row to serve: of those within 5 % of the highest throughput under the limits, the cheapest.
+
+    Cheap means few instances, then small batches, then little memory. Raises SlipwayError when no row holds the limits.
+    """
+    allowed = [
+        row
+        for row in rows
+        if row["p99_ms"] <= p99_limit_ms and (memory_limit_mb is None or row["memory_mb"] <= memory_limit_mb)
+    ]
+    if not allowed:
+        nearest = min(rows, key=lambda row: row["p99_ms"])
+        raise SlipwayError(
+            f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the fastest "
+            f"is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb']:.0f} MB. Raise "
+            "load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
+        )
+    best = max(row["throughput_per_s"] for row in allowed)
+    equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]
+    return min(equal, key=lambda row: (row["instances"], row["max_batch_size"], row["memory_mb"], row["p99_ms"]))
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

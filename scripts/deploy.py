@@ -1,0 +1,171 @@
+"""Serve the model repositories from a tritonserver on this machine, and prove it with a smoke test."""
+
+import argparse
+import datetime
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from slipway import local_server
+from slipway.artifacts import read_json, sha256, tree_digest, write_json
+from slipway.errors import SlipwayError
+from slipway.program import parser, progress, run
+from slipway.triton.client import ModelClient
+from slipway.triton.server import Ports, Server, find_installation, stop_process
+from slipway.triton.smoke_test import Expected, smoke_test
+
+DRAIN_S = 35  # Triton drains for 30 s at most (its --exit-timeout-secs)
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line; the lists have one entry a model, in the same order."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--models", nargs="+", required=True, help="names of the models")
+    arguments.add_argument("--folders", type=Path, nargs="+", required=True, help="model folders of the repositories")
+    arguments.add_argument("--indexes", type=Path, nargs="+", required=True, help="indexes of the repositories (.json)")
+    arguments.add_argument("--goldens", type=Path, nargs="+", required=True, help="golden inputs and logits (.npz)")
+    arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts to write (.json)")
+    arguments.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    arguments.add_argument("--http-port", type=int, default=8000, help="port of the HTTP API")
+    arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API")
+    arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics")
+    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
+    arguments.add_argument("--start", type=int, default=1, help="which start of the server this is")
+    arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log")
+    return arguments.parse_args(argv)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One model to serve: where its folder is, what its index says, and what it must answer."""
+
+    model: str
+    folder: Path
+    index: dict
+    index_sha256: str
+    expected: Expected
+    receipt: Path
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Check the files and ports, try the new repositories beside a running server, switch, prove, write receipts."""
+    deployments = read_deployments(arguments)
+    ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
+    running = local_server.read_state(arguments.state)
+    running = running if local_server.is_running(running) else None
+    require_own_ports(ports, running)
+    if running:
+        progress("  a server of this checkout is live; trying the new repository beside it first")
+        try_beside(deployments, arguments)
+        stop_process(running["pid"], DRAIN_S)
+    proofs = switch_on(deployments, ports, arguments)
+    state = local_server.read_state(arguments.state)
+    for deployment, proof in zip(deployments, proofs, strict=True):
+        write_json(deployment.receipt, receipt(deployment, proof, state))
+    announce(deployments, proofs, ports)
+
+
+def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
+    """Return what to deploy; raise SlipwayError when a repository is not the one of its index."""
+    found = []
+    for model, folder, index_path, golden_path, path in zip(
+        *(arguments.models, arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts), strict=True
+    ):
+        index = read_json(index_path)
+        if tree_digest(folder) != index["files"]:
+            raise SlipwayError(
+                f"{folder} is not what {index_path.name} says: edited or truncated; remove {index_path} and run again"
+            )
+        golden = np.load(golden_path)
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+        expected = Expected(index["name"], golden["input"], golden["logits"], labels, index["accuracy_limits"])
+        found.append(Deployment(model, folder, index, sha256(index_path), expected, path))
+    return found
+
+
+def require_own_ports(ports: Ports, running: dict | None) -> None:
+    """Raise SlipwayError when another server listens on a port that is to be used."""
+    own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
+    foreign = [port for port in ports.taken() if port not in own]
+    if foreign:
+        raise SlipwayError(
+            f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this checkout "
+            "did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
+        )
+
+
+def try_beside(deployments: list[Deployment], arguments: argparse.Namespace) -> None:
+    """Serve the new repositories at free ports and smoke-test them there, so that a bad one never replaces a good one."""
+    try:
+        with Server(*server_arguments(deployments, Ports.free(), arguments.state / "trial.log", arguments)) as trial:
+            trial.wait_until_ready(arguments.ready_timeout_s)
+            prove(deployments, trial.ports)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}\nThe server that was live serves on unchanged.") from None
+
+
+def switch_on(deployments: list[Deployment], ports: Ports, arguments: argparse.Namespace) -> list[dict]:
+    """Start the server at its real ports and return the smoke tests' findings; stop it again when one fails."""
+    server = Server(*server_arguments(deployments, ports, arguments.state / "server.log", arguments))
+    process = server.start()
+    try:
+        local_server.write_state(arguments.state, process.pid, arguments.start, asdict(ports))
+        progress(f"  ready after {server.wait_until_ready(arguments.ready_timeout_s):.1f} s")
+        return prove(deployments, ports)
+    except BaseException:
+        stop_process(process.pid, timeout_s=5)
+        local_server.forget_state(arguments.state)
+        raise
+
+
+def server_arguments(deployments: list[Deployment], ports: Ports, log: Path, arguments: argparse.Namespace) -> tuple:
+    """Return what Server takes: installation, repositories, ports, log."""
+    installation = find_installation(arguments.state)
+    return installation, [deployment.folder.parent for deployment in deployments], ports, log
+
+
+def prove(deployments: list[Deployment], ports: Ports) -> list[dict]:
+    """Smoke-test every model."""
+    proofs = []
+    for deployment in deployments:
+        with ModelClient(ports, deployment.expected.name) as client:
+            proofs.append(smoke_test(client, deployment.expected))
+    return proofs
+
+
+def receipt(deployment: Deployment, proof: dict, state: dict) -> dict:
+    """Return the record of what is live: the chain of SHA-256 from the weights to the served files, and its proof."""
+    return {
+        "origin": deployment.index["origin"],
+        "model": deployment.model,
+        "served_as": deployment.index["name"],
+        "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "server": state,
+        "repository": str(deployment.folder),
+        "chain": {**deployment.index["chain"], "repository_index_sha256": deployment.index_sha256},
+        "served_files": deployment.index["files"],
+        "engine_key": deployment.index["engine_key"],
+        "proven_on_labels": deployment.index["proven_on_labels"],
+        "smoke_test": proof,
+    }
+
+
+def announce(deployments: list[Deployment], proofs: list[dict], ports: Ports) -> None:
+    """Tell the person what is live, what it answered, and how to stop it."""
+    lines = []
+    for deployment, proof in zip(deployments, proofs, strict=True):
+        lines += [f"{deployment.index['name']} answers the sample photograph in {proof['latency_ms']:.1f} ms (median):"]
+        lines += [f"    {top['confidence']:6.1%}  {top['label']} (class {top['index']})" for top in proof["top"]]
+        if deployment.index["origin"] == "rehearsal":
+            lines += ["    REHEARSAL: random weights, so these predictions mean nothing"]
+    lines += [
+        f"Triton {proofs[0]['server_version']} listens on {ports.host}: gRPC {ports.grpc}, HTTP {ports.http}, "
+        f"metrics http://{ports.host}:{ports.metrics}/metrics",
+        "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status",
+    ]
+    progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

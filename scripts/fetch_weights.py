@@ -1,0 +1,128 @@
+"""Bring a checkpoint into canonical form: safetensors, its SHA-256, its origin, its class names."""
+
+import argparse
+import json
+import socket
+import urllib.error
+from pathlib import Path
+
+from slipway.artifacts import sha256, write_json, written_whole
+from slipway.errors import SlipwayError
+from slipway.models import build, load_strictly, read_checkpoint
+from slipway.program import parser, progress, run
+
+REHEARSAL_SEED = 0
+DOWNLOAD_TIMEOUT_S = 20
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--architecture", required=True, help="torchvision classifier, or package.module:factory")
+    arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
+    source = arguments.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
+    source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .pth, .pt or .safetensors")
+    arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
+    arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names to write, one a line")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Obtain the weights, check that they fit the architecture, write them."""
+    from safetensors.torch import save_file
+
+    origin, state = obtain(arguments)
+    model = build(arguments.architecture, arguments.arguments)
+    if state is not None:
+        load_strictly(model, state, arguments.checkpoint or arguments.weights)
+    labels = class_names(arguments, count_classes(model))
+    with written_whole(arguments.output) as partial:
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+    with written_whole(arguments.labels) as partial:
+        partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
+    record = {
+        "origin": origin,
+        "sha256": sha256(arguments.output),
+        "architecture": arguments.architecture,
+        "arguments": arguments.arguments,
+        "source": str(arguments.checkpoint or arguments.weights),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "classes": len(labels),
+    }
+    write_json(arguments.record, record)
+    progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
+
+
+def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
+    """Return the origin ("checkpoint", "torchvision" or "rehearsal") and the state dict; a rehearsal has none."""
+    import torch
+
+    if arguments.checkpoint:
+        return "checkpoint", read_checkpoint(arguments.checkpoint)
+    try:
+        return "torchvision", download(arguments.architecture, arguments.weights)
+    except (urllib.error.URLError, OSError) as error:
+        if arguments.weights != "default":
+            raise SlipwayError(
+                f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). Either "
+                "put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: default` to "
+                "rehearse with random weights until the download can be reached"
+            ) from None
+        rehearsal_warning(error)
+        torch.manual_seed(REHEARSAL_SEED)
+        return "rehearsal", None
+
+
+def download(architecture: str, name: str) -> dict:
+    """Return the state dict of torchvision's weights, by their name or `default`."""
+    import torchvision
+
+    if ":" in architecture:
+        raise SlipwayError(f"torchvision has no weights for {architecture}; set `weights` to the path of a checkpoint")
+    known = torchvision.models.get_model_weights(architecture)
+    if name != "default" and name not in known.__members__:
+        raise SlipwayError(
+            f"torchvision has no weights {name} for {architecture}; it has {', '.join(known.__members__)} and default"
+        )
+    chosen = known.DEFAULT if name == "default" else known[name]
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    return chosen.get_state_dict(progress=False, check_hash=True)
+
+
+def rehearsal_warning(reason: object) -> None:
+    """Say loudly that what follows is a rehearsal."""
+    rule = "!" * 100
+    progress(
+        f"{rule}\n!! REHEARSAL: the pretrained weights could not be downloaded ({reason}).\n"
+        "!! Everything goes on with seeded RANDOM weights: speeds and sizes are real, predictions mean nothing.\n"
+        "!! For the real ones set `weights` in config.yaml to a local checkpoint, or, once the download can be reached,\n"
+        f"!! run: snakemake --cores 1 --forcerun fetch_weights deploy\n{rule}"
+    )
+
+
+def count_classes(model) -> int:  # noqa: ANN001 - torch.nn.Module, which is imported late
+    """Return the number of logits: the length of the last bias or the rows of the last weight matrix."""
+    return list(model.state_dict().values())[-1].shape[0]
+
+
+def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
+    """Return `count` class names: the user's, else those of torchvision's weights, else their indices."""
+    if arguments.labels_from:
+        names = arguments.labels_from.read_text(encoding="utf-8").splitlines()
+        if len(names) != count:
+            raise SlipwayError(f"{arguments.labels_from} has {len(names)} lines, but the model has {count} classes")
+        return names
+    if ":" not in arguments.architecture:
+        import torchvision
+
+        names = torchvision.models.get_model_weights(arguments.architecture).DEFAULT.meta["categories"]
+        if len(names) == count:
+            return names
+    return [f"class {index}" for index in range(count)]
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

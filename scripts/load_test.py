@@ -1,0 +1,139 @@
+"""Measure every engine of a target under load: Model Analyzer and perf_analyzer against a real tritonserver."""
+
+import argparse
+import csv
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.engines import BuiltEngine
+from slipway.hardware import require_cpu
+from slipway.program import parser, progress, run
+from slipway.triton import model_analyzer
+from slipway.triton.memory import PeakMemory
+from slipway.triton.repository import served_model, write_model
+from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="name of the model")
+    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
+    arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
+    arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
+    arguments.add_argument("--window-ms", type=int, default=1000, help="length of one measurement window")
+    arguments.add_argument("--hardware", required=True, help="identity of the CPU that must do it")
+    arguments.add_argument("--triton", help="version of the wheel that carries the server")
+    arguments.add_argument("--perf", help="version of the wheel that carries perf_analyzer")
+    arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row a measurement")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the same rows, and what was run")
+    arguments.add_argument("--plots", type=Path, required=True, help="folder to write Model Analyzer's plots to")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Lay out one candidate model an engine, sweep, and keep the tables and plots."""
+    require_cpu(arguments.hardware)
+    engines = {f"{arguments.model}_{key_of(path)['precision']}": path for path in arguments.engine_records}
+    sweep = model_analyzer.Sweep(
+        arguments.concurrency, arguments.instances, arguments.max_batch_sizes, arguments.window_ms
+    )
+    with tempfile.TemporaryDirectory(prefix="slipway-load-test-") as folder:
+        workspace = Path(folder)
+        server = find_installation(workspace)
+        for name, record in engines.items():
+            lay_out_candidate(workspace / "repository", name, record, arguments, server)
+        settings = model_analyzer.configuration(list(engines), sweep, Ports.free(), server, workspace)
+        with PeakMemory() as memory:
+            model_analyzer.run(settings, workspace, on_line=Narrator(memory))
+        rows = [
+            describe(row, engines, memory.peaks)
+            for row in model_analyzer.read_table(workspace / "results" / "analysis.csv")
+        ]
+        with written_whole(arguments.plots) as partial:
+            shutil.copytree(workspace / "plots", partial)
+    write_table(arguments.table, rows)
+    record = {
+        "origin": read_json(arguments.weights_record)["origin"],
+        "engines": {name: read_json(path)["key"] for name, path in engines.items()},
+        "engine_records": {name: sha256(path) for name, path in engines.items()},
+        "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
+        "versions": {"nvidia-pytriton": arguments.triton, "tritonclient": arguments.perf},
+        "window_ms": arguments.window_ms,
+        "measurements": rows,
+    }
+    write_json(arguments.record, record)
+    best = max(rows, key=lambda row: row["throughput_per_s"])
+    progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
+
+
+def key_of(record: Path) -> dict:
+    """Return the key of a build record."""
+    return read_json(record)["key"]
+
+
+def lay_out_candidate(
+    repository: Path, name: str, record: Path, arguments: argparse.Namespace, server: Installation
+) -> None:
+    """Write one engine as a model of its own, configured for the server at hand: Model Analyzer reads config.pbtxt."""
+    engine = BuiltEngine.of_record(record)
+    classes = read_json(arguments.weights_record)["classes"]
+    served = served_model(
+        name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0]
+    )
+    write_model(repository / name, served, engine, arguments.labels)
+    if not server.native_backends:
+        shutil.copyfile(repository / name / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", repository / name / "config.pbtxt")
+
+
+class Narrator:
+    """Shows what Model Analyzer is measuring, keeps its whole output in the log, and names the phase for memory."""
+
+    def __init__(self, memory: PeakMemory) -> None:
+        self._memory = memory
+
+    def __call__(self, line: str) -> None:
+        print(line, flush=True)
+        found = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
+        if found:
+            self._memory.phase = f"{found[1]}/{found[2]}"
+            progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
+
+
+def describe(row: dict, engines: dict[str, Path], peaks: dict[str, float]) -> dict:
+    """Return a row of Model Analyzer's table in this project's names, with the memory that was seen."""
+    return {
+        "model": row["model_name"],
+        "precision": key_of(engines[row["model_name"]])["precision"],
+        "variant": row["model_config_path"],
+        "instances": int(row["instance_group"].split(":")[0]),
+        "max_batch_size": row["max_batch_size"],
+        "concurrency": row["concurrency"],
+        "throughput_per_s": row["perf_throughput"],
+        "mean_ms": row["perf_latency_avg"],
+        "p90_ms": row["perf_latency_p90"],
+        "p95_ms": row["perf_latency_p95"],
+        "p99_ms": row["perf_latency_p99"],
+        "queue_ms": row["perf_server_queue"],
+        "compute_ms": row["perf_server_compute_infer"],
+        "memory_mb": round(peaks.get(f"{row['model_config_path']}/{row['concurrency']}", 0.0), 1),
+    }
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """Write the rows as CSV."""
+    with written_whole(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

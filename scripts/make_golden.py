@@ -1,0 +1,55 @@
+"""Compute the golden logits: PyTorch's own FP32 answer for the sample photograph, which every engine must repeat."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.agreement import top_classes
+from slipway.images import load_image, sample_photograph
+from slipway.models import load_model
+from slipway.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.program import parser, progress, run
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--image", type=Path, help="photograph; left out, the one that Matplotlib installs")
+    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input, logits")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    add_preprocessing(arguments)
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Preprocess the photograph, run the model, write input (1, 3, H, W) and logits (1, classes)."""
+    import torch
+
+    image = arguments.image or sample_photograph()
+    batch = preprocessing_of(arguments)(load_image(image))[None]
+    weights = read_json(arguments.weights_record)
+    with torch.inference_mode():
+        logits = load_model(arguments.weights, weights)(torch.from_numpy(batch)).numpy()
+    with written_whole(arguments.output) as partial, open(partial, "wb") as file:
+        np.savez(file, input=batch, logits=logits)
+    labels = arguments.labels.read_text(encoding="utf-8").splitlines()
+    record = {
+        "origin": weights["origin"],
+        "weights_sha256": weights["sha256"],
+        "image": Path(image).name,
+        "image_sha256": sha256(image),
+        "sha256": sha256(arguments.output),
+        "top": top_classes(logits[0], labels),
+    }
+    write_json(arguments.record, record)
+    best = record["top"][0]
+    progress(f"  PyTorch says {best['label']} ({best['confidence']:.1%}, class {best['index']})")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

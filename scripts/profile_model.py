@@ -1,0 +1,150 @@
+"""Run a model under PyTorch's profiler: a trace to look at, and what its numbers say."""
+
+import argparse
+import time
+from pathlib import Path
+
+from slipway.artifacts import read_json, write_json, written_whole
+from slipway.hardware import usable_cores
+from slipway.models import load_model
+from slipway.program import parser, progress, run
+
+# Operators that compute; the others move, look up or dispatch. A runtime folds the normalisations into them.
+COMPUTE = ("conv", "mm", "linear", "matmul", "bmm", "attention")
+FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument("--batch-size", type=int, default=1, help="images in a forward pass")
+    arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")
+    arguments.add_argument("--torch-version", help="the PyTorch that is profiled")
+    arguments.add_argument("--trace", type=Path, required=True, help="trace to write (.pt.trace.json.gz)")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Profile on the GPU where there is one, else on the CPU."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(usable_cores())
+    weights = read_json(arguments.weights_record)
+    model = load_model(arguments.weights, weights).to(device)
+    images = torch.randn(arguments.batch_size, 3, arguments.crop, arguments.crop, device=device)
+    profiled, wall_s, cpu_s = profile(model, images, arguments.steps)
+    with written_whole(arguments.trace) as partial:
+        profiled.export_chrome_trace(str(partial))
+    summary = summarise(profiled.key_averages(), device, wall_s, cpu_s)
+    record = {
+        "origin": weights["origin"],
+        "weights_sha256": weights["sha256"],
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "torch": torch.__version__,
+        "batch_size": arguments.batch_size,
+        "steps": arguments.steps,
+        "threads": usable_cores(),
+        "step_ms": round(wall_s / arguments.steps * 1e3, 3),
+        **summary,
+        "advice": advise(summary, device, arguments.batch_size),
+    }
+    write_json(arguments.record, record)
+    progress(f"  {record['step_ms']:.1f} ms a step; most of it in {record['operators'][0]['name']}")
+    for line in record["advice"]:
+        progress(f"  {line}")
+
+
+def profile(model, images, steps: int):  # noqa: ANN001, ANN201 - PyTorch's types, which are imported late
+    """Return the profile of `steps` forward passes, their wall time in seconds and the CPU seconds they used."""
+    import torch
+    from torch.profiler import ProfilerActivity
+
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * images.is_cuda
+    synchronise = torch.cuda.synchronize if images.is_cuda else lambda: None
+    with torch.inference_mode():
+        for _ in range(steps):
+            model(images)
+        synchronise()
+        with torch.profiler.profile(
+            activities=activities, record_shapes=True, profile_memory=True, with_stack=True, acc_events=True
+        ) as profiled:
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                model(images)
+            synchronise()
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return profiled, wall, cpu
+
+
+def summarise(events, device: str, wall_s: float, cpu_s: float) -> dict:  # noqa: ANN001 - PyTorch's event list
+    """Return time by operator and the shares of the wall time (0..1) that tell where it goes.
+
+    `cpu_utilisation` is CPU time over wall time times cores. `gpu_utilisation` is time in kernels over wall time.
+    `launch_overhead` is the share of the wall time outside any operator that computes: on a GPU in cudaLaunchKernel, on
+    a CPU in Python and in PyTorch's dispatch.
+    """
+    attribute = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    times = {event.key: getattr(event, attribute) / 1e6 for event in events}
+    operators = [
+        {
+            "name": event.key,
+            "calls": event.count,
+            "self_ms": round(times[event.key] * 1e3, 3),
+            "share": round(times[event.key] / wall_s, 4),
+            "memory_bytes": event.self_cpu_memory_usage,
+        }
+        for event in sorted(events, key=lambda event: -times[event.key])
+        if times[event.key] > 0
+    ]
+    own = {event.key: event.self_cpu_time_total / 1e6 for event in events}
+    kernels = sum(times.values())
+    computing = sum(seconds for name, seconds in own.items() if _is(name, COMPUTE) or _is(name, FOLDABLE))
+    launches = sum(seconds for name, seconds in own.items() if name.startswith("cudaLaunch"))
+    return {
+        "cpu_utilisation": round(cpu_s / wall_s / usable_cores(), 4),
+        "gpu_utilisation": round(min(1.0, kernels / wall_s), 4) if device == "cuda" else None,
+        "launch_overhead": round(launches / wall_s if device == "cuda" else max(0.0, 1 - computing / wall_s), 4),
+        "compute_share": round(sum(times[name] for name in times if _is(name, COMPUTE)) / wall_s, 4),
+        "foldable_share": round(sum(times[name] for name in times if _is(name, FOLDABLE)) / wall_s, 4),
+        "operators": operators[:30],
+    }
+
+
+def advise(summary: dict, device: str, batch: int) -> list[str]:
+    """Return what the figures suggest, each with its figure."""
+    advice = []
+    if summary["foldable_share"] > 0.05:
+        advice.append(
+            f"{summary['foldable_share']:.0%} of the time goes to normalisations and activations that an engine folds "
+            "into the convolutions before them"
+        )
+    if summary["launch_overhead"] > 0.15:
+        advice.append(
+            f"{summary['launch_overhead']:.0%} goes to launching and dispatching at batch size {batch}: an engine, a CUDA "
+            "graph or a larger batch removes most of it"
+        )
+    if device == "cuda" and summary["gpu_utilisation"] < 0.6:
+        advice.append(f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: batch more, or run more instances")
+    if device == "cpu" and summary["cpu_utilisation"] < 0.6:
+        advice.append(
+            f"{summary['cpu_utilisation']:.0%} of {usable_cores()} cores are used: more instances with fewer threads each "
+            "will answer more requests"
+        )
+    if summary["compute_share"] > 0.6:
+        advice.append(
+            f"{summary['compute_share']:.0%} is convolution and matrix arithmetic: a lower precision is what speeds it up"
+        )
+    return advice
+
+
+def _is(name: str, kinds: tuple[str, ...]) -> bool:
+    return any(kind in name for kind in kinds)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

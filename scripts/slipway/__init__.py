@@ -1,0 +1,1 @@
+"""What several of Slipway's programs share. Nothing here imports PyTorch or a runtime until it is needed."""

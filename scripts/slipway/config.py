@@ -1,0 +1,97 @@
+"""Reading config.yaml: defaults filled in, and every mistake told in one sentence before anything runs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from slipway.errors import SlipwayError
+
+SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+
+
+def complete(config: dict) -> dict:
+    """Return the configuration with the schema's defaults filled in.
+
+    Raises SlipwayError with the key, its value and what is allowed, when the configuration is not valid.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    errors = list(_WithDefaults(schema).iter_errors(config))
+    if errors:
+        raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
+    _check_order(config)
+    _check_references(config)
+    return config
+
+
+def _fill_defaults(validator, properties: dict, instance: object, schema: dict) -> Iterator:
+    """Validate `properties` after filling the defaults in, as jsonschema's own documentation suggests."""
+    if isinstance(instance, dict):
+        for name, subschema in properties.items():
+            if "default" in subschema:
+                instance.setdefault(name, yaml.safe_load(yaml.safe_dump(subschema["default"])))
+    yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
+
+
+_WithDefaults = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """Return one sentence: the key, its value, what is allowed."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        allowed = ", ".join(sorted(error.schema["properties"]))
+        return f"`{'.'.join([*key.split('.'), unknown[0]] if key else unknown[:1])}` is not a key; allowed are {allowed}"
+    if error.validator == "required":
+        return f"{error.message.replace(chr(39), '`')} and is missing"
+    allowed = _allowed(error.parent.schema if error.parent is not None else error.schema)
+    return f"`{key or 'the file'}` is {error.instance!r}, but must be {allowed}"
+
+
+def _allowed(schema: dict) -> str:
+    """Return what a schema allows, in words."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        return schema.get("description", "").rstrip(".") or " or ".join(_allowed(choice) for choice in choices)
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if "pattern" in schema:
+        return f"text of the form {schema['pattern']}"
+    kinds = schema.get("type", "something else")
+    words = [" or ".join(kinds) if isinstance(kinds, list) else str(kinds)]
+    limits = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "minItems": "of at least"}
+    words += [f"{phrase} {schema[name]}" for name, phrase in limits.items() if name in schema]
+    if "uniqueItems" in schema:
+        words.append("without repetition")
+    if "items" in schema:
+        words.append(f"with each item {_allowed(schema['items'])}")
+    return " ".join(words)
+
+
+def _check_order(config: dict) -> None:
+    lists = {"benchmark": ["batch_sizes"], "load_test": ["concurrency", "instances", "max_batch_sizes"]}
+    for section, names in lists.items():
+        for name in names:
+            values = config[section][name]
+            if values != sorted(values):
+                raise SlipwayError(f"config: `{section}.{name}` is {values}, but must ascend: {sorted(values)}")
+
+
+def _check_references(config: dict) -> None:
+    target = config["deploy"]["target"]
+    if target is not None and target not in config["targets"]:
+        raise SlipwayError(
+            f"config: `deploy.target` is {target!r}, but must be one of the targets: {', '.join(config['targets'])}"
+        )
+    ports = [config["deploy"][name] for name in ("http_port", "grpc_port", "metrics_port")]
+    if len(set(ports)) < len(ports):
+        raise SlipwayError(f"config: `deploy` has the ports {ports}, but each must be different")
+    for model, settings in config["models"].items():
+        preprocess = settings["preprocess"]
+        if preprocess["resize"] < preprocess["crop"]:
+            raise SlipwayError(
+                f"config: `models.{model}.preprocess.resize` is {preprocess['resize']}, but must be at least the crop, "
+                f"{preprocess['crop']}"
+            )

@@ -1,0 +1,99 @@
+"""Photographs in, arrays out: loading with every oddity handled or named, and ImageNet preprocessing.
+
+The preprocessing is that of torchvision's ImageClassification preset, done with Pillow and NumPy alone so that a client
+needs no PyTorch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from slipway.errors import SlipwayError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a photograph becomes a model's input: resize the short side, crop the centre, scale to [0, 1], normalise."""
+
+    resize: int
+    crop: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """Return an RGB image as float32 of shape (3, crop, crop)."""
+        scale = self.resize / min(image.size)
+        size = [self.resize if side == min(image.size) else int(side * scale) for side in image.size]
+        image = image.resize(tuple(size), _FILTERS[self.interpolation])
+        left, top = (int(round((side - self.crop) / 2.0)) for side in image.size)
+        image = image.crop((left, top, left + self.crop, top + self.crop))
+        pixels = np.asarray(image, dtype=np.float32) / 255.0
+        normalised = (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
+
+
+def sample_photograph() -> Path:
+    """Return the photograph that Matplotlib installs: Grace Hopper, ImageNet class "military uniform"."""
+    from matplotlib.cbook import get_sample_data
+
+    return Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
+def load_image(path: str | Path) -> Image.Image:
+    """Return the still image at `path`, upright and as 8-bit RGB; raise SlipwayError when that cannot be done.
+
+    EXIF orientation is applied, CMYK and grey are converted, 16 bits are scaled to 8, transparency lies on white.
+    Files that are missing, empty, truncated, not an image, animated or implausibly large are refused.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SlipwayError(f"image {path} does not exist; correct the path")
+    if path.stat().st_size == 0:
+        raise SlipwayError(f"image {path} is empty (0 bytes); copy it again")
+    try:
+        with Image.open(path) as image:
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1:
+                raise SlipwayError(f"image {path} is animated ({frames} frames); give a still image")
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise SlipwayError(f"{path} is not an image that Pillow can read; give a JPEG or PNG file") from None
+    except Image.DecompressionBombError as error:
+        raise SlipwayError(f"image {path} is implausibly large ({error}); scale it down first") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise SlipwayError(f"image {path} is truncated or damaged ({error}); copy it again") from None
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _scaled_to_8_bits(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
+
+
+def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit samples (0..65535) to 8 bits; Pillow's own conversion clips them at 255."""
+    samples = np.asarray(image, dtype=np.float64)
+    return Image.fromarray(np.clip(samples / 257.0, 0, 255).round().astype(np.uint8))
+
+
+def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
+    """Return the images below `folder`, sorted; of more than `limit`, that many spread evenly over them."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SlipwayError(f"image folder {folder} does not exist; correct the path")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise SlipwayError(f"image folder {folder} holds no image ({', '.join(sorted(SUFFIXES))})")
+    if limit is None or len(found) <= limit:
+        return found
+    return [found[index * len(found) // limit] for index in range(limit)]

@@ -1,0 +1,72 @@
+"""ONNX Runtime on the CPU: the engine is the graph after every optimisation for this CPU, saved as ONNX."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+SUFFIX = ".ort.onnx"
+
+_COMPUTE = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"}
+_INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
+
+
+def engine_files(path: str | Path) -> list[Path]:
+    """Return the engine's one file."""
+    return [Path(path)]
+
+
+def build(onnx: str | Path, path: str | Path, precision: str) -> None:
+    """Optimise an ONNX file for this CPU, its layouts included, and save the result at `path`."""
+    if precision != "fp32":
+        raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32")
+    options = _options(threads=0)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(path)
+    try:
+        ort.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ValueError(f"ONNX Runtime cannot read {onnx}: {error}") from None
+
+
+class Engine:
+    """An optimised graph in a session on the CPU."""
+
+    def __init__(self, path: str | Path, precision: str, threads: int = 0) -> None:
+        """Load the graph at `path` to run on `threads` cores (0: all that the process may use)."""
+        options = _options(threads)
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._path = Path(path)
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ValueError(f"ONNX Runtime cannot load {path}, truncated or not ONNX: {error}") from None
+        self._input = self._session.get_inputs()[0].name
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes) of a float32 batch (N, 3, H, W)."""
+        return self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
+
+    def layers(self) -> dict[str, int]:
+        """Count the compute nodes of the optimised graph by the element type of their weights."""
+        import onnx
+
+        graph = onnx.load(self._path).graph
+        types = {weight.name: onnx.TensorProto.DataType.Name(weight.data_type) for weight in graph.initializer}
+        names = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "INT8": "int8", "UINT8": "int8"}
+        counts: Counter[str] = Counter()
+        for node in graph.node:
+            if node.op_type in _INT8:
+                counts["int8"] += 1
+            elif node.op_type in _COMPUTE:
+                found = [names.get(types[name], types[name]) for name in node.input if name in types]
+                counts[found[0] if found else "unknown"] += 1
+        return dict(counts)
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return options

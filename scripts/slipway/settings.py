@@ -1,0 +1,28 @@
+"""What an artifact is keyed on beside its input files, as one value that Snakemake compares and a shell passes on."""
+
+import shlex
+
+
+class Settings(dict):
+    """Settings of one job. As text they are command-line options: {"batch_sizes": [1, 8]} -> --batch-sizes 1 8.
+
+    Snakemake stores the representation and reruns the job when it changes, so it is sorted and complete. None means
+    that the option is not given; True and False become --name and --no-name.
+    """
+
+    def __str__(self) -> str:
+        return shlex.join(word for name in sorted(self) for word in _option(name, self[name]))
+
+    def __repr__(self) -> str:
+        return repr({name: self[name] for name in sorted(self)})
+
+
+def _option(name: str, value: object) -> list[str]:
+    flag = name.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    if isinstance(value, list | tuple):
+        return [f"--{flag}", *map(str, value)]
+    return [f"--{flag}", str(value)]

@@ -1,0 +1,1 @@
+"""Triton: finding and starting a server, describing a model to it, asking it, reading its metrics."""

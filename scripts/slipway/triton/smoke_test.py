@@ -1,0 +1,71 @@
+"""Proof that a served model is this checkpoint: the golden input over gRPC, the golden logits back."""
+
+import statistics
+from dataclasses import dataclass
+
+import numpy as np
+
+from slipway.agreement import compare, top_classes, violations
+from slipway.errors import SlipwayError
+from slipway.triton.client import ModelClient
+from slipway.triton.modelconfig import INPUT, OUTPUT
+
+TIMED_REQUESTS = 10
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a model must be and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits."""
+
+    name: str
+    golden_input: np.ndarray
+    golden_logits: np.ndarray
+    labels: list[str]
+    limits: dict[str, float]
+
+
+def smoke_test(client: ModelClient, expected: Expected) -> dict:
+    """Check readiness, tensors, configuration, answer and counters; return what was seen.
+
+    Raises SlipwayError naming the first thing that is not as expected.
+    """
+    client.require_ready()
+    metadata = client.metadata()
+    require_tensors(metadata, expected)
+    config = client.config()
+    before = client.successes()
+    answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
+    agreement = compare(expected.golden_logits, answers[0].logits)
+    problems = violations(agreement, expected.limits)
+    if problems:
+        raise SlipwayError(
+            f"{expected.name} is served but does not give this checkpoint's answer: {'; '.join(problems)}"
+        )
+    counted = client.successes() - before
+    if counted < TIMED_REQUESTS:
+        raise SlipwayError(
+            f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "
+            "something else answers on these ports"
+        )
+    return {
+        "server_version": metadata["server"],
+        "backend": config.backend,
+        "max_batch_size": config.max_batch_size,
+        "instances": sum(group.count for group in config.instance_group),
+        "agreement": agreement,
+        "top": top_classes(answers[0].logits[0], expected.labels),
+        "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
+        "requests_counted": counted,
+    }
+
+
+def require_tensors(metadata: dict, expected: Expected) -> None:
+    """Raise SlipwayError unless the server states the expected input and output."""
+    wanted = {
+        "inputs": (INPUT, "FP32", ["-1", *map(str, expected.golden_input.shape[1:])]),
+        "outputs": (OUTPUT, "FP32", ["-1", *map(str, expected.golden_logits.shape[1:])]),
+    }
+    for side, tensor in wanted.items():
+        found = [(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
+        if found != [tensor]:
+            raise SlipwayError(f"{expected.name} has the {side} {found}, but {[tensor]} were deployed")

@@ -1,0 +1,35 @@
+"""Stop this checkout's local server and withdraw its receipts."""
+
+import argparse
+from pathlib import Path
+
+from slipway import local_server
+from slipway.program import parser, progress, run
+from slipway.triton.server import stop_process
+
+DRAIN_S = 35
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts to withdraw (.json)")
+    arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Drain and end the server if it is the one that was started here; remove what says that something is live."""
+    state = local_server.read_state(arguments.state)
+    if local_server.is_running(state):
+        stop_process(state["pid"], DRAIN_S)
+        progress(f"stopped tritonserver (process {state['pid']})")
+    else:
+        progress("nothing is deployed from this checkout")
+    for path in arguments.receipts:
+        path.unlink(missing_ok=True)
+    local_server.forget_state(arguments.state)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,63 @@
+"""Write the Triton model repository of the chosen configuration, and an index of its files."""
+
+import argparse
+from pathlib import Path
+
+from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
+from slipway.engines import BuiltEngine
+from slipway.program import parser, progress, run
+from slipway.triton.repository import served_model, write_model
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--name", required=True, help="name that clients use for the model")
+    arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
+    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records to choose from")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
+    arguments.add_argument("--index", type=Path, required=True, help="JSON to write: what was put in, and each file's hash")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Take the chosen engine, write the model folder whole, index it last."""
+    selection = read_json(arguments.selection)
+    records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
+    engine_record = records[selection["precision"]]
+    engine = BuiltEngine.of_record(engine_record)
+    weights = read_json(arguments.weights_record)
+    served = served_model(
+        arguments.name,
+        engine,
+        arguments.crop,
+        weights["classes"],
+        selection["max_batch_size"],
+        selection["instances"],
+    )
+    with written_whole(arguments.folder) as partial:
+        write_model(partial, served, engine, arguments.labels)
+    index = {
+        "origin": weights["origin"],
+        "name": arguments.name,
+        "chain": {
+            "weights_sha256": weights["sha256"],
+            "onnx_sha256": engine.record["key"]["onnx_sha256"],
+            "engine_files": engine.record["files"],
+            "engine_record_sha256": sha256(engine_record),
+            "selection_sha256": sha256(arguments.selection),
+        },
+        "engine_key": engine.record["key"],
+        "accuracy_limits": selection["accuracy_limits"],
+        "proven_on_labels": selection["proven_on_labels"],
+        "files": tree_digest(arguments.folder),
+    }
+    write_json(arguments.index, index)
+    progress(f"  {arguments.name}: {selection['precision']} engine, {len(index['files'])} files")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())
