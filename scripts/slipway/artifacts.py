@@ -57,9 +57,12 @@ def read_json(path: str | Path) -> dict:
 
 
 def tree_digest(folder: str | Path) -> dict[str, str]:
-    """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path."""
+    """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
+
+    Hidden files are left out: Snakemake puts one with a time stamp into each folder that a rule makes.
+    """
     folder = Path(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
