@@ -24,18 +24,18 @@ localrules:
 
 
 rule evidence:
-    message:
-        "Everything is measured"
     input:
         evidence_of_every_model,
+    message:
+        "Everything is measured"
 
 
 rule deploy:
-    message:
-        "Everything is measured and live"
     input:
         evidence_of_every_model,
         receipts(),
+    message:
+        "Everything is measured and live"
 
 
 include: "rules/model.smk"

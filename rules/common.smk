@@ -1,5 +1,4 @@
 # What every phase needs: the completed configuration, the plan, and the names of what it makes.
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -7,16 +6,16 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# Programs run under the interpreter that runs Snakemake, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from slipway.config import complete
 from slipway.errors import SlipwayError
 from slipway.images import find_images
 from slipway.plan import Plan
+from slipway.program import prefer_this_interpreter
 from slipway.sources import adapter_file, program_files, runtime_file
 
+prefer_this_interpreter()
 try:
     plan = Plan(complete(config))
 except SlipwayError as error:
@@ -96,3 +95,29 @@ def evidence_of_every_model(wildcards):
 def receipts():
     """Return the receipt of every model."""
     return expand("results/{model}/deploy/receipt.json", model=plan.models)
+
+
+def local_checkpoint(wildcards):
+    """Return the user's checkpoint, when there is one."""
+    return plan.checkpoint(wildcards.model) or []
+
+
+def local_labels(wildcards):
+    """Return the user's file of class names, when there is one."""
+    return config["models"][wildcards.model]["labels"] or []
+
+
+def labelled_images(wildcards):
+    """Return the photographs of the configured folder, so that a changed one is seen."""
+    folder = config["accuracy"]["labelled"]
+    return find_images(folder, config["accuracy"]["max_images"]) if folder else []
+
+
+def engine_files(wildcards):
+    """Return the engine that a build record describes."""
+    suffixes = {"openvino": ["openvino.xml", "openvino.bin"], "onnxruntime": ["ort.onnx"]}
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.{suffix}",
+        suffix=suffixes[plan.runtime(wildcards.target)],
+        **wildcards,
+    )

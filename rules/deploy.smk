@@ -2,8 +2,6 @@
 
 
 rule deploy_local:
-    message:
-        "Serving {plan.models} from a Triton server on this machine"
     input:
         program=program("deploy"),
         folders=expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target),
@@ -13,11 +11,15 @@ rule deploy_local:
         update(receipts()),
     log:
         "logs/deploy.log",
+    conda:
+        "../envs/slipway.yaml"
+    threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.local_server(),
         models=plan.models,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
-    threads: WHOLE_MACHINE
+    message:
+        "Serving {plan.models} from a Triton server on this machine"
     shell:
         "python {input.program[0]:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
@@ -25,22 +27,30 @@ rule deploy_local:
 
 
 rule status:
-    message:
-        "What is live"
     input:
         program=program("status"),
+    log:
+        "logs/status.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         receipts=receipts(),
+    message:
+        "What is live"
     shell:
-        "python {input.program[0]:q} --receipts {params.receipts:q}"
+        "python {input.program[0]:q} --receipts {params.receipts:q} --log {log:q}"
 
 
 rule undeploy:
-    message:
-        "Stopping what is live"
     input:
         program=program("undeploy"),
+    log:
+        "logs/undeploy.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         receipts=receipts(),
+    message:
+        "Stopping what is live"
     shell:
-        "python {input.program[0]:q} --receipts {params.receipts:q}"
+        "python {input.program[0]:q} --receipts {params.receipts:q} --log {log:q}"

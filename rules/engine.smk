@@ -3,8 +3,6 @@
 
 
 rule build_openvino:
-    message:
-        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with OpenVINO"
     input:
         program=program("build_engine"),
         runtime=runtime_of,
@@ -14,22 +12,26 @@ rule build_openvino:
         engine=update("results/{model}/{target}/{model}.{precision}.openvino.xml"),
         weights=update("results/{model}/{target}/{model}.{precision}.openvino.bin"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
-    wildcard_constraints:
-        target=one_of(plan.targets_of("openvino")),
     log:
         "logs/{model}/{target}/build.{precision}.log",
+    wildcard_constraints:
+        target=one_of(plan.targets_of("openvino")),
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.engine(wildcards.target, wildcards.precision),
+    message:
+        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with OpenVINO"
     shell:
         "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} {params.settings} "
         "--engine {output.engine:q} --record {output.record:q} --log {log:q}"
 
 
 use rule build_openvino as build_onnxruntime with:
-    message:
-        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with ONNX Runtime"
     output:
         engine=update("results/{model}/{target}/{model}.{precision}.ort.onnx"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
         target=one_of(plan.targets_of("onnxruntime")),
+    message:
+        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with ONNX Runtime"

@@ -1,25 +1,7 @@
 # What proves an engine. Needs its build record; makes benchmark.json, accuracy.json, analysis/ and selection.json.
 
 
-def labelled_images(wildcards):
-    """Return the photographs of the configured folder, so that a changed one is seen."""
-    folder = config["accuracy"]["labelled"]
-    return find_images(folder, config["accuracy"]["max_images"]) if folder else []
-
-
-def engine_files(wildcards):
-    """Return the engine that a build record describes."""
-    suffixes = {"openvino": ["openvino.xml", "openvino.bin"], "onnxruntime": ["ort.onnx"]}
-    return expand(
-        "results/{model}/{target}/{model}.{precision}.{suffix}",
-        suffix=suffixes[plan.runtime(wildcards.target)],
-        **wildcards,
-    )
-
-
 rule benchmark:
-    message:
-        "Measuring PyTorch and the {wildcards.precision} engine of {wildcards.model} on {wildcards.target}"
     input:
         program=program("benchmark"),
         runtime=runtime_of,
@@ -31,17 +13,19 @@ rule benchmark:
         update("results/{model}/{target}/{model}.{precision}.benchmark.json"),
     log:
         "logs/{model}/{target}/benchmark.{precision}.log",
+    conda:
+        "../envs/slipway.yaml"
+    threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.benchmark(wildcards.model, wildcards.target),
-    threads: WHOLE_MACHINE
+    message:
+        "Measuring PyTorch and the {wildcards.precision} engine of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--engine-record {input.record:q} {params.settings} --output {output:q} --log {log:q}"
 
 
 rule check_accuracy:
-    message:
-        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     input:
         program=program("check_accuracy"),
         runtime=runtime_of,
@@ -56,8 +40,12 @@ rule check_accuracy:
         update("results/{model}/{target}/{model}.{precision}.accuracy.json"),
     log:
         "logs/{model}/{target}/accuracy.{precision}.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.precision),
+    message:
+        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
@@ -65,8 +53,6 @@ rule check_accuracy:
 
 
 rule load_test:
-    message:
-        "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     input:
         program=program("load_test"),
         adapter=adapter_file(),
@@ -81,9 +67,13 @@ rule load_test:
         plots=update(directory("results/{model}/{target}/analysis/plots")),
     log:
         "logs/{model}/{target}/load_test.log",
+    conda:
+        "../envs/slipway.yaml"
+    threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.load_test(wildcards.model, wildcards.target),
-    threads: WHOLE_MACHINE
+    message:
+        "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program[0]:q} --model {wildcards.model:q} --engine-records {input.records:q} "
         "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
@@ -91,8 +81,6 @@ rule load_test:
 
 
 rule typeset_reports:
-    message:
-        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
     input:
         program=program("typeset_reports"),
         record=rules.load_test.output.record,
@@ -103,8 +91,12 @@ rule typeset_reports:
         detail=update("results/{model}/{target}/analysis/detail.pdf"),
     log:
         "logs/{model}/{target}/typeset_reports.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.selection(),
+    message:
+        "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program[0]:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} "
         "--model {wildcards.model:q} --target {wildcards.target:q} "
@@ -112,8 +104,6 @@ rule typeset_reports:
 
 
 rule choose_configuration:
-    message:
-        "Choosing what to serve of {wildcards.model} on {wildcards.target}"
     input:
         program=program("choose_configuration"),
         load_test=rules.load_test.output.record,
@@ -122,8 +112,12 @@ rule choose_configuration:
         update("results/{model}/{target}/selection.json"),
     log:
         "logs/{model}/{target}/choose_configuration.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.selection(),
+    message:
+        "Choosing what to serve of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program[0]:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
         "--output {output:q} --log {log:q}"

@@ -1,19 +1,7 @@
 # From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/weights.*, golden.*, profile/ and ONNX.
 
 
-def local_checkpoint(wildcards):
-    """Return the user's checkpoint, when there is one."""
-    return plan.checkpoint(wildcards.model) or []
-
-
-def local_labels(wildcards):
-    """Return the user's file of class names, when there is one."""
-    return config["models"][wildcards.model]["labels"] or []
-
-
 rule fetch_weights:
-    message:
-        "Fetching the weights of {wildcards.model}"
     input:
         program=program("fetch_weights"),
         checkpoint=local_checkpoint,
@@ -24,18 +12,20 @@ rule fetch_weights:
         labels=update("results/{model}/labels.txt"),
     log:
         "logs/{model}/fetch_weights.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.weights(wildcards.model),
         checkpoint=lambda wildcards, input: option("--checkpoint", input.checkpoint),
         labels=lambda wildcards, input: option("--labels-from", input.labels),
+    message:
+        "Fetching the weights of {wildcards.model}"
     shell:
         "python {input.program[0]:q} {params.settings} {params.checkpoint} {params.labels} "
         "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
 
 
 rule make_golden:
-    message:
-        "Asking PyTorch about the sample photograph with {wildcards.model}"
     input:
         program=program("make_golden"),
         weights=rules.fetch_weights.output.weights,
@@ -47,9 +37,13 @@ rule make_golden:
         record=update("results/{model}/golden.json"),
     log:
         "logs/{model}/make_golden.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.preprocessing(wildcards.model),
         image=lambda wildcards, input: option("--image", input.image),
+    message:
+        "Asking PyTorch about the sample photograph with {wildcards.model}"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} "
         "--labels {input.labels:q} {params.image} {params.settings} "
@@ -57,8 +51,6 @@ rule make_golden:
 
 
 rule profile_model:
-    message:
-        "Profiling {wildcards.model} in PyTorch"
     input:
         program=program("profile_model"),
         weights=rules.fetch_weights.output.weights,
@@ -68,17 +60,19 @@ rule profile_model:
         record=update("results/{model}/profile/profile.json"),
     log:
         "logs/{model}/profile_model.log",
+    conda:
+        "../envs/slipway.yaml"
+    threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.profile(wildcards.model),
-    threads: WHOLE_MACHINE
+    message:
+        "Profiling {wildcards.model} in PyTorch"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
         "--trace {output.trace:q} --record {output.record:q} --log {log:q}"
 
 
 rule export_onnx:
-    message:
-        "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
     input:
         program=program("export_onnx"),
         weights=rules.fetch_weights.output.weights,
@@ -88,8 +82,12 @@ rule export_onnx:
         record=update("results/{model}/{model}.onnx.json"),
     log:
         "logs/{model}/export_onnx.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.onnx(wildcards.model),
+    message:
+        "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
         "--output {output.onnx:q} --record {output.record:q} --log {log:q}"

@@ -3,8 +3,6 @@
 
 
 rule write_repository:
-    message:
-        "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     input:
         program=program("write_repository"),
         adapter=adapter_file(),
@@ -18,8 +16,12 @@ rule write_repository:
         index=update("results/{model}/{target}/repository.json"),
     log:
         "logs/{model}/{target}/write_repository.log",
+    conda:
+        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.repository(wildcards.model),
+    message:
+        "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program[0]:q} {params.settings} --selection {input.selection:q} "
         "--engine-records {input.records:q} --weights-record {input.weights_record:q} --labels {input.labels:q} "

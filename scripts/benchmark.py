@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = {
         "origin": built.record["origin"],
         "engine_key": built.record["key"],
-        "inputs": f"standard normal float32 (N, 3, {arguments.crop}, {arguments.crop}) in host memory, output copied out",
+        "inputs": f"standard normal float32 (N, 3, {arguments.crop}, {arguments.crop}) in host memory and back",
         "results": results,
         "p50_ratio_engine_to_pytorch": ratios,
         "engine_bytes_to_onnx_bytes": round(built.record["bytes"] / built.record["onnx_bytes"], 4),
@@ -89,8 +89,8 @@ def show(batch: int, found: dict[str, dict], ratio: float) -> None:
     """Show one batch size as a line."""
     pytorch, engine = found["pytorch"], found["engine"]
     progress(
-        f"  batch {batch}: PyTorch {pytorch['p50_ms']:.1f} ms, engine {engine['p50_ms']:.1f} ms (p50), ratio {ratio:.2f}; "
-        f"engine p99 {engine['p99_ms']:.1f} ms, {engine['throughput_per_s']:.1f} images/s"
+        f"  batch {batch}: PyTorch {pytorch['p50_ms']:.1f} ms, engine {engine['p50_ms']:.1f} ms at p50, ratio {ratio:.2f} "
+        f"(p99 {engine['p99_ms']:.1f} ms, {engine['throughput_per_s']:.1f} images/s)"
     )
 
 

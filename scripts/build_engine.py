@@ -88,8 +88,8 @@ def require_precision(precision: str, layers: dict[str, int]) -> None:
     strangers = set(layers) - {precision} - TOLERATED[precision]
     if not layers.get(precision) or strangers:
         raise SlipwayError(
-            f"the engine was asked for in {precision}, but its compute layers run in {layers}; this hardware or runtime "
-            "has no such kernels: take the precision out of `precisions` in config.yaml"
+            f"the engine was asked for in {precision}, but its compute layers run in {layers}; this hardware or "
+            "runtime has no such kernels: take the precision out of `precisions` in config.yaml"
         )
 
 

@@ -1,4 +1,4 @@
-"""Compare an engine's answers with PyTorch's on photographs; stop the build when they are further apart than allowed."""
+"""Compare an engine's answers with PyTorch's on photographs; stop the build when they are too far apart."""
 
 import argparse
 from pathlib import Path
@@ -30,7 +30,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-images", type=int, default=1000, help="photographs to take from it at most")
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of the logits")
     arguments.add_argument("--max-relative-error", type=float, required=True, help="highest norm of error over logits")
-    arguments.add_argument("--min-top1-agreement", type=float, required=True, help="lowest share with the same top class")
+    arguments.add_argument(
+        "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
+    )
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     add_preprocessing(arguments)

@@ -62,9 +62,9 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
         raise SlipwayError(
-            f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the fastest "
-            f"is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb']:.0f} MB. Raise "
-            "load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
+            f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
+            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb']:.0f} MB. "
+            "Raise load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
         )
     best = max(row["throughput_per_s"] for row in allowed)
     equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]

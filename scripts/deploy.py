@@ -32,7 +32,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
     arguments.add_argument("--start", type=int, default=1, help="which start of the server this is")
-    arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log")
+    arguments.add_argument(
+        "--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log"
+    )
     return arguments.parse_args(argv)
 
 
@@ -90,13 +92,13 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
     foreign = [port for port in ports.taken() if port not in own]
     if foreign:
         raise SlipwayError(
-            f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this checkout "
-            "did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
+            f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this "
+            "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
         )
 
 
 def try_beside(deployments: list[Deployment], arguments: argparse.Namespace) -> None:
-    """Serve the new repositories at free ports and smoke-test them there, so that a bad one never replaces a good one."""
+    """Serve the new repositories at free ports and smoke-test them there, so a bad one never replaces a good one."""
     try:
         with Server(*server_arguments(deployments, Ports.free(), arguments.state / "trial.log", arguments)) as trial:
             trial.wait_until_ready(arguments.ready_timeout_s)

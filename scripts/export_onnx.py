@@ -59,8 +59,8 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.record, record)
     worst = max(found["relative_error"] for found in agreement.values())
     progress(
-        f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to PyTorch "
-        f"at most {worst:.1e} at batch sizes {', '.join(agreement)}"
+        f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to "
+        f"PyTorch at most {worst:.1e} at batch sizes {', '.join(agreement)}"
     )
 
 
@@ -81,7 +81,7 @@ def export(model, crop: int, opset: int, path: Path) -> None:  # noqa: ANN001 - 
 
 
 def compare_with_pytorch(model, path: Path, crop: int) -> dict[str, dict]:  # noqa: ANN001 - torch.nn.Module
-    """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; raise SlipwayError if it is poor."""
+    """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one."""
     import onnxruntime
     import torch
 
@@ -96,8 +96,8 @@ def compare_with_pytorch(model, path: Path, crop: int) -> dict[str, dict]:  # no
         if agreement["relative_error"] > MAX_RELATIVE_ERROR:
             raise SlipwayError(
                 f"the ONNX file answers differently from PyTorch at batch size {batch}: relative error "
-                f"{agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}; the model does something that the "
-                "export does not carry, such as Python control flow that depends on its input"
+                f"{agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}; the model does something that "
+                "the export does not carry, such as Python control flow that depends on its input"
             )
         found[str(batch)] = agreement
     return found

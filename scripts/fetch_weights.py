@@ -67,9 +67,9 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
     except (urllib.error.URLError, OSError) as error:
         if arguments.weights != "default":
             raise SlipwayError(
-                f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). Either "
-                "put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: default` to "
-                "rehearse with random weights until the download can be reached"
+                f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). "
+                "Either put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: default` "
+                "to rehearse with random weights until the download can be reached"
             ) from None
         rehearsal_warning(error)
         torch.manual_seed(REHEARSAL_SEED)
@@ -98,7 +98,7 @@ def rehearsal_warning(reason: object) -> None:
     progress(
         f"{rule}\n!! REHEARSAL: the pretrained weights could not be downloaded ({reason}).\n"
         "!! Everything goes on with seeded RANDOM weights: speeds and sizes are real, predictions mean nothing.\n"
-        "!! For the real ones set `weights` in config.yaml to a local checkpoint, or, once the download can be reached,\n"
+        "!! For the real ones set `weights` in config.yaml to a local checkpoint, or, once the download is reachable,\n"
         f"!! run: snakemake --cores 1 --forcerun fetch_weights deploy\n{rule}"
     )
 

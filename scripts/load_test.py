@@ -85,12 +85,12 @@ def lay_out_candidate(
     """Write one engine as a model of its own, configured for the server at hand: Model Analyzer reads config.pbtxt."""
     engine = BuiltEngine.of_record(record)
     classes = read_json(arguments.weights_record)["classes"]
-    served = served_model(
-        name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0]
-    )
+    served = served_model(name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0])
     write_model(repository / name, served, engine, arguments.labels)
     if not server.native_backends:
-        shutil.copyfile(repository / name / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", repository / name / "config.pbtxt")
+        shutil.copyfile(
+            repository / name / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", repository / name / "config.pbtxt"
+        )
 
 
 class Narrator:
@@ -100,6 +100,7 @@ class Narrator:
         self._memory = memory
 
     def __call__(self, line: str) -> None:
+        """Take one line of Model Analyzer's output."""
         print(line, flush=True)
         found = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
         if found:

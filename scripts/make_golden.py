@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.agreement import top_classes
+from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.images import load_image, sample_photograph
 from slipway.models import load_model
 from slipway.preprocessing_options import add_preprocessing, preprocessing_of

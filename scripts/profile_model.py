@@ -125,19 +125,21 @@ def advise(summary: dict, device: str, batch: int) -> list[str]:
         )
     if summary["launch_overhead"] > 0.15:
         advice.append(
-            f"{summary['launch_overhead']:.0%} goes to launching and dispatching at batch size {batch}: an engine, a CUDA "
-            "graph or a larger batch removes most of it"
+            f"{summary['launch_overhead']:.0%} goes to launching and dispatching at batch size {batch}: an engine, a "
+            "CUDA graph or a larger batch removes most of it"
         )
     if device == "cuda" and summary["gpu_utilisation"] < 0.6:
-        advice.append(f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: batch more, or run more instances")
+        advice.append(
+            f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: batch more, or run more instances"
+        )
     if device == "cpu" and summary["cpu_utilisation"] < 0.6:
         advice.append(
-            f"{summary['cpu_utilisation']:.0%} of {usable_cores()} cores are used: more instances with fewer threads each "
-            "will answer more requests"
+            f"{summary['cpu_utilisation']:.0%} of {usable_cores()} cores are used: more instances with fewer threads "
+            "each will answer more requests"
         )
     if summary["compute_share"] > 0.6:
         advice.append(
-            f"{summary['compute_share']:.0%} is convolution and matrix arithmetic: a lower precision is what speeds it up"
+            f"{summary['compute_share']:.0%} is convolution and matrix arithmetic: a lower precision speeds it up"
         )
     return advice
 

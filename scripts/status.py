@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway import local_server
 from slipway.artifacts import read_json, tree_digest
 from slipway.hardware import cpu_identity
-from slipway.program import parser, run
+from slipway.program import parser, progress, run
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -20,14 +20,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Print one block a model."""
     state = local_server.read_state(arguments.state)
-    print(f"this machine: {cpu_identity()}")
+    progress(f"this machine: {cpu_identity()}")
     for path in arguments.receipts:
         if not path.is_file():
-            print(f"{path.parent.parent.name}: not deployed (snakemake --cores 1 deploy)")
+            progress(f"{path.parent.parent.name}: not deployed (snakemake --cores 1 deploy)")
             continue
         receipt = read_json(path)
         live = local_server.is_running(state) and receipt["server"]["pid"] == state["pid"]
-        print("\n".join(describe(receipt, live)))
+        progress("\n".join(describe(receipt, live)))
 
 
 def describe(receipt: dict, live: bool) -> list[str]:
@@ -68,7 +68,8 @@ def traffic(model: str, listening: dict) -> list[str]:
     mean_ms = counted.get(("nv_inference_request_duration_us", model), 0) / max(requests, 1) / 1e3
     queue_ms = counted.get(("nv_inference_queue_duration_us", model), 0) / max(requests, 1) / 1e3
     return [
-        f"  traffic    {requests:.0f} answered, {failures:.0f} failed; mean {mean_ms:.1f} ms, of it {queue_ms:.1f} ms queued",
+        f"  traffic    {requests:.0f} answered, {failures:.0f} failed; "
+        f"mean {mean_ms:.1f} ms, of it {queue_ms:.1f} ms queued"
     ]
 
 

@@ -48,7 +48,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--memory-limit-mb", type=float, help="most memory of server and model in MB")
     arguments.add_argument("--model", required=True, help="name of the model, for the titles")
     arguments.add_argument("--target", required=True, help="name of the target, for the titles")
-    arguments.add_argument("--chart", type=Path, required=True, help="chart of throughput against latency to write (.png)")
+    arguments.add_argument(
+        "--chart", type=Path, required=True, help="chart of throughput against latency to write (.png)"
+    )
     arguments.add_argument("--summary", type=Path, required=True, help="PDF to write: the configurations compared")
     arguments.add_argument("--detail", type=Path, required=True, help="PDF to write: every measurement")
     return arguments.parse_args(argv)
@@ -75,7 +77,9 @@ def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         *conditions(tested, arguments),
         table(rows, SUMMARY_COLUMNS, over),
         Spacer(1, 4 * mm),
-        paragraph("Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."),
+        paragraph(
+            "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
+        ),
         Spacer(1, 4 * mm),
         picture(arguments.chart),
     ]
@@ -133,10 +137,10 @@ def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
     for variant in sorted({row["variant"] for row in rows}):
-        points = sorted(
-            (row for row in rows if row["variant"] == variant), key=lambda row: row["concurrency"]
+        points = sorted((row for row in rows if row["variant"] == variant), key=lambda row: row["concurrency"])
+        label = (
+            f"{points[0]['precision']}, {points[0]['instances']} instance(s), batch <= {points[0]['max_batch_size']}"
         )
-        label = f"{points[0]['precision']}, {points[0]['instances']} instance(s), batch <= {points[0]['max_batch_size']}"
         label += " (as configured)" if variant.endswith("default") else ""
         axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)
         for row in points:

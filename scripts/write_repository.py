@@ -19,7 +19,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
-    arguments.add_argument("--index", type=Path, required=True, help="JSON to write: what was put in, and each file's hash")
+    arguments.add_argument(
+        "--index", type=Path, required=True, help="JSON to write: what was put in, and each file's hash"
+    )
     return arguments.parse_args(argv)
 
 

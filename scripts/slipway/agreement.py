@@ -52,7 +52,13 @@ def violations(found: dict, limits: dict[str, float]) -> list[str]:
         ("relative_error", found["relative_error"] <= limits["max_relative_error"], "is above"),
         ("top1_agreement", found["top1_agreement"] >= limits["min_top1_agreement"], "is below"),
     ]
-    bounds = {"min_cosine": "min_cosine", "relative_error": "max_relative_error", "top1_agreement": "min_top1_agreement"}
+    bounds = {
+        "min_cosine": "min_cosine",
+        "relative_error": "max_relative_error",
+        "top1_agreement": "min_top1_agreement",
+    }
     return [
-        f"{name} {found[name]:.6g} {words} the limit {limits[bounds[name]]:g}" for name, held, words in checks if not held
+        f"{name} {found[name]:.6g} {words} the limit {limits[bounds[name]]:g}"
+        for name, held, words in checks
+        if not held
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
@@ -25,7 +26,7 @@ def complete(config: dict) -> dict:
     return config
 
 
-def _fill_defaults(validator, properties: dict, instance: object, schema: dict) -> Iterator:
+def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
     """Validate `properties` after filling the defaults in, as jsonschema's own documentation suggests."""
     if isinstance(instance, dict):
         for name, subschema in properties.items():
@@ -43,7 +44,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
     if error.validator == "additionalProperties":
         unknown = sorted(set(error.instance) - set(error.schema["properties"]))
         allowed = ", ".join(sorted(error.schema["properties"]))
-        return f"`{'.'.join([*key.split('.'), unknown[0]] if key else unknown[:1])}` is not a key; allowed are {allowed}"
+        return (
+            f"`{'.'.join([*key.split('.'), unknown[0]] if key else unknown[:1])}` is not a key; allowed are {allowed}"
+        )
     if error.validator == "required":
         return f"{error.message.replace(chr(39), '`')} and is missing"
     allowed = _allowed(error.parent.schema if error.parent is not None else error.schema)

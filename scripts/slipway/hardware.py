@@ -40,7 +40,6 @@ def cpu_identity() -> str:
     return f"{found['name']} [{' '.join(found['instruction_sets'])}] x{found['cores']}"
 
 
-
 def require_cpu(identity: str) -> None:
     """Raise SlipwayError unless this machine's CPU is the one that the job was planned for."""
     here = cpu_identity()

@@ -31,7 +31,7 @@ class Preprocessing:
         scale = self.resize / min(image.size)
         size = [self.resize if side == min(image.size) else int(side * scale) for side in image.size]
         image = image.resize(tuple(size), _FILTERS[self.interpolation])
-        left, top = (int(round((side - self.crop) / 2.0)) for side in image.size)
+        left, top = (round((side - self.crop) / 2.0) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
         pixels = np.asarray(image, dtype=np.float32) / 255.0
         normalised = (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)

@@ -78,7 +78,6 @@ def load_strictly(model: "torch.nn.Module", state: dict[str, "torch.Tensor"], or
     model.load_state_dict(state, strict=True)
 
 
-
 def _read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -113,9 +112,11 @@ def _read_pytorch(path: Path) -> object:
 def _only_tensors(content: object, path: Path) -> dict[str, "torch.Tensor"]:
     import torch
 
-    tensors = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)} if isinstance(
-        content, dict
-    ) else {}
+    tensors = (
+        {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+        if isinstance(content, dict)
+        else {}
+    )
     if not tensors:
         raise SlipwayError(f"checkpoint {path} holds no state dict; save model.state_dict()")
     return tensors

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from slipway.errors import SlipwayError
 
@@ -47,10 +48,15 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
         _fail(f"unexpected {type(error).__name__}: {error}; the log has the whole story")
 
 
+def prefer_this_interpreter() -> None:
+    """Put this interpreter's programs first on PATH, so that jobs run under it where its environment is not activated."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
 def _redirect_to(log: str) -> None:
     """Send file descriptors 1 and 2 to `log`, so that native libraries and child processes write there too."""
     global _terminal
-    os.makedirs(os.path.dirname(log) or ".", exist_ok=True)
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
     _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
     for stream in (1, 2):

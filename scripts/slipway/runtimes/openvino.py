@@ -20,8 +20,10 @@ def engine_files(path: str | Path) -> list[Path]:
 
 
 def build(onnx: str | Path, path: str | Path, precision: str) -> None:
-    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). The weights stay FP32: the CPU plugin rounds
-    them when it compiles for bf16, so one conversion is exact for both precisions."""
+    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it).
+
+    The weights stay FP32: the CPU plugin rounds them when it compiles for bf16, so one conversion serves both.
+    """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
     try:

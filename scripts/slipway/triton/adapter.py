@@ -6,13 +6,11 @@ Slipway. Inputs and outputs are those of the native backend's configuration.
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
-
-from engine import Engine  # noqa: E402
+from engine import Engine
 
 
 class TritonPythonModel:

@@ -60,7 +60,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         # Model Analyzer reuses measurements by name, not by content, so each run has a checkpoint of its own.
         "checkpoint_directory": str(workspace / "checkpoints"),
         "export_path": str(workspace),
-        "profile_models": {model: swept for model in models},
+        "profile_models": dict.fromkeys(models, swept),
         "run_config_search_mode": "brute",
         "duration_seconds": 1,
         "triton_launch_mode": "local",
@@ -78,7 +78,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
             "stability-percentage": STABILITY_PERCENT,
         },
         "filename_model_inference": "analysis.csv",
-        "inference_output_fields": [name for name in COLUMNS],
+        "inference_output_fields": list(COLUMNS),
         "num_configs_per_model": len(sweep.instances) * len(sweep.max_batch_sizes) + 1,
         "skip_detailed_reports": True,
     }

@@ -1,9 +1,9 @@
 """A Triton model repository: one model folder that both kinds of server load.
 
-    <name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
-    <name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
-    <name>/labels.txt
-    <name>/1/                      the engine; model.py and engine.py, which the Python backend runs
+<name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
+<name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
+<name>/labels.txt
+<name>/1/                      the engine; model.py and engine.py, which the Python backend runs
 """
 
 import shutil

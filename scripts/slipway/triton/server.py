@@ -91,14 +91,16 @@ def find_installation(workspace: Path) -> Installation:
 def listening_flags(ports: Ports) -> list[str]:
     """Return the flags that make a server listen at `ports` and nowhere else."""
     kinds = {"http": ports.http, "grpc": ports.grpc, "metrics": ports.metrics}
-    return [flag for kind, port in kinds.items() for flag in (f"--{kind}-port={port}", f"--{kind}-address={ports.host}")]
+    return [
+        flag for kind, port in kinds.items() for flag in (f"--{kind}-port={port}", f"--{kind}-address={ports.host}")
+    ]
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     """Return the environment in which tritonclient's perf_analyzer finds its two libraries, linked below `workspace`.
 
-    The binary of tritonclient 2.51.0 wants libb64.so.0d and libcudart.so.12 by those names; nvidia-pytriton carries both
-    under names with a hash.
+    The binary of tritonclient 2.51.0 wants libb64.so.0d and libcudart.so.12 by those names; nvidia-pytriton carries
+    both under names with a hash.
     """
     spec = find_spec("pytriton")
     if spec is None or spec.origin is None:
@@ -146,7 +148,9 @@ class Server:
         with client.InferenceServerClient(f"{self.ports.host}:{self.ports.http}") as asking:
             while time.monotonic() - start < timeout_s:
                 if self.process.poll() is not None:
-                    raise SlipwayError(f"tritonserver ended with exit code {self.process.returncode}:\n{self.log_end()}")
+                    raise SlipwayError(
+                        f"tritonserver ended with exit code {self.process.returncode}:\n{self.log_end()}"
+                    )
                 try:
                     if asking.is_server_ready():
                         return time.monotonic() - start
@@ -154,7 +158,8 @@ class Server:
                     pass
                 time.sleep(0.1)
         raise SlipwayError(
-            f"tritonserver was not ready within {timeout_s:.0f} s; raise deploy.ready_timeout_s, or see:\n{self.log_end()}"
+            f"tritonserver was not ready within {timeout_s:.0f} s; raise deploy.ready_timeout_s, or see:"
+            f"\n{self.log_end()}"
         )
 
     def log_end(self, lines: int = 15) -> str:
