@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from slipway.config import complete
 from slipway.errors import SlipwayError
+from slipway.hardware import usable_cores
 from slipway.images import find_images
 from slipway.plan import Plan
 from slipway.program import prefer_this_interpreter
@@ -36,8 +37,8 @@ wildcard_constraints:
     precision=one_of(plan.all_precisions()),
 
 
-# A job that measures speed has the machine to itself.
-WHOLE_MACHINE = workflow.cores or 1
+# A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.
+WHOLE_MACHINE = usable_cores()
 
 
 def program(name):

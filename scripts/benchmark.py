@@ -89,8 +89,8 @@ def show(batch: int, found: dict[str, dict], ratio: float) -> None:
     """Show one batch size as a line."""
     pytorch, engine = found["pytorch"], found["engine"]
     progress(
-        f"  batch {batch}: PyTorch {pytorch['p50_ms']:.1f} ms, engine {engine['p50_ms']:.1f} ms at p50, ratio {ratio:.2f} "
-        f"(p99 {engine['p99_ms']:.1f} ms, {engine['throughput_per_s']:.1f} images/s)"
+        f"  batch {batch}: PyTorch {pytorch['p50_ms']:.1f} ms; engine {engine['p50_ms']:.1f} ms (p50), {ratio:.2f} of "
+        f"it; p99 {engine['p99_ms']:.1f} ms, {engine['throughput_per_s']:.1f} images/s"
     )
 
 

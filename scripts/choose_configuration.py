@@ -54,21 +54,24 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
 
     Cheap means few instances, then small batches, then little memory. Raises SlipwayError when no row holds the limits.
     """
-    allowed = [
-        row
-        for row in rows
-        if row["p99_ms"] <= p99_limit_ms and (memory_limit_mb is None or row["memory_mb"] <= memory_limit_mb)
-    ]
+    if not rows:
+        raise SlipwayError("the load test measured no engine that was proven accurate; see its log")
+    allowed = [row for row in rows if row["p99_ms"] <= p99_limit_ms and _fits(row["memory_mb"], memory_limit_mb)]
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
         raise SlipwayError(
             f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
-            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb']:.0f} MB. "
-            "Raise load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
+            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb'] or 0:.0f} "
+            "MB. Raise load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
         )
     best = max(row["throughput_per_s"] for row in allowed)
     equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]
-    return min(equal, key=lambda row: (row["instances"], row["max_batch_size"], row["memory_mb"], row["p99_ms"]))
+    return min(equal, key=lambda row: (row["instances"], row["max_batch_size"], row["memory_mb"] or 0, row["p99_ms"]))
+
+
+def _fits(memory_mb: float | None, limit_mb: float | None) -> bool:
+    """Say whether a memory figure holds the limit; one that was not seen holds none."""
+    return limit_mb is None or (memory_mb is not None and memory_mb <= limit_mb)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     import onnx
     import torch
 
-    require_version("PyTorch", torch.__version__.split("+")[0], arguments.torch_version)
+    require_version("PyTorch", metadata.version("torch"), arguments.torch_version)
     weights = read_json(arguments.weights_record)
     model = load_model(arguments.weights, weights)
     with written_whole(arguments.output) as partial:

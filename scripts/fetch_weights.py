@@ -32,7 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     origin, state = obtain(arguments)
     model = build(arguments.architecture, arguments.arguments)
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         load_strictly(model, state, arguments.checkpoint or arguments.weights)
     labels = class_names(arguments, count_classes(model))
     with written_whole(arguments.output) as partial:
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, partial)
+        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
     with written_whole(arguments.labels) as partial:
         partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
     record = {
@@ -68,8 +68,8 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
         if arguments.weights != "default":
             raise SlipwayError(
                 f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). "
-                "Either put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: default` "
-                "to rehearse with random weights until the download can be reached"
+                "Either put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: "
+                "default` to rehearse with random weights until the download can be reached"
             ) from None
         rehearsal_warning(error)
         torch.manual_seed(REHEARSAL_SEED)

@@ -29,6 +29,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
     arguments.add_argument("--window-ms", type=int, default=1000, help="length of one measurement window")
+    arguments.add_argument(
+        "--stability-percent", type=float, default=100, help="how far three windows may lie apart before a repetition"
+    )
     arguments.add_argument("--hardware", required=True, help="identity of the CPU that must do it")
     arguments.add_argument("--triton", help="version of the wheel that carries the server")
     arguments.add_argument("--perf", help="version of the wheel that carries perf_analyzer")
@@ -43,7 +46,11 @@ def main(arguments: argparse.Namespace) -> None:
     require_cpu(arguments.hardware)
     engines = {f"{arguments.model}_{key_of(path)['precision']}": path for path in arguments.engine_records}
     sweep = model_analyzer.Sweep(
-        arguments.concurrency, arguments.instances, arguments.max_batch_sizes, arguments.window_ms
+        concurrency=arguments.concurrency,
+        instances=arguments.instances,
+        max_batch_sizes=arguments.max_batch_sizes,
+        window_ms=arguments.window_ms,
+        stability_percent=arguments.stability_percent,
     )
     with tempfile.TemporaryDirectory(prefix="slipway-load-test-") as folder:
         workspace = Path(folder)
@@ -67,6 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
         "versions": {"nvidia-pytriton": arguments.triton, "tritonclient": arguments.perf},
         "window_ms": arguments.window_ms,
+        "stability_percent": arguments.stability_percent,
         "measurements": rows,
     }
     write_json(arguments.record, record)
@@ -124,7 +132,7 @@ def describe(row: dict, engines: dict[str, Path], peaks: dict[str, float]) -> di
         "p99_ms": row["perf_latency_p99"],
         "queue_ms": row["perf_server_queue"],
         "compute_ms": row["perf_server_compute_infer"],
-        "memory_mb": round(peaks.get(f"{row['model_config_path']}/{row['concurrency']}", 0.0), 1),
+        "memory_mb": peaks.get(f"{row['model_config_path']}/{row['concurrency']}"),
     }
 
 

@@ -9,8 +9,9 @@ from slipway.hardware import usable_cores
 from slipway.models import load_model
 from slipway.program import parser, progress, run
 
-# Operators that compute; the others move, look up or dispatch. A runtime folds the normalisations into them.
-COMPUTE = ("conv", "mm", "linear", "matmul", "bmm", "attention")
+# Operators that do the arithmetic, those that a runtime folds into them, and those that only dispatch or allocate.
+COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
+DISPATCH = ("empty", "view", "reshape", "flatten", "as_strided", "permute", "transpose", "expand", "select", "slice")
 FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
 
 
@@ -85,8 +86,8 @@ def summarise(events, device: str, wall_s: float, cpu_s: float) -> dict:  # noqa
     """Return time by operator and the shares of the wall time (0..1) that tell where it goes.
 
     `cpu_utilisation` is CPU time over wall time times cores. `gpu_utilisation` is time in kernels over wall time.
-    `launch_overhead` is the share of the wall time outside any operator that computes: on a GPU in cudaLaunchKernel, on
-    a CPU in Python and in PyTorch's dispatch.
+    `launch_overhead` is on a GPU the share of cudaLaunchKernel, on a CPU that of Python and of operators which only
+    dispatch or allocate.
     """
     attribute = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
     times = {event.key: getattr(event, attribute) / 1e6 for event in events}
@@ -103,7 +104,7 @@ def summarise(events, device: str, wall_s: float, cpu_s: float) -> dict:  # noqa
     ]
     own = {event.key: event.self_cpu_time_total / 1e6 for event in events}
     kernels = sum(times.values())
-    computing = sum(seconds for name, seconds in own.items() if _is(name, COMPUTE) or _is(name, FOLDABLE))
+    computing = sum(seconds for name, seconds in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
     launches = sum(seconds for name, seconds in own.items() if name.startswith("cudaLaunch"))
     return {
         "cpu_utilisation": round(cpu_s / wall_s / usable_cores(), 4),

@@ -127,7 +127,7 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
     """Say whether a measurement exceeds a limit."""
     limit = arguments.memory_limit_mb
-    return row["p99_ms"] > arguments.p99_limit_ms or (limit is not None and row["memory_mb"] > limit)
+    return row["p99_ms"] > arguments.p99_limit_ms or (limit is not None and (row["memory_mb"] or limit + 1) > limit)
 
 
 def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
@@ -182,7 +182,7 @@ def number_page(canvas, document) -> None:  # noqa: ANN001 - reportlab's callbac
 def table(rows: list[dict], columns: list[tuple[str, str, str]], marked: list[int]) -> Table:
     """Return a table of the rows, those of `marked` in red."""
     cells = [[heading for _, heading, _ in columns]]
-    cells += [[form.format(row[key]) for key, _, form in columns] for row in rows]
+    cells += [["-" if row[key] is None else form.format(row[key]) for key, _, form in columns] for row in rows]
     look = [
         ("FONTSIZE", (0, 0), (-1, -1), 8),
         ("FONTNAME", (0, 0), (-1, 0), "Helvetica-Bold"),

@@ -58,7 +58,7 @@ def violations(found: dict, limits: dict[str, float]) -> list[str]:
         "top1_agreement": "min_top1_agreement",
     }
     return [
-        f"{name} {found[name]:.6g} {words} the limit {limits[bounds[name]]:g}"
+        f"{name} {found[name]:.9g} {words} the limit {limits[bounds[name]]:g}"
         for name, held, words in checks
         if not held
     ]

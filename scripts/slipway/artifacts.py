@@ -26,16 +26,15 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_up_after_a_kill(path)
     partial = path.with_name(f".partial.{os.getpid()}.{path.name}")
     try:
         yield partial
         _settle(partial)
-        replaced = path.with_name(f".replaced.{os.getpid()}.{path.name}") if path.is_dir() else None
-        if replaced:
-            path.rename(replaced)
-        partial.rename(path)
-        if replaced:
-            shutil.rmtree(replaced)
+        if path.is_dir():
+            _replace_folder(partial, path)
+        else:
+            partial.rename(path)
     finally:
         _remove(partial)
 
@@ -59,16 +58,45 @@ def read_json(path: str | Path) -> dict:
 def tree_digest(folder: str | Path) -> dict[str, str]:
     """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
 
-    Hidden files are left out: Snakemake puts one with a time stamp into each folder that a rule makes.
+    Left out is what others put there later: Snakemake's hidden time stamp, and the bytecode of a server's Python.
     """
     folder = Path(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.parent.name != "__pycache__"
+    )
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
+def _clear_up_after_a_kill(path: Path) -> None:
+    """Remove what a killed writer of `path` left, and put back a folder that it had only moved aside."""
+    for aside in path.parent.glob(f".replaced.*.{path.name}"):
+        if path.exists():
+            _remove(aside)
+        else:
+            aside.rename(path)
+    for partial in path.parent.glob(f".partial.*.{path.name}"):
+        _remove(partial)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    aside = path.with_name(f".replaced.{os.getpid()}.{path.name}")
+    path.rename(aside)
+    try:
+        new.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside)
+
+
 def _settle(path: Path) -> None:
+    """Make the written file, or every file of the folder, readable by a server's user and lasting on disk."""
+    if not path.exists():
+        raise FileNotFoundError(f"nothing was written to {path}")
     for file in [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]:
-        file.chmod(0o644)  # some writers make private files, which a server of another user could not read
+        file.chmod(0o644)
         descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)

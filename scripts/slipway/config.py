@@ -1,5 +1,6 @@
 """Reading config.yaml: defaults filled in, and every mistake told in one sentence before anything runs."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,37 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
-_WithDefaults = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
+def _is_integer(_: Any, value: object) -> bool:
+    """Take 5 but not 5.0, which a program's option would not read, and not true."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite_number(checker: Any, value: object) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_WithDefaults = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"properties": _fill_defaults},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_finite_number}
+    ),
+)
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
     """Return one sentence: the key, its value, what is allowed."""
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        unknown = min(str(name) for name in error.instance if name not in error.schema["properties"])
         allowed = ", ".join(sorted(error.schema["properties"]))
-        return (
-            f"`{'.'.join([*key.split('.'), unknown[0]] if key else unknown[:1])}` is not a key; allowed are {allowed}"
-        )
+        return f"`{f'{key}.' if key else ''}{unknown}` is not a key; allowed are {allowed}"
     if error.validator == "required":
         return f"{error.message.replace(chr(39), '`')} and is missing"
-    allowed = _allowed(error.parent.schema if error.parent is not None else error.schema)
+    parent = error.parent
+    while parent is not None and parent.absolute_path == error.absolute_path:
+        error, parent = parent, parent.parent
+    allowed = _allowed(error.schema)
     return f"`{key or 'the file'}` is {error.instance!r}, but must be {allowed}"
 
 
@@ -64,7 +81,15 @@ def _allowed(schema: dict) -> str:
         return f"text of the form {schema['pattern']}"
     kinds = schema.get("type", "something else")
     words = [" or ".join(kinds) if isinstance(kinds, list) else str(kinds)]
-    limits = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "minItems": "of at least"}
+    limits = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "minItems": "with items at least",
+        "maxItems": "and at most",
+        "minLength": "with characters at least",
+        "minProperties": "with entries at least",
+    }
     words += [f"{phrase} {schema[name]}" for name, phrase in limits.items() if name in schema]
     if "uniqueItems" in schema:
         words.append("without repetition")

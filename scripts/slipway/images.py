@@ -4,6 +4,7 @@ The preprocessing is that of torchvision's ImageClassification preset, done with
 needs no PyTorch.
 """
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,8 @@ class Preprocessing:
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as float32 of shape (3, crop, crop)."""
-        scale = self.resize / min(image.size)
-        size = [self.resize if side == min(image.size) else int(side * scale) for side in image.size]
-        image = image.resize(tuple(size), _FILTERS[self.interpolation])
+        size = tuple(self.resize * side // min(image.size) for side in image.size)
+        image = image.resize(size, _FILTERS[self.interpolation])
         left, top = (round((side - self.crop) / 2.0) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
         pixels = np.asarray(image, dtype=np.float32) / 255.0
@@ -53,13 +53,14 @@ def load_image(path: str | Path) -> Image.Image:
     """
     path = Path(path)
     if not path.is_file():
-        raise SlipwayError(f"image {path} does not exist; correct the path")
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise SlipwayError(f"image {path} {problem}; correct the path")
     if path.stat().st_size == 0:
         raise SlipwayError(f"image {path} is empty (0 bytes); copy it again")
     try:
         with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1)
-            if frames > 1:
+            if frames > 1 and image.format != "MPO":  # phones keep a depth map or preview as a second frame
                 raise SlipwayError(f"image {path} is animated ({frames} frames); give a still image")
             image.load()
             return _as_rgb(ImageOps.exif_transpose(image))
@@ -67,7 +68,7 @@ def load_image(path: str | Path) -> Image.Image:
         raise SlipwayError(f"{path} is not an image that Pillow can read; give a JPEG or PNG file") from None
     except Image.DecompressionBombError as error:
         raise SlipwayError(f"image {path} is implausibly large ({error}); scale it down first") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error) as error:
         raise SlipwayError(f"image {path} is truncated or damaged ({error}); copy it again") from None
 
 

@@ -14,7 +14,8 @@ def class_of_each(images: list[Path], folder: Path, names: list[str]) -> np.ndar
     In order: a file name that starts with an index ("258_samoyed.jpg"); a folder named by an index or a class name;
     one folder for each class, in sorted order (torchvision's ImageFolder, ImageNet's layout of wnid folders).
     """
-    by_name = {name.lower(): index for index, name in enumerate(names)}
+    lowered = [name.lower() for name in names]
+    by_name = {name: index for index, name in enumerate(lowered) if lowered.count(name) == 1}
     folders = sorted(path.name for path in folder.iterdir() if path.is_dir())
     in_order = {name: index for index, name in enumerate(folders)} if len(folders) == len(names) else {}
     found = [_class_of(image.relative_to(folder), by_name, in_order, len(names)) for image in images]

@@ -1,6 +1,7 @@
 """PyTorch models by name: torchvision's classifiers and any importable factory; state dicts in canonical form."""
 
 import importlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,17 +96,15 @@ def _read_pytorch(path: Path) -> object:
 
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if "weights_only" not in str(error).lower():
-            raise SlipwayError(f"checkpoint {path} is truncated or damaged ({error}); copy it again") from None
-        reason = str(error).split("\n")[0]
+    except Exception as error:  # a damaged pickle raises whatever its damage leads to
+        forbidden = re.search(r"(?:Unsupported (?:global|class)|Trying to \w+)[^\n]*", str(error))
+        if isinstance(error, pickle.UnpicklingError) and forbidden:
+            raise SlipwayError(
+                f"checkpoint {path} holds more than weights and would run code when loaded, so it was not loaded "
+                f"({forbidden[0]}); save only model.state_dict(), best as .safetensors"
+            ) from None
         raise SlipwayError(
-            f"checkpoint {path} holds more than weights and would run code when loaded, so it was not loaded "
-            f"({reason}); save only model.state_dict(), best as .safetensors"
-        ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise SlipwayError(
-            f"checkpoint {path} is truncated or no PyTorch file ({str(error).splitlines()[0]}); copy it again"
+            f"checkpoint {path} is truncated or no PyTorch file ({type(error).__name__}); copy it again"
         ) from None
 
 
@@ -123,9 +122,8 @@ def _only_tensors(content: object, path: Path) -> dict[str, "torch.Tensor"]:
 
 
 def _without_prefixes(state: dict[str, "torch.Tensor"]) -> dict[str, "torch.Tensor"]:
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    while prefix := next((prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in state)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
 
 

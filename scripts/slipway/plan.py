@@ -7,6 +7,7 @@ package metadata, hardware from the operating system.
 import json
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 
 from slipway import hardware
 from slipway.errors import SlipwayError
@@ -29,6 +30,7 @@ class Plan:
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self._check_precisions()
+        self._check_files()
 
     # What there is to make
 
@@ -130,7 +132,10 @@ class Plan:
     def load_test(self, model: str, target: str) -> Settings:
         """Return what the load test is keyed on; the limits are not part of it, they only choose among its results."""
         tested = self.config["load_test"]
-        swept = {name: tested[name] for name in ("concurrency", "instances", "max_batch_sizes", "window_ms")}
+        swept = {
+            name: tested[name]
+            for name in ("concurrency", "instances", "max_batch_sizes", "window_ms", "stability_percent")
+        }
         return Settings(
             swept,
             crop=self.crop(model),
@@ -159,6 +164,17 @@ class Plan:
         return self.config["models"][model]["preprocess"]["crop"]
 
     # Checks that need more than the schema
+
+    def _check_files(self) -> None:
+        named = {"image": self.config["image"], "accuracy.labelled": self.config["accuracy"]["labelled"]}
+        for model, chosen in self.config["models"].items():
+            named |= {f"models.{model}.weights": self.checkpoint(model), f"models.{model}.labels": chosen["labels"]}
+        for key, path in named.items():
+            if path is not None and not Path(path).exists():
+                last = key.rsplit(".", maxsplit=1)[-1]
+                raise SlipwayError(
+                    f"config: `{key}` is {path!r}, which does not exist; correct `{last}` in config.yaml"
+                )
 
     def _check_precisions(self) -> None:
         for target in self.targets:

@@ -49,7 +49,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 
 
 def prefer_this_interpreter() -> None:
-    """Put this interpreter's programs first on PATH, so that jobs run under it where its environment is not activated."""
+    """Put this interpreter's programs first on PATH, so jobs run under it in an environment not activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

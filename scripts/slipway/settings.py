@@ -4,10 +4,11 @@ import shlex
 
 
 class Settings(dict):
-    """Settings of one job. As text they are command-line options: {"batch_sizes": [1, 8]} -> --batch-sizes 1 8.
+    """Settings of one job, which as text are command-line options.
 
-    Snakemake stores the representation and reruns the job when it changes, so it is sorted and complete. None means
-    that the option is not given; True and False become --name and --no-name.
+    {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores the representation
+    and reruns the job when it changes, so it is sorted and complete. None means that the option is not given; True and
+    False become --name and --no-name.
     """
 
     def __str__(self) -> str:
@@ -25,4 +26,4 @@ def _option(name: str, value: object) -> list[str]:
         return [f"--{flag}" if value else f"--no-{flag}"]
     if isinstance(value, list | tuple):
         return [f"--{flag}", *map(str, value)]
-    return [f"--{flag}", str(value)]
+    return [f"--{flag}={value}"]  # one word, since a value may start with a dash

@@ -29,7 +29,8 @@ class ModelClient:
         self.model = model
         self._ports = ports
         self._deadline_s = deadline_s
-        self._client = grpc.InferenceServerClient(f"{ports.host}:{ports.grpc}")
+        without_proxy = [("grpc.enable_http_proxy", 0)]
+        self._client = grpc.InferenceServerClient(f"{ports.host}:{ports.grpc}", channel_args=without_proxy)
 
     def __enter__(self) -> "ModelClient":
         return self
@@ -73,7 +74,8 @@ class ModelClient:
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str], float]:
     """Return {(metric, model): value} of a server's Prometheus page, summed over versions."""
-    with urllib.request.urlopen(f"http://{ports.host}:{ports.metrics}/metrics", timeout=10) as page:
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with without_proxy.open(f"http://{ports.host}:{ports.metrics}/metrics", timeout=10) as page:
         text = page.read().decode()
     values: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(text):

@@ -30,7 +30,8 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._stopped.wait(self._interval_s):
             phase, used = self.phase, _servers_below_this_process_mb()
-            self.peaks[phase] = max(self.peaks.get(phase, 0.0), used)
+            if used:
+                self.peaks[phase] = round(max(self.peaks.get(phase, 0.0), used), 1)
 
 
 def process_memory_mb(process: psutil.Process) -> float:

@@ -28,18 +28,17 @@ COLUMNS = {
     "perf_server_queue": float,
     "perf_server_compute_infer": float,
 }
-# A measurement is stable when three windows agree this closely, in percent; a shared CPU seldom does better.
-STABILITY_PERCENT = 25
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is varied, and how long one measurement window is."""
+    """What is varied, and how a point is measured: by three windows that agree closely enough."""
 
     concurrency: list[int]
     instances: list[int]
     max_batch_sizes: list[int]
     window_ms: int
+    stability_percent: float
 
 
 def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path) -> dict:
@@ -75,7 +74,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "perf_analyzer_flags": {
             "measurement-mode": "time_windows",
             "measurement-interval": sweep.window_ms,
-            "stability-percentage": STABILITY_PERCENT,
+            "stability-percentage": sweep.stability_percent,
         },
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),

@@ -200,7 +200,6 @@ def _wheel_environment(package: Path) -> dict[str, str]:
     return {
         "PATH": _joined(str(Path(sys.executable).parent), os.environ.get("PATH")),
         "LD_LIBRARY_PATH": _joined(str(_libraries(package)), _libpython_folder(), os.environ.get("LD_LIBRARY_PATH")),
-        "PYTHONDONTWRITEBYTECODE": "1",  # a repository that is served stays as it was indexed
     }
 
 

@@ -1,0 +1,52 @@
+# The two commands of a newcomer, and those of a contributor. Everything runs in .venv; nothing needs root.
+SHELL := /bin/bash -euo pipefail
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+
+.PHONY: deploy evidence status undeploy test format measure pictures lock clean help
+
+help: ## Show these commands
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
+	PATH="$(BIN):$$PATH" snakemake --cores 1 deploy
+
+evidence: $(VENV)/installed ## Measure everything, deploy nothing
+	PATH="$(BIN):$$PATH" snakemake --cores 1 evidence
+
+status: $(VENV)/installed ## Show what is live
+	PATH="$(BIN):$$PATH" snakemake --cores 1 status
+
+undeploy: $(VENV)/installed ## Stop what is live
+	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
+
+test: $(VENV)/installed-test ## Run every test
+	PATH="$(BIN):$$PATH" pytest
+
+format: $(VENV)/installed-test ## Format programs, tests and rules
+	PATH="$(BIN):$$PATH" ruff format scripts tests
+	PATH="$(BIN):$$PATH" ruff check --fix scripts tests
+	PATH="$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
+
+measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
+	PATH="$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
+
+pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
+	PATH="$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
+	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
+
+lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt
+	(echo "# Every version of one environment that was tested; written by \`make lock\`."; $(BIN)/python -m pip freeze) > envs/constraints.txt
+
+clean: ## Remove what was built, after stopping what is live
+	[ ! -e results/.server/state.json ] || $(MAKE) undeploy
+	rm -rf results logs .snakemake
+
+$(VENV)/installed: envs/requirements.txt envs/constraints.txt
+	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed envs/test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.txt
+	touch $@

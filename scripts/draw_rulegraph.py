@@ -1,0 +1,67 @@
+"""Draw which rule needs which, from Snakemake's own graph: snakemake --rulegraph dot | draw_rulegraph.py."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import matplotlib
+import networkx
+
+from slipway.artifacts import written_whole
+from slipway.program import parser, run
+
+TARGETS = {"deploy", "evidence"}
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--output", type=Path, required=True, help="picture to write (.png)")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read the graph from standard input, lay it out from left to right, draw it."""
+    graph = read_graph(sys.stdin.read())
+    with written_whole(arguments.output) as partial:
+        draw(graph, partial)
+
+
+def read_graph(dot: str) -> networkx.DiGraph:
+    """Return the graph in Graphviz' language as a graph of rule names, less the edges that longer paths imply."""
+    names = dict(re.findall(r'(\d+)\s*\[\s*label\s*=\s*"([^"]+)"', dot))
+    graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+)\s*->\s*(\d+)", dot))
+    return networkx.transitive_reduction(graph)
+
+
+def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
+    """Return a place for each rule: right of all that it needs; the longest path in a row, what only ends it below."""
+    columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
+    spine = networkx.dag_longest_path(graph)
+    ends = [rule for rule in columns if rule not in spine and list(graph.successors(rule)) == [spine[-1]]]
+    rows = dict.fromkeys(columns, 1.0) | dict.fromkeys(spine, 0.0)
+    rows |= {rule: -1.0 - 0.6 * position for position, rule in enumerate(ends)}
+    return {rule: (columns[rule], rows[rule]) for rule in columns}
+
+
+def draw(graph: networkx.DiGraph, path: Path) -> None:
+    """Draw boxes with arrows between them."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    places = place(graph)
+    figure, axes = pyplot.subplots(figsize=(14, 3.8), layout="constrained")
+    networkx.draw_networkx_edges(graph, places, ax=axes, edge_color="0.6", node_size=2600, arrowsize=12)
+    for rule, (x, y) in places.items():
+        colour = "#ffe3b3" if rule in TARGETS else "#d7e8f7"
+        box = {"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "0.5"}
+        axes.text(x, y, rule.replace("_", "\n"), ha="center", va="center", fontsize=9, bbox=box)
+    axes.axis("off")
+    axes.margins(0.05, 0.15)
+    figure.savefig(path, dpi=110, format="png")
+    pyplot.close(figure)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

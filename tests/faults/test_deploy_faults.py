@@ -1,0 +1,147 @@
+"""A deployment that cannot succeed changes nothing: foreign ports stay foreign, and a live server stays live."""
+
+import json
+import os
+import shutil
+import socket
+import urllib.request
+
+import psutil
+import pytest
+import yaml
+from workplace import ENGINE_RECORD, GOLDEN, Workplace, free_ports
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY_FOLDER = "results/tiny/cpu/repository/tiny_trt"
+INDEX = "results/tiny/cpu/repository.json"
+RECEIPT = "results/tiny/deploy/receipt.json"
+STATE = "results/.server/state.json"
+LIMITS = {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.99, "max_top1_drop": 0.01}
+
+
+def servers_of(workplace):
+    """Return every tritonserver that serves something below this folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if words and words[0].endswith("tritonserver") and any(f"{workplace.folder}/" in word for word in words):
+            found.append(process.pid)
+    return found
+
+
+@pytest.fixture(scope="module")
+def ready_to_deploy(good_run, tmp_path_factory):
+    """Return a copy of the good run with a model repository; what is deployed from it is stopped at the end."""
+    folder = tmp_path_factory.mktemp("deploy") / "work"
+    shutil.copytree(good_run.folder, folder)
+    made = Workplace(folder, yaml.safe_load((good_run.folder / "config.yaml").read_text(encoding="utf-8")))
+    selection = {"precision": "fp32", "max_batch_size": 2, "instances": 1}
+    made.path("selection.json").write_text(
+        json.dumps({**selection, "accuracy_limits": LIMITS, "proven_on_labels": False})
+    )
+    write_repository(made)
+    yield made
+    stopped = made.program("undeploy", "--receipts", RECEIPT)
+    assert not servers_of(made), f"a server is left over:\n{stopped.said}"
+    stopped.succeeded()
+    assert not made.path(RECEIPT).exists()
+
+
+def write_repository(workplace):
+    workplace.program(
+        "write_repository",
+        *("--name", "tiny_trt", "--selection", "selection.json", "--engine-records", ENGINE_RECORD),
+        *("--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt", "--crop", 64),
+        *("--folder", REPOSITORY_FOLDER, "--index", INDEX),
+    ).succeeded()
+
+
+@pytest.fixture(scope="module")
+def ports():
+    """Return the HTTP, gRPC and metrics ports of this module's server."""
+    return free_ports(3)
+
+
+def deploy(workplace, ports):
+    http, grpc, metrics = ports
+    return workplace.program(
+        "deploy",
+        *("--models", "tiny", "--folders", REPOSITORY_FOLDER, "--indexes", INDEX, "--goldens", GOLDEN),
+        *("--receipts", RECEIPT, "--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics),
+        *("--ready-timeout-s", 60),
+    )
+
+
+@pytest.fixture(scope="module")
+def live(ready_to_deploy, ports):
+    """Return a workplace whose model is live."""
+    deploy(ready_to_deploy, ports).succeeded()
+    return ready_to_deploy
+
+
+def model_is_ready(ports):
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/v2/models/tiny_trt/ready", timeout=10) as answer:
+        return answer.status == 200
+
+
+def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):
+    if servers_of(ready_to_deploy):
+        pytest.fail("this test must come before the deployment")
+    before = ready_to_deploy.artifacts()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", ports[1]))
+        listener.listen()
+
+        outcome = deploy(ready_to_deploy, ports)
+
+        outcome.refused(f"port {ports[1]} on 127.0.0.1 is taken by process {os.getpid()} (", "set other ports under")
+        with socket.create_connection(listener.getsockname(), timeout=5):
+            pass
+    assert ready_to_deploy.artifacts() == before
+    assert not servers_of(ready_to_deploy)
+
+
+def test_deployment_succeeds_once_the_port_is_free(live, ports):
+    receipt = json.loads(live.path(RECEIPT).read_text())
+    assert servers_of(live) == [receipt["server"]["pid"]]
+    assert receipt["smoke_test"]["requests_counted"] >= 10
+    assert model_is_ready(ports)
+
+
+def truncated_labels(folder):
+    """Keep the index, so that the folder contradicts it."""
+    os.truncate(folder / "labels.txt", 100)
+
+
+def broken_engine_with_its_index(folder):
+    """Correct the index too, so that only a server can find out."""
+    (engine,) = (folder / "1").glob("*.bin")
+    os.truncate(engine, 1000)
+    index = folder.parents[1] / "repository.json"
+    content = json.loads(index.read_text())
+    from slipway.artifacts import tree_digest
+
+    index.write_text(json.dumps({**content, "files": tree_digest(folder)}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "phrases"),
+    [
+        (truncated_labels, ["is not what repository.json says: edited or truncated", "run again"]),
+        (broken_engine_with_its_index, ["The server that was live serves on unchanged."]),
+    ],
+)
+def test_broken_repository_never_replaces_the_live_server(live, ports, damage, phrases):
+    before = live.artifacts()
+    served = servers_of(live)
+    damage(live.path(REPOSITORY_FOLDER))
+
+    deploy(live, ports).refused(*phrases)
+
+    assert servers_of(live) == served
+    assert len(served) == 1
+    assert model_is_ready(ports)
+    for kept in (RECEIPT, STATE):
+        assert live.artifacts()[kept] == before[kept]
+    write_repository(live)

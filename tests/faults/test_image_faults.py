@@ -1,0 +1,121 @@
+"""Photographs that cannot be used are named; photographs that are merely odd give the right golden input."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from workplace import CROP, GOLDEN, WEIGHTS
+
+pytestmark = pytest.mark.slow
+
+ORIENTATION = 0x0112
+ROTATE_270_CW_TO_SHOW = 8
+
+
+def picture():
+    """Return an RGB picture that looks different after any rotation or reflection."""
+    down, right = np.mgrid[0:96, 0:140]
+    pixels = np.stack([down * 255 // 95, right * 255 // 139, (down * right) % 256], axis=-1)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def truncated(path):
+    picture().save(path, "JPEG", quality=95)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def animated(path):
+    picture().save(path, "GIF", save_all=True, append_images=[picture().rotate(90)])
+
+
+UNUSABLE = {
+    "missing": (lambda path: None, ["does not exist", "correct"]),
+    "truncated": (truncated, ["is truncated or damaged", "copy it again"]),
+    "zero_byte": (empty, ["is empty (0 bytes)", "copy it again"]),
+    "animated": (animated, ["is animated (2 frames)", "give a still image"]),
+}
+
+
+@pytest.mark.parametrize(("make", "phrases"), UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_unusable_photograph_is_named_and_the_golden_logits_are_kept(after_good_run, make, phrases):
+    before = after_good_run.artifacts()
+    make(after_good_run.path("photo.jpg"))
+    after_good_run.configure("image", "photo.jpg")
+
+    after_good_run.snakemake(GOLDEN).refused("photo.jpg", *phrases)
+    after_good_run.snakemake(GOLDEN).refused("photo.jpg", *phrases)  # what was kept must not pass for what was asked
+
+    assert after_good_run.artifacts() == before
+    assert not after_good_run.partial_files()
+
+    picture().save(after_good_run.path("photo.jpg"), "JPEG")
+    after_good_run.snakemake(GOLDEN).succeeded()
+    after = after_good_run.artifacts()
+    assert {name for name in before if after[name] != before[name]} == {GOLDEN, "results/tiny/golden.json"}
+
+
+def golden_input(good_run, folder, photo):
+    """Return the input that make_golden derives from a photograph, with the good run's model."""
+    good_run.program(
+        "make_golden",
+        *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
+        *("--image", photo, "--resize", 72, "--crop", CROP, "--interpolation", "bilinear"),
+        *("--mean", 0.485, 0.456, 0.406, "--std", 0.229, 0.224, 0.225),
+        *("--output", folder / f"{photo.name}.npz", "--record", folder / f"{photo.name}.json"),
+    ).succeeded()
+    return np.load(folder / f"{photo.name}.npz")["input"]
+
+
+def upright(path):
+    picture().save(path, "PNG")
+
+
+def rotated_with_exif(path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = ROTATE_270_CW_TO_SHOW
+    picture().transpose(Image.Transpose.ROTATE_270).save(path, "PNG", exif=exif)
+
+
+def cmyk(path):
+    picture().convert("CMYK").save(path, "TIFF")
+
+
+def grey(path):
+    picture().convert("L").save(path, "PNG")
+
+
+def grey_of_16_bits(path):
+    samples = np.asarray(picture().convert("L"), dtype=np.uint16) * 257
+    Image.fromarray(samples).save(path, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("plain", "odd"),
+    [(upright, rotated_with_exif), (upright, cmyk), (grey, grey_of_16_bits)],
+    ids=["exif_rotated", "cmyk", "16_bit"],
+)
+def test_odd_photograph_gives_the_input_of_the_plain_one(good_run, tmp_path, plain, odd):
+    plain(tmp_path / "plain.png")
+    odd(tmp_path / "odd.png")
+    with Image.open(tmp_path / "plain.png") as one, Image.open(tmp_path / "odd.png") as other:
+        assert (one.mode, one.size) != (other.mode, other.size), "the odd picture is not odd"
+
+    expected = plain_input(tmp_path / "plain.png")
+
+    found = golden_input(good_run, tmp_path, tmp_path / "odd.png")
+    assert found.shape == (1, 3, CROP, CROP)
+    np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-5)
+
+
+def plain_input(photo):
+    """Return the input of a plain 8-bit picture as torchvision's own preset derives it."""
+    from torchvision.transforms._presets import ImageClassification
+    from torchvision.transforms.functional import InterpolationMode
+
+    preset = ImageClassification(crop_size=CROP, resize_size=72, interpolation=InterpolationMode.BILINEAR)
+    with Image.open(photo) as image:
+        return preset(image.convert("RGB")).numpy()

@@ -1,0 +1,98 @@
+"""Killed in the middle of a step, the workflow leaves no partial artifact under a final name and goes on when asked."""
+
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+from workplace import ENGINE_RECORD, ONNX, WEIGHTS, Outcome
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_S = 60
+
+
+@pytest.fixture
+def exporting(after_good_run):
+    """Return a workplace, and a running snakemake whose export has begun to write beside its final name."""
+    after_good_run.path(ONNX).unlink()
+    after_good_run.path(f"{ONNX}.json").unlink()
+    process = subprocess.Popen(
+        after_good_run.snakemake_command(ONNX, ENGINE_RECORD),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    try:
+        wait_for(after_good_run.partial_files, process)
+        yield after_good_run, process
+    finally:
+        for leftover in family(process.pid):
+            leftover.kill()
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+
+
+def wait_for(condition, process):
+    """Return once `condition` holds; fail when the process ends before, or after a minute."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert process.poll() is None, f"it ended too soon:\n{process.stdout.read()}"
+        assert time.monotonic() < deadline, "the export never began"
+        time.sleep(0.01)
+
+
+def family(pid):
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def test_killed_program(exporting):
+    workplace, process = exporting
+    before = workplace.artifacts(*workplace.partial_files())
+    (program,) = [child for child in family(process.pid) if is_export(child)]
+
+    program.kill()
+    said, _ = process.communicate(timeout=PATIENCE_S)
+
+    Outcome(process.returncode, said).refused("Error in rule export_onnx", "SIGKILL")
+    assert not workplace.path(ONNX).exists()
+    assert workplace.artifacts(*workplace.partial_files()) == before
+
+    workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
+    assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
+    assert workplace.path(ONNX).is_file()
+    assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
+
+
+def is_export(process):
+    """Say whether a process is the program itself, not the shell around it."""
+    words = process.cmdline()
+    return len(words) > 1 and words[1].endswith("export_onnx.py")
+
+
+def test_killed_snakemake(exporting):
+    workplace, process = exporting
+    before = workplace.artifacts(*workplace.partial_files())
+    children = family(process.pid)
+
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=PATIENCE_S)
+    _, alive = psutil.wait_procs(children, timeout=5)
+
+    assert not alive, f"a job outlived its workflow: {alive}"
+    assert not workplace.path(ONNX).exists()
+    assert workplace.artifacts(*workplace.partial_files()) == before
+
+    # Snakemake cannot know that the lock's owner is dead; it says how to remove the lock.
+    workplace.snakemake(ONNX, ENGINE_RECORD).refused("Directory cannot be locked", "--unlock")
+    workplace.snakemake("--unlock").succeeded()
+    workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
+    assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
+    assert workplace.path(ONNX).is_file()
+    assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"

@@ -1,0 +1,160 @@
+"""A folder in which the workflow runs with a tiny model, and the questions that every fault is followed by."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ARCHITECTURE = "squeezenet1_1"
+CROP = 64
+TIMEOUT_S = 180
+
+WEIGHTS = "results/tiny/weights.safetensors"
+GOLDEN = "results/tiny/golden.npz"
+ONNX = "results/tiny/tiny.onnx"
+ENGINE_RECORD = "results/tiny/cpu/tiny.fp32.engine.json"
+ACCURACY = "results/tiny/cpu/tiny.fp32.accuracy.json"
+
+
+def free_ports(count):
+    """Return ports of 127.0.0.1 that nobody listens on, each different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def tiny_configuration():
+    """Return the smallest configuration that makes sense; its checkpoint is good.pth in the workplace."""
+    http, grpc, metrics = free_ports(3)
+    return {
+        "models": {
+            "tiny": {
+                "architecture": ARCHITECTURE,
+                "weights": "good.pth",
+                "preprocess": {"resize": 72, "crop": CROP},
+            }
+        },
+        "targets": {"cpu": {"precisions": ["fp32"]}},
+        "profile": {"steps": 1},
+        "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
+        "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "window_ms": 300},
+        "deploy": {"http_port": http, "grpc_port": grpc, "metrics_port": metrics, "ready_timeout_s": 60},
+    }
+
+
+def random_checkpoint(path, seed, **arguments):
+    """Write a state dict with seeded random weights, as a user's training would with torch.save."""
+    import torch
+    import torchvision
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None, **arguments).state_dict(), path)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended: its exit code and everything that it said."""
+
+    code: int
+    said: str
+
+    def succeeded(self):
+        """Require exit code 0."""
+        assert self.code == 0, self.said
+        return self
+
+    def refused(self, *phrases):
+        """Require an exit code other than 0, each of the phrases said, and no failure that nobody foresaw."""
+        assert self.code != 0, f"it should have failed, but it said:\n{self.said}"
+        words = " ".join(self.said.split())
+        missing = [phrase for phrase in phrases if phrase not in words]
+        assert not missing, f"it does not say {missing}, but:\n{self.said}"
+        assert "error: unexpected" not in self.said, f"the failure was not foreseen:\n{self.said}"
+        return self
+
+
+@dataclass
+class Workplace:
+    """A folder with a config.yaml, where the workflow and its programs run."""
+
+    folder: Path
+    config: dict = field(default_factory=tiny_configuration)
+
+    def __post_init__(self):
+        self.write_config()
+
+    def write_config(self):
+        """Write the configuration as it stands."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config), encoding="utf-8")
+
+    def configure(self, dotted, value):
+        """Set one key, such as "models.tiny.weights", and write the file."""
+        *parents, last = dotted.split(".")
+        section = self.config
+        for name in parents:
+            section = section.setdefault(name, {})
+        section[last] = value
+        self.write_config()
+
+    def snakemake_command(self, *targets):
+        """Return the command line that makes `targets` here."""
+        return [
+            str(Path(sys.executable).with_name("snakemake")),
+            *("-s", str(REPOSITORY / "Snakefile"), "--directory", str(self.folder)),
+            *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", "1", *targets),
+        ]
+
+    def program_command(self, name, *options):
+        """Return the command line of a program of scripts/."""
+        return [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *map(str, options)]
+
+    def run(self, command, **environment):
+        """Run a command here and return how it ended."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def snakemake(self, *targets, **environment):
+        """Make `targets` with the workflow."""
+        return self.run(self.snakemake_command(*targets), **environment)
+
+    def program(self, name, *options, **environment):
+        """Run a program of scripts/ without the workflow."""
+        return self.run(self.program_command(name, *options), **environment)
+
+    def path(self, name):
+        """Return a file of this folder."""
+        return self.folder / name
+
+    def artifacts(self, *left_out):
+        """Return {path: SHA-256} of everything below results/ but the names in `left_out`."""
+        return {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((self.folder / "results").rglob("*"))
+            if path.is_file() and (name := path.relative_to(self.folder).as_posix()) not in left_out
+        }
+
+    def partial_files(self):
+        """Return what a program wrote but never finished."""
+        return [path.relative_to(self.folder).as_posix() for path in (self.folder / "results").rglob(".partial.*")]

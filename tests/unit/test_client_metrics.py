@@ -1,0 +1,80 @@
+import http.server
+import threading
+import urllib.request
+
+import pytest
+
+from slipway.triton.client import ModelClient, read_metrics
+from slipway.triton.server import Ports
+
+PAGE = """# HELP nv_inference_request_success Number of successful inference requests, all batch sizes
+# TYPE nv_inference_request_success counter
+nv_inference_request_success{model="resnet50_trt",version="1"} 3
+nv_inference_request_success{model="resnet50_trt",version="2"} 40
+nv_inference_request_success{model="other",version="1"} 500
+# HELP nv_inference_request_duration_us Cumulative inference request duration in microseconds
+# TYPE nv_inference_request_duration_us counter
+nv_inference_request_duration_us{model="resnet50_trt",version="1"} 12345
+# HELP nv_inference_request_failure Number of failed inference requests, all batch sizes
+# TYPE nv_inference_request_failure counter
+nv_inference_request_failure{model="resnet50_trt",reason="OTHER",version="1"} 1
+nv_inference_request_failure{model="resnet50_trt",reason="REJECTED",version="1"} 2
+# HELP nv_cpu_utilization CPU utilization rate [0.0 - 1.0]
+# TYPE nv_cpu_utilization gauge
+nv_cpu_utilization 0.25
+"""
+
+
+class Metrics(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.end_headers()
+        self.wfile.write(PAGE.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def ports():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Ports(1, 2, server.server_address[1])
+        server.shutdown()
+        thread.join()
+
+
+def test_counters_are_read_by_metric_and_model(ports):
+    found = read_metrics(ports)
+    assert found[("nv_inference_request_duration_us", "resnet50_trt")] == 12345
+    assert found[("nv_inference_request_success", "other")] == 500
+
+
+def test_versions_and_reasons_are_summed(ports):
+    found = read_metrics(ports)
+    assert found[("nv_inference_request_success", "resnet50_trt")] == 43
+    assert found[("nv_inference_request_failure", "resnet50_trt")] == 3
+
+
+def test_a_metric_of_no_model_is_read(ports):
+    assert read_metrics(ports)[("nv_cpu_utilization", "")] == 0.25
+
+
+@pytest.mark.parametrize(("model", "count"), [("resnet50_trt", 43), ("other", 500), ("unknown", 0)])
+def test_a_client_counts_its_own_models_successes(ports, model, count):
+    with ModelClient(ports, model) as client:
+        assert client.successes() == count
+
+
+def test_a_proxy_is_not_asked_for_this_machines_metrics(ports, monkeypatch):
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert read_metrics(ports)[("nv_cpu_utilization", "")] == 0.25
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_the_operating_system():
+    with pytest.raises(OSError, match="refused"):
+        read_metrics(Ports.free())

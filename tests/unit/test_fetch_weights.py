@@ -1,0 +1,81 @@
+import json
+
+import pytest
+import torch
+
+from fetch_weights import class_names, count_classes, download, main, parse_arguments
+from slipway.artifacts import sha256
+from slipway.errors import SlipwayError
+from slipway.models import build, load_model
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Return a function that completes a command line whose outputs lie in a folder of their own."""
+
+    def complete(*given: str):
+        outputs = {"output": "w.safetensors", "record": "w.json", "labels": "labels.txt"}
+        written = [word for name, file in outputs.items() for word in (f"--{name}", str(tmp_path / "out" / file))]
+        return parse_arguments([*given, *written])
+
+    return complete
+
+
+@pytest.mark.parametrize("architecture", ["squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
+def test_the_number_of_classes_is_that_of_the_logits(architecture):
+    assert count_classes(build(architecture, {"num_classes": 7})) == 7
+
+
+def test_a_checkpoint_becomes_canonical(tmp_path, options):
+    model = build("squeezenet1_1", {"num_classes": 3})
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "c.pth"
+    )
+    arguments = options(
+        *("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}'),
+        *("--checkpoint", str(tmp_path / "c.pth")),
+    )
+    main(arguments)
+    record = json.loads(arguments.record.read_text(encoding="utf-8"))
+    assert record["origin"] == "checkpoint"
+    assert record["classes"] == 3
+    assert record["sha256"] == sha256(arguments.output)
+    assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert arguments.labels.read_text(encoding="utf-8").splitlines() == ["class 0", "class 1", "class 2"]
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(load_model(arguments.output, record)(images), model(images))
+
+
+def test_a_checkpoint_of_another_architecture_writes_nothing(tmp_path, options):
+    torch.save(build("mobilenet_v3_small").state_dict(), tmp_path / "c.pth")
+    arguments = options("--architecture", "squeezenet1_1", "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="another architecture"):
+        main(arguments)
+    assert not arguments.output.exists()
+    assert not arguments.record.exists()
+
+
+def test_the_classes_of_imagenet_have_torchvisions_names(options):
+    names = class_names(options("--architecture", "squeezenet1_1", "--weights", "default"), 1000)
+    assert (names[652], len(names)) == ("military uniform", 1000)
+
+
+def test_own_names_are_taken(tmp_path, options):
+    path = tmp_path / "names.txt"
+    path.write_text("cat\ndog\n", encoding="utf-8")
+    given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
+    assert class_names(options(*given), 2) == ["cat", "dog"]
+    with pytest.raises(SlipwayError, match=r"2 lines, but the model has 3 classes") as caught:
+        class_names(options(*given), 3)
+    assert str(path) in str(caught.value)
+
+
+def test_unknown_weights_are_refused_with_those_there_are():
+    with pytest.raises(SlipwayError, match=r"NO_SUCH.*IMAGENET1K_V1"):
+        download("squeezenet1_1", "NO_SUCH")
+
+
+def test_an_own_architecture_has_no_weights_to_download():
+    with pytest.raises(SlipwayError, match="path of a checkpoint"):
+        download("my.models:make", "default")

@@ -1,0 +1,112 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from slipway.artifacts import write_json
+from slipway.errors import SlipwayError
+from slipway.local_server import (
+    forget_state,
+    is_running,
+    read_state,
+    start_number,
+    state_file,
+    who_listens,
+    write_state,
+)
+
+LISTENING = {"host": "127.0.0.1", "http": 1, "grpc": 2, "metrics": 3}
+
+
+@pytest.fixture
+def process():
+    """Return a process that waits until its input is closed."""
+    started = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield started
+    started.kill()
+    started.communicate()
+
+
+def test_there_is_no_state_at_first(tmp_path):
+    assert read_state(tmp_path) is None
+    assert is_running(None) is False
+    assert start_number(tmp_path) == 1
+
+
+def test_the_state_reads_back(tmp_path, process):
+    written = write_state(tmp_path / "below", process.pid, 4, LISTENING)
+    assert read_state(tmp_path / "below") == written
+    assert (written["pid"], written["start"], written["listening"]) == (process.pid, 4, LISTENING)
+
+
+def test_a_live_process_runs(tmp_path, process):
+    assert is_running(write_state(tmp_path, process.pid, 1, LISTENING))
+
+
+def test_a_dead_process_does_not(tmp_path, process):
+    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    process.kill()
+    process.communicate()
+    assert not is_running(state)
+
+
+def test_a_dead_process_that_nobody_collected_does_not(tmp_path, process):
+    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+    assert not is_running(state)
+
+
+def test_another_process_with_the_same_id_is_not_it(tmp_path, process):
+    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    assert not is_running(state | {"created": state["created"] - 60})
+
+
+def test_the_start_number_stays_while_the_server_runs(tmp_path, process):
+    write_state(tmp_path, process.pid, 3, LISTENING)
+    assert start_number(tmp_path) == 3
+    assert start_number(tmp_path) == 3
+
+
+def test_the_start_number_is_the_next_once_the_server_died(tmp_path, process):
+    write_state(tmp_path, process.pid, 3, LISTENING)
+    process.kill()
+    process.communicate()
+    assert start_number(tmp_path) == 4
+
+
+def test_the_start_number_is_the_next_when_the_id_was_reused(tmp_path, process):
+    state = write_state(tmp_path, process.pid, 3, LISTENING)
+    write_json(state_file(tmp_path), state | {"created": state["created"] - 60})
+    assert start_number(tmp_path) == 4
+
+
+def test_forgetting_is_for_good_and_may_be_repeated(tmp_path, process):
+    write_state(tmp_path, process.pid, 3, LISTENING)
+    forget_state(tmp_path)
+    forget_state(tmp_path)
+    assert read_state(tmp_path) is None
+
+
+def test_a_broken_state_is_named(tmp_path):
+    state_file(tmp_path).write_text("{", encoding="utf-8")
+    with pytest.raises(SlipwayError) as caught:
+        start_number(tmp_path)
+    assert str(state_file(tmp_path)) in str(caught.value)
+
+
+def test_who_listens_names_the_process():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = who_listens(server.getsockname()[1])
+    assert f"process {os.getpid()} " in found
+    assert psutil.Process().name() in found
+
+
+def test_who_listens_does_not_take_a_client_for_a_server():
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        assert str(os.getpid()) not in who_listens(client.getsockname()[1])

@@ -1,0 +1,47 @@
+import pytest
+
+from slipway.measure import sample_latency, summarise, warm_up
+
+
+def test_percentiles_of_known_samples():
+    found = summarise([float(value) for value in range(101)], batch=1)
+    assert {name: found[name] for name in ("p50_ms", "p90_ms", "p95_ms", "p99_ms")} == {
+        "p50_ms": 50,
+        "p90_ms": 90,
+        "p95_ms": 95,
+        "p99_ms": 99,
+    }
+    assert found["count"] == 101
+    assert found["mean_ms"] == 50
+    assert found["min_ms"] == 0
+
+
+def test_the_order_of_samples_does_not_matter():
+    assert summarise([5.0, 1.0, 3.0], 2) == summarise([1.0, 3.0, 5.0], 2)
+
+
+def test_throughput_counts_items_not_calls():
+    assert summarise([20.0, 20.0], batch=8)["throughput_per_s"] == pytest.approx(400)
+    assert summarise([20.0, 20.0], batch=8)["batch"] == 8
+
+
+def test_one_sample_is_each_percentile():
+    found = summarise([2.5], batch=1)
+    assert found["p50_ms"] == found["p99_ms"] == found["min_ms"] == 2.5
+
+
+@pytest.mark.parametrize("minimum", [1, 2, 20])
+def test_the_minimum_is_taken_however_short_the_time(minimum):
+    calls = []
+    samples = sample_latency(lambda: calls.append(1), seconds=0, minimum=minimum)
+    assert len(samples) == len(calls) == minimum
+    assert min(samples) >= 0
+
+
+def test_time_left_takes_more_than_the_minimum():
+    assert len(sample_latency(lambda: None, seconds=0.02, minimum=1)) > 1
+
+
+def test_warm_up_calls_at_least_twice():
+    calls = []
+    assert warm_up(lambda: calls.append(1), seconds=0) == len(calls) == 2

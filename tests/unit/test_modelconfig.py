@@ -1,0 +1,86 @@
+import dataclasses
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as pb
+
+from slipway.errors import SlipwayError
+from slipway.triton.modelconfig import Served, model_config, read_config, read_text, write_config
+
+OPENVINO = Served("my-model_trt", "openvino", "bf16", crop=192, classes=7, max_batch_size=16, instances=3)
+ONNXRUNTIME = dataclasses.replace(OPENVINO, runtime="onnxruntime", precision="fp32")
+EVERY = [(OPENVINO, "python"), (OPENVINO, "openvino"), (ONNXRUNTIME, "python"), (ONNXRUNTIME, "onnxruntime")]
+
+
+def parameters(config: pb.ModelConfig) -> dict[str, str]:
+    return {name: value.string_value for name, value in config.parameters.items()}
+
+
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_the_text_reads_back_equal(served, backend):
+    config = model_config(served, backend)
+    assert read_text(text_format.MessageToString(config)) == config
+
+
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_a_file_reads_back_equal(tmp_path, served, backend):
+    config = model_config(served, backend)
+    path = tmp_path / "below" / "config.pbtxt"
+    write_config(path, config)
+    assert read_config(path) == config
+
+
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_every_field(served, backend):
+    config = model_config(served, backend)
+    assert config.name == "my-model_trt"
+    assert config.backend == backend
+    assert config.max_batch_size == 16
+    [tensor] = config.input
+    assert (tensor.name, tensor.data_type, list(tensor.dims)) == ("input", pb.TYPE_FP32, [3, 192, 192])
+    [tensor] = config.output
+    assert (tensor.name, tensor.data_type, list(tensor.dims)) == ("logits", pb.TYPE_FP32, [7])
+    assert tensor.label_filename == "labels.txt"
+    [group] = config.instance_group
+    assert (group.count, group.kind) == (3, pb.ModelInstanceGroup.KIND_CPU)
+    assert config.HasField("dynamic_batching")
+    assert config.dynamic_batching.default_queue_policy.max_queue_size >= 16
+
+
+def test_the_python_backend_is_told_engine_and_precision():
+    assert parameters(model_config(OPENVINO, "python")) == {"engine": "model.xml", "precision": "bf16"}
+    assert parameters(model_config(ONNXRUNTIME, "python")) == {"engine": "model.onnx", "precision": "fp32"}
+
+
+def test_the_native_backend_is_told_its_file():
+    assert model_config(OPENVINO, "openvino").default_model_filename == "model.xml"
+    assert model_config(ONNXRUNTIME, "onnxruntime").default_model_filename == "model.onnx"
+
+
+def test_openvino_is_told_to_run_in_bf16_only_when_it_should():
+    fp32 = dataclasses.replace(OPENVINO, precision="fp32")
+    assert parameters(model_config(OPENVINO, "openvino"))["HINT_BF16"] == "YES"
+    assert "HINT_BF16" not in parameters(model_config(fp32, "openvino"))
+
+
+def test_both_configurations_state_the_same_tensors():
+    python, native = model_config(OPENVINO, "python"), model_config(OPENVINO, "openvino")
+    assert list(python.input) == list(native.input)
+    assert list(python.output) == list(native.output)
+    assert python.max_batch_size == native.max_batch_size
+
+
+@pytest.mark.parametrize("text", ['name: "m" max_batch_size: many', "nonsense", 'name: "m" {', 'unknown_field: "x"'])
+def test_a_broken_text_is_named(tmp_path, text):
+    path = tmp_path / "config.pbtxt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SlipwayError, match="not a Triton model configuration") as caught:
+        read_config(path)
+    assert str(path) in str(caught.value)
+
+
+def test_the_line_of_a_mistake_is_told(tmp_path):
+    path = tmp_path / "config.pbtxt"
+    path.write_text('name: "m"\nbackend: "python"\nmax_batch_size: many\n', encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"3:17"):
+        read_config(path)

@@ -1,0 +1,208 @@
+"""A small model through the whole chain, with every part real."""
+
+import csv
+import json
+import os
+import re
+import signal
+import time
+import urllib.request
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+from pypdf import PdfReader
+
+from slipway.artifacts import sha256, tree_digest
+from slipway.triton.client import ModelClient, read_metrics
+from slipway.triton.modelconfig import read_config
+
+pytestmark = pytest.mark.slow
+
+
+def record(checkout, name):
+    return json.loads(checkout.path(name).read_text(encoding="utf-8"))
+
+
+def test_the_last_words_are_the_answer_and_how_to_stop(small):
+    assert re.search(r"small_trt answers the sample photograph in [\d.]+ ms", small.first_output)
+    assert f"gRPC {small.ports.grpc}" in small.first_output
+    assert "snakemake --cores 1 undeploy" in small.first_output
+
+
+def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
+    origin = record(small, "small/weights.json")["origin"]
+    records = [path for path in small.folder.glob("results/small/**/*.json") if "repository/" not in str(path)]
+    assert len(records) >= 15
+    assert {json.loads(path.read_text(encoding="utf-8"))["origin"] for path in records} == {origin}
+    if origin == "rehearsal":
+        assert small.first_output.count("!! REHEARSAL") == 1
+        assert "REHEARSAL: random weights, so these predictions mean nothing" in small.first_output
+
+
+def test_the_trace_opens_in_tensorboard(small, tmp_path):
+    from torch_tb_profiler.consts import WORKER_PATTERN
+    from torch_tb_profiler.profiler.data import RunProfileData
+
+    (trace,) = small.path("small/profile").glob("*.gz")
+    assert WORKER_PATTERN.match(trace.name), "TensorBoard lists only traces with such a name"
+    events = RunProfileData.parse("worker", None, str(trace), str(tmp_path)).events
+    assert any(event.name == "aten::convolution" for event in events)
+
+
+def test_profile_accounts_for_the_time(small):
+    profile = record(small, "small/profile/profile.json")
+    assert 0 < sum(operator["share"] for operator in profile["operators"]) <= 1.05
+    assert 0 < profile["cpu_utilisation"] <= 1.05
+    assert profile["operators"][0]["self_ms"] == max(operator["self_ms"] for operator in profile["operators"])
+
+
+def test_onnx_has_a_dynamic_batch_and_agrees_with_pytorch(small):
+    model = onnx.load(small.path("small/small.onnx"))
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    exported = record(small, "small/small.onnx.json")
+    assert set(exported["agreement"]) == {"1", "2", "5"}
+    assert all(found["relative_error"] < 1e-4 for found in exported["agreement"].values())
+    assert exported["opset"] == model.opset_import[0].version
+
+
+@pytest.mark.parametrize(("target", "runtime"), [("cpu", "openvino"), ("ort", "onnxruntime")])
+def test_engine_record_states_the_key_and_what_runs(small, target, runtime):
+    built = record(small, f"small/{target}/small.fp32.engine.json")
+    assert built["key"]["runtime"] == runtime
+    assert built["key"]["onnx_sha256"] == sha256(small.path("small/small.onnx"))
+    assert set(built["layers"]) == {"fp32"}
+    for name, expected in built["files"].items():
+        assert sha256(small.path(f"small/{target}/{name}")) == expected
+
+
+@pytest.mark.parametrize("target", ["cpu", "ort"])
+def test_benchmark_keeps_every_sample(small, target):
+    measured = record(small, f"small/{target}/small.fp32.benchmark.json")
+    assert {(row["subject"], row["batch"]) for row in measured["results"]} == {
+        (subject, batch) for subject in ("pytorch", "engine") for batch in (1, 2)
+    }
+    for row in measured["results"]:
+        samples = measured["samples_ms"][f"{row['subject']}/{row['batch']}"]
+        assert len(samples) == row["count"] >= 5
+        assert np.isclose(np.percentile(samples, 50), row["p50_ms"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("target", ["cpu", "ort"])
+def test_load_test_measures_each_combination_and_sets_them_in_pdf(small, target):
+    tested = record(small, f"small/{target}/analysis/analysis.json")
+    with open(small.path(f"small/{target}/analysis/analysis.csv"), encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file))) == len(tested["measurements"])
+    assert {row["concurrency"] for row in tested["measurements"]} == {1, 2}
+    assert all(row["throughput_per_s"] > 0 and row["memory_mb"] > 50 for row in tested["measurements"])
+    for name, pages in (("summary", 1), ("detail", 2)):
+        report = PdfReader(small.path(f"small/{target}/analysis/{name}.pdf"))
+        text = report.pages[0].extract_text()
+        assert len(report.pages) >= pages
+        assert "small" in text
+        assert f"{tested['measurements'][0]['throughput_per_s']:.1f}" in "".join(
+            page.extract_text() for page in report.pages
+        )
+        assert sum(len(page.images) for page in report.pages) >= 1
+
+
+def test_served_configuration_is_the_selected_one(small):
+    selected = record(small, "small/cpu/selection.json")
+    best = max(
+        row["throughput_per_s"]
+        for row in record(small, "small/cpu/analysis/analysis.json")["measurements"]
+        if row["p99_ms"] <= selected["limits"]["p99_ms"]
+    )
+    assert selected["measured"]["throughput_per_s"] >= 0.95 * best
+    written = read_config(small.path("small/cpu/repository/small_trt/config.pbtxt"))
+    assert written.backend == "openvino"
+    assert written.max_batch_size == selected["max_batch_size"]
+    assert written.instance_group[0].count == selected["instances"]
+    with ModelClient(small.ports, "small_trt") as client:
+        running = client.config()
+    assert running.backend == "python"
+    assert running.max_batch_size == selected["max_batch_size"]
+    assert [tensor.dims for tensor in running.input] == [tensor.dims for tensor in written.input]
+
+
+def test_receipt_chains_weights_to_the_served_files(small):
+    receipt = record(small, "small/deploy/receipt.json")
+    assert receipt["chain"]["weights_sha256"] == sha256(small.path("small/weights.safetensors"))
+    assert receipt["chain"]["onnx_sha256"] == sha256(small.path("small/small.onnx"))
+    assert receipt["chain"]["repository_index_sha256"] == sha256(small.path("small/cpu/repository.json"))
+    assert receipt["served_files"] == tree_digest(small.path("small/cpu/repository/small_trt"))
+    assert set(receipt["chain"]["engine_files"].values()) <= set(receipt["served_files"].values())
+    assert receipt["smoke_test"]["agreement"]["relative_error"] < 1e-3
+    assert receipt["smoke_test"]["requests_counted"] >= 10
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
+    golden = np.load(small.path("small/golden.npz"))
+    with ModelClient(small.ports, "small_trt") as client:
+        before = client.successes()
+        answer = client.infer(np.repeat(golden["input"], batch, axis=0))
+        assert client.successes() == before + 1
+    assert answer.logits.shape == (batch, 1000)
+    np.testing.assert_allclose(answer.logits, np.repeat(golden["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
+
+
+def test_server_listens_on_loopback_only(small):
+    receipt = record(small, "small/deploy/receipt.json")
+    listening = [
+        connection.laddr
+        for connection in psutil.Process(receipt["server"]["pid"]).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert {address.port for address in listening} == {small.ports.http, small.ports.grpc, small.ports.metrics}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_metrics_are_prometheus_and_name_the_model(small):
+    assert read_metrics(small.ports)[("nv_inference_request_success", "small_trt")] >= 10
+    with urllib.request.urlopen(f"http://127.0.0.1:{small.ports.http}/v2/health/ready", timeout=10) as page:
+        assert page.status == 200
+
+
+def test_a_second_deploy_has_nothing_to_do(small):
+    assert "Nothing to be done" in small.snakemake("deploy").stdout
+
+
+def test_status_shows_what_is_live(small):
+    shown = small.snakemake("status").stdout
+    receipt = record(small, "small/deploy/receipt.json")
+    assert f"process {receipt['server']['pid']}" in shown
+    assert receipt["chain"]["weights_sha256"][:12] in shown
+    assert "STALE" not in shown
+
+
+def test_changing_a_limit_measures_nothing_again(small):
+    planned = small.snakemake("-n", "deploy", "--config", "load_test={p99_limit_ms: 900}").stdout
+    assert "choose_configuration" in planned
+    for untouched in ("build_openvino", "benchmark ", "load_test ", "export_onnx"):
+        assert not re.search(rf"^{untouched}", planned, re.MULTILINE)
+
+
+def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
+    before = {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")}
+    pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.1)
+    assert "its server has ended" in small.snakemake("status").stdout
+    output = small.snakemake("deploy").stdout
+    assert re.search(r"^deploy_local +1$", output, re.MULTILINE)
+    assert re.search(r"^total +2$", output, re.MULTILINE)
+    assert record(small, "small/deploy/receipt.json")["server"]["pid"] != pid
+    assert {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")} == before
+    assert "Nothing to be done" in small.snakemake("deploy").stdout
+
+
+def test_undeploy_stops_the_server_and_withdraws_the_receipt(small):
+    pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
+    small.snakemake("undeploy")
+    assert not psutil.pid_exists(pid)
+    assert not small.path("small/deploy/receipt.json").exists()
+    assert "not deployed" in small.snakemake("status").stdout
+    assert small.path("small/cpu/repository.json").exists()
