@@ -20,7 +20,7 @@ include: "rules/common.smk"
 
 onstart:
     # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
-    shutil.rmtree(".snakemake/backup", ignore_errors=True)
+    shutil.rmtree(".snakemake/backups", ignore_errors=True)
 
 
 onerror:

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from slipway.hardware import cpu, require_cpu, usable_cores
 from slipway.measure import sample_latency, summarise, warm_up
 from slipway.models import load_model
 from slipway.program import parser, progress, run
+
+if TYPE_CHECKING:
+    import torch
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.output, record)
 
 
-def eager(model) -> Callable[[np.ndarray], np.ndarray]:  # noqa: ANN001 - torch.nn.Module, which is imported late
+def eager(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
     """Return the model as a function from array to array, as PyTorch runs it without compilation."""
     import torch
 

@@ -4,6 +4,7 @@ import argparse
 import time
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
@@ -71,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  built in {build_seconds:.1f} s, {record['bytes'] / 1e6:.0f} MB; compute layers that run: {counted}")
 
 
-def build(module, onnx: Path, path: Path, precision: str) -> tuple[float, float, dict[str, int]]:  # noqa: ANN001
+def build(module: ModuleType, onnx: Path, path: Path, precision: str) -> tuple[float, float, dict[str, int]]:
     """Build at `path` and load from there; return seconds to build, seconds to load, layers by precision."""
     try:
         start = time.perf_counter()

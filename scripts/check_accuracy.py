@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from slipway.labelling import class_of_each
 from slipway.models import load_model
 from slipway.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
+
+if TYPE_CHECKING:
+    import torch
 
 BATCH = 8
 
@@ -70,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
     show(record)
 
 
-def on_photographs(arguments: argparse.Namespace, engine) -> dict:  # noqa: ANN001 - any runtime's Engine
+def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
     """Return agreement on all photographs, and both accuracies on those whose class is known."""
     model = load_model(arguments.weights, read_json(arguments.weights_record))
     images = find_images(arguments.labelled, arguments.max_images)
@@ -96,7 +100,7 @@ def read_batch(paths: list[Path], preprocess: Preprocessing) -> np.ndarray:
     return np.stack([preprocess(load_image(path)) for path in paths])
 
 
-def ask_pytorch(model, batch: np.ndarray) -> np.ndarray:  # noqa: ANN001 - torch.nn.Module, which is imported late
+def ask_pytorch(model: "torch.nn.Module", batch: np.ndarray) -> np.ndarray:
     """Return PyTorch's logits (N, classes)."""
     import torch
 

@@ -4,6 +4,7 @@ import argparse
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from slipway.errors import SlipwayError
 from slipway.models import load_model
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    import torch
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
@@ -51,6 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
         "weights_sha256": weights["sha256"],
         "sha256": sha256(arguments.output),
         "bytes": arguments.output.stat().st_size,
+        "crop": arguments.crop,
         "opset": next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")),
         "ir_version": proto.ir_version,
         "nodes": len(proto.graph.node),
@@ -65,7 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def export(model, crop: int, opset: int, path: Path) -> None:  # noqa: ANN001 - torch.nn.Module, imported late
+def export(model: "torch.nn.Module", crop: int, opset: int, path: Path) -> None:
     """Write `model` for inputs (batch, 3, crop, crop) with a dynamic batch to `path`, weights inside."""
     import torch
 
@@ -81,7 +86,7 @@ def export(model, crop: int, opset: int, path: Path) -> None:  # noqa: ANN001 - 
         torch.onnx.export(model, (example,), path, dynamo=False, dynamic_axes=axes, **names)
 
 
-def compare_with_pytorch(model, path: Path, crop: int) -> dict[str, dict]:  # noqa: ANN001 - torch.nn.Module
+def compare_with_pytorch(model: "torch.nn.Module", path: Path, crop: int) -> dict[str, dict]:
     """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one."""
     import onnxruntime
     import torch

@@ -5,11 +5,15 @@ import json
 import socket
 import urllib.error
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.models import build, load_strictly, read_checkpoint
 from slipway.program import parser, progress, run
+
+if TYPE_CHECKING:
+    import torch
 
 REHEARSAL_SEED = 0
 DOWNLOAD_TIMEOUT_S = 20
@@ -103,7 +107,7 @@ def rehearsal_warning(reason: object) -> None:
     )
 
 
-def count_classes(model) -> int:  # noqa: ANN001 - torch.nn.Module, which is imported late
+def count_classes(model: "torch.nn.Module") -> int:
     """Return the number of logits: the length of the last bias or the rows of the last weight matrix."""
     return list(model.state_dict().values())[-1].shape[0]
 

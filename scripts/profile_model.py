@@ -3,11 +3,15 @@
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from slipway.artifacts import read_json, write_json, written_whole
 from slipway.hardware import usable_cores
 from slipway.models import load_model
 from slipway.program import parser, progress, run
+
+if TYPE_CHECKING:
+    import torch
 
 # Operators that do the arithmetic, those that a runtime folds into them, and those that only dispatch or allocate.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
@@ -60,7 +64,9 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"  {line}")
 
 
-def profile(model, images, steps: int):  # noqa: ANN001, ANN201 - PyTorch's types, which are imported late
+def profile(
+    model: "torch.nn.Module", images: "torch.Tensor", steps: int
+) -> "tuple[torch.profiler.profile, float, float]":
     """Return the profile of `steps` forward passes, their wall time in seconds and the CPU seconds they used."""
     import torch
     from torch.profiler import ProfilerActivity
@@ -82,7 +88,7 @@ def profile(model, images, steps: int):  # noqa: ANN001, ANN201 - PyTorch's type
     return profiled, wall, cpu
 
 
-def summarise(events, device: str, wall_s: float, cpu_s: float) -> dict:  # noqa: ANN001 - PyTorch's event list
+def summarise(events: Any, device: str, wall_s: float, cpu_s: float) -> dict:
     """Return time by operator and the shares of the wall time (0..1) that tell where it goes.
 
     `cpu_utilisation` is CPU time over wall time times cores. `gpu_utilisation` is time in kernels over wall time.

@@ -9,6 +9,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from slipway.artifacts import read_json, written_whole
@@ -173,7 +174,7 @@ def typeset(path: Path, title: str, story: list[Flowable], arguments: argparse.N
     document.build([paragraph(heading, "Title"), *story], onFirstPage=number_page, onLaterPages=number_page)
 
 
-def number_page(canvas, document) -> None:  # noqa: ANN001 - reportlab's callbacks
+def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
     """Print the page number at the foot."""
     canvas.setFont("Helvetica", 8)
     canvas.drawRightString(A4[0] - 20 * mm, 10 * mm, f"page {document.page}")

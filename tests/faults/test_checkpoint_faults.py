@@ -78,7 +78,7 @@ def test_the_malicious_checkpoint_of_this_test_would_run(tmp_path):
 
 def unreachable_network(folder):
     """Return an environment in which every download meets a closed port and no earlier download is found."""
-    (port,) = free_ports(1)
+    port = free_ports()["http_port"]
     proxy = f"http://127.0.0.1:{port}"
     names = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
     return {**dict.fromkeys(names, proxy), "no_proxy": "", "NO_PROXY": "", "TORCH_HOME": str(folder / "torch_home")}

@@ -9,7 +9,9 @@ import urllib.request
 import psutil
 import pytest
 import yaml
-from workplace import ENGINE_RECORD, GOLDEN, Workplace, free_ports
+from workplace import ENGINE_RECORD, GOLDEN, Workplace
+
+from slipway.triton.server import Ports
 
 pytestmark = pytest.mark.slow
 
@@ -59,17 +61,16 @@ def write_repository(workplace):
 
 @pytest.fixture(scope="module")
 def ports():
-    """Return the HTTP, gRPC and metrics ports of this module's server."""
-    return free_ports(3)
+    """Return where this module's server listens."""
+    return Ports.free()
 
 
 def deploy(workplace, ports):
-    http, grpc, metrics = ports
     return workplace.program(
         "deploy",
         *("--models", "tiny", "--folders", REPOSITORY_FOLDER, "--indexes", INDEX, "--goldens", GOLDEN),
-        *("--receipts", RECEIPT, "--http-port", http, "--grpc-port", grpc, "--metrics-port", metrics),
-        *("--ready-timeout-s", 60),
+        *("--receipts", RECEIPT, "--http-port", ports.http, "--grpc-port", ports.grpc),
+        *("--metrics-port", ports.metrics, "--ready-timeout-s", 60),
     )
 
 
@@ -81,7 +82,7 @@ def live(ready_to_deploy, ports):
 
 
 def model_is_ready(ports):
-    with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/v2/models/tiny_trt/ready", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports.http}/v2/models/tiny_trt/ready", timeout=10) as answer:
         return answer.status == 200
 
 
@@ -90,12 +91,12 @@ def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):
         pytest.fail("this test must come before the deployment")
     before = ready_to_deploy.artifacts()
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", ports[1]))
+        listener.bind(("127.0.0.1", ports.grpc))
         listener.listen()
 
         outcome = deploy(ready_to_deploy, ports)
 
-        outcome.refused(f"port {ports[1]} on 127.0.0.1 is taken by process {os.getpid()} (", "set other ports under")
+        outcome.refused(f"port {ports.grpc} on 127.0.0.1 is taken by process {os.getpid()} (", "set other ports under")
         with socket.create_connection(listener.getsockname(), timeout=5):
             pass
     assert ready_to_deploy.artifacts() == before

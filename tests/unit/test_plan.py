@@ -124,15 +124,18 @@ def test_notices_are_about_auto_alone():
 # What artifacts are keyed on
 
 
-def test_a_checkpoint_is_told_from_the_name_of_weights():
-    found = plan(models={"a": {"weights": "w/my.safetensors"}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
-    assert found.checkpoint("a") == "w/my.safetensors"
+def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path):
+    path = tmp_path / "my.safetensors"
+    path.touch()
+    found = plan(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
+    assert found.checkpoint("a") == str(path)
     assert found.checkpoint("b") is None
     assert found.checkpoint("c") is None
 
 
-def test_a_local_checkpoint_is_an_input_file_and_not_a_setting():
-    found = plan(models={"a": {"weights": "w/my.pth"}, "b": {"weights": "IMAGENET1K_V1"}})
+def test_a_local_checkpoint_is_an_input_file_and_not_a_setting(tmp_path):
+    (tmp_path / "my.pth").touch()
+    found = plan(models={"a": {"weights": str(tmp_path / "my.pth")}, "b": {"weights": "IMAGENET1K_V1"}})
     assert "weights" not in found.weights("a")
     assert found.weights("b")["weights"] == "IMAGENET1K_V1"
 

@@ -1,34 +1,42 @@
 """A small model through the whole chain, with every part real."""
 
+import copy
 import csv
 import json
 import os
 import re
+import shlex
 import signal
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import onnx
 import psutil
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 
+import check_accuracy
 from slipway.artifacts import sha256, tree_digest
+from slipway.config import complete
+from slipway.plan import Plan
+from slipway.settings import Settings
 from slipway.triton.client import ModelClient, read_metrics
 from slipway.triton.modelconfig import read_config
 
 pytestmark = pytest.mark.slow
 
 
-def record(checkout, name):
-    return json.loads(checkout.path(name).read_text(encoding="utf-8"))
+def record(workplace, name):
+    return json.loads(workplace.path(f"results/{name}").read_text(encoding="utf-8"))
 
 
 def test_the_last_words_are_the_answer_and_how_to_stop(small):
-    assert re.search(r"small_trt answers the sample photograph in [\d.]+ ms", small.first_output)
-    assert f"gRPC {small.ports.grpc}" in small.first_output
-    assert "snakemake --cores 1 undeploy" in small.first_output
+    assert re.search(r"small_trt answers the sample photograph in [\d.]+ ms", small.first_words)
+    assert f"gRPC {small.ports.grpc}" in small.first_words
+    assert "snakemake --cores 1 undeploy" in small.first_words
 
 
 def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
@@ -37,15 +45,15 @@ def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
     assert len(records) >= 15
     assert {json.loads(path.read_text(encoding="utf-8"))["origin"] for path in records} == {origin}
     if origin == "rehearsal":
-        assert small.first_output.count("!! REHEARSAL") == 1
-        assert "REHEARSAL: random weights, so these predictions mean nothing" in small.first_output
+        assert small.first_words.count("!! REHEARSAL") == 1
+        assert "REHEARSAL: random weights, so these predictions mean nothing" in small.first_words
 
 
 def test_the_trace_opens_in_tensorboard(small, tmp_path):
     from torch_tb_profiler.consts import WORKER_PATTERN
     from torch_tb_profiler.profiler.data import RunProfileData
 
-    (trace,) = small.path("small/profile").glob("*.gz")
+    (trace,) = small.path("results/small/profile").glob("*.gz")
     assert WORKER_PATTERN.match(trace.name), "TensorBoard lists only traces with such a name"
     events = RunProfileData.parse("worker", None, str(trace), str(tmp_path)).events
     assert any(event.name == "aten::convolution" for event in events)
@@ -59,7 +67,7 @@ def test_profile_accounts_for_the_time(small):
 
 
 def test_onnx_has_a_dynamic_batch_and_agrees_with_pytorch(small):
-    model = onnx.load(small.path("small/small.onnx"))
+    model = onnx.load(small.path("results/small/small.onnx"))
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     exported = record(small, "small/small.onnx.json")
     assert set(exported["agreement"]) == {"1", "2", "5"}
@@ -71,10 +79,10 @@ def test_onnx_has_a_dynamic_batch_and_agrees_with_pytorch(small):
 def test_engine_record_states_the_key_and_what_runs(small, target, runtime):
     built = record(small, f"small/{target}/small.fp32.engine.json")
     assert built["key"]["runtime"] == runtime
-    assert built["key"]["onnx_sha256"] == sha256(small.path("small/small.onnx"))
+    assert built["key"]["onnx_sha256"] == sha256(small.path("results/small/small.onnx"))
     assert set(built["layers"]) == {"fp32"}
     for name, expected in built["files"].items():
-        assert sha256(small.path(f"small/{target}/{name}")) == expected
+        assert sha256(small.path(f"results/small/{target}/{name}")) == expected
 
 
 @pytest.mark.parametrize("target", ["cpu", "ort"])
@@ -92,12 +100,12 @@ def test_benchmark_keeps_every_sample(small, target):
 @pytest.mark.parametrize("target", ["cpu", "ort"])
 def test_load_test_measures_each_combination_and_sets_them_in_pdf(small, target):
     tested = record(small, f"small/{target}/analysis/analysis.json")
-    with open(small.path(f"small/{target}/analysis/analysis.csv"), encoding="utf-8", newline="") as file:
+    with open(small.path(f"results/small/{target}/analysis/analysis.csv"), encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) == len(tested["measurements"])
     assert {row["concurrency"] for row in tested["measurements"]} == {1, 2}
     assert all(row["throughput_per_s"] > 0 and row["memory_mb"] > 50 for row in tested["measurements"])
     for name, pages in (("summary", 1), ("detail", 2)):
-        report = PdfReader(small.path(f"small/{target}/analysis/{name}.pdf"))
+        report = PdfReader(small.path(f"results/small/{target}/analysis/{name}.pdf"))
         text = report.pages[0].extract_text()
         assert len(report.pages) >= pages
         assert "small" in text
@@ -115,7 +123,7 @@ def test_served_configuration_is_the_selected_one(small):
         if row["p99_ms"] <= selected["limits"]["p99_ms"]
     )
     assert selected["measured"]["throughput_per_s"] >= 0.95 * best
-    written = read_config(small.path("small/cpu/repository/small_trt/config.pbtxt"))
+    written = read_config(small.path("results/small/cpu/repository/small_trt/config.pbtxt"))
     assert written.backend == "openvino"
     assert written.max_batch_size == selected["max_batch_size"]
     assert written.instance_group[0].count == selected["instances"]
@@ -128,10 +136,10 @@ def test_served_configuration_is_the_selected_one(small):
 
 def test_receipt_chains_weights_to_the_served_files(small):
     receipt = record(small, "small/deploy/receipt.json")
-    assert receipt["chain"]["weights_sha256"] == sha256(small.path("small/weights.safetensors"))
-    assert receipt["chain"]["onnx_sha256"] == sha256(small.path("small/small.onnx"))
-    assert receipt["chain"]["repository_index_sha256"] == sha256(small.path("small/cpu/repository.json"))
-    assert receipt["served_files"] == tree_digest(small.path("small/cpu/repository/small_trt"))
+    assert receipt["chain"]["weights_sha256"] == sha256(small.path("results/small/weights.safetensors"))
+    assert receipt["chain"]["onnx_sha256"] == sha256(small.path("results/small/small.onnx"))
+    assert receipt["chain"]["repository_index_sha256"] == sha256(small.path("results/small/cpu/repository.json"))
+    assert receipt["served_files"] == tree_digest(small.path("results/small/cpu/repository/small_trt"))
     assert set(receipt["chain"]["engine_files"].values()) <= set(receipt["served_files"].values())
     assert receipt["smoke_test"]["agreement"]["relative_error"] < 1e-3
     assert receipt["smoke_test"]["requests_counted"] >= 10
@@ -139,7 +147,7 @@ def test_receipt_chains_weights_to_the_served_files(small):
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
 def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
-    golden = np.load(small.path("small/golden.npz"))
+    golden = np.load(small.path("results/small/golden.npz"))
     with ModelClient(small.ports, "small_trt") as client:
         before = client.successes()
         answer = client.infer(np.repeat(golden["input"], batch, axis=0))
@@ -165,12 +173,40 @@ def test_metrics_are_prometheus_and_name_the_model(small):
         assert page.status == 200
 
 
+def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
+    """On real photographs where SLIPWAY_TEST_IMAGES names some, else on drawn ones; the file names tell the class."""
+    folder = Path(os.environ.get("SLIPWAY_TEST_IMAGES", tmp_path / "drawn"))
+    if not folder.is_dir():
+        folder.mkdir()
+        for index in range(12):
+            pixels = np.random.default_rng(index).integers(0, 255, (90, 120, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
+    planned = Plan(complete(copy.deepcopy(small.config))).accuracy("small", "fp32")
+    results = small.path("results/small")
+    options = planned | {
+        "labelled": folder,
+        "max_images": 12,
+        "weights": results / "weights.safetensors",
+        "weights_record": results / "weights.json",
+        "labels": results / "labels.txt",
+        "golden": results / "golden.npz",
+        "engine_record": results / "cpu" / "small.fp32.engine.json",
+        "output": tmp_path / "accuracy.json",
+    }
+    check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(Settings(options)))))
+    found = json.loads((tmp_path / "accuracy.json").read_text(encoding="utf-8"))
+    assert found["photographs"]["images"] == found["photographs"]["labelled"] == 12
+    assert found["photographs"]["top1_agreement"] == 1
+    assert found["photographs"]["engine"] == found["photographs"]["pytorch"]
+    assert found["proven_on_labels"]
+
+
 def test_a_second_deploy_has_nothing_to_do(small):
-    assert "Nothing to be done" in small.snakemake("deploy").stdout
+    assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
 def test_status_shows_what_is_live(small):
-    shown = small.snakemake("status").stdout
+    shown = small.snakemake("status").succeeded().said
     receipt = record(small, "small/deploy/receipt.json")
     assert f"process {receipt['server']['pid']}" in shown
     assert receipt["chain"]["weights_sha256"][:12] in shown
@@ -178,7 +214,7 @@ def test_status_shows_what_is_live(small):
 
 
 def test_changing_a_limit_measures_nothing_again(small):
-    planned = small.snakemake("-n", "deploy", "--config", "load_test={p99_limit_ms: 900}").stdout
+    planned = small.snakemake("-n", "deploy", "--config", "load_test={p99_limit_ms: 900}").succeeded().said
     assert "choose_configuration" in planned
     for untouched in ("build_openvino", "benchmark ", "load_test ", "export_onnx"):
         assert not re.search(rf"^{untouched}", planned, re.MULTILINE)
@@ -190,19 +226,30 @@ def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
     os.kill(pid, signal.SIGKILL)
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.1)
-    assert "its server has ended" in small.snakemake("status").stdout
-    output = small.snakemake("deploy").stdout
+    assert "its server has ended" in small.snakemake("status").succeeded().said
+    output = small.snakemake("deploy").succeeded().said
     assert re.search(r"^deploy_local +1$", output, re.MULTILINE)
     assert re.search(r"^total +2$", output, re.MULTILINE)
     assert record(small, "small/deploy/receipt.json")["server"]["pid"] != pid
     assert {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")} == before
-    assert "Nothing to be done" in small.snakemake("deploy").stdout
+    assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
+
+
+def test_a_new_deployment_is_tried_beside_the_live_one_and_takes_its_place(small):
+    before = record(small, "small/deploy/receipt.json")["server"]
+    output = small.snakemake("--forcerun", "deploy_local", "--", "deploy").succeeded().said
+    assert "trying the new repository beside it first" in output
+    after = record(small, "small/deploy/receipt.json")["server"]
+    assert after["pid"] != before["pid"]
+    assert after["listening"] == before["listening"]
+    assert not psutil.pid_exists(before["pid"])
+    assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
 def test_undeploy_stops_the_server_and_withdraws_the_receipt(small):
     pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
     small.snakemake("undeploy")
     assert not psutil.pid_exists(pid)
-    assert not small.path("small/deploy/receipt.json").exists()
-    assert "not deployed" in small.snakemake("status").stdout
-    assert small.path("small/cpu/repository.json").exists()
+    assert not small.path("results/small/deploy/receipt.json").exists()
+    assert "not deployed" in small.snakemake("status").succeeded().said
+    assert small.path("results/small/cpu/repository.json").exists()

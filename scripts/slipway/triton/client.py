@@ -3,6 +3,7 @@
 import time
 import urllib.request
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tritonclient.grpc as grpc
@@ -49,7 +50,7 @@ class ModelClient:
         server = self._client.get_server_metadata(as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
 
-    def config(self):  # noqa: ANN201 - a protobuf message, whose class is built at run time
+    def config(self) -> Any:
         """Return the ModelConfig message that the server runs."""
         return self._client.get_model_config(self.model).config
 

@@ -1,8 +1,7 @@
-"""A folder in which the workflow runs with a tiny model, and the questions that every fault is followed by."""
+"""A folder in which the real workflow runs, by default with a tiny model, and what a test asks of it."""
 
 import hashlib
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -10,10 +9,12 @@ from pathlib import Path
 
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from slipway.triton.server import Ports
+
+REPOSITORY = Path(__file__).resolve().parents[1]
 ARCHITECTURE = "squeezenet1_1"
 CROP = 64
-TIMEOUT_S = 180
+TIMEOUT_S = 900
 
 WEIGHTS = "results/tiny/weights.safetensors"
 GOLDEN = "results/tiny/golden.npz"
@@ -22,21 +23,14 @@ ENGINE_RECORD = "results/tiny/cpu/tiny.fp32.engine.json"
 ACCURACY = "results/tiny/cpu/tiny.fp32.accuracy.json"
 
 
-def free_ports(count):
-    """Return ports of 127.0.0.1 that nobody listens on, each different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+def free_ports():
+    """Return the ports of a `deploy` section, which nobody listens on."""
+    free = Ports.free()
+    return {"http_port": free.http, "grpc_port": free.grpc, "metrics_port": free.metrics}
 
 
 def tiny_configuration():
     """Return the smallest configuration that makes sense; its checkpoint is good.pth in the workplace."""
-    http, grpc, metrics = free_ports(3)
     return {
         "models": {
             "tiny": {
@@ -49,7 +43,7 @@ def tiny_configuration():
         "profile": {"steps": 1},
         "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
         "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [2], "window_ms": 300},
-        "deploy": {"http_port": http, "grpc_port": grpc, "metrics_port": metrics, "ready_timeout_s": 60},
+        "deploy": {**free_ports(), "ready_timeout_s": 60},
     }
 
 
@@ -142,6 +136,12 @@ class Workplace:
     def program(self, name, *options, **environment):
         """Run a program of scripts/ without the workflow."""
         return self.run(self.program_command(name, *options), **environment)
+
+    @property
+    def ports(self):
+        """Return where the local server listens."""
+        chosen = self.config["deploy"]
+        return Ports(chosen["http_port"], chosen["grpc_port"], chosen["metrics_port"])
 
     def path(self, name):
         """Return a file of this folder."""

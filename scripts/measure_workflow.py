@@ -1,0 +1,148 @@
+"""Measure the workflow itself on this machine: a first deploy, one with nothing to do, and serving against the engine.
+
+It works in a temporary folder, on the shipped config.yaml with free ports, and leaves nothing running.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from slipway.artifacts import read_json, write_json
+from slipway.engines import BuiltEngine
+from slipway.hardware import cpu
+from slipway.measure import sample_latency, summarise, warm_up
+from slipway.program import parser, progress, run
+from slipway.triton.model_analyzer import perf_analyzer
+from slipway.triton.server import Ports, perf_analyzer_environment
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+MODEL, TARGET = "resnet50", "cpu"
+ROUNDS = 3
+SECONDS = 8
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Deploy, deploy again, restart a killed server, compare serving with the engine alone, undeploy."""
+    with tempfile.TemporaryDirectory(prefix="slipway-measure-") as folder:
+        workplace = Path(folder)
+        ports = configure(workplace)
+        try:
+            record = measure(workplace, ports)
+        finally:
+            snakemake(workplace, "undeploy")
+    write_json(arguments.output, record)
+    progress(json.dumps({key: record[key] for key in ("seconds", "served_to_engine_alone")}, indent=2))
+
+
+def measure(workplace: Path, ports: Ports) -> dict:
+    """Return everything that is measured."""
+    progress("first deploy, everything is built and measured")
+    seconds = {"first_deploy": snakemake(workplace, "deploy")}
+    progress("deploys with nothing to do")
+    seconds["deploy_with_nothing_to_do"] = [snakemake(workplace, "deploy") for _ in range(ROUNDS)]
+    receipt = read_json(workplace / f"results/{MODEL}/deploy/receipt.json")
+    progress("the engine alone and the server, in turn")
+    comparison = compare_serving(workplace, ports, receipt)
+    os.kill(receipt["server"]["pid"], signal.SIGKILL)
+    progress("a deploy that starts a killed server again")
+    seconds["deploy_after_the_server_died"] = snakemake(workplace, "deploy")
+    benchmarks = sorted((workplace / f"results/{MODEL}/{TARGET}").glob("*.benchmark.json"))
+    return {
+        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": cpu(),
+        "platform": platform.platform(),
+        "origin": receipt["origin"],
+        "seconds": seconds,
+        "p50_ratio_engine_to_pytorch": {
+            read_json(path)["engine_key"]["precision"]: read_json(path)["p50_ratio_engine_to_pytorch"]
+            for path in benchmarks
+        },
+        "benchmark": [summary_of(path) for path in benchmarks],
+        "served_to_engine_alone": comparison,
+    }
+
+
+def configure(workplace: Path) -> Ports:
+    """Write the shipped configuration with free ports."""
+    config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
+    ports = Ports.free()
+    config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
+    (workplace / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return ports
+
+
+def snakemake(workplace: Path, target: str) -> float:
+    """Run the workflow and return its seconds."""
+    command = [
+        str(Path(sys.executable).with_name("snakemake")),
+        *("-s", str(REPOSITORY / "Snakefile"), "--directory", str(workplace)),
+        *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", "1", target),
+    ]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return round(time.perf_counter() - start, 2)
+
+
+def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
+    """Return requests a second through Triton over those of the engine called directly, at batch 1, round by round."""
+    built = BuiltEngine.of_record(
+        workplace / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['engine_key']['precision']}.engine.json"
+    )
+    engine = built.load()
+    crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["crop"]
+    image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
+    warm_up(lambda: engine.infer(image), 2)
+    rounds = []
+    for _ in range(ROUNDS):
+        latencies = sample_latency(lambda: engine.infer(image), SECONDS, minimum=20)
+        alone = summarise(latencies, 1)["throughput_per_s"]
+        served = {str(level): requests_per_second(receipt["served_as"], ports, level, workplace) for level in (1, 2, 4)}
+        rounds.append({"engine_alone_per_s": alone, "served_per_s": served})
+    ratios = {
+        level: round(statistics.median(each["served_per_s"][level] / each["engine_alone_per_s"] for each in rounds), 3)
+        for level in rounds[0]["served_per_s"]
+    }
+    return {"median_ratio_by_requests_in_flight": ratios, "rounds": rounds}
+
+
+def requests_per_second(model: str, ports: Ports, in_flight: int, workplace: Path) -> float:
+    """Return what perf_analyzer measures over gRPC with some requests in flight."""
+    table = workplace / "perf.csv"
+    window_ms = SECONDS * 1000 // 3
+    command = [
+        *(perf_analyzer(), "-m", model, "-i", "grpc", "-u", f"{ports.host}:{ports.grpc}", "-f", str(table)),
+        *("--concurrency-range", str(in_flight), "--measurement-interval", str(window_ms)),
+        *("--stability-percentage", "100"),
+    ]
+    environment = {**os.environ, **perf_analyzer_environment(workplace)}
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    names, values = (line.split(",") for line in table.read_text(encoding="utf-8").splitlines()[:2])
+    return float(dict(zip(names, values, strict=True))["Inferences/Second"])
+
+
+def summary_of(benchmark: Path) -> dict:
+    """Return a benchmark's record without its raw samples."""
+    return {key: value for key, value in read_json(benchmark).items() if key != "samples_ms"}
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

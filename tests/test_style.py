@@ -1,0 +1,29 @@
+"""Lint and format are tests like any other."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CHECKS = {
+    "ruff check": ["ruff", "check", "scripts", "tests"],
+    "ruff format": ["ruff", "format", "--check", "scripts", "tests"],
+    "snakefmt": ["snakefmt", "--check", "--line-length", "120", "Snakefile", "rules"],
+    "snakemake --lint": ["snakemake", "--lint"],
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_style(check):
+    program, *arguments = CHECKS[check]
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_snakefile_and_the_rules_stay_short():
+    assert len((REPOSITORY / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 60
+    for path in (REPOSITORY / "rules").glob("*.smk"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path

@@ -1,0 +1,81 @@
+"""The commands of README.md, run one after the other in a copy of this repository: the default ResNet-50, for real."""
+
+import re
+import subprocess
+
+import pytest
+from workplace import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+
+def commands() -> list[str]:
+    """Return the commands of README's shell blocks, in their order, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def outputs(clone) -> dict[str, str]:
+    """Return what each command printed."""
+    printed = {}
+    for command in commands():
+        done = subprocess.run(
+            ["bash", "-c", f"source .venv/bin/activate && {command}"],
+            cwd=clone.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=1200,
+        )
+        assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}"
+        printed[command] = done.stdout
+    return printed
+
+
+def test_the_first_command_ends_with_the_proof(outputs, clone):
+    shown = outputs["make deploy"]
+    assert re.search(r"resnet50_trt answers the sample photograph in [\d.]+ ms", shown)
+    assert re.search(r"\d+\.\d%  .+ \(class \d+\)", shown)
+    assert f"gRPC {clone.ports.grpc}, HTTP {clone.ports.http}" in shown
+
+
+def test_a_deploy_after_it_has_nothing_to_do(outputs):
+    assert "Nothing to be done" in outputs["snakemake --cores 1 deploy"]
+    assert "Nothing to be done" in outputs["snakemake -n deploy"]
+    assert "Nothing to be done" in outputs["snakemake --cores 1 evidence"]
+
+
+def test_status_and_undeploy_do_what_they_say(outputs):
+    assert "resnet50_trt: live since" in outputs["snakemake --cores 1 status"]
+    assert "stopped tritonserver" in outputs["snakemake --cores 1 undeploy"]
+
+
+def test_every_artifact_of_the_table_is_there(outputs, clone):
+    for name in [
+        "weights.safetensors",
+        "weights.json",
+        "labels.txt",
+        "golden.npz",
+        "golden.json",
+        "profile/resnet50.pt.trace.json.gz",
+        "profile/profile.json",
+        "resnet50.onnx",
+        "resnet50.onnx.json",
+        "cpu/resnet50.fp32.openvino.xml",
+        "cpu/resnet50.fp32.engine.json",
+        "cpu/resnet50.fp32.benchmark.json",
+        "cpu/resnet50.fp32.accuracy.json",
+        "cpu/analysis/summary.pdf",
+        "cpu/analysis/detail.pdf",
+        "cpu/analysis/analysis.csv",
+        "cpu/selection.json",
+        "cpu/repository/resnet50_trt/config.pbtxt",
+        "cpu/repository.json",
+    ]:
+        assert clone.path(f"results/resnet50/{name}").stat().st_size > 0
+
+
+def test_pictures_are_drawn(outputs, clone):
+    assert "make pictures" in outputs
+    assert (clone.folder / "docs" / "rulegraph.png").read_bytes().startswith(b"\x89PNG")
