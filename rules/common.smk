@@ -14,7 +14,8 @@ from slipway.hardware import usable_cores
 from slipway.images import find_images
 from slipway.plan import Plan
 from slipway.program import prefer_this_interpreter
-from slipway.sources import adapter_file, program_files, runtime_file
+from slipway.sources import adapter_file, runtime_file
+from slipway.sources import program_files as program
 
 prefer_this_interpreter()
 try:
@@ -41,11 +42,6 @@ wildcard_constraints:
 WHOLE_MACHINE = usable_cores()
 
 
-def program(name):
-    """Return a program of scripts/ and the modules that it imports: an edit of any of them reruns its rule."""
-    return program_files(name)
-
-
 def option(name, value):
     """Return a command-line option for a file that may be absent."""
     return f"{name} {shlex.quote(str(value))}" if value else ""
@@ -56,24 +52,24 @@ def runtime_of(wildcards):
     return runtime_file(plan.runtime(wildcards.target))
 
 
+def of_every_precision(kind, wildcards):
+    """Return one kind of record for every engine of a model on a target."""
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.{kind}.json",
+        precision=plan.precisions(wildcards.target),
+        kind=kind,
+        **wildcards,
+    )
+
+
 def engine_records(wildcards):
     """Return the build records of every engine of a model on a target."""
-    return expand(
-        "results/{model}/{target}/{model}.{precision}.engine.json",
-        model=wildcards.model,
-        target=wildcards.target,
-        precision=plan.precisions(wildcards.target),
-    )
+    return of_every_precision("engine", wildcards)
 
 
 def accuracy_records(wildcards):
     """Return the accuracy records of every engine of a model on a target."""
-    return expand(
-        "results/{model}/{target}/{model}.{precision}.accuracy.json",
-        model=wildcards.model,
-        target=wildcards.target,
-        precision=plan.precisions(wildcards.target),
-    )
+    return of_every_precision("accuracy", wildcards)
 
 
 def evidence_of_every_model(wildcards):
@@ -116,9 +112,8 @@ def labelled_images(wildcards):
 
 def engine_files(wildcards):
     """Return the engine that a build record describes."""
-    suffixes = {"openvino": ["openvino.xml", "openvino.bin"], "onnxruntime": ["ort.onnx"]}
     return expand(
-        "results/{model}/{target}/{model}.{precision}.{suffix}",
-        suffix=suffixes[plan.runtime(wildcards.target)],
+        "results/{model}/{target}/{model}.{precision}{suffix}",
+        suffix=plan.traits(wildcards.target).suffixes,
         **wildcards,
     )

@@ -64,6 +64,7 @@ rule load_test:
     output:
         table=update("results/{model}/{target}/analysis/analysis.csv"),
         record=update("results/{model}/{target}/analysis/analysis.json"),
+        original=update("results/{model}/{target}/analysis/model_analyzer.csv"),
         plots=update(directory("results/{model}/{target}/analysis/plots")),
     log:
         "logs/{model}/{target}/load_test.log",
@@ -77,7 +78,8 @@ rule load_test:
     shell:
         "python {input.program[0]:q} --model {wildcards.model:q} --engine-records {input.records:q} "
         "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
-        "--table {output.table:q} --record {output.record:q} --plots {output.plots:q} --log {log:q}"
+        "--table {output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} "
+        "--log {log:q}"
 
 
 rule typeset_reports:

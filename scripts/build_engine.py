@@ -10,17 +10,16 @@ from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
 from slipway.hardware import require_cpu
 from slipway.program import parser, progress, run
-from slipway.runtimes import runtime
+from slipway.runtimes import RUNTIMES, runtime
 
 # What may run beside the asked precision: a bf16 engine keeps in FP32 what has no bf16 kernel.
 TOLERATED = {"fp32": set(), "bf16": {"fp32"}}
-PACKAGE = {"openvino": "openvino", "onnxruntime": "onnxruntime-gpu"}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
-    arguments.add_argument("--runtime", choices=sorted(PACKAGE), required=True, help="what builds the engine")
+    arguments.add_argument("--runtime", choices=sorted(RUNTIMES), required=True, help="what builds the engine")
     arguments.add_argument("--runtime-version", required=True, help="the version of it that must do it")
     arguments.add_argument("--precision", choices=sorted(TOLERATED), required=True, help="what the engine computes in")
     arguments.add_argument("--hardware", required=True, help="identity of the CPU that must do it")
@@ -97,7 +96,7 @@ def require_precision(precision: str, layers: dict[str, int]) -> None:
 def require_runtime(name: str, declared: str) -> None:
     """Raise SlipwayError unless the installed runtime is the version that the job was planned for."""
     try:
-        found = metadata.version(PACKAGE[name])
+        found = metadata.version(RUNTIMES[name].package)
     except metadata.PackageNotFoundError:
         raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt") from None
     if found != declared:

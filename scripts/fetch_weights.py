@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
         "sha256": sha256(arguments.output),
         "architecture": arguments.architecture,
         "arguments": arguments.arguments,
-        "source": str(arguments.checkpoint or arguments.weights),
+        "weights": arguments.weights,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": len(labels),
     }

@@ -28,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
-    arguments.add_argument("--window-ms", type=int, default=1000, help="length of one measurement window")
+    arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     arguments.add_argument(
         "--stability-percent", type=float, default=100, help="how far three windows may lie apart before a repetition"
     )
@@ -37,6 +37,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--perf", help="version of the wheel that carries perf_analyzer")
     arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row a measurement")
     arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the same rows, and what was run")
+    arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder to write Model Analyzer's plots to")
     return arguments.parse_args(argv)
 
@@ -49,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         concurrency=arguments.concurrency,
         instances=arguments.instances,
         max_batch_sizes=arguments.max_batch_sizes,
-        window_ms=arguments.window_ms,
+        requests=arguments.requests,
         stability_percent=arguments.stability_percent,
     )
     with tempfile.TemporaryDirectory(prefix="slipway-load-test-") as folder:
@@ -64,8 +65,11 @@ def main(arguments: argparse.Namespace) -> None:
             describe(row, engines, memory.peaks)
             for row in model_analyzer.read_table(workspace / "results" / "analysis.csv")
         ]
+        with written_whole(arguments.original) as partial:
+            shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with written_whole(arguments.plots) as partial:
-            shutil.copytree(workspace / "plots", partial)
+            # Its memory plot is of the server process alone; the Python backend holds the engine in another.
+            shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
     record = {
         "origin": read_json(arguments.weights_record)["origin"],
@@ -73,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
         "engine_records": {name: sha256(path) for name, path in engines.items()},
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
         "versions": {"nvidia-pytriton": arguments.triton, "tritonclient": arguments.perf},
-        "window_ms": arguments.window_ms,
+        "requests_per_window": arguments.requests,
         "stability_percent": arguments.stability_percent,
         "measurements": rows,
     }

@@ -54,6 +54,16 @@ _WithDefaults = jsonschema.validators.extend(
 )
 
 
+_KINDS = {
+    "array": "a list",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
+
+
 def _explain(error: jsonschema.ValidationError) -> str:
     """Return one sentence: the key, its value, what is allowed."""
     key = ".".join(str(part) for part in error.absolute_path)
@@ -79,8 +89,8 @@ def _allowed(schema: dict) -> str:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "pattern" in schema:
         return f"text of the form {schema['pattern']}"
-    kinds = schema.get("type", "something else")
-    words = [" or ".join(kinds) if isinstance(kinds, list) else str(kinds)]
+    kinds = schema.get("type", [])
+    words = [" or ".join(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))]
     limits = {
         "minimum": "at least",
         "exclusiveMinimum": "more than",

@@ -12,12 +12,9 @@ from pathlib import Path
 from slipway import hardware
 from slipway.errors import SlipwayError
 from slipway.local_server import start_number
+from slipway.runtimes import RUNTIMES, Traits
 from slipway.settings import Settings
 
-# The newest ONNX opset that each runtime reads; a model is exported once, for all of its targets.
-NEWEST_OPSET = {"openvino": 20, "onnxruntime": 20}
-PACKAGE = {"openvino": "openvino", "onnxruntime": "onnxruntime-gpu"}
-PRECISIONS = {"openvino": ["fp32", "bf16"], "onnxruntime": ["fp32"]}
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
 
@@ -39,6 +36,10 @@ class Plan:
         declared = self.config["targets"][target]["runtime"]
         return "openvino" if declared == "auto" else declared
 
+    def traits(self, target: str) -> Traits:
+        """Return what is known of a target's runtime."""
+        return RUNTIMES[self.runtime(target)]
+
     def targets_of(self, runtime: str) -> list[str]:
         """Return the targets that a runtime builds for."""
         return [target for target in self.targets if self.runtime(target) == runtime]
@@ -48,7 +49,7 @@ class Plan:
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
             return declared
-        return [name for name in PRECISIONS[self.runtime(target)] if name != "bf16" or _has_bf16(self.hardware(target))]
+        return [name for name in self.traits(target).precisions if name != "bf16" or _has_bf16(self.hardware(target))]
 
     def all_precisions(self) -> list[str]:
         """Return every precision of any target, in the order of first use."""
@@ -66,10 +67,12 @@ class Plan:
 
     def notices(self) -> list[str]:
         """Return what was decided for the user, in sentences."""
+        here = hardware.tensorrt_with_gpu()
+        reason = "TensorRT and a GPU are here, but not used yet" if here else "no TensorRT with a GPU is here"
         return [
-            f"target {target}: runtime auto is {self.runtime(target)}, since no TensorRT with a GPU is here"
+            f"target {target}: runtime auto is {self.runtime(target)} ({reason})"
             for target in self.targets
-            if self.config["targets"][target]["runtime"] == "auto" and not hardware.tensorrt_with_gpu()
+            if self.config["targets"][target]["runtime"] == "auto"
         ]
 
     # What each artifact is keyed on, beside its input files
@@ -94,19 +97,17 @@ class Plan:
 
     def onnx(self, model: str) -> Settings:
         """Return what the ONNX file is keyed on."""
-        runtimes = {self.runtime(target) for target in self.targets}
         return Settings(
-            opset=min(NEWEST_OPSET[runtime] for runtime in runtimes),
+            opset=min(self.traits(target).newest_opset for target in self.targets),
             crop=self.crop(model),
             torch_version=_version("torch"),
         )
 
     def engine(self, target: str, precision: str) -> Settings:
         """Return what an engine is keyed on."""
-        runtime = self.runtime(target)
         return Settings(
-            runtime=runtime,
-            runtime_version=_version(PACKAGE[runtime]),
+            runtime=self.runtime(target),
+            runtime_version=_version(self.traits(target).package),
             precision=precision,
             hardware=self.hardware(target),
         )
@@ -134,7 +135,7 @@ class Plan:
         tested = self.config["load_test"]
         swept = {
             name: tested[name]
-            for name in ("concurrency", "instances", "max_batch_sizes", "window_ms", "stability_percent")
+            for name in ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
         }
         return Settings(
             swept,
@@ -180,10 +181,10 @@ class Plan:
         for target in self.targets:
             runtime = self.runtime(target)
             for precision in self.precisions(target):
-                if precision not in PRECISIONS[runtime]:
+                if precision not in self.traits(target).precisions:
                     raise SlipwayError(
                         f"config: `targets.{target}.precisions` has {precision}, but {runtime} builds only "
-                        f"{', '.join(PRECISIONS[runtime])}"
+                        f"{', '.join(self.traits(target).precisions)}"
                     )
                 if precision == "bf16" and not _has_bf16(self.hardware(target)):
                     raise SlipwayError(

@@ -67,7 +67,7 @@ def test_unusable_checkpoint_keeps_the_weights_of_before(after_good_run, tmp_pat
     random_checkpoint(after_good_run.path("new.pth"), seed=3)
     after_good_run.snakemake(WEIGHTS).succeeded()
     assert after_good_run.artifacts()[WEIGHTS] != before[WEIGHTS]
-    assert json.loads(after_good_run.path("results/tiny/weights.json").read_text())["source"] == "new.pth"
+    assert json.loads(after_good_run.path("results/tiny/weights.json").read_text())["origin"] == "checkpoint"
 
 
 def test_the_malicious_checkpoint_of_this_test_would_run(tmp_path):

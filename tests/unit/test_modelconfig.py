@@ -44,7 +44,8 @@ def test_every_field(served, backend):
     [group] = config.instance_group
     assert (group.count, group.kind) == (3, pb.ModelInstanceGroup.KIND_CPU)
     assert config.HasField("dynamic_batching")
-    assert config.dynamic_batching.default_queue_policy.max_queue_size >= 16
+    assert config.HasField("dynamic_batching")
+    assert not config.dynamic_batching.HasField("default_queue_policy"), "it makes Triton 2.51 stall for 500 ms"
 
 
 def test_the_python_backend_is_told_engine_and_precision():

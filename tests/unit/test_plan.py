@@ -1,17 +1,21 @@
+import dataclasses
 import importlib
 import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 from slipway import hardware, local_server
-from slipway.config import complete
+from slipway.config import SCHEMA, complete
 from slipway.errors import SlipwayError
-from slipway.plan import NEWEST_OPSET, PRECISIONS, Plan
+from slipway.plan import Plan
+from slipway.runtimes import RUNTIMES
 from slipway.settings import Settings
-from slipway.sources import SCRIPTS
+from slipway.sources import SCRIPTS, runtime_file
 
 WITH_BF16 = "A CPU [avx2 avx512f avx512_bf16 amx_bf16] x8"
 ARM_WITH_BF16 = "Neoverse-V1 [bf16 i8mm] x4"
@@ -105,20 +109,22 @@ def test_the_first_target_is_deployed_unless_another_is_named():
     assert plan(TWO, deploy={"target": "c"}).deployed_target == "c"
 
 
-def test_every_runtime_that_may_be_configured_has_opset_and_precisions():
-    assert set(NEWEST_OPSET) == set(PRECISIONS) == {"openvino", "onnxruntime"}
+def test_every_runtime_that_may_be_configured_is_known_and_has_a_module():
+    target = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["target"]["properties"]
+    assert set(target["runtime"]["enum"]) - {"auto"} == set(RUNTIMES)
+    assert all(Path(runtime_file(name)).is_file() for name in RUNTIMES)
 
 
 def test_the_opset_is_one_that_every_runtime_reads(monkeypatch):
-    monkeypatch.setitem(NEWEST_OPSET, "openvino", 17)
-    monkeypatch.setitem(NEWEST_OPSET, "onnxruntime", 19)
+    for name, opset in {"openvino": 17, "onnxruntime": 19}.items():
+        monkeypatch.setitem(RUNTIMES, name, dataclasses.replace(RUNTIMES[name], newest_opset=opset))
     assert plan(TWO).onnx("m")["opset"] == 17
     assert plan({"b": TWO["b"]}).onnx("m")["opset"] == 19
 
 
 def test_notices_are_about_auto_alone():
     notices = plan(TWO).notices()
-    assert [notice.split(":")[0] for notice in notices] == ([] if hardware.tensorrt_with_gpu() else ["target c"])
+    assert [notice.split(":")[0] for notice in notices] == ["target c"]
 
 
 # What artifacts are keyed on
@@ -200,7 +206,7 @@ PROGRAM_OF = {
     ),
     "load_test": (
         "load_test",
-        "--model m --engine-records e --weights-record w --labels l --table t --record r --plots p",
+        "--model m --engine-records e --weights-record w --labels l --table t --record r --original o --plots p",
         ("m", "cpu"),
     ),
     "selection": ("choose_configuration", "--load-test l --accuracy a --output o", ()),

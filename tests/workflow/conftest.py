@@ -17,7 +17,7 @@ SMALL = {
         "ort": {"runtime": "onnxruntime", "precisions": ["fp32"]},
     },
     "benchmark": {"batch_sizes": [1, 2], "seconds": 0.2, "warmup_seconds": 0.1, "min_samples": 5},
-    "load_test": {"concurrency": [1, 2], "instances": [1], "max_batch_sizes": [4], "window_ms": 300},
+    "load_test": {"concurrency": [1, 2], "instances": [1], "max_batch_sizes": [4], "requests": 20},
 }
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-SUFFIX = ".ort.onnx"
-
 _COMPUTE = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"}
 _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
 
@@ -69,4 +67,6 @@ def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Threads that spin while they wait take the cores from the server in front of the engine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

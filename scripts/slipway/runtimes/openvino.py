@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-SUFFIX = ".openvino.xml"
-
 _HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16}
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
 # The layers that carry a network's arithmetic; what they run in is the engine's precision.

@@ -37,7 +37,7 @@ class Sweep:
     concurrency: list[int]
     instances: list[int]
     max_batch_sizes: list[int]
-    window_ms: int
+    requests: int
     stability_percent: float
 
 
@@ -72,8 +72,9 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
         "perf_analyzer_flags": {
-            "measurement-mode": "time_windows",
-            "measurement-interval": sweep.window_ms,
+            # Windows of requests, not of time: a slow machine fills them later, but never leaves one empty.
+            "measurement-mode": "count_windows",
+            "measurement-request-count": sweep.requests,
             "stability-percentage": sweep.stability_percent,
         },
         "filename_model_inference": "analysis.csv",

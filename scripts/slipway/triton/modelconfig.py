@@ -37,7 +37,9 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     config.input.add(name=INPUT, data_type=pb.TYPE_FP32, dims=[3, served.crop, served.crop])
     config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes], label_filename="labels.txt")
     config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_CPU)
-    config.dynamic_batching.default_queue_policy.max_queue_size = 64 * served.max_batch_size
+    # Left plain on purpose: with a queue policy, even a bound on its size, the batcher of Triton 2.51 sleeps through
+    # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
+    config.dynamic_batching.SetInParent()
     if backend == "python":
         config.parameters["engine"].string_value = served.engine_file
         config.parameters["precision"].string_value = served.precision
