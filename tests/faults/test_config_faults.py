@@ -11,7 +11,7 @@ FAULTS = {
         3,
         ["`benchmark.secnods` is not a key", "allowed are batch_sizes, min_samples"],
     ),
-    "wrong_type": ("profile.steps", "many", ["`profile.steps` is 'many'", "must be integer at least 1"]),
+    "wrong_type": ("profile.steps", "many", ["`profile.steps` is 'many'", "must be a whole number at least 1"]),
     "unknown_architecture": ("models.tiny.architecture", "resnet51", ["`models.tiny.architecture` is 'resnet51'"]),
     "unknown_precision": ("targets.cpu.precisions", ["fp23"], ["`targets.cpu.precisions", "fp23", "fp32"]),
     "order": ("benchmark.batch_sizes", [8, 1], ["`benchmark.batch_sizes` is [8, 1]", "must ascend: [1, 8]"]),
