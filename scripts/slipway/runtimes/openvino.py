@@ -40,6 +40,8 @@ class Engine:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
+            # Each process would pin its threads to the same first cores, so two instances would share one.
+            "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
         try:
