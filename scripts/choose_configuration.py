@@ -7,8 +7,8 @@ from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
 
-# Throughputs this close to the best are equal, given the noise of a short measurement; the cheaper one is taken.
-EQUAL = 0.05
+# Throughputs this close to the best are equal: one configuration measured twice differs as much. The cheaper is taken.
+EQUAL = 0.10
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> dict:
-    """Return the row to serve: of those within 5 % of the highest throughput under the limits, the cheapest.
+    """Return the row to serve: of those within 10 % of the highest throughput under the limits, the cheapest.
 
     Cheap means few instances, then small batches, then little memory. Raises SlipwayError when no row holds the limits.
     """

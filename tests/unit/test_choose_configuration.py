@@ -31,8 +31,8 @@ def test_the_cheaper_of_equals_is_chosen():
     assert choose([cheap, dear], 1000, None) is cheap
 
 
-def test_beyond_five_percent_the_faster_is_chosen():
-    dear, cheap = row(100, instances=2), row(94.9, instances=1)
+def test_beyond_ten_percent_the_faster_is_chosen():
+    dear, cheap = row(100, instances=2), row(89.9, instances=1)
     assert choose([dear, cheap], 1000, None) is dear
 
 
