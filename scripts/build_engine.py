@@ -1,12 +1,13 @@
 """Build an engine from an ONNX file, load it again, and write down what it really is."""
 
 import argparse
+import contextlib
 import time
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
-from slipway.artifacts import read_json, sha256, write_json
+from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.hardware import require_cpu
 from slipway.program import parser, progress, run
@@ -39,16 +40,11 @@ def main(arguments: argparse.Namespace) -> None:
     if onnx_sha256 != exported["sha256"]:
         raise SlipwayError(f"{arguments.onnx} is not the file of its record: edited or truncated; remove it, run again")
     module = runtime(arguments.runtime)
-    workplace = arguments.engine.with_name(f".partial.{arguments.engine.name}")
-    files = list(zip(module.engine_files(workplace), module.engine_files(arguments.engine), strict=True))
-    try:
-        build_seconds, load_seconds, layers = build(module, arguments.onnx, workplace, arguments.precision)
+    files = module.engine_files(arguments.engine)
+    with contextlib.ExitStack() as stack:
+        partials = [stack.enter_context(written_whole(file)) for file in files]
+        build_seconds, load_seconds, layers = build(module, arguments.onnx, partials[0], arguments.precision)
         require_precision(arguments.precision, layers)
-        for partial, final in files:
-            partial.replace(final)
-    finally:
-        for partial, _ in files:
-            partial.unlink(missing_ok=True)
     record = {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
@@ -59,8 +55,8 @@ def main(arguments: argparse.Namespace) -> None:
             "precision": arguments.precision,
             "hardware": arguments.hardware,
         },
-        "files": {final.name: sha256(final) for _, final in files},
-        "bytes": sum(final.stat().st_size for _, final in files),
+        "files": {file.name: sha256(file) for file in files},
+        "bytes": sum(file.stat().st_size for file in files),
         "onnx_bytes": exported["bytes"],
         "layers": layers,
         "build_seconds": round(build_seconds, 3),

@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Choose among the measurements and say why."""
     tested = read_json(arguments.load_test)
-    proven = {read_json(path)["engine_key"]["precision"]: read_json(path) for path in arguments.accuracy}
+    proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
     rows = [row for row in tested["measurements"] if row["precision"] in proven]
     chosen = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
     reason = (

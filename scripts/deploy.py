@@ -12,10 +12,8 @@ from slipway.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
 from slipway.triton.client import ModelClient
-from slipway.triton.server import Ports, Server, find_installation, stop_process
+from slipway.triton.server import DRAIN_S, Ports, Server, find_installation, stop_process
 from slipway.triton.smoke_test import Expected, smoke_test
-
-DRAIN_S = 35  # Triton drains for 30 s at most (its --exit-timeout-secs)
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -58,7 +58,7 @@ def traffic(model: str, listening: dict) -> list[str]:
     from slipway.triton.client import read_metrics
     from slipway.triton.server import Ports
 
-    ports = Ports(listening["http"], listening["grpc"], listening["metrics"], listening["host"])
+    ports = Ports(**listening)
     try:
         counted = read_metrics(ports)
     except OSError as error:

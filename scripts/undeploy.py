@@ -5,9 +5,7 @@ from pathlib import Path
 
 from slipway import local_server
 from slipway.program import parser, progress, run
-from slipway.triton.server import stop_process
-
-DRAIN_S = 35
+from slipway.triton.server import DRAIN_S, stop_process
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -20,6 +20,8 @@ from slipway.errors import SlipwayError
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
+# How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
+DRAIN_S = 35
 
 
 @dataclass(frozen=True)
