@@ -2,6 +2,7 @@
 #
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
 #   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
+#   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live
 #   snakemake --cores 1 undeploy     stop it
 #   snakemake -n deploy              what is stale, and why
@@ -32,6 +33,7 @@ onerror:
 localrules:
     evidence,
     deploy,
+    preflight,
     status,
     undeploy,
 
@@ -51,7 +53,15 @@ rule deploy:
         "Everything is measured and live"
 
 
+rule preflight:
+    input:
+        expand("results/{model}/preflight.json", model=plan.models),
+    message:
+        "TensorRT takes every ONNX file"
+
+
 include: "rules/model.smk"
+include: "rules/precision.smk"
 include: "rules/engine.smk"
 include: "rules/evidence.smk"
 include: "rules/serving.smk"

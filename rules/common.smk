@@ -14,7 +14,7 @@ from slipway.hardware import usable_cores
 from slipway.images import find_images
 from slipway.plan import Plan
 from slipway.program import prefer_this_interpreter
-from slipway.sources import adapter_file, runtime_file
+from slipway.sources import adapter_file, runtime_files, worker_file
 from slipway.sources import program_files as program
 
 prefer_this_interpreter()
@@ -48,44 +48,85 @@ def option(name, value):
 
 
 def runtime_of(wildcards):
-    """Return the module of the runtime that a target's engines need."""
-    return runtime_file(plan.runtime(wildcards.target))
+    """Return the files of the runtime that a target's engines need to be built and run."""
+    worker = [worker_file()] if plan.runs_tensorrt(wildcards.target) else []
+    return runtime_files(plan.traits(wildcards.target).module) + worker
+
+
+def gpus(wildcards):
+    """Return how many GPUs a target's jobs need."""
+    return int(plan.runs_on_gpu(wildcards.target))
+
+
+def tensorrt_python(wildcards, input):
+    """Return the option that names TensorRT's interpreter; taking `input` keeps Snakemake from comparing it."""
+    return option("--tensorrt-python", plan.tensorrt(wildcards.target)["python"])
+
+
+def onnx_file(model, variant):
+    """Return the ONNX file of a variant."""
+    return f"results/{model}/{model}.onnx" if variant == "fp32" else f"results/{model}/{model}.{variant}.onnx"
+
+
+def onnx_record(model, variant):
+    """Return the record of an ONNX file."""
+    return f"{onnx_file(model, variant)}.json"
+
+
+def onnx_of(wildcards):
+    """Return the ONNX file that an engine is built from."""
+    return onnx_file(wildcards.model, plan.variant(wildcards.target, wildcards.precision))
+
+
+def onnx_record_of(wildcards):
+    """Return the record of the ONNX file that an engine is built from."""
+    return onnx_record(wildcards.model, plan.variant(wildcards.target, wildcards.precision))
 
 
 def of_every_precision(kind, wildcards):
-    """Return one kind of record for every engine of a model on a target."""
+    """Return one kind of file for every engine of a model on a target."""
     return expand(
-        "results/{model}/{target}/{model}.{precision}.{kind}.json",
+        "results/{model}/{target}/{model}.{precision}.{kind}",
         precision=plan.precisions(wildcards.target),
         kind=kind,
         **wildcards,
     )
 
 
+def engines_of(wildcards):
+    """Return the files of every engine of a model on a target."""
+    return [
+        file for suffix in plan.traits(wildcards.target).suffixes for file in of_every_precision(suffix[1:], wildcards)
+    ]
+
+
 def engine_records(wildcards):
     """Return the build records of every engine of a model on a target."""
-    return of_every_precision("engine", wildcards)
+    return of_every_precision("engine.json", wildcards)
 
 
 def accuracy_records(wildcards):
     """Return the accuracy records of every engine of a model on a target."""
-    return of_every_precision("accuracy", wildcards)
+    return of_every_precision("accuracy.json", wildcards)
 
 
 def evidence_of_every_model(wildcards):
     """Return what `evidence` is made of, for every model, target and precision."""
-    measured = [
-        f"results/{model}/{target}/{model}.{precision}.{kind}.json"
+    of_engines = [
+        f"results/{model}/{target}/{model}.{precision}.accuracy.json"
         for model in plan.models
         for target in plan.targets
         for precision in plan.precisions(target)
-        for kind in ("benchmark", "accuracy")
     ]
+    of_targets = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
     return (
         expand("results/{model}/profile/profile.json", model=plan.models)
-        + measured
-        + expand("results/{model}/{target}/selection.json", model=plan.models, target=plan.targets)
-        + expand("results/{model}/{target}/analysis/summary.pdf", model=plan.models, target=plan.targets)
+        + of_engines
+        + [
+            path
+            for name in of_targets
+            for path in expand(f"results/{{model}}/{{target}}/{name}", model=plan.models, target=plan.targets)
+        ]
     )
 
 
@@ -102,6 +143,12 @@ def local_checkpoint(wildcards):
 def local_labels(wildcards):
     """Return the user's file of class names, when there is one."""
     return config["models"][wildcards.model]["labels"] or []
+
+
+def calibration_images(wildcards):
+    """Return the photographs that int8 and fp8 take their scales from, so that a changed one is seen."""
+    folder = config["calibration"]["images"]
+    return find_images(folder, config["calibration"]["max_images"]) if folder else []
 
 
 def labelled_images(wildcards):

@@ -19,12 +19,15 @@ rule deploy_local:
         models=plan.models,
         # Asking for `input` keeps Snakemake from comparing it: a longer patience makes no deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
+        tensorrt_python=lambda wildcards, input: option(
+            "--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"]
+        ),
     message:
         "Serving {plan.models} from a Triton server on this machine"
     shell:
         "python {input.program[0]:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
-        "--ready-timeout-s {params.ready_timeout_s} --receipts {output:q} --log {log:q}"
+        "--ready-timeout-s {params.ready_timeout_s} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 
 rule status:

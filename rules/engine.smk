@@ -1,4 +1,4 @@
-# From ONNX to an engine. Needs results/<model>/<model>.onnx; makes results/<model>/<target>/<model>.<precision>.*, whose
+# From ONNX to an engine. Needs the ONNX file of its precision; makes results/<model>/<target>/<model>.<precision>.*, whose
 # files depend on the target's runtime: one rule a runtime.
 
 
@@ -6,8 +6,8 @@ rule build_openvino:
     input:
         program=program("build_engine"),
         runtime=runtime_of,
-        onnx=rules.export_onnx.output.onnx,
-        record=rules.export_onnx.output.record,
+        onnx=onnx_of,
+        record=onnx_record_of,
     output:
         engine=update("results/{model}/{target}/{model}.{precision}.openvino.xml"),
         weights=update("results/{model}/{target}/{model}.{precision}.openvino.bin"),
@@ -18,13 +18,18 @@ rule build_openvino:
         target=one_of(plan.targets_of("openvino")),
     conda:
         "../envs/slipway.yaml"
+    resources:
+        gpu=gpus,
     params:
         settings=lambda wildcards: plan.engine(wildcards.target, wildcards.precision),
+        # Asking for `input` keeps Snakemake from comparing them: neither changes what comes out.
+        python=lambda wildcards, input: plan.interpreter(wildcards.target),
+        timing_cache=lambda wildcards, input: option("--timing-cache", plan.timing_cache(wildcards.target)),
     message:
-        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with OpenVINO"
+        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:
-        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} {params.settings} "
-        "--engine {output.engine:q} --record {output.record:q} --log {log:q}"
+        "{params.python:q} {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "{params.settings} {params.timing_cache} --engine {output.engine:q} --record {output.record:q} --log {log:q}"
 
 
 use rule build_openvino as build_onnxruntime with:
@@ -33,5 +38,21 @@ use rule build_openvino as build_onnxruntime with:
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
         target=one_of(plan.targets_of("onnxruntime")),
-    message:
-        "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target} with ONNX Runtime"
+
+
+use rule build_openvino as build_tensorrt with:
+    output:
+        engine=update("results/{model}/{target}/{model}.{precision}.trt"),
+        record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
+    wildcard_constraints:
+        target=one_of(plan.targets_of("tensorrt")),
+
+
+use rule build_openvino as build_tensorrt_rtx with:
+    output:
+        engine=update("results/{model}/{target}/{model}.{precision}.rtx"),
+        record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
+    wildcard_constraints:
+        target=one_of(plan.targets_of("tensorrt_rtx")),
+    resources:
+        gpu=0,

@@ -7,22 +7,27 @@ rule benchmark:
         runtime=runtime_of,
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
-        engine=engine_files,
-        record="results/{model}/{target}/{model}.{precision}.engine.json",
+        onnx=rules.export_onnx.output.onnx,
+        engines=engines_of,
+        records=engine_records,
     output:
-        update("results/{model}/{target}/{model}.{precision}.benchmark.json"),
+        update("results/{model}/{target}/{model}.benchmark.json"),
     log:
-        "logs/{model}/{target}/benchmark.{precision}.log",
+        "logs/{model}/{target}/benchmark.log",
     conda:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
+    resources:
+        gpu=gpus,
     params:
         settings=lambda wildcards: plan.benchmark(wildcards.model, wildcards.target),
+        tensorrt_python=tensorrt_python,
     message:
-        "Measuring PyTorch and the {wildcards.precision} engine of {wildcards.model} on {wildcards.target}"
+        "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
-        "--engine-record {input.record:q} {params.settings} --output {output:q} --log {log:q}"
+        "--onnx {input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} "
+        "--output {output:q} --log {log:q}"
 
 
 rule check_accuracy:
@@ -42,14 +47,17 @@ rule check_accuracy:
         "logs/{model}/{target}/accuracy.{precision}.log",
     conda:
         "../envs/slipway.yaml"
+    resources:
+        gpu=gpus,
     params:
         settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.precision),
+        tensorrt_python=tensorrt_python,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
         "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
-        "--output {output:q} --log {log:q}"
+        "{params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
 rule load_test:
@@ -71,14 +79,17 @@ rule load_test:
     conda:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
+    resources:
+        gpu=gpus,
     params:
         settings=lambda wildcards: plan.load_test(wildcards.model, wildcards.target),
+        tensorrt_python=tensorrt_python,
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program[0]:q} --model {wildcards.model:q} --engine-records {input.records:q} "
         "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
-        "--table {output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} "
+        "{params.tensorrt_python} --table {output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} "
         "--log {log:q}"
 
 

@@ -40,7 +40,7 @@ rule make_golden:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.preprocessing(wildcards.model),
+        settings=lambda wildcards: plan.golden(wildcards.model),
         image=lambda wildcards, input: option("--image", input.image),
     message:
         "Asking PyTorch about the sample photograph with {wildcards.model}"

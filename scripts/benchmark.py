@@ -1,23 +1,44 @@
-"""Measure PyTorch eager and an engine side by side, in one job, on random inputs."""
+"""Measure PyTorch and every engine of a target side by side, in one job on one machine, on random inputs."""
 
 import argparse
 import os
 import platform
+import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from slipway import comparison, torch_subjects
 from slipway.artifacts import read_json, write_json
 from slipway.engines import BuiltEngine
-from slipway.hardware import cpu, require_cpu, usable_cores
-from slipway.measure import sample_latency, summarise, warm_up
+from slipway.errors import SlipwayError
+from slipway.gpu_monitor import GpuMonitor
+from slipway.hardware import cpu, is_gpu, require_hardware, usable_cores
+from slipway.inputs import INPUT_DTYPES
+from slipway.measure import KEPT_SAMPLES, Effort, distribution, thin
 from slipway.models import load_model
+from slipway.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
+from slipway.subjects import Measure, cpu_subjects, gpu_subjects
 
-if TYPE_CHECKING:
-    import torch
+# Subjects that a machine may be without: their reason is recorded, and the others are measured.
+OPTIONAL = {"onnxruntime"}
+INPUTS = {"float32": "standard normal float32", "uint8": "uint8 spread evenly over 0..255"}
+QUANTITIES = {
+    "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before",
+    "enqueue": "host time of the call that enqueues the forward pass",
+    "h2d": "between CUDA events, input from pinned host memory to the GPU",
+    "d2h": "between CUDA events, output from the GPU to pinned host memory",
+    "end_to_end": "host clock, from input in host memory (pinned, for a GPU) to output in host memory",
+    "*_graph": "the same with the forward pass replayed as a CUDA graph",
+    "throughput_per_s": "images/s by number of CUDA streams, input on the GPU, all batches enqueued before one wait; "
+    "on a CPU, calls one after the other",
+}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -25,84 +46,156 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
-    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument(
+        "--engine-records", type=Path, nargs="+", required=True, help="build records of the target's engines"
+    )
+    arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
+    arguments.add_argument("--input", choices=INPUT_DTYPES, default="float32", help="input format of the model")
+    add_preprocessing(arguments)
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
-    arguments.add_argument("--seconds", type=float, default=4, help="for each of PyTorch and the engine at each size")
+    arguments.add_argument("--seconds", type=float, default=4, help="for each subject at each batch size")
     arguments.add_argument("--warmup-seconds", type=float, default=1, help="before each measurement")
     arguments.add_argument("--min-samples", type=int, default=20, help="samples to take, however long it takes")
-    arguments.add_argument("--hardware", required=True, help="identity of the CPU that must do it")
+    arguments.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="CUDA streams, for the throughput")
+    arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
     arguments.add_argument("--torch-version", help="the PyTorch to compare with")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if not this one")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write, raw samples included")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure every batch size with both, one directly after the other."""
-    import torch
-
-    require_cpu(arguments.hardware)
+    """Measure every subject at every batch size, one directly after the other, and compare."""
+    require_hardware(arguments.hardware)
+    monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights = read_json(arguments.weights_record)
-    built = BuiltEngine.of_record(arguments.engine_record)
-    torch.set_num_threads(usable_cores())
-    subjects = {"pytorch": eager(load_model(arguments.weights, weights)), "engine": built.load().infer}
-    random = np.random.default_rng(0)
-    results, samples, ratios = [], {}, {}
-    for batch in arguments.batch_sizes:
-        images = random.standard_normal((batch, 3, arguments.crop, arguments.crop), dtype=np.float32)
-        at_this_batch = {}
-        for name, infer in subjects.items():
-            latencies, summary = measure(lambda infer=infer, images=images: infer(images), batch, arguments)
-            samples[f"{name}/{batch}"] = [round(value, 4) for value in latencies]
-            at_this_batch[name] = summary
-            results.append({"subject": name, **summary})
-        ratios[str(batch)] = round(at_this_batch["engine"]["p50_ms"] / at_this_batch["pytorch"]["p50_ms"], 4)
-        show(batch, at_this_batch, ratios[str(batch)])
+    built = engines_of(arguments.engine_records)
+    surroundings = environment(monitor)
+    with ExitStack() as stack:
+        engines = {name: loaded(engine, arguments, stack) for name, engine in built.items()}
+        subjects = subjects_of(arguments, weights, engines)
+        results, samples, left_out = measure_all(subjects, arguments.batch_sizes, monitor)
     record = {
-        "origin": built.record["origin"],
-        "engine_key": built.record["key"],
-        "inputs": f"standard normal float32 (N, 3, {arguments.crop}, {arguments.crop}) in host memory and back",
+        "origin": weights["origin"],
+        "engines": {name: engine.record["key"] for name, engine in built.items()},
+        "inputs": f"{INPUTS[arguments.input]} (N, 3, {arguments.crop}, {arguments.crop})",
+        "quantities": QUANTITIES,
         "results": results,
-        "p50_ratio_engine_to_pytorch": ratios,
-        "engine_bytes_to_onnx_bytes": round(built.record["bytes"] / built.record["onnx_bytes"], 4),
-        "environment": environment(),
+        "left_out": left_out,
+        **conclusions(results, built),
+        "environment": surroundings,
+        "samples_kept_at_most": KEPT_SAMPLES,
         "samples_ms": samples,
     }
     write_json(arguments.output, record)
 
 
-def eager(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
-    """Return the model as a function from array to array, as PyTorch runs it without compilation."""
+def engines_of(records: list[Path]) -> dict[str, BuiltEngine]:
+    """Return {precision: engine} of the build records, each proven to be the one that was built."""
+    engines = [BuiltEngine.of_record(path) for path in records]
+    return {built.record["key"]["precision"]: built for built in engines}
+
+
+def loaded(built: BuiltEngine, arguments: argparse.Namespace, stack: ExitStack) -> Any:
+    """Return the engine, ready to infer; one that lives in a process of its own ends with `stack`."""
+    engine = built.load(python=arguments.tensorrt_python)
+    return stack.enter_context(engine) if hasattr(engine, "__exit__") else engine
+
+
+def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str, Any]) -> dict[str, Measure]:
+    """Return what to measure on the target's hardware, PyTorch first."""
     import torch
 
-    @torch.inference_mode()
-    def infer(images: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(images)).numpy()
-
-    return infer
-
-
-def measure(call: Callable[[], object], batch: int, arguments: argparse.Namespace) -> tuple[list[float], dict]:
-    """Return the latencies in milliseconds and their summary."""
-    warm = warm_up(call, arguments.warmup_seconds)
-    latencies = sample_latency(call, arguments.seconds, arguments.min_samples)
-    return latencies, {**summarise(latencies, batch), "warmup_calls": warm}
+    torch.set_num_threads(usable_cores())
+    effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
+    model = load_model(arguments.weights, weights)
+    common = (model, engines, preprocessing_of(arguments), arguments.input, effort)
+    if is_gpu(arguments.hardware):
+        return gpu_subjects(*common, arguments.streams, arguments.onnx)
+    return cpu_subjects(*common)
 
 
-def show(batch: int, found: dict[str, dict], ratio: float) -> None:
-    """Show one batch size as a line."""
-    pytorch, engine = found["pytorch"], found["engine"]
-    progress(
-        f"  batch {batch}: PyTorch {pytorch['p50_ms']:.1f} ms; engine {engine['p50_ms']:.1f} ms (p50), {ratio:.2f} of "
-        f"it; p99 {engine['p99_ms']:.1f} ms, {engine['throughput_per_s']:.1f} images/s"
-    )
+def measure_all(
+    subjects: dict[str, Measure], batch_sizes: list[int], monitor: GpuMonitor | None
+) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
+    """Return the results, the kept samples by "subject/batch/quantity", and why a subject was left out."""
+    results, samples, left_out = [], {}, {}
+    for batch in batch_sizes:
+        for name in [name for name in subjects if name not in left_out]:
+            try:
+                found, state = watched(partial(subjects[name], batch), monitor)
+            except SlipwayError as error:
+                if name not in OPTIONAL:
+                    raise
+                traceback.print_exc()
+                progress(f"  {name} is left out: {error}")
+                left_out[name] = str(error)
+                continue
+            results.append(result_of(name, batch, found, state))
+            samples |= {f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(found).items()}
+            progress(line_of(results[-1], results))
+    return results, samples, left_out
 
 
-def environment() -> dict:
-    """Return what the figures hold for: CPU, threads, load, versions."""
-    import torch
+def watched(measure: Callable[[], dict], monitor: GpuMonitor | None) -> tuple[dict, dict | None]:
+    """Return what `measure` finds, and the GPU's clocks, power and heat meanwhile."""
+    if monitor is None:
+        return measure(), None
+    with monitor:
+        found = measure()
+    return found, monitor.summary()
 
+
+def series_of(found: dict) -> dict[str, list[float]]:
+    """Return the samples in ms of each quantity that was measured."""
+    return {quantity: series for quantity, series in found["samples_ms"].items() if series}
+
+
+def result_of(name: str, batch: int, found: dict, state: dict | None) -> dict:
+    """Return one subject at one batch size: each quantity summarised, and all that is known beside the samples."""
+    known = {key: value for key, value in found.items() if key not in ("samples_ms", "batch")}
+    latency = {quantity: distribution(series) for quantity, series in series_of(found).items()}
+    return {"subject": name, "batch": batch, "latency": latency, **known, **({"gpu_state": state} if state else {})}
+
+
+def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
+    """Return the ratios of every subject to PyTorch's, and of the engines' bytes to the FP32 ONNX file's."""
+    ratios = comparison.compare(results)
+    best = comparison.best_throughput(results)
+    sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
     return {
+        "ratios": ratios,
+        "p50_ratio_engine_to_pytorch": {
+            name: {batch: beside[comparison.PYTORCH]["p50"]["end_to_end"] for batch, beside in ratios[name].items()}
+            for name in engines
+        },
+        "best_throughput": best,
+        "best_throughput_ratios": comparison.best_throughput_ratios(best),
+        "bytes_over_fp32_onnx": sizes,
+        "tutorial": comparison.tutorial(results, sizes),
+    }
+
+
+def line_of(result: dict, results: list[dict]) -> str:
+    """Return one result as a line for a person: p50 of what was measured, throughput, shares of PyTorch's."""
+    words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
+    latency, batch = result["latency"], result["batch"]
+    times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
+    rate = comparison.highest_throughput(result)["images_per_s"]
+    line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} images/s"
+    beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
+    if not beside:
+        return line
+    ratios = beside[str(batch)][comparison.PYTORCH]
+    shares = ", ".join(f"{text} {ratios['p50'][name]:.2f}" for name, text in words.items() if name in ratios["p50"])
+    return f"{line}; of PyTorch's: {shares}, images/s {ratios['throughput']:.2f}"
+
+
+def environment(monitor: GpuMonitor | None) -> dict:
+    """Return what the figures hold for: CPU, threads, load, versions, and on a GPU target the GPU and its settings."""
+    import torch
+
+    found = {
         "cpu": cpu(),
         "threads": usable_cores(),
         "load_average_1min": os.getloadavg()[0],
@@ -111,6 +204,19 @@ def environment() -> dict:
         "torch": torch.__version__,
         "numpy": np.__version__,
     }
+    if monitor is None:
+        return found
+    return {**found, "gpu": monitor.facts(), **torch_subjects.settings(), "onnxruntime": onnxruntime_version()}
+
+
+def onnxruntime_version() -> str | None:
+    """Return the version of ONNX Runtime, or None where it is not installed."""
+    for package in ("onnxruntime-gpu", "onnxruntime"):
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 if __name__ == "__main__":

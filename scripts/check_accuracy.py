@@ -1,6 +1,8 @@
 """Compare an engine's answers with PyTorch's on photographs; stop the build when they are too far apart."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +12,11 @@ from slipway.agreement import accuracy, compare, violations
 from slipway.artifacts import read_json, write_json
 from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
-from slipway.images import Preprocessing, find_images, load_image
+from slipway.images import find_images
+from slipway.inputs import photograph_batch, served_model
 from slipway.labelling import class_of_each
 from slipway.models import load_model
-from slipway.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
@@ -38,7 +41,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
     )
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
+    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
+    add_input(arguments)
     add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
@@ -50,20 +55,10 @@ def main(arguments: argparse.Namespace) -> None:
         for name in ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
     }
     built = BuiltEngine.of_record(arguments.engine_record)
-    engine = built.load()
-    golden = np.load(arguments.golden)
-    record = {
-        "origin": built.record["origin"],
-        "engine_key": built.record["key"],
-        "limits": limits,
-        "sample": compare(golden["logits"], engine.infer(golden["input"])),
-        "photographs": None,
-        "proven_on_labels": False,
-    }
+    with loaded(built, arguments.tensorrt_python) as engine:
+        record = compared(arguments, built, engine, limits)
     problems = violations(record["sample"], limits)
-    if arguments.labelled:
-        record["photographs"] = found = on_photographs(arguments, engine)
-        record["proven_on_labels"] = found["labelled"] > 0
+    if found := record["photographs"]:
         problems += violations(found, limits) + dropped(found, limits["max_top1_drop"])
     if problems:
         raise SlipwayError(
@@ -74,13 +69,41 @@ def main(arguments: argparse.Namespace) -> None:
     show(record)
 
 
+@contextlib.contextmanager
+def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
+    """Yield the engine, ready to infer; end the other interpreter that it may run in."""
+    engine = built.load(python=python)
+    try:
+        yield engine
+    finally:
+        if hasattr(engine, "close"):
+            engine.close()
+
+
+def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:
+    """Return the record: agreement on the sample photograph, and on the folder where there is one."""
+    golden = np.load(arguments.golden)
+    sample = compare(golden["logits"], engine.infer(golden["input"]))
+    photographs = on_photographs(arguments, engine) if arguments.labelled else None
+    return {
+        "origin": built.record["origin"],
+        "engine_key": built.record["key"],
+        "limits": limits,
+        "sample": sample,
+        "photographs": photographs,
+        "proven_on_labels": bool(photographs and photographs["labelled"]),
+    }
+
+
 def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
     """Return agreement on all photographs, and both accuracies on those whose class is known."""
+    preprocess = preprocessing_of(arguments)
     model = load_model(arguments.weights, read_json(arguments.weights_record))
+    model = served_model(model, preprocess, arguments.input)
     images = find_images(arguments.labelled, arguments.max_images)
     reference, logits = [], []
     for start in range(0, len(images), BATCH):
-        batch = read_batch(images[start : start + BATCH], preprocessing_of(arguments))
+        batch = photograph_batch(images[start : start + BATCH], preprocess, arguments.input)
         reference.append(ask_pytorch(model, batch))
         logits.append(engine.infer(batch))
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
@@ -93,11 +116,6 @@ def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
         found["pytorch"] = accuracy(reference[known], classes[known])
         found["engine"] = accuracy(logits[known], classes[known])
     return found
-
-
-def read_batch(paths: list[Path], preprocess: Preprocessing) -> np.ndarray:
-    """Return the photographs as one float32 batch (N, 3, H, W)."""
-    return np.stack([preprocess(load_image(path)) for path in paths])
 
 
 def ask_pytorch(model: "torch.nn.Module", batch: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
+from slipway.triton.memory import counted_memory_mb
 
 # Throughputs this close to the best are equal: one configuration measured twice differs as much. The cheaper is taken.
 EQUAL = 0.10
@@ -17,7 +18,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most memory of server and model in MB")
+    arguments.add_argument(
+        "--memory-limit-mb", type=float, help="most memory of server and model in MB; on a GPU, the GPU's"
+    )
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
 
@@ -52,21 +55,25 @@ def main(arguments: argparse.Namespace) -> None:
 def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> dict:
     """Return the row to serve: of those within 10 % of the highest throughput under the limits, the cheapest.
 
-    Cheap means few instances, then small batches, then little memory. Raises SlipwayError when no row holds the limits.
+    Cheap means few instances, then small batches, then little memory. Memory is the GPU's on a GPU target. Raises
+    SlipwayError when no row holds the limits.
     """
     if not rows:
         raise SlipwayError("the load test measured no engine that was proven accurate; see its log")
-    allowed = [row for row in rows if row["p99_ms"] <= p99_limit_ms and _fits(row["memory_mb"], memory_limit_mb)]
+    allowed = [row for row in rows if row["p99_ms"] <= p99_limit_ms and _fits(counted_memory_mb(row), memory_limit_mb)]
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
         raise SlipwayError(
             f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
-            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and {nearest['memory_mb'] or 0:.0f} "
-            "MB. Raise load_test.p99_limit_ms or memory_limit_mb, or measure lower load_test.concurrency"
+            f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and "
+            f"{counted_memory_mb(nearest) or 0:.0f} MB. Raise load_test.p99_limit_ms or memory_limit_mb, or measure "
+            "lower load_test.concurrency"
         )
     best = max(row["throughput_per_s"] for row in allowed)
     equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]
-    return min(equal, key=lambda row: (row["instances"], row["max_batch_size"], row["memory_mb"] or 0, row["p99_ms"]))
+    return min(
+        equal, key=lambda row: (row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"])
+    )
 
 
 def _fits(memory_mb: float | None, limit_mb: float | None) -> bool:

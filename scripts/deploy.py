@@ -12,6 +12,7 @@ from slipway.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
 from slipway.triton.client import ModelClient
+from slipway.triton.modelconfig import NATIVE
 from slipway.triton.server import DRAIN_S, Ports, Server, find_installation, stop_process
 from slipway.triton.smoke_test import Expected, smoke_test
 
@@ -29,6 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API")
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--start", type=int, default=1, help="which start of the server this is")
     arguments.add_argument(
         "--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log"
@@ -121,7 +123,8 @@ def switch_on(deployments: list[Deployment], ports: Ports, arguments: argparse.N
 
 def server_arguments(deployments: list[Deployment], ports: Ports, log: Path, arguments: argparse.Namespace) -> tuple:
     """Return what Server takes: installation, repositories, ports, log."""
-    installation = find_installation(arguments.state)
+    backends = {NATIVE[deployment.index["engine_key"]["runtime"]][0] for deployment in deployments}
+    installation = find_installation(arguments.state, backends, arguments.tensorrt_python)
     return installation, [deployment.folder.parent for deployment in deployments], ports, log
 
 
@@ -146,6 +149,7 @@ def receipt(deployment: Deployment, proof: dict, state: dict) -> dict:
         "chain": {**deployment.index["chain"], "repository_index_sha256": deployment.index_sha256},
         "served_files": deployment.index["files"],
         "engine_key": deployment.index["engine_key"],
+        "input_dtype": deployment.index["input_dtype"],
         "proven_on_labels": deployment.index["proven_on_labels"],
         "smoke_test": proof,
     }

@@ -6,16 +6,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from slipway.agreement import compare
-from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.artifacts import read_json, write_json, written_whole
 from slipway.errors import SlipwayError
+from slipway.inputs import random_batch, served_model
 from slipway.models import load_model
+from slipway.onnx_files import described
+from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 CHECKED_BATCHES = (1, 2, 5)
@@ -30,11 +32,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that every runtime to come can read")
-    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--torch-version", help="the PyTorch that must do it")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
-    return arguments.parse_args(argv)
+    add_input(arguments)
+    add_preprocessing(arguments, required=False)
+    given = arguments.parse_args(argv)
+    if given.input == "uint8" and None in (given.resize, given.mean, given.std):
+        arguments.error("--input uint8 needs --resize, --mean and --std, since the graph then normalises its pixels")
+    return given
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -44,21 +50,21 @@ def main(arguments: argparse.Namespace) -> None:
 
     require_version("PyTorch", metadata.version("torch"), arguments.torch_version)
     weights = read_json(arguments.weights_record)
-    model = load_model(arguments.weights, weights)
+    preprocess = preprocessing_of(arguments) if arguments.input == "uint8" else None
+    model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
     with written_whole(arguments.output) as partial:
-        export(model, arguments.crop, arguments.opset, partial)
+        export(model, random_batch(arguments.input, 2, arguments.crop), arguments.opset, partial)
         onnx.checker.check_model(str(partial), full_check=True)
-        agreement = compare_with_pytorch(model, partial, arguments.crop)
-    proto = onnx.load(arguments.output, load_external_data=False)
+        agreement = compare_with_pytorch(model, partial, arguments.crop, arguments.input)
+    about = described(arguments.output)
     record = {
         "origin": weights["origin"],
         "weights_sha256": weights["sha256"],
-        "sha256": sha256(arguments.output),
-        "bytes": arguments.output.stat().st_size,
+        "variant": "fp32",
+        **about,
+        "fp32_bytes": about["bytes"],
         "crop": arguments.crop,
-        "opset": next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")),
-        "ir_version": proto.ir_version,
-        "nodes": len(proto.graph.node),
+        "input_dtype": arguments.input,
         "agreement": agreement,
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
     }
@@ -70,32 +76,44 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def export(model: "torch.nn.Module", crop: int, opset: int, path: Path) -> None:
-    """Write `model` for inputs (batch, 3, crop, crop) with a dynamic batch to `path`, weights inside."""
+def export(model: "torch.nn.Module", example: "np.ndarray", opset: int, path: Path) -> None:
+    """Write `model` for inputs like `example` (batch, 3, H, W) with a dynamic batch to `path`, weights inside."""
     import torch
 
-    example = torch.zeros(2, 3, crop, crop)
     names = {"input_names": [INPUT], "output_names": [OUTPUT], "opset_version": opset}
+    inputs = (torch.from_numpy(example),)
     if opset >= OLDEST_DYNAMO_OPSET:
         batch = ({0: torch.export.Dim("batch", min=1, max=4096)},)
         torch.onnx.export(
-            model, (example,), path, dynamo=True, external_data=False, dynamic_shapes=batch, verbose=False, **names
+            model, inputs, path, dynamo=True, external_data=False, dynamic_shapes=batch, verbose=False, **names
         )
     else:
         axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
-        torch.onnx.export(model, (example,), path, dynamo=False, dynamic_axes=axes, **names)
+        torch.onnx.export(model, inputs, path, dynamo=False, dynamic_axes=axes, **names)
+        simplify(path)
 
 
-def compare_with_pytorch(model: "torch.nn.Module", path: Path, crop: int) -> dict[str, dict]:
+def simplify(path: Path) -> None:
+    """Fold the constants of the file at `path`, as PyTorch's newer exporter does by itself.
+
+    What the older one leaves, such as paddings computed at run time and biases behind Identity nodes, keeps builders
+    from fusing convolutions and ModelOpt from quantising them.
+    """
+    import onnx
+    import onnxslim
+
+    onnx.save(onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"]), path)
+
+
+def compare_with_pytorch(model: "torch.nn.Module", path: Path, crop: int, input_dtype: str) -> dict[str, dict]:
     """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one."""
     import onnxruntime
     import torch
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    random = np.random.default_rng(0)
     found = {}
     for batch in CHECKED_BATCHES:
-        images = random.standard_normal((batch, 3, crop, crop), dtype=np.float32)
+        images = random_batch(input_dtype, batch, crop, seed=batch)
         with torch.inference_mode():
             reference = model(torch.from_numpy(images)).numpy()
         agreement = compare(reference, session.run([OUTPUT], {INPUT: images})[0])

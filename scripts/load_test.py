@@ -9,10 +9,13 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.engines import BuiltEngine
-from slipway.hardware import require_cpu
+from slipway.errors import SlipwayError
+from slipway.gpu_monitor import GpuMonitor
+from slipway.hardware import is_gpu, require_hardware
 from slipway.program import parser, progress, run
 from slipway.triton import model_analyzer
 from slipway.triton.memory import PeakMemory
+from slipway.triton.modelconfig import NATIVE, read_config
 from slipway.triton.repository import served_model, write_model
 from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
 
@@ -32,7 +35,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--stability-percent", type=float, default=100, help="how far three windows may lie apart before a repetition"
     )
-    arguments.add_argument("--hardware", required=True, help="identity of the CPU that must do it")
+    arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--triton", help="version of the wheel that carries the server")
     arguments.add_argument("--perf", help="version of the wheel that carries perf_analyzer")
     arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row a measurement")
@@ -44,58 +48,60 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Lay out one candidate model an engine, sweep, and keep the tables and plots."""
-    require_cpu(arguments.hardware)
-    engines = {f"{arguments.model}_{key_of(path)['precision']}": path for path in arguments.engine_records}
-    sweep = model_analyzer.Sweep(
-        concurrency=arguments.concurrency,
-        instances=arguments.instances,
-        max_batch_sizes=arguments.max_batch_sizes,
-        requests=arguments.requests,
-        stability_percent=arguments.stability_percent,
-    )
+    require_hardware(arguments.hardware)
+    records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
+    engines = {name: BuiltEngine.of_record(path) for name, path in records.items()}
+    require_covered_batches(engines, arguments.max_batch_sizes)
     with tempfile.TemporaryDirectory(prefix="slipway-load-test-") as folder:
         workspace = Path(folder)
-        server = find_installation(workspace)
-        for name, record in engines.items():
-            lay_out_candidate(workspace / "repository", name, record, arguments, server)
-        settings = model_analyzer.configuration(list(engines), sweep, Ports.free(), server, workspace)
-        with PeakMemory() as memory:
-            model_analyzer.run(settings, workspace, on_line=Narrator(memory))
-        rows = [
-            describe(row, engines, memory.peaks)
-            for row in model_analyzer.read_table(workspace / "results" / "analysis.csv")
-        ]
+        server = find_server(engines, workspace, arguments.tensorrt_python)
+        for name, engine in engines.items():
+            lay_out_candidate(workspace / "repository", name, engine, arguments, server)
+        rows = measure(engines, server, workspace, arguments)
         with written_whole(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with written_whole(arguments.plots) as partial:
             # Its memory plot is of the server process alone; the Python backend holds the engine in another.
             shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
-    record = {
+    conditions = {
         "origin": read_json(arguments.weights_record)["origin"],
-        "engines": {name: read_json(path)["key"] for name, path in engines.items()},
-        "engine_records": {name: sha256(path) for name, path in engines.items()},
+        "input_dtype": next(iter(engines.values())).record.get("input_dtype", "float32"),
+        "engines": {name: engine.record["key"] for name, engine in engines.items()},
+        "engine_records": {name: sha256(path) for name, path in records.items()},
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
         "versions": {"nvidia-pytriton": arguments.triton, "tritonclient": arguments.perf},
-        "requests_per_window": arguments.requests,
+        "requests_per_window": model_analyzer.window(sweep_of(arguments)),
         "stability_percent": arguments.stability_percent,
-        "measurements": rows,
     }
-    write_json(arguments.record, record)
+    write_json(arguments.record, conditions | {"measurements": rows})
     best = max(rows, key=lambda row: row["throughput_per_s"])
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
 
 
-def key_of(record: Path) -> dict:
-    """Return the key of a build record."""
-    return read_json(record)["key"]
+def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: list[int]) -> None:
+    """Raise SlipwayError when the batcher could form a batch that no optimization profile of an engine takes."""
+    for engine in engines.values():
+        profiles = engine.record.get("profiles") or []
+        for batch in range(1, max(max_batch_sizes) + 1):
+            if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles):
+                built = ", ".join(f"{sizes['min']} to {sizes['max']}" for sizes in profiles)
+                raise SlipwayError(
+                    f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built "
+                    f"for batches of {built}, not {batch}: lower it, or widen `tensorrt.profiles` in config.yaml"
+                )
+
+
+def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path | None) -> Installation:
+    """Return the server for engines of one target."""
+    backends = {NATIVE[engine.record["key"]["runtime"]][0] for engine in engines.values()}
+    return find_installation(workspace, backends, python)
 
 
 def lay_out_candidate(
-    repository: Path, name: str, record: Path, arguments: argparse.Namespace, server: Installation
+    repository: Path, name: str, engine: BuiltEngine, arguments: argparse.Namespace, server: Installation
 ) -> None:
     """Write one engine as a model of its own, configured for the server at hand: Model Analyzer reads config.pbtxt."""
-    engine = BuiltEngine.of_record(record)
     classes = read_json(arguments.weights_record)["classes"]
     served = served_model(name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0])
     write_model(repository / name, served, engine, arguments.labels)
@@ -103,6 +109,33 @@ def lay_out_candidate(
         shutil.copyfile(
             repository / name / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", repository / name / "config.pbtxt"
         )
+
+
+def measure(
+    engines: dict[str, BuiltEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
+) -> list[dict]:
+    """Run the sweep; return one row a measurement."""
+    settings = model_analyzer.configuration(list(engines), sweep_of(arguments), Ports.free(), server, workspace)
+    gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
+    if gpu and gpu.unavailable:
+        progress(f"  GPU memory is not measured: {gpu.unavailable}")
+    with PeakMemory(gpu=gpu) as memory:
+        model_analyzer.run(settings, workspace, on_line=Narrator(memory))
+    return [
+        describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu=gpu is not None)
+        for row in model_analyzer.read_table(workspace / "results" / "analysis.csv")
+    ]
+
+
+def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
+    """Return what is varied."""
+    return model_analyzer.Sweep(
+        concurrency=arguments.concurrency,
+        instances=arguments.instances,
+        max_batch_sizes=arguments.max_batch_sizes,
+        requests=arguments.requests,
+        stability_percent=arguments.stability_percent,
+    )
 
 
 class Narrator:
@@ -118,15 +151,26 @@ class Narrator:
         if found:
             self._memory.phase = f"{found[1]}/{found[2]}"
             progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
+        elif "load failed" in line:
+            progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
-def describe(row: dict, engines: dict[str, Path], peaks: dict[str, float]) -> dict:
+def instances_of(row: dict, workspace: Path) -> int:
+    """Return the instances of a measured variant, from its configuration: Model Analyzer's table multiplies by GPUs."""
+    config = read_config(workspace / "variants" / row["model_config_path"] / "config.pbtxt")
+    return sum(group.count for group in config.instance_group)
+
+
+def describe(
+    row: dict, engines: dict[str, BuiltEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
+) -> dict:
     """Return a row of Model Analyzer's table in this project's names, with the memory that was seen."""
+    seen = peaks.get(f"{row['model_config_path']}/{row['concurrency']}", {})
     return {
         "model": row["model_name"],
-        "precision": key_of(engines[row["model_name"]])["precision"],
+        "precision": engines[row["model_name"]].record["key"]["precision"],
         "variant": row["model_config_path"],
-        "instances": int(row["instance_group"].split(":")[0]),
+        "instances": instances,
         "max_batch_size": row["max_batch_size"],
         "concurrency": row["concurrency"],
         "throughput_per_s": row["perf_throughput"],
@@ -136,7 +180,8 @@ def describe(row: dict, engines: dict[str, Path], peaks: dict[str, float]) -> di
         "p99_ms": row["perf_latency_p99"],
         "queue_ms": row["perf_server_queue"],
         "compute_ms": row["perf_server_compute_infer"],
-        "memory_mb": peaks.get(f"{row['model_config_path']}/{row['concurrency']}"),
+        "memory_mb": seen.get("memory_mb"),
+        **({"gpu_memory_mb": seen.get("gpu_memory_mb")} if on_gpu else {}),
     }
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from slipway.agreement import top_classes
 from slipway.artifacts import read_json, sha256, write_json, written_whole
-from slipway.images import load_image, sample_photograph
+from slipway.images import sample_photograph
+from slipway.inputs import photograph_batch, served_model
 from slipway.models import load_model
-from slipway.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 
 
@@ -22,19 +23,22 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--image", type=Path, help="photograph; left out, the one that Matplotlib installs")
     arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input, logits")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    add_input(arguments)
     add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Preprocess the photograph, run the model, write input (1, 3, H, W) and logits (1, classes)."""
+    """Preprocess the photograph, run the model, write input (1, 3, H, W) of its type and logits (1, classes)."""
     import torch
 
     image = arguments.image or sample_photograph()
-    batch = preprocessing_of(arguments)(load_image(image))[None]
+    preprocess = preprocessing_of(arguments)
+    batch = photograph_batch([image], preprocess, arguments.input)
     weights = read_json(arguments.weights_record)
+    model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
     with torch.inference_mode():
-        logits = load_model(arguments.weights, weights)(torch.from_numpy(batch)).numpy()
+        logits = model(torch.from_numpy(batch)).numpy()
     with written_whole(arguments.output) as partial, open(partial, "wb") as file:
         np.savez(file, input=batch, logits=logits)
     labels = arguments.labels.read_text(encoding="utf-8").splitlines()
@@ -43,6 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
         "weights_sha256": weights["sha256"],
         "image": Path(image).name,
         "image_sha256": sha256(image),
+        "input_dtype": arguments.input,
         "sha256": sha256(arguments.output),
         "top": top_classes(logits[0], labels),
     }

@@ -65,18 +65,15 @@ def measure(workplace: Path, ports: Ports) -> dict:
     os.kill(receipt["server"]["pid"], signal.SIGKILL)
     progress("a deploy that starts a killed server again")
     seconds["deploy_after_the_server_died"] = snakemake(workplace, "deploy")
-    benchmarks = sorted((workplace / f"results/{MODEL}/{TARGET}").glob("*.benchmark.json"))
+    benchmark = summary_of(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json")
     return {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": cpu(),
         "platform": platform.platform(),
         "origin": receipt["origin"],
         "seconds": seconds,
-        "p50_ratio_engine_to_pytorch": {
-            read_json(path)["engine_key"]["precision"]: read_json(path)["p50_ratio_engine_to_pytorch"]
-            for path in benchmarks
-        },
-        "benchmark": [summary_of(path) for path in benchmarks],
+        "p50_ratio_engine_to_pytorch": benchmark["p50_ratio_engine_to_pytorch"],
+        "benchmark": benchmark,
         "served_to_engine_alone": comparison,
     }
 

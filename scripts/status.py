@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway import local_server
 from slipway.artifacts import read_json, tree_digest
-from slipway.hardware import cpu_identity
+from slipway.hardware import cpu_identity, gpu_identity
 from slipway.program import parser, progress, run
 
 
@@ -20,7 +20,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Print one block a model."""
     state = local_server.read_state(arguments.state)
-    progress(f"this machine: {cpu_identity()}")
+    for identity in filter(None, (cpu_identity(), gpu_identity())):
+        progress(f"this machine: {identity}")
     for path in arguments.receipts:
         if not path.is_file():
             progress(f"{path.parent.parent.name}: not deployed (snakemake --cores 1 deploy)")

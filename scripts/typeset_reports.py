@@ -14,6 +14,7 @@ from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocT
 
 from slipway.artifacts import read_json, written_whole
 from slipway.program import parser, progress, run
+from slipway.triton.memory import counted_memory_mb
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -26,6 +27,7 @@ SUMMARY_COLUMNS = [
     ("throughput_per_s", "requests/s", "{:.1f}"),
     ("p99_ms", "p99 ms", "{:.1f}"),
     ("memory_mb", "memory MB", "{:.0f}"),
+    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
 ]
 DETAIL_COLUMNS = [
     ("concurrency", "in flight", "{}"),
@@ -37,6 +39,7 @@ DETAIL_COLUMNS = [
     ("queue_ms", "queue ms", "{:.1f}"),
     ("compute_ms", "compute ms", "{:.1f}"),
     ("memory_mb", "memory MB", "{:.0f}"),
+    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
 ]
 
 
@@ -46,7 +49,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder of Model Analyzer's plots (.png)")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument("--memory-limit-mb", type=float, help="most memory of server and model in MB")
+    arguments.add_argument(
+        "--memory-limit-mb", type=float, help="most memory of server and model in MB; on a GPU, the GPU's"
+    )
     arguments.add_argument("--model", required=True, help="name of the model, for the titles")
     arguments.add_argument("--target", required=True, help="name of the target, for the titles")
     arguments.add_argument(
@@ -116,8 +121,10 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         "Engines: " + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in keys),
         "Server: "
         + ("native backend" if tested["server"]["native_backends"] else "Python backend of the nvidia-pytriton wheel")
-        + ", dynamic batching; one image a request, random pixels, over gRPC on the same machine.",
-        f"Limits: p99 at most {arguments.p99_limit_ms:g} ms, memory "
+        + f", dynamic batching; one image ({tested['input_dtype']}) a request, random pixels, over gRPC on the same "
+        "machine.",
+        f"Limits: p99 at most {arguments.p99_limit_ms:g} ms, "
+        + ("GPU memory " if "gpu_memory_mb" in tested["measurements"][0] else "memory ")
         + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),
     ]
     if tested["origin"] == "rehearsal":
@@ -128,7 +135,8 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
     """Say whether a measurement exceeds a limit."""
     limit = arguments.memory_limit_mb
-    return row["p99_ms"] > arguments.p99_limit_ms or (limit is not None and (row["memory_mb"] or limit + 1) > limit)
+    used = counted_memory_mb(row)
+    return row["p99_ms"] > arguments.p99_limit_ms or (limit is not None and (used is None or used > limit))
 
 
 def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
@@ -181,7 +189,8 @@ def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
 
 
 def table(rows: list[dict], columns: list[tuple[str, str, str]], marked: list[int]) -> Table:
-    """Return a table of the rows, those of `marked` in red."""
+    """Return a table of the rows, those of `marked` in red; a column that the measurements lack is left out."""
+    columns = [column for column in columns if column[0] in rows[0]]
     cells = [[heading for _, heading, _ in columns]]
     cells += [["-" if row[key] is None else form.format(row[key]) for key, _, form in columns] for row in rows]
     look = [

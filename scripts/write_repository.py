@@ -53,6 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
             "selection_sha256": sha256(arguments.selection),
         },
         "engine_key": engine.record["key"],
+        "input_dtype": served.input_dtype,
         "accuracy_limits": selection["accuracy_limits"],
         "proven_on_labels": selection["proven_on_labels"],
         "files": tree_digest(arguments.folder),

@@ -23,6 +23,7 @@ def complete(config: dict) -> dict:
     if errors:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
     _check_order(config)
+    _check_profiles(config)
     _check_references(config)
     return config
 
@@ -109,12 +110,22 @@ def _allowed(schema: dict) -> str:
 
 
 def _check_order(config: dict) -> None:
-    lists = {"benchmark": ["batch_sizes"], "load_test": ["concurrency", "instances", "max_batch_sizes"]}
+    lists = {"benchmark": ["batch_sizes", "streams"], "load_test": ["concurrency", "instances", "max_batch_sizes"]}
     for section, names in lists.items():
         for name in names:
             values = config[section][name]
             if values != sorted(values):
                 raise SlipwayError(f"config: `{section}.{name}` is {values}, but must ascend: {sorted(values)}")
+
+
+def _check_profiles(config: dict) -> None:
+    for key, section in {
+        "": config,
+        **{f"targets.{name}.": target for name, target in config["targets"].items()},
+    }.items():
+        for sizes in section["tensorrt"].get("profiles", []):
+            if not sizes["min"] <= sizes["opt"] <= sizes["max"]:
+                raise SlipwayError(f"config: `{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max")
 
 
 def _check_references(config: dict) -> None:

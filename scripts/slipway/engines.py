@@ -6,6 +6,7 @@ from typing import Any
 
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
+from slipway.remote_engine import RemoteEngine
 from slipway.runtimes import runtime
 
 
@@ -36,7 +37,12 @@ class BuiltEngine:
         """Return every file of the engine."""
         return [self.path.with_name(name) for name in self.record["files"]]
 
-    def load(self, threads: int = 0) -> Any:
-        """Return the engine, ready to infer (see slipway.runtimes)."""
+    def load(self, threads: int = 0, python: str | Path | None = None) -> Any:
+        """Return the engine, ready to infer (see slipway.runtimes).
+
+        TensorRT's run in a process of `python`, the interpreter that has TensorRT, or of this one.
+        """
         key = self.record["key"]
+        if key["runtime"] in ("tensorrt", "tensorrt_rtx"):
+            return RemoteEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)

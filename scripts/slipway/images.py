@@ -28,14 +28,18 @@ class Preprocessing:
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """Return an RGB image as float32 of shape (3, crop, crop)."""
+        """Return an RGB image as normalised float32 of shape (3, crop, crop)."""
+        scaled = self.pixels(image).astype(np.float32) / 255.0
+        mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (self.mean, self.std))
+        return (scaled - mean) / std
+
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """Return an RGB image resized and cropped, as uint8 (0..255) of shape (3, crop, crop)."""
         size = tuple(self.resize * side // min(image.size) for side in image.size)
         image = image.resize(size, _FILTERS[self.interpolation])
         left, top = (round((side - self.crop) / 2.0) for side in image.size)
         image = image.crop((left, top, left + self.crop, top + self.crop))
-        pixels = np.asarray(image, dtype=np.float32) / 255.0
-        normalised = (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-        return np.ascontiguousarray(normalised.transpose(2, 0, 1), dtype=np.float32)
+        return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
 
 def sample_photograph() -> Path:

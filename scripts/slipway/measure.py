@@ -1,11 +1,23 @@
 """Timing a callable, and what its samples say."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-PERCENTILES = (50, 90, 95, 99)
+PERCENTILES = (50, 90, 95, 99, 99.9)
+# How many samples of one series a record keeps.
+KEPT_SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long one subject is measured at one batch size: `seconds` in all, shared evenly by what is measured."""
+
+    seconds: float
+    warmup_seconds: float
+    min_samples: int
 
 
 def sample_latency(call: Callable[[], object], seconds: float, minimum: int) -> list[float]:
@@ -24,15 +36,35 @@ def warm_up(call: Callable[[], object], seconds: float) -> int:
     return len(sample_latency(call, seconds, minimum=2))
 
 
-def summarise(samples_ms: list[float], batch: int) -> dict:
-    """Return count, mean, minimum, percentiles (ms) and throughput (items/s) of the latencies of one batch size."""
-    values = np.asarray(samples_ms)
+def distribution(samples_ms: Sequence[float]) -> dict:
+    """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in milliseconds.
+
+    A percentile lies between the two samples next to its rank. So p99.9 of fewer than a thousand samples says little
+    more than their maximum, and p99 of fewer than a hundred likewise: `count` tells.
+    """
+    values = np.asarray(samples_ms, dtype=np.float64)
     percentiles = np.percentile(values, PERCENTILES)
     return {
-        "batch": batch,
-        "count": len(samples_ms),
+        "count": len(values),
         "mean_ms": round(float(values.mean()), 4),
         "min_ms": round(float(values.min()), 4),
-        **{f"p{rank}_ms": round(float(value), 4) for rank, value in zip(PERCENTILES, percentiles, strict=True)},
-        "throughput_per_s": round(batch * 1e3 / float(values.mean()), 2),
+        **{_name(rank): round(float(value), 4) for rank, value in zip(PERCENTILES, percentiles, strict=True)},
     }
+
+
+def summarise(samples_ms: Sequence[float], batch: int) -> dict:
+    """Return the distribution of the latencies of one batch size, and the throughput (items/s) of calls in a row."""
+    found = distribution(samples_ms)
+    return {"batch": batch, **found, "throughput_per_s": round(batch * 1e3 / float(np.mean(samples_ms)), 2)}
+
+
+def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:
+    """Return at most `limit` samples in their order, spread evenly over it, first and last included, to 4 decimals."""
+    kept = np.asarray(samples, dtype=np.float64)
+    if len(kept) > limit:
+        kept = kept[np.linspace(0, len(kept) - 1, limit).round().astype(int)]
+    return [round(float(value), 4) for value in kept]
+
+
+def _name(rank: float) -> str:
+    return f"p{rank:g}_ms".replace(".", "_")

@@ -9,11 +9,12 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from slipway import hardware
+from slipway import hardware, precisions, toolchain
 from slipway.errors import SlipwayError
 from slipway.local_server import start_number
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.settings import Settings
+from slipway.toolchain import ABSENT
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -32,33 +33,82 @@ class Plan:
     # What there is to make
 
     def runtime(self, target: str) -> str:
-        """Return the runtime of a target, with `auto` decided."""
+        """Return the runtime of a target, with `auto` decided: TensorRT where it and a GPU are, else OpenVINO."""
         declared = self.config["targets"][target]["runtime"]
-        return "openvino" if declared == "auto" else declared
+        if declared != "auto":
+            return declared
+        identity = self.config["targets"][target]["hardware"]
+        on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
+        return "tensorrt" if on_gpu and self.runtime_version("tensorrt", target) != ABSENT else "openvino"
 
     def traits(self, target: str) -> Traits:
         """Return what is known of a target's runtime."""
         return RUNTIMES[self.runtime(target)]
 
-    def targets_of(self, runtime: str) -> list[str]:
-        """Return the targets that a runtime builds for."""
-        return [target for target in self.targets if self.runtime(target) == runtime]
+    def targets_of(self, *runtimes: str) -> list[str]:
+        """Return the targets that one of some runtimes builds for."""
+        return [target for target in self.targets if self.runtime(target) in runtimes]
+
+    def runs_tensorrt(self, target: str) -> bool:
+        """Say whether a target's engines are TensorRT's, of either edition."""
+        return self.runtime(target) in toolchain.PACKAGES
+
+    def runtime_version(self, runtime: str, target: str) -> str:
+        """Return the declared or installed version of a runtime for a target, or "absent"."""
+        if runtime not in toolchain.PACKAGES:
+            return _version(RUNTIMES[runtime].package)
+        return self.tensorrt(target)["version"] or toolchain.runtime_version(runtime, self.tensorrt(target)["python"])
+
+    def tensorrt(self, target: str) -> dict:
+        """Return the `tensorrt` settings of a target: the common ones with the target's own over them."""
+        return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
+
+    def interpreter(self, target: str) -> str:
+        """Return the Python that builds a target's engines."""
+        chosen = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
+        return chosen or "python"
 
     def precisions(self, target: str) -> list[str]:
         """Return the precisions of a target's engines, with `auto` decided."""
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
             return declared
-        return [name for name in self.traits(target).precisions if name != "bf16" or _has_bf16(self.hardware(target))]
+        calibrated = self.config["calibration"]["images"] is not None
+        return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def all_precisions(self) -> list[str]:
         """Return every precision of any target, in the order of first use."""
         return list(dict.fromkeys(name for target in self.targets for name in self.precisions(target)))
 
+    def variant(self, target: str, precision: str) -> str:
+        """Return the ONNX variant that an engine is built from."""
+        runtime = self.runtime(target)
+        return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
+
+    def preflight_variants(self) -> list[str]:
+        """Return the ONNX variants to try without a GPU: those of the targets, FP16 and, with photographs, INT8."""
+        needed = [self.variant(target, name) for target in self.targets for name in self.precisions(target)]
+        calibrated = self.config["calibration"]["images"] is not None
+        return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *needed]))
+
     def hardware(self, target: str) -> str:
         """Return the identity of a target's hardware, with `auto` detected."""
         declared = self.config["targets"][target]["hardware"]
-        return hardware.cpu_identity() if declared == "auto" else declared
+        if declared != "auto":
+            return declared
+        if not self.runs_tensorrt(target):
+            return hardware.cpu_identity()
+        found = _gpu_identity()
+        if found is None:
+            raise SlipwayError(
+                f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare it, such as "
+                '"NVIDIA L4 (compute capability 8.9)", and run the target\'s jobs where it is'
+            )
+        return found
+
+    def runs_on_gpu(self, target: str) -> bool:
+        """Say whether a target's jobs need a GPU."""
+        return hardware.is_gpu(self.hardware(target))
 
     def checkpoint(self, model: str) -> str | None:
         """Return the path of a model's local checkpoint, or None when torchvision provides the weights."""
@@ -67,13 +117,16 @@ class Plan:
 
     def notices(self) -> list[str]:
         """Return what was decided for the user, in sentences."""
-        here = hardware.tensorrt_with_gpu()
-        reason = "TensorRT and a GPU are here, but not used yet" if here else "no TensorRT with a GPU is here"
         return [
-            f"target {target}: runtime auto is {self.runtime(target)} ({reason})"
+            f"target {target}: runtime auto is {self.runtime(target)} ({self._why(target)})"
             for target in self.targets
             if self.config["targets"][target]["runtime"] == "auto"
         ]
+
+    def _why(self, target: str) -> str:
+        if self.runtime(target) == "tensorrt":
+            return f"TensorRT {self.runtime_version('tensorrt', target)} and {self.hardware(target)}"
+        return "no TensorRT with a GPU is here"
 
     # What each artifact is keyed on, beside its input files
 
@@ -87,9 +140,17 @@ class Plan:
             **({} if local else {"weights": chosen["weights"]}),
         )
 
-    def preprocessing(self, model: str) -> Settings:
+    def _preprocessing(self, model: str) -> Settings:
         """Return what turns a photograph into the model's input."""
         return Settings(self.config["models"][model]["preprocess"])
+
+    def input(self, model: str) -> str:
+        """Return the element type of a model's input: float32 or uint8."""
+        return self.config["models"][model]["input"]
+
+    def golden(self, model: str) -> Settings:
+        """Return what the golden input and logits are keyed on."""
+        return Settings(self._preprocessing(model), input=self.input(model))
 
     def profile(self, model: str) -> Settings:
         """Return what the profile is keyed on."""
@@ -97,35 +158,69 @@ class Plan:
 
     def onnx(self, model: str) -> Settings:
         """Return what the ONNX file is keyed on."""
-        return Settings(
-            opset=min(self.traits(target).newest_opset for target in self.targets),
-            crop=self.crop(model),
-            torch_version=_version("torch"),
-        )
+        # Without normalisation in the graph, only the size matters to it.
+        preprocess = self._preprocessing(model) if self.input(model) == "uint8" else Settings(crop=self.crop(model))
+        return Settings(preprocess, opset=self._opset(), input=self.input(model), torch_version=_version("torch"))
+
+    def cast(self) -> Settings:
+        """Return what an ONNX file of lower precision is keyed on."""
+        return Settings(modelopt_version=_version("nvidia-modelopt"))
+
+    def quantization(self, model: str) -> Settings:
+        """Return what a quantized ONNX file is keyed on, beside the photographs that calibrate it."""
+        chosen = self.config["calibration"]
+        limits = {name: chosen[name] for name in ("images", "max_images", "min_images", "method")}
+        return Settings(limits, **self.golden(model), modelopt_version=_version("nvidia-modelopt"))
 
     def engine(self, target: str, precision: str) -> Settings:
         """Return what an engine is keyed on."""
-        return Settings(
-            runtime=self.runtime(target),
-            runtime_version=_version(self.traits(target).package),
+        runtime = self.runtime(target)
+        key = Settings(
+            runtime=runtime,
+            runtime_version=self.runtime_version(runtime, target),
             precision=precision,
             hardware=self.hardware(target),
+        )
+        return Settings(key, **self._builder(target)) if self.runs_tensorrt(target) else key
+
+    def timing_cache(self, target: str) -> str | None:
+        """Return the file in which a target's builds keep what they measured; it is no part of any key."""
+        used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
+        return f"results/.timing/{target}.cache" if used else None
+
+    def _builder(self, target: str) -> dict[str, str]:
+        """Return what a TensorRT engine is keyed on beside all others."""
+        runtime, chosen = self.runtime(target), self.tensorrt(target)
+        names = ("profiles", "workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
+        builder = {name: chosen[name] for name in names}
+        if runtime == "tensorrt_rtx":
+            builder["compute_capability"] = hardware.compute_capability_of(self.hardware(target))
+        cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
+        return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
+
+    def preflight(self) -> Settings:
+        """Return what the trial build without a GPU is keyed on."""
+        chosen = self.config["preflight"]
+        return Settings(
+            compute_capability=chosen["compute_capability"],
+            profiles=json.dumps(self.config["tensorrt"]["profiles"]),
+            tensorrt_rtx_version=toolchain.runtime_version("tensorrt_rtx"),
         )
 
     def benchmark(self, model: str, target: str) -> Settings:
         """Return what a benchmark is keyed on."""
+        measured = dict(self.config["benchmark"])
+        if not self.runs_on_gpu(target):
+            measured.pop("streams")
         return Settings(
-            self.config["benchmark"],
-            crop=self.crop(model),
-            hardware=self.hardware(target),
-            torch_version=_version("torch"),
+            {**self.golden(model), **measured}, hardware=self.hardware(target), torch_version=_version("torch")
         )
 
     def accuracy(self, model: str, precision: str) -> Settings:
         """Return what the comparison of an engine's answers with PyTorch's is keyed on."""
         checked = self.config["accuracy"]
         return Settings(
-            {**self.preprocessing(model), **checked["limits"][precision]},
+            {**self.golden(model), **checked["limits"][precision]},
             labelled=checked["labelled"],
             max_images=checked["max_images"],
         )
@@ -167,7 +262,11 @@ class Plan:
     # Checks that need more than the schema
 
     def _check_files(self) -> None:
-        named = {"image": self.config["image"], "accuracy.labelled": self.config["accuracy"]["labelled"]}
+        named = {
+            "image": self.config["image"],
+            "accuracy.labelled": self.config["accuracy"]["labelled"],
+            "calibration.images": self.config["calibration"]["images"],
+        }
         for model, chosen in self.config["models"].items():
             named |= {f"models.{model}.weights": self.checkpoint(model), f"models.{model}.labels": chosen["labels"]}
         for key, path in named.items():
@@ -180,17 +279,30 @@ class Plan:
     def _check_precisions(self) -> None:
         for target in self.targets:
             runtime = self.runtime(target)
+            identity, version = self.hardware(target), self.runtime_version(runtime, target)
+            if self.runs_tensorrt(target) != hardware.is_gpu(identity):
+                needs = "a GPU" if self.runs_tensorrt(target) else "a CPU"
+                raise SlipwayError(
+                    f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
+                    f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
+                )
             for precision in self.precisions(target):
-                if precision not in self.traits(target).precisions:
-                    raise SlipwayError(
-                        f"config: `targets.{target}.precisions` has {precision}, but {runtime} builds only "
-                        f"{', '.join(self.traits(target).precisions)}"
-                    )
-                if precision == "bf16" and not _has_bf16(self.hardware(target)):
-                    raise SlipwayError(
-                        f"config: `targets.{target}.precisions` has bf16, but the CPU {self.hardware(target)} has no "
-                        "bfloat16 instructions; take fp32, or auto for what there is"
-                    )
+                reason = precisions.refusal(runtime, version, identity, precision)
+                if reason:
+                    raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
+                self._check_calibration(target, precision)
+
+    def _check_calibration(self, target: str, precision: str) -> None:
+        if precision in ("int8", "fp8") and self.config["calibration"]["images"] is None:
+            raise SlipwayError(
+                f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
+                "from; name a folder of them as `calibration.images`"
+            )
+
+    def _opset(self) -> int:
+        """Return the newest ONNX opset that every target's runtime reads."""
+        readers = [(self.runtime(target), target) for target in self.targets]
+        return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
 
 @cache
@@ -199,9 +311,9 @@ def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "absent"
+        return ABSENT
 
 
-def _has_bf16(identity: str) -> bool:
-    _, _, listed = identity.partition("[")
-    return bool(hardware.BF16_INSTRUCTION_SETS & set(listed.partition("]")[0].split()))
+@cache
+def _gpu_identity() -> str | None:
+    return hardware.gpu_identity()

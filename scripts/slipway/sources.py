@@ -26,14 +26,21 @@ def program_files(name: str) -> list[str]:
     return [os.path.relpath(path) for path in (program, *sorted(found - {program}))]
 
 
-def runtime_file(name: str) -> str:
-    """Return the module of a runtime, which programs import by name."""
-    return os.path.relpath(SCRIPTS / "slipway" / "runtimes" / f"{name}.py")
+def runtime_files(module: str) -> list[str]:
+    """Return the files of a runtime's module or package, which programs import by name, sorted."""
+    path = SCRIPTS / "slipway" / "runtimes" / module
+    files = sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return [os.path.relpath(file) for file in files]
 
 
 def adapter_file() -> str:
     """Return the Python backend's model.py, which programs copy but never import."""
     return os.path.relpath(SCRIPTS / "slipway" / "triton" / "adapter.py")
+
+
+def worker_file() -> str:
+    """Return the program that runs TensorRT's engines for others, which start it by its path."""
+    return os.path.relpath(SCRIPTS / "tensorrt_worker.py")
 
 
 @cache
@@ -42,10 +49,19 @@ def _imports(path: Path) -> list[Path]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            modules.add(module)
+            modules.update(f"{module}.{alias.name}" for alias in node.names)
     return [file for module in modules if module.split(".")[0] == "slipway" for file in _files(module)]
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    """Return the full name of the module in `from module import`; dots in front count from the file's package."""
+    if not node.level:
+        return node.module or ""
+    package = path.resolve().relative_to(SCRIPTS).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
 
 
 def _files(module: str) -> list[Path]:

@@ -11,7 +11,7 @@ from slipway.hardware import BF16_INSTRUCTION_SETS, cpu, cpu_identity
 
 pytestmark = pytest.mark.slow
 
-BENCHMARK = "results/tiny/cpu/tiny.fp32.benchmark.json"
+BENCHMARK = "results/tiny/cpu/tiny.benchmark.json"
 ENGINE_WEIGHTS = "results/tiny/cpu/tiny.fp32.openvino.bin"
 HAS_BF16 = bool(BF16_INSTRUCTION_SETS & set(cpu()["instruction_sets"]))
 

@@ -61,6 +61,16 @@ def test_the_memory_limit_is_respected():
     assert choose([fast, slow], 1000, None) is fast
 
 
+def test_on_a_gpu_the_limit_is_about_the_gpus_memory():
+    fast, slow = row(100, memory=1, gpu_memory_mb=301), row(10, memory=999, gpu_memory_mb=300)
+    assert choose([fast, slow], 1000, 300) is slow
+
+
+def test_memory_of_the_gpu_that_was_not_seen_holds_no_limit():
+    with pytest.raises(SlipwayError, match="no configuration holds"):
+        choose([row(memory=1, gpu_memory_mb=None)], 1000, 300)
+
+
 def test_the_best_is_sought_among_those_within_the_limits():
     beyond, first, second = row(1000, p99=99), row(100, instances=2), row(96, instances=1)
     assert choose([beyond, first, second], 60, None) is second

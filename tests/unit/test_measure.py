@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.measure import sample_latency, summarise, warm_up
+from slipway.measure import distribution, sample_latency, summarise, thin, warm_up
 
 
 def test_percentiles_of_known_samples():
@@ -45,3 +45,22 @@ def test_time_left_takes_more_than_the_minimum():
 def test_warm_up_calls_at_least_twice():
     calls = []
     assert warm_up(lambda: calls.append(1), seconds=0) == len(calls) == 2
+
+
+def test_the_tail_of_many_samples():
+    found = distribution([float(value) for value in range(1001)])
+    assert found["p99_9_ms"] == 999
+    assert "batch" not in found
+
+
+def test_the_tail_of_few_samples_is_next_to_their_maximum():
+    assert distribution([1.0] * 9 + [2.0])["p99_9_ms"] == pytest.approx(2, abs=0.01)
+
+
+def test_few_samples_are_all_kept():
+    assert thin([3.00004, 1.0, 2.0], limit=3) == [3.0, 1.0, 2.0]
+
+
+def test_many_samples_are_thinned_evenly_in_their_order():
+    assert thin(range(101), limit=5) == [0, 25, 50, 75, 100]
+    assert len(thin(range(2001), limit=2000)) == 2000

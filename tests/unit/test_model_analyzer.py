@@ -1,7 +1,22 @@
+import subprocess
+import sys
+
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.triton.model_analyzer import COLUMNS, read_table
+from slipway.triton.model_analyzer import (
+    COLUMNS,
+    Sweep,
+    configuration,
+    program_of_this_environment,
+    read_table,
+    window,
+)
+from slipway.triton.modelconfig import Served, model_config, write_config
+from slipway.triton.server import Installation, Ports
+
+SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
+ENGINE = Served("m_fp16", "tensorrt", "fp16", 64, 7, 8, 2, profiles=((1, 1, 1), (1, 8, 32)))
 
 ROW = "m_fp32,m_fp32_config_0,2:CPU,8,4,123.5,30.1,31,32,33.5,1.5,20.25"
 
@@ -21,3 +36,64 @@ def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SlipwayError, match="no configuration could be measured") as caught:
         read_table(tmp_path / "analysis.csv")
     assert str(tmp_path) in str(caught.value)
+
+
+def settings_for(workspace, backend, program="tritonserver", **environment):
+    write_config(workspace / "repository" / "m_fp16" / "config.pbtxt", model_config(ENGINE, backend))
+    server = Installation(program, backend != "python", environment)
+    return configuration(["m_fp16"], SWEEP, Ports(1, 2, 3), server, workspace)
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept"),
+    [("python", {"kind": ["KIND_CPU"]}), ("tensorrt", {"kind": ["KIND_GPU"], "profile": [["0", "1"]]})],
+)
+def test_what_is_varied_keeps_the_rest_of_the_instance_group(tmp_path, backend, kept):
+    varied = settings_for(tmp_path, backend)["profile_models"]["m_fp16"]
+    assert varied["model_config_parameters"] == {
+        "instance_group": [{"count": [2, 4], **kept}],
+        "max_batch_size": [8, 32],
+    }
+    assert varied["parameters"] == {"concurrency": [1, 64]}
+
+
+@pytest.mark.parametrize(("requests", "expected"), [(100, 256), (5000, 5000)])
+def test_a_window_holds_several_rounds_of_what_is_in_flight(requests, expected):
+    assert window(Sweep([1, 64], [1], [1], requests, 10)) == expected
+
+
+def test_the_window_is_what_perf_analyzer_is_told(tmp_path):
+    assert settings_for(tmp_path, "python")["perf_analyzer_flags"]["measurement-request-count"] == 256
+
+
+def test_the_server_sees_the_gpus_that_model_analyzer_would_hide(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    asks = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['LD_LIBRARY_PATH'], sys.argv[1:])"
+    settings = settings_for(tmp_path, "python", sys.executable, LD_LIBRARY_PATH="/of/the/server")
+    # As Model Analyzer starts it: no GPU to be seen, and perf_analyzer's libraries.
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "LD_LIBRARY_PATH": "/of/perf_analyzer", "PATH": "/usr/bin:/bin"}
+    command = [settings["triton_server_path"], "-c", asks, "--http-port=1"]
+    done = subprocess.run(command, env=hidden, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "3 /of/the/server ['--http-port=1']"
+
+
+def test_without_a_choice_of_gpus_the_server_sees_all(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    settings = settings_for(tmp_path, "python", sys.executable)
+    command = [settings["triton_server_path"], "-c", "import os; print('CUDA_VISIBLE_DEVICES' in os.environ)"]
+    done = subprocess.run(command, env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_program_is_found_beside_the_interpreter_or_on_path(tmp_path, monkeypatch):
+    assert program_of_this_environment("model-analyzer").startswith(sys.prefix)
+    program = tmp_path / "only-on-path"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_of_this_environment("only-on-path") == str(program)
+
+
+def test_a_program_that_is_nowhere_is_named():
+    with pytest.raises(SlipwayError, match="no-such-program is not installed"):
+        program_of_this_environment("no-such-program")

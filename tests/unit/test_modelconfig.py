@@ -9,7 +9,11 @@ from slipway.triton.modelconfig import Served, model_config, read_config, read_t
 
 OPENVINO = Served("my-model_trt", "openvino", "bf16", crop=192, classes=7, max_batch_size=16, instances=3)
 ONNXRUNTIME = dataclasses.replace(OPENVINO, runtime="onnxruntime", precision="fp32")
-EVERY = [(OPENVINO, "python"), (OPENVINO, "openvino"), (ONNXRUNTIME, "python"), (ONNXRUNTIME, "onnxruntime")]
+PROFILES = ((1, 1, 1), (1, 8, 12), (8, 16, 32))
+TENSORRT = dataclasses.replace(OPENVINO, runtime="tensorrt", precision="fp16", profiles=PROFILES)
+RTX = dataclasses.replace(TENSORRT, runtime="tensorrt_rtx")
+ON_CPU = [(OPENVINO, "python"), (OPENVINO, "openvino"), (ONNXRUNTIME, "python"), (ONNXRUNTIME, "onnxruntime")]
+EVERY = [*ON_CPU, (TENSORRT, "python"), (TENSORRT, "tensorrt"), (RTX, "python")]
 
 
 def parameters(config: pb.ModelConfig) -> dict[str, str]:
@@ -42,8 +46,8 @@ def test_every_field(served, backend):
     assert (tensor.name, tensor.data_type, list(tensor.dims)) == ("logits", pb.TYPE_FP32, [7])
     assert tensor.label_filename == "labels.txt"
     [group] = config.instance_group
-    assert (group.count, group.kind) == (3, pb.ModelInstanceGroup.KIND_CPU)
-    assert config.HasField("dynamic_batching")
+    kind = pb.ModelInstanceGroup.KIND_GPU if backend == "tensorrt" else pb.ModelInstanceGroup.KIND_CPU
+    assert (group.count, group.kind) == (3, kind)
     assert config.HasField("dynamic_batching")
     assert not config.dynamic_batching.HasField("default_queue_policy"), "it makes Triton 2.51 stall for 500 ms"
 
@@ -51,6 +55,36 @@ def test_every_field(served, backend):
 def test_the_python_backend_is_told_engine_and_precision():
     assert parameters(model_config(OPENVINO, "python")) == {"engine": "model.xml", "precision": "bf16"}
     assert parameters(model_config(ONNXRUNTIME, "python")) == {"engine": "model.onnx", "precision": "fp32"}
+
+
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_the_input_has_the_type_that_the_model_takes(served, backend):
+    assert model_config(served, backend).input[0].data_type == pb.TYPE_FP32
+    pixels = dataclasses.replace(served, input_dtype="uint8")
+    assert model_config(pixels, backend).input[0].data_type == pb.TYPE_UINT8
+
+
+def test_tensorrt_is_given_every_profile_and_its_cuda_graphs():
+    config = model_config(TENSORRT, "tensorrt")
+    assert config.platform == "tensorrt_plan"
+    assert config.default_model_filename == "model.plan"
+    assert list(config.instance_group[0].profile) == ["0", "1", "2"]
+    assert config.optimization.input_pinned_memory.enable
+    assert config.optimization.output_pinned_memory.enable
+    assert config.optimization.cuda.graphs
+    graphs = {spec.batch_size: list(spec.input["input"].dim) for spec in config.optimization.cuda.graph_spec}
+    assert graphs == {batch: [3, 192, 192] for batch in (1, 8, 16)}
+
+
+def test_a_cuda_graph_is_recorded_only_where_a_profile_reaches():
+    served = dataclasses.replace(TENSORRT, profiles=((4, 8, 12),))
+    graphs = model_config(served, "tensorrt").optimization.cuda.graph_spec
+    assert [spec.batch_size for spec in graphs] == [8], "neither 1 nor 16"
+
+
+def test_tensorrt_for_rtx_has_only_the_python_backend():
+    assert RTX.native_backend == "python"
+    assert parameters(model_config(RTX, "python")) == {"engine": "model.rtx", "precision": "fp16"}
 
 
 def test_the_native_backend_is_told_its_file():

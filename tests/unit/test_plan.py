@@ -15,7 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.plan import Plan
 from slipway.runtimes import RUNTIMES
 from slipway.settings import Settings
-from slipway.sources import SCRIPTS, runtime_file
+from slipway.sources import SCRIPTS, runtime_files
 
 WITH_BF16 = "A CPU [avx2 avx512f avx512_bf16 amx_bf16] x8"
 ARM_WITH_BF16 = "Neoverse-V1 [bf16 i8mm] x4"
@@ -112,7 +112,7 @@ def test_the_first_target_is_deployed_unless_another_is_named():
 def test_every_runtime_that_may_be_configured_is_known_and_has_a_module():
     target = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["target"]["properties"]
     assert set(target["runtime"]["enum"]) - {"auto"} == set(RUNTIMES)
-    assert all(Path(runtime_file(name)).is_file() for name in RUNTIMES)
+    assert all(Path(file).is_file() for traits in RUNTIMES.values() for file in runtime_files(traits.module))
 
 
 def test_the_opset_is_one_that_every_runtime_reads(monkeypatch):
@@ -194,11 +194,14 @@ def test_a_dead_server_makes_the_receipt_stale():
 IN_OUT = "--output o --record r"
 PROGRAM_OF = {
     "weights": ("fetch_weights", f"{IN_OUT} --labels l", ("m",)),
-    "preprocessing": ("make_golden", f"{IN_OUT} --weights w --weights-record r --labels l", ("m",)),
+    "golden": ("make_golden", f"{IN_OUT} --weights w --weights-record r --labels l", ("m",)),
     "profile": ("profile_model", "--weights w --weights-record r --trace t --record r", ("m",)),
     "onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r", ("m",)),
+    "cast": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant fp16", ()),
+    "quantization": ("quantize_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant int8", ("m",)),
+    "preflight": ("preflight", "--onnx o --onnx-records r --output o", ()),
     "engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),
-    "benchmark": ("benchmark", "--weights w --weights-record r --engine-record e --output o", ("m", "cpu")),
+    "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),
     "accuracy": (
         "check_accuracy",
         "--weights w --weights-record r --labels l --golden g --engine-record e --output o",
@@ -221,7 +224,9 @@ PROGRAM_OF = {
 
 def test_every_artifact_of_the_plan_has_a_program_here():
     own = {
-        name for name, kind in vars(Plan).items() if callable(kind) and kind.__annotations__.get("return") == Settings
+        name
+        for name, kind in vars(Plan).items()
+        if callable(kind) and kind.__annotations__.get("return") == Settings and not name.startswith("_")
     }
     assert own == set(PROGRAM_OF)
 
@@ -229,12 +234,13 @@ def test_every_artifact_of_the_plan_has_a_program_here():
 @pytest.mark.parametrize("artifact", PROGRAM_OF)
 def test_a_program_reads_the_plans_settings(artifact):
     program, others, wildcards = PROGRAM_OF[artifact]
-    settings = getattr(plan(), artifact)(*wildcards)
+    settings = getattr(plan(calibration={"images": str(SCRIPTS)}), artifact)(*wildcards)
     module = importlib.import_module(program)
     read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))
     for name, value in settings.items():
         expected = json.loads(value) if (artifact, name) == ("weights", "arguments") else value
-        assert read[name] == expected, name
+        found = str(read[name]) if isinstance(read[name], Path) else read[name]
+        assert found == expected, name
 
 
 # Parsing the Snakefile stays cheap
@@ -261,3 +267,89 @@ def test_planning_imports_no_framework():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
+
+
+# TensorRT's targets
+
+H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
+
+
+def tensorrt_target(**settings):
+    """Return a declared GPU target; its TensorRT is declared too, so nothing of it needs to be here."""
+    return {
+        "runtime": "tensorrt",
+        "hardware": H100,
+        "precisions": ["fp16"],
+        "tensorrt": {"version": "10.13.3.9"} | settings,
+    }
+
+
+def test_a_declared_gpu_target_plans_on_a_machine_without_one():
+    found = plan({"h100": tensorrt_target()})
+    assert found.engine("h100", "fp16")["runtime_version"] == "10.13.3.9"
+    assert found.runs_on_gpu("h100")
+    assert found.onnx("m")["opset"] == RUNTIMES["tensorrt"].newest_opset
+
+
+def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
+    monkeypatch.setattr("slipway.plan.hardware.gpu_identity", lambda: None)
+    message = refusal(h100={"runtime": "tensorrt"})
+    assert "`targets.h100.hardware` is auto, but no GPU is here" in message
+    assert "compute capability 8.9" in message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "10.9.0.34"},
+        {"cuda": "cu12"},
+        {"profiles": [{"min": 1, "opt": 4, "max": 8}]},
+        {"workspace_mb": 4096},
+        {"optimization_level": 5},
+        {"tf32": True},
+        {"tactic_sources": ["JIT_CONVOLUTIONS"]},
+        {"compatibility": "hardware"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_engine_is_keyed_on_everything_that_the_builder_is_told(change):
+    before, after = plan({"h100": tensorrt_target()}), plan({"h100": tensorrt_target(**change)})
+    assert repr(before.engine("h100", "fp16")) != repr(after.engine("h100", "fp16"))
+
+
+@pytest.mark.parametrize("change", [{"python": "/elsewhere/python"}, {"timing_cache": False}])
+def test_an_engine_is_not_keyed_on_where_or_how_fast_it_is_built(change):
+    before, after = plan({"h100": tensorrt_target()}), plan({"h100": tensorrt_target(**change)})
+    assert repr(before.engine("h100", "fp16")) == repr(after.engine("h100", "fp16"))
+
+
+def test_a_targets_own_settings_win_over_the_common_ones():
+    found = plan({"h100": tensorrt_target(workspace_mb=512)}, tensorrt={"workspace_mb": 1024, "tf32": True})
+    assert (found.tensorrt("h100")["workspace_mb"], found.tensorrt("h100")["tf32"]) == (512, True)
+
+
+def test_tensorrt_8_in_a_fleet_lowers_the_opset_for_all():
+    old = tensorrt_target(version="8.5.3.1")
+    assert plan({"h100": old, "cpu": {"hardware": WITH_BF16}}).onnx("m")["opset"] == 17
+
+
+def test_int8_without_photographs_is_refused_before_anything_is_built():
+    message = refusal(h100=tensorrt_target() | {"precisions": ["int8"]})
+    assert "needs photographs to take its scales from" in message
+    assert "`calibration.images`" in message
+
+
+def test_tensorrt_on_a_cpu_is_refused():
+    assert "needs a GPU" in refusal(cpu={"runtime": "tensorrt", "hardware": WITH_BF16, "precisions": ["fp32"]})
+
+
+def test_rtx_builds_for_the_declared_generation():
+    found = plan({"rtx": {"runtime": "tensorrt_rtx", "hardware": "NVIDIA L4 (compute capability 8.9)"}})
+    assert json.loads(found.engine("rtx", "fp16")["builder"])["compute_capability"] == "8.9"
+    assert found.timing_cache("rtx") is None
+
+
+def test_preflight_tries_what_every_target_needs(tmp_path):
+    found = plan({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(tmp_path)})
+    assert found.preflight_variants() == ["fp32", "fp16", "int8-fp16", "bf16"]
+    assert plan().preflight_variants() == ["fp32", "fp16"]

@@ -1,3 +1,5 @@
+import json
+import os
 import signal
 import socket
 import subprocess
@@ -6,7 +8,8 @@ import sys
 import psutil
 import pytest
 
-from slipway.triton.server import Installation, Ports, stop_process
+from slipway.errors import SlipwayError
+from slipway.triton.server import Installation, Ports, Server, find_installation, native_backends, stop_process
 
 OBEDIENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
@@ -96,3 +99,90 @@ def test_stopping_what_is_gone_is_no_error(start):
     process, _ = start("print('gone')")
     process.wait()
     stop_process(process.pid, timeout_s=1)
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Return a tritonserver on PATH whose installation has the Python backend and OpenVINO's."""
+    program = tmp_path / "opt" / "bin" / "tritonserver"
+    for folder in (program.parent, *(tmp_path / "opt" / "backends" / name for name in ("python", "openvino"))):
+        folder.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return program
+
+
+def test_the_backends_of_an_installation(installed):
+    assert native_backends(str(installed)) == {"openvino"}
+
+
+def test_the_backends_of_a_link_are_those_of_its_target(installed, tmp_path):
+    link = tmp_path / "elsewhere" / "tritonserver"
+    link.parent.mkdir()
+    link.symlink_to(installed)
+    assert native_backends(str(link)) == {"openvino"}
+
+
+def test_a_server_on_path_serves_natively_what_it_has_backends_for(installed, tmp_path):
+    found = find_installation(tmp_path, {"openvino"})
+    assert (found.program, found.native_backends) == (str(installed), True)
+
+
+@pytest.mark.parametrize("backends", [{"tensorrt"}, {"openvino", "tensorrt"}, {"python"}])
+def test_one_missing_backend_sends_all_models_to_the_python_backend(installed, tmp_path, backends):
+    found = find_installation(tmp_path, backends)
+    assert not found.native_backends
+    assert "pytriton" in found.program
+    assert "--model-config-name=python" in found.command([tmp_path], Ports(1, 2, 3))
+
+
+def test_the_wheels_server_keeps_its_own_environment(tmp_path):
+    found = find_installation(tmp_path, {"openvino"})
+    assert set(found.environment) == {"LD_LIBRARY_PATH"}
+    [flag] = found.flags
+    stub = tmp_path / "backends" / "python" / "triton_python_backend_stub"
+    assert flag == f"--backend-directory={stub.parents[1]}"
+    assert os.access(stub, os.X_OK)
+
+
+def pretended(tmp_path, **said):
+    """Return an interpreter that says of itself what no interpreter here would."""
+    python = tmp_path / "pretended-python"
+    answer = {"version": "3.12", "numpy": "1.26.4", "executable": "/x", "packages": [], "libraries": []} | said
+    python.write_text(f"#!/bin/sh\necho '{json.dumps(answer | {'environment': {}})}'\n", encoding="utf-8")
+    python.chmod(0o755)
+    return python
+
+
+def test_an_interpreter_that_the_wheel_has_no_stub_for_is_named(tmp_path):
+    python = pretended(tmp_path, version="2.7")
+    with pytest.raises(SlipwayError, match=r"no Python backend for Python 2\.7 .*it has 3\.\d") as caught:
+        find_installation(tmp_path, {"tensorrt"}, python)
+    assert str(python) in str(caught.value)
+
+
+@pytest.mark.parametrize(("numpy", "word"), [("2.2.6", r"2\.2\.6"), (None, "none")])
+def test_a_numpy_that_the_backend_would_serve_zeros_with_is_refused(tmp_path, numpy, word):
+    with pytest.raises(SlipwayError, match=rf"needs NumPy 1, but .*pretended-python has {word}: install `numpy<2`"):
+        find_installation(tmp_path, {"tensorrt"}, pretended(tmp_path, numpy=numpy))
+
+
+def test_the_reason_that_a_model_did_not_load_comes_first(tmp_path):
+    log = tmp_path / "server.log"
+    reason = "failed to load 'm' version 1: Internal: ModuleNotFoundError: No module named 'tensorrt'"
+    log.write_text(
+        f'I1123 04:06:05.1 7 model_lifecycle.cc:472] "loading: m:1"\n'
+        f'E1123 04:06:06.2 7 model_lifecycle.cc:642] "{reason}\\n\\nAt:\\n  model.py(12): <module>"\n'
+        "I1123 04:06:06.3 7 server.cc:674] \n" + "| a | table |\n" * 40,
+        encoding="utf-8",
+    )
+    server = Server(Installation("t", native_backends=False), [tmp_path], Ports(1, 2, 3), log)
+    assert server.log_end() == f"{reason}\nThe whole log is {log}"
+
+
+def test_else_the_end_of_the_log_is_told(tmp_path):
+    log = tmp_path / "server.log"
+    log.write_text("\n".join(str(number) for number in range(100)), encoding="utf-8")
+    server = Server(Installation("t", native_backends=False), [tmp_path], Ports(1, 2, 3), log)
+    assert server.log_end(lines=3) == "97\n98\n99"

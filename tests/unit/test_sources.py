@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.sources import SCRIPTS, adapter_file, program_files, runtime_file
+from slipway.sources import SCRIPTS, adapter_file, program_files, runtime_files, worker_file
 
 REPOSITORY = SCRIPTS.parent
 PROGRAMS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -45,6 +45,16 @@ def test_packages_around_a_module_are_in_it():
     assert "scripts/slipway/triton/__init__.py" in files
 
 
+def test_imports_relative_to_a_package_are_followed():
+    listed = program_files("tensorrt_worker")
+    assert "scripts/slipway/runtimes/tensorrt/measuring.py" in [path[path.index("scripts") :] for path in listed]
+    assert "scripts/slipway/runtimes/tensorrt/explain.py" in [path[path.index("scripts") :] for path in listed]
+
+
+def test_a_package_is_listed_whole():
+    assert {Path(path).name for path in runtime_files("tensorrt")} >= {"__init__.py", "builder.py", "runner.py"}
+
+
 def test_an_import_inside_a_function_is_in_it():
     assert "scripts/slipway/triton/client.py" in program_files("status")
 
@@ -62,7 +72,7 @@ def test_paths_are_relative_and_exist(name):
 
 
 def test_the_files_that_are_found_by_name_exist():
-    for path in (runtime_file("openvino"), runtime_file("onnxruntime"), adapter_file()):
+    for path in (*runtime_files("openvino"), *runtime_files("tensorrt"), worker_file(), adapter_file()):
         assert not Path(path).is_absolute()
         assert Path(path).is_file()
 

@@ -64,7 +64,7 @@ def test_every_artifact_of_the_table_is_there(outputs, clone):
         "resnet50.onnx.json",
         "cpu/resnet50.fp32.openvino.xml",
         "cpu/resnet50.fp32.engine.json",
-        "cpu/resnet50.fp32.benchmark.json",
+        "cpu/resnet50.benchmark.json",
         "cpu/resnet50.fp32.accuracy.json",
         "cpu/analysis/summary.pdf",
         "cpu/analysis/detail.pdf",

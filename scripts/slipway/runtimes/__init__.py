@@ -1,12 +1,15 @@
 """The runtimes that build and run engines: a row here and a module each, behind one small interface.
 
-A runtime module imports nothing of Slipway, since it also travels into a Triton model repository, where the Python
-backend's adapter runs it. It has:
+A runtime is a module, or a package, that imports nothing of Slipway, since it also travels into a Triton model
+repository, where the Python backend's adapter runs it. It has:
 
     engine_files(path)              every file of the engine at `path`
-    build(onnx, path, precision)    write the engine; raises ValueError when the runtime cannot
+    build(onnx, path, precision, options)
+                                    write the engine; return what only this runtime has to say of it, maybe {};
+                                    raises ValueError when the runtime cannot
     Engine(path, precision, threads=0)
-        .infer(batch)               float32 (N, 3, H, W) -> float32 (N, classes)
+        .infer(batch)               float32 or uint8 (N, 3, H, W) -> float32 (N, classes)
+        .infer_all(batches)         the same for several batches in order, run as one
         .layers()                   {precision: number of compute layers that really run in it}
 """
 
@@ -19,6 +22,7 @@ from types import ModuleType
 class Traits:
     """What is known of a runtime without importing it."""
 
+    module: str  # of slipway.runtimes
     package: str  # the package whose version an engine is keyed on
     precisions: tuple[str, ...]
     newest_opset: int  # of ONNX that it reads
@@ -26,11 +30,13 @@ class Traits:
 
 
 RUNTIMES = {
-    "openvino": Traits("openvino", ("fp32", "bf16"), 20, (".openvino.xml", ".openvino.bin")),
-    "onnxruntime": Traits("onnxruntime-gpu", ("fp32",), 20, (".ort.onnx",)),
+    "openvino": Traits("openvino", "openvino", ("fp32", "bf16", "int8"), 20, (".openvino.xml", ".openvino.bin")),
+    "onnxruntime": Traits("onnxruntime", "onnxruntime-gpu", ("fp32", "int8"), 20, (".ort.onnx",)),
+    "tensorrt": Traits("tensorrt", "tensorrt", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".trt",)),
+    "tensorrt_rtx": Traits("tensorrt", "tensorrt-rtx", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".rtx",)),
 }
 
 
 def runtime(name: str) -> ModuleType:
     """Return the module of a runtime. It is imported by name, so a program's rule lists it as an input of its own."""
-    return importlib.import_module(f"slipway.runtimes.{name}")
+    return importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")

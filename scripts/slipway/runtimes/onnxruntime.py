@@ -15,10 +15,13 @@ def engine_files(path: str | Path) -> list[Path]:
     return [Path(path)]
 
 
-def build(onnx: str | Path, path: str | Path, precision: str) -> None:
-    """Optimise an ONNX file for this CPU, its layouts included, and save the result at `path`."""
-    if precision != "fp32":
-        raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32")
+def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
+    """Optimise an ONNX file for this CPU, its layouts included, and save the result at `path`; there are no options.
+
+    For int8 the file has quantize and dequantize nodes, which are fused into INT8 kernels where there are such.
+    """
+    if precision not in ("fp32", "int8"):
+        raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
     options = _options(threads=0)
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.optimized_model_filepath = str(path)
@@ -26,6 +29,7 @@ def build(onnx: str | Path, path: str | Path, precision: str) -> None:
         ort.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ValueError(f"ONNX Runtime cannot read {onnx}: {error}") from None
+    return {}
 
 
 class Engine:
@@ -43,15 +47,23 @@ class Engine:
         self._input = self._session.get_inputs()[0].name
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes) of a float32 batch (N, 3, H, W)."""
+        """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the model's input type."""
         return self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
 
+    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
+        """Return the logits (sum of N, classes) of several batches, run as one."""
+        return self.infer(batches[0] if len(batches) == 1 else np.concatenate(batches))
+
     def layers(self) -> dict[str, int]:
-        """Count the compute nodes of the optimised graph by the element type of their weights."""
+        """Count the compute nodes of the optimised graph by the element type of their weights.
+
+        Weights that are dequantized first are FP32 to the kernel: such a node was not fused into an INT8 one.
+        """
         import onnx
 
         graph = onnx.load(self._path).graph
         types = {weight.name: onnx.TensorProto.DataType.Name(weight.data_type) for weight in graph.initializer}
+        types |= {name: "FLOAT" for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
         names = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "INT8": "int8", "UINT8": "int8"}
         counts: Counter[str] = Counter()
         for node in graph.node:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-_HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16}
+# An int8 file states its precision itself, layer by layer; what it leaves open runs in FP32.
+_HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "int8": ov.Type.f32}
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
 # The layers that carry a network's arithmetic; what they run in is the engine's precision.
 _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "LSTMSequence"}
@@ -17,10 +18,11 @@ def engine_files(path: str | Path) -> list[Path]:
     return [Path(path), Path(path).with_suffix(".bin")]
 
 
-def build(onnx: str | Path, path: str | Path, precision: str) -> None:
-    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it).
+def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
+    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it); there are no options.
 
-    The weights stay FP32: the CPU plugin rounds them when it compiles for bf16, so one conversion serves both.
+    The weights stay as they are: the CPU plugin rounds FP32 when it compiles for bf16, so one conversion serves both.
+    For int8 the file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -29,6 +31,7 @@ def build(onnx: str | Path, path: str | Path, precision: str) -> None:
     except Exception as error:
         raise ValueError(f"OpenVINO cannot read {onnx}: {error}") from None
     ov.save_model(model, path, compress_to_fp16=False)
+    return {}
 
 
 class Engine:
@@ -51,9 +54,13 @@ class Engine:
         self._request = self._model.create_infer_request()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes) of a float32 batch (N, 3, H, W)."""
+        """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the model's input type."""
         outputs = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
         return outputs[0]
+
+    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
+        """Return the logits (sum of N, classes) of several batches, run as one."""
+        return self.infer(batches[0] if len(batches) == 1 else np.concatenate(batches))
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the compiled model reports for each."""

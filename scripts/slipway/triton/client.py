@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tritonclient.grpc as grpc
 from prometheus_client.parser import text_string_to_metric_families
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from slipway.errors import SlipwayError
 from slipway.triton.modelconfig import INPUT, OUTPUT
@@ -55,8 +55,8 @@ class ModelClient:
         return self._client.get_model_config(self.model).config
 
     def infer(self, batch: np.ndarray) -> Answer:
-        """Ask for the logits of a float32 batch (N, 3, H, W)."""
-        tensor = grpc.InferInput(INPUT, list(batch.shape), "FP32")
+        """Ask for the logits of a batch (N, 3, H, W) of the type that the model takes: float32, or uint8 pixels."""
+        tensor = grpc.InferInput(INPUT, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(batch)
         start = time.perf_counter()
         try:

@@ -4,18 +4,23 @@ import threading
 
 import psutil
 
+from slipway.gpu_monitor import GpuMonitor
+
 
 class PeakMemory:
-    """Watches the tritonserver processes below this one and keeps the peak for each phase, in MB.
+    """Watches the tritonserver processes below this one and keeps the peaks of each phase, in MB.
 
-    Model Analyzer's own figure is of the server process alone, but an engine behind the Python backend lives in a child
-    of it. Shared pages are counted once (proportional set size).
+    `peaks` is {phase: {"memory_mb": ..., "gpu_memory_mb": ...}}. Model Analyzer's own figure is of the server process
+    alone, but an engine behind the Python backend lives in a child of it. Shared pages are counted once (proportional
+    set size). The GPU's memory is what is in use above what was when this object was made, so make it before a server.
     """
 
-    def __init__(self, interval_s: float = 0.5) -> None:
-        self.peaks: dict[str, float] = {}
+    def __init__(self, interval_s: float = 0.5, gpu: GpuMonitor | None = None) -> None:
+        self.peaks: dict[str, dict[str, float]] = {}
         self.phase = ""
         self._interval_s = interval_s
+        self._gpu = gpu
+        self._gpu_before = gpu.used_memory_mb() if gpu else None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -31,7 +36,22 @@ class PeakMemory:
         while not self._stopped.wait(self._interval_s):
             phase, used = self.phase, _servers_below_this_process_mb()
             if used:
-                self.peaks[phase] = round(max(self.peaks.get(phase, 0.0), used), 1)
+                self._keep(phase, "memory_mb", used)
+                self._keep(phase, "gpu_memory_mb", self._gpu_above_before())
+
+    def _gpu_above_before(self) -> float | None:
+        now = self._gpu.used_memory_mb() if self._gpu else None
+        return None if now is None or self._gpu_before is None else now - self._gpu_before
+
+    def _keep(self, phase: str, kind: str, used: float | None) -> None:
+        if used is not None:
+            peaks = self.peaks.setdefault(phase, {})
+            peaks[kind] = round(max(peaks.get(kind, 0.0), used), 1)
+
+
+def counted_memory_mb(row: dict) -> float | None:
+    """Return the memory of a measurement that a limit is about: the GPU's on a GPU target, else the processes'."""
+    return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 
 def process_memory_mb(process: psutil.Process) -> float:

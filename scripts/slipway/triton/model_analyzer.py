@@ -1,6 +1,7 @@
 """Running Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.errors import SlipwayError
+from slipway.triton.interpreter import write_launcher
+from slipway.triton.modelconfig import read_config
 from slipway.triton.server import Installation, Ports, perf_analyzer_environment
+
+# A window must hold several rounds of the requests in flight, or it measures the first of them alone.
+ROUNDS_IN_A_WINDOW = 4
 
 # The columns asked of Model Analyzer, in its order, with the unit that each has.
 COLUMNS = {
@@ -43,29 +50,22 @@ class Sweep:
 
 def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path) -> dict:
     """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository."""
-    swept = {
-        "model_config_parameters": {
-            "instance_group": [{"count": sweep.instances, "kind": ["KIND_CPU"]}],
-            "max_batch_size": sweep.max_batch_sizes,
-        },
-        "parameters": {"concurrency": sweep.concurrency},
-        "cpu_only": True,
-    }
+    repository = workspace / "repository"
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
     return {
-        "model_repository": str(workspace / "repository"),
+        "model_repository": str(repository),
         "output_model_repository_path": str(workspace / "variants"),
         "override_output_model_repository": True,
         # Model Analyzer reuses measurements by name, not by content, so each run has a checkpoint of its own.
         "checkpoint_directory": str(workspace / "checkpoints"),
         "export_path": str(workspace),
-        "profile_models": dict.fromkeys(models, swept),
+        "profile_models": {name: _swept(read_config(repository / name / "config.pbtxt"), sweep) for name in models},
         "run_config_search_mode": "brute",
         "duration_seconds": 1,
         "triton_launch_mode": "local",
-        "triton_server_path": server.program,
+        "triton_server_path": str(_launcher(server, workspace)),
         "triton_server_flags": flags,
-        "triton_server_environment": _shared_environment(server, workspace),
+        "triton_server_environment": perf_analyzer_environment(workspace),  # it gives perf_analyzer the same one
         "triton_http_endpoint": f"{ports.host}:{ports.http}",
         "triton_grpc_endpoint": f"{ports.host}:{ports.grpc}",
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
@@ -74,7 +74,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "perf_analyzer_flags": {
             # Windows of requests, not of time: a slow machine fills them later, but never leaves one empty.
             "measurement-mode": "count_windows",
-            "measurement-request-count": sweep.requests,
+            "measurement-request-count": window(sweep),
             "stability-percentage": sweep.stability_percent,
         },
         "filename_model_inference": "analysis.csv",
@@ -84,6 +84,11 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
     }
 
 
+def window(sweep: Sweep) -> int:
+    """Return how many requests a measurement window has."""
+    return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
+
+
 def run(settings: dict, workspace: Path, on_line: Callable[[str], None]) -> None:
     """Run Model Analyzer on its configuration; hand each line it prints to `on_line`.
 
@@ -91,12 +96,11 @@ def run(settings: dict, workspace: Path, on_line: Callable[[str], None]) -> None
     """
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    program = Path(sys.executable).with_name("model-analyzer")
-    if not program.exists():
-        raise SlipwayError("model-analyzer is not installed here; pip install -r envs/requirements.txt")
     process = subprocess.Popen(
-        [str(program), "profile", "-f", str(path)],
+        [program_of_this_environment("model-analyzer"), "profile", "-f", str(path)],
         cwd=workspace,
+        # With a GPU it would demand NVIDIA's DCGM; the GPU's memory is measured here, and nothing else of it is needed.
+        env=os.environ | {"NUMBA_DISABLE_CUDA": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -120,17 +124,40 @@ def read_table(path: Path) -> list[dict]:
     ]
 
 
-def _shared_environment(server: Installation, workspace: Path) -> dict[str, str]:
-    """Return the server's environment with perf_analyzer's libraries: Model Analyzer starts both with this one."""
-    needed = perf_analyzer_environment(workspace)
-    paths = [path for path in (needed.get("LD_LIBRARY_PATH"), server.environment.get("LD_LIBRARY_PATH")) if path]
-    return {**server.environment, "LD_LIBRARY_PATH": ":".join(paths)}
-
-
 def perf_analyzer() -> str:
-    """Return the perf_analyzer of this environment, which tritonclient's wheel carries, or the one on PATH."""
-    beside = Path(sys.executable).with_name("perf_analyzer")
-    found = str(beside) if beside.exists() else shutil.which("perf_analyzer")
+    """Return the perf_analyzer of this environment; tritonclient's wheel carries one."""
+    return program_of_this_environment("perf_analyzer")
+
+
+def program_of_this_environment(name: str) -> str:
+    """Return a program that was installed beside this interpreter, or the one on PATH."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
     if not found:
-        raise SlipwayError("perf_analyzer is not installed here; pip install -r envs/requirements.txt")
+        raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt")
     return found
+
+
+def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
+    """Return what is varied of one model; the rest of its instance group stays as it is."""
+    [group] = config.instance_group
+    varied = {"count": sweep.instances, "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
+    if group.profile:
+        varied["profile"] = [list(group.profile)]
+    return {
+        "model_config_parameters": {"instance_group": [varied], "max_batch_size": sweep.max_batch_sizes},
+        "parameters": {"concurrency": sweep.concurrency},
+        "cpu_only": True,  # of a GPU target too: it only means that DCGM is not asked
+    }
+
+
+def _launcher(server: Installation, workspace: Path) -> Path:
+    """Return a script that starts the server in its own environment, and with the GPUs that this process sees.
+
+    Model Analyzer hides every GPU that it did not find itself, and gives the server perf_analyzer's libraries.
+    """
+    wanted = {**os.environ, **server.environment}
+    names = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", *server.environment}
+    launcher = workspace / "start-tritonserver"
+    write_launcher(launcher, Path(server.program), {name: wanted.get(name) for name in names})
+    return launcher

@@ -3,15 +3,16 @@
 <name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
 <name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
 <name>/labels.txt
-<name>/1/                      the engine; model.py and engine.py, which the Python backend runs
+<name>/1/                      the engine; model.py and engine.py (or engine/), which the Python backend runs
 """
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.engines import BuiltEngine
-from slipway.runtimes import runtime
-from slipway.triton.modelconfig import NATIVE, Served, model_config, write_config
+from slipway.runtimes import RUNTIMES
+from slipway.triton.modelconfig import Served, model_config, write_config
 from slipway.triton.server import PYTHON_CONFIGURATION
 
 VERSION = "1"
@@ -21,21 +22,32 @@ ADAPTER = Path(__file__).with_name("adapter.py")
 
 def served_model(name: str, engine: BuiltEngine, crop: int, classes: int, max_batch: int, instances: int) -> Served:
     """Return how `engine` is served under `name`."""
-    key = engine.record["key"]
-    return Served(name, key["runtime"], key["precision"], crop, classes, max_batch, instances)
+    record = engine.record
+    profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
+    key = record["key"]
+    tensors = (crop, classes, max_batch, instances, record.get("input_dtype", "float32"))
+    return Served(name, key["runtime"], key["precision"], *tensors, profiles)
 
 
 def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path) -> None:
     """Write the model folder at `folder`, which must not exist yet."""
     version = folder / VERSION
     version.mkdir(parents=True)
-    native, _ = NATIVE[served.runtime]
-    write_config(folder / "config.pbtxt", model_config(served, native))
+    write_config(folder / "config.pbtxt", model_config(served, served.native_backend))
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
     shutil.copyfile(labels, folder / "labels.txt")
-    target = version / served.engine_file
-    module = runtime(served.runtime)
-    for source, copy in zip(engine.files, module.engine_files(target), strict=True):
-        shutil.copyfile(source, copy)
+    first, *others = engine.files
+    shutil.copyfile(first, version / served.engine_file)
+    for file in others:
+        shutil.copyfile(file, (version / served.engine_file).with_suffix(file.suffix))
     shutil.copyfile(ADAPTER, version / "model.py")
-    shutil.copyfile(module.__file__, version / "engine.py")
+    copy_runtime(served.runtime, version)
+
+
+def copy_runtime(name: str, version: Path) -> None:
+    """Copy a runtime's module as engine.py, or its package as engine/, without importing what it needs."""
+    source = Path(find_spec(f"slipway.runtimes.{RUNTIMES[name].module}").origin)
+    if source.name == "__init__.py":
+        shutil.copytree(source.parent, version / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copyfile(source, version / "engine.py")

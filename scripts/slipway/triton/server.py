@@ -1,25 +1,29 @@
 """Finding a tritonserver on this machine and running it.
 
-A `tritonserver` on PATH is taken first (inside NVIDIA's container, say), else the one that the nvidia-pytriton wheel
-carries, which has the Python backend only.
+A `tritonserver` on PATH is taken when it has the backends that the models want (inside NVIDIA's container, say), else
+the one that the nvidia-pytriton wheel carries, which has the Python backend only.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
+# Where NVIDIA's container has its backends.
+CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 # How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
@@ -70,24 +74,36 @@ class Installation:
         ]
 
 
-def find_installation(workspace: Path) -> Installation:
-    """Return the tritonserver of this machine; `workspace` receives the links that the wheel's server needs."""
+def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:
+    """Return the tritonserver of this machine that serves models which want these backends.
+
+    It serves them natively where it has all of them, and else through the Python backend, under `python` (the running
+    interpreter by default). `workspace` receives what the wheel's server needs.
+    """
     on_path = shutil.which("tritonserver")
-    if on_path:
+    if on_path and set(backends) <= native_backends(on_path):
         return Installation(on_path, native_backends=True)
-    spec = find_spec("pytriton")
-    if spec is None or spec.origin is None:
-        raise SlipwayError(
-            "no tritonserver was found: put one on PATH, or install the wheel that carries one "
-            "(pip install -r envs/requirements.txt)"
+    package = _wheel()
+    if package:
+        return Installation(
+            str(package / "tritonserver" / "bin" / "tritonserver"),
+            native_backends=False,
+            environment={"LD_LIBRARY_PATH": _joined(str(_libraries(package)), os.environ.get("LD_LIBRARY_PATH"))},
+            flags=(f"--backend-directory={_backends(package, workspace.resolve(), python or Path(sys.executable))}",),
         )
-    package = Path(spec.origin).parent
-    return Installation(
-        str(package / "tritonserver" / "bin" / "tritonserver"),
-        native_backends=False,
-        environment=_wheel_environment(package),
-        flags=(f"--backend-directory={_linked_backends(package, workspace)}",),
+    if on_path:
+        return Installation(on_path, native_backends=False)
+    raise SlipwayError(
+        "no tritonserver was found: put one on PATH, or install the wheel that carries one "
+        "(pip install -r envs/requirements.txt)"
     )
+
+
+def native_backends(program: str) -> set[str]:
+    """Return the backends that a tritonserver has beside it, but for the Python backend."""
+    beside = Path(program).resolve().parents[1] / "backends"
+    folders = [folder for root in (beside, CONTAINER_BACKENDS) if root.is_dir() for folder in root.iterdir()]
+    return {folder.name for folder in folders} - {"python"}
 
 
 def listening_flags(ports: Ports) -> list[str]:
@@ -104,10 +120,10 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     The binary of tritonclient 2.51.0 wants libb64.so.0d and libcudart.so.12 by those names; nvidia-pytriton carries
     both under names with a hash.
     """
-    spec = find_spec("pytriton")
-    if spec is None or spec.origin is None:
+    package = _wheel()
+    if package is None:
         return {}
-    libraries = _libraries(Path(spec.origin).parent)
+    libraries = _libraries(package)
     folder = workspace / "lib"
     for wanted, pattern in {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}.items():
         found = sorted(libraries.glob(pattern))
@@ -165,8 +181,15 @@ class Server:
         )
 
     def log_end(self, lines: int = 15) -> str:
-        """Return the end of the server's log."""
-        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        """Return why models could not be loaded, where the server's log says so, else the end of the log."""
+        log = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        failures = [
+            line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)
+        ]
+        if failures:
+            whys = [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]
+            return "\n".join([*dict.fromkeys(whys), f"The whole log is {self.log}"])
+        return "\n".join(log[-lines:])
 
     def __enter__(self) -> "Server":
         self.start()
@@ -193,36 +216,36 @@ def stop_process(pid: int, timeout_s: float) -> None:
     psutil.wait_procs(alive, timeout=5)
 
 
-def _wheel_environment(package: Path) -> dict[str, str]:
-    """Return what the wheel's server and its Python stub need from the environment.
-
-    The stub embeds an interpreter that takes its packages from the first python3 on PATH, so this environment's must be
-    that: with another's NumPy 2 the stub, which was built for NumPy 1, silently serves zeros.
-    """
-    return {
-        "PATH": _joined(str(Path(sys.executable).parent), os.environ.get("PATH")),
-        "LD_LIBRARY_PATH": _joined(str(_libraries(package)), _libpython_folder(), os.environ.get("LD_LIBRARY_PATH")),
-    }
+def _wheel() -> Path | None:
+    """Return the folder of the nvidia-pytriton package, if it is installed."""
+    spec = find_spec("pytriton")
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _libraries(package: Path) -> Path:
     return package.parent / "nvidia_pytriton.libs"
 
 
-def _libpython_folder() -> str:
-    """Return where this interpreter's shared library is; the Python backend's stub is linked against it."""
-    return sysconfig.get_config_var("LIBDIR") or str(Path(sys.base_prefix) / "lib")
-
-
-def _linked_backends(package: Path, workspace: Path) -> Path:
-    """Return a backend directory with the wheel's Python backend and the stub of this Python version, as links."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = package / "tritonserver" / "python_backend_stubs" / version / "triton_python_backend_stub"
+def _backends(package: Path, workspace: Path, python: Path) -> Path:
+    """Return a backend directory with the wheel's Python backend, as links, and its stub for `python`."""
+    interpreter = ask_interpreter(python)
+    stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
-        raise SlipwayError(f"nvidia-pytriton has no Python backend for Python {version}; use Python 3.11 or 3.12")
-    folder = workspace.resolve() / "backends" / "python"
-    for file in [*(package / "tritonserver" / "backends" / "python").iterdir(), stub]:
+        there = sorted(found.name for found in stub.parents[1].iterdir())
+        raise SlipwayError(
+            f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
+            f"{', '.join(there)}"
+        )
+    if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
+        # Built for NumPy 1, the stub takes a NumPy 2 without a word, and serves zeros or nothing.
+        raise SlipwayError(
+            f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
+            "install `numpy<2` there"
+        )
+    folder = workspace / "backends" / "python"
+    for file in (package / "tritonserver" / "backends" / "python").iterdir():
         _link(folder / file.name, file)
+    write_stub_launcher(folder / stub.name, stub, interpreter, _libraries(package), workspace / "python")
     return folder.parent
 
 

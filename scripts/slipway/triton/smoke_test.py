@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 
 import numpy as np
+from tritonclient.utils import np_to_triton_dtype
 
 from slipway.agreement import compare, top_classes, violations
 from slipway.errors import SlipwayError
@@ -15,7 +16,10 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model must be and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits."""
+    """What a model must be and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
+
+    The type of the input, float32 or uint8, is the type that the model must take.
+    """
 
     name: str
     golden_input: np.ndarray
@@ -62,10 +66,15 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 def require_tensors(metadata: dict, expected: Expected) -> None:
     """Raise SlipwayError unless the server states the expected input and output."""
     wanted = {
-        "inputs": (INPUT, "FP32", ["-1", *map(str, expected.golden_input.shape[1:])]),
-        "outputs": (OUTPUT, "FP32", ["-1", *map(str, expected.golden_logits.shape[1:])]),
+        "inputs": described(INPUT, expected.golden_input, np_to_triton_dtype(expected.golden_input.dtype)),
+        "outputs": described(OUTPUT, expected.golden_logits, "FP32"),
     }
     for side, tensor in wanted.items():
         found = [(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
         if found != [tensor]:
             raise SlipwayError(f"{expected.name} has the {side} {found}, but {[tensor]} were deployed")
+
+
+def described(name: str, example: np.ndarray, datatype: str) -> tuple[str, str, list[str]]:
+    """Return a tensor as the server's metadata describe it, with a dynamic batch."""
+    return name, datatype, ["-1", *map(str, example.shape[1:])]

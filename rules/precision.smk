@@ -1,0 +1,71 @@
+# From the FP32 ONNX file to those of other precisions. Needs results/<model>/<model>.onnx; makes
+# results/<model>/<model>.<variant>.onnx and its record. `preflight` tries them all without a GPU.
+
+
+rule cast_onnx:
+    input:
+        program=program("cast_onnx"),
+        onnx=rules.export_onnx.output.onnx,
+        record=rules.export_onnx.output.record,
+    output:
+        onnx=update("results/{model}/{model}.{variant}.onnx"),
+        record=update("results/{model}/{model}.{variant}.onnx.json"),
+    log:
+        "logs/{model}/cast_onnx.{variant}.log",
+    wildcard_constraints:
+        variant="fp16|bf16",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        settings=lambda wildcards: plan.cast(),
+    message:
+        "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
+    shell:
+        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+
+
+rule quantize_onnx:
+    input:
+        program=program("quantize_onnx"),
+        onnx=rules.export_onnx.output.onnx,
+        record=rules.export_onnx.output.record,
+        images=calibration_images,
+    output:
+        onnx=update("results/{model}/{model}.{variant}.onnx"),
+        record=update("results/{model}/{model}.{variant}.onnx.json"),
+    log:
+        "logs/{model}/quantize_onnx.{variant}.log",
+    wildcard_constraints:
+        variant="int8|int8-fp16|fp8",
+    conda:
+        "../envs/slipway.yaml"
+    threads: WHOLE_MACHINE
+    params:
+        settings=lambda wildcards: plan.quantization(wildcards.model),
+    message:
+        "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on {config[calibration][images]}"
+    shell:
+        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+
+
+rule try_without_gpu:
+    input:
+        program=program("preflight"),
+        runtime=runtime_files("tensorrt"),
+        records=lambda wildcards: [onnx_record(wildcards.model, name) for name in plan.preflight_variants()],
+        onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in plan.preflight_variants()],
+    output:
+        update("results/{model}/preflight.json"),
+    log:
+        "logs/{model}/preflight.log",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        settings=lambda wildcards: plan.preflight(),
+    message:
+        "Trying whether TensorRT takes the ONNX files of {wildcards.model}, without a GPU"
+    shell:
+        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} "
+        "--output {output:q} --log {log:q}"

@@ -1,0 +1,104 @@
+"""Measure a GPU with the workflow: `evidence` for each configuration of a folder, its records into one JSON a model."""
+
+import argparse
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from slipway.artifacts import read_json, write_json
+from slipway.program import parser, progress, run
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
+    arguments.add_argument("--only", nargs="+", help="models to measure; left out, every one of the folder")
+    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in; kept, to go on")
+    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
+    arguments.add_argument("--calibration", type=Path, required=True, help="folder of photographs for int8's scales")
+    arguments.add_argument("--labelled", type=Path, help="folder of labelled photographs, for configurations with `accuracy`")
+    arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
+    arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run the workflow for one configuration after the other."""
+    weights = dict(given.split("=", 1) for given in arguments.weights)
+    for path in sorted(arguments.configurations.glob("*.yaml")):
+        if arguments.only and path.stem not in arguments.only:
+            continue
+        progress(f"measuring {path.stem}")
+        place = arguments.workplace / path.stem
+        config = configure(place, path, weights.get(path.stem), arguments)
+        snakemake(place)
+        write_json(
+            (arguments.output or arguments.configurations) / f"{path.stem}.json", collect(place, path.stem, config)
+        )
+
+
+def configure(place: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
+    """Write the configuration with this machine's paths into the working folder; return it as it was."""
+    text = path.read_text(encoding="utf-8")
+    here = yaml.safe_load(text)
+    here["tensorrt"]["python"] = arguments.tensorrt_python
+    here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+    if arguments.labelled and "accuracy" in here:
+        here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
+    if weights:
+        here["models"][path.stem]["weights"] = str(Path(weights).resolve())
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "config.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def snakemake(place: Path) -> None:
+    """Run the workflow's `evidence` in a folder."""
+    command = [
+        *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(place)),
+        *(
+            "--profile",
+            str(REPOSITORY / "profiles" / "default"),
+            "--cores",
+            "all",
+            "--resources",
+            "gpu=1",
+            "--",
+            "evidence",
+        ),
+    ]
+    subprocess.run(command, check=True)
+
+
+def collect(place: Path, model: str, config: dict) -> dict:
+    """Return every record of a model on its one target; of the benchmark without its raw samples."""
+    (target,) = config["targets"]
+    folder = place / "results" / model / target
+    benchmark = read_json(folder / f"{model}.benchmark.json")
+    del benchmark["samples_ms"]
+    return {
+        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "configuration": config,
+        "origin": benchmark["origin"],
+        "engines": by_precision(folder, model, "engine"),
+        "accuracy": by_precision(folder, model, "accuracy"),
+        "benchmark": benchmark,
+        "load_test": read_json(folder / "analysis" / "analysis.json"),
+        "selection": read_json(folder / "selection.json"),
+    }
+
+
+def by_precision(folder: Path, model: str, kind: str) -> dict[str, dict]:
+    """Return the records of one kind by the precision in their names."""
+    found = sorted(folder.glob(f"{model}.*.{kind}.json"))
+    return {path.name.removeprefix(f"{model}.").removesuffix(f".{kind}.json"): read_json(path) for path in found}
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

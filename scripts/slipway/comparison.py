@@ -1,0 +1,94 @@
+"""What the measurements of several subjects say beside each other: ratios of latencies, of throughputs, of sizes.
+
+A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
+"throughput_per_s": {streams: images/s}, "throughput_graph_per_s": the same of a CUDA graph, or null}.
+"""
+
+from collections.abc import Sequence
+
+PYTORCH = "pytorch"
+PYTORCH_FP16 = "pytorch_fp16"
+BASELINES = (PYTORCH, PYTORCH_FP16)
+QUANTITIES = ("gpu", "gpu_graph", "end_to_end", "end_to_end_graph")
+# What the tutorial that the project grew from promised of an engine, on one GPU.
+PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
+
+
+def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
+    """Return p50 over the baseline's p50 for each quantity that both have.
+
+    A baseline is taken at its best: its CUDA graph where it has one, else without, whatever the subject runs as.
+    """
+    ratios = {}
+    for quantity in QUANTITIES:
+        plain = quantity.removesuffix("_graph")
+        reference = baseline["latency"].get(f"{plain}_graph") or baseline["latency"].get(plain)
+        if quantity in result["latency"] and reference:
+            ratios[quantity] = round(result["latency"][quantity]["p50_ms"] / reference["p50_ms"], 4)
+    return ratios
+
+
+def highest_throughput(result: dict) -> dict:
+    """Return {"images_per_s", "streams", "graph"} of the fastest way that one subject ran at one batch size."""
+    ways = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
+    found = [
+        {"images_per_s": rate, "streams": int(streams), "graph": graph}
+        for name, graph in ways
+        for streams, rate in (result.get(name) or {}).items()
+    ]
+    return max(found, key=lambda way: way["images_per_s"])
+
+
+def compare(results: Sequence[dict]) -> dict:
+    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}} over PyTorch's."""
+    found = {(result["subject"], result["batch"]): result for result in results}
+    ratios: dict[str, dict] = {}
+    for (subject, batch), result in found.items():
+        for baseline in BASELINES:
+            if subject not in (baseline, PYTORCH) and (baseline, batch) in found:
+                beside = ratios.setdefault(subject, {}).setdefault(str(batch), {})
+                beside[baseline] = _beside(result, found[baseline, batch])
+    return ratios
+
+
+def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
+    """Return {subject: {"batch", "images_per_s", "streams", "graph"}} at each subject's best batch size."""
+    best: dict[str, dict] = {}
+    for result in results:
+        found = {"batch": result["batch"], **highest_throughput(result)}
+        if found["images_per_s"] > best.get(result["subject"], {"images_per_s": 0})["images_per_s"]:
+            best[result["subject"]] = found
+    return best
+
+
+def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Return {subject: {other subject: ratio}} of the throughputs, each at its own best batch size."""
+    rates = {subject: found["images_per_s"] for subject, found in best.items()}
+    return {
+        subject: {other: round(rate / rates[other], 4) for other in rates if other != subject}
+        for subject, rate in rates.items()
+    }
+
+
+def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
+    """Return what the tutorial promised, and what each engine of `bytes_over_onnx` has at the smallest batch size.
+
+    The latency is the GPU's, in a CUDA graph where there is one, or on a CPU that of the whole call.
+    """
+    batch = min(result["batch"] for result in results)
+    ratios = compare([result for result in results if result["batch"] == batch])
+    measured = {}
+    for engine, size in bytes_over_onnx.items():
+        latency = ratios[engine][str(batch)][PYTORCH]["p50"]
+        quantity = next(name for name in ("gpu_graph", "gpu", "end_to_end") if name in latency)
+        measured[engine] = {
+            "latency_over_pytorch": latency[quantity],
+            "quantity": quantity,
+            "bytes_over_fp32_onnx": size,
+        }
+    return {"promised": PROMISED, "batch": batch, "measured": measured}
+
+
+def _beside(result: dict, baseline: dict) -> dict:
+    rates = [highest_throughput(found)["images_per_s"] for found in (result, baseline)]
+    return {"p50": latency_ratios(result, baseline), "throughput": round(rates[0] / rates[1], 4)}

@@ -1,0 +1,181 @@
+"""Building an engine: parse the ONNX file, configure the builder, build, say what came out.
+
+What a release of TensorRT can do is asked of its module (`hasattr`), not derived from its version.
+"""
+
+import platform
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import explain, timing_cache
+from .inspector import describe, layers_of_network
+from .library import edition_of, import_library, logger
+
+# Builder flags for a release that cannot take the precision from the types in the graph alone (8.x).
+_WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
+
+
+def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
+    """Build the engine at `path` from an ONNX file whose types and Q/DQ nodes carry the precision.
+
+    `options` are those of `tensorrt` in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
+    workspace_mb, optimization_level, tf32, tactic_sources, compatibility, timing_cache (a path or None); and
+    compute_capability ("8.9") for an edition that builds without a GPU. Returns what the build record says of it.
+    Raises ValueError with what was wrong and what to do.
+    """
+    trt = import_library(edition_of(path))
+    log = logger(trt)
+    builder = _builder(trt, log)
+    network = builder.create_network(_network_flags(trt))
+    _parse(trt, network, log, onnx)
+    config = builder.create_builder_config()
+    typed = _strongly_typed(trt)
+    used = _configure(trt, builder, network, config, precision, options)
+    with timing_cache.attached(config, options.get("timing_cache")) as cache:
+        plan, seconds = _build(builder, network, config, log, options)
+    Path(path).write_bytes(plan)
+    return {
+        "strongly_typed": typed,
+        "builder": used,
+        "timing_cache": cache.report(),
+        "builder_seconds": round(seconds, 3),
+        "warnings": len(log.warnings),
+        "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
+        **_what_it_is(trt, network, bytes(plan), path),
+    }
+
+
+def _builder(trt: ModuleType, log: Any) -> Any:
+    try:
+        return trt.Builder(log)
+    except (TypeError, RuntimeError):
+        raise ValueError(explain.no_builder(trt, log.errors)) from None
+
+
+def _strongly_typed(trt: ModuleType) -> bool:
+    return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+
+
+def _network_flags(trt: ModuleType) -> int:
+    kinds = trt.NetworkDefinitionCreationFlag
+    if _strongly_typed(trt):
+        return 1 << int(kinds.STRONGLY_TYPED)
+    return 1 << int(kinds.EXPLICIT_BATCH)
+
+
+def _parse(trt: ModuleType, network: Any, log: Any, onnx: str | Path) -> None:
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(onnx)):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        raise ValueError(explain.parser_errors(trt, onnx, errors))
+
+
+def _configure(
+    trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
+) -> dict[str, Any]:
+    """Set everything that the options ask for; return what was really set, with null for what this release lacks."""
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    flags = _precision_flags(trt, precision)
+    for name in flags:
+        config.set_flag(getattr(trt.BuilderFlag, name))
+    (config.set_flag if options["tf32"] else config.clear_flag)(trt.BuilderFlag.TF32)
+    _add_profiles(builder, network, config, options["profiles"])
+    _target(trt, config, options.get("compute_capability"))
+    _make_compatible(trt, config, options["compatibility"])
+    return {
+        "flags": [*flags, *(["TF32"] if options["tf32"] else [])],
+        "workspace_mb": options["workspace_mb"],
+        "optimization_level": _set_level(config, options["optimization_level"]),
+        "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
+        "compatibility": options["compatibility"],
+        "profiles": options["profiles"],
+    }
+
+
+def _precision_flags(trt: ModuleType, precision: str) -> tuple[str, ...]:
+    if _strongly_typed(trt):
+        return ()
+    missing = [name for name in _WEAK_FLAGS[precision] if not hasattr(trt.BuilderFlag, name)]
+    if missing:
+        raise ValueError(f"TensorRT {trt.__version__} does not build {precision}: it has no {', '.join(missing)}")
+    return _WEAK_FLAGS[precision]
+
+
+def _add_profiles(builder: Any, network: Any, config: Any, profiles: list[dict]) -> None:
+    for sizes in profiles:
+        profile = builder.create_optimization_profile()
+        for index in range(network.num_inputs):
+            tensor = network.get_input(index)
+            rest = tuple(tensor.shape)[1:]
+            profile.set_shape(tensor.name, *((sizes[end], *rest) for end in ("min", "opt", "max")))
+        if config.add_optimization_profile(profile) < 0:
+            raise ValueError(f"TensorRT refuses the optimization profile {sizes} of `tensorrt.profiles`")
+
+
+def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:
+    """Name the GPU to build for, where the edition builds for one that is not here."""
+    if not hasattr(trt, "ComputeCapability"):
+        return
+    known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
+    wanted = f"SM{(compute_capability or '').replace('.', '')}"
+    if wanted not in known:
+        raise ValueError(
+            f"TensorRT for RTX {trt.__version__} does not build for compute capability {compute_capability}, only for "
+            f"{', '.join(f'{name[2:-1]}.{name[-1]}' for name in known)}; correct `hardware` of the target"
+        )
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(getattr(trt.ComputeCapability, wanted), 0)
+
+
+def _make_compatible(trt: ModuleType, config: Any, compatibility: str) -> None:
+    if compatibility == "none":
+        return
+    try:
+        if compatibility == "version":
+            config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+        else:
+            config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    except AttributeError:
+        raise ValueError(
+            f"TensorRT {trt.__version__} cannot build engines that are {compatibility}-compatible; set "
+            "`tensorrt.compatibility: none`, or take 8.6 or newer"
+        ) from None
+
+
+def _set_level(config: Any, level: int) -> int | None:
+    if not hasattr(config, "builder_optimization_level"):
+        return None
+    config.builder_optimization_level = level
+    return level
+
+
+def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    known = trt.TacticSource.__members__
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f"`tensorrt.tactic_sources` has {', '.join(unknown)}, but TensorRT {trt.__version__} knows only "
+            f"{', '.join(known)}"
+        )
+    config.set_tactic_sources(sum(1 << int(known[name]) for name in names))
+    return names
+
+
+def _build(builder: Any, network: Any, config: Any, log: Any, options: dict) -> tuple[Any, float]:
+    start = time.perf_counter()
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise ValueError(explain.build_failure(log.errors, options))
+    return plan, time.perf_counter() - start
+
+
+def _what_it_is(trt: ModuleType, network: Any, plan: bytes, path: str | Path) -> dict:
+    """Return tensors, memory and layers, read back from the engine; from the typed network where no GPU can load it."""
+    if hasattr(trt, "ComputeCapability"):
+        return {"layers": layers_of_network(trt, network), "layers_read_from": "the strongly typed network"}
+    return {**describe(trt, plan, path), "layers_read_from": "the engine"}

@@ -1,0 +1,52 @@
+"""One GPU: memory, streams and events, through PyCUDA where it is installed, else through cuda-bindings."""
+
+from typing import Any
+
+
+def open_device(index: int = 0, binding: str | None = None) -> Any:
+    """Return the GPU number `index` of those that CUDA shows, with its primary context current.
+
+    `binding` is "pycuda" or "cuda-bindings"; None takes the first that can be imported. Both kinds of device have:
+
+        name, compute_capability ("9.0"), binding
+        free_and_total()                    bytes of device memory
+        stream()                            .handle (int), .synchronize()
+        event()                             .record(stream), .synchronize(), .milliseconds_since(earlier)
+        allocate(nbytes)                    address (int) of device memory, kept until close()
+        pinned(shape, dtype)                page-locked NumPy array, kept until close()
+        upload(address, array, stream), download(array, address, stream)
+        close()
+
+    Raises ValueError when there is no GPU or neither package.
+    """
+    reasons = []
+    for name, module in (("pycuda", "with_pycuda"), ("cuda-bindings", "with_cuda_bindings")):
+        if binding in (None, name):
+            try:
+                return _open(module, index)
+            except ImportError as error:
+                reasons.append(f"{name}: {error}")
+    raise ValueError(
+        f"a TensorRT engine runs through PyCUDA or cuda-bindings, and neither can be imported ({'; '.join(reasons)}); "
+        "install one beside TensorRT"
+    )
+
+
+def _open(module: str, index: int) -> Any:
+    if module == "with_pycuda":
+        from .with_pycuda import Device
+    else:
+        from .with_cuda_bindings import Device
+    return Device(index)
+
+
+NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
+
+
+def gpu_here(index: int = 0) -> str:
+    """Return the name and compute capability of a GPU in one line; raise ValueError when there is none."""
+    device = open_device(index)
+    try:
+        return f"{device.name} (compute capability {device.compute_capability})"
+    finally:
+        device.close()

@@ -1,0 +1,76 @@
+"""What TensorRT's errors mean, for the person who reads them."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_NO_MEMORY = re.compile(r"out ?of ?memory|insufficient memory|failed to allocate|cudaErrorMemoryAllocation", re.I)
+_REQUESTED = re.compile(r"(?:requested|allocate|size)[^0-9]{0,40}(\d{6,})", re.I)
+_UNREADABLE = re.compile(r"failed to parse the onnx model|ParseFromCodedStream", re.I)
+_NO_TACTIC = re.compile(r"could not find any implementation|no implementation", re.I)
+
+
+def no_builder(trt: ModuleType, errors: list[str]) -> str:
+    """Return why there is no builder: most often no GPU or no driver."""
+    said = f" ({errors[-1].strip()})" if errors else ""
+    return (
+        f"TensorRT {trt.__version__} cannot start on this machine{said}: it needs an NVIDIA GPU and its driver. Run "
+        "this job where the target's GPU is; `snakemake preflight` tries the ONNX files without one"
+    )
+
+
+def parser_errors(trt: ModuleType, onnx: str | Path, errors: list[Any]) -> str:
+    """Return what the ONNX parser did not like: for each error the node, its operator, the reason."""
+    if not errors or _UNREADABLE.search(errors[0].desc()):
+        return (
+            f"TensorRT {trt.__version__} cannot read {onnx}: truncated or not ONNX; remove it and run snakemake again"
+        )
+    return (
+        f"TensorRT {trt.__version__} cannot take {onnx}: {'; '.join(_parser_error(error) for error in errors)}. "
+        "Change the model so that it does not need the operator, or take a newer TensorRT"
+    )
+
+
+def _parser_error(error: Any) -> str:
+    reason = " ".join(error.desc().split()) or str(error.code())
+    if error.node() < 0:
+        return reason
+    name = error.node_name() if hasattr(error, "node_name") else ""
+    operator = error.node_operator() if hasattr(error, "node_operator") else ""
+    words = [f"node {error.node()}", *([f"'{name}'"] if name else []), *([f"({operator})"] if operator else [])]
+    return f"{' '.join(words)}: {reason}"
+
+
+def build_failure(errors: list[str], options: dict) -> str:
+    """Return why the builder gave no engine, and which setting to change."""
+    said = " | ".join(error.strip() for error in errors[-3:]) or "TensorRT gave no reason"
+    largest = max(sizes["max"] for sizes in options["profiles"])
+    if any(_NO_MEMORY.search(error) for error in errors):
+        return (
+            f"the GPU has too little free memory to build{_amount(errors)}; lower `tensorrt.workspace_mb` (now "
+            f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}), or stop what "
+            f"else uses the GPU: {said}"
+        )
+    if any(_NO_TACTIC.search(error) for error in errors):
+        return (
+            "TensorRT found no kernel for a layer within its limits; raise `tensorrt.workspace_mb` (now "
+            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`: {said}"
+        )
+    return f"TensorRT could not build the engine: {said}"
+
+
+def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
+    """Return why an engine could not be loaded."""
+    said = " | ".join(error.strip() for error in errors[-2:]) or "it gave no reason"
+    if any(_NO_MEMORY.search(error) for error in errors):
+        return f"the GPU has too little free memory to load {path}{_amount(errors)}; stop what else uses it: {said}"
+    return (
+        f"TensorRT {trt.__version__} cannot load {path}: truncated, or built by another version or for another GPU; "
+        f"remove it and run snakemake again: {said}"
+    )
+
+
+def _amount(errors: list[str]) -> str:
+    found = [int(match[1]) for error in errors if (match := _REQUESTED.search(error))]
+    return f" (it asked for {max(found) / 2**20:.0f} MiB)" if found else ""

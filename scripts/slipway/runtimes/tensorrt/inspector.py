@@ -1,0 +1,145 @@
+"""What an engine really is: its tensors, its memory, and the precision that each compute layer runs in."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import explain
+from .library import logger
+
+# The layers that carry a network's arithmetic, by what the inspector of any release calls them (lower case, in part).
+_COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
+# NumPy's names; TensorRT 8.5's own `nptype` needs a NumPy of its time.
+_NUMPY = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "INT32": "int32",
+    "INT64": "int64",
+    "BOOL": "bool",
+}
+# How the releases spell a data type in a layer's tensors or weights.
+_SPELLINGS = {
+    "fp8": ("fp8", "float8", "e4m3"),
+    "bf16": ("bf16", "bfloat16"),
+    "int8": ("int8",),
+    "fp16": ("fp16", "half", "float16"),
+    "fp32": ("fp32", "float", "float32", "tf32"),
+}
+
+
+def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
+    """Load a serialized engine on this GPU and return its tensors, profiles, memory (bytes) and layers by precision."""
+    log = logger(trt)
+    runtime = trt.Runtime(log)
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise ValueError(explain.load_failure(trt, path, log.errors))
+    return {
+        "tensors": tensors_of(trt, engine),
+        "profiles": profiles_of(trt, engine),
+        "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
+        "layers": layers_of_engine(trt, engine),
+    }
+
+
+def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
+    """Return name, mode (INPUT or OUTPUT), data type and shape of every tensor at the engine's border."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    return [
+        {
+            "name": name,
+            "mode": engine.get_tensor_mode(name).name,
+            "dtype": _NUMPY[engine.get_tensor_dtype(name).name],
+            "shape": list(engine.get_tensor_shape(name)),
+        }
+        for name in names
+    ]
+
+
+def input_of(trt: ModuleType, engine: Any) -> str:
+    """Return the name of the engine's one input."""
+    return next(tensor["name"] for tensor in tensors_of(trt, engine) if tensor["mode"] == "INPUT")
+
+
+def profiles_of(trt: ModuleType, engine: Any) -> list[dict]:
+    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}."""
+    name = input_of(trt, engine)
+    shapes = [engine.get_tensor_profile_shape(name, index) for index in range(engine.num_optimization_profiles)]
+    return [dict(zip(("min", "opt", "max"), (int(shape[0]) for shape in found), strict=True)) for found in shapes]
+
+
+def activation_bytes(engine: Any) -> int:
+    """Return the device memory of one execution context in bytes."""
+    return int(getattr(engine, "device_memory_size_v2", 0) or engine.device_memory_size)
+
+
+def layers_of_engine(trt: ModuleType, engine: Any) -> dict[str, int]:
+    """Count the compute layers of the first optimization profile by the precision that they run in."""
+    counts: Counter[str] = Counter()
+    for layer in engine_layers(trt, engine):
+        if is_compute(layer):
+            counts[precision_of(layer)] += 1
+    return dict(counts)
+
+
+def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
+    """Return what the engine inspector says of each layer of the first optimization profile.
+
+    Layer by layer, and without an execution context: with one, TensorRT 8.5 loses its way in an engine of several
+    profiles.
+    """
+    inspector = engine.create_engine_inspector()
+    texts = [
+        inspector.get_layer_information(index, trt.LayerInformationFormat.JSON) for index in range(engine.num_layers)
+    ]
+    layers = [json.loads(text) for text in texts if text.strip().startswith("{")]
+    return [layer for layer in layers if _is_of_first_profile(layer["Name"])]
+
+
+def _is_of_first_profile(name: str) -> bool:
+    found = re.search(r"\[profile (\d+)\]$", name, re.IGNORECASE)
+    return found is None or found[1] == "0"
+
+
+def is_compute(layer: dict) -> bool:
+    """Say whether a layer of the inspector multiplies and adds: a convolution or a matrix product."""
+    kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
+    return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
+
+
+def precision_of(layer: dict) -> str:
+    """Return the precision of a compute layer: the type of its weights or, where it states none, of its inputs."""
+    weights = layer.get("Weights")
+    stated = [weights.get("Type", "")] if isinstance(weights, dict) else []
+    stated += [tensor.get("Format/Datatype", "") for tensor in layer.get("Inputs", []) if isinstance(tensor, dict)]
+    for text in stated:
+        words = set(text.lower().replace(",", " ").split())
+        for precision, spellings in _SPELLINGS.items():
+            if words & set(spellings):
+                return precision
+    return "unknown"
+
+
+def layers_of_network(trt: ModuleType, network: Any) -> dict[str, int]:
+    """Count the compute layers of a strongly typed network by the type that they multiply in.
+
+    An input that comes from a DequantizeLayer counts as what was quantized, since the builder fuses the two.
+    """
+    names = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
+    compute = {trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY}
+    layers = [network.get_layer(index) for index in range(network.num_layers)]
+    makers = {layer.get_output(0).name: layer for layer in layers if layer.num_outputs}
+    counts: Counter[str] = Counter()
+    for layer in layers:
+        if layer.type in compute:
+            source = layer.get_input(0)
+            maker = makers.get(source.name)
+            quantized = maker is not None and maker.type == trt.LayerType.DEQUANTIZE
+            dtype = (maker.get_input(0) if quantized else source).dtype.name
+            counts[names.get(dtype, dtype.lower())] += 1
+    return dict(counts)

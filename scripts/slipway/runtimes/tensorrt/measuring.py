@@ -1,0 +1,165 @@
+"""Measuring an engine on its GPU: each step by itself, a whole request, and how much goes through."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import graph
+from .inspector import activation_bytes
+from .runner import Engine, Lane
+
+# Batches that are enqueued ahead before the host waits.
+AHEAD = 32
+
+
+class Measurement:
+    """One engine file under measurement at one batch size, on random input."""
+
+    def __init__(
+        self, engine: Engine, path: str | Path, precision: str, batch: int, seconds: float, warmup_seconds: float
+    ) -> None:
+        """Prepare to measure `engine`; its file is loaded again for each further stream."""
+        self._another = lambda: Engine(path, precision, device=engine.device)
+        self._engine = engine
+        self._batch = batch
+        self._seconds = seconds
+        self._warmup_seconds = warmup_seconds
+
+    def run(self, minimum: int, streams: list[int]) -> dict:
+        """Return samples in ms, throughput in images/s for each number of streams, device memory in bytes."""
+        engine = self._engine
+        profile = engine.profile_for(self._batch)
+        lane = engine.lane(profile)
+        self._fill(lane)
+        repeat(lambda: (lane.transfer_and_run(), lane.stream.synchronize()), self._warmup_seconds, 2)
+        recorded, reason = record(lane)
+        samples = self._samples(lane, recorded, minimum)
+        return {
+            "batch": self._batch,
+            "profile": profile,
+            "binding": engine.device.binding,
+            "samples_ms": samples,
+            "no_graph_because": reason,
+            "device_memory_bytes": engine.plan_bytes + activation_bytes(engine.cuda_engine) + lane.buffer_bytes,
+            **self._throughputs(profile, streams, reason is None),
+        }
+
+    def _fill(self, lane: Lane) -> None:
+        """Put random pixels, or standard normal numbers, into the input, and on the GPU."""
+        random = np.random.default_rng(0)
+        lane.set_batch(self._batch)
+        shape = lane.host_input[: self._batch].shape
+        if lane.host_input.dtype == np.uint8:
+            lane.host_input[: self._batch] = random.integers(0, 256, shape, dtype=np.uint8)
+        else:
+            lane.host_input[: self._batch] = random.standard_normal(shape, dtype=np.float32)
+        lane.upload()
+        lane.stream.synchronize()
+
+    def _samples(self, lane: Lane, recorded: dict | None, minimum: int) -> dict[str, list[float] | None]:
+        """Time each quantity for a share of the seconds; a graph's are None where there is none."""
+        graphs = recorded or {}
+        work = {
+            "gpu": lambda: on_gpu(lane, lane.enqueue),
+            "gpu_graph": recorded and (lambda: on_gpu(lane, graphs["run"].launch)),
+            "enqueue": lambda: on_host(lane, lane.enqueue),
+            "enqueue_graph": recorded and (lambda: on_host(lane, graphs["run"].launch)),
+            "h2d": lambda: on_gpu(lane, lane.upload),
+            "d2h": lambda: on_gpu(lane, lane.download),
+            "end_to_end": lambda: whole(lane, lane.transfer_and_run),
+            "end_to_end_graph": recorded and (lambda: whole(lane, graphs["whole"].launch)),
+        }
+        share = self._seconds / len(work)
+        return {name: repeat(call, share, minimum) if call else None for name, call in work.items()}
+
+    def _throughputs(self, profile: int, streams: list[int], with_graph: bool) -> dict:
+        """Return images/s with batches enqueued ahead, by the number of streams, each with an engine of its own.
+
+        An engine each, because before TensorRT 8.6 two contexts of one engine cannot share an optimization profile.
+        """
+        engines = [self._engine, *(self._another() for _ in range(max(streams) - 1))]
+        lanes = [engine.lane(profile) for engine in engines]
+        for lane in lanes:
+            self._fill(lane)
+            lane.enqueue()
+            lane.stream.synchronize()
+        graphs = [graph.Graph(lane.stream, lane.enqueue) for lane in lanes] if with_graph else None
+        wholes = [graph.Graph(lane.stream, lane.transfer_and_run) for lane in lanes] if with_graph else None
+        return {
+            "throughput_per_s": self._by_streams(lanes, [lane.enqueue for lane in lanes], streams),
+            "throughput_graph_per_s": graphs and self._by_streams(lanes, [each.launch for each in graphs], streams),
+            "throughput_with_transfers_per_s": self._by_streams(
+                lanes,
+                [each.launch for each in wholes] if wholes else [lane.transfer_and_run for lane in lanes],
+                streams,
+            ),
+        }
+
+    def _by_streams(self, lanes: list[Lane], launches: list[Callable], streams: list[int]) -> dict[str, float]:
+        return {str(count): self._throughput(lanes[:count], launches[:count]) for count in streams}
+
+    def _throughput(self, lanes: list[Lane], launches: list[Callable]) -> float:
+        """Return images/s: batches go to the streams in turn, many ahead of the GPU."""
+        batches = 0
+        start = time.perf_counter()
+        while time.perf_counter() - start < self._seconds / 2:
+            for _ in range(AHEAD):
+                for launch in launches:
+                    launch()
+            batches += AHEAD * len(launches)
+            for lane in lanes:
+                lane.stream.synchronize()
+        return round(batches * self._batch / (time.perf_counter() - start), 2)
+
+
+def record(lane: Lane) -> tuple[dict | None, str | None]:
+    """Return the lane's graphs (the run alone, and with both transfers), or why there are none."""
+    reason = graph.why_not()
+    if reason:
+        return None, reason
+    try:
+        return {
+            "run": graph.Graph(lane.stream, lane.enqueue),
+            "whole": graph.Graph(lane.stream, lane.transfer_and_run),
+        }, None
+    except ValueError as error:
+        return None, str(error)
+
+
+def on_gpu(lane: Lane, work: Callable[[], None]) -> float:
+    """Return the milliseconds that some work takes on the GPU, by events around it."""
+    before, after = lane.device.event(), lane.device.event()
+    before.record(lane.stream)
+    work()
+    after.record(lane.stream)
+    after.synchronize()
+    return after.milliseconds_since(before)
+
+
+def on_host(lane: Lane, work: Callable[[], None]) -> float:
+    """Return the milliseconds that the host takes to hand some work to the GPU."""
+    start = time.perf_counter()
+    work()
+    taken = time.perf_counter() - start
+    lane.stream.synchronize()
+    return taken * 1e3
+
+
+def whole(lane: Lane, work: Callable[[], None]) -> float:
+    """Return the milliseconds from handing some work to the GPU until its result is there."""
+    start = time.perf_counter()
+    work()
+    lane.stream.synchronize()
+    return (time.perf_counter() - start) * 1e3
+
+
+def repeat(call: Callable[[], Any], seconds: float, minimum: int) -> list:
+    """Call for some seconds and at least `minimum` times; return what each call gave."""
+    found = []
+    end = time.perf_counter() + seconds
+    while len(found) < minimum or time.perf_counter() < end:
+        found.append(call())
+    return found

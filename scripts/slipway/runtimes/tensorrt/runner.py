@@ -1,0 +1,146 @@
+"""Running an engine: buffers that are allocated once, one execution context for each optimization profile."""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import explain, graph
+from .device import open_device
+from .inspector import layers_of_engine, profiles_of, tensors_of
+from .library import edition_of, import_library, logger
+
+
+class Lane:
+    """One optimization profile in use: its execution context, its stream, its buffers on both sides.
+
+    `host_input` (max batch, ...) and `host_output` (max batch, classes) are page-locked and stay where they are, so a
+    batch size's upload, inference and download can be recorded as one CUDA graph.
+    """
+
+    def __init__(self, trt: ModuleType, engine: Any, profile: int, device: Any) -> None:
+        self.sizes = profiles_of(trt, engine)[profile]
+        self.device = device
+        self.stream = device.stream()
+        self.context = engine.create_execution_context()
+        if self.context is None:
+            raise ValueError("the GPU has too little free memory for an execution context; stop what else uses it")
+        if profile and not self.context.set_optimization_profile_async(profile, self.stream.handle):
+            raise ValueError(f"TensorRT refuses optimization profile {profile}")
+        self.stream.synchronize()
+        self._input, self.host_input, self.input_address = self._buffers(trt, engine, "INPUT")
+        self._output, self.host_output, self.output_address = self._buffers(trt, engine, "OUTPUT")
+        self.buffer_bytes = self.host_input.nbytes + self.host_output.nbytes
+        self._batch = 0
+
+    def _buffers(self, trt: ModuleType, engine: Any, mode: str) -> tuple[str, np.ndarray, int]:
+        (tensor,) = [found for found in tensors_of(trt, engine) if found["mode"] == mode]
+        host = self.device.pinned((self.sizes["max"], *tensor["shape"][1:]), np.dtype(tensor["dtype"]))
+        host[:] = 0
+        address = self.device.allocate(host.nbytes)
+        self.context.set_tensor_address(tensor["name"], address)
+        return tensor["name"], host, address
+
+    def set_batch(self, batch: int) -> None:
+        """Prepare the context for batches of this size."""
+        if batch != self._batch:
+            if not self.context.set_input_shape(self._input, (batch, *self.host_input.shape[1:])):
+                raise ValueError(f"the engine's optimization profile {self.sizes} has no batch size {batch}")
+            self._batch = batch
+
+    def upload(self) -> None:
+        """Copy the batch to the GPU, asynchronously."""
+        self.device.upload(self.input_address, self.host_input[: self._batch], self.stream)
+
+    def enqueue(self) -> None:
+        """Run the engine on what lies on the GPU, asynchronously."""
+        if not self.context.execute_async_v3(self.stream.handle):
+            raise ValueError("TensorRT could not enqueue the batch; its log says why")
+
+    def download(self) -> None:
+        """Copy the logits back, asynchronously."""
+        self.device.download(self.host_output[: self._batch], self.output_address, self.stream)
+
+    def transfer_and_run(self) -> None:
+        """Upload, run, download, asynchronously."""
+        self.upload()
+        self.enqueue()
+        self.download()
+
+
+class Engine:
+    """An engine on the GPU of this process, fed from page-locked memory, one CUDA graph for each batch size seen."""
+
+    def __init__(self, path: str | Path, precision: str, threads: int = 0, device: Any = None) -> None:
+        """Load the engine at `path`. Its precision lies in it and its work on the GPU, so the rest is not used."""
+        self.trt = import_library(edition_of(path))
+        self.device = device or open_device()
+        self._log = logger(self.trt)
+        self._runtime = self.trt.Runtime(self._log)
+        self.plan_bytes = Path(path).stat().st_size
+        self.cuda_engine = self._runtime.deserialize_cuda_engine(Path(path).read_bytes())
+        if self.cuda_engine is None:
+            raise ValueError(explain.load_failure(self.trt, path, self._log.errors))
+        self.profiles = profiles_of(self.trt, self.cuda_engine)
+        self.max_batch = max(sizes["max"] for sizes in self.profiles)
+        self._lanes: dict[int, Lane] = {}
+        self._graphs: dict[int, graph.Graph | None] = {}
+        self._graphs_possible = graph.why_not() is None
+
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes), float32, of a batch (N, 3, H, W); larger ones than the engine's are cut."""
+        parts = [batch[start : start + self.max_batch] for start in range(0, len(batch), self.max_batch)]
+        return np.concatenate([self.infer_all([part]).copy() for part in parts])
+
+    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
+        """Return the logits of several batches, run as one, in order.
+
+        The result is a view of the engine's own buffer, valid until the next call: nothing is allocated here.
+        """
+        total = sum(map(len, batches))
+        lane = self.lane(self.profile_for(total))
+        start = 0
+        for batch in batches:
+            lane.host_input[start : start + len(batch)] = batch
+            start += len(batch)
+        lane.set_batch(total)
+        self._run(lane, total)
+        return lane.host_output[:total]
+
+    def profile_for(self, batch: int) -> int:
+        """Return the optimization profile whose optimal batch is nearest among those that take this size."""
+        fits = [index for index, sizes in enumerate(self.profiles) if sizes["min"] <= batch <= sizes["max"]]
+        if not fits:
+            raise ValueError(f"no optimization profile of the engine takes batch size {batch}: {self.profiles}")
+        return min(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
+
+    def lane(self, profile: int) -> Lane:
+        """Return the lane of a profile, made when it is first needed."""
+        if profile not in self._lanes:
+            self._lanes[profile] = Lane(self.trt, self.cuda_engine, profile, self.device)
+        return self._lanes[profile]
+
+    def layers(self) -> dict[str, int]:
+        """Count the compute layers by the precision that the engine reports for each."""
+        return layers_of_engine(self.trt, self.cuda_engine)
+
+    def _run(self, lane: Lane, batch: int) -> None:
+        """Run once as it is, record a graph of it, and from then on launch that."""
+        if batch not in self._graphs:
+            lane.transfer_and_run()
+            lane.stream.synchronize()
+            self._graphs[batch] = self._recorded(lane)
+            return
+        recorded = self._graphs[batch]
+        (recorded.launch if recorded else lane.transfer_and_run)()
+        lane.stream.synchronize()
+
+    def _recorded(self, lane: Lane) -> graph.Graph | None:
+        if not self._graphs_possible:
+            return None
+        try:
+            return graph.Graph(lane.stream, lane.transfer_and_run)
+        except ValueError as error:  # a layer that needs the host in between; it runs without
+            print(f"TensorRT: no CUDA graph: {error}")
+            return None

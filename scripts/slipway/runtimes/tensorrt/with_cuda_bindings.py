@@ -1,0 +1,113 @@
+"""A GPU through cuda-bindings, NVIDIA's own Python layer over the driver. See device.open_device."""
+
+import ctypes
+import math
+from typing import Any
+
+import numpy as np
+from cuda.bindings import driver
+
+from .device import NO_GPU
+
+_ATTRIBUTES = driver.CUdevice_attribute
+
+
+class Device:
+    """The GPU and everything that was allocated on it."""
+
+    binding = "cuda-bindings"
+
+    def __init__(self, index: int) -> None:
+        try:
+            checked(driver.cuInit(0))
+            self._device = checked(driver.cuDeviceGet(index))
+        except ValueError as error:
+            raise ValueError(NO_GPU.format(error)) from None
+        self.name = checked(driver.cuDeviceGetName(256, self._device)).split(b"\0")[0].decode()
+        self.compute_capability = f"{self._attribute('MAJOR')}.{self._attribute('MINOR')}"
+        checked(driver.cuCtxSetCurrent(checked(driver.cuDevicePrimaryCtxRetain(self._device))))
+        self._device_memory: list = []
+        self._host_memory: list = []
+
+    def _attribute(self, end: str) -> int:
+        name = f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{end}"
+        return checked(driver.cuDeviceGetAttribute(getattr(_ATTRIBUTES, name), self._device))
+
+    def free_and_total(self) -> tuple[int, int]:
+        """Return free and total bytes of device memory."""
+        return checked(driver.cuMemGetInfo())
+
+    def stream(self) -> "_Stream":
+        """Return a new stream."""
+        return _Stream()
+
+    def event(self) -> "_Event":
+        """Return a new event."""
+        return _Event()
+
+    def allocate(self, nbytes: int) -> int:
+        """Return the address of new device memory; raise ValueError when there is not enough."""
+        try:
+            memory = checked(driver.cuMemAlloc(nbytes))
+        except ValueError as error:
+            raise ValueError(
+                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers ({error}); stop what else uses it"
+            ) from None
+        self._device_memory.append(memory)
+        return int(memory)
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return a page-locked array."""
+        dtype = np.dtype(dtype)
+        address = checked(driver.cuMemAllocHost(max(1, math.prod(shape) * dtype.itemsize)))
+        self._host_memory.append(address)
+        raw = (ctypes.c_ubyte * (math.prod(shape) * dtype.itemsize)).from_address(int(address))
+        return np.frombuffer(raw, dtype).reshape(shape)
+
+    def upload(self, address: int, array: np.ndarray, stream: "_Stream") -> None:
+        """Copy a contiguous host array to device memory, asynchronously."""
+        checked(driver.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream.handle))
+
+    def download(self, array: np.ndarray, address: int, stream: "_Stream") -> None:
+        """Copy device memory to a contiguous host array, asynchronously."""
+        checked(driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream.handle))
+
+    def close(self) -> None:
+        """Free everything and release the context."""
+        for memory in self._device_memory:
+            checked(driver.cuMemFree(memory))
+        for memory in self._host_memory:
+            checked(driver.cuMemFreeHost(memory))
+        self._device_memory, self._host_memory = [], []
+        checked(driver.cuDevicePrimaryCtxRelease(self._device))
+
+
+class _Stream:
+    def __init__(self) -> None:
+        self.handle = int(checked(driver.cuStreamCreate(0)))
+
+    def synchronize(self) -> None:
+        checked(driver.cuStreamSynchronize(self.handle))
+
+
+class _Event:
+    def __init__(self) -> None:
+        self._event = checked(driver.cuEventCreate(0))
+
+    def record(self, stream: Any) -> None:
+        checked(driver.cuEventRecord(self._event, stream.handle))
+
+    def synchronize(self) -> None:
+        checked(driver.cuEventSynchronize(self._event))
+
+    def milliseconds_since(self, earlier: "_Event") -> float:
+        return checked(driver.cuEventElapsedTime(earlier._event, self._event))
+
+
+def checked(result: tuple) -> Any:
+    """Return what a driver call gave beside its status; raise ValueError with CUDA's words when it failed."""
+    status, *values = result
+    if status != driver.CUresult.CUDA_SUCCESS:
+        _, words = driver.cuGetErrorString(status)
+        raise ValueError(f"{status.name}: {words.decode() if words else 'unknown CUDA error'}")
+    return values[0] if len(values) == 1 else tuple(values) or None

@@ -1,0 +1,84 @@
+"""A GPU through PyCUDA. See device.open_device."""
+
+import atexit
+
+import numpy as np
+import pycuda.driver as cuda
+
+from .device import NO_GPU
+
+
+class Device:
+    """The GPU and everything that was allocated on it."""
+
+    binding = "pycuda"
+
+    def __init__(self, index: int) -> None:
+        try:
+            cuda.init()
+            found = cuda.Device(index)
+        except (cuda.LogicError, cuda.RuntimeError) as error:
+            raise ValueError(NO_GPU.format(error)) from None
+        self.name = found.name()
+        self.compute_capability = ".".join(map(str, found.compute_capability()))
+        self._context = found.retain_primary_context()
+        self._context.push()
+        self._kept: list = []
+        # A context that is still current when the interpreter ends makes it abort.
+        atexit.register(self.close)
+
+    def free_and_total(self) -> tuple[int, int]:
+        """Return free and total bytes of device memory."""
+        return cuda.mem_get_info()
+
+    def stream(self) -> cuda.Stream:
+        """Return a new stream."""
+        return cuda.Stream()
+
+    def event(self) -> "_Event":
+        """Return a new event."""
+        return _Event()
+
+    def allocate(self, nbytes: int) -> int:
+        """Return the address of new device memory; raise ValueError when there is not enough."""
+        try:
+            memory = cuda.mem_alloc(nbytes)
+        except cuda.MemoryError:
+            raise ValueError(
+                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers; stop what else uses it"
+            ) from None
+        self._kept.append(memory)
+        return int(memory)
+
+    def pinned(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Return a page-locked array."""
+        return cuda.pagelocked_empty(shape, dtype)
+
+    def upload(self, address: int, array: np.ndarray, stream: cuda.Stream) -> None:
+        """Copy a contiguous host array to device memory, asynchronously."""
+        cuda.memcpy_htod_async(address, array, stream)
+
+    def download(self, array: np.ndarray, address: int, stream: cuda.Stream) -> None:
+        """Copy device memory to a contiguous host array, asynchronously."""
+        cuda.memcpy_dtoh_async(array, address, stream)
+
+    def close(self) -> None:
+        """Free everything and leave the context."""
+        if self._context is not None:
+            self._kept.clear()
+            self._context.pop()
+            self._context = None
+
+
+class _Event:
+    def __init__(self) -> None:
+        self._event = cuda.Event()
+
+    def record(self, stream: cuda.Stream) -> None:
+        self._event.record(stream)
+
+    def synchronize(self) -> None:
+        self._event.synchronize()
+
+    def milliseconds_since(self, earlier: "_Event") -> float:
+        return self._event.time_since(earlier._event)

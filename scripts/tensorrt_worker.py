@@ -1,0 +1,82 @@
+"""Run one TensorRT engine for a program under another interpreter: requests on standard input, answers on output.
+
+It runs under the interpreter that has TensorRT and needs nothing of Slipway's environment. A request is a line of JSON
+with a "do"; "infer" is followed by one array in NumPy's own format, and so is its answer. See slipway.remote_engine.
+"""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from slipway.runtimes.tensorrt.measuring import Measurement
+from slipway.runtimes.tensorrt.runner import Engine
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--engine", required=True, help="engine to run (.trt, .plan or .rtx)")
+    arguments.add_argument("--precision", required=True, help="what it computes in")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Load the engine when it is first needed, answer until the input ends."""
+    requests, answers = sys.stdin.buffer, private_output()
+    worker = Worker(arguments.engine, arguments.precision)
+    for line in requests:
+        request = json.loads(line)
+        try:
+            answer, array = worker.answer(request, requests)
+        except ValueError as error:
+            answer, array = {"error": str(error)}, None
+        answers.write(json.dumps(answer).encode() + b"\n")
+        if array is not None:
+            np.lib.format.write_array(answers, np.ascontiguousarray(array), allow_pickle=False)
+        answers.flush()
+
+
+class Worker:
+    """One engine and what may be asked of it."""
+
+    def __init__(self, engine: str, precision: str) -> None:
+        self._path = engine
+        self._precision = precision
+        self._engine: Engine | None = None
+
+    def answer(self, request: dict, arrays: BinaryIO) -> tuple[dict, Any]:
+        """Return the answer to one request, and the array that follows it or None."""
+        if request["do"] == "infer":
+            batch = np.lib.format.read_array(arrays, allow_pickle=False)
+            return {}, self._loaded().infer(batch)
+        if request["do"] == "layers":
+            return {"layers": self._loaded().layers()}, None
+        return self._measure(request), None
+
+    def _measure(self, request: dict) -> dict:
+        if self._engine is None:
+            self._loaded()
+        measurement = Measurement(
+            self._engine, self._path, self._precision, request["batch"], request["seconds"], request["warmup_seconds"]
+        )
+        return measurement.run(request["min_samples"], request["streams"])
+
+    def _loaded(self) -> Engine:
+        if self._engine is None:
+            self._engine = Engine(self._path, self._precision)
+        return self._engine
+
+
+def private_output() -> BinaryIO:
+    """Return what was standard output; what libraries print there goes to standard error from now on."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+if __name__ == "__main__":
+    main(parse_arguments())

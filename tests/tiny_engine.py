@@ -1,0 +1,69 @@
+"""A convolution small enough to build in a moment, as every program downstream of the build finds an engine."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from slipway.artifacts import sha256, write_json
+from slipway.engines import BuiltEngine
+from slipway.runtimes import runtime
+
+CROP, CLASSES = 16, 5
+TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
+SUFFIXES = {"openvino": ".openvino.xml", "onnxruntime": ".ort.onnx"}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """An engine with its record, class names and a checkpoint's record beside it, and an input of its type."""
+
+    engine_record: Path
+    weights_record: Path
+    labels: Path
+    batch: np.ndarray
+
+    @property
+    def engine(self):
+        return BuiltEngine.of_record(self.engine_record)
+
+
+def write_onnx(path, input_dtype):
+    """Write convolution, mean over the picture: (N, 3, 16, 16) of `input_dtype` to logits (N, 5), seeded."""
+    weights = np.random.default_rng(0).standard_normal((CLASSES, 3, 3, 3), dtype=np.float32)
+    nodes = [
+        helper.make_node("Cast", ["input"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("Conv", ["pixels", "weights"], ["features"], pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["features"], ["means"]),
+        helper.make_node("Flatten", ["means"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("input", TYPES[input_dtype], ["N", 3, CROP, CROP])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", CLASSES])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def tiny_engine(folder, name="openvino", input_dtype="float32", **record):
+    """Build the engine of a CPU runtime in `folder`, with the record that a build writes."""
+    write_onnx(folder / "tiny.onnx", input_dtype)
+    path = folder / f"tiny.fp32{SUFFIXES[name]}"
+    runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
+    files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}
+    key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}
+    write_json(folder / "tiny.engine.json", {"files": files, "key": key, "input_dtype": input_dtype, **record})
+    write_json(folder / "weights.json", {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64})
+    (folder / "labels.txt").write_text("\n".join(f"class {index}" for index in range(CLASSES)) + "\n")
+    pixels = np.random.default_rng(1).integers(0, 256, (1, 3, CROP, CROP), dtype=np.uint8)
+    return Tiny(folder / "tiny.engine.json", folder / "weights.json", folder / "labels.txt", pixels.astype(input_dtype))
+
+
+def change_record(path, **changes):
+    """Write a build record again, changed."""
+    write_json(path, json.loads(path.read_text()) | changes)

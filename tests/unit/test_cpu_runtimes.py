@@ -1,0 +1,93 @@
+import importlib
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
+
+RUNTIMES = ["openvino", "onnxruntime"]
+
+
+def as_int8(name, source, scale):
+    """Return the nodes that pass a tensor through int8, and their constants; a scale for each channel, or one."""
+    constants = [
+        numpy_helper.from_array(np.asarray(scale, np.float32), f"{name}_scale"),
+        numpy_helper.from_array(np.zeros(np.shape(scale), np.int8), f"{name}_zero"),
+    ]
+    steps = [constant.name for constant in constants]
+    quantize = helper.make_node("QuantizeLinear", [source, *steps], [f"{name}_int8"], axis=0)
+    return [quantize, helper.make_node("DequantizeLinear", [f"{name}_int8", *steps], [name], axis=0)], constants
+
+
+def write_int8_onnx(path, output="result"):
+    """Write a convolution whose input, weights and output are int8 by explicit nodes with FP32 scales.
+
+    With `output` "sums" its output goes on as it is.
+    """
+    weights = np.random.default_rng(0).standard_normal((8, 3, 3, 3), dtype=np.float32)
+    data, constants = as_int8("data", "input", np.float32(0.05))
+    # Half the range: a CPU without VNNI adds two products in 16 bits, which saturate.
+    kernel, scales = as_int8("kernel", "weights", np.abs(weights).max(axis=(1, 2, 3)) / 63)
+    result, result_scales = as_int8("result", "sums", np.float32(0.2))
+    nodes = [
+        *data,
+        *kernel,
+        helper.make_node("Conv", ["data", "kernel"], ["sums"], pads=[1, 1, 1, 1]),
+        *result,
+        helper.make_node("GlobalAveragePool", [output], ["means"]),
+        helper.make_node("Flatten", ["means"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "int8",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 3, CROP, CROP])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 8])],
+        [*constants, *scales, *result_scales, numpy_helper.from_array(weights, "weights")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), path)
+
+
+@pytest.fixture(params=RUNTIMES)
+def module(request):
+    return importlib.import_module(f"slipway.runtimes.{request.param}")
+
+
+@pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_several_batches_run_as_one(tmp_path, name, input_dtype):
+    tiny = tiny_engine(tmp_path, name, input_dtype)
+    engine = tiny.engine.load()
+    whole = np.random.default_rng(2).integers(0, 256, (6, 3, CROP, CROP)).astype(input_dtype)
+    expected = np.concatenate([engine.infer(whole[index : index + 1]).copy() for index in range(6)])
+    logits = engine.infer_all([whole[:1], whole[1:4], whole[4:]])
+    assert logits.shape == (6, CLASSES)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(engine.infer_all([whole]), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
+    write_int8_onnx(tmp_path / "q.onnx")
+    path = tmp_path / ("q.xml" if "openvino" in module.__name__ else "q.onnx.ort.onnx")
+    assert module.build(tmp_path / "q.onnx", path, "int8", {}) == {}
+    engine = module.Engine(path, "int8")
+    assert engine.layers() == {"int8": 1}
+    batch = np.random.default_rng(3).standard_normal((2, 3, CROP, CROP), dtype=np.float32)
+    expected = ReferenceEvaluator(str(tmp_path / "q.onnx")).run(None, {"input": batch})[0]
+    np.testing.assert_allclose(engine.infer(batch), expected, rtol=0.02, atol=0.02)
+
+
+def test_a_kernel_that_onnx_runtime_could_not_fuse_counts_as_fp32(tmp_path):
+    module = importlib.import_module("slipway.runtimes.onnxruntime")
+    write_int8_onnx(tmp_path / "q.onnx", output="sums")
+    module.build(tmp_path / "q.onnx", tmp_path / "q.ort.onnx", "int8", {})
+    assert module.Engine(tmp_path / "q.ort.onnx", "int8").layers() == {"fp32": 1}
+
+
+def test_a_precision_that_a_runtime_lacks_is_refused_with_those_it_has(tmp_path, module):
+    write_onnx(tmp_path / "tiny.onnx", "float32")
+    with pytest.raises(ValueError, match=r"fp32.*int8"):
+        module.build(tmp_path / "tiny.onnx", tmp_path / "e.xml", "fp8", {})
+    assert not (tmp_path / "e.xml").exists()

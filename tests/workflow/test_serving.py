@@ -1,0 +1,127 @@
+"""A tiny engine behind a real tritonserver: its adapter, its interpreter, its answers to many at once."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+from tiny_engine import CLASSES, CROP, tiny_engine
+
+from slipway.errors import SlipwayError
+from slipway.triton.client import ModelClient, read_metrics
+from slipway.triton.model_analyzer import perf_analyzer
+from slipway.triton.repository import served_model, write_model
+from slipway.triton.server import Ports, Server, find_installation, perf_analyzer_environment
+from slipway.triton.smoke_test import Expected, smoke_test
+
+pytestmark = pytest.mark.slow
+
+MAX_BATCH = 4
+LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0}
+
+
+@pytest.fixture
+def tiny(request, tmp_path):
+    return tiny_engine(tmp_path, "openvino", getattr(request, "param", "uint8"))
+
+
+def repository_of(tiny, folder):
+    """Write the repository of one model, `tiny`, with two instances."""
+    served = served_model("tiny", tiny.engine, CROP, CLASSES, MAX_BATCH, 2)
+    write_model(folder / "tiny", served, tiny.engine, tiny.labels)
+    return folder
+
+
+def wrapped_interpreter(folder):
+    """Return a script around this interpreter that sets a variable and a folder of packages, as TensorRT's own may."""
+    (folder / "packages").mkdir()
+    script = folder / "wrapped-python"
+    text = f'#!/bin/sh\nexport PYTHONPATH={folder / "packages"} SLIPWAY_MARK=set\nexec {sys.executable} "$@"\n'
+    script.write_text(text, encoding="utf-8")
+    script.chmod(0o755)
+    return script
+
+
+def serve(repository, workspace, python=None):
+    installation = find_installation(workspace, {"a backend that no server has"}, python)
+    return Server(installation, [repository], Ports.free(), workspace / "server.log")
+
+
+def prove(server, tiny):
+    with ModelClient(server.ports, "tiny") as client:
+        logits = tiny.engine.load().infer(tiny.batch)
+        return smoke_test(client, Expected("tiny", tiny.batch, logits, [""] * CLASSES, LIMITS))
+
+
+@pytest.mark.parametrize("tiny", ["float32", "uint8"], indirect=True)
+def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
+    random = np.random.default_rng(5)
+    batches = [
+        random.integers(0, 256, (1 + index % MAX_BATCH, 3, CROP, CROP)).astype(tiny.batch.dtype) for index in range(200)
+    ]
+    engine = tiny.engine.load()
+    with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server, ThreadPoolExecutor(16) as pool:
+        server.wait_until_ready(60)
+        assert prove(server, tiny)["instances"] == 2
+        with ModelClient(server.ports, "tiny") as client:
+            answers = list(pool.map(lambda batch: client.infer(batch).logits, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        assert answer.shape == (len(batch), CLASSES)
+        np.testing.assert_allclose(answer, engine.infer(batch), rtol=1e-4, atol=1e-3)
+
+
+def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):
+    python = wrapped_interpreter(tmp_path)
+    (tmp_path / "packages" / "only_there.py").write_text("", encoding="utf-8")
+    repository = repository_of(tiny, tmp_path / "r")
+    adapter = repository / "tiny" / "1" / "model.py"
+    adapter.write_text(adapter.read_text(encoding="utf-8") + "\n\nimport only_there\n", encoding="utf-8")
+    with serve(repository, tmp_path / "w", python) as server:
+        server.wait_until_ready(60)
+        prove(server, tiny)
+        process = psutil.Process(server.process.pid)
+        stubs = process.children(recursive=True)
+        assert [stub.environ()["SLIPWAY_MARK"] for stub in stubs] == ["set", "set"]
+        assert "SLIPWAY_MARK" not in process.environ()
+
+
+def test_a_runtime_that_is_a_package_is_served_like_a_module(tmp_path, tiny):
+    repository = repository_of(tiny, tmp_path / "r")
+    version = repository / "tiny" / "1"
+    package = version / "engine"
+    package.mkdir()
+    (version / "engine.py").rename(package / "runtime.py")
+    (package / "__init__.py").write_text("from .runtime import Engine\n", encoding="utf-8")
+    with serve(repository, tmp_path / "w") as server:
+        server.wait_until_ready(60)
+        prove(server, tiny)
+
+
+def test_why_a_model_did_not_load_is_told(tmp_path, tiny):
+    repository = repository_of(tiny, tmp_path / "r")
+    os.truncate(repository / "tiny" / "1" / "model.xml", 100)
+    with serve(repository, tmp_path / "w") as server, pytest.raises(SlipwayError) as caught:
+        server.wait_until_ready(60)
+    assert "failed to load 'tiny' version 1" in str(caught.value)
+    assert "truncated or not an IR" in str(caught.value)
+
+
+def test_many_in_flight_do_not_stall(tmp_path, tiny):
+    """perf_analyzer at concurrency 64 answers every request, and the batcher gathers several into one run."""
+    with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server:
+        server.wait_until_ready(60)
+        command = [
+            *(perf_analyzer(), "-m", "tiny", "-i", "grpc"),
+            *("-u", f"127.0.0.1:{server.ports.grpc}", "--concurrency-range", "64", "--request-count", "2000"),
+        ]
+        environment = {**os.environ, **perf_analyzer_environment(tmp_path / "w")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counted = read_metrics(server.ports)
+    answered, runs = (counted[f"nv_inference_{name}", "tiny"] for name in ("request_success", "exec_count"))
+    assert answered >= 2000
+    assert counted["nv_inference_request_failure", "tiny"] == 0
+    assert runs < answered / 1.5

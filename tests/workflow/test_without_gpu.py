@@ -1,0 +1,164 @@
+"""TensorRT's real builder on a machine without a GPU: preflight, and a target that is built for a declared GPU."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from workplace import Workplace, random_checkpoint
+
+pytestmark = pytest.mark.slow
+
+L4 = "NVIDIA L4 (compute capability 8.9)"
+PHOTOGRAPHS = 8
+
+
+def photographs(folder):
+    """Write a few pictures of smooth colour, as a camera might have taken out of focus."""
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for index in range(PHOTOGRAPHS):
+        small = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((96, 80), Image.Resampling.BICUBIC).save(folder / f"{index}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A tiny model with pixels as input, for a GPU that is not here, calibrated on eight pictures."""
+    found = Workplace(tmp_path_factory.mktemp("without_gpu"))
+    random_checkpoint(found.path("good.pth"), seed=1)
+    found.configure("calibration", {"images": str(photographs(found.path("pictures"))), "min_images": PHOTOGRAPHS})
+    found.configure("models.tiny.input", "uint8")
+    found.configure(
+        "targets", {"l4": {"runtime": "tensorrt_rtx", "hardware": L4, "precisions": ["fp32", "fp16", "int8", "bf16"]}}
+    )
+    found.snakemake("preflight", *(engine(name) for name in ("fp32", "fp16", "int8", "bf16"))).succeeded()
+    return found
+
+
+def engine(precision):
+    """Return the build record of a precision."""
+    return f"results/tiny/l4/tiny.{precision}.engine.json"
+
+
+def record(place, name):
+    return json.loads(place.path(name).read_text(encoding="utf-8"))
+
+
+def test_every_variant_parses_and_builds(place):
+    verdicts = record(place, "results/tiny/preflight.json")["verdicts"]
+    assert set(verdicts) == {"fp32", "fp16", "int8-fp16", "bf16"}
+    assert all(verdict["problem"] is None and verdict["bytes"] > 0 for verdict in verdicts.values())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "bf16"])
+def test_an_engine_has_the_precision_that_it_was_asked_for(place, precision):
+    built = record(place, engine(precision))
+    assert built["layers"][precision] > sum(built["layers"].values()) / 2
+    assert built["strongly_typed"]
+    assert built["input_dtype"] == "uint8"
+    assert place.path(f"results/tiny/l4/tiny.{precision}.rtx").stat().st_size == built["bytes"]
+
+
+def test_a_build_record_states_the_whole_key(place):
+    key = record(place, engine("fp16"))["key"]
+    assert key["hardware"] == L4
+    assert key["runtime"] == "tensorrt_rtx"
+    assert key["cuda"] == "cu13"
+    assert key["builder"]["compute_capability"] == "8.9"
+    assert set(key["builder"]) >= {"profiles", "workspace_mb", "tf32", "tactic_sources", "compatibility"}
+
+
+def test_low_precision_makes_small_engines(place):
+    sizes = {name: record(place, engine(name))["bytes"] for name in ("fp32", "fp16")}
+    assert sizes["fp16"] < 0.7 * sizes["fp32"]
+
+
+def test_what_an_int8_engine_was_calibrated_on_is_in_its_record(place):
+    calibrated = record(place, engine("int8"))["calibration"]
+    assert calibrated["images"] == PHOTOGRAPHS
+    assert calibrated["method"] == "entropy"
+    assert len(calibrated["sha256"]) == 64
+
+
+def test_a_changed_photograph_makes_int8_stale_and_nothing_else(place):
+    picture = place.path("pictures/0.jpg")
+    before = picture.read_bytes()
+    Image.new("RGB", (96, 80), "red").save(picture)
+    try:
+        planned = place.snakemake("-n", *(engine(name) for name in ("fp32", "fp16", "int8", "bf16"))).succeeded().said
+    finally:
+        picture.write_bytes(before)
+    assert "Quantizing tiny to int8-fp16" in planned
+    assert "Building the int8 engine" in planned
+    assert "Building the fp16 engine" not in planned
+    assert "Lowering" not in planned
+
+
+def test_an_operator_that_the_parser_does_not_know_is_named(place):
+    model = onnx.load(place.path("results/tiny/tiny.onnx"))
+    relu = next(node for node in model.graph.node if node.op_type == "Relu")
+    relu.op_type, relu.domain, relu.name = "Mystery", "example.org", "head_mystery"
+    model.opset_import.append(onnx.helper.make_opsetid("example.org", 1))
+    strange = place.path("strange.onnx")
+    onnx.save(model, strange)
+    place.program(
+        "preflight",
+        *("--onnx", strange, "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
+        *("--output", place.path("verdict.json")),
+    ).refused("DOES NOT BUILD", "'head_mystery' (Mystery)", "1 of 1 ONNX files do not build: fp32")
+    assert not place.path("verdict.json").exists()
+
+
+def test_a_truncated_onnx_file_is_called_that(place):
+    whole = place.path("results/tiny/tiny.onnx").read_bytes()
+    place.path("short.onnx").write_bytes(whole[: len(whole) // 2])
+    place.program(
+        "preflight",
+        *("--onnx", place.path("short.onnx"), "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
+        *("--output", place.path("verdict.json")),
+    ).refused("short.onnx: truncated or not ONNX")
+
+
+def test_a_gpu_generation_that_the_builder_does_not_know_is_refused_with_those_it_does(place):
+    place.program(
+        "preflight",
+        *("--onnx", place.path("results/tiny/tiny.onnx"), "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
+        *("--compute-capability", "9.0", "--output", place.path("verdict.json")),
+    ).refused("does not build for compute capability 9.0", "8.9", "12.0")
+
+
+def test_measuring_needs_the_gpu_and_says_so(place):
+    place.snakemake("results/tiny/l4/tiny.benchmark.json").refused(
+        f"planned for the GPU '{L4}' but finds no GPU here", "run it where that GPU and its driver are"
+    )
+
+
+def test_building_with_tensorrt_needs_tensorrt_and_says_how_to_get_it(place):
+    place.config["targets"]["h100"] = {
+        "runtime": "tensorrt",
+        "hardware": "NVIDIA H100 80GB HBM3 (compute capability 9.0)",
+        "precisions": ["fp16"],
+        "tensorrt": {"version": "10.13.3.9"},
+    }
+    place.write_config()
+    try:
+        place.snakemake("results/tiny/h100/tiny.fp16.engine.json").refused(
+            "TensorRT is not installed under this interpreter", "`tensorrt.python` in config.yaml"
+        )
+    finally:
+        del place.config["targets"]["h100"]
+        place.write_config()
+    assert not place.partial_files()
+
+
+def test_an_interpreter_that_does_not_exist_is_named(place):
+    place.config["tensorrt"] = {"python": "/nowhere/python", "version": "10.13.3.9"}
+    place.write_config()
+    try:
+        place.snakemake("--forcerun", "build_tensorrt_rtx", "--", engine("fp32")).refused("/nowhere/python")
+    finally:
+        del place.config["tensorrt"]
+        place.write_config()
