@@ -3,16 +3,19 @@ SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: deploy evidence status undeploy test format measure pictures lock clean help
+.PHONY: deploy evidence preflight status undeploy test format measure measure-gpu pictures lock clean help
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
 	PATH="$(BIN):$$PATH" snakemake --cores 1 deploy
 
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
 	PATH="$(BIN):$$PATH" snakemake --cores 1 evidence
+
+preflight: $(VENV)/installed ## Try whether TensorRT takes the model, without a GPU
+	PATH="$(BIN):$$PATH" snakemake --cores 1 preflight
 
 status: $(VENV)/installed ## Show what is live
 	PATH="$(BIN):$$PATH" snakemake --cores 1 status
@@ -30,6 +33,10 @@ format: $(VENV)/installed-test ## Format programs, tests and rules
 
 measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
 	PATH="$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
+
+# Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
+measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
+	PATH="$(BIN):$$PATH" python scripts/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
 
 pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
 	PATH="$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png

@@ -106,7 +106,8 @@ def build(module: ModuleType, path: Path, arguments: argparse.Namespace) -> dict
 
 def require_precision(precision: str, layers: dict[str, int]) -> None:
     """Raise SlipwayError unless the layers really run in the precision that was asked for."""
-    strangers = set(layers) - {precision} - TOLERATED[precision]
+    # A layer whose type the runtime does not tell is no proof of anything; most have to be told.
+    strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
     if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(
             f"the engine was asked for in {precision}, but its compute layers run in {layers}; this hardware or "

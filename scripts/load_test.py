@@ -151,6 +151,8 @@ class Narrator:
         if found:
             self._memory.phase = f"{found[1]}/{found[2]}"
             progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
+        elif "Saved checkpoint" in line:  # measured: what follows may be the start of the next variant's server
+            self._memory.phase = ""
         elif "load failed" in line:
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 

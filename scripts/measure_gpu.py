@@ -1,4 +1,4 @@
-"""Measure a GPU with the workflow: `evidence` for each configuration of a folder, its records into one JSON a model."""
+"""Measure a GPU with the workflow: for each configuration of a folder, its records into one JSON a model."""
 
 import argparse
 import datetime
@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 
 from slipway.artifacts import read_json, write_json
+from slipway.errors import SlipwayError
+from slipway.hardware import usable_cores
 from slipway.program import parser, progress, run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -22,7 +24,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in; kept, to go on")
     arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
     arguments.add_argument("--calibration", type=Path, required=True, help="folder of photographs for int8's scales")
-    arguments.add_argument("--labelled", type=Path, help="folder of labelled photographs, for configurations with `accuracy`")
+    arguments.add_argument(
+        "--labelled", type=Path, help="folder of labelled photographs, for configurations with `accuracy`"
+    )
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
     return arguments.parse_args(argv)
@@ -37,7 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"measuring {path.stem}")
         place = arguments.workplace / path.stem
         config = configure(place, path, weights.get(path.stem), arguments)
-        snakemake(place)
+        snakemake(place, records_of(path.stem, config))
         write_json(
             (arguments.output or arguments.configurations) / f"{path.stem}.json", collect(place, path.stem, config)
         )
@@ -58,40 +62,53 @@ def configure(place: Path, path: Path, weights: str | None, arguments: argparse.
     return yaml.safe_load(text)
 
 
-def snakemake(place: Path) -> None:
-    """Run the workflow's `evidence` in a folder."""
+def records_of(model: str, config: dict) -> list[str]:
+    """Return what is collected afterwards; Snakemake makes everything that these need.
+
+    Accuracy always; speed and the load test where the configuration has a section for them.
+    """
+    ((target, chosen),) = config["targets"].items()
+    names = [f"{model}.{precision}.accuracy.json" for precision in chosen["precisions"]]
+    names += [f"{model}.benchmark.json"] if "benchmark" in config else []
+    names += ["selection.json"] if "load_test" in config else []
+    return [f"results/{model}/{target}/{name}" for name in names]
+
+
+def snakemake(place: Path, records: list[str]) -> None:
+    """Make the records with the workflow; jobs that need no GPU run beside those that do."""
+    twice_the_cores = str(2 * usable_cores())
     command = [
         *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(place)),
-        *(
-            "--profile",
-            str(REPOSITORY / "profiles" / "default"),
-            "--cores",
-            "all",
-            "--resources",
-            "gpu=1",
-            "--",
-            "evidence",
-        ),
+        *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", twice_the_cores),
+        *("--keep-going", "--resources", "gpu=1", "--", *records),
     ]
-    subprocess.run(command, check=True)
+    if subprocess.run(command, check=False).returncode:
+        raise SlipwayError(f"the workflow did not make every record; see above, and the logs in {place / 'logs'}")
 
 
 def collect(place: Path, model: str, config: dict) -> dict:
-    """Return every record of a model on its one target; of the benchmark without its raw samples."""
+    """Return every record of a model on its one target."""
     (target,) = config["targets"]
     folder = place / "results" / model / target
-    benchmark = read_json(folder / f"{model}.benchmark.json")
-    del benchmark["samples_ms"]
-    return {
+    accuracy = by_precision(folder, model, "accuracy")
+    record = {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": config,
-        "origin": benchmark["origin"],
+        "origin": next(iter(accuracy.values()))["origin"],
         "engines": by_precision(folder, model, "engine"),
-        "accuracy": by_precision(folder, model, "accuracy"),
-        "benchmark": benchmark,
-        "load_test": read_json(folder / "analysis" / "analysis.json"),
-        "selection": read_json(folder / "selection.json"),
+        "accuracy": accuracy,
     }
+    if "benchmark" in config:
+        record["benchmark"] = without_samples(read_json(folder / f"{model}.benchmark.json"))
+    if "load_test" in config:
+        record["load_test"] = read_json(folder / "analysis" / "analysis.json")
+        record["selection"] = read_json(folder / "selection.json")
+    return record
+
+
+def without_samples(benchmark: dict) -> dict:
+    """Return a benchmark's record without its raw samples, which stay in the working folder."""
+    return {name: value for name, value in benchmark.items() if name != "samples_ms"}
 
 
 def by_precision(folder: Path, model: str, kind: str) -> dict[str, dict]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slipway.artifacts import write_json, written_whole
 from slipway.calibration import Calibration, read_calibration
+from slipway.classifier_head import with_convolution_head
 from slipway.errors import SlipwayError
 from slipway.modelopt import PACKAGE, require_modelopt, scratch_folder
 from slipway.onnx_files import agreement_with_base, base_record, described, require_served_tensors
@@ -107,17 +108,14 @@ def quantized(
     from modelopt.onnx.quantization import quantize
 
     recipe = VARIANTS[arguments.variant]
-    # At batch 1 ModelOpt would take the classifier for a product with one vector, and leave it and its pool in FP32.
-    batch = min(BATCH, len(calibration.images))
     with scratch_folder() as folder:
         # ModelOpt writes beside its input.
         source, target = folder / "model.onnx", folder / "quantized.onnx"
-        source.symlink_to(arguments.onnx.resolve())
+        onnx.save(with_convolution_head(onnx.load(arguments.onnx)), source)
         quantize(
             str(source),
             quantize_mode=recipe.mode,
             calibration_data={INPUT: calibration.images},
-            calibration_shapes=f"{INPUT}:{batch}x3x{arguments.crop}x{arguments.crop}",
             calibration_method=arguments.method,
             calibration_eps=["cpu"],
             high_precision_dtype=recipe.rest,

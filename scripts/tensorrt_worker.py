@@ -10,8 +10,7 @@ import os
 import sys
 from typing import Any, BinaryIO
 
-import numpy as np
-
+from slipway.array_pipe import read_array, write_array
 from slipway.runtimes.tensorrt.measuring import Measurement
 from slipway.runtimes.tensorrt.runner import Engine
 
@@ -36,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
             answer, array = {"error": str(error)}, None
         answers.write(json.dumps(answer).encode() + b"\n")
         if array is not None:
-            np.lib.format.write_array(answers, np.ascontiguousarray(array), allow_pickle=False)
+            write_array(answers, array)
         answers.flush()
 
 
@@ -51,7 +50,7 @@ class Worker:
     def answer(self, request: dict, arrays: BinaryIO) -> tuple[dict, Any]:
         """Return the answer to one request, and the array that follows it or None."""
         if request["do"] == "infer":
-            batch = np.lib.format.read_array(arrays, allow_pickle=False)
+            batch = read_array(arrays)
             return {}, self._loaded().infer(batch)
         if request["do"] == "layers":
             return {"layers": self._loaded().layers()}, None

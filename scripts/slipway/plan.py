@@ -181,29 +181,40 @@ class Plan:
             precision=precision,
             hardware=self.hardware(target),
         )
-        return Settings(key, **self._builder(target)) if self.runs_tensorrt(target) else key
+        return Settings(key, **self._builder(target, precision)) if self.runs_tensorrt(target) else key
 
     def timing_cache(self, target: str) -> str | None:
         """Return the file in which a target's builds keep what they measured; it is no part of any key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
         return f"results/.timing/{target}.cache" if used else None
 
-    def _builder(self, target: str) -> dict[str, str]:
+    def _builder(self, target: str, precision: str) -> dict[str, str]:
         """Return what a TensorRT engine is keyed on beside all others."""
         runtime, chosen = self.runtime(target), self.tensorrt(target)
-        names = ("profiles", "workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
-        builder = {name: chosen[name] for name in names}
+        names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
+        builder = {name: chosen[name] for name in names} | {"profiles": self._profiles(target, precision)}
         if runtime == "tensorrt_rtx":
             builder["compute_capability"] = hardware.compute_capability_of(self.hardware(target))
         cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
+
+    def _profiles(self, target: str, precision: str) -> list[dict]:
+        """Return the optimization profiles of an engine: those for every precision and those for its own."""
+        listed = self.tensorrt(target)["profiles"]
+        return [
+            {end: sizes[end] for end in ("min", "opt", "max")}
+            for sizes in listed
+            if precision in sizes.get("precisions", [precision])
+        ]
 
     def preflight(self) -> Settings:
         """Return what the trial build without a GPU is keyed on."""
         chosen = self.config["preflight"]
         return Settings(
             compute_capability=chosen["compute_capability"],
-            profiles=json.dumps(self.config["tensorrt"]["profiles"]),
+            profiles=json.dumps(
+                [{end: sizes[end] for end in ("min", "opt", "max")} for sizes in self.config["tensorrt"]["profiles"]]
+            ),
             tensorrt_rtx_version=toolchain.runtime_version("tensorrt_rtx"),
         )
 
@@ -291,12 +302,20 @@ class Plan:
                 if reason:
                     raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
                 self._check_calibration(target, precision)
+                self._check_profiles(target, precision)
 
     def _check_calibration(self, target: str, precision: str) -> None:
         if precision in ("int8", "fp8") and self.config["calibration"]["images"] is None:
             raise SlipwayError(
                 f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
                 "from; name a folder of them as `calibration.images`"
+            )
+
+    def _check_profiles(self, target: str, precision: str) -> None:
+        if self.runs_tensorrt(target) and not self._profiles(target, precision):
+            raise SlipwayError(
+                f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
+                "`precisions` out of one, or add it there"
             )
 
     def _opset(self) -> int:

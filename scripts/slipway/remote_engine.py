@@ -1,5 +1,6 @@
 """A TensorRT engine that runs under another interpreter: the one that has TensorRT."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.array_pipe import read_array, write_array
 from slipway.errors import SlipwayError
 
 WORKER = Path(__file__).resolve().parents[1] / "tensorrt_worker.py"
@@ -29,7 +31,10 @@ class RemoteEngine:
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the engine's input type."""
         self._ask({"do": "infer"}, batch)
-        return np.lib.format.read_array(self._process.stdout, allow_pickle=False)
+        try:
+            return read_array(self._process.stdout)
+        except ValueError:
+            raise self._ended() from None
 
     def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
         """Return the logits of several batches in order, run as one."""
@@ -46,7 +51,8 @@ class RemoteEngine:
 
     def close(self) -> None:
         """End the worker."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it ended before it took all that was written
+            self._process.stdin.close()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -64,17 +70,20 @@ class RemoteEngine:
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             if array is not None:
-                np.lib.format.write_array(self._process.stdin, np.ascontiguousarray(array), allow_pickle=False)
+                write_array(self._process.stdin, array)
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it ended; the missing answer says so
         line = self._process.stdout.readline()
         if not line:
-            raise SlipwayError(
-                f"the TensorRT worker under {self._python} ended with exit code {self._process.wait()}; the log has "
-                "what it said"
-            )
+            raise self._ended()
         answer = json.loads(line)
         if "error" in answer:
             raise SlipwayError(answer["error"])
         return answer
+
+    def _ended(self) -> SlipwayError:
+        return SlipwayError(
+            f"the TensorRT worker under {self._python} ended with exit code {self._process.wait()}; the log has what "
+            "it said"
+        )

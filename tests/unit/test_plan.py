@@ -353,3 +353,16 @@ def test_preflight_tries_what_every_target_needs(tmp_path):
     found = plan({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(tmp_path)})
     assert found.preflight_variants() == ["fp32", "fp16", "int8-fp16", "bf16"]
     assert plan().preflight_variants() == ["fp32", "fp16"]
+
+
+def test_a_profile_may_be_for_some_precisions_alone():
+    profiles = [{"min": 1, "opt": 1, "max": 1, "precisions": ["fp16"]}, {"min": 1, "opt": 8, "max": 8}]
+    found = plan({"h100": tensorrt_target(profiles=profiles) | {"precisions": ["fp32", "fp16"]}})
+    listed = {name: json.loads(found.engine("h100", name)["builder"])["profiles"] for name in ("fp32", "fp16")}
+    assert [len(profiles) for profiles in listed.values()] == [1, 2]
+    assert listed["fp16"][0] == {"min": 1, "opt": 1, "max": 1}
+
+
+def test_an_engine_without_any_profile_is_refused():
+    profiles = [{"min": 1, "opt": 1, "max": 1, "precisions": ["int8"]}]
+    assert "none for the fp16 engine of the target h100" in refusal(h100=tensorrt_target(profiles=profiles))

@@ -52,14 +52,13 @@ def test_every_convolution_and_the_shortcut_read_quantised_values(files):
     made_by = parents(model)
     kinds = lambda node: [made_by[name].op_type if name in made_by else "" for name in node.input]  # noqa: E731
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    assert len(convolutions) == 4
+    assert len(convolutions) == 5  # the classifier is one too
     assert all(kinds(node)[:2] == ["DequantizeLinear"] * 2 for node in convolutions)
     (add,) = (node for node in model.graph.node if node.op_type == "Add")
     assert sorted(kinds(add)) == ["Conv", "DequantizeLinear"]
     (pool,) = (node for node in model.graph.node if node.op_type == "MaxPool")
     assert kinds(pool) == ["DequantizeLinear"]
-    (classifier,) = (node for node in model.graph.node if node.op_type == "Gemm")
-    assert kinds(classifier)[:2] == ["DequantizeLinear"] * 2
+    assert not [node for node in model.graph.node if node.op_type == "Gemm"]
 
 
 @pytest.mark.parametrize("case", CASES[:3])
@@ -106,7 +105,8 @@ def test_the_record_describes_the_file(files, images, case):
     counted = record["quantized"]
     left = len(counted["compute_nodes_left"])
     assert counted["compute_nodes"] + left == 5
-    assert counted["compute_nodes"] == (4 if case[2] == "fp8" else 5)  # ModelOpt leaves the stem's 3 channels in FP16
+    # In FP8 ModelOpt leaves convolutions of few channels alone: the stem's 3, the classifier's 16.
+    assert counted["compute_nodes"] == (3 if case[2] == "fp8" else 5)
 
 
 def test_16_bits_beside_int8_make_a_smaller_file(files):

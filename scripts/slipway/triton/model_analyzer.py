@@ -61,6 +61,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "export_path": str(workspace),
         "profile_models": {name: _swept(read_config(repository / name / "config.pbtxt"), sweep) for name in models},
         "run_config_search_mode": "brute",
+        "run_config_search_disable": not _asked(sweep),  # else it would search where nothing is asked
         "duration_seconds": 1,
         "triton_launch_mode": "local",
         "triton_server_path": str(_launcher(server, workspace)),
@@ -141,14 +142,29 @@ def program_of_this_environment(name: str) -> str:
 def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
     """Return what is varied of one model; the rest of its instance group stays as it is."""
     [group] = config.instance_group
-    varied = {"count": sweep.instances, "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
-    if group.profile:
-        varied["profile"] = [list(group.profile)]
+    asked = _asked(sweep)
+    if asked:
+        kept = {"profile": [list(group.profile)]} if group.profile else {}
+        varied = {"count": asked["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)], **kept}
+        asked = {"model_config_parameters": {"instance_group": [varied], "max_batch_size": asked["max_batch_sizes"]}}
     return {
-        "model_config_parameters": {"instance_group": [varied], "max_batch_size": sweep.max_batch_sizes},
+        **asked,
         "parameters": {"concurrency": sweep.concurrency},
         "cpu_only": True,  # of a GPU target too: it only means that DCGM is not asked
     }
+
+
+def _asked(sweep: Sweep) -> dict[str, list[int]]:
+    """Return the values to ask for, {} for none: Model Analyzer measures config.pbtxt, the first of each, unasked.
+
+    Where both have several values, all are asked, and the first of each is measured twice.
+    """
+    instances, sizes = sweep.instances, sweep.max_batch_sizes
+    if len(sizes) == 1:
+        instances = instances[1:]
+    elif len(instances) == 1:
+        sizes = sizes[1:]
+    return {"instances": instances, "max_batch_sizes": sizes} if instances else {}
 
 
 def _launcher(server: Installation, workspace: Path) -> Path:

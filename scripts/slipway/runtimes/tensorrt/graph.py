@@ -29,7 +29,9 @@ class Graph:
             work()
         finally:
             graph = checked(driver.cuStreamEndCapture(self._stream))
-        self._graph = checked(driver.cuGraphInstantiate(graph, 0))
+        # Of CUDA 11 to 13's functions that make a graph ready, the one that takes flags, whatever it is called.
+        instantiate = getattr(driver, "cuGraphInstantiateWithFlags", driver.cuGraphInstantiate)
+        self._graph = checked(instantiate(graph, 0))
         self._launch, self._checked = driver.cuGraphLaunch, checked
 
     def launch(self) -> None:

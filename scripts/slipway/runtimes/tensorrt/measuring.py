@@ -80,8 +80,10 @@ class Measurement:
 
         An engine each, because before TensorRT 8.6 two contexts of one engine cannot share an optimization profile.
         """
-        engines = [self._engine, *(self._another() for _ in range(max(streams) - 1))]
-        lanes = [engine.lane(profile) for engine in engines]
+        twins = self._engine.twins  # kept for the next batch size: a device frees no buffer before it closes
+        while len(twins) < max(streams) - 1:
+            twins.append(self._another())
+        lanes = [engine.lane(profile) for engine in [self._engine, *twins][: max(streams)]]
         for lane in lanes:
             self._fill(lane)
             lane.enqueue()
@@ -131,7 +133,7 @@ def record(lane: Lane) -> tuple[dict | None, str | None]:
 
 def on_gpu(lane: Lane, work: Callable[[], None]) -> float:
     """Return the milliseconds that some work takes on the GPU, by events around it."""
-    before, after = lane.device.event(), lane.device.event()
+    before, after = lane.events
     before.record(lane.stream)
     work()
     after.record(lane.stream)

@@ -23,6 +23,7 @@ class Lane:
         self.sizes = profiles_of(trt, engine)[profile]
         self.device = device
         self.stream = device.stream()
+        self.events = (device.event(), device.event())
         self.context = engine.create_execution_context()
         if self.context is None:
             raise ValueError("the GPU has too little free memory for an execution context; stop what else uses it")
@@ -87,6 +88,7 @@ class Engine:
         self._lanes: dict[int, Lane] = {}
         self._graphs: dict[int, graph.Graph | None] = {}
         self._graphs_possible = graph.why_not() is None
+        self.twins: list[Engine] = []
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes), float32, of a batch (N, 3, H, W); larger ones than the engine's are cut."""

@@ -21,7 +21,7 @@ class Device:
         try:
             checked(driver.cuInit(0))
             self._device = checked(driver.cuDeviceGet(index))
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # CUDA's refusal, or no driver library at all
             raise ValueError(NO_GPU.format(error)) from None
         self.name = checked(driver.cuDeviceGetName(256, self._device)).split(b"\0")[0].decode()
         self.compute_capability = f"{self._attribute('MAJOR')}.{self._attribute('MINOR')}"
@@ -79,6 +79,8 @@ class Device:
         for memory in self._host_memory:
             checked(driver.cuMemFreeHost(memory))
         self._device_memory, self._host_memory = [], []
+        # A context that was released must not stay current: TensorRT's CUDA runtime would take it for a live one.
+        checked(driver.cuCtxSetCurrent(driver.CUcontext(0)))
         checked(driver.cuDevicePrimaryCtxRelease(self._device))
 
 

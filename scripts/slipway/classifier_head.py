@@ -1,0 +1,80 @@
+"""A classifier's fully connected layer as the 1x1 convolution that it is, behind a pool that leaves one pixel.
+
+Builders have INT8 kernels for convolutions of any batch. For a matrix product TensorRT 8 needs cuBLAS, and ModelOpt
+takes one with a batch of 1 for a product with a vector, which it leaves alone.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+_FLATTENING = ("Flatten", "Reshape", "Squeeze")
+
+
+def with_convolution_head(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Return the model with its classifier as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
+
+    It was `Gemm(Flatten(pooled))` or `Gemm(ReduceMean(x))` over the pixels of x. A model without one is returned as it
+    is. The weights (classes, C) become (classes, C, 1, 1).
+    """
+    import onnx
+
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    shapes = _shapes(onnx.shape_inference.infer_shapes(model))
+    makers = {output: node for node in model.graph.node for output in node.output}
+    readers = [name for node in model.graph.node for name in node.input]
+    for node in model.graph.node:
+        maker = makers.get(node.input[0]) if node.op_type == "Gemm" and _is_plain(node, model) else None
+        if maker is not None and readers.count(maker.output[0]) == 1 and _leaves_one_pixel(maker, shapes):
+            _swap(changed, maker, node)
+    return changed
+
+
+def _shapes(model: "onnx.ModelProto") -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that is known, with 0 for what is dynamic."""
+    known = [*model.graph.value_info, *model.graph.input, *model.graph.output]
+    return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in known}
+
+
+def _is_plain(gemm: "onnx.NodeProto", model: "onnx.ModelProto") -> bool:
+    """Say whether a Gemm is x W^T + b with weights that lie in the file, as a linear layer's is."""
+    attributes = {entry.name: entry.f if entry.name in ("alpha", "beta") else entry.i for entry in gemm.attribute}
+    scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
+    stored = {weights.name for weights in model.graph.initializer}
+    return not scaled and bool(attributes.get("transB", 0)) and len(gemm.input) == 3 and set(gemm.input[1:]) <= stored
+
+
+def _leaves_one_pixel(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]]) -> bool:
+    """Say whether a node makes (N, C) of (N, C, 1, 1), or of (N, C, H, W) by their mean."""
+    before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
+    if node.op_type == "ReduceMean":
+        return len(before) == 4 and len(after) == 2 and before[1] == after[1]
+    return node.op_type in _FLATTENING and before[2:] == (1, 1)
+
+
+def _swap(model: "onnx.ModelProto", maker: "onnx.NodeProto", gemm: "onnx.NodeProto") -> None:
+    """Put pool (where the maker is a mean), convolution and Flatten where `maker` and `gemm` are in the graph."""
+    import onnx
+
+    logits = gemm.output[0]
+    weights = next(found for found in model.graph.initializer if found.name == gemm.input[1])
+    filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
+    weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
+    pooled = f"{logits}_pooled" if maker.op_type == "ReduceMean" else maker.input[0]
+    make = onnx.helper.make_node
+    nodes = [
+        *(
+            [make("GlobalAveragePool", [maker.input[0]], [pooled], f"{gemm.name}_pool")]
+            if pooled != maker.input[0]
+            else []
+        ),
+        make("Conv", [pooled, *gemm.input[1:]], [f"{logits}_pixel"], f"{gemm.name}_convolution"),
+        make("Flatten", [f"{logits}_pixel"], [logits], f"{gemm.name}_flatten", axis=1),
+    ]
+    kept = [node for node in model.graph.node if node.output[0] not in (maker.output[0], logits)]
+    place = next(index for index, node in enumerate(model.graph.node) if node.output[0] == logits) - 1
+    del model.graph.value_info[:]  # what was inferred of the old nodes
+    del model.graph.node[:]
+    model.graph.node.extend([*kept[:place], *nodes, *kept[place:]])

@@ -1,0 +1,167 @@
+"""TensorRT itself on its GPU: build, run, and each mistake that can be made with an engine.
+
+SLIPWAY_TENSORRT_PYTHON names the interpreter that has TensorRT where it is not this one.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tiny_network
+import torch
+
+from slipway.agreement import compare
+from slipway.artifacts import read_json, sha256
+from slipway.classifier_head import with_convolution_head
+from slipway.errors import SlipwayError
+from slipway.hardware import gpu_identity
+from slipway.inputs import random_batch
+from slipway.remote_engine import RemoteEngine
+from slipway.toolchain import ABSENT, runtime_version
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+PYTHON = os.environ.get("SLIPWAY_TENSORRT_PYTHON", sys.executable)
+VERSION = runtime_version("tensorrt", PYTHON)
+BUILDER = {
+    "profiles": [{"min": 1, "opt": 1, "max": 1}, {"min": 1, "opt": 4, "max": 8}],
+    "workspace_mb": 512,
+    "optimization_level": 3,
+    "tf32": False,
+    "tactic_sources": ["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"],
+    "compatibility": "none",
+}
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available() or VERSION == ABSENT, reason="needs an NVIDIA GPU and TensorRT"),
+]
+
+
+def with_convolution_instead_of_product(path, record):
+    """Change the classifier's matrix product, for which TensorRT 8 would need cuBLAS, into a convolution."""
+    onnx.save(with_convolution_head(onnx.load(path)), path)
+    record.write_text(json.dumps(read_json(record) | {"sha256": sha256(path)}), encoding="utf-8")
+
+
+class Built:
+    """A tiny network's ONNX file and its FP32 engine."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.onnx, self.onnx_record = tiny_network.exported(folder, "uint8")
+        with_convolution_instead_of_product(self.onnx, self.onnx_record)
+        self.engine, self.record = folder / "tiny.fp32.trt", folder / "tiny.fp32.engine.json"
+
+    def build(self, **changed):
+        """Run the build program under TensorRT's interpreter."""
+        options = {
+            "runtime": "tensorrt",
+            "runtime-version": VERSION,
+            "precision": "fp32",
+            "hardware": gpu_identity(),
+            "cuda": "any",
+            "builder": json.dumps(BUILDER),
+            "onnx": self.onnx,
+            "onnx-record": self.onnx_record,
+            "engine": self.engine,
+            "record": self.record,
+        } | {name.replace("_", "-"): value for name, value in changed.items()}
+        command = [PYTHON, SCRIPTS / "build_engine.py", *(f"--{name}={value}" for name, value in options.items())]
+        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    found = Built(tmp_path_factory.mktemp("tensorrt"))
+    done = found.build(timing_cache=found.folder / "timing.cache")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return found
+
+
+@pytest.fixture(scope="module")
+def reference(built):
+    """Return a function from pixels to ONNX Runtime's logits."""
+    session = onnxruntime.InferenceSession(str(built.onnx), providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"input": images})[0]
+
+
+def test_the_record_tells_what_was_built(built):
+    record = read_json(built.record)
+    assert record["layers_read_from"] == "the engine"
+    assert record["layers"]["fp32"] > sum(record["layers"].values()) / 2
+    assert [tensor["dtype"] for tensor in record["tensors"]] == ["uint8", "float32"]
+    assert record["profiles"] == BUILDER["profiles"]
+    assert record["timing_cache"]["bytes_after"] > 0
+
+
+def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference):
+    with RemoteEngine(built.engine, "fp32", PYTHON) as engine:
+        for seed, batch in enumerate([1, 3, 8, 11, 3, 8, 1, 3]):  # from the second time on as a CUDA graph
+            images = random_batch("uint8", batch, tiny_network.CROP, seed)
+            assert compare(reference(images), engine.infer(images))["relative_error"] < 1e-3, batch
+
+
+def test_both_ways_to_cuda_give_the_same(built, reference):
+    images = random_batch("uint8", 4, tiny_network.CROP)
+    np.save(built.folder / "images.npy", images)
+    code = (
+        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import numpy as np\n"
+        "from slipway.runtimes.tensorrt.device import open_device\n"
+        "from slipway.runtimes.tensorrt.runner import Engine\n"
+        "engine = Engine(sys.argv[1], 'fp32', device=open_device(binding=sys.argv[2]))\n"
+        "images = np.load(sys.argv[3])\n"
+        "engine.infer(images); np.save(sys.argv[4], engine.infer(images))\n"
+    )
+    for binding in ("pycuda", "cuda-bindings"):
+        answer = built.folder / f"{binding}.npy"
+        command = [PYTHON, "-c", code, built.engine, binding, built.folder / "images.npy", answer]
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        if "neither can be imported" in done.stderr:
+            continue
+        assert answer.exists(), done.stderr[-2000:]
+        assert compare(reference(images), np.load(answer))["relative_error"] < 1e-3
+
+
+def test_it_is_measured(built):
+    with RemoteEngine(built.engine, "fp32", PYTHON) as engine:
+        found = engine.measure(4, seconds=0.5, warmup_seconds=0.1, min_samples=5, streams=[1, 2])
+    assert found["profile"] == 1
+    assert all(len(samples) >= 5 for samples in found["samples_ms"].values() if samples is not None)
+    assert found["throughput_per_s"]["1"] > 0
+    assert found["throughput_per_s"]["2"] > 0
+
+
+def test_a_truncated_engine_is_called_that(built):
+    short = built.folder / "short.trt"
+    short.write_bytes(built.engine.read_bytes()[:20000])
+    with (
+        RemoteEngine(short, "fp32", PYTHON) as engine,
+        pytest.raises(SlipwayError, match="truncated, or built by another version"),
+    ):
+        engine.infer(random_batch("uint8", 1, tiny_network.CROP))
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (
+            {"hardware": "NVIDIA L4 (compute capability 8.9)"},
+            "planned for the GPU 'NVIDIA L4 (compute capability 8.9)'",
+        ),
+        ({"runtime_version": "10.0.0.1"}, f"planned for tensorrt 10.0.0.1, but {VERSION} runs"),
+        ({"builder": json.dumps(BUILDER | {"tactic_sources": ["MAGIC"]})}, "knows only"),
+    ],
+    ids=["another GPU", "another version", "unknown tactic source"],
+)
+def test_what_does_not_fit_is_refused_and_the_good_engine_stays(built, changed, words):
+    before = built.engine.read_bytes()
+    done = built.build(**changed)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert built.engine.read_bytes() == before
