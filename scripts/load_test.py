@@ -153,7 +153,7 @@ class Narrator:
             progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
         elif "Saved checkpoint" in line:  # measured: what follows may be the start of the next variant's server
             self._memory.phase = ""
-        elif "load failed" in line:
+        elif "load failed" in line or "no valid requests" in line:  # the latter after every repetition was unstable
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 

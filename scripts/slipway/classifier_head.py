@@ -70,7 +70,8 @@ def _swap(model: "onnx.ModelProto", maker: "onnx.NodeProto", gemm: "onnx.NodePro
             if pooled != maker.input[0]
             else []
         ),
-        make("Conv", [pooled, *gemm.input[1:]], [f"{logits}_pixel"], f"{gemm.name}_convolution"),
+        # Without kernel_shape TensorRT 8.5 refuses a kernel that comes out of a DequantizeLinear.
+        make("Conv", [pooled, *gemm.input[1:]], [f"{logits}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
         make("Flatten", [f"{logits}_pixel"], [logits], f"{gemm.name}_flatten", axis=1),
     ]
     kept = [node for node in model.graph.node if node.output[0] not in (maker.output[0], logits)]

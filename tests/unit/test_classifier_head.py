@@ -48,6 +48,7 @@ def test_the_classifier_becomes_a_convolution_and_answers_the_same(flattening):
     after = with_convolution_head(before)
     onnx.checker.check_model(after, full_check=True)
     assert operators(after) == ["GlobalAveragePool", "Conv", "Flatten"]
+    assert list(onnx.helper.get_node_attr_value(after.graph.node[1], "kernel_shape")) == [1, 1]
     images = np.random.default_rng(1).standard_normal((3, CHANNELS, 5, 5), dtype=np.float32)
     assert np.allclose(answer(before, images), answer(after, images), atol=1e-5)
 

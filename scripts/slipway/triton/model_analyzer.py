@@ -1,6 +1,7 @@
 """Running Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
 
 import csv
+import math
 import os
 import shutil
 import subprocess
@@ -51,6 +52,7 @@ class Sweep:
 def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path) -> dict:
     """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository."""
     repository = workspace / "repository"
+    asked = _asked(sweep)
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
     return {
         "model_repository": str(repository),
@@ -61,7 +63,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "export_path": str(workspace),
         "profile_models": {name: _swept(read_config(repository / name / "config.pbtxt"), sweep) for name in models},
         "run_config_search_mode": "brute",
-        "run_config_search_disable": not _asked(sweep),  # else it would search where nothing is asked
+        "run_config_search_disable": not asked,  # else it would search where nothing is asked
         "duration_seconds": 1,
         "triton_launch_mode": "local",
         "triton_server_path": str(_launcher(server, workspace)),
@@ -80,7 +82,7 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         },
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),
-        "num_configs_per_model": len(sweep.instances) * len(sweep.max_batch_sizes) + 1,
+        "num_configs_per_model": 1 + math.prod(map(len, asked.values())) if asked else 1,
         "skip_detailed_reports": True,
     }
 
