@@ -3,8 +3,7 @@
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
 #   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
-#   snakemake --cores 1 status       what is live
-#   snakemake --cores 1 undeploy     stop it
+#   snakemake --cores 1 status       what is live; `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
 import shutil
 
@@ -51,13 +50,6 @@ rule deploy:
         receipts(),
     message:
         "Everything is measured and live"
-
-
-rule preflight:
-    input:
-        expand("results/{model}/preflight.json", model=plan.models),
-    message:
-        "TensorRT takes every ONNX file"
 
 
 include: "rules/model.smk"

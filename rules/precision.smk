@@ -69,3 +69,10 @@ rule try_without_gpu:
     shell:
         "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} "
         "--output {output:q} --log {log:q}"
+
+
+rule preflight:
+    input:
+        expand(rules.try_without_gpu.output, model=plan.models),
+    message:
+        "TensorRT takes every ONNX file"

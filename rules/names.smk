@@ -1,0 +1,57 @@
+# The names of what is made, as the rules ask for it: ONNX files of a precision, engines of a target, their records.
+
+
+def onnx_file(model, variant):
+    """Return the ONNX file of a variant."""
+    return f"results/{model}/{model}.onnx" if variant == "fp32" else f"results/{model}/{model}.{variant}.onnx"
+
+
+def onnx_record(model, variant):
+    """Return the record of an ONNX file."""
+    return f"{onnx_file(model, variant)}.json"
+
+
+def onnx_of(wildcards):
+    """Return the ONNX file that an engine is built from."""
+    return onnx_file(wildcards.model, plan.variant(wildcards.target, wildcards.precision))
+
+
+def onnx_record_of(wildcards):
+    """Return the record of the ONNX file that an engine is built from."""
+    return onnx_record(wildcards.model, plan.variant(wildcards.target, wildcards.precision))
+
+
+def of_every_precision(kind, wildcards):
+    """Return one kind of file for every engine of a model on a target."""
+    return expand(
+        "results/{model}/{target}/{model}.{precision}.{kind}",
+        precision=plan.precisions(wildcards.target),
+        kind=kind,
+        **wildcards,
+    )
+
+
+def engines_of(wildcards):
+    """Return the files of every engine of a model on a target."""
+    return [
+        file for suffix in plan.traits(wildcards.target).suffixes for file in of_every_precision(suffix[1:], wildcards)
+    ]
+
+
+def engine_records(wildcards):
+    """Return the build records of every engine of a model on a target."""
+    return of_every_precision("engine.json", wildcards)
+
+
+def accuracy_records(wildcards):
+    """Return the accuracy records of every engine of a model on a target."""
+    return of_every_precision("accuracy.json", wildcards)
+
+
+def engine_files(wildcards):
+    """Return the engine that a build record describes."""
+    return expand(
+        "results/{model}/{target}/{model}.{precision}{suffix}",
+        suffix=plan.traits(wildcards.target).suffixes,
+        **wildcards,
+    )
