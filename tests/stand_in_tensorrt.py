@@ -343,6 +343,7 @@ def pycuda_driver(gpu):
         **{kind.__name__: kind for kind in (LogicError, RuntimeError, MemoryError, Device, Stream, Event)},
         init=lambda: None,
         mem_get_info=lambda: (gpu.free, gpu.total),
+        get_driver_version=lambda: 13000,
         mem_alloc=lambda nbytes: telling(gpu.allocate, nbytes),
         pagelocked_empty=pagelocked_empty,
         memcpy_htod_async=memcpy_htod_async,
@@ -389,6 +390,7 @@ def cuda_driver(gpu):
 
     calls = {
         "cuInit": lambda flags: None,
+        "cuDriverGetVersion": lambda: 13000,
         "cuDeviceGet": get_device,
         "cuDeviceGetName": lambda length, device: b"Stand-in GPU".ljust(length, b"\0"),
         "cuDeviceGetAttribute": lambda attribute, device: attribute,

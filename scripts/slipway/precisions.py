@@ -37,10 +37,7 @@ def refusal(runtime: str, version: str, identity: str, precision: str) -> str | 
     if precision not in offered:
         return f"{runtime} builds only {', '.join(offered)}"
     if not hardware.is_gpu(identity):
-        lacks = precision == "bf16" and not has_bf16(identity)
-        return (
-            f"the CPU {identity} has no bfloat16 instructions; take fp32, or auto for what there is" if lacks else None
-        )
+        return _refusal_of_cpu(identity, precision)
     capability = hardware.compute_capability_of(identity)
     needed = NEEDED_CAPABILITY.get(precision, 0)
     if float(capability) < needed:

@@ -98,6 +98,8 @@ def test_the_record_tells_what_was_built(built):
     assert [tensor["dtype"] for tensor in record["tensors"]] == ["uint8", "float32"]
     assert record["profiles"] == BUILDER["profiles"]
     assert record["timing_cache"]["bytes_after"] > 0
+    assert f"{record['gpu']['name']} (compute capability {record['gpu']['compute_capability']})" == gpu_identity()
+    assert float(record["gpu"]["driver_cuda"]) >= 11
 
 
 def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference):

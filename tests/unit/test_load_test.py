@@ -99,3 +99,23 @@ def test_the_table_has_a_column_a_figure(tmp_path, tiny):
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
     assert rows[0] == {name: str(value) for name, value in row.items()}
+
+
+class Memory:
+    """What of PeakMemory the narrator names the phase of."""
+
+    phase = ""
+
+
+def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
+    memory = Memory()
+    narrate = load_test.Narrator(memory)
+    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+    assert memory.phase == "m_fp16_config_0/64"
+    narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
+    assert memory.phase == ""
+
+
+def test_a_point_that_never_became_stable_is_told(capsys):
+    load_test.Narrator(Memory())("[Model Analyzer] no valid requests recorded within time interval")
+    assert "not measured: no valid requests" in capsys.readouterr().err

@@ -97,3 +97,25 @@ def test_a_program_is_found_beside_the_interpreter_or_on_path(tmp_path, monkeypa
 def test_a_program_that_is_nowhere_is_named():
     with pytest.raises(SlipwayError, match="no-such-program is not installed"):
         program_of_this_environment("no-such-program")
+
+
+@pytest.mark.parametrize(
+    ("instances", "sizes", "asked"),
+    [
+        ([4], [32], None),
+        ([2, 4], [8], {"count": [4], "sizes": [8]}),
+        ([4], [8, 32], {"count": [4], "sizes": [32]}),
+    ],
+    ids=["one configuration", "instances", "batch sizes"],
+)
+def test_the_configuration_that_is_always_measured_is_not_asked_for(tmp_path, monkeypatch, instances, sizes, asked):
+    sweep = Sweep([1], instances, sizes, requests=100, stability_percent=10)
+    monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
+    settings = settings_for(tmp_path, "python")
+    varied = settings["profile_models"]["m_fp16"].get("model_config_parameters")
+    assert settings["run_config_search_disable"] == (asked is None)
+    if asked is None:
+        assert varied is None
+    else:
+        assert varied["instance_group"][0]["count"] == asked["count"]
+        assert varied["max_batch_size"] == asked["sizes"]

@@ -246,7 +246,9 @@ def test_a_program_reads_the_plans_settings(artifact):
 # Parsing the Snakefile stays cheap
 
 
-@pytest.mark.parametrize("module", ["slipway.plan", "slipway.config", "slipway.sources", "slipway.program"])
+@pytest.mark.parametrize(
+    "module", ["slipway.plan", "slipway.decisions", "slipway.config", "slipway.sources", "slipway.program"]
+)
 def test_importing_it_imports_no_framework(module):
     code = (
         f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import {module}; "
@@ -292,7 +294,7 @@ def test_a_declared_gpu_target_plans_on_a_machine_without_one():
 
 
 def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
-    monkeypatch.setattr("slipway.plan.hardware.gpu_identity", lambda: None)
+    monkeypatch.setattr("slipway.hardware.gpu_identity", lambda: None)
     message = refusal(h100={"runtime": "tensorrt"})
     assert "`targets.h100.hardware` is auto, but no GPU is here" in message
     assert "compute capability 8.9" in message

@@ -61,9 +61,12 @@ def assert_answers(logits, batch):
 
 def test_every_binding_describes_and_runs_the_gpu(gpu):
     found = device.open_device()
-    assert (found.name, found.compute_capability) == ("Stand-in GPU", "9.0")
+    assert (found.name, found.compute_capability, found.driver_cuda) == ("Stand-in GPU", "9.0", 13000)
     assert found.free_and_total() == (gpu.free, gpu.total)
     assert device.gpu_here() == "Stand-in GPU (compute capability 9.0)"
+    described = device.describe_gpu()
+    assert (described["name"], described["driver_cuda"]) == ("Stand-in GPU", "13.0")
+    assert described["memory_bytes"] == gpu.total
     with pytest.raises(ValueError, match="stop what else uses it"):
         found.allocate(gpu.free + 1)
     found.close()

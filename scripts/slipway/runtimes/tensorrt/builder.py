@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from . import explain, timing_cache
+from .device import describe_gpu
 from .inspector import describe, layers_of_network
 from .library import edition_of, import_library, logger
 
@@ -178,4 +179,4 @@ def _what_it_is(trt: ModuleType, network: Any, plan: bytes, path: str | Path) ->
     """Return tensors, memory and layers, read back from the engine; from the typed network where no GPU can load it."""
     if hasattr(trt, "ComputeCapability"):
         return {"layers": layers_of_network(trt, network), "layers_read_from": "the strongly typed network"}
-    return {**describe(trt, plan, path), "layers_read_from": "the engine"}
+    return {**describe(trt, plan, path), "layers_read_from": "the engine", "gpu": describe_gpu()}

@@ -1,5 +1,7 @@
 """One GPU: memory, streams and events, through PyCUDA where it is installed, else through cuda-bindings."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 
@@ -8,7 +10,7 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
 
     `binding` is "pycuda" or "cuda-bindings"; None takes the first that can be imported. Both kinds of device have:
 
-        name, compute_capability ("9.0"), binding
+        name, compute_capability ("9.0"), driver_cuda (13000 for CUDA 13.0), binding
         free_and_total()                    bytes of device memory
         stream()                            .handle (int), .synchronize()
         event()                             .record(stream), .synchronize(), .milliseconds_since(earlier)
@@ -41,6 +43,31 @@ def _open(module: str, index: int) -> Any:
 
 
 NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
+
+
+def describe_gpu(index: int = 0) -> dict:
+    """Return what a build record says of the GPU: name, compute capability, bytes, driver, the CUDA that it offers."""
+    device = open_device(index)
+    try:
+        return {
+            "name": device.name,
+            "compute_capability": device.compute_capability,
+            "memory_bytes": device.free_and_total()[1],
+            "driver": _driver_release(),
+            "driver_cuda": f"{device.driver_cuda // 1000}.{device.driver_cuda % 1000 // 10}",
+            "binding": device.binding,
+        }
+    finally:
+        device.close()
+
+
+def _driver_release() -> str | None:
+    """Return the NVIDIA driver's release, which the kernel module states; None where a container hides it."""
+    try:
+        found = re.search(r"\d+\.\d+(\.\d+)?", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    return found[0] if found else None
 
 
 def gpu_here(index: int = 0) -> str:

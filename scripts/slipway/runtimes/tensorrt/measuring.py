@@ -36,7 +36,7 @@ class Measurement:
         self._fill(lane)
         repeat(lambda: (lane.transfer_and_run(), lane.stream.synchronize()), self._warmup_seconds, 2)
         recorded, reason = record(lane)
-        samples = self._samples(lane, recorded, minimum)
+        samples = self._samples(lane, recorded, minimum, self._seconds / 2)
         return {
             "batch": self._batch,
             "profile": profile,
@@ -44,7 +44,7 @@ class Measurement:
             "samples_ms": samples,
             "no_graph_because": reason,
             "device_memory_bytes": engine.plan_bytes + activation_bytes(engine.cuda_engine) + lane.buffer_bytes,
-            **self._throughputs(profile, streams, reason is None),
+            **self._throughputs(profile, streams, reason is None, self._seconds / 2),
         }
 
     def _fill(self, lane: Lane) -> None:
@@ -59,8 +59,10 @@ class Measurement:
         lane.upload()
         lane.stream.synchronize()
 
-    def _samples(self, lane: Lane, recorded: dict | None, minimum: int) -> dict[str, list[float] | None]:
-        """Time each quantity for a share of the seconds; a graph's are None where there is none."""
+    def _samples(
+        self, lane: Lane, recorded: dict | None, minimum: int, seconds: float
+    ) -> dict[str, list[float] | None]:
+        """Time each quantity for its share of some seconds; a graph's are None where there is none."""
         graphs = recorded or {}
         work = {
             "gpu": lambda: on_gpu(lane, lane.enqueue),
@@ -72,12 +74,13 @@ class Measurement:
             "end_to_end": lambda: whole(lane, lane.transfer_and_run),
             "end_to_end_graph": recorded and (lambda: whole(lane, graphs["whole"].launch)),
         }
-        share = self._seconds / len(work)
+        share = seconds / len(work)
         return {name: repeat(call, share, minimum) if call else None for name, call in work.items()}
 
-    def _throughputs(self, profile: int, streams: list[int], with_graph: bool) -> dict:
+    def _throughputs(self, profile: int, streams: list[int], with_graph: bool, seconds: float) -> dict:
         """Return images/s with batches enqueued ahead, by the number of streams, each with an engine of its own.
 
+        The seconds are shared by three kinds (as it is, as a graph, with both transfers) and the numbers of streams.
         An engine each, because before TensorRT 8.6 two contexts of one engine cannot share an optimization profile.
         """
         twins = self._engine.twins  # kept for the next batch size: a device frees no buffer before it closes
@@ -90,24 +93,24 @@ class Measurement:
             lane.stream.synchronize()
         graphs = [graph.Graph(lane.stream, lane.enqueue) for lane in lanes] if with_graph else None
         wholes = [graph.Graph(lane.stream, lane.transfer_and_run) for lane in lanes] if with_graph else None
+        share = seconds / (3 * len(streams))
+
+        def by_streams(launches: list[Callable]) -> dict[str, float]:
+            return {str(count): self._throughput(lanes[:count], launches[:count], share) for count in streams}
+
         return {
-            "throughput_per_s": self._by_streams(lanes, [lane.enqueue for lane in lanes], streams),
-            "throughput_graph_per_s": graphs and self._by_streams(lanes, [each.launch for each in graphs], streams),
-            "throughput_with_transfers_per_s": self._by_streams(
-                lanes,
-                [each.launch for each in wholes] if wholes else [lane.transfer_and_run for lane in lanes],
-                streams,
+            "throughput_per_s": by_streams([lane.enqueue for lane in lanes]),
+            "throughput_graph_per_s": graphs and by_streams([each.launch for each in graphs]),
+            "throughput_with_transfers_per_s": by_streams(
+                [each.launch for each in wholes] if wholes else [lane.transfer_and_run for lane in lanes]
             ),
         }
 
-    def _by_streams(self, lanes: list[Lane], launches: list[Callable], streams: list[int]) -> dict[str, float]:
-        return {str(count): self._throughput(lanes[:count], launches[:count]) for count in streams}
-
-    def _throughput(self, lanes: list[Lane], launches: list[Callable]) -> float:
+    def _throughput(self, lanes: list[Lane], launches: list[Callable], seconds: float) -> float:
         """Return images/s: batches go to the streams in turn, many ahead of the GPU."""
         batches = 0
         start = time.perf_counter()
-        while time.perf_counter() - start < self._seconds / 2:
+        while time.perf_counter() - start < seconds:
             for _ in range(AHEAD):
                 for launch in launches:
                     launch()

@@ -24,6 +24,7 @@ class Device:
         except (ValueError, RuntimeError) as error:  # CUDA's refusal, or no driver library at all
             raise ValueError(NO_GPU.format(error)) from None
         self.name = checked(driver.cuDeviceGetName(256, self._device)).split(b"\0")[0].decode()
+        self.driver_cuda = checked(driver.cuDriverGetVersion())
         self.compute_capability = f"{self._attribute('MAJOR')}.{self._attribute('MINOR')}"
         checked(driver.cuCtxSetCurrent(checked(driver.cuDevicePrimaryCtxRetain(self._device))))
         self._device_memory: list = []

@@ -20,6 +20,7 @@ class Device:
         except (cuda.LogicError, cuda.RuntimeError) as error:
             raise ValueError(NO_GPU.format(error)) from None
         self.name = found.name()
+        self.driver_cuda = cuda.get_driver_version()
         self.compute_capability = ".".join(map(str, found.compute_capability()))
         self._context = found.retain_primary_context()
         self._context.push()

@@ -1,0 +1,213 @@
+"""What a configuration comes to: `auto` decided, versions and hardware found, and what cannot be had refused.
+
+Nothing here imports PyTorch or a runtime, so the Snakefile parses in a fraction of a second: versions come from package
+metadata, hardware from the operating system.
+"""
+
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from slipway import hardware, precisions, toolchain
+from slipway.errors import SlipwayError
+from slipway.runtimes import RUNTIMES, Traits
+from slipway.toolchain import ABSENT
+
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
+
+
+class Decisions:
+    """What one completed configuration comes to on this machine: runtimes, versions, precisions, profiles."""
+
+    def __init__(self, config: dict) -> None:
+        self.config = config
+        self.models = list(config["models"])
+        self.targets = list(config["targets"])
+        self.deployed_target = config["deploy"]["target"] or self.targets[0]
+        self._check_precisions()
+        self._check_files()
+
+    def runtime(self, target: str) -> str:
+        """Return the runtime of a target, with `auto` decided: TensorRT where it and a GPU are, else OpenVINO."""
+        declared = self.config["targets"][target]["runtime"]
+        if declared != "auto":
+            return declared
+        identity = self.config["targets"][target]["hardware"]
+        on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
+        return "tensorrt" if on_gpu and self.runtime_version("tensorrt", target) != ABSENT else "openvino"
+
+    def traits(self, target: str) -> Traits:
+        """Return what is known of a target's runtime."""
+        return RUNTIMES[self.runtime(target)]
+
+    def targets_of(self, *runtimes: str) -> list[str]:
+        """Return the targets that one of some runtimes builds for."""
+        return [target for target in self.targets if self.runtime(target) in runtimes]
+
+    def runs_tensorrt(self, target: str) -> bool:
+        """Say whether a target's engines are TensorRT's, of either edition."""
+        return self.runtime(target) in toolchain.PACKAGES
+
+    def runtime_version(self, runtime: str, target: str) -> str:
+        """Return the declared or installed version of a runtime for a target, or "absent"."""
+        if runtime not in toolchain.PACKAGES:
+            return package_version(RUNTIMES[runtime].package)
+        return self.tensorrt(target)["version"] or toolchain.runtime_version(runtime, self.tensorrt(target)["python"])
+
+    def tensorrt(self, target: str) -> dict:
+        """Return the `tensorrt` settings of a target: the common ones with the target's own over them."""
+        return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
+
+    def interpreter(self, target: str) -> str:
+        """Return the Python that builds a target's engines."""
+        chosen = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
+        return chosen or "python"
+
+    def precisions(self, target: str) -> list[str]:
+        """Return the precisions of a target's engines, with `auto` decided."""
+        declared = self.config["targets"][target]["precisions"]
+        if declared != "auto":
+            return declared
+        calibrated = self.config["calibration"]["images"] is not None
+        return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
+
+    def all_precisions(self) -> list[str]:
+        """Return every precision of any target, in the order of first use."""
+        return list(dict.fromkeys(name for target in self.targets for name in self.precisions(target)))
+
+    def variant(self, target: str, precision: str) -> str:
+        """Return the ONNX variant that an engine is built from."""
+        runtime = self.runtime(target)
+        return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
+
+    def preflight_variants(self) -> list[str]:
+        """Return the ONNX variants to try without a GPU: those of the targets, FP16 and, with photographs, INT8."""
+        needed = [self.variant(target, name) for target in self.targets for name in self.precisions(target)]
+        calibrated = self.config["calibration"]["images"] is not None
+        return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *needed]))
+
+    def hardware(self, target: str) -> str:
+        """Return the identity of a target's hardware, with `auto` detected."""
+        declared = self.config["targets"][target]["hardware"]
+        if declared != "auto":
+            return declared
+        if not self.runs_tensorrt(target):
+            return hardware.cpu_identity()
+        found = _gpu_identity()
+        if found is None:
+            raise SlipwayError(
+                f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare it, such as "
+                '"NVIDIA L4 (compute capability 8.9)", and run the target\'s jobs where it is'
+            )
+        return found
+
+    def runs_on_gpu(self, target: str) -> bool:
+        """Say whether a target's jobs need a GPU."""
+        return hardware.is_gpu(self.hardware(target))
+
+    def checkpoint(self, model: str) -> str | None:
+        """Return the path of a model's local checkpoint, or None when torchvision provides the weights."""
+        weights = self.config["models"][model]["weights"]
+        return weights if weights.endswith(CHECKPOINT_SUFFIXES) else None
+
+    def notices(self) -> list[str]:
+        """Return what was decided for the user, in sentences."""
+        return [
+            f"target {target}: runtime auto is {self.runtime(target)} ({self._why(target)})"
+            for target in self.targets
+            if self.config["targets"][target]["runtime"] == "auto"
+        ]
+
+    def _why(self, target: str) -> str:
+        if self.runtime(target) == "tensorrt":
+            return f"TensorRT {self.runtime_version('tensorrt', target)} and {self.hardware(target)}"
+        return "no TensorRT with a GPU is here"
+
+    def input(self, model: str) -> str:
+        """Return the element type of a model's input: float32 or uint8."""
+        return self.config["models"][model]["input"]
+
+    def crop(self, model: str) -> int:
+        """Return the height and width of a model's input in pixels."""
+        return self.config["models"][model]["preprocess"]["crop"]
+
+    def timing_cache(self, target: str) -> str | None:
+        """Return the file in which a target's builds keep what they measured; it is no part of any key."""
+        used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
+        return f"results/.timing/{target}.cache" if used else None
+
+    def profiles(self, target: str, precision: str) -> list[dict]:
+        """Return the optimization profiles of an engine: those for every precision and those for its own."""
+        listed = self.tensorrt(target)["profiles"]
+        return [
+            {end: sizes[end] for end in ("min", "opt", "max")}
+            for sizes in listed
+            if precision in sizes.get("precisions", [precision])
+        ]
+
+    def opset(self) -> int:
+        """Return the newest ONNX opset that every target's runtime reads."""
+        readers = [(self.runtime(target), target) for target in self.targets]
+        return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
+
+    # Checks that need more than the schema
+
+    def _check_files(self) -> None:
+        named = {
+            "image": self.config["image"],
+            "accuracy.labelled": self.config["accuracy"]["labelled"],
+            "calibration.images": self.config["calibration"]["images"],
+        }
+        for model, chosen in self.config["models"].items():
+            named |= {f"models.{model}.weights": self.checkpoint(model), f"models.{model}.labels": chosen["labels"]}
+        for key, path in named.items():
+            if path is not None and not Path(path).exists():
+                last = key.rsplit(".", maxsplit=1)[-1]
+                raise SlipwayError(
+                    f"config: `{key}` is {path!r}, which does not exist; correct `{last}` in config.yaml"
+                )
+
+    def _check_precisions(self) -> None:
+        for target in self.targets:
+            runtime = self.runtime(target)
+            identity, version = self.hardware(target), self.runtime_version(runtime, target)
+            if self.runs_tensorrt(target) != hardware.is_gpu(identity):
+                needs = "a GPU" if self.runs_tensorrt(target) else "a CPU"
+                raise SlipwayError(
+                    f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
+                    f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
+                )
+            for precision in self.precisions(target):
+                reason = precisions.refusal(runtime, version, identity, precision)
+                if reason:
+                    raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
+                self._check_calibration(target, precision)
+                self._check_profiles(target, precision)
+
+    def _check_calibration(self, target: str, precision: str) -> None:
+        if precision in ("int8", "fp8") and self.config["calibration"]["images"] is None:
+            raise SlipwayError(
+                f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
+                "from; name a folder of them as `calibration.images`"
+            )
+
+    def _check_profiles(self, target: str, precision: str) -> None:
+        if self.runs_tensorrt(target) and not self.profiles(target, precision):
+            raise SlipwayError(
+                f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
+                "`precisions` out of one, or add it there"
+            )
+
+
+@cache
+def package_version(package: str) -> str:
+    """Return the installed version of a package, which may be absent where its jobs do not run."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ABSENT
+
+
+@cache
+def _gpu_identity() -> str | None:
+    return hardware.gpu_identity()
