@@ -24,7 +24,7 @@ undeploy: $(VENV)/installed ## Stop what is live
 	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
 
 test: $(VENV)/installed-test ## Run every test
-	PATH="$(BIN):$$PATH" pytest
+	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$(BIN):$$PATH" ruff format scripts tests
