@@ -141,7 +141,7 @@ def require_runtime(name: str, declared: str) -> None:
 
 def installed_version(name: str) -> str:
     """Return the version of a runtime under this interpreter, or "absent"."""
-    if RUNTIMES[name].module == "tensorrt":
+    if RUNTIMES[name].is_tensorrt:
         return runtime_version(name)
     try:
         return metadata.version(RUNTIMES[name].package)

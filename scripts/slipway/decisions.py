@@ -32,9 +32,11 @@ class Decisions:
         declared = self.config["targets"][target]["runtime"]
         if declared != "auto":
             return declared
+        if self.runtime_version("tensorrt", target) == ABSENT:  # asked first: it is cheaper than looking for a GPU
+            return "openvino"
         identity = self.config["targets"][target]["hardware"]
         on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
-        return "tensorrt" if on_gpu and self.runtime_version("tensorrt", target) != ABSENT else "openvino"
+        return "tensorrt" if on_gpu else "openvino"
 
     def traits(self, target: str) -> Traits:
         """Return what is known of a target's runtime."""
@@ -46,11 +48,11 @@ class Decisions:
 
     def runs_tensorrt(self, target: str) -> bool:
         """Say whether a target's engines are TensorRT's, of either edition."""
-        return self.runtime(target) in toolchain.PACKAGES
+        return self.traits(target).is_tensorrt
 
     def runtime_version(self, runtime: str, target: str) -> str:
         """Return the declared or installed version of a runtime for a target, or "absent"."""
-        if runtime not in toolchain.PACKAGES:
+        if not RUNTIMES[runtime].is_tensorrt:
             return package_version(RUNTIMES[runtime].package)
         return self.tensorrt(target)["version"] or toolchain.runtime_version(runtime, self.tensorrt(target)["python"])
 

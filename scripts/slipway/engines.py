@@ -7,7 +7,7 @@ from typing import Any
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
 from slipway.remote_engine import RemoteEngine
-from slipway.runtimes import runtime
+from slipway.runtimes import RUNTIMES, runtime
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,6 @@ class BuiltEngine:
         TensorRT's run in a process of `python`, the interpreter that has TensorRT, or of this one.
         """
         key = self.record["key"]
-        if key["runtime"] in ("tensorrt", "tensorrt_rtx"):
+        if RUNTIMES[key["runtime"]].is_tensorrt:
             return RemoteEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)

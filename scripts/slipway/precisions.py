@@ -24,7 +24,7 @@ def variant(runtime: str, version: str, precision: str) -> str:
 
     A strongly typed builder takes everything beside the quantized layers from the file too, so that is FP16 there.
     """
-    if runtime in ("openvino", "onnxruntime"):
+    if not RUNTIMES[runtime].is_tensorrt:
         return "int8" if precision == "int8" else "fp32"
     if precision == "int8" and is_strongly_typed(runtime, version):
         return "int8-fp16"

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from functools import cache
 
-PACKAGES = {"tensorrt": "tensorrt", "tensorrt_rtx": "tensorrt-rtx"}
+from slipway.runtimes import RUNTIMES
+
 CUDA_MAJORS = range(11, 16)
 ABSENT = "absent"
 
@@ -36,7 +37,7 @@ def cuda_version(runtime: str, python: str | None = None) -> str:
 
 
 def _names(runtime: str) -> tuple[str, ...]:
-    package = PACKAGES[runtime]
+    package = RUNTIMES[runtime].package
     return (package, *(f"{package}-cu{major}" for major in CUDA_MAJORS))
 
 

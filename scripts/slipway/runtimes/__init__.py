@@ -28,6 +28,11 @@ class Traits:
     newest_opset: int  # of ONNX that it reads
     suffixes: tuple[str, ...]  # of an engine's files, the one that is loaded first
 
+    @property
+    def is_tensorrt(self) -> bool:
+        """Say whether it is an edition of TensorRT, which needs a GPU and may have an interpreter of its own."""
+        return self.module == "tensorrt"
+
 
 RUNTIMES = {
     "openvino": Traits("openvino", "openvino", ("fp32", "bf16", "int8"), 20, (".openvino.xml", ".openvino.bin")),
