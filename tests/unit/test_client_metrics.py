@@ -67,6 +67,21 @@ def test_a_client_counts_its_own_models_successes(ports, model, count):
         assert client.successes() == count
 
 
+def test_an_answer_that_is_not_counted_yet_is_waited_for(monkeypatch):
+    counts = iter([9, 9, 10, 11])
+    key = ("nv_inference_request_success", "m")
+    monkeypatch.setattr("slipway.triton.client.read_metrics", lambda _: {key: next(counts)})
+    with ModelClient(Ports.free(), "m") as client:
+        assert client.successes(at_least=10) == 10
+
+
+def test_an_answer_that_is_never_counted_is_not_waited_for_long(monkeypatch):
+    monkeypatch.setattr("slipway.triton.client.COUNTED_WITHIN_S", 0.05)
+    monkeypatch.setattr("slipway.triton.client.read_metrics", lambda _: {})
+    with ModelClient(Ports.free(), "m") as client:
+        assert client.successes(at_least=1) == 0
+
+
 def test_a_proxy_is_not_asked_for_this_machines_metrics(ports, monkeypatch):
     monkeypatch.setattr(urllib.request, "_opener", None)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -14,6 +14,9 @@ from slipway.errors import SlipwayError
 from slipway.triton.modelconfig import INPUT, OUTPUT
 from slipway.triton.server import Ports
 
+# How long after an answer its request may be missing from the metrics.
+COUNTED_WITHIN_S = 5.0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -67,10 +70,17 @@ class ModelClient:
             raise SlipwayError(f"model {self.model} refused the request: {error.message()}") from None
         return Answer(result.as_numpy(OUTPUT), (time.perf_counter() - start) * 1e3)
 
-    def successes(self) -> int:
-        """Return how many requests the server counts as answered for this model, from its /metrics."""
-        counted = read_metrics(self._ports)
-        return int(counted.get(("nv_inference_request_success", self.model), 0))
+    def successes(self, at_least: int = 0) -> int:
+        """Return how many requests the server counts as answered for this model, from its /metrics.
+
+        The server counts a request after it has sent the answer, so `at_least` is waited for, up to COUNTED_WITHIN_S.
+        """
+        deadline = time.monotonic() + COUNTED_WITHIN_S
+        while True:
+            counted = int(read_metrics(self._ports).get(("nv_inference_request_success", self.model), 0))
+            if counted >= at_least or time.monotonic() > deadline:
+                return counted
+            time.sleep(0.02)
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str], float]:
