@@ -5,8 +5,6 @@
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
-import shutil
-
 from snakemake.utils import min_version
 
 min_version("9.19")
@@ -16,17 +14,6 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-
-
-onstart:
-    # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
-    shutil.rmtree(".snakemake/backups", ignore_errors=True)
-
-
-onerror:
-    # Snakemake puts back what a failed job was to replace, but then takes it for new; it is to be made again.
-    for job in workflow.scheduler.failed:
-        workflow.persistence.started(job)
 
 
 localrules:

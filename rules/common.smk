@@ -1,4 +1,5 @@
 # What every phase needs: the completed configuration, the plan, and the names of what it makes.
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -10,16 +11,17 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from slipway.config import complete
 from slipway.errors import SlipwayError
+from slipway.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
-from slipway.images import find_images
 from slipway.plan import Plan
 from slipway.program import prefer_this_interpreter
-from slipway.sources import adapter_file, runtime_files, worker_file
-from slipway.sources import program_files as program
+from slipway.sources import program_file
 
 prefer_this_interpreter()
+# What files held when they were last read; it is only there to save time.
+fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
 try:
-    plan = Plan(complete(config))
+    plan = Plan(complete(config), fingerprints)
 except SlipwayError as error:
     raise WorkflowError(str(error)) from None
 
@@ -33,6 +35,7 @@ def one_of(names):
 
 
 include: "names.smk"
+include: "provenance.smk"
 
 
 wildcard_constraints:
@@ -48,12 +51,6 @@ WHOLE_MACHINE = usable_cores()
 def option(name, value):
     """Return a command-line option for a file that may be absent."""
     return f"{name} {shlex.quote(str(value))}" if value else ""
-
-
-def runtime_of(wildcards):
-    """Return the files of the runtime that a target's engines need to be built and run."""
-    worker = [worker_file()] if plan.runs_tensorrt(wildcards.target) else []
-    return runtime_files(plan.traits(wildcards.target).module) + worker
 
 
 def gpus(wildcards):
@@ -89,25 +86,3 @@ def evidence_of_every_model(wildcards):
 def receipts():
     """Return the receipt of every model."""
     return expand("results/{model}/deploy/receipt.json", model=plan.models)
-
-
-def local_checkpoint(wildcards):
-    """Return the user's checkpoint, when there is one."""
-    return plan.checkpoint(wildcards.model) or []
-
-
-def local_labels(wildcards):
-    """Return the user's file of class names, when there is one."""
-    return config["models"][wildcards.model]["labels"] or []
-
-
-def calibration_images(wildcards):
-    """Return the photographs that int8 and fp8 take their scales from, so that a changed one is seen."""
-    folder = config["calibration"]["images"]
-    return find_images(folder, config["calibration"]["max_images"]) if folder else []
-
-
-def labelled_images(wildcards):
-    """Return the photographs of the configured folder, so that a changed one is seen."""
-    folder = config["accuracy"]["labelled"]
-    return find_images(folder, config["accuracy"]["max_images"]) if folder else []

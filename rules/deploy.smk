@@ -3,8 +3,9 @@
 
 rule deploy_local:
     input:
-        program=program("deploy"),
-        folders=expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target),
+        program=ancient(program_file("deploy")),
+        # Folders have no checksum; their indexes hold the hash of every file.
+        folders=ancient(expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target)),
         indexes=expand(rules.write_repository.output.index, model=plan.models, target=plan.deployed_target),
         goldens=expand(rules.make_golden.output.golden, model=plan.models),
     output:
@@ -25,14 +26,14 @@ rule deploy_local:
     message:
         "Serving {plan.models} from a Triton server on this machine"
     shell:
-        "python {input.program[0]:q} --models {params.models:q} --folders {input.folders:q} "
+        "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
         "--ready-timeout-s {params.ready_timeout_s} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 
 rule status:
     input:
-        program=program("status"),
+        program=ancient(program_file("status")),
     log:
         "logs/status.log",
     conda:
@@ -42,12 +43,12 @@ rule status:
     message:
         "What is live"
     shell:
-        "python {input.program[0]:q} --receipts {params.receipts:q} --log {log:q}"
+        "python {input.program:q} --receipts {params.receipts:q} --log {log:q}"
 
 
 rule undeploy:
     input:
-        program=program("undeploy"),
+        program=ancient(program_file("undeploy")),
     log:
         "logs/undeploy.log",
     conda:
@@ -57,4 +58,4 @@ rule undeploy:
     message:
         "Stopping what is live"
     shell:
-        "python {input.program[0]:q} --receipts {params.receipts:q} --log {log:q}"
+        "python {input.program:q} --receipts {params.receipts:q} --log {log:q}"

@@ -4,8 +4,7 @@
 
 rule build_openvino:
     input:
-        program=program("build_engine"),
-        runtime=runtime_of,
+        program=ancient(program_file("build_engine")),
         onnx=onnx_of,
         record=onnx_record_of,
     output:
@@ -28,7 +27,7 @@ rule build_openvino:
     message:
         "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:
-        "{params.python:q} {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
         "{params.settings} {params.timing_cache} --engine {output.engine:q} --record {output.record:q} --log {log:q}"
 
 

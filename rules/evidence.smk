@@ -3,8 +3,7 @@
 
 rule benchmark:
     input:
-        program=program("benchmark"),
-        runtime=runtime_of,
+        program=ancient(program_file("benchmark")),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
@@ -25,20 +24,18 @@ rule benchmark:
     message:
         "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--onnx {input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} "
         "--output {output:q} --log {log:q}"
 
 
 rule check_accuracy:
     input:
-        program=program("check_accuracy"),
-        runtime=runtime_of,
+        program=ancient(program_file("check_accuracy")),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
         golden=rules.make_golden.output.golden,
-        images=labelled_images,
         engine=engine_files,
         record="results/{model}/{target}/{model}.{precision}.engine.json",
     output:
@@ -50,25 +47,26 @@ rule check_accuracy:
     resources:
         gpu=gpus,
     params:
-        settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.precision),
+        settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.target, wildcards.precision),
+        # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
+        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
         tensorrt_python=tensorrt_python,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
-        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
-        "{params.tensorrt_python} --output {output:q} --log {log:q}"
+        "{params.labelled} {params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
 rule load_test:
     input:
-        program=program("load_test"),
-        adapter=adapter_file(),
-        runtime=runtime_of,
+        program=ancient(program_file("load_test")),
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
         records=engine_records,
-        accuracy=accuracy_records,
+        # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
+        accuracy=ancient(accuracy_records),
     output:
         table=update("results/{model}/{target}/analysis/analysis.csv"),
         record=update("results/{model}/{target}/analysis/analysis.json"),
@@ -87,7 +85,7 @@ rule load_test:
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
-        "python {input.program[0]:q} --model {wildcards.model:q} --engine-records {input.records:q} "
+        "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} "
         "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
         "{params.tensorrt_python} --table {output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} "
         "--log {log:q}"
@@ -95,9 +93,10 @@ rule load_test:
 
 rule typeset_reports:
     input:
-        program=program("typeset_reports"),
+        program=ancient(program_file("typeset_reports")),
         record=rules.load_test.output.record,
-        plots=rules.load_test.output.plots,
+        # A folder has no checksum; the record, made with it, tells whether it changed.
+        plots=ancient(rules.load_test.output.plots),
     output:
         chart=update("results/{model}/{target}/analysis/throughput_latency.png"),
         summary=update("results/{model}/{target}/analysis/summary.pdf"),
@@ -107,18 +106,18 @@ rule typeset_reports:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.selection(),
+        settings=lambda wildcards: plan.reports(),
     message:
         "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program[0]:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} "
+        "python {input.program:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} "
         "--model {wildcards.model:q} --target {wildcards.target:q} "
         "--chart {output.chart:q} --summary {output.summary:q} --detail {output.detail:q} --log {log:q}"
 
 
 rule choose_configuration:
     input:
-        program=program("choose_configuration"),
+        program=ancient(program_file("choose_configuration")),
         load_test=rules.load_test.output.record,
         accuracy=accuracy_records,
     output:
@@ -132,5 +131,5 @@ rule choose_configuration:
     message:
         "Choosing what to serve of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program[0]:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
+        "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
         "--output {output:q} --log {log:q}"

@@ -3,9 +3,7 @@
 
 rule fetch_weights:
     input:
-        program=program("fetch_weights"),
-        checkpoint=local_checkpoint,
-        labels=local_labels,
+        program=ancient(program_file("fetch_weights")),
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
@@ -16,22 +14,22 @@ rule fetch_weights:
         "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.weights(wildcards.model),
-        checkpoint=lambda wildcards, input: option("--checkpoint", input.checkpoint),
-        labels=lambda wildcards, input: option("--labels-from", input.labels),
+        # Asking for `input` keeps Snakemake from comparing them: the files' contents are in the settings.
+        checkpoint=lambda wildcards, input: option("--checkpoint", plan.checkpoint(wildcards.model)),
+        labels=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program[0]:q} {params.settings} {params.checkpoint} {params.labels} "
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} "
         "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
 
 
 rule make_golden:
     input:
-        program=program("make_golden"),
+        program=ancient(program_file("make_golden")),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
-        image=config["image"] or [],
     output:
         golden=update("results/{model}/golden.npz"),
         record=update("results/{model}/golden.json"),
@@ -41,18 +39,19 @@ rule make_golden:
         "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.golden(wildcards.model),
-        image=lambda wildcards, input: option("--image", input.image),
+        # Asking for `input` keeps Snakemake from comparing it: its content is in the settings.
+        image=lambda wildcards, input: option("--image", config["image"]),
     message:
         "Asking PyTorch about the sample photograph with {wildcards.model}"
     shell:
-        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} "
         "--labels {input.labels:q} {params.image} {params.settings} "
         "--output {output.golden:q} --record {output.record:q} --log {log:q}"
 
 
 rule profile_model:
     input:
-        program=program("profile_model"),
+        program=ancient(program_file("profile_model")),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
     output:
@@ -68,13 +67,13 @@ rule profile_model:
     message:
         "Profiling {wildcards.model} in PyTorch"
     shell:
-        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
         "--trace {output.trace:q} --record {output.record:q} --log {log:q}"
 
 
 rule export_onnx:
     input:
-        program=program("export_onnx"),
+        program=ancient(program_file("export_onnx")),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
     output:
@@ -89,5 +88,5 @@ rule export_onnx:
     message:
         "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
     shell:
-        "python {input.program[0]:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
         "--output {output.onnx:q} --record {output.record:q} --log {log:q}"

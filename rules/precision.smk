@@ -4,7 +4,7 @@
 
 rule cast_onnx:
     input:
-        program=program("cast_onnx"),
+        program=ancient(program_file("cast_onnx")),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
     output:
@@ -21,16 +21,15 @@ rule cast_onnx:
     message:
         "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
-        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
         "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule quantize_onnx:
     input:
-        program=program("quantize_onnx"),
+        program=ancient(program_file("quantize_onnx")),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
-        images=calibration_images,
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
@@ -43,17 +42,19 @@ rule quantize_onnx:
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.quantization(wildcards.model),
+        # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
+        images=lambda wildcards, input: option("--images", config["calibration"]["images"]),
     message:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on {config[calibration][images]}"
     shell:
-        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
-        "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
+        "--variant {wildcards.variant} {params.settings} {params.images} --output {output.onnx:q} "
+        "--record {output.record:q} --log {log:q}"
 
 
 rule try_without_gpu:
     input:
-        program=program("preflight"),
-        runtime=runtime_files("tensorrt"),
+        program=ancient(program_file("preflight")),
         records=lambda wildcards: [onnx_record(wildcards.model, name) for name in plan.preflight_variants()],
         onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in plan.preflight_variants()],
     output:
@@ -67,7 +68,7 @@ rule try_without_gpu:
     message:
         "Trying whether TensorRT takes the ONNX files of {wildcards.model}, without a GPU"
     shell:
-        "python {input.program[0]:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} "
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} "
         "--output {output:q} --log {log:q}"
 
 

@@ -4,9 +4,7 @@
 
 rule write_repository:
     input:
-        program=program("write_repository"),
-        adapter=adapter_file(),
-        runtime=runtime_of,
+        program=ancient(program_file("write_repository")),
         selection=rules.choose_configuration.output,
         records=engine_records,
         weights_record=rules.fetch_weights.output.record,
@@ -19,10 +17,12 @@ rule write_repository:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.repository(wildcards.model),
+        settings=lambda wildcards: plan.repository(wildcards.model, wildcards.target),
+        # Asking for `input` keeps Snakemake from comparing it: an image that was pulled makes no repository stale.
+        lock=lambda wildcards, input: json.dumps(plan.lock(wildcards.target)),
     message:
         "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:
-        "python {input.program[0]:q} {params.settings} --selection {input.selection:q} "
+        "python {input.program:q} {params.settings} --selection {input.selection:q} "
         "--engine-records {input.records:q} --weights-record {input.weights_record:q} --labels {input.labels:q} "
-        "--folder {output.folder:q} --index {output.index:q} --log {log:q}"
+        "--lock {params.lock:q} --folder {output.folder:q} --index {output.index:q} --log {log:q}"

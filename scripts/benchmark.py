@@ -22,6 +22,7 @@ from slipway.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.inputs import INPUT_DTYPES
 from slipway.measure import KEPT_SAMPLES, Effort, distribution, thin
 from slipway.models import load_model
+from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 from slipway.subjects import Measure, cpu_subjects, gpu_subjects
@@ -58,7 +59,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--min-samples", type=int, default=20, help="samples to take, however long it takes")
     arguments.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="CUDA streams, for the throughput")
     arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
-    arguments.add_argument("--torch-version", help="the PyTorch to compare with")
+    add_planned(arguments, "torch_version")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if not this one")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write, raw samples included")
     return arguments.parse_args(argv)
@@ -77,6 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
         results, samples, left_out = measure_all(subjects, arguments.batch_sizes, monitor)
     record = {
         "origin": weights["origin"],
+        "key": settings_of(arguments),
         "engines": {name: engine.record["key"] for name, engine in built.items()},
         "inputs": f"{INPUTS[arguments.input]} (N, 3, {arguments.crop}, {arguments.crop})",
         "quantities": QUANTITIES,

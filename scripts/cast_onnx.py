@@ -8,8 +8,9 @@ import numpy as np
 
 from slipway.artifacts import write_json, written_whole
 from slipway.inputs import random_batch
-from slipway.modelopt import PACKAGE, require_modelopt, scratch_folder
+from slipway.modelopt import PACKAGE, modelopt_version, scratch_folder
 from slipway.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT
 
@@ -29,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--variant", choices=VARIANTS, required=True, help="precision to lower it to")
-    arguments.add_argument("--modelopt-version", help="the ModelOpt that must do it")
+    add_planned(arguments, "modelopt_version")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     return arguments.parse_args(argv)
@@ -39,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Convert, check, compare with the FP32 file, record."""
     import onnx
 
-    version = require_modelopt(arguments.modelopt_version)
+    version = modelopt_version()
     base = base_record(arguments.onnx, arguments.onnx_record)
     batches = [random_batch(base["input_dtype"], batch, base["crop"], seed=batch) for batch in CHECKED_BATCHES]
     model = lowered(arguments.onnx, arguments.variant, np.concatenate(batches))
@@ -50,6 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), model, batches)
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
+        "key": settings_of(arguments),
         "variant": arguments.variant,
         "source_sha256": base["sha256"],
         **described(arguments.output),

@@ -12,10 +12,11 @@ from slipway.agreement import accuracy, compare, violations
 from slipway.artifacts import read_json, write_json
 from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
-from slipway.images import find_images
+from slipway.image_files import find_images
 from slipway.inputs import photograph_batch, served_model
 from slipway.labelling import class_of_each
 from slipway.models import load_model
+from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 
@@ -41,6 +42,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
     )
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
+    add_planned(arguments, "labelled_sha256", "torch_version")
     arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     add_input(arguments)
@@ -87,6 +89,7 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
     photographs = on_photographs(arguments, engine) if arguments.labelled else None
     return {
         "origin": built.record["origin"],
+        "key": settings_of(arguments),
         "engine_key": built.record["key"],
         "limits": limits,
         "sample": sample,

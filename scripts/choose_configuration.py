@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
+from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.memory import counted_memory_mb
 
@@ -38,6 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     record = {
         "origin": tested["origin"],
+        "key": settings_of(arguments),
         "precision": chosen["precision"],
         "max_batch_size": chosen["max_batch_size"],
         "instances": chosen["instances"],

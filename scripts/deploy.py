@@ -11,9 +11,11 @@ from slipway import local_server
 from slipway.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
+from slipway.runtimes import RUNTIMES
 from slipway.triton.client import ModelClient
+from slipway.triton.fitness import Host, require_fit
 from slipway.triton.modelconfig import NATIVE
-from slipway.triton.server import DRAIN_S, Ports, Server, find_installation, stop_process
+from slipway.triton.server import DRAIN_S, Installation, Ports, Server, find_installation, stop_process
 from slipway.triton.smoke_test import Expected, smoke_test
 
 
@@ -50,18 +52,30 @@ class Deployment:
     receipt: Path
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the models are served: the server that is started, what runs the engines in it, and its state's folder."""
+
+    installation: Installation
+    host: Host
+    state: Path
+    ready_timeout_s: float
+
+
 def main(arguments: argparse.Namespace) -> None:
-    """Check the files and ports, try the new repositories beside a running server, switch, prove, write receipts."""
+    """Check files, ports and fitness, try the new repositories beside a live server, switch, prove, write receipts."""
     deployments = read_deployments(arguments)
     ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
     running = local_server.read_state(arguments.state)
     running = running if local_server.is_running(running) else None
     require_own_ports(ports, running)
+    place = find_place(deployments, arguments)
+    require_fitness(deployments, place.host)
     if running:
         progress("  a server of this checkout is live; trying the new repository beside it first")
-        try_beside(deployments, arguments)
+        try_beside(deployments, place)
         stop_process(running["pid"], DRAIN_S)
-    proofs = switch_on(deployments, ports, arguments)
+    proofs = switch_on(deployments, ports, place, arguments.start)
     state = local_server.read_state(arguments.state)
     for deployment, proof in zip(deployments, proofs, strict=True):
         write_json(deployment.receipt, receipt(deployment, proof, state))
@@ -97,43 +111,63 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
         )
 
 
-def try_beside(deployments: list[Deployment], arguments: argparse.Namespace) -> None:
+def find_place(deployments: list[Deployment], arguments: argparse.Namespace) -> Place:
+    """Return where the models are served: a server of this machine, and what runs the engines in it."""
+    keys = [deployment.index["engine_key"] for deployment in deployments]
+    runtimes = {key["runtime"] for key in keys}
+    # An interpreter that has TensorRT need not have what any other runtime's engines want.
+    python = arguments.tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
+    installation = find_installation(arguments.state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
+    return Place(installation, Host(installation.native_backends, python), arguments.state, arguments.ready_timeout_s)
+
+
+def require_fitness(deployments: list[Deployment], host: Host) -> None:
+    """Raise SlipwayError when an engine was built for other hardware or another version than what would run it."""
+    for deployment in deployments:
+        try:
+            require_fit(deployment.index["name"], deployment.index["engine_key"], host)
+        except SlipwayError as error:
+            raise SlipwayError(f"{error}. Nothing was changed.") from None
+
+
+def try_beside(deployments: list[Deployment], place: Place) -> None:
     """Serve the new repositories at free ports and smoke-test them there, so a bad one never replaces a good one."""
     try:
-        with Server(*server_arguments(deployments, Ports.free(), arguments.state / "trial.log", arguments)) as trial:
-            trial.wait_until_ready(arguments.ready_timeout_s)
-            prove(deployments, trial.ports)
+        with server_of(deployments, Ports.free(), place, "trial.log") as trial:
+            trial.wait_until_ready(place.ready_timeout_s)
+            prove(deployments, trial.ports, place.host)
     except SlipwayError as error:
         raise SlipwayError(f"{error}\nThe server that was live serves on unchanged.") from None
 
 
-def switch_on(deployments: list[Deployment], ports: Ports, arguments: argparse.Namespace) -> list[dict]:
-    """Start the server at its real ports and return the smoke tests' findings; stop it again when one fails."""
-    server = Server(*server_arguments(deployments, ports, arguments.state / "server.log", arguments))
+def switch_on(deployments: list[Deployment], ports: Ports, place: Place, start: int) -> list[dict]:
+    """Start the server at its real ports and return what was found of each model; stop it again when one fails."""
+    server = server_of(deployments, ports, place, "server.log")
     process = server.start()
     try:
-        local_server.write_state(arguments.state, process.pid, arguments.start, asdict(ports))
-        progress(f"  ready after {server.wait_until_ready(arguments.ready_timeout_s):.1f} s")
-        return prove(deployments, ports)
+        local_server.write_state(place.state, process.pid, start, asdict(ports))
+        progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
+        return prove(deployments, ports, place.host)
     except BaseException:
         stop_process(process.pid, timeout_s=5)
-        local_server.forget_state(arguments.state)
+        local_server.forget_state(place.state)
         raise
 
 
-def server_arguments(deployments: list[Deployment], ports: Ports, log: Path, arguments: argparse.Namespace) -> tuple:
-    """Return what Server takes: installation, repositories, ports, log."""
-    backends = {NATIVE[deployment.index["engine_key"]["runtime"]][0] for deployment in deployments}
-    installation = find_installation(arguments.state, backends, arguments.tensorrt_python)
-    return installation, [deployment.folder.parent for deployment in deployments], ports, log
+def server_of(deployments: list[Deployment], ports: Ports, place: Place, log: str) -> Server:
+    """Return the server of these models, not started yet."""
+    repositories = [deployment.folder.parent for deployment in deployments]
+    return Server(place.installation, repositories, ports, place.state / log)
 
 
-def prove(deployments: list[Deployment], ports: Ports) -> list[dict]:
-    """Smoke-test every model."""
+def prove(deployments: list[Deployment], ports: Ports, host: Host) -> list[dict]:
+    """Smoke-test every model, and compare its engine with the server that now states its version."""
     proofs = []
     for deployment in deployments:
         with ModelClient(ports, deployment.expected.name) as client:
-            proofs.append(smoke_test(client, deployment.expected))
+            tested = smoke_test(client, deployment.expected)
+        verified = require_fit(deployment.index["name"], deployment.index["engine_key"], host, tested["server_version"])
+        proofs.append({"smoke_test": tested, "verified": verified})
     return proofs
 
 
@@ -151,7 +185,8 @@ def receipt(deployment: Deployment, proof: dict, state: dict) -> dict:
         "engine_key": deployment.index["engine_key"],
         "input_dtype": deployment.index["input_dtype"],
         "proven_on_labels": deployment.index["proven_on_labels"],
-        "smoke_test": proof,
+        "verified": proof["verified"],
+        "smoke_test": proof["smoke_test"],
     }
 
 
@@ -159,12 +194,16 @@ def announce(deployments: list[Deployment], proofs: list[dict], ports: Ports) ->
     """Tell the person what is live, what it answered, and how to stop it."""
     lines = []
     for deployment, proof in zip(deployments, proofs, strict=True):
-        lines += [f"{deployment.index['name']} answers the sample photograph in {proof['latency_ms']:.1f} ms (median):"]
-        lines += [f"    {top['confidence']:6.1%}  {top['label']} (class {top['index']})" for top in proof["top"]]
+        name, tested, verified = deployment.index["name"], proof["smoke_test"], proof["verified"]
+        lines += [f"{name} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"]
+        lines += [f"    {top['confidence']:6.1%}  {top['label']} (class {top['index']})" for top in tested["top"]]
+        if not verified["runtime"]:
+            lines += [f"    not verified: the version that runs the engine ({verified['told_by']})"]
         if deployment.index["origin"] == "rehearsal":
             lines += ["    REHEARSAL: random weights, so these predictions mean nothing"]
+    server_version = proofs[0]["smoke_test"]["server_version"]
     lines += [
-        f"Triton {proofs[0]['server_version']} listens on {ports.host}: gRPC {ports.grpc}, HTTP {ports.http}, "
+        f"Triton {server_version} listens on {ports.host}: gRPC {ports.grpc}, HTTP {ports.http}, "
         f"metrics http://{ports.host}:{ports.metrics}/metrics",
         "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status",
     ]

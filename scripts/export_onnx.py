@@ -2,7 +2,6 @@
 
 import argparse
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from slipway.errors import SlipwayError
 from slipway.inputs import random_batch, served_model
 from slipway.models import load_model
 from slipway.onnx_files import described
+from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT, OUTPUT
@@ -32,7 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that every runtime to come can read")
-    arguments.add_argument("--torch-version", help="the PyTorch that must do it")
+    add_planned(arguments, "torch_version")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_input(arguments)
@@ -48,7 +48,6 @@ def main(arguments: argparse.Namespace) -> None:
     import onnx
     import torch
 
-    require_version("PyTorch", metadata.version("torch"), arguments.torch_version)
     weights = read_json(arguments.weights_record)
     preprocess = preprocessing_of(arguments) if arguments.input == "uint8" else None
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
@@ -59,6 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     about = described(arguments.output)
     record = {
         "origin": weights["origin"],
+        "key": settings_of(arguments),
         "weights_sha256": weights["sha256"],
         "variant": "fp32",
         **about,
@@ -125,12 +125,6 @@ def compare_with_pytorch(model: "torch.nn.Module", path: Path, crop: int, input_
             )
         found[str(batch)] = agreement
     return found
-
-
-def require_version(name: str, found: str, declared: str | None) -> None:
-    """Raise SlipwayError when the job was planned for another version than the one that runs."""
-    if declared and declared != found:
-        raise SlipwayError(f"this job was planned for {name} {declared}, but {found} runs; run snakemake again")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.models import build, load_strictly, read_checkpoint
+from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     arguments.add_argument("--labels", type=Path, required=True, help="class names to write, one a line")
+    add_planned(arguments, "checkpoint_sha256", "labels_from_sha256", "torchvision_version")
     return arguments.parse_args(argv)
 
 
@@ -49,6 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
         partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
     record = {
         "origin": origin,
+        "key": settings_of(arguments),
         "sha256": sha256(arguments.output),
         "architecture": arguments.architecture,
         "arguments": arguments.arguments,

@@ -12,7 +12,9 @@ from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import is_gpu, require_hardware
+from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
+from slipway.runtimes import RUNTIMES
 from slipway.triton import model_analyzer
 from slipway.triton.memory import PeakMemory
 from slipway.triton.modelconfig import NATIVE, read_config
@@ -37,8 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
-    arguments.add_argument("--triton", help="version of the wheel that carries the server")
-    arguments.add_argument("--perf", help="version of the wheel that carries perf_analyzer")
+    add_planned(arguments, "pytriton_version", "tritonclient_version", "model_analyzer_version")
     arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row a measurement")
     arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the same rows, and what was run")
     arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
@@ -66,11 +67,11 @@ def main(arguments: argparse.Namespace) -> None:
     write_table(arguments.table, rows)
     conditions = {
         "origin": read_json(arguments.weights_record)["origin"],
+        "key": settings_of(arguments),
         "input_dtype": next(iter(engines.values())).record.get("input_dtype", "float32"),
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {name: sha256(path) for name, path in records.items()},
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
-        "versions": {"nvidia-pytriton": arguments.triton, "tritonclient": arguments.perf},
         "requests_per_window": model_analyzer.window(sweep_of(arguments)),
         "stability_percent": arguments.stability_percent,
     }
@@ -93,9 +94,10 @@ def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: li
 
 
 def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path | None) -> Installation:
-    """Return the server for engines of one target."""
-    backends = {NATIVE[engine.record["key"]["runtime"]][0] for engine in engines.values()}
-    return find_installation(workspace, backends, python)
+    """Return the server for engines of one target, which run under `python` if they are TensorRT's."""
+    runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
+    runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
+    return find_installation(workspace, {NATIVE[name][0] for name in runtimes}, python if runs_tensorrt else None)
 
 
 def lay_out_candidate(

@@ -7,11 +7,13 @@ import numpy as np
 
 from slipway.agreement import top_classes
 from slipway.artifacts import read_json, sha256, write_json, written_whole
-from slipway.images import sample_photograph
+from slipway.images import load_image, sample_photograph
 from slipway.inputs import photograph_batch, served_model
 from slipway.models import load_model
+from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
+from slipway.variations import varied_batch
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,29 +23,35 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--image", type=Path, help="photograph; left out, the one that Matplotlib installs")
-    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input, logits")
+    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input and logits")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    add_planned(arguments, "image_sha256", "torch_version")
     add_input(arguments)
     add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Preprocess the photograph, run the model, write input (1, 3, H, W) of its type and logits (1, classes)."""
+    """Preprocess the photograph, run the model, write input (1, 3, H, W) of its type and logits (1, classes).
+
+    Beside them go 8 variations of the photograph, `variations` (8, 3, H, W), and their `variation_logits`.
+    """
     import torch
 
     image = arguments.image or sample_photograph()
     preprocess = preprocessing_of(arguments)
     batch = photograph_batch([image], preprocess, arguments.input)
+    varied = varied_batch(load_image(image), preprocess, arguments.input)
     weights = read_json(arguments.weights_record)
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
     with torch.inference_mode():
-        logits = model(torch.from_numpy(batch)).numpy()
+        logits, varied_logits = (model(torch.from_numpy(images)).numpy() for images in (batch, varied))
     with written_whole(arguments.output) as partial, open(partial, "wb") as file:
-        np.savez(file, input=batch, logits=logits)
+        np.savez(file, input=batch, logits=logits, variations=varied, variation_logits=varied_logits)
     labels = arguments.labels.read_text(encoding="utf-8").splitlines()
     record = {
         "origin": weights["origin"],
+        "key": settings_of(arguments),
         "weights_sha256": weights["sha256"],
         "image": Path(image).name,
         "image_sha256": sha256(image),

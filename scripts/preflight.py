@@ -8,6 +8,7 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
+from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.runtimes import runtime
 from slipway.toolchain import ABSENT, runtime_version
@@ -50,6 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"{len(failed)} of {len(verdicts)} ONNX files do not build: {', '.join(failed)}; see above")
     record = {
         "origin": records[0]["origin"],
+        "key": settings_of(arguments),
         "tensorrt_rtx": version,
         "compute_capability": arguments.compute_capability,
         "profiles": options["profiles"],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.artifacts import read_json, write_json, written_whole
 from slipway.hardware import usable_cores
 from slipway.models import load_model
+from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--batch-size", type=int, default=1, help="images in a forward pass")
     arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")
-    arguments.add_argument("--torch-version", help="the PyTorch that is profiled")
+    add_planned(arguments, "torch_version")
     arguments.add_argument("--trace", type=Path, required=True, help="trace to write (.pt.trace.json.gz)")
     arguments.add_argument("--record", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
@@ -49,6 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = {
         "origin": weights["origin"],
         "weights_sha256": weights["sha256"],
+        "key": settings_of(arguments),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
         "batch_size": arguments.batch_size,

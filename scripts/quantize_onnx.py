@@ -9,8 +9,9 @@ from slipway.artifacts import write_json, written_whole
 from slipway.calibration import Calibration, read_calibration
 from slipway.classifier_head import with_convolution_head
 from slipway.errors import SlipwayError
-from slipway.modelopt import PACKAGE, require_modelopt, scratch_folder
+from slipway.modelopt import PACKAGE, modelopt_version, scratch_folder
 from slipway.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 from slipway.quantized import Quantized, inspect, lowered, widened
@@ -47,7 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--method", choices=METHODS, default="entropy", help="how a range is taken from what was seen"
     )
-    arguments.add_argument("--modelopt-version", help="the ModelOpt that must do it")
+    add_planned(arguments, "images_sha256", "modelopt_version")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_input(arguments)
@@ -59,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Read the photographs, quantise, check the scales, compare with the FP32 file, record."""
     import onnx
 
-    version = require_modelopt(arguments.modelopt_version)
+    version = modelopt_version()
     base = base_record(arguments.onnx, arguments.onnx_record)
     require_same_input(arguments, base)
     calibration = read_calibration(
@@ -75,6 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), widened(model), sample(calibration))
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
+        "key": settings_of(arguments),
         "variant": arguments.variant,
         "source_sha256": base["sha256"],
         **described(arguments.output),

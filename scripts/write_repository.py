@@ -1,10 +1,12 @@
 """Write the Triton model repository of the chosen configuration, and an index of its files."""
 
 import argparse
+import json
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.engines import BuiltEngine
+from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.repository import served_model, write_model
 
@@ -18,6 +20,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument("--triton-release", help="the Triton release that will serve it")
+    arguments.add_argument("--lock", type=json.loads, help="JSON of what is known of that release's TensorRT")
     arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
     arguments.add_argument(
         "--index", type=Path, required=True, help="JSON to write: what was put in, and each file's hash"
@@ -44,6 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         write_model(partial, served, engine, arguments.labels)
     index = {
         "origin": weights["origin"],
+        "key": settings_of(arguments),
         "name": arguments.name,
         "chain": {
             "weights_sha256": weights["sha256"],
@@ -53,6 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
             "selection_sha256": sha256(arguments.selection),
         },
         "engine_key": engine.record["key"],
+        "version_lock": arguments.lock,
         "input_dtype": served.input_dtype,
         "accuracy_limits": selection["accuracy_limits"],
         "proven_on_labels": selection["proven_on_labels"],

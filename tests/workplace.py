@@ -85,6 +85,7 @@ class Workplace:
 
     folder: Path
     config: dict = field(default_factory=tiny_configuration)
+    repository: Path = REPOSITORY
 
     def __post_init__(self):
         self.write_config()
@@ -106,13 +107,13 @@ class Workplace:
         """Return the command line that makes `targets` here."""
         return [
             str(Path(sys.executable).with_name("snakemake")),
-            *("-s", str(REPOSITORY / "Snakefile"), "--directory", str(self.folder)),
-            *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", "1", *targets),
+            *("-s", str(self.repository / "Snakefile"), "--directory", str(self.folder)),
+            *("--profile", str(self.repository / "profiles" / "default"), "--cores", "1", *targets),
         ]
 
     def program_command(self, name, *options):
         """Return the command line of a program of scripts/."""
-        return [sys.executable, str(REPOSITORY / "scripts" / f"{name}.py"), *map(str, options)]
+        return [sys.executable, str(self.repository / "scripts" / f"{name}.py"), *map(str, options)]
 
     def run(self, command, **environment):
         """Run a command here and return how it ended."""
@@ -148,11 +149,13 @@ class Workplace:
         return self.folder / name
 
     def artifacts(self, *left_out):
-        """Return {path: SHA-256} of everything below results/ but the names in `left_out`."""
+        """Return {path: SHA-256} of every artifact below results/ but the names in `left_out`."""
         return {
             name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((self.folder / "results").rglob("*"))
-            if path.is_file() and (name := path.relative_to(self.folder).as_posix()) not in left_out
+            if path.is_file()
+            and ".provenance" not in path.parts
+            and (name := path.relative_to(self.folder).as_posix()) not in left_out
         }
 
     def partial_files(self):

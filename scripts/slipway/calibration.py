@@ -1,14 +1,13 @@
 """Photographs to calibrate a quantised model on: read whole or refused by name, and hashed."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.images import Preprocessing, find_images
+from slipway.image_files import digest_of_images, find_images
+from slipway.images import Preprocessing
 from slipway.inputs import photograph_batch
 
 
@@ -39,12 +38,4 @@ def read_calibration(
             "measure the ranges of activations; add photographs like those that the model will see, or lower "
             "`calibration.min_images` in config.yaml"
         )
-    return Calibration(photograph_batch(paths, preprocess, input_dtype), digest(paths, folder))
-
-
-def digest(paths: list[Path], folder: Path) -> str:
-    """Return one SHA-256 of the files' names below `folder` and of their contents, in order."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(f"{path.relative_to(folder).as_posix()}\0{sha256(path)}\n".encode())
-    return total.hexdigest()
+    return Calibration(photograph_batch(paths, preprocess, input_dtype), digest_of_images(folder, max_images))

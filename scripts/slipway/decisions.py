@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from slipway import hardware, precisions, toolchain
+from slipway import hardware, precisions, toolchain, version_lock
 from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
@@ -25,6 +25,7 @@ class Decisions:
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self._check_precisions()
+        self._check_version_lock()
         self._check_files()
 
     def runtime(self, target: str) -> str:
@@ -113,17 +114,44 @@ class Decisions:
         return weights if weights.endswith(CHECKPOINT_SUFFIXES) else None
 
     def notices(self) -> list[str]:
-        """Return what was decided for the user, in sentences."""
-        return [
+        """Return what was decided for the user and what could not be verified, in sentences."""
+        decided = [
             f"target {target}: runtime auto is {self.runtime(target)} ({self._why(target)})"
             for target in self.targets
             if self.config["targets"][target]["runtime"] == "auto"
         ]
+        triton = self.config["triton"]
+        locks = [version_lock.notice(target, self._tensorrt_version(target), triton) for target in self._locked()]
+        return decided + [notice for notice in locks if notice]
 
     def _why(self, target: str) -> str:
         if self.runtime(target) == "tensorrt":
             return f"TensorRT {self.runtime_version('tensorrt', target)} and {self.hardware(target)}"
         return "no TensorRT with a GPU is here"
+
+    def lock(self, target: str) -> dict:
+        """Return what is known of the TensorRT that will serve a target's engines, for the repository's index.
+
+        `triton_release` is the declared one, `tensorrt_of_release` the TensorRT inside it, None where nobody knows it;
+        `source` says in words who told. `verified` is True when that TensorRT is known to load these engines. Only
+        TensorRT has a lock: another runtime's targets are never verified.
+        """
+        if target not in self._locked():
+            return {
+                "triton_release": self.config["triton"]["release"],
+                "tensorrt_of_release": None,
+                "verified": False,
+                "source": f"{self.runtime(target)} has no version lock",
+            }
+        compatibility = self.tensorrt(target)["compatibility"]
+        return version_lock.record(self._tensorrt_version(target), self.config["triton"], compatibility)
+
+    def _locked(self) -> list[str]:
+        """Return the targets whose engines Triton's TensorRT backend loads; those of TensorRT for RTX it does not."""
+        return self.targets_of("tensorrt")
+
+    def _tensorrt_version(self, target: str) -> str:
+        return self.runtime_version("tensorrt", target)
 
     def input(self, model: str) -> str:
         """Return the element type of a model's input: float32 or uint8."""
@@ -185,6 +213,11 @@ class Decisions:
                     raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
                 self._check_calibration(target, precision)
                 self._check_profiles(target, precision)
+
+    def _check_version_lock(self) -> None:
+        for target in self._locked():
+            compatibility = self.tensorrt(target)["compatibility"]
+            version_lock.require_lock(target, self._tensorrt_version(target), self.config["triton"], compatibility)
 
     def _check_calibration(self, target: str, precision: str) -> None:
         if precision in ("int8", "fp8") and self.config["calibration"]["images"] is None:

@@ -13,7 +13,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from slipway.errors import SlipwayError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -89,16 +88,3 @@ def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit samples (0..65535) to 8 bits; Pillow's own conversion clips them at 255."""
     samples = np.asarray(image, dtype=np.float64)
     return Image.fromarray(np.clip(samples / 257.0, 0, 255).round().astype(np.uint8))
-
-
-def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
-    """Return the images below `folder`, sorted; of more than `limit`, that many spread evenly over them."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise SlipwayError(f"image folder {folder} does not exist; correct the path")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    if not found:
-        raise SlipwayError(f"image folder {folder} holds no image ({', '.join(sorted(SUFFIXES))})")
-    if limit is None or len(found) <= limit:
-        return found
-    return [found[index * len(found) // limit] for index in range(limit)]

@@ -11,18 +11,15 @@ from slipway.errors import SlipwayError
 PACKAGE = "nvidia-modelopt"
 
 
-def require_modelopt(declared: str | None) -> str:
-    """Return the version of ModelOpt; raise SlipwayError when it is absent or not the declared one."""
+def modelopt_version() -> str:
+    """Return the version of ModelOpt; raise SlipwayError when it is absent."""
     try:
-        found = metadata.version(PACKAGE)
+        return metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:
         raise SlipwayError(
             f"{PACKAGE} is not installed here, and makes every precision but fp32; "
             "pip install -r envs/requirements.txt, or take only fp32 in `targets.*.precisions` of config.yaml"
         ) from None
-    if declared and declared != found:
-        raise SlipwayError(f"this job was planned for {PACKAGE} {declared}, but {found} runs; run snakemake again")
-    return found
 
 
 @contextlib.contextmanager

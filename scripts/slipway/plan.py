@@ -1,64 +1,180 @@
-"""What each job of a configuration is keyed on, beside its input files."""
+"""What each job of a configuration is keyed on, beside the artifacts that it is made from."""
 
 import json
 
 from slipway import hardware, toolchain
 from slipway.decisions import Decisions, package_version
+from slipway.fingerprints import Fingerprints
+from slipway.image_files import digest_of_images
 from slipway.local_server import start_number
 from slipway.settings import Settings
+from slipway.sources import Sources
 
 
 class Plan(Decisions):
-    """The jobs of one completed configuration. Its methods named after artifacts return the Settings of their rule."""
+    """The jobs of one completed configuration. Its methods named after artifacts return the Settings of their rule.
+
+    The user's own files enter by their content, so one that moved or was touched makes nothing stale, and one that was
+    replaced by an older file does. The code of a job's program enters by what it does.
+    """
+
+    def __init__(self, config: dict, fingerprints: Fingerprints | None = None) -> None:
+        super().__init__(config)
+        self._fingerprints = fingerprints or Fingerprints()
+        self._sources = Sources(self._fingerprints)
 
     def weights(self, model: str) -> Settings:
         """Return what the canonical checkpoint is keyed on."""
         chosen = self.config["models"][model]
-        local = self.checkpoint(model)
+        checkpoint = self.checkpoint(model)
+        source = (
+            {"checkpoint_sha256": self._content(checkpoint)}
+            if checkpoint
+            else {"weights": chosen["weights"], "torchvision_version": package_version("torchvision")}
+        )
         return Settings(
+            source,
             architecture=chosen["architecture"],
             arguments=json.dumps(chosen["arguments"], sort_keys=True),
-            **({} if local else {"weights": chosen["weights"]}),
+            labels_from_sha256=self._content(chosen["labels"]),
+            code=self._code_of_model("fetch_weights", model),
         )
-
-    def _preprocessing(self, model: str) -> Settings:
-        """Return what turns a photograph into the model's input."""
-        return Settings(self.config["models"][model]["preprocess"])
 
     def golden(self, model: str) -> Settings:
         """Return what the golden input and logits are keyed on."""
-        return Settings(self._preprocessing(model), input=self.input(model))
+        return Settings(
+            self._input(model),
+            image_sha256=self._content(self.config["image"]),
+            torch_version=package_version("torch"),
+            code=self._code_of_model("make_golden", model),
+        )
 
     def profile(self, model: str) -> Settings:
         """Return what the profile is keyed on."""
-        return Settings(self.config["profile"], crop=self.crop(model), torch_version=package_version("torch"))
+        return Settings(
+            self.config["profile"],
+            crop=self.crop(model),
+            torch_version=package_version("torch"),
+            code=self._code_of_model("profile_model", model),
+        )
 
     def onnx(self, model: str) -> Settings:
         """Return what the ONNX file is keyed on."""
         # Without normalisation in the graph, only the size matters to it.
-        preprocess = self._preprocessing(model) if self.input(model) == "uint8" else Settings(crop=self.crop(model))
-        return Settings(preprocess, opset=self.opset(), input=self.input(model), torch_version=package_version("torch"))
+        pixels = self.input(model) == "uint8"
+        return Settings(
+            self._input(model) if pixels else {"crop": self.crop(model), "input": self.input(model)},
+            opset=self.opset(),
+            torch_version=package_version("torch"),
+            code=self._code_of_model("export_onnx", model),
+        )
 
     def cast(self) -> Settings:
         """Return what an ONNX file of lower precision is keyed on."""
-        return Settings(modelopt_version=package_version("nvidia-modelopt"))
+        return Settings(modelopt_version=package_version("nvidia-modelopt"), code=self._code("cast_onnx"))
 
     def quantization(self, model: str) -> Settings:
-        """Return what a quantized ONNX file is keyed on, beside the photographs that calibrate it."""
+        """Return what a quantized ONNX file is keyed on."""
         chosen = self.config["calibration"]
-        limits = {name: chosen[name] for name in ("images", "max_images", "min_images", "method")}
-        return Settings(limits, **self.golden(model), modelopt_version=package_version("nvidia-modelopt"))
+        return Settings(
+            self._input(model),
+            **{name: chosen[name] for name in ("max_images", "min_images", "method")},
+            images_sha256=self._images(chosen["images"], chosen["max_images"]),
+            modelopt_version=package_version("nvidia-modelopt"),
+            code=self._code("quantize_onnx"),
+        )
 
     def engine(self, target: str, precision: str) -> Settings:
         """Return what an engine is keyed on."""
         runtime = self.runtime(target)
-        key = Settings(
+        return Settings(
+            self._builder(target, precision) if self.runs_tensorrt(target) else {},
             runtime=runtime,
             runtime_version=self.runtime_version(runtime, target),
             precision=precision,
             hardware=self.hardware(target),
+            code=self._code_with_runtime("build_engine", target),
         )
-        return Settings(key, **self._builder(target, precision)) if self.runs_tensorrt(target) else key
+
+    def preflight(self) -> Settings:
+        """Return what the trial build without a GPU is keyed on."""
+        chosen = self.config["preflight"]
+        return Settings(
+            compute_capability=chosen["compute_capability"],
+            profiles=json.dumps([_ends(sizes) for sizes in self.config["tensorrt"]["profiles"]]),
+            tensorrt_rtx_version=toolchain.runtime_version("tensorrt_rtx"),
+            code=self._code("preflight", "tensorrt"),
+        )
+
+    def benchmark(self, model: str, target: str) -> Settings:
+        """Return what a benchmark is keyed on."""
+        measured = dict(self.config["benchmark"])
+        if not self.runs_on_gpu(target):
+            measured.pop("streams")
+        return Settings(
+            {**self._input(model), **measured},
+            hardware=self.hardware(target),
+            torch_version=package_version("torch"),
+            code=self._code_with_runtime("benchmark", target) | self._code_of_architecture(model),
+        )
+
+    def accuracy(self, model: str, target: str, precision: str) -> Settings:
+        """Return what the comparison of an engine's answers with PyTorch's is keyed on."""
+        checked = self.config["accuracy"]
+        return Settings(
+            {**self._input(model), **checked["limits"][precision]},
+            labelled_sha256=self._images(checked["labelled"], checked["max_images"]),
+            max_images=checked["max_images"],
+            torch_version=package_version("torch"),
+            code=self._code_with_runtime("check_accuracy", target) | self._code_of_architecture(model),
+        )
+
+    def load_test(self, model: str, target: str) -> Settings:
+        """Return what the load test is keyed on; the limits are not part of it, they only choose among its results."""
+        tested = self.config["load_test"]
+        swept = ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
+        return Settings(
+            {name: tested[name] for name in swept},
+            crop=self.crop(model),
+            hardware=self.hardware(target),
+            pytriton_version=package_version("nvidia-pytriton"),
+            tritonclient_version=package_version("tritonclient"),
+            model_analyzer_version=package_version("triton-model-analyzer"),
+            code=self._code_with_runtime("load_test", target) | self._sources.of_adapter(),
+        )
+
+    def reports(self) -> Settings:
+        """Return what the load test's reports are keyed on."""
+        return Settings(self._limits(), code=self._code("typeset_reports"))
+
+    def selection(self) -> Settings:
+        """Return what the choice of a configuration is keyed on."""
+        return Settings(self._limits(), code=self._code("choose_configuration"))
+
+    def repository(self, model: str, target: str) -> Settings:
+        """Return what the model repository is keyed on."""
+        return Settings(
+            name=f"{model}_trt",
+            crop=self.crop(model),
+            triton_release=self.config["triton"]["release"],
+            code=self._code_with_runtime("write_repository", target) | self._sources.of_adapter(),
+        )
+
+    def local_server(self) -> Settings:
+        """Return where the local server listens, and which start of it a deployment made now is about."""
+        chosen = self.config["deploy"]
+        listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
+        return Settings(listening, start=start_number(), code=self._code("deploy"))
+
+    # What several of them share
+
+    def _input(self, model: str) -> dict:
+        """Return what makes a photograph the model's input."""
+        return {**self.config["models"][model]["preprocess"], "input": self.input(model)}
+
+    def _limits(self) -> dict:
+        """Return the limits that a configuration must hold."""
+        return {name: self.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
 
     def _builder(self, target: str, precision: str) -> dict[str, str]:
         """Return what a TensorRT engine is keyed on beside all others."""
@@ -70,61 +186,27 @@ class Plan(Decisions):
         cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
 
-    def preflight(self) -> Settings:
-        """Return what the trial build without a GPU is keyed on."""
-        chosen = self.config["preflight"]
-        return Settings(
-            compute_capability=chosen["compute_capability"],
-            profiles=json.dumps(
-                [{end: sizes[end] for end in ("min", "opt", "max")} for sizes in self.config["tensorrt"]["profiles"]]
-            ),
-            tensorrt_rtx_version=toolchain.runtime_version("tensorrt_rtx"),
-        )
+    def _content(self, path: str | None) -> str | None:
+        return self._fingerprints.sha256(path) if path else None
 
-    def benchmark(self, model: str, target: str) -> Settings:
-        """Return what a benchmark is keyed on."""
-        measured = dict(self.config["benchmark"])
-        if not self.runs_on_gpu(target):
-            measured.pop("streams")
-        return Settings(
-            {**self.golden(model), **measured}, hardware=self.hardware(target), torch_version=package_version("torch")
-        )
+    def _images(self, folder: str | None, limit: int) -> str | None:
+        return digest_of_images(folder, limit, self._fingerprints) if folder else None
 
-    def accuracy(self, model: str, precision: str) -> Settings:
-        """Return what the comparison of an engine's answers with PyTorch's is keyed on."""
-        checked = self.config["accuracy"]
-        return Settings(
-            {**self.golden(model), **checked["limits"][precision]},
-            labelled=checked["labelled"],
-            max_images=checked["max_images"],
-        )
+    def _code(self, program: str, *modules: str) -> dict[str, str]:
+        return self._sources.of_program(program, *modules)
 
-    def load_test(self, model: str, target: str) -> Settings:
-        """Return what the load test is keyed on; the limits are not part of it, they only choose among its results."""
-        tested = self.config["load_test"]
-        swept = {
-            name: tested[name]
-            for name in ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
-        }
-        return Settings(
-            swept,
-            crop=self.crop(model),
-            hardware=self.hardware(target),
-            triton=package_version("nvidia-pytriton"),
-            perf=package_version("tritonclient"),
-        )
+    def _code_of_model(self, program: str, model: str) -> dict[str, str]:
+        """Return the code of a program that runs the model in PyTorch."""
+        return self._code(program) | self._code_of_architecture(model)
 
-    def selection(self) -> Settings:
-        """Return the limits that a configuration must hold."""
-        tested = self.config["load_test"]
-        return Settings(p99_limit_ms=tested["p99_limit_ms"], memory_limit_mb=tested["memory_limit_mb"])
+    def _code_of_architecture(self, model: str) -> dict[str, str]:
+        return self._sources.of_architecture(self.config["models"][model]["architecture"])
 
-    def repository(self, model: str) -> Settings:
-        """Return what the model repository is keyed on."""
-        return Settings(name=f"{model}_trt", crop=self.crop(model))
+    def _code_with_runtime(self, program: str, target: str) -> dict[str, str]:
+        """Return the code of a program that builds or runs a target's engines."""
+        worker = self._sources.of_worker() if self.runs_tensorrt(target) else {}
+        return self._code(program, self.traits(target).module) | worker
 
-    def local_server(self) -> Settings:
-        """Return where the local server listens, and which start of it a deployment made now is about."""
-        chosen = self.config["deploy"]
-        listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
-        return Settings(listening, start=start_number())
+
+def _ends(sizes: dict) -> dict:
+    return {end: sizes[end] for end in ("min", "opt", "max")}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.planned import require_planned
 
 _terminal = sys.stderr
 
@@ -31,10 +32,11 @@ def progress(line: str) -> None:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Run a program's `main`; turn what went wrong into a sentence and a non-zero exit code."""
+    """Run a program's `main`, if it finds what it was planned for; turn what went wrong into a sentence and exit."""
     if arguments.log:
         _redirect_to(arguments.log)
     try:
+        require_planned(arguments)
         main(arguments)
     except SlipwayError as error:
         _fail(str(error))

@@ -2,17 +2,20 @@
 
 import shlex
 
+CODE = "code"
+
 
 class Settings(dict):
     """Settings of one job, which as text are command-line options.
 
     {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores the representation
     and reruns the job when it changes, so it is sorted and complete. None means that the option is not given; True and
-    False become --name and --no-name.
+    False become --name and --no-name. `code`, the SHA-256 of what the program does by file, is no option: the program
+    that runs is that code.
     """
 
     def __str__(self) -> str:
-        return shlex.join(word for name in sorted(self) for word in _option(name, self[name]))
+        return shlex.join(word for name in sorted(self) if name != CODE for word in _option(name, self[name]))
 
     def __repr__(self) -> str:
         return repr({name: self[name] for name in sorted(self)})

@@ -1,59 +1,131 @@
-"""Which files a program is made of, so that Snakemake reruns a job exactly when its code changes."""
+"""What a program does, by the files that it is made of, so that a job reruns exactly when its code changes.
+
+A comment, a docstring or a line break is not code: only the syntax tree counts, which any Python reads alike.
+"""
 
 import ast
+import contextlib
+import hashlib
 import os
-from functools import cache
+from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
+from slipway.fingerprints import Fingerprints
+
 SCRIPTS = Path(__file__).resolve().parents[1]
+_RUNTIMES = SCRIPTS / "slipway" / "runtimes"
+_ADAPTER = SCRIPTS / "slipway" / "triton" / "adapter.py"
+_WORKER = "tensorrt_worker"
 
 
-@cache
-def program_files(name: str) -> list[str]:
-    """Return scripts/<name>.py and every file of `slipway` that it imports, directly or through another.
+class Sources:
+    """The code of the programs in scripts/, as SHA-256 by file."""
 
-    The program comes first, the rest is sorted. Imports are read from the syntax tree, nothing is executed. Paths are
-    relative to the working directory, so that a clone that moves keeps its inputs.
-    """
-    program = SCRIPTS / f"{name}.py"
-    found: set[Path] = set()
-    pending = [program]
-    while pending:
-        path = pending.pop()
-        if path not in found:
-            found.add(path)
-            pending.extend(_imports(path))
-    return [os.path.relpath(path) for path in (program, *sorted(found - {program}))]
+    def __init__(self, fingerprints: Fingerprints | None = None) -> None:
+        self._fingerprints = fingerprints or Fingerprints()
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def of_program(self, name: str, *modules: str) -> dict[str, str]:
+        """Return {file relative to the repository: SHA-256 of its code, shortened} of scripts/<name>.py.
+
+        With it come every file of `slipway` that it imports, directly or through another, and those of runtimes'
+        modules, which programs import by name.
+        """
+        asked = ("program", name, *modules)
+        if asked not in self._known:
+            files = [file for module in modules for file in runtime_files(module)]
+            self._known[asked] = self._of_files([SCRIPTS / f"{name}.py", *files])
+        return self._known[asked]
+
+    def of_adapter(self) -> dict[str, str]:
+        """Return the same of the Python backend's model.py, which programs copy but never import."""
+        return self._of_files([_ADAPTER])
+
+    def of_worker(self) -> dict[str, str]:
+        """Return the same of the program that runs TensorRT's engines for others, which start it by its path."""
+        return self.of_program(_WORKER)
+
+    def of_architecture(self, architecture: str) -> dict[str, str]:
+        """Return the same of the user's module that defines "module:factory"; nothing for torchvision's classifiers.
+
+        A package that was installed enters by its version, one that lies elsewhere by every file of it.
+        """
+        module, _, factory = architecture.partition(":")
+        if not factory:
+            return {}
+        asked = ("module", module.split(".")[0])
+        if asked not in self._known:
+            self._known[asked] = self._of_users_module(asked[1])
+        return self._known[asked]
+
+    def _of_users_module(self, name: str) -> dict[str, str]:
+        spec = PathFinder.find_spec(name)
+        origin = Path(spec.origin) if spec and spec.origin else None
+        if origin is None:
+            return {}  # the job says that it cannot be imported
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            return {name: metadata.version(name)}
+        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+        root = origin.parents[1] if origin.name == "__init__.py" else origin.parent
+        digests = {file: self._fingerprints.remember("code", file, _read)[0] for file in files}
+        return {file.relative_to(root).as_posix(): digest for file, digest in digests.items()}
+
+    def _of_files(self, files: list[Path]) -> dict[str, str]:
+        pending, found = list(files), {}
+        while pending:
+            path = pending.pop()
+            if path not in found:
+                found[path], imported = self._fingerprints.remember("code", path, _read)
+                pending.extend(SCRIPTS / name for name in imported)
+        return {path.relative_to(SCRIPTS.parent).as_posix(): found[path] for path in sorted(found)}
 
 
-def runtime_files(module: str) -> list[str]:
-    """Return the files of a runtime's module or package, which programs import by name, sorted."""
-    path = SCRIPTS / "slipway" / "runtimes" / module
-    files = sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-    return [os.path.relpath(file) for file in files]
+def program_file(name: str) -> str:
+    """Return scripts/<name>.py, relative to the working directory, so that a clone that moves keeps its inputs."""
+    return os.path.relpath(SCRIPTS / f"{name}.py")
 
 
-def adapter_file() -> str:
-    """Return the Python backend's model.py, which programs copy but never import."""
-    return os.path.relpath(SCRIPTS / "slipway" / "triton" / "adapter.py")
+def runtime_files(module: str) -> list[Path]:
+    """Return the files of a runtime's module or package, sorted."""
+    path = _RUNTIMES / module
+    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
-def worker_file() -> str:
-    """Return the program that runs TensorRT's engines for others, which start it by its path."""
-    return os.path.relpath(SCRIPTS / "tensorrt_worker.py")
+def digest(code: dict[str, str]) -> str:
+    """Return one SHA-256 for the code of several files."""
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
 
 
-@cache
-def _imports(path: Path) -> list[Path]:
+def _read(path: Path) -> tuple[str, list[str]]:
+    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
+    return hashlib.sha256(repr(_meaning(tree)).encode()).hexdigest()[:16], imported
+
+
+def _meaning(node: object) -> object:
+    """Return what a syntax tree says, without docstrings, and without what only some versions of Python note."""
+    if isinstance(node, list):
+        return [_meaning(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        fields["body"] = node.body[1:]
+    return [type(node).__name__, *((name, _meaning(value)) for name, value in fields.items())]
+
+
+def _imports(path: Path, tree: ast.AST) -> list[Path]:
     modules = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = _absolute(path, node)
             modules.add(module)
             modules.update(f"{module}.{alias.name}" for alias in node.names)
-    return [file for module in modules if module.split(".")[0] == "slipway" for file in _files(module)]
+    return [file for module in sorted(modules) if module.split(".")[0] == "slipway" for file in _files(module)]
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:

@@ -4,7 +4,7 @@ from tiny_network import PREPROCESS, photographs
 
 from slipway.calibration import read_calibration
 from slipway.errors import SlipwayError
-from slipway.images import find_images
+from slipway.image_files import find_images
 from slipway.inputs import photograph_batch
 
 

@@ -12,7 +12,6 @@ from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.images import sample_photograph
 from slipway.inputs import photograph_batch, random_batch
-from slipway.modelopt import require_modelopt
 from slipway.onnx_files import agreement_with_base
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]
@@ -112,8 +111,3 @@ def test_an_edited_file_is_refused(files, tmp_path):
     with pytest.raises(SlipwayError, match="not the file of its record"):
         cast(edited, "fp16", tmp_path / "out.onnx")
     assert not (tmp_path / "out.onnx").exists()
-
-
-def test_another_version_of_modelopt_is_named():
-    with pytest.raises(SlipwayError, match=r"planned for nvidia-modelopt 0\.1, but \d"):
-        require_modelopt("0.1")

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from slipway.errors import SlipwayError
-from slipway.images import Preprocessing, find_images, load_image, sample_photograph
+from slipway.image_files import find_images
+from slipway.images import Preprocessing, load_image, sample_photograph
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGENET = Preprocessing(232, 224, MEAN, STD)

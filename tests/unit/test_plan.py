@@ -27,6 +27,15 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "0.jpg").write_bytes(b"one")
+    (folder / "1.jpg").write_bytes(b"two")
+    return folder
+
+
 def plan(targets=None, models=None, **sections) -> Plan:
     config = {"models": models or {"m": {}}, "targets": targets or {"cpu": {"hardware": WITH_BF16}}, **sections}
     return Plan(complete(config))
@@ -139,11 +148,42 @@ def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path):
     assert found.checkpoint("c") is None
 
 
-def test_a_local_checkpoint_is_an_input_file_and_not_a_setting(tmp_path):
-    (tmp_path / "my.pth").touch()
-    found = plan(models={"a": {"weights": str(tmp_path / "my.pth")}, "b": {"weights": "IMAGENET1K_V1"}})
-    assert "weights" not in found.weights("a")
+def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
+    for name, content in {"my.pth": b"1", "copy.pth": b"1", "new.pth": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+    models = {path.stem: {"weights": str(path)} for path in tmp_path.glob("*.pth")}
+    found = plan(models=models | {"b": {"weights": "IMAGENET1K_V1"}})
+    assert repr(found.weights("my")) == repr(found.weights("copy")) != repr(found.weights("new"))
+    assert "checkpoint_sha256" not in found.weights("b")
     assert found.weights("b")["weights"] == "IMAGENET1K_V1"
+
+
+def test_photographs_enter_by_what_the_folder_holds(photographs):
+    def keys():
+        found = plan(accuracy={"labelled": str(photographs)}, calibration={"images": str(photographs)})
+        return repr(found.accuracy("m", "cpu", "fp32")), repr(found.quantization("m"))
+
+    before = keys()
+    (photographs / "notes.txt").touch()
+    assert keys() == before
+    (photographs / "1.jpg").write_bytes(b"another")
+    assert all(old != new for old, new in zip(before, keys(), strict=True))
+
+
+def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
+    settings = plan().engine("cpu", "fp32")
+    assert "scripts/build_engine.py" in settings["code"]
+    assert "scripts/slipway/runtimes/openvino.py" in settings["code"]
+    assert "scripts/slipway/runtimes/onnxruntime.py" not in settings["code"]
+    assert "--code" not in str(settings)
+    assert "build_engine.py" in repr(settings)
+
+
+def test_the_driver_is_no_part_of_any_key(monkeypatch):
+    """It is recorded; see test_gpu_monitor."""
+    target = {"h100": tensorrt_target()}
+    keys = [repr(plan(target).engine("h100", "fp16")), repr(plan(target).benchmark("m", "h100"))]
+    assert not any("driver" in key for key in keys)
 
 
 def test_the_limits_of_a_load_test_do_not_repeat_it():
@@ -154,8 +194,8 @@ def test_the_limits_of_a_load_test_do_not_repeat_it():
 
 def test_the_limits_of_one_precision_do_not_touch_the_other():
     changed = plan(accuracy={"limits": {"bf16": {"min_cosine": 0.5}}})
-    assert repr(changed.accuracy("m", "fp32")) == repr(plan().accuracy("m", "fp32"))
-    assert repr(changed.accuracy("m", "bf16")) != repr(plan().accuracy("m", "bf16"))
+    assert repr(changed.accuracy("m", "cpu", "fp32")) == repr(plan().accuracy("m", "cpu", "fp32"))
+    assert repr(changed.accuracy("m", "cpu", "bf16")) != repr(plan().accuracy("m", "cpu", "bf16"))
 
 
 @pytest.mark.parametrize("change", [{"hardware": ARM_WITH_BF16}, {"hardware": WITH_BF16, "runtime": "onnxruntime"}])
@@ -176,7 +216,7 @@ def test_versions_are_those_that_are_installed():
 def test_the_crop_reaches_everything_that_has_the_models_shape():
     found = plan(models={"m": {"preprocess": {"crop": 64}}})
     shaped = [found.onnx("m"), found.profile("m"), found.benchmark("m", "cpu"), found.load_test("m", "cpu")]
-    assert [settings["crop"] for settings in [*shaped, found.repository("m")]] == [64] * 5
+    assert [settings["crop"] for settings in [*shaped, found.repository("m", "cpu")]] == [64] * 5
 
 
 def test_a_dead_server_makes_the_receipt_stale():
@@ -198,25 +238,30 @@ PROGRAM_OF = {
     "profile": ("profile_model", "--weights w --weights-record r --trace t --record r", ("m",)),
     "onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r", ("m",)),
     "cast": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant fp16", ()),
-    "quantization": ("quantize_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant int8", ("m",)),
+    "quantization": ("quantize_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant int8 --images i", ("m",)),
     "preflight": ("preflight", "--onnx o --onnx-records r --output o", ()),
     "engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),
     "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),
     "accuracy": (
         "check_accuracy",
         "--weights w --weights-record r --labels l --golden g --engine-record e --output o",
-        ("m", "bf16"),
+        ("m", "cpu", "bf16"),
     ),
     "load_test": (
         "load_test",
         "--model m --engine-records e --weights-record w --labels l --table t --record r --original o --plots p",
         ("m", "cpu"),
     ),
+    "reports": (
+        "typeset_reports",
+        "--load-test l --plots p --model m --target t --chart c --summary s --detail d",
+        (),
+    ),
     "selection": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
     "repository": (
         "write_repository",
         "--selection s --engine-records e --weights-record w --labels l --folder f --index i",
-        ("m",),
+        ("m", "cpu"),
     ),
     "local_server": ("deploy", "--models m --folders f --indexes i --goldens g --receipts r", ()),
 }
@@ -232,9 +277,10 @@ def test_every_artifact_of_the_plan_has_a_program_here():
 
 
 @pytest.mark.parametrize("artifact", PROGRAM_OF)
-def test_a_program_reads_the_plans_settings(artifact):
+def test_a_program_reads_the_plans_settings(artifact, photographs):
     program, others, wildcards = PROGRAM_OF[artifact]
-    settings = getattr(plan(calibration={"images": str(SCRIPTS)}), artifact)(*wildcards)
+    settings = getattr(plan(calibration={"images": str(photographs)}), artifact)(*wildcards)
+    assert settings.pop("code")
     module = importlib.import_module(program)
     read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))
     for name, value in settings.items():
@@ -247,7 +293,8 @@ def test_a_program_reads_the_plans_settings(artifact):
 
 
 @pytest.mark.parametrize(
-    "module", ["slipway.plan", "slipway.decisions", "slipway.config", "slipway.sources", "slipway.program"]
+    "module",
+    ["slipway.plan", "slipway.decisions", "slipway.config", "slipway.sources", "slipway.program", "slipway.journal"],
 )
 def test_importing_it_imports_no_framework(module):
     code = (
@@ -351,8 +398,8 @@ def test_rtx_builds_for_the_declared_generation():
     assert found.timing_cache("rtx") is None
 
 
-def test_preflight_tries_what_every_target_needs(tmp_path):
-    found = plan({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(tmp_path)})
+def test_preflight_tries_what_every_target_needs(photographs):
+    found = plan({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(photographs)})
     assert found.preflight_variants() == ["fp32", "fp16", "int8-fp16", "bf16"]
     assert plan().preflight_variants() == ["fp32", "fp16"]
 

@@ -9,7 +9,15 @@ import psutil
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.triton.server import Installation, Ports, Server, find_installation, native_backends, stop_process
+from slipway.triton.server import (
+    LOAD_COMPATIBLE,
+    Installation,
+    Ports,
+    Server,
+    find_installation,
+    native_backends,
+    stop_process,
+)
 
 OBEDIENT = "import signal; signal.signal(signal.SIGTERM, lambda *_: exit(0)); print('up', flush=True); signal.pause()"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
@@ -72,6 +80,19 @@ def test_the_command_line(tmp_path):
 def test_a_server_without_native_backends_is_told_the_other_configuration(tmp_path):
     command = Installation("t", native_backends=False).command([tmp_path], Ports(1, 2, 3))
     assert "--model-config-name=python" in command
+
+
+COMPATIBLE, EXACT = {"builder": {"compatibility": "version"}}, {"runtime": "openvino"}
+
+
+@pytest.mark.parametrize(
+    ("native", "keys", "told"),
+    [(True, [EXACT, COMPATIBLE], True), (True, [EXACT], False), (False, [COMPATIBLE], False)],
+)
+def test_a_server_is_told_to_load_version_compatible_engines_where_it_loads_them_itself(native, keys, told):
+    server = Installation("tritonserver", native, flags=("--first",)).for_engines(keys)
+    assert server.flags[0] == "--first"
+    assert (LOAD_COMPATIBLE in server.flags) == told
 
 
 def test_stopping_ends_a_process_by_its_signal(start):

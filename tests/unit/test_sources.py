@@ -2,79 +2,73 @@ import ast
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from slipway.errors import SlipwayError
-from slipway.sources import SCRIPTS, adapter_file, program_files, runtime_files, worker_file
+from slipway.sources import SCRIPTS, Sources, _read, digest, program_file, runtime_files
 
 REPOSITORY = SCRIPTS.parent
 PROGRAMS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
 
 
-@pytest.fixture(autouse=True)
-def at_the_root(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    program_files.cache_clear()
-    yield
-    program_files.cache_clear()
+def code_of(name, *modules):
+    return Sources().of_program(name, *modules)
 
 
-def test_the_program_comes_first_and_the_rest_is_sorted():
-    first, *rest = program_files("benchmark")
-    assert first == "scripts/benchmark.py"
-    assert rest == sorted(rest)
-    assert len(rest) == len(set(rest))
-
-
-def test_direct_imports_are_in_it():
-    assert {"scripts/slipway/models.py", "scripts/slipway/measure.py"} <= set(program_files("benchmark"))
+def test_the_program_and_what_it_imports_are_in_it():
+    assert {"scripts/benchmark.py", "scripts/slipway/models.py", "scripts/slipway/measure.py"} <= set(
+        code_of("benchmark")
+    )
 
 
 def test_imports_are_followed_through_modules():
     tree = ast.parse((SCRIPTS / "undeploy.py").read_text(encoding="utf-8"))
     named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert "slipway.artifacts" not in named  # undeploy reaches it through slipway.local_server only
-    assert "scripts/slipway/artifacts.py" in program_files("undeploy")
+    assert "scripts/slipway/artifacts.py" in code_of("undeploy")
 
 
 def test_packages_around_a_module_are_in_it():
-    files = program_files("deploy")
+    files = code_of("deploy")
     assert "scripts/slipway/__init__.py" in files
     assert "scripts/slipway/triton/__init__.py" in files
 
 
 def test_imports_relative_to_a_package_are_followed():
-    listed = program_files("tensorrt_worker")
-    assert "scripts/slipway/runtimes/tensorrt/measuring.py" in [path[path.index("scripts") :] for path in listed]
-    assert "scripts/slipway/runtimes/tensorrt/explain.py" in [path[path.index("scripts") :] for path in listed]
+    listed = Sources().of_worker()
+    assert "scripts/slipway/runtimes/tensorrt/measuring.py" in listed
+    assert "scripts/slipway/runtimes/tensorrt/explain.py" in listed
 
 
-def test_a_package_is_listed_whole():
-    assert {Path(path).name for path in runtime_files("tensorrt")} >= {"__init__.py", "builder.py", "runner.py"}
+def test_a_runtime_is_imported_by_name_and_listed_whole():
+    assert {path.name for path in runtime_files("tensorrt")} >= {"__init__.py", "builder.py", "runner.py"}
+    added = set(code_of("build_engine", "tensorrt")) - set(code_of("build_engine"))
+    assert {f"scripts/slipway/runtimes/tensorrt/{path.name}" for path in runtime_files("tensorrt")} <= added
 
 
 def test_an_import_inside_a_function_is_in_it():
-    assert "scripts/slipway/triton/client.py" in program_files("status")
+    assert "scripts/slipway/triton/client.py" in code_of("status")
 
 
 @pytest.mark.parametrize("name", ["slipway/triton/server.py", "slipway/images.py", "slipway/plan.py", "deploy.py"])
 def test_an_unrelated_module_is_not_in_it(name):
-    assert f"scripts/{name}" not in program_files("choose_configuration")
+    assert f"scripts/{name}" not in code_of("choose_configuration")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_paths_are_relative_and_exist(name):
-    for path in program_files(name):
-        assert not Path(path).is_absolute()
-        assert Path(path).is_file()
+def test_a_program_is_found_from_where_snakemake_works(name, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert (tmp_path / program_file(name)).resolve() == SCRIPTS / f"{name}.py"
 
 
-def test_the_files_that_are_found_by_name_exist():
-    for path in (*runtime_files("openvino"), *runtime_files("tensorrt"), worker_file(), adapter_file()):
-        assert not Path(path).is_absolute()
-        assert Path(path).is_file()
+def test_the_adapter_is_code_too():
+    assert list(Sources().of_adapter()) == ["scripts/slipway/triton/adapter.py"]
+
+
+def test_one_digest_stands_for_all():
+    code = code_of("build_engine", "tensorrt")
+    assert digest(code) == digest(dict(reversed(code.items())))
+    assert digest(code) != digest(code | {"scripts/build_engine.py": "other"})
 
 
 IMPORT_EACH = """
@@ -103,10 +97,85 @@ def test_every_module_that_a_program_really_imports_is_in_it():
         check=True,
     )
     for name, imported in json.loads(ran.stdout.splitlines()[-1]).items():
-        listed = {str(Path(path).resolve()) for path in program_files(name)}
+        listed = {str(REPOSITORY / path) for path in code_of(name)}
         assert set(imported) <= listed, name
 
 
 def test_a_missing_program_is_an_error():
-    with pytest.raises((SlipwayError, FileNotFoundError)):
-        program_files("no_such_program")
+    with pytest.raises(FileNotFoundError):
+        code_of("no_such_program")
+
+
+# What counts as code
+
+
+def digest_of(text, tmp_path):
+    path = tmp_path / "module.py"
+    path.write_text(text, encoding="utf-8")
+    return _read(path)[0]
+
+
+CODE = """def area(width, height):
+    return width * height
+"""
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        CODE + "# a comment\n",
+        CODE.replace("\n    return", '\n    """Return the area."""\n    return'),
+        '"""A module."""\n\n\n' + CODE,
+        CODE.replace("width, height)", "width,\n         height)"),
+    ],
+    ids=["comment", "docstring", "module docstring", "line break"],
+)
+def test_what_a_reader_alone_sees_is_no_code(same, tmp_path):
+    assert digest_of(same, tmp_path) == digest_of(CODE, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        CODE.replace("*", "+"),
+        CODE.replace("height)", "height=1)"),
+        CODE.replace("area", "surface"),
+        CODE + 'print("a text")\n',
+        CODE.replace("width * height", '"width"'),
+    ],
+    ids=["operator", "default", "name", "statement", "text"],
+)
+def test_what_a_program_does_is_code(other, tmp_path):
+    assert digest_of(other, tmp_path) != digest_of(CODE, tmp_path)
+
+
+# The user's own architectures
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    folder = tmp_path / "nets"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("from nets.small import Small\n", encoding="utf-8")
+    (folder / "small.py").write_text("class Small: pass\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder
+
+
+def test_every_file_of_the_users_package_is_code(package):
+    before = Sources().of_architecture("nets:Small")
+    assert set(before) == {"nets/__init__.py", "nets/small.py"}
+    (package / "small.py").write_text("class Small: depth = 3\n", encoding="utf-8")
+    after = Sources().of_architecture("nets:Small")
+    assert [name for name in after if after[name] != before[name]] == ["nets/small.py"]
+    assert "nets" not in sys.modules
+
+
+def test_an_installed_package_enters_by_its_version():
+    (version,) = Sources().of_architecture("torchvision:models.resnet18").values()
+    assert version[0].isdigit()
+
+
+@pytest.mark.parametrize("architecture", ["resnet50", "not_installed_anywhere:Net"])
+def test_torchvisions_classifiers_and_what_is_not_there_have_none(architecture):
+    assert Sources().of_architecture(architecture) == {}

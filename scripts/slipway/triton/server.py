@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
 PYTHON_CONFIGURATION = "python"
 # Where NVIDIA's container has its backends.
 CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
+# Lets Triton's TensorRT backend load engines that were built version-compatible.
+LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
 # How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
@@ -72,6 +74,14 @@ class Installation:
             *(self.program, *self.flags, *configuration, *repository_flags, as_written),
             *(*listening_flags(ports), *flags),
         ]
+
+    def for_engines(self, keys: Iterable[dict]) -> "Installation":
+        """Return this installation, told to load version-compatible engines where some keys are of such.
+
+        Triton's TensorRT backend refuses them otherwise; the Python backend runs them as TensorRT does.
+        """
+        compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
+        return replace(self, flags=(*self.flags, LOAD_COMPATIBLE)) if compatible and self.native_backends else self
 
 
 def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:

@@ -1,0 +1,70 @@
+"""What files contain, as SHA-256; a file is read again only when its size or a time of it changed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from slipway.artifacts import sha256
+
+# A file that changed this recently may change again without its times showing it.
+SETTLED_AFTER_S = 2.0
+
+
+class Fingerprints:
+    """Answers about files, each remembered for as long as the file stays as it is.
+
+    `store` keeps them from one run of the workflow to the next; it may be lost at any time. None keeps them in memory.
+    """
+
+    def __init__(self, store: Path | None = None) -> None:
+        self._store = store
+        self._known: dict[str, list] = _read(store)
+        self._changed = False
+
+    def sha256(self, path: str | Path) -> str:
+        """Return the SHA-256 of a file's bytes, in hexadecimal."""
+        return self.remember("sha256", path, sha256)
+
+    def of_many(self, paths: Iterable[Path], folder: str | Path) -> str:
+        """Return one SHA-256 of some files' names below `folder` and of their contents, in order."""
+        total = hashlib.sha256()
+        for path in paths:
+            total.update(f"{Path(path).relative_to(folder).as_posix()}\0{self.sha256(path)}\n".encode())
+        return total.hexdigest()
+
+    def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:
+        """Return answer(path), which JSON can hold; ask again only when the file is no longer the one of last time."""
+        status = Path(path).stat()
+        state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+        name = f"{question} {path}"
+        known = self._known.get(name)
+        if known and known[0] == state:
+            return known[1]
+        found = answer(Path(path))
+        if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_AFTER_S:
+            self._known[name] = [state, found]
+            self._changed = True
+        return found
+
+    def save(self) -> None:
+        """Write the store, if anything was learned and it can be written."""
+        if self._store is None or not self._changed:
+            return
+        partial = self._store.with_name(f"{self._store.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(self._known), encoding="utf-8")
+            partial.replace(self._store)
+
+
+def _read(store: Path | None) -> dict[str, list]:
+    try:
+        known = json.loads(store.read_text(encoding="utf-8")) if store else {}
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

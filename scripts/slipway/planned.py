@@ -1,0 +1,78 @@
+"""That a job finds what it was planned for: the versions of packages, the contents of the user's files."""
+
+import argparse
+from importlib import metadata
+from pathlib import Path
+
+from slipway.artifacts import sha256
+from slipway.errors import SlipwayError
+from slipway.image_files import digest_of_images
+
+# The options by which a job is told a version, and the package that must have it.
+PACKAGES = {
+    "torch_version": "torch",
+    "torchvision_version": "torchvision",
+    "modelopt_version": "nvidia-modelopt",
+    "pytriton_version": "nvidia-pytriton",
+    "tritonclient_version": "tritonclient",
+    "model_analyzer_version": "triton-model-analyzer",
+}
+# What names files to write, or only says how to work: no part of what is made.
+_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s"}
+_CONTENT = "_sha256"
+
+
+def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options by which a job is told what it was planned for, such as "torch_version", "checkpoint_sha256"."""
+    for name in names:
+        option = name.replace("_", "-")
+        what = f"the {PACKAGES[name]}" if name in PACKAGES else f"what --{option.removesuffix('-sha256')} holds"
+        arguments.add_argument(f"--{option}", help=f"{what} that the job was planned for")
+
+
+def require_planned(arguments: argparse.Namespace) -> None:
+    """Raise SlipwayError unless versions and contents are those that the options declare; undeclared ones may differ.
+
+    --torch-version declares a package's version, and --checkpoint-sha256 what the file or folder of --checkpoint holds.
+    """
+    for option, declared in vars(arguments).items():
+        if declared is None:
+            continue
+        if option in PACKAGES:
+            _require_version(PACKAGES[option], declared)
+        elif option.endswith(_CONTENT):
+            path = getattr(arguments, option.removesuffix(_CONTENT))
+            _require_content(path, declared, getattr(arguments, "max_images", None))
+
+
+def settings_of(arguments: argparse.Namespace) -> dict:
+    """Return what a program was told beside files, for its record: the settings that its job is keyed on."""
+    return {
+        name: value
+        for name, value in sorted(vars(arguments).items())
+        if name not in _NO_SETTINGS and value is not None and not _is_path(value)
+    }
+
+
+def _require_version(package: str, declared: str) -> None:
+    try:
+        found = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        raise SlipwayError(f"{package} is not installed here; pip install -r envs/requirements.txt") from None
+    if found != declared:
+        raise SlipwayError(f"this job was planned for {package} {declared}, but {found} runs; run snakemake again")
+
+
+def _require_content(path: Path, declared: str, max_images: int | None) -> None:
+    if not path.exists():
+        return  # its reader says so better
+    found = digest_of_images(path, max_images) if path.is_dir() else sha256(path)
+    if found != declared:
+        raise SlipwayError(
+            f"{path} changed since this job was planned (SHA-256 {declared[:8]}.. -> {found[:8]}..); "
+            "run snakemake again"
+        )
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, Path) or (isinstance(value, list) and any(isinstance(each, Path) for each in value))

@@ -1,0 +1,62 @@
+"""One workflow at a time in a folder: who works here is known, and a killed run's lock is not in the way."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import IO
+
+FOLDER = Path(".snakemake")
+
+
+class RunLock:
+    """The operating system's lock on a folder's workflow, which ends with the process that holds it.
+
+    Snakemake's own lock is files, which a killed run leaves behind. Whoever gets this lock knows that nobody works
+    here, and removes them.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._file = folder / "slipway" / "running.json"
+        self._snakemakes = folder / "locks"
+        self._held: IO | None = None
+
+    def take(self) -> bool:
+        """Take the lock and clear what a killed run left; return False when another process has it.
+
+        On a file system without locks nobody is kept out but by Snakemake's own.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._held.close()
+            return False
+        except OSError:
+            return True
+        if self._last_holder_was_here():
+            shutil.rmtree(self._snakemakes, ignore_errors=True)
+        self._held.truncate(0)
+        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}, self._held)
+        self._held.flush()
+        return True
+
+    def holder(self) -> str:
+        """Return in words who works here."""
+        try:
+            said = json.loads(self._file.read_text(encoding="utf-8"))
+            return f"process {said['pid']} on {said['host']}, since {said['since']}"
+        except (OSError, ValueError, KeyError):
+            return "another process"
+
+    def _last_holder_was_here(self) -> bool:
+        """Say whether the last holder was on this machine: a network file system may lock for each machine alone."""
+        self._held.seek(0)
+        try:
+            return json.load(self._held)["host"] == socket.gethostname()
+        except (ValueError, KeyError):
+            return True

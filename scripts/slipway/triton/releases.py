@@ -1,0 +1,96 @@
+"""Which TensorRT a Triton release has inside: from the table beside this file, or asked of an image on this machine.
+
+Nothing here imports a framework, since the Snakefile asks it while it is parsed.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+TABLE = Path(__file__).with_name("releases.yaml")
+# NVIDIA's image of a release.
+IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
+# Where NVIDIA's images say which TensorRT they have inside.
+VARIABLE = "TRT_VERSION"
+CONTAINER_PROGRAMS = ("docker", "podman")
+# A container service that hangs must not hold up a Snakefile that is being parsed.
+INSPECTION_S = 5
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Triton release: its name ("25.09"), and the versions of what it has inside, None where nobody published them.
+
+    `server` is what a running server states as its own version, `source` says in words where the rest was read.
+    """
+
+    triton: str
+    tensorrt: str
+    cuda: str | None
+    server: str | None
+    source: str
+
+
+def release(name: str) -> Release | None:
+    """Return the release of this name, or None when the table does not have it."""
+    return next((found for found in releases() if found.triton == name), None)
+
+
+def release_of_server(version: str | None) -> Release | None:
+    """Return the release whose server states this version, or None when the table does not have it."""
+    return next((found for found in releases() if found.server and found.server == version), None)
+
+
+def releases_with(tensorrt: str) -> list[str]:
+    """Return the names of the releases that have this TensorRT, oldest first."""
+    return [found.triton for found in releases() if same_tensorrt(found.tensorrt, tensorrt)]
+
+
+@cache
+def releases() -> tuple[Release, ...]:
+    """Return the whole table, oldest release first."""
+    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    return tuple(Release(**row | {"source": table["sources"][row["source"]]}) for row in table["releases"])
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the dotted numbers that a version starts with: (10, 13, 3, 9) for "10.13.3.9-1+cuda13.0"."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(number) for number in found[0].split(".")) if found else ()
+
+
+def same_tensorrt(a: str, b: str) -> bool:
+    """Say whether two versions are the same TensorRT, as far as both are told: "8.6.3" equals "8.6.3.1"."""
+    pairs = list(zip(numbers(a), numbers(b), strict=False))
+    return bool(pairs) and all(one == other for one, other in pairs)
+
+
+@cache
+def tensorrt_of_image(image: str) -> str | None:
+    """Return the TensorRT inside an image that this machine's docker or podman already has; nothing is pulled.
+
+    None when there is no such program, it does not answer, it does not have the image, or the image does not tell.
+    """
+    for program in filter(shutil.which, CONTAINER_PROGRAMS):
+        for variable in _environment_of_image(program, image):
+            name, _, value = variable.partition("=")
+            if name == VARIABLE and numbers(value):
+                return ".".join(map(str, numbers(value)))
+    return None
+
+
+def _environment_of_image(program: str, image: str) -> list[str]:
+    command = [program, "image", "inspect", "--format", "{{json .Config.Env}}", image]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=INSPECTION_S
+        )
+        return json.loads(done.stdout) or []
+    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
+        return []

@@ -1,0 +1,78 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from slipway.run_lock import RunLock
+from slipway.sources import SCRIPTS
+
+HOLD = f"""
+import sys
+sys.path.insert(0, {str(SCRIPTS)!r})
+from pathlib import Path
+from slipway.run_lock import RunLock
+lock = RunLock(Path(sys.argv[1]))
+print(lock.take(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Return a process that holds the lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline().strip() == "True"
+        yield process
+        process.kill()
+
+
+def snakemakes_lock(folder):
+    (folder / "locks").mkdir(exist_ok=True)
+    (folder / "locks" / "0.output.lock").touch()
+    return folder / "locks" / "0.output.lock"
+
+
+def test_the_second_is_told_who_works_there(other, tmp_path):
+    second = RunLock(tmp_path)
+    live = snakemakes_lock(tmp_path)
+    assert not second.take()
+    assert f"process {other.pid} on " in second.holder()
+    assert live.exists()
+
+
+def test_a_killed_holder_is_in_nobodys_way(other, tmp_path):
+    stale = snakemakes_lock(tmp_path)
+    other.kill()
+    other.wait()
+    third = RunLock(tmp_path)
+    assert third.take()
+    assert not stale.exists()
+    assert f"process {os.getpid()} on " in third.holder()
+
+
+def test_a_lock_left_on_another_machine_is_not_cleared(tmp_path):
+    (tmp_path / "slipway").mkdir()
+    (tmp_path / "slipway/running.json").write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "now"}))
+    kept = snakemakes_lock(tmp_path)
+    assert RunLock(tmp_path).take()
+    assert kept.exists()
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    kept = snakemakes_lock(tmp_path)
+    assert RunLock(tmp_path).take()
+    assert kept.exists()
+
+
+def test_an_unreadable_note_names_nobody(tmp_path):
+    (tmp_path / "slipway").mkdir()
+    (tmp_path / "slipway/running.json").write_text("")
+    assert RunLock(tmp_path).holder() == "another process"
