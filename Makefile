@@ -3,10 +3,10 @@ SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: deploy evidence preflight status undeploy test format measure measure-gpu pictures lock clean help
+.PHONY: deploy evidence preflight status undeploy test format measure measure-planning measure-gpu pictures lock clean help
 
 help: ## Show these commands
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
 
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
 	PATH="$(BIN):$$PATH" snakemake --cores 1 deploy
@@ -33,6 +33,9 @@ format: $(VENV)/installed-test ## Format programs, tests and rules
 
 measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
 	PATH="$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
+
+measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
+	PATH="$(BIN):$$PATH" python scripts/measure_planning.py --deploy --output docs/measurements/planning.json
 
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there

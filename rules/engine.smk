@@ -7,6 +7,8 @@ rule build_openvino:
         program=ancient(program_file("build_engine")),
         onnx=onnx_of,
         record=onnx_record_of,
+        # It judges an engine and changes nothing of it.
+        golden=ancient(golden_for_gates),
     output:
         engine=update("results/{model}/{target}/{model}.{precision}.openvino.xml"),
         weights=update("results/{model}/{target}/{model}.{precision}.openvino.bin"),
@@ -24,11 +26,14 @@ rule build_openvino:
         # Asking for `input` keeps Snakemake from comparing them: neither changes what comes out.
         python=lambda wildcards, input: plan.interpreter(wildcards.target),
         timing_cache=lambda wildcards, input: option("--timing-cache", plan.timing_cache(wildcards.target)),
+        golden=lambda wildcards, input: option("--golden", input.golden),
+        gates=lambda wildcards, input: plan.gates(wildcards.target, wildcards.precision),
     message:
         "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:
         "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
-        "{params.settings} {params.timing_cache} --engine {output.engine:q} --record {output.record:q} --log {log:q}"
+        "{params.settings} {params.timing_cache} {params.golden} {params.gates} "
+        "--engine {output.engine:q} --record {output.record:q} --log {log:q}"
 
 
 use rule build_openvino as build_onnxruntime with:

@@ -21,14 +21,15 @@ def onnx_record_of(wildcards):
     return onnx_record(wildcards.model, plan.variant(wildcards.target, wildcards.precision))
 
 
+def golden_for_gates(wildcards):
+    """Return PyTorch's own answers, for TensorRT's engines, which are compared with those that they replace."""
+    return rules.make_golden.output.golden if plan.runtime(wildcards.target) == "tensorrt" else []
+
+
 def of_every_precision(kind, wildcards):
     """Return one kind of file for every engine of a model on a target."""
-    return expand(
-        "results/{model}/{target}/{model}.{precision}.{kind}",
-        precision=plan.precisions(wildcards.target),
-        kind=kind,
-        **wildcards,
-    )
+    folder = f"results/{wildcards.model}/{wildcards.target}"
+    return [f"{folder}/{wildcards.model}.{precision}.{kind}" for precision in plan.precisions(wildcards.target)]
 
 
 def engines_of(wildcards):

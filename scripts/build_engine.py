@@ -1,31 +1,29 @@
-"""Build an engine from an ONNX file, load it again, and write down what it really is.
+"""Come to an engine from an ONNX file by the fastest way that holds the gates, and write down what it really is.
 
-It needs the standard library and the runtime alone, so it runs under the interpreter that has TensorRT.
+An engine that was built from the same by the same code is kept. Where only weights changed, they go into the engine
+that is there (`tensorrt.refit`); else one is built, with what the timing cache knows. Both are compared with PyTorch's
+answers and with the speed of the engine that they replace; where one does not hold, the next slower way is taken.
+
+It needs the standard library, NumPy and the runtime alone, so it runs under the interpreter that has TensorRT.
 """
 
 import argparse
 import contextlib
 import json
-import time
+import os
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.engine_ways import COLD, IN_WORDS, TOLERATED, Job, how_it_was_made, make
 from slipway.errors import SlipwayError
+from slipway.gates import Gates, limits_of
 from slipway.hardware import is_gpu, require_cpu, require_hardware
+from slipway.previous_engine import is_current, previous_engine, why_not_comparable, why_not_to_refit
 from slipway.program import parser, progress, run
 from slipway.runtimes import RUNTIMES, runtime
+from slipway.sources import Sources, digest
 from slipway.toolchain import ABSENT, runtime_version
-
-# What may run beside the asked precision, which must still be that of most compute layers.
-TOLERATED = {
-    "fp32": set(),
-    "fp16": {"fp32"},
-    "bf16": {"fp32"},
-    "int8": {"fp16", "fp32"},
-    "fp8": {"fp16", "fp32"},
-}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -40,42 +38,82 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--timing-cache", help="file of what the builder measured before on this GPU")
     arguments.add_argument("--onnx", type=Path, required=True, help="ONNX file to build from")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--golden", type=Path, help="PyTorch's answers (.npz), which the engine has to repeat")
+    arguments.add_argument("--limits", help="how closely, as JSON: `accuracy.limits` of the precision")
+    arguments.add_argument(
+        "--max-slowdown", type=float, default=0.05, help="share by which it may be slower than the one it replaces"
+    )
     arguments.add_argument("--engine", type=Path, required=True, help="engine to write")
     arguments.add_argument("--record", type=Path, required=True, help="build record to write")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Check the key, build beside the final name, read the precision back, move into place, record."""
+    """Keep the engine that is there, or refit it, or build one; move it into place, record it."""
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
+    job = job_of(arguments)
+    if is_current(job.previous, job.head):
+        keep(job)
+        return
+    files = job.module.engine_files(arguments.engine)
+    with contextlib.ExitStack() as stack:
+        partials = [stack.enter_context(written_whole(file)) for file in files]
+        attempts = make(job, partials[0])
+    record = {
+        **job.head,
+        "files": {file.name: sha256(file) for file in files},
+        "bytes": sum(file.stat().st_size for file in files),
+        **how_it_was_made(job, attempts),
+        **attempts[-1].found,
+    }
+    write_json(arguments.record, record)
+    show(record)
+
+
+def job_of(arguments: argparse.Namespace) -> Job:
+    """Return what there is to do, in view of the engine that lies there."""
+    module = runtime(arguments.runtime)
+    head = head_of(arguments)
+    previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
+    limits = limits_of(arguments.limits)
+    why_no_gates = (
+        why_not_comparable(previous, head)
+        if arguments.runtime == "tensorrt"
+        else "only TensorRT's engines are compared with those that they replace"
+    )
+    gates = (
+        None
+        if why_no_gates
+        else Gates(module, arguments.precision, previous.path, arguments.max_slowdown, arguments.golden, limits)
+    )
+    options = json.loads(arguments.builder)
+    why_no_refit = (
+        why_no_gates or gates.why_no_proof or why_not_to_refit(previous, head)
+        if options.get("refit")
+        else "`tensorrt.refit` is off"
+    )
+    return Job(arguments, module, options, head, previous, gates, why_no_gates, why_no_refit)
+
+
+def head_of(arguments: argparse.Namespace) -> dict:
+    """Return the part of the build record that is known before anything is built."""
     exported = read_json(arguments.onnx_record)
     onnx_sha256 = sha256(arguments.onnx)
     if onnx_sha256 != exported["sha256"]:
         raise SlipwayError(f"{arguments.onnx} is not the file of its record: edited or truncated; remove it, run again")
-    module = runtime(arguments.runtime)
-    files = module.engine_files(arguments.engine)
-    with contextlib.ExitStack() as stack:
-        partials = [stack.enter_context(written_whole(file)) for file in files]
-        built = build(module, partials[0], arguments)
-        require_precision(arguments.precision, built["layers"])
-    record = {
+    return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
         "key": key_of(arguments, onnx_sha256),
+        "code_sha256": digest(Sources().of_program("build_engine", RUNTIMES[arguments.runtime].module)),
+        "structure_sha256": exported.get("structure_sha256"),
+        "topology_sha256": exported.get("topology_sha256"),
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",
         "input_dtype": exported["input_dtype"],
-        "files": {file.name: sha256(file) for file in files},
-        "bytes": sum(file.stat().st_size for file in files),
         "onnx_bytes": exported["fp32_bytes"],
         "calibration": exported.get("calibration"),
-        **built,
     }
-    write_json(arguments.record, record)
-    counted = ", ".join(f"{count} {name}" for name, count in built["layers"].items())
-    progress(
-        f"  built in {built['build_seconds']:.1f} s, {record['bytes'] / 1e6:.0f} MB; compute layers that run: {counted}"
-    )
 
 
 def key_of(arguments: argparse.Namespace, onnx_sha256: str) -> dict:
@@ -90,29 +128,30 @@ def key_of(arguments: argparse.Namespace, onnx_sha256: str) -> dict:
     return key | ({"cuda": arguments.cuda, "builder": json.loads(arguments.builder)} if arguments.cuda else {})
 
 
-def build(module: ModuleType, path: Path, arguments: argparse.Namespace) -> dict:
-    """Build at `path`; return what was found, with the seconds to build and to load and the layers by precision."""
-    options = json.loads(arguments.builder) | {"timing_cache": arguments.timing_cache}
-    try:
-        start = time.perf_counter()
-        found = module.build(arguments.onnx, path, arguments.precision, options)
-        built = time.perf_counter()
-        layers = found.pop("layers", None) or module.Engine(path, arguments.precision).layers()
-    except ValueError as error:
-        raise SlipwayError(str(error)) from None
-    seconds = {"build_seconds": round(built - start, 3), "load_seconds": round(time.perf_counter() - built, 3)}
-    return {"layers": layers, **seconds, **found}
+def keep(job: Job) -> None:
+    """Leave the engine as it is, newer than what it is made of; record where that comes from, if it says so anew."""
+    record = {**job.previous.record, **job.head}
+    for file in job.previous.files:
+        os.utime(file)
+    if record == job.previous.record:
+        os.utime(job.arguments.record)
+    else:
+        write_json(job.arguments.record, record)
+    progress("  kept: the engine that is there was built from the same ONNX file and settings by the same code")
 
 
-def require_precision(precision: str, layers: dict[str, int]) -> None:
-    """Raise SlipwayError unless the layers really run in the precision that was asked for."""
-    # A layer whose type the runtime does not tell is no proof of anything; most have to be told.
-    strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
-    if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
-        raise SlipwayError(
-            f"the engine was asked for in {precision}, but its compute layers run in {layers}; this hardware or "
-            "runtime has no such kernels: take the precision out of `precisions` in config.yaml"
-        )
+def show(record: dict) -> None:
+    """Show the way, the time, the size and what the compute layers run in."""
+    counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items())
+    cold = record["way"] != COLD and record["cold_build_seconds"]
+    share = f" ({record['share_of_cold_build']:.0%} of a cold build's {cold:.1f} s)" if cold else ""
+    progress(
+        f"  {IN_WORDS[record['way']]} in {record['spent_seconds']:.1f} s{share}, {record['bytes'] / 1e6:.0f} MB; "
+        f"compute layers that run: {counted}"
+    )
+    never = record.get("not_refittable_because")
+    if never and record["key"].get("builder", {}).get("refit"):
+        progress(f"  it will not take new weights: {never}")
 
 
 def require_machine(arguments: argparse.Namespace) -> None:

@@ -84,7 +84,12 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
 
 
 def download(architecture: str, name: str) -> dict:
-    """Return the state dict of torchvision's weights, by their name or `default`."""
+    """Return the state dict of torchvision's weights, by their name or `default`.
+
+    PyTorch keeps what it downloads for all checkouts; of two that want it at once, one downloads and the other waits.
+    """
+    import filelock
+    import torch
     import torchvision
 
     if ":" in architecture:
@@ -96,7 +101,10 @@ def download(architecture: str, name: str) -> dict:
         )
     chosen = known.DEFAULT if name == "default" else known[name]
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
-    return chosen.get_state_dict(progress=False, check_hash=True)
+    cache = Path(torch.hub.get_dir())
+    cache.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(cache / "slipway.lock"):
+        return chosen.get_state_dict(progress=False, check_hash=True)
 
 
 def rehearsal_warning(reason: object) -> None:

@@ -38,9 +38,9 @@ def block(inputs, outputs, stride=1):
     return torch.nn.Sequential(convolution, torch.nn.BatchNorm2d(outputs))
 
 
-def exported(folder, input_dtype="float32", opset=17):
+def exported(folder, input_dtype="float32", opset=17, training=0):
     """Export the network into `folder` as the workflow does; return the paths of the ONNX file and its record."""
-    weights, record = checkpoint(folder)
+    weights, record = checkpoint(folder, training)
     onnx = folder / f"tiny.{input_dtype}.{opset}.onnx"
     files = f"--weights {weights} --weights-record {record} --output {onnx} --record {onnx}.json".split()
     preprocessing = OPTIONS if input_dtype == "uint8" else [f"--crop={CROP}"]
@@ -49,12 +49,18 @@ def exported(folder, input_dtype="float32", opset=17):
     return onnx, folder / f"{onnx.name}.json"
 
 
-def checkpoint(folder):
-    """Write the network's seeded checkpoint and its record; return both paths."""
+def checkpoint(folder, training=0):
+    """Write the network's seeded checkpoint and its record; return both paths.
+
+    Before the first training many weights are alike, such as the zeros of biases; after one no two are.
+    """
     weights, record = folder / "weights.safetensors", folder / "weights.json"
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        save_file(Residual().state_dict(), weights)
+        state = Residual().state_dict()
+        torch.manual_seed(training)
+        trained = {name: values + 0.05 * torch.rand_like(values) for name, values in state.items() if values.dim()}
+        save_file(state | trained if training else state, weights)
     about = {"origin": "checkpoint", "sha256": sha256(weights), "architecture": "tiny_network:Residual"}
     record.write_text(json.dumps({**about, "arguments": {}}), encoding="utf-8")
     return weights, record

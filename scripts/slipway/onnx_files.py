@@ -9,6 +9,7 @@ import numpy as np
 from slipway.agreement import compare
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
+from slipway.onnx_structure import digests
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def opset_of(model: "onnx.ModelProto") -> int:
 
 
 def described(path: Path) -> dict:
-    """Return what a record says of the file itself: hash, size in bytes, versions, number of nodes."""
+    """Return what a record says of the file itself: hash, size in bytes, versions, number of nodes, its structure."""
     import onnx
 
     model = onnx.load(path)
@@ -31,6 +32,7 @@ def described(path: Path) -> dict:
         "opset": opset_of(model),
         "ir_version": model.ir_version,
         "nodes": len(model.graph.node),
+        **digests(model),
     }
 
 

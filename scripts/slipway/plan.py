@@ -96,6 +96,13 @@ class Plan(Decisions):
             code=self._code_with_runtime("build_engine", target),
         )
 
+    def gates(self, target: str, precision: str) -> str:
+        """Return the options that tell which new engines may replace an old one; no engine is keyed on them."""
+        if self.runtime(target) != "tensorrt":
+            return ""
+        limits = json.dumps(self.config["accuracy"]["limits"][precision])
+        return str(Settings(limits=limits, max_slowdown=self.tensorrt(target)["max_slowdown"]))
+
     def preflight(self) -> Settings:
         """Return what the trial build without a GPU is keyed on."""
         chosen = self.config["preflight"]
@@ -181,7 +188,9 @@ class Plan(Decisions):
         runtime, chosen = self.runtime(target), self.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
         builder = {name: chosen[name] for name in names} | {"profiles": self.profiles(target, precision)}
-        if runtime == "tensorrt_rtx":
+        if runtime == "tensorrt":
+            builder["refit"] = chosen["refit"]
+        else:
             builder["compute_capability"] = hardware.compute_capability_of(self.hardware(target))
         cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}

@@ -7,6 +7,8 @@ import ast
 import contextlib
 import hashlib
 import os
+from collections.abc import Callable
+from functools import cache
 from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -32,15 +34,12 @@ class Sources:
         With it come every file of `slipway` that it imports, directly or through another, and those of runtimes'
         modules, which programs import by name.
         """
-        asked = ("program", name, *modules)
-        if asked not in self._known:
-            files = [file for module in modules for file in runtime_files(module)]
-            self._known[asked] = self._of_files([SCRIPTS / f"{name}.py", *files])
-        return self._known[asked]
+        files = [SCRIPTS / f"{name}.py", *(file for module in modules for file in runtime_files(module))]
+        return self._once(("program", name, *modules), lambda: self._of_files(files))
 
     def of_adapter(self) -> dict[str, str]:
         """Return the same of the Python backend's model.py, which programs copy but never import."""
-        return self._of_files([_ADAPTER])
+        return self._once(("adapter",), lambda: self._of_files([_ADAPTER]))
 
     def of_worker(self) -> dict[str, str]:
         """Return the same of the program that runs TensorRT's engines for others, which start it by its path."""
@@ -52,11 +51,13 @@ class Sources:
         A package that was installed enters by its version, one that lies elsewhere by every file of it.
         """
         module, _, factory = architecture.partition(":")
-        if not factory:
-            return {}
-        asked = ("module", module.split(".")[0])
+        top = module.split(".")[0]
+        return self._once(("module", top), lambda: self._of_users_module(top)) if factory else {}
+
+    def _once(self, asked: tuple[str, ...], answer: Callable[[], dict[str, str]]) -> dict[str, str]:
+        """Return answer(), asked for once: a plan of hundreds of engines asks hundreds of times."""
         if asked not in self._known:
-            self._known[asked] = self._of_users_module(asked[1])
+            self._known[asked] = answer()
         return self._known[asked]
 
     def _of_users_module(self, name: str) -> dict[str, str]:
@@ -86,6 +87,7 @@ def program_file(name: str) -> str:
     return os.path.relpath(SCRIPTS / f"{name}.py")
 
 
+@cache
 def runtime_files(module: str) -> list[Path]:
     """Return the files of a runtime's module or package, sorted."""
     path = _RUNTIMES / module

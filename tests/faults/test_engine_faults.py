@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from workplace import ACCURACY, ENGINE_RECORD, ONNX, WEIGHTS
+from workplace import ACCURACY, ENGINE_RECORD, GOLDEN, ONNX, WEIGHTS
 
 from slipway.hardware import BF16_INSTRUCTION_SETS, cpu, cpu_identity
 
@@ -54,43 +54,50 @@ def test_bf16_in_the_configuration_of_a_cpu_without_it_is_refused_before_anythin
     assert after_good_run.artifacts() == before
 
 
+def build_engine(workplace):
+    """Build the engine as the workflow does, without the workflow."""
+    key = json.loads(workplace.path(ENGINE_RECORD).read_text())["key"]
+    return workplace.program(
+        "build_engine",
+        *("--runtime", "openvino", "--runtime-version", key["runtime_version"], "--precision", "fp32"),
+        *("--hardware", cpu_identity(), "--onnx", ONNX, "--onnx-record", f"{ONNX}.json"),
+        *("--engine", "results/tiny/cpu/tiny.fp32.openvino.xml", "--record", ENGINE_RECORD),
+    )
+
+
 @pytest.mark.parametrize("damage", [truncate, change_one_byte])
-def test_onnx_file_that_is_not_of_its_record_is_refused(after_good_run, damage):
-    before = after_good_run.artifacts(ONNX)
+def test_onnx_file_that_is_not_of_its_record_is_refused_by_the_program_and_repaired_by_the_workflow(
+    after_good_run, damage
+):
+    before = after_good_run.artifacts()
     damage(after_good_run.path(ONNX))
+    damaged = after_good_run.artifacts()
 
-    outcome = after_good_run.snakemake(ENGINE_RECORD)
-
-    outcome.refused("results/tiny/tiny.onnx is not the file of its record", "edited or truncated; remove it, run again")
-    assert after_good_run.artifacts(ONNX) == before
+    build_engine(after_good_run).refused("results/tiny/tiny.onnx is not the file of its record", "run again")
+    assert after_good_run.artifacts() == damaged
     assert not after_good_run.partial_files()
 
-
-def test_removing_the_damaged_onnx_file_repairs_it(after_good_run):
-    before = after_good_run.artifacts()
-    truncate(after_good_run.path(ONNX))
-    after_good_run.snakemake(ENGINE_RECORD).refused("remove it, run again")
-
-    after_good_run.path(ONNX).unlink()
-    after_good_run.snakemake(ONNX, ENGINE_RECORD).succeeded()
-
+    after_good_run.snakemake(ENGINE_RECORD).succeeded()
     key = json.loads(after_good_run.path(ENGINE_RECORD).read_text())["key"]
     assert key["onnx_sha256"] == hashlib.sha256(after_good_run.path(ONNX).read_bytes()).hexdigest()
     assert after_good_run.artifacts()[WEIGHTS] == before[WEIGHTS]
 
 
-def test_truncated_engine_is_refused_by_accuracy_check_and_benchmark_and_rebuilt_once_removed(after_good_run):
-    before = after_good_run.artifacts(ENGINE_WEIGHTS)
+def test_truncated_engine_is_refused_by_the_accuracy_check_and_repaired_by_the_workflow(after_good_run):
+    before = after_good_run.artifacts()
     truncate(after_good_run.path(ENGINE_WEIGHTS))
 
-    for made in (ACCURACY, BENCHMARK):
-        outcome = after_good_run.snakemake(made)
-        outcome.refused(f"{ENGINE_WEIGHTS} is not the file that was built", "remove it and run snakemake")
-        assert after_good_run.artifacts(ENGINE_WEIGHTS) == before
-        assert not after_good_run.partial_files()
+    after_good_run.program(
+        "check_accuracy",
+        *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
+        *("--golden", GOLDEN, "--engine-record", ENGINE_RECORD, "--output", ACCURACY),
+        *("--min-cosine", 0.9, "--max-relative-error", 0.1, "--min-top1-agreement", 0.9, "--max-top1-drop", 0.1),
+        *("--resize", 72, "--crop", 64, "--mean", 0.5, 0.5, 0.5, "--std", 0.2, 0.2, 0.2),
+    ).refused(f"{ENGINE_WEIGHTS} is not the file that was built", "remove it and run snakemake")
+    assert not after_good_run.path(ACCURACY).exists()
 
-    after_good_run.path(ENGINE_WEIGHTS).unlink()
     after_good_run.snakemake(ACCURACY, BENCHMARK).succeeded()
+    assert after_good_run.artifacts()[ENGINE_WEIGHTS] == before[ENGINE_WEIGHTS]
     assert after_good_run.path(ACCURACY).is_file()
     assert after_good_run.path(BENCHMARK).is_file()
 

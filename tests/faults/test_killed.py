@@ -89,10 +89,18 @@ def test_killed_snakemake(exporting):
     assert not workplace.path(ONNX).exists()
     assert workplace.artifacts(*workplace.partial_files()) == before
 
-    # Snakemake cannot know that the lock's owner is dead; it says how to remove the lock.
-    workplace.snakemake(ONNX, ENGINE_RECORD).refused("Directory cannot be locked", "--unlock")
-    workplace.snakemake("--unlock").succeeded()
     workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
     assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
     assert workplace.path(ONNX).is_file()
     assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
+
+
+def test_a_second_workflow_is_told_so_in_one_sentence(exporting):
+    workplace, process = exporting
+    second = workplace.snakemake(ONNX).refused(
+        f"another snakemake works in this folder (process {process.pid} on ", "wait for it, or stop it"
+    )
+    assert "--unlock" not in second.said
+    workplace.snakemake("-n", ONNX).succeeded()
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, said

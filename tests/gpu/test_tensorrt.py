@@ -16,12 +16,14 @@ import pytest
 import tiny_network
 import torch
 
+import cast_onnx
 from slipway.agreement import compare
-from slipway.artifacts import read_json, sha256
+from slipway.artifacts import read_json, write_json
 from slipway.classifier_head import with_convolution_head
 from slipway.errors import SlipwayError
 from slipway.hardware import gpu_identity
 from slipway.inputs import random_batch
+from slipway.onnx_files import described
 from slipway.remote_engine import RemoteEngine
 from slipway.toolchain import ABSENT, runtime_version
 
@@ -46,7 +48,7 @@ pytestmark = [
 def with_convolution_instead_of_product(path, record):
     """Change the classifier's matrix product, for which TensorRT 8 would need cuBLAS, into a convolution."""
     onnx.save(with_convolution_head(onnx.load(path)), path)
-    record.write_text(json.dumps(read_json(record) | {"sha256": sha256(path)}), encoding="utf-8")
+    write_json(record, read_json(record) | described(path))
 
 
 class Built:
@@ -59,7 +61,7 @@ class Built:
         self.engine, self.record = folder / "tiny.fp32.trt", folder / "tiny.fp32.engine.json"
 
     def build(self, **changed):
-        """Run the build program under TensorRT's interpreter."""
+        """Run the build program under TensorRT's interpreter; an option that is None is left out."""
         options = {
             "runtime": "tensorrt",
             "runtime-version": VERSION,
@@ -72,7 +74,8 @@ class Built:
             "engine": self.engine,
             "record": self.record,
         } | {name.replace("_", "-"): value for name, value in changed.items()}
-        command = [PYTHON, SCRIPTS / "build_engine.py", *(f"--{name}={value}" for name, value in options.items())]
+        given = (f"--{name}={value}" for name, value in options.items() if value is not None)
+        command = [PYTHON, SCRIPTS / "build_engine.py", *given]
         return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
@@ -100,6 +103,14 @@ def test_the_record_tells_what_was_built(built):
     assert record["timing_cache"]["bytes_after"] > 0
     assert f"{record['gpu']['name']} (compute capability {record['gpu']['compute_capability']})" == gpu_identity()
     assert float(record["gpu"]["driver_cuda"]) >= 11
+
+
+def test_it_is_kept_while_nothing_changes(built):
+    before = built.engine.read_bytes()
+    done = built.build(timing_cache=built.folder / "timing.cache")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "kept:" in done.stderr
+    assert built.engine.read_bytes() == before
 
 
 def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference):
@@ -167,3 +178,112 @@ def test_what_does_not_fit_is_refused_and_the_good_engine_stays(built, changed, 
     assert done.returncode == 1
     assert words in done.stderr
     assert built.engine.read_bytes() == before
+
+
+# Retraining: the same network with other weights, week after week
+
+LIMITS = {
+    "fp32": {"min_cosine": 0.9999, "max_relative_error": 0.001, "min_top1_agreement": 0.98},
+    "fp16": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98},
+}
+ONE_PROFILE = {"profiles": [{"min": 1, "opt": 4, "max": 8}], "refit": True}
+
+
+class Retrained(Built):
+    """A tiny network that is trained again and again, and its engine of one precision."""
+
+    def __init__(self, folder, precision):
+        super().__init__(folder)
+        self.precision = precision
+        self.golden = folder / "golden.npz"
+
+    def train(self, training):
+        """Write the ONNX file of a training, and what ONNX Runtime answers to a picture and 8 others."""
+        self.onnx, self.onnx_record = tiny_network.exported(self.folder, "uint8", training=training)
+        with_convolution_instead_of_product(self.onnx, self.onnx_record)
+        pictures = [random_batch("uint8", count, tiny_network.CROP, seed=count) for count in (1, 8)]
+        answers = [self.answer(images) for images in pictures]
+        golden = {"variations": pictures[1], "variation_logits": answers[1]}
+        np.savez(self.golden, input=pictures[0], logits=answers[0], **golden)
+        if self.precision == "fp16":
+            self.lower()
+
+    def answer(self, images):
+        """Return ONNX Runtime's logits, in FP32."""
+        session = onnxruntime.InferenceSession(str(self.onnx), providers=["CPUExecutionProvider"])
+        return session.run(None, {"input": images})[0]
+
+    def lower(self):
+        """Cast the ONNX file to FP16."""
+        low = self.folder / "low.onnx"
+        files = f"--onnx {self.onnx} --onnx-record {self.onnx_record} --output {low} --record {low}.json".split()
+        cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", "fp16"]))
+        self.onnx, self.onnx_record = low, self.folder / "low.onnx.json"
+
+    def bring_up_to_date(self, **options):
+        """Run the build program; return the record, which it has to write."""
+        given = {
+            "precision": self.precision,
+            "builder": json.dumps(BUILDER | ONE_PROFILE),
+            "timing_cache": self.folder / "timing.cache",
+            "golden": self.golden,
+            "limits": json.dumps(LIMITS[self.precision]),
+            "max_slowdown": 1,  # a network of this size takes microseconds
+        }
+        done = self.build(**given | options)
+        assert done.returncode == 0, done.stderr[-3000:]
+        print(*[line for line in done.stderr.splitlines() if line.startswith("  ")], sep="\n")
+        return read_json(self.record)
+
+    def assert_answers_as_trained(self):
+        """Compare the engine that lies there with what was trained last."""
+        golden = np.load(self.golden)
+        with RemoteEngine(self.engine, self.precision, PYTHON) as engine:
+            found = compare(golden["variation_logits"], engine.infer(golden["variations"]))
+        assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
+    pytest.importorskip("modelopt")
+    place = Retrained(tmp_path, precision)
+    place.train(1)
+    cold = place.bring_up_to_date()
+    assert (cold["way"], cold["not_refittable_because"]) == ("cold", None)
+    place.assert_answers_as_trained()
+
+    place.train(2)
+    cached = place.bring_up_to_date(golden=None)  # nothing to prove a refit by, so it is built
+    assert cached["way"] == "timing cache", cached["timing_cache"]
+    place.assert_answers_as_trained()
+
+    place.train(3)
+    refitted = place.bring_up_to_date()
+    assert refitted["way"] == "refit", refitted["attempts"]
+    assert refitted["layers"] == cold["layers"]
+    assert refitted["not_refittable_because"] is None
+    assert refitted["attempts"][0]["accuracy"]["images"] == 9
+    assert [found["batch"] for found in refitted["attempts"][0]["speed"]] == [1, 4]
+    place.assert_answers_as_trained()
+    seconds = {record["way"]: record["attempts"][-1]["seconds"] for record in (cold, cached, refitted)}
+    print(f"{precision}: {seconds}; the refitted engine takes {refitted['attempts'][0]['speed']}")
+
+
+def test_a_refit_of_two_profiles_is_done_or_refused_by_itself(tmp_path):
+    place = Retrained(tmp_path, "fp32")
+    two = json.dumps(BUILDER | {"refit": True})
+    place.train(1)
+    first = place.bring_up_to_date(builder=two)
+    place.train(2)
+    second = place.bring_up_to_date(builder=two)
+    assert (second["way"] == "refit") == (first["not_refittable_because"] is None), first["not_refittable_because"]
+    place.assert_answers_as_trained()
+
+
+def test_an_engine_refitted_twice_answers_as_trained_last(tmp_path):
+    place = Retrained(tmp_path, "fp32")
+    for training in (1, 2, 3):
+        place.train(training)
+        record = place.bring_up_to_date()
+        place.assert_answers_as_trained()
+    assert record["way"] == "refit", record["attempts"]

@@ -59,6 +59,12 @@ def test_no_kernel_says_which_settings_hold_it_back():
     words = explain.build_failure(["Could not find any implementation for node conv1."], OPTIONS)
     assert "`tensorrt.workspace_mb`" in words
     assert "`tensorrt.tactic_sources`" in words
+    assert "refit" not in words
+
+
+def test_engines_that_take_new_weights_find_fewer_kernels():
+    words = explain.build_failure(["Could not find any implementation for node x."], OPTIONS | {"refit": True})
+    assert "or set `tensorrt.refit: false`" in words
 
 
 def test_an_unknown_failure_gives_the_builders_own_words():

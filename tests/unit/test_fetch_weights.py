@@ -1,7 +1,10 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torchvision
 
 from fetch_weights import class_names, count_classes, download, main, parse_arguments
 from slipway.artifacts import sha256
@@ -79,3 +82,20 @@ def test_unknown_weights_are_refused_with_those_there_are():
 def test_an_own_architecture_has_no_weights_to_download():
     with pytest.raises(SlipwayError, match="path of a checkpoint"):
         download("my.models:make", "default")
+
+
+def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
+    downloading, worst = [], []
+
+    def slow(*_, **__):
+        downloading.append(1)
+        worst.append(len(downloading))
+        time.sleep(0.2)
+        downloading.pop()
+        return {}
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(torchvision.models.SqueezeNet1_1_Weights, "get_state_dict", slow)
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(lambda _: download("squeezenet1_1", "default"), range(2))) == [{}, {}]
+    assert worst == [1, 1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import build_engine
 from slipway import hardware, local_server
 from slipway.config import SCHEMA, complete
 from slipway.errors import SlipwayError
@@ -320,6 +321,10 @@ def test_planning_imports_no_framework():
 
 # TensorRT's targets
 
+NEEDED_TO_BUILD = shlex.split(
+    "--runtime tensorrt --runtime-version 1 --precision fp16 --hardware h "
+    "--onnx o --onnx-record r --engine e --record r"
+)
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 
 
@@ -358,6 +363,7 @@ def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
         {"tf32": True},
         {"tactic_sources": ["JIT_CONVOLUTIONS"]},
         {"compatibility": "hardware"},
+        {"refit": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -366,10 +372,18 @@ def test_an_engine_is_keyed_on_everything_that_the_builder_is_told(change):
     assert repr(before.engine("h100", "fp16")) != repr(after.engine("h100", "fp16"))
 
 
-@pytest.mark.parametrize("change", [{"python": "/elsewhere/python"}, {"timing_cache": False}])
+@pytest.mark.parametrize("change", [{"python": "/elsewhere/python"}, {"timing_cache": False}, {"max_slowdown": 0.5}])
 def test_an_engine_is_not_keyed_on_where_or_how_fast_it_is_built(change):
     before, after = plan({"h100": tensorrt_target()}), plan({"h100": tensorrt_target(**change)})
     assert repr(before.engine("h100", "fp16")) == repr(after.engine("h100", "fp16"))
+
+
+def test_gates_are_options_of_tensorrts_builds_alone():
+    found = plan({"h100": tensorrt_target(max_slowdown=0.1), "cpu": {"hardware": WITH_BF16}})
+    options = vars(build_engine.parse_arguments(NEEDED_TO_BUILD + shlex.split(found.gates("h100", "fp16"))))
+    assert options["max_slowdown"] == 0.1
+    assert json.loads(options["limits"]) == found.config["accuracy"]["limits"]["fp16"]
+    assert found.gates("cpu", "fp32") == ""
 
 
 def test_a_targets_own_settings_win_over_the_common_ones():

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from stand_in_tensorrt import CLASSES, CROP, Gpu, logits_of, stand_ins, write_engine, write_interpreter
+from stand_in import CLASSES, CROP, Gpu, logits_of, stand_ins, write_engine, write_interpreter
 
 from slipway.errors import SlipwayError
 from slipway.remote_engine import RemoteEngine

@@ -6,7 +6,10 @@ from slipway.runtimes.tensorrt import timing_cache
 
 
 class Cache:
-    """A timing cache of the builder's kind: a set of lines, refused when made by another version."""
+    """A timing cache of the builder's kind: a set of lines, refused when made by another version.
+
+    A line is a kernel, or a kernel and what it took, such as "a=1"; of two for one kernel the first stays.
+    """
 
     def __init__(self, content):
         self.lines = set(content.decode().split())
@@ -15,7 +18,8 @@ class Cache:
         return " ".join(sorted(self.lines)).encode()
 
     def combine(self, other, ignore_mismatch):
-        self.lines |= other.lines
+        known = {line.split("=")[0] for line in self.lines}
+        self.lines |= {line for line in other.lines if line.split("=")[0] not in known}
         return True
 
 
@@ -25,7 +29,7 @@ class Config:
     cache = None
 
     def create_timing_cache(self, content):
-        return Cache(content)
+        return None if content == b"damaged" else Cache(content)
 
     def set_timing_cache(self, cache, ignore_mismatch):
         if "foreign" in cache.lines:
@@ -37,10 +41,10 @@ class Config:
         return self.cache
 
 
-def build(path, *measures):
+def build(path, *measures, anew=False):
     """Return the report of a build that measures something."""
     config = Config()
-    with timing_cache.attached(config, path) as cache:
+    with timing_cache.attached(config, path, anew) as cache:
         config.cache.lines |= set(measures)
     return cache.report()
 
@@ -70,6 +74,29 @@ def test_a_cache_of_another_version_is_replaced(path, tmp_path):
     assert (tmp_path / "deep" / "h100.cache").read_bytes() == b"a"
 
 
+def test_a_damaged_cache_is_replaced(path, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "h100.cache").write_bytes(b"damaged")
+    assert build(path, "a")["of_another_version"]
+    assert (tmp_path / "deep" / "h100.cache").read_bytes() == b"a"
+
+
+def test_measuring_anew_takes_nothing_and_replaces_what_was_measured(path, tmp_path):
+    build(path, "a=1", "other=1")
+    report = build(path, "a=2", anew=True)
+    assert (report["bytes_before"], report["everything_was_known"]) == (0, False)
+    assert (tmp_path / "deep" / "h100.cache").read_bytes().split() == [b"a=2", b"other=1"]
+
+
+def test_what_another_build_measured_meanwhile_is_not_this_ones_measurement(path):
+    build(path, "a")
+    config = Config()
+    with timing_cache.attached(config, path) as cache:
+        build(path, "a", "b")
+    assert cache.report()["everything_was_known"]
+    assert cache.report()["bytes_after"] > cache.report()["bytes_before"]
+
+
 def test_two_builds_at_once_keep_what_both_measured(path, tmp_path):
     inner_done = threading.Event()
     config = Config()
@@ -87,6 +114,30 @@ def test_a_failed_build_leaves_the_cache_as_it_was(path, tmp_path):
         raise ValueError("no engine")
     assert (tmp_path / "deep" / "h100.cache").read_bytes() == b"a"
     assert sorted(file.name for file in (tmp_path / "deep").iterdir()) == ["h100.cache", "h100.cache.lock"]
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.replace"])
+def test_an_interrupted_write_leaves_the_cache_as_it_was(path, tmp_path, monkeypatch, step):
+    build(path, "a")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build(path, "a", "b")
+    assert (tmp_path / "deep" / "h100.cache").read_bytes() == b"a"
+    assert sorted(file.name for file in (tmp_path / "deep").iterdir()) == ["h100.cache", "h100.cache.lock"]
+
+
+def test_what_a_killed_build_left_is_removed(path, tmp_path):
+    build(path, "a")
+    (tmp_path / "deep" / "h100.cache.4711.partial").write_bytes(b"half")
+    (tmp_path / "deep" / "l4.cache.4711.partial").write_bytes(b"another target's")
+    build(path, "b")
+    assert not (tmp_path / "deep" / "h100.cache.4711.partial").exists()
+    assert (tmp_path / "deep" / "l4.cache.4711.partial").exists()
 
 
 def test_without_a_path_nothing_is_kept():

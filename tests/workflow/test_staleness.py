@@ -213,6 +213,15 @@ def test_a_runtimes_code_touches_its_own_engines_alone(place):
     assert "Reason: scripts/slipway/runtimes/tensorrt/builder.py edited" in said
 
 
+def test_an_edit_that_exports_the_same_file_keeps_the_engine(place):
+    appended(place, "scripts/export_onnx.py", "\nEDITED = True\n")
+    engine = place.path("results/tiny/l4/tiny.fp32.rtx")
+    before = sha256(engine)
+    said = place.snakemake("results/tiny/l4/tiny.fp32.engine.json").succeeded().said
+    assert "kept: the engine that is there was built from the same ONNX file" in said
+    assert sha256(engine) == before
+
+
 def test_a_comment_and_an_unrelated_program_make_nothing_stale(place):
     appended(place, "scripts/build_engine.py", "\n# A comment.\n")
     appended(place, "scripts/status.py", "\nEDITED = True\n")

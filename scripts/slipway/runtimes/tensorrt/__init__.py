@@ -21,6 +21,20 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     return build(onnx, path, precision, options)
 
 
+def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
+    """Write the engine of the file `engine` with the weights of an ONNX file to `path`. See refitting.refit."""
+    from .refitting import refit
+
+    return refit(onnx, engine, path)
+
+
+def trial(previous: str | Path, new: str | Path, precision: str, images: Any) -> dict:
+    """Return a new engine's answers, and its speed beside that of the engine it would replace. See comparing.trial."""
+    from .comparing import trial
+
+    return trial(previous, new, precision, images)
+
+
 def gpu_here() -> str:
     """Return the GPU that engines are built for and run on here, in one line; raise ValueError when there is none."""
     from .device import gpu_here

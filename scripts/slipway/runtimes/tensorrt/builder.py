@@ -7,7 +7,7 @@ import platform
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import explain, timing_cache
 from .device import describe_gpu
@@ -18,27 +18,33 @@ from .library import edition_of, import_library, logger
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
 
 
+class Parsed(NamedTuple):
+    """A network and what must live as long: its weights lie in the parser."""
+
+    builder: Any
+    network: Any
+    parser: Any
+
+
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Build the engine at `path` from an ONNX file whose types and Q/DQ nodes carry the precision.
 
     `options` are those of `tensorrt` in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
-    workspace_mb, optimization_level, tf32, tactic_sources, compatibility, timing_cache (a path or None); and
-    compute_capability ("8.9") for an edition that builds without a GPU. Returns what the build record says of it.
-    Raises ValueError with what was wrong and what to do.
+    workspace_mb, optimization_level, tf32, tactic_sources, compatibility, refit (False when missing), timing_cache (a
+    path or None); compute_capability ("8.9") for an edition that builds without a GPU; and measure_anew, to take
+    nothing from the timing cache. Returns what the build record says of it. Raises ValueError with what was wrong and
+    what to do.
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
-    builder = _builder(trt, log)
-    network = builder.create_network(_network_flags(trt))
-    _parse(trt, network, log, onnx)
+    builder, network, _ = parsed(trt, log, onnx)
     config = builder.create_builder_config()
-    typed = _strongly_typed(trt)
     used = _configure(trt, builder, network, config, precision, options)
-    with timing_cache.attached(config, options.get("timing_cache")) as cache:
+    with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cache:
         plan, seconds = _build(builder, network, config, log, options)
     Path(path).write_bytes(plan)
     return {
-        "strongly_typed": typed,
+        "strongly_typed": _strongly_typed(trt),
         "builder": used,
         "timing_cache": cache.report(),
         "builder_seconds": round(seconds, 3),
@@ -46,6 +52,17 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
         "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
         **_what_it_is(trt, network, bytes(plan), path),
     }
+
+
+def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
+    """Return the network of an ONNX file; raise ValueError with what TensorRT cannot take in it."""
+    builder = _builder(trt, log)
+    network = builder.create_network(_network_flags(trt))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(onnx)):
+        errors = [parser.get_error(index) for index in range(parser.num_errors)]
+        raise ValueError(explain.parser_errors(trt, onnx, errors))
+    return Parsed(builder, network, parser)
 
 
 def _builder(trt: ModuleType, log: Any) -> Any:
@@ -66,13 +83,6 @@ def _network_flags(trt: ModuleType) -> int:
     return 1 << int(kinds.EXPLICIT_BATCH)
 
 
-def _parse(trt: ModuleType, network: Any, log: Any, onnx: str | Path) -> None:
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
-        errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        raise ValueError(explain.parser_errors(trt, onnx, errors))
-
-
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
@@ -86,8 +96,11 @@ def _configure(
     _add_profiles(builder, network, config, options["profiles"])
     _target(trt, config, options.get("compute_capability"))
     _make_compatible(trt, config, options["compatibility"])
+    refit = options.get("refit", False)
+    if refit:
+        _make_refittable(trt, config)
     return {
-        "flags": [*flags, *(["TF32"] if options["tf32"] else [])],
+        "flags": [*flags, *(["TF32"] if options["tf32"] else []), *(["REFIT"] if refit else [])],
         "workspace_mb": options["workspace_mb"],
         "optimization_level": _set_level(config, options["optimization_level"]),
         "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
@@ -144,6 +157,19 @@ def _make_compatible(trt: ModuleType, config: Any, compatibility: str) -> None:
             f"TensorRT {trt.__version__} cannot build engines that are {compatibility}-compatible; set "
             "`tensorrt.compatibility: none`, or take 8.6 or newer"
         ) from None
+
+
+def _make_refittable(trt: ModuleType, config: Any) -> None:
+    if hasattr(trt, "ComputeCapability"):
+        raise ValueError(
+            "TensorRT for RTX builds without a GPU, and weights are exchanged on one alone; set `refit: false` in the "
+            "target's `tensorrt`"
+        )
+    if not hasattr(trt.BuilderFlag, "REFIT"):
+        raise ValueError(
+            f"TensorRT {trt.__version__} cannot build engines that take new weights; set `tensorrt.refit: false`"
+        )
+    config.set_flag(trt.BuilderFlag.REFIT)
 
 
 def _set_level(config: Any, level: int) -> int | None:

@@ -1,6 +1,8 @@
 """One GPU: memory, streams and events, through PyCUDA where it is installed, else through cuda-bindings."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,22 @@ def _open(module: str, index: int) -> Any:
     return Device(index)
 
 
+@contextlib.contextmanager
+def opened(index: int = 0) -> Iterator[Any]:
+    """Yield the GPU number `index`; free what was allocated on it and leave its context when the block ends."""
+    device = open_device(index)
+    try:
+        yield device
+    finally:
+        device.close()
+
+
 NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
 
 
 def describe_gpu(index: int = 0) -> dict:
     """Return what a build record says of the GPU: name, compute capability, bytes, driver, the CUDA that it offers."""
-    device = open_device(index)
-    try:
+    with opened(index) as device:
         return {
             "name": device.name,
             "compute_capability": device.compute_capability,
@@ -57,8 +68,6 @@ def describe_gpu(index: int = 0) -> dict:
             "driver_cuda": f"{device.driver_cuda // 1000}.{device.driver_cuda % 1000 // 10}",
             "binding": device.binding,
         }
-    finally:
-        device.close()
 
 
 def _driver_release() -> str | None:
@@ -72,8 +81,5 @@ def _driver_release() -> str | None:
 
 def gpu_here(index: int = 0) -> str:
     """Return the name and compute capability of a GPU in one line; raise ValueError when there is none."""
-    device = open_device(index)
-    try:
+    with opened(index) as device:
         return f"{device.name} (compute capability {device.compute_capability})"
-    finally:
-        device.close()

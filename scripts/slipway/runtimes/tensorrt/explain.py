@@ -55,9 +55,13 @@ def build_failure(errors: list[str], options: dict) -> str:
     if any(_NO_TACTIC.search(error) for error in errors):
         return (
             "TensorRT found no kernel for a layer within its limits; raise `tensorrt.workspace_mb` (now "
-            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`: {said}"
+            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`{_or_without_refit(options)}: {said}"
         )
     return f"TensorRT could not build the engine: {said}"
+
+
+def _or_without_refit(options: dict) -> str:
+    return ", or set `tensorrt.refit: false`, which needs other kernels" if options.get("refit") else ""
 
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:

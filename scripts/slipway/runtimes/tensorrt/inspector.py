@@ -33,7 +33,10 @@ _SPELLINGS = {
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
-    """Load a serialized engine on this GPU and return its tensors, profiles, memory (bytes) and layers by precision."""
+    """Load a serialized engine on this GPU and return what it is.
+
+    That is its tensors, profiles, memory (bytes), layers by precision, and whether it takes new weights, or why not.
+    """
     log = logger(trt)
     runtime = trt.Runtime(log)
     engine = runtime.deserialize_cuda_engine(plan)
@@ -44,7 +47,29 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
         "profiles": profiles_of(trt, engine),
         "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
         "layers": layers_of_engine(trt, engine),
+        "not_refittable_because": why_not_refittable(trt, engine, log),
     }
+
+
+def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
+    """Return why an engine takes no new weights, or None when it does.
+
+    A refitter is made for it, since TensorRT 8.5 calls an engine of several optimization profiles refittable and then
+    has no refitter for it (https://github.com/NVIDIA/TensorRT/issues/3268; 8.6 has one).
+    """
+    if not engine.refittable:
+        return "it was built without `tensorrt.refit`"
+    try:
+        trt.Refitter(engine, log)
+    except (TypeError, RuntimeError):
+        profiles = engine.num_optimization_profiles
+        hint = f"; it has {profiles} optimization profiles, and 8.5 refits engines of one" if profiles > 1 else ""
+        return f"TensorRT {trt.__version__} has no refitter for it ({_last(log.errors)}{hint})"
+    return None
+
+
+def _last(errors: list[str]) -> str:
+    return errors[-1].strip() if errors else "it gave no reason"
 
 
 def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:

@@ -33,7 +33,7 @@ class Measurement:
         engine = self._engine
         profile = engine.profile_for(self._batch)
         lane = engine.lane(profile)
-        self._fill(lane)
+        fill(lane, self._batch)
         repeat(lambda: (lane.transfer_and_run(), lane.stream.synchronize()), self._warmup_seconds, 2)
         recorded, reason = record(lane)
         samples = self._samples(lane, recorded, minimum, self._seconds / 2)
@@ -46,18 +46,6 @@ class Measurement:
             "device_memory_bytes": engine.plan_bytes + activation_bytes(engine.cuda_engine) + lane.buffer_bytes,
             **self._throughputs(profile, streams, reason is None, self._seconds / 2),
         }
-
-    def _fill(self, lane: Lane) -> None:
-        """Put random pixels, or standard normal numbers, into the input, and on the GPU."""
-        random = np.random.default_rng(0)
-        lane.set_batch(self._batch)
-        shape = lane.host_input[: self._batch].shape
-        if lane.host_input.dtype == np.uint8:
-            lane.host_input[: self._batch] = random.integers(0, 256, shape, dtype=np.uint8)
-        else:
-            lane.host_input[: self._batch] = random.standard_normal(shape, dtype=np.float32)
-        lane.upload()
-        lane.stream.synchronize()
 
     def _samples(
         self, lane: Lane, recorded: dict | None, minimum: int, seconds: float
@@ -88,7 +76,7 @@ class Measurement:
             twins.append(self._another())
         lanes = [engine.lane(profile) for engine in [self._engine, *twins][: max(streams)]]
         for lane in lanes:
-            self._fill(lane)
+            fill(lane, self._batch)
             lane.enqueue()
             lane.stream.synchronize()
         graphs = [graph.Graph(lane.stream, lane.enqueue) for lane in lanes] if with_graph else None
@@ -118,6 +106,19 @@ class Measurement:
             for lane in lanes:
                 lane.stream.synchronize()
         return round(batches * self._batch / (time.perf_counter() - start), 2)
+
+
+def fill(lane: Lane, batch: int) -> None:
+    """Put random pixels, or standard normal numbers, into a batch of the input, and on the GPU."""
+    random = np.random.default_rng(0)
+    lane.set_batch(batch)
+    shape = lane.host_input[:batch].shape
+    if lane.host_input.dtype == np.uint8:
+        lane.host_input[:batch] = random.integers(0, 256, shape, dtype=np.uint8)
+    else:
+        lane.host_input[:batch] = random.standard_normal(shape, dtype=np.float32)
+    lane.upload()
+    lane.stream.synchronize()
 
 
 def record(lane: Lane) -> tuple[dict | None, str | None]:

@@ -1,23 +1,11 @@
-"""Stand-ins for a GPU, PyCUDA, cuda-bindings and TensorRT 8.5, so that what calls them runs without a GPU.
-
-They are strict where the real ones are: work on a stream is done when the stream is waited for, not before; nothing may
-be allocated or waited for while a CUDA graph is recorded; addresses must be allocated, transfers page-locked; two
-contexts of an engine cannot share an optimization profile. An "engine" is a file of JSON (see `write_engine`) that
-multiplies each picture with fixed weights.
-"""
+"""A GPU in the host's memory, and PyCUDA and cuda-bindings over it."""
 
 import enum
 import itertools
-import json
-import os
 import time
-import weakref
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-
-CROP, CLASSES = 4, 5
 
 
 class Refused(Exception):
@@ -118,166 +106,6 @@ class Stream:
         self.pending.clear()
 
 
-def write_engine(path, **options):
-    """Write an engine of `profiles` (batch sizes), `dtype` (of its input) and, at will, a vice; return the path."""
-    plan = {"profiles": [{"min": 1, "opt": 4, "max": 8}], "dtype": "FLOAT", "vice": None, **options}
-    path.write_text(json.dumps(plan), encoding="utf-8")
-    return path
-
-
-def logits_of(batch):
-    """Return what the engines answer to a batch."""
-    weights = np.random.default_rng(7).standard_normal((3 * CROP * CROP, CLASSES), dtype=np.float32)
-    return batch.reshape(len(batch), -1).astype(np.float32) @ weights
-
-
-class Severity(enum.Enum):
-    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
-
-
-class ILogger:
-    Severity = Severity
-
-
-TensorIOMode = enum.Enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
-DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8"])
-LayerInformationFormat = enum.Enum("LayerInformationFormat", ["ONELINE", "JSON"])
-
-
-class Context:
-    def __init__(self, engine):
-        self.engine = engine
-        self.profile = None if 0 in engine.profiles_in_use() else 0
-        self.batch, self.addresses, self.seen = None, {}, set()
-
-    def set_optimization_profile_async(self, profile, handle):
-        assert isinstance(handle, int)
-        if profile in self.engine.profiles_in_use():
-            return self.engine.fail(f"profile {profile} has been chosen for another context")
-        self.profile = profile
-        return True
-
-    def set_input_shape(self, name, shape):
-        assert (name, tuple(shape[1:])) == ("input", (3, CROP, CROP))
-        if self.profile is None:
-            return self.engine.fail("no optimization profile")
-        sizes = self.engine.plan["profiles"][self.profile]
-        if not sizes["min"] <= shape[0] <= sizes["max"]:
-            return self.engine.fail(f"{shape} is not within the profile {sizes}")
-        self.batch = shape[0]
-        return True
-
-    def set_tensor_address(self, name, memory):
-        assert isinstance(memory, int)
-        self.addresses[name] = memory
-        return True
-
-    def execute_async_v3(self, stream_handle):
-        gpu, batch = self.engine.gpu, self.batch
-        stream = gpu.streams[stream_handle]
-        if batch is None or self.engine.plan["vice"] == "refuses":
-            return self.engine.fail("cannot enqueue")
-        if self.engine.plan["vice"] == "dies":
-            os._exit(7)
-        try:
-            if self.engine.plan["vice"] == "waits":
-                stream.synchronize()
-            if batch not in self.seen:
-                gpu.allocate(16)
-                self.seen.add(batch)
-        except Refused as error:
-            return self.engine.fail(str(error))
-        addresses = dict(self.addresses)
-        stream.put("run", lambda: self.engine.compute(batch, addresses["input"], addresses["logits"]))
-        return True
-
-
-class Inspector:
-    def __init__(self, plan):
-        self.layers = [f"conv{index}" for index in range(len(plan["profiles"]))]
-
-    def get_layer_information(self, index, style):
-        assert style is LayerInformationFormat.JSON
-        name = f"{self.layers[index]} [profile {index}]"
-        return json.dumps({"Name": name, "LayerType": "CaskConvolution", "Weights": {"Type": "Half", "Count": 9}})
-
-
-class CudaEngine:
-    num_io_tensors = 2
-    device_memory_size = 4096
-
-    def __init__(self, gpu, log, plan):
-        self.gpu, self.log, self.plan = gpu, log, plan
-        self.num_optimization_profiles = self.num_layers = len(plan["profiles"])
-        self.contexts = weakref.WeakSet()
-
-    def profiles_in_use(self):
-        return {context.profile for context in self.contexts}
-
-    def fail(self, message):
-        self.log.log(Severity.ERROR, message)
-        return False
-
-    def get_tensor_name(self, index):
-        return ["input", "logits"][index]
-
-    def get_tensor_mode(self, name):
-        return TensorIOMode.INPUT if name == "input" else TensorIOMode.OUTPUT
-
-    def get_tensor_dtype(self, name):
-        return DataType[self.plan["dtype"]] if name == "input" else DataType.FLOAT
-
-    def get_tensor_shape(self, name):
-        return (-1, 3, CROP, CROP) if name == "input" else (-1, CLASSES)
-
-    def get_tensor_profile_shape(self, name, profile_index):
-        assert name == "input"
-        sizes = self.plan["profiles"][profile_index]
-        return [(sizes[end], 3, CROP, CROP) for end in ("min", "opt", "max")]
-
-    def create_execution_context(self):
-        context = Context(self)
-        self.contexts.add(context)
-        return context
-
-    def create_engine_inspector(self):
-        return Inspector(self.plan)
-
-    def compute(self, batch, source, target):
-        dtype = {"FLOAT": np.float32, "UINT8": np.uint8}[self.plan["dtype"]]
-        shape = (batch, 3, CROP, CROP)
-        pixels = self.gpu.at(source, int(np.prod(shape)) * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
-        self.gpu.at(target, batch * CLASSES * 4).view(np.float32).reshape(batch, CLASSES)[:] = logits_of(pixels)
-        self.gpu.did.append(batch)
-
-
-def tensorrt(gpu):
-    """Return a module that looks like TensorRT 8.5's."""
-
-    class Runtime:
-        def __init__(self, log):
-            self.log = log
-
-        def deserialize_cuda_engine(self, plan):
-            print("a library's greeting")
-            os.write(1, b"a greeting from C\n")
-            try:
-                return CudaEngine(gpu, self.log, json.loads(plan))
-            except ValueError:
-                self.log.log(Severity.ERROR, "Serialization assertion magicTagRead == kMAGIC_TAG failed")
-                return None
-
-    return _module(
-        "tensorrt",
-        __version__="8.5.3.1",
-        Runtime=Runtime,
-        ILogger=ILogger,
-        TensorIOMode=TensorIOMode,
-        DataType=DataType,
-        LayerInformationFormat=LayerInformationFormat,
-    )
-
-
 def pycuda_driver(gpu):
     """Return a module that looks like pycuda.driver."""
 
@@ -338,7 +166,7 @@ def pycuda_driver(gpu):
     def memcpy_dtoh_async(dest, src, stream):
         gpu.copy(stream.handle, "d2h", gpu.host(dest.ctypes.data, dest.nbytes), gpu.at(src, dest.nbytes))
 
-    return _module(
+    return module_of(
         "pycuda.driver",
         **{kind.__name__: kind for kind in (LogicError, RuntimeError, MemoryError, Device, Stream, Event)},
         init=lambda: None,
@@ -415,54 +243,24 @@ def cuda_driver(gpu):
         "cuGraphInstantiate": lambda graph, flags: graph,
         "cuGraphLaunch": gpu.launch,
     }
-    return _module(
+    return module_of(
         "cuda.bindings.driver",
         **{name: returning(call) for name, call in calls.items()},
         cuGetErrorString=lambda status: (statuses.CUDA_SUCCESS, status.name.lower().encode()),
         CUresult=statuses,
         CUstream=int,
         CUcontext=int,
-        CUdevice_attribute=_module(
+        CUdevice_attribute=module_of(
             "CUdevice_attribute",
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=9,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=0,
         ),
-        CUstreamCaptureMode=_module("CUstreamCaptureMode", CU_STREAM_CAPTURE_MODE_THREAD_LOCAL=1),
+        CUstreamCaptureMode=module_of("CUstreamCaptureMode", CU_STREAM_CAPTURE_MODE_THREAD_LOCAL=1),
     )
 
 
-def stand_ins(gpu, *bindings):
-    """Return what sys.modules must hold for TensorRT and the bindings ("pycuda", "cuda-bindings") on this GPU.
-
-    A binding that is not named cannot be imported.
-    """
-    modules = dict.fromkeys(("pycuda", "pycuda.driver", "cuda", "cuda.bindings", "cuda.bindings.driver"))
-    if "pycuda" in bindings:
-        driver = pycuda_driver(gpu)
-        modules |= {"pycuda": _module("pycuda", driver=driver), "pycuda.driver": driver}
-    if "cuda-bindings" in bindings:
-        driver = cuda_driver(gpu)
-        package = _module("cuda.bindings", driver=driver)
-        modules |= {"cuda": _module("cuda", bindings=package), "cuda.bindings": package, "cuda.bindings.driver": driver}
-    return {**modules, "tensorrt": tensorrt(gpu)}
-
-
-def write_interpreter(folder, python, *bindings):
-    """Write a Python interpreter that has the stand-ins instead of the real packages; return its path."""
-    site = folder / "site"
-    site.mkdir()
-    here = Path(__file__).resolve().parent
-    (site / "sitecustomize.py").write_text(
-        f"import sys\nimport stand_in_tensorrt as the\nsys.modules.update(the.stand_ins(the.Gpu(), *{bindings!r}))\n",
-        encoding="utf-8",
-    )
-    path = folder / "python"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{site}:{here}" exec "{python}" "$@"\n', encoding="utf-8")
-    path.chmod(0o755)
-    return path
-
-
-def _module(name, **attributes):
+def module_of(name, **attributes):
+    """Return a module that has the attributes."""
     module = ModuleType(name)
     vars(module).update(attributes)
     return module

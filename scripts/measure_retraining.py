@@ -1,0 +1,209 @@
+"""Measure what a retraining costs: a cold build, one with the timing cache, and a refit, side by side on one GPU.
+
+The workflow brings the engine of one model up to date week after week, from a checkpoint that is replaced by one of
+slightly other weights each time. It works in a folder of its own, and starts without engine and timing cache.
+"""
+
+import argparse
+import datetime
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from measure_gpu import snakemake
+from slipway.artifacts import read_json, write_json
+from slipway.config import complete
+from slipway.errors import SlipwayError
+from slipway.models import build, read_checkpoint
+from slipway.program import parser, progress, run
+
+if TYPE_CHECKING:
+    import torch
+
+# What happens in each week, and whether `tensorrt.refit` is on: the third builds the engine that the fourth refits.
+WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
+# By how much a training changes weights, as a share of each and, for those near zero, of their tensor's spread.
+CHANGE = 0.01
+# Run by TensorRT's interpreter: prints how long two engines take.
+_COMPARE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from slipway.runtimes.tensorrt import trial
+found = trial(sys.argv[2], sys.argv[3], sys.argv[4], None)["speed"]
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The working folder, and what is measured in it."""
+
+    folder: Path
+    model: str
+    target: str
+    precision: str
+
+    @property
+    def checkpoint(self) -> Path:
+        """Return the checkpoint that a training replaces."""
+        return self.folder / "checkpoint.pth"
+
+    @property
+    def record(self) -> str:
+        """Return the build record, relative to the folder."""
+        return f"results/{self.model}/{self.target}/{self.model}.{self.precision}.engine.json"
+
+    @property
+    def engine(self) -> Path:
+        """Return the engine."""
+        return self.folder / self.record.replace(".engine.json", ".trt")
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--configuration", type=Path, required=True, help="<model>.yaml of docs/measurements/<gpu>")
+    arguments.add_argument("--precision", default="fp16", help="precision of the engine")
+    arguments.add_argument(
+        "--profiles", help="optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone"
+    )
+    arguments.add_argument("--weights", type=Path, help="checkpoint to start from; left out, seeded random weights")
+    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
+    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
+    arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
+    arguments.add_argument(
+        "--output", type=Path, help="JSON to write; left out, <model>.retraining.json beside <model>.yaml"
+    )
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Run the weeks one after the other, compare the two kinds of engine, write what each week took."""
+    config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
+    place = place_of(arguments, config)
+    clear(place)
+    state = first_weights(config["models"][place.model], arguments.weights)
+    weeks = {}
+    for number, (name, refit) in enumerate(WEEKS.items(), start=1):
+        progress(f"week {number}: {name.replace('_', ' ')}")
+        train(place, state, seed=number)
+        configure(place, config, arguments, refit)
+        weeks[name] = week(place)
+        shutil.copyfile(place.engine, place.folder / f"{name}.trt")
+    record = {
+        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "configuration": config,
+        **({"profiles": json.loads(arguments.profiles)} if arguments.profiles else {}),
+        "weights": "a checkpoint" if arguments.weights else "random",
+        **summary(weeks),
+        "refittable_engine_to_plain": compare(place, arguments.tensorrt_python),
+    }
+    path = arguments.output or arguments.configuration.with_suffix(".retraining.json")
+    write_json(path, {**record, "weeks": weeks})
+    progress(json.dumps({name: record[name] for name in ("ways", "seconds", "of_cold")}, indent=2))
+
+
+def place_of(arguments: argparse.Namespace, config: dict) -> Place:
+    """Return where to work; raise SlipwayError unless the configuration is of its model on one TensorRT target."""
+    model = arguments.configuration.stem
+    ((target, chosen),) = config["targets"].items()
+    if model not in config["models"] or chosen.get("runtime") != "tensorrt":
+        raise SlipwayError(
+            f"{arguments.configuration} is not of a model named {model} on a target with `runtime: tensorrt`; engines "
+            "of no other runtime have a timing cache or take new weights"
+        )
+    return Place(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
+
+
+def clear(place: Place) -> None:
+    """Remove what an earlier measurement left: the first build has to be a cold one."""
+    shutil.rmtree(place.folder, ignore_errors=True)
+    place.folder.mkdir(parents=True, exist_ok=True)
+
+
+def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"]:
+    """Return the state dict to start from: the given checkpoint's, or a seeded random one of the architecture."""
+    import torch
+
+    if weights:
+        return read_checkpoint(weights)
+    chosen = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build(chosen["architecture"], chosen["arguments"]).state_dict()
+
+
+def train(place: Place, state: dict[str, "torch.Tensor"], seed: int) -> None:
+    """Write a checkpoint of slightly other weights, as another week of training would."""
+    import torch
+
+    random = torch.Generator().manual_seed(seed)
+    torch.save({name: changed(name, values, random) for name, values in state.items()}, place.checkpoint)
+
+
+def changed(name: str, values: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
+    """Return a tensor with a little noise; whole numbers stay, and variances stay positive."""
+    import torch
+
+    if not values.is_floating_point():
+        return values
+    noise = CHANGE * torch.randn(values.shape, generator=random)
+    if name.endswith("running_var"):
+        return values * (1 + noise.clamp(-0.1, 0.1))
+    spread = values.std() if values.numel() > 1 else values.abs().mean()
+    return values * (1 + noise) + CHANGE * spread.clamp(min=1e-3) * torch.randn(values.shape, generator=random)
+
+
+def configure(place: Place, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
+    """Write the configuration with this machine's paths, the checkpoint of the week, and `refit` on or off."""
+    here = json.loads(json.dumps(config))
+    here["models"] = {place.model: {**here["models"][place.model], "weights": place.checkpoint.name}}
+    here["targets"][place.target]["precisions"] = [place.precision]
+    tensorrt = {"python": arguments.tensorrt_python, "timing_cache": True, "refit": refit}
+    if arguments.profiles:
+        tensorrt["profiles"] = json.loads(arguments.profiles)
+    here["tensorrt"] = {**here.get("tensorrt", {}), **tensorrt}
+    if arguments.calibration:
+        here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+    (place.folder / "config.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
+
+
+def week(place: Place) -> dict:
+    """Bring the engine up to date with the workflow; return its build record, and the seconds of the whole workflow."""
+    start = time.perf_counter()
+    snakemake(place.folder, [place.record])
+    return {"workflow_seconds": round(time.perf_counter() - start, 1), **read_json(place.folder / place.record)}
+
+
+def summary(weeks: dict[str, dict]) -> dict:
+    """Return the way and the seconds of each week, gates included, and what share of the cold build they are."""
+    seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
+    return {
+        "gpu": weeks["cold"]["gpu"],
+        "versions": weeks["cold"]["versions"],
+        "ways": {name: record["way"] for name, record in weeks.items()},
+        "seconds": seconds,
+        "of_cold": {name: round(spent / seconds["cold"], 4) for name, spent in seconds.items()},
+    }
+
+
+def compare(place: Place, python: str | None) -> list[dict]:
+    """Return the time on the GPU of an engine that takes new weights beside one that does not, in turn."""
+    engines = [str(place.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
+    scripts = str(Path(__file__).resolve().parent)
+    command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, place.precision]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise SlipwayError(f"the two kinds of engine could not be compared on {place.target}; see above")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,73 @@
+"""A new engine on trial: its answers, and its speed beside that of the engine it would replace, in one process."""
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .device import opened
+from .measuring import fill, on_gpu, record, repeat
+from .runner import Engine, Lane
+
+# Both engines run in turn, so that a GPU that warms up or is shared slows both.
+ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
+WARM_UP_SECONDS = 0.1
+
+
+def trial(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None) -> dict:
+    """Return the logits (N, classes) of the engine at `new` for images (N, 3, H, W), and the speed of both engines.
+
+    Speed is one {"batch", "previous_ms", "new_ms", "ratio", "graph"} for batch 1, where a profile takes it, and the
+    batch that each profile is optimised for: medians of the time on the GPU of one run, as a CUDA graph where both
+    engines can be recorded. Logits are None when there are no images. Raises ValueError when an engine cannot be run.
+    """
+    with opened() as device:
+        return _tried(previous, new, precision, images, device)
+
+
+def _tried(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None, device: Any) -> dict:
+    engines = [Engine(path, precision, device=device) for path in (previous, new)]
+    return {
+        "logits": None if images is None else engines[1].infer(images),
+        "speed": [_side_by_side(engines, batch) for batch in _batches(engines[1])],
+    }
+
+
+def _batches(engine: Engine) -> list[int]:
+    singles = {1 for sizes in engine.profiles if sizes["min"] == 1}
+    return sorted(singles | {sizes["opt"] for sizes in engine.profiles})
+
+
+def _side_by_side(engines: list[Engine], batch: int) -> dict:
+    """Return the time that each of two engines takes for a batch, measured in turn."""
+    lanes = [_warm_lane(engine, batch) for engine in engines]
+    graphs = [record(lane)[0] for lane in lanes]
+    recorded = all(graphs)
+    work = [found["run"].launch if recorded else lane.enqueue for found, lane in zip(graphs, lanes, strict=True)]
+    previous, new = _medians([partial(on_gpu, lane, run) for lane, run in zip(lanes, work, strict=True)])
+    return {
+        "batch": batch,
+        "previous_ms": round(previous, 5),
+        "new_ms": round(new, 5),
+        "ratio": round(new / previous, 4),
+        "graph": recorded,
+    }
+
+
+def _warm_lane(engine: Engine, batch: int) -> Lane:
+    lane = engine.lane(engine.profile_for(batch))
+    fill(lane, batch)
+    repeat(lambda: (lane.transfer_and_run(), lane.stream.synchronize()), WARM_UP_SECONDS, 2)
+    return lane
+
+
+def _medians(calls: list[Callable[[], float]]) -> list[float]:
+    """Return the median of what each call gives, over rounds in which they take turns."""
+    series: list[list[float]] = [[] for _ in calls]
+    for _ in range(ROUNDS):
+        for samples, call in zip(series, calls, strict=True):
+            samples += repeat(call, SECONDS, MINIMUM)
+    return [statistics.median(samples) for samples in series]

@@ -1,0 +1,146 @@
+"""Refitting an engine: the weights of an ONNX file into an engine that was built from another of the same structure.
+
+It takes seconds where a build takes minutes, since every kernel stays as it is. What it gives has to be proven, answers
+and speed (see comparing.py): a weight that was not exchanged would not show otherwise.
+"""
+
+import platform
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import explain
+from .builder import parsed
+from .device import describe_gpu
+from .inspector import describe, why_not_refittable
+from .library import edition_of, import_library, logger
+
+# The layers that hold weights, by their type, and where by role. Python sees them as ILayer until told what they are.
+_LAYERS = {
+    "CONVOLUTION": "IConvolutionLayer",
+    "DECONVOLUTION": "IDeconvolutionLayer",
+    "FULLY_CONNECTED": "IFullyConnectedLayer",  # until TensorRT 8
+    "SCALE": "IScaleLayer",
+    "CONSTANT": "IConstantLayer",
+}
+_ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "scale", "CONSTANT": "weights"}
+
+
+def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
+    """Write the engine of the file `engine` with the weights of an ONNX file to `path`; leave `engine` as it is.
+
+    Returns what the build record says of it. Raises ValueError with the reason where the engine takes no new weights,
+    or not all that it needs are in the ONNX file.
+    """
+    trt = import_library(edition_of(path))
+    log = logger(trt)
+    start = time.perf_counter()
+    try:
+        plan, exchanged = _refitted(trt, log, onnx, engine)
+    except (TypeError, RuntimeError) as error:  # how the library's binding for Python refuses
+        raise ValueError(f"TensorRT {trt.__version__} cannot refit {engine}: {error}") from None
+    seconds = time.perf_counter() - start
+    Path(path).write_bytes(plan)
+    return {
+        "timing_cache": None,
+        "refitted_weights": exchanged,
+        "builder_seconds": round(seconds, 3),
+        "warnings": len(log.warnings),
+        "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
+        **describe(trt, plan, path),
+        "layers_read_from": "the engine",
+        "gpu": describe_gpu(),
+    }
+
+
+def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
+    """Return the serialized engine with new weights, and how many sets of weights were exchanged."""
+    runtime = trt.Runtime(log)
+    loaded = runtime.deserialize_cuda_engine(Path(engine).read_bytes())
+    if loaded is None:
+        raise ValueError(explain.load_failure(trt, engine, log.errors))
+    reason = why_not_refittable(trt, loaded, log)
+    if reason:
+        raise ValueError(f"{engine} takes no new weights: {reason}")
+    refitter = trt.Refitter(loaded, log)
+    # What holds the new weights has to live until they are exchanged.
+    holder = (_set_by_parser if hasattr(trt, "OnnxParserRefitter") else _set_by_layer)(trt, log, refitter, onnx)
+    _require_nothing_missing(refitter)
+    if not refitter.refit_cuda_engine():
+        raise ValueError(f"TensorRT {trt.__version__} did not take the new weights: {_last(log.errors)}")
+    del holder
+    return _serialized(trt, loaded), len(refitter.get_all()[0])
+
+
+def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
+    """Hand over all weights by TensorRT's own reader of ONNX files (10.0 and newer); return it."""
+    parser = trt.OnnxParserRefitter(refitter, log)
+    if not parser.refit_from_file(str(onnx)):
+        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [_last(log.errors)]
+        raise ValueError(f"TensorRT {trt.__version__} cannot take the weights of {onnx}: {'; '.join(errors)}")
+    return parser
+
+
+def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
+    """Hand over the weights of each layer of the parsed network; return what holds them.
+
+    The same parser made the network that the engine was built from, so names and types are the same, and a weight that
+    it computes, such as the scale of a batch normalisation, is computed the same way.
+    """
+    holder = parsed(trt, log, onnx)
+    layers = _layers_by_name(holder.network)
+    for name, role in zip(*refitter.get_all(), strict=True):
+        weights = _weights(trt, layers, name, role.name)
+        if weights.size and not refitter.set_weights(name, role, weights):
+            raise ValueError(f"TensorRT did not take the {role.name} of the layer '{name}': {_last(log.errors)}")
+    return holder
+
+
+def _layers_by_name(network: Any) -> dict[str, Any]:
+    """Return the layers of a network by name, with None for a name that several have."""
+    layers: dict[str, Any] = {}
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        layers[layer.name] = None if layer.name in layers else layer
+    return layers
+
+
+def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> Any:
+    """Return the weights of a layer in a role, as an array or TensorRT's Weights; of size 0 where it has none.
+
+    They are a view of the parser's memory, not a copy.
+    """
+    layer = layers.get(name)
+    if layer is None:
+        how_many = "several layers" if name in layers else "no layer"
+        raise ValueError(
+            f"the engine holds weights of the layer '{name}', but the ONNX file has {how_many} of that name"
+        )
+    kind = layer.type.name
+    if kind not in _LAYERS or role not in _ATTRIBUTES:
+        raise ValueError(f"the engine holds the {role} of the {kind} layer '{name}', which is not known to be a weight")
+    layer.__class__ = getattr(trt, _LAYERS[kind])
+    return getattr(layer, _ATTRIBUTES[role])
+
+
+def _require_nothing_missing(refitter: Any) -> None:
+    layers, roles = refitter.get_missing()
+    if layers:
+        named = ", ".join(f"{role.name} of '{layer}'" for layer, role in zip(layers, roles, strict=True))
+        raise ValueError(f"the engine needs weights that the ONNX file does not give it: {named}")
+
+
+def _serialized(trt: ModuleType, engine: Any) -> bytes:
+    """Return the engine with the weights that it has now, still refittable."""
+    flags = getattr(trt, "SerializationFlag", None)
+    if not hasattr(flags, "INCLUDE_REFIT"):
+        return bytes(engine.serialize())
+    config = engine.create_serialization_config()  # from 10.14 on it has to be asked for
+    config.set_flag(flags.INCLUDE_REFIT)
+    config.clear_flag(flags.EXCLUDE_WEIGHTS)
+    return bytes(engine.serialize_with_config(config))
+
+
+def _last(errors: list[str]) -> str:
+    return errors[-1].strip() if errors else "it gave no reason"
