@@ -3,7 +3,7 @@
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
 #   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
-#   snakemake --cores 1 status       what is live; `undeploy` stops it
+#   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
 from snakemake.utils import min_version
 
@@ -20,6 +20,7 @@ localrules:
     evidence,
     deploy,
     preflight,
+    rollback,
     status,
     undeploy,
 
@@ -44,4 +45,5 @@ include: "rules/precision.smk"
 include: "rules/engine.smk"
 include: "rules/evidence.smk"
 include: "rules/serving.smk"
+include: "rules/monitoring.smk"
 include: "rules/deploy.smk"

@@ -18,8 +18,9 @@ rule deploy_local:
     params:
         settings=lambda wildcards: plan.local_server(),
         models=plan.models,
-        # Asking for `input` keeps Snakemake from comparing it: a longer patience makes no deployment stale.
+        # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
+        keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
         tensorrt_python=lambda wildcards, input: option(
             "--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"]
         ),
@@ -28,7 +29,7 @@ rule deploy_local:
     shell:
         "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
-        "--ready-timeout-s {params.ready_timeout_s} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
+        "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 
 rule status:
@@ -44,6 +45,26 @@ rule status:
         "What is live"
     shell:
         "python {input.program:q} --receipts {params.receipts:q} --log {log:q}"
+
+
+rule rollback:
+    input:
+        program=ancient(program_file("rollback")),
+    log:
+        "logs/rollback.log",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        receipts=receipts(),
+        ready_timeout_s=config["deploy"]["ready_timeout_s"],
+        tensorrt_python=lambda wildcards, input: option(
+            "--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"]
+        ),
+    message:
+        "Going back to what was served before"
+    shell:
+        "python {input.program:q} --receipts {params.receipts:q} --ready-timeout-s {params.ready_timeout_s} "
+        "{params.tensorrt_python} --log {log:q}"
 
 
 rule undeploy:

@@ -20,12 +20,20 @@ def remember_what_was_made():
     """Note what was made just now, and what a killed run had made before it could be noted."""
     finished = [file for job in workflow.dag.finished_jobs for file in job.output]
     left = artifacts.forgotten(file for job in workflow.dag.jobs for file in job.output)
-    artifacts.remember([*finished, *left])
+    try:
+        artifacts.remember([*finished, *left])
+    except OSError as error:
+        logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
 
 
 if workflow.is_main_process:
     run_lock = work_alone()
-    keep_records_with_results()
+    try:
+        keep_records_with_results()
+    except OSError as error:
+        raise WorkflowError(
+            f"results/ does not take the records of what is made ({error}); free some space there"
+        ) from None
     artifacts = Artifacts(fingerprints)
     edited = artifacts.changed()
     mark_incomplete(edited)

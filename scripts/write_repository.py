@@ -61,6 +61,11 @@ def main(arguments: argparse.Namespace) -> None:
         "version_lock": arguments.lock,
         "input_dtype": served.input_dtype,
         "accuracy_limits": selection["accuracy_limits"],
+        "promise": {
+            "in_flight": selection["measured"]["concurrency"],
+            "p99_ms": selection["measured"]["p99_ms"],
+            "p99_limit_ms": selection["limits"]["p99_ms"],
+        },
         "proven_on_labels": selection["proven_on_labels"],
         "files": tree_digest(arguments.folder),
     }

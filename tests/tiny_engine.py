@@ -31,9 +31,9 @@ class Tiny:
         return BuiltEngine.of_record(self.engine_record)
 
 
-def write_onnx(path, input_dtype):
+def write_onnx(path, input_dtype, seed=0):
     """Write convolution, mean over the picture: (N, 3, 16, 16) of `input_dtype` to logits (N, 5), seeded."""
-    weights = np.random.default_rng(0).standard_normal((CLASSES, 3, 3, 3), dtype=np.float32)
+    weights = np.random.default_rng(seed).standard_normal((CLASSES, 3, 3, 3), dtype=np.float32)
     nodes = [
         helper.make_node("Cast", ["input"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Conv", ["pixels", "weights"], ["features"], pads=[1, 1, 1, 1]),
@@ -50,9 +50,9 @@ def write_onnx(path, input_dtype):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def tiny_engine(folder, name="openvino", input_dtype="float32", **record):
+def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, **record):
     """Build the engine of a CPU runtime in `folder`, with the record that a build writes."""
-    write_onnx(folder / "tiny.onnx", input_dtype)
+    write_onnx(folder / "tiny.onnx", input_dtype, seed)
     path = folder / f"tiny.fp32{SUFFIXES[name]}"
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}

@@ -154,6 +154,7 @@ class Workplace:
             name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((self.folder / "results").rglob("*"))
             if path.is_file()
+            and path.suffix != ".lock"
             and ".provenance" not in path.parts
             and (name := path.relative_to(self.folder).as_posix()) not in left_out
         }

@@ -23,11 +23,18 @@ def read_state(folder: Path = FOLDER) -> dict | None:
     return read_json(state_file(folder)) if state_file(folder).is_file() else None
 
 
-def write_state(folder: Path, pid: int, start: int, listening: dict) -> dict:
-    """Record a server that was started: its process, which start it is, where it listens."""
-    state = {"pid": pid, "created": psutil.Process(pid).create_time(), "start": start, "listening": listening}
+def write_state(folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None) -> dict:
+    """Record a server that was started: its process, which start it is, where it listens, what it was started with."""
+    process = {"pid": pid, "created": psutil.Process(pid).create_time()}
+    state = {**process, "start": start, "listening": listening, "identity": identity}
     write_json(state_file(folder), state)
     return state
+
+
+def running_server(folder: Path = FOLDER) -> dict | None:
+    """Return the state of the server that was started last if it still runs, else None."""
+    state = read_state(folder)
+    return state if is_running(state) else None
 
 
 def forget_state(folder: Path) -> None:

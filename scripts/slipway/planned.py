@@ -18,7 +18,7 @@ PACKAGES = {
     "model_analyzer_version": "triton-model-analyzer",
 }
 # What names files to write, or only says how to work: no part of what is made.
-_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s"}
+_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 _CONTENT = "_sha256"
 
 

@@ -7,6 +7,7 @@ and a copy of the results on another machine is as fresh as the original.
 import base64
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def _keep(link: Path, kept: Path) -> None:
         link.unlink()
     elif link.is_dir():
         for record in link.iterdir():
-            record.replace(kept / record.name)
+            shutil.move(record, kept / record.name)
         link.rmdir()
     link.symlink_to(os.path.relpath(kept, link.parent.resolve()))
 

@@ -38,7 +38,8 @@ def ready_to_deploy(good_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deploy") / "work"
     shutil.copytree(good_run.folder, folder)
     made = Workplace(folder, yaml.safe_load((good_run.folder / "config.yaml").read_text(encoding="utf-8")))
-    selection = {"precision": "fp32", "max_batch_size": 2, "instances": 1}
+    selection = {"precision": "fp32", "max_batch_size": 2, "instances": 1, "limits": {"p99_ms": 2000}}
+    selection["measured"] = {"concurrency": 1, "p99_ms": 100}
     made.path("selection.json").write_text(
         json.dumps({**selection, "accuracy_limits": LIMITS, "proven_on_labels": False})
     )

@@ -182,10 +182,11 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
         for index in range(12):
             pixels = np.random.default_rng(index).integers(0, 255, (90, 120, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
-    planned = Plan(complete(copy.deepcopy(small.config))).accuracy("small", "fp32")
+    planned = Plan(complete(copy.deepcopy(small.config))).accuracy("small", "cpu", "fp32")
     results = small.path("results/small")
     options = planned | {
         "labelled": folder,
+        "labelled_sha256": None,
         "max_images": 12,
         "weights": results / "weights.safetensors",
         "weights_record": results / "weights.json",
@@ -238,14 +239,15 @@ def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
     assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
-def test_a_new_deployment_is_tried_beside_the_live_one_and_takes_its_place(small):
-    before = record(small, "small/deploy/receipt.json")["server"]
+def test_a_new_deployment_is_tried_beside_the_live_one_and_taken_by_it(small):
+    before = record(small, "small/deploy/receipt.json")
     output = small.snakemake("--forcerun", "deploy_local", "--", "deploy").succeeded().said
     assert "trying the new repository beside it first" in output
-    after = record(small, "small/deploy/receipt.json")["server"]
-    assert after["pid"] != before["pid"]
-    assert after["listening"] == before["listening"]
-    assert not psutil.pid_exists(before["pid"])
+    assert "switching in the running server" in output
+    after = record(small, "small/deploy/receipt.json")
+    assert after["server"] == before["server"]
+    assert after["version"] == before["version"], "the same files are the same version"
+    assert after["deployed_at"] >= before["deployed_at"]
     assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 

@@ -17,15 +17,18 @@ from slipway.triton.shared_memory import SharedBatch
 
 # How far a sum of probabilities that were computed in half precision may be from 1.
 HALF_PRECISION = 1e-2
+# What Triton says of a region that it does not know.
+FORGOTTEN = "Unable to find shared memory region"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The scores (N, classes) of one request, how long it took with all its retries, and how often it was sent."""
+    """The scores (N, classes) of one request, how long it took with its retries, and which version gave them."""
 
     scores: np.ndarray
     latency_ms: float
     attempts: int
+    version: str
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
@@ -83,7 +86,7 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
         try:
             return _infer(connection, classifier, tensor, client_timeout)
         except InferenceServerException as error:
-            if not (shared and error.status() == "StatusCode.NOT_FOUND"):
+            if not (shared and FORGOTTEN in error.message()):
                 raise
             # The server was started again, and knows the region no longer.
             shared.register(client_timeout)
@@ -92,7 +95,8 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
     start = time.perf_counter()
     result = connection.call(attempt)
     latency_ms = (time.perf_counter() - start) * 1e3
-    return Answer(_scores(result.as_numpy(classifier.output), len(batch)), latency_ms, attempts)
+    scores = _scores(result.as_numpy(classifier.output), len(batch))
+    return Answer(scores, latency_ms, attempts, result.get_response().model_version)
 
 
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from slipway.errors import SlipwayError
+from slipway.triton.connection import Endpoint, connect
 from slipway.triton.modelconfig import INPUT, OUTPUT
 from slipway.triton.server import Ports
 
@@ -33,8 +34,7 @@ class ModelClient:
         self.model = model
         self._ports = ports
         self._deadline_s = deadline_s
-        without_proxy = [("grpc.enable_http_proxy", 0)]
-        self._client = grpc.InferenceServerClient(f"{ports.host}:{ports.grpc}", channel_args=without_proxy)
+        self._client = connect(Endpoint(ports.host, ports.grpc))
 
     def __enter__(self) -> "ModelClient":
         return self

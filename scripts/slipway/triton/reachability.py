@@ -60,7 +60,7 @@ def why_unreachable(endpoint: "Endpoint") -> str | None:
     except socket.gaierror as error:
         return f"the host is not known ({error.strerror}). Correct --url"
     except TimeoutError:
-        return f"it says nothing for {PATIENCE_S:g} s. Correct --url, or ask for a way through the firewall"
+        return f"it says nothing for {PATIENCE_S:g} s. See whether it hangs, correct --url, or open the firewall"
     except OSError as error:
         return f"{error.strerror or error}. Correct --url"
 
@@ -73,6 +73,8 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
     context.set_alpn_protocols(["h2"])
     try:
         context.wrap_socket(connection).close()
+    except TimeoutError:
+        raise
     except OSError:
         return "something listens there that closes the connection. Is it the gRPC port? Triton's is 8001 by default"
     return "it speaks TLS. Add --tls, and --ca with the authority that signed its certificate"

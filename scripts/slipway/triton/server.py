@@ -26,6 +26,13 @@ PYTHON_CONFIGURATION = "python"
 CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
 # Lets Triton's TensorRT backend load engines that were built version-compatible.
 LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
+# What a server tells Prometheus beside its counters: quantiles of the latencies of the last 60 seconds, each with the
+# error that it may have. Triton has no histogram of them: 2.51 has none at all, and the one of later releases is of the
+# first response of decoupled models. At 3000 requests/s the quantiles cost less than what measurements differ by.
+METRICS_FLAGS = (
+    "--metrics-config=summary_latencies=true",
+    "--metrics-config=summary_quantiles=0.5:0.01,0.9:0.01,0.99:0.001",
+)
 # How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
@@ -72,7 +79,7 @@ class Installation:
         as_written = "--disable-auto-complete-config"
         return [
             *(self.program, *self.flags, *configuration, *repository_flags, as_written),
-            *(*listening_flags(ports), *flags),
+            *(*listening_flags(ports), *METRICS_FLAGS, *flags),
         ]
 
     def for_engines(self, keys: Iterable[dict]) -> "Installation":
@@ -145,10 +152,12 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
 class Server:
     """A tritonserver in the background, as a context manager that always stops it."""
 
-    def __init__(self, installation: Installation, repositories: list[Path], ports: Ports, log: Path) -> None:
+    def __init__(
+        self, installation: Installation, repositories: list[Path], ports: Ports, log: Path, *flags: str
+    ) -> None:
         self.ports = ports
         self.log = log
-        self._command = installation.command(repositories, ports)
+        self._command = installation.command(repositories, ports, *flags)
         self._environment = {**os.environ, **installation.environment}
 
     def start(self) -> subprocess.Popen:

@@ -1,0 +1,72 @@
+"""What a deployment proves and writes down: the smoke test of each version, its receipt, and the words at the end."""
+
+import datetime
+
+from slipway.program import progress
+from slipway.triton.canary import canary
+from slipway.triton.client import ModelClient
+from slipway.triton.fitness import Host, require_fit
+from slipway.triton.server import Ports
+from slipway.triton.smoke_test import smoke_test
+from slipway.triton.store import Published
+
+
+def prove(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
+    """Smoke-test every version at `ports`, and compare its engine with the server that now states its version."""
+    proofs = []
+    for version in versions:
+        with ModelClient(ports, version.name) as client:
+            tested = smoke_test(client, version.expected)
+        verified = require_fit(version.name, version.index["engine_key"], host, tested["server_version"])
+        proofs.append({"smoke_test": tested, "verified": verified})
+    return proofs
+
+
+def prove_under_load(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
+    """Prove every version, and that it holds the latency that it was chosen for."""
+    proofs = prove(versions, host, ports)
+    for version, proof in zip(versions, proofs, strict=True):
+        promised = version.index["promise"]
+        proof["canary"] = canary(
+            ports, version.name, version.expected.golden_input, promised["in_flight"], promised["p99_limit_ms"]
+        )
+    return proofs
+
+
+def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
+    """Return the record of what is live: the chain of SHA-256 from the weights to the served files, and its proof."""
+    index = version.index
+    return {
+        "origin": index["origin"],
+        "model": model,
+        "served_as": version.name,
+        "version": version.number,
+        "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "server": state,
+        "chain": {**index["chain"], "repository_index_sha256": version.index_sha256},
+        "served_files": index["files"],
+        "engine_key": index["engine_key"],
+        "input_dtype": index["input_dtype"],
+        "proven_on_labels": index["proven_on_labels"],
+        **proof,
+    }
+
+
+def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:
+    """Tell the person what is live, what it answered, and how to stop it."""
+    lines = []
+    for version, proof in zip(versions, proofs, strict=True):
+        tested, verified = proof["smoke_test"], proof["verified"]
+        lines += [f"{version.name} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"]
+        lines += [f"    {top['confidence']:6.1%}  {top['label']} (class {top['index']})" for top in tested["top"]]
+        if not verified["runtime"]:
+            lines += [f"    not verified: the version that runs the engine ({verified['told_by']})"]
+        if version.index["origin"] == "rehearsal":
+            lines += ["    REHEARSAL: random weights, so these predictions mean nothing"]
+    server_version = proofs[0]["smoke_test"]["server_version"]
+    lines += [
+        f"Triton {server_version} listens on {ports.host}: gRPC {ports.grpc}, HTTP {ports.http}, "
+        f"metrics http://{ports.host}:{ports.metrics}/metrics",
+        "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status",
+    ]
+    progress("\n".join(f"  {line}" for line in ["", *lines, ""]))

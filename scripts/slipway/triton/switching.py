@@ -1,0 +1,155 @@
+"""Switching the local server to other versions of its models, and back to the last good ones when those do not hold.
+
+A running server takes them without losing a request: told to load a model, Triton serves the old version until the new
+one is ready. Only a server that has to listen or to be started otherwise is replaced by another.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException
+
+from slipway import local_server
+from slipway.errors import SlipwayError
+from slipway.program import progress
+from slipway.triton.fitness import Host
+from slipway.triton.server import DRAIN_S, Installation, Ports, Server, stop_process
+from slipway.triton.store import Published, Store
+
+EXPLICIT = "--model-control-mode=explicit"
+SERVES_ON = "The server that was live serves on unchanged."
+
+# Given where a server listens, returns what was proven of each version, or raises SlipwayError.
+Prove = Callable[[Ports], list[dict]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where models are served: the server to start, what runs the engines in it, its state's folder, its versions."""
+
+    installation: Installation
+    host: Host
+    state: Path
+    store: Store
+    ready_timeout_s: float
+
+    @property
+    def identity(self) -> dict:
+        """Return what a running server must have been started with to take new versions."""
+        program = [self.installation.program, *self.installation.flags, EXPLICIT]
+        return {"program": program, "python": str(self.host.python)}
+
+    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str) -> Server:
+        """Return a server of some models, not started yet."""
+        flags = (EXPLICIT, *(f"--load-model={name}" for name in names))
+        return Server(self.installation, repositories, ports, self.state / log, *flags)
+
+
+def try_beside(place: Place, repositories: list[Path], names: list[str], prove: Prove) -> None:
+    """Serve models at free ports and prove them there, so that a bad one never comes near a live server."""
+    trial = place.state / "trial"
+    stop_left_over(trial)
+    server = place.server(repositories, names, Ports.free(), "trial.log")
+    process = server.start()
+    try:
+        local_server.write_state(trial, process.pid, 0, asdict(server.ports))
+        server.wait_until_ready(place.ready_timeout_s)
+        prove(server.ports)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}\n{SERVES_ON}") from None
+    finally:
+        stop_process(process.pid, DRAIN_S)
+        local_server.forget_state(trial)
+
+
+def stop_left_over(trial: Path) -> None:
+    """Stop the trial server of a deployment that was killed."""
+    left = local_server.running_server(trial)
+    if left:
+        stop_process(left["pid"], DRAIN_S)
+
+
+def switch(place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove) -> list[dict]:
+    """Serve these versions at `ports` and return their proofs; when one does not hold, serve what was served before.
+
+    `start` is the number of a server that has to be started for it.
+    """
+    running = local_server.running_server(place.state)
+    before = {version.name: place.store.selected(version.name) for version in versions}
+    if running and running["listening"] == asdict(ports) and running["identity"] == place.identity:
+        return switch_in_place(place, versions, before, ports, prove)
+    return replace_server(place, versions, before, ports, start, prove)
+
+
+def switch_in_place(
+    place: Place, versions: list[Published], before: dict[str, int | None], ports: Ports, prove: Prove
+) -> list[dict]:
+    """Load the versions in the running server; load the earlier ones again when one fails or does not hold."""
+    progress("  switching in the running server, which answers all the while")
+    try:
+        load(place, {version.name: version.number for version in versions}, ports)
+        return prove(ports)
+    except BaseException as error:
+        load(place, before, ports)
+        if isinstance(error, SlipwayError):
+            raise SlipwayError(f"{error}\n{SERVES_ON}") from None
+        raise
+
+
+def load(place: Place, wanted: dict[str, int | None], ports: Ports) -> None:
+    """Make the running server serve exactly these versions of models; None stands for no version."""
+    without_proxy = [("grpc.enable_http_proxy", 0)]
+    with grpc.InferenceServerClient(f"{ports.host}:{ports.grpc}", channel_args=without_proxy) as asked:
+        try:
+            for name, number in wanted.items():
+                if number is not None:
+                    place.store.select(name, number)
+                    asked.load_model(name, client_timeout=place.ready_timeout_s)
+            listed = asked.get_model_repository_index(as_json=True).get("models", [])
+            for name in {model["name"] for model in listed if model.get("state") == "READY"}:
+                if wanted.get(name) is None:
+                    asked.unload_model(name)
+        except InferenceServerException as error:
+            raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+
+
+def replace_server(
+    place: Place, versions: list[Published], before: dict[str, int | None], ports: Ports, start: int, prove: Prove
+) -> list[dict]:
+    """Start a server of the versions at `ports`, after stopping one that is there; go back to that when it fails."""
+    running = local_server.running_server(place.state)
+    if running:
+        progress("  the server has to be started anew, since it is to listen or to run otherwise than before")
+        stop_process(running["pid"], DRAIN_S)
+    try:
+        start_server(place, {version.name: version.number for version in versions}, ports, start)
+        return prove(ports)
+    except BaseException as error:
+        stop_live(place.state)
+        if not running:
+            raise
+        start_server(place, before, Ports(**running["listening"]), start)
+        if isinstance(error, SlipwayError):
+            raise SlipwayError(f"{error}\nThe versions that were live are served again.") from None
+        raise
+
+
+def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, start: int) -> None:
+    """Start the server with these versions and wait until all are ready."""
+    served = {name: number for name, number in wanted.items() if number is not None}
+    for name, number in served.items():
+        place.store.select(name, number)
+    server = place.server([place.store.models], list(served), ports, "server.log")
+    process = server.start()
+    local_server.write_state(place.state, process.pid, start, asdict(ports), place.identity)
+    progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
+
+
+def stop_live(state: Path) -> None:
+    """Stop the server that was just started, if it got that far."""
+    running = local_server.running_server(state)
+    if running:
+        stop_process(running["pid"], timeout_s=5)
+    local_server.forget_state(state)

@@ -1,0 +1,262 @@
+"""A deployment that replaces another, with a real server: no request is lost, whatever fails, whenever it is killed."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import numpy as np
+import psutil
+import pytest
+from tiny_engine import CLASSES, CROP, tiny_engine
+from workplace import Workplace
+
+from slipway.artifacts import read_json, tree_digest, write_json
+from slipway.decisions import package_version
+from slipway.hardware import cpu_identity
+from slipway.triton.client import ModelClient
+from slipway.triton.repository import served_model, write_model
+from slipway.triton.server import Ports
+
+pytestmark = pytest.mark.slow
+
+LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}
+RECEIPT, STORE = "results/tiny/deploy/receipt.json", "results/.server"
+
+
+class Training:
+    """What a training gives: an engine of its own weights in a model repository, its index and its golden logits."""
+
+    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000):
+        folder.mkdir()
+        tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
+        key = tiny.engine.record["key"]
+        key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
+        self.folder, self.index, self.golden = folder / "r" / "tiny", folder / "index.json", folder / "golden.npz"
+        served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
+        write_model(self.folder, served, tiny.engine, tiny.labels)
+        self.input, self.logits = tiny.batch, tiny.engine.load().infer(tiny.batch)
+        np.savez(self.golden, input=self.input, logits=self.logits)
+        self.write_index(key, p99_limit_ms)
+
+    def write_index(self, key, p99_limit_ms):
+        index = {
+            "origin": "checkpoint",
+            "name": "tiny",
+            "chain": {},
+            "engine_key": key,
+            "input_dtype": "uint8",
+            "accuracy_limits": LIMITS,
+            "proven_on_labels": False,
+            "promise": {"in_flight": 2, "p99_ms": 10, "p99_limit_ms": p99_limit_ms},
+            "files": tree_digest(self.folder),
+        }
+        write_json(self.index, index)
+
+    def gave(self, logits):
+        """Say whether an answer is this training's."""
+        return np.allclose(logits, self.logits, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trainings")
+    return [Training(folder / str(seed), seed, instances=1 + seed % 2) for seed in range(3)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return an empty folder to deploy in; what is live there is stopped at the end, and nothing is left over."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    found = Workplace(folder)
+    found.served_at = Ports.free()
+    yield found
+    found.program("undeploy", "--receipts", RECEIPT)
+    left = [process for process in psutil.process_iter(["cmdline"]) if serves(process, found)]
+    assert not left, left
+
+
+def serves(process, place):
+    words = process.info["cmdline"] or []
+    return bool(words) and words[0].endswith("tritonserver") and any(str(place.folder) in word for word in words)
+
+
+def options(place, training, *more):
+    return [
+        *("--models", "tiny", "--folders", training.folder, "--indexes", training.index, "--goldens", training.golden),
+        *("--receipts", RECEIPT, "--http-port", place.served_at.http, "--grpc-port", place.served_at.grpc),
+        *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
+    ]
+
+
+def deploy(place, training, *more):
+    return place.program("deploy", *options(place, training, *more))
+
+
+def receipt(place):
+    return read_json(place.path(RECEIPT))
+
+
+class Traffic:
+    """Clients that ask without a pause, as a context manager; `lost` are the requests that were not answered."""
+
+    def __init__(self, ports, image, clients=3):
+        self.answers, self.lost = [], []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(ports, image)) for _ in range(clients)]
+
+    def _ask(self, ports, image):
+        with ModelClient(ports, "tiny") as client:
+            while not self._stop.is_set():
+                try:
+                    self.answers.append(client.infer(image).logits)
+                except Exception as error:
+                    self.lost.append(error)
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def order(self, trainings):
+        """Return which training answered, each change once."""
+        seen = []
+        for logits in self.answers:
+            (number,) = [number for number, training in enumerate(trainings) if training.gave(logits)]
+            if not seen or seen[-1] != number:
+                seen.append(number)
+        return seen
+
+
+def test_replacing_and_going_back_lose_no_request(place, trainings):
+    deploy(place, trainings[0]).succeeded()
+    server = receipt(place)["server"]["pid"]
+    with Traffic(place.served_at, trainings[0].input) as traffic:
+        said = deploy(place, trainings[1]).succeeded().said
+        assert "switching in the running server" in said
+        assert receipt(place)["version"] == 2
+        time.sleep(0.3)
+        place.program("rollback", "--receipts", RECEIPT).succeeded()
+        time.sleep(0.3)
+    assert not traffic.lost
+    assert set(traffic.order(trainings)) == {0, 1}
+    assert trainings[0].gave(traffic.answers[-1])
+    after = receipt(place)
+    assert (after["version"], after["rolled_back_from"], after["server"]["pid"]) == (1, 2, server)
+    assert after["smoke_test"]["agreement"]["relative_error"] < 1e-4
+    place.program("rollback", "--receipts", RECEIPT).refused("tiny has no version before 1", "Nothing was changed")
+
+
+def test_a_version_that_was_there_before_is_not_copied_again_and_old_ones_go(place, trainings):
+    for training in (trainings[0], trainings[1], trainings[0], trainings[2]):
+        deploy(place, training, "--keep-versions", 2).succeeded()
+    assert receipt(place)["version"] == 3
+    assert sorted(path.name for path in place.path(f"{STORE}/models/tiny").glob("[0-9]*")) == ["2", "3"]
+
+
+def broken(training, folder):
+    """Return a copy of a training whose engine is cut, and whose index says that this is right."""
+    damaged = Training(folder / "broken", 9)
+    (engine,) = (damaged.folder / "1").glob("*.bin")
+    os.truncate(engine, 10)
+    damaged.write_index(read_json(damaged.index)["engine_key"], 2000)
+    return damaged
+
+
+def wrong(training, folder):
+    """Return a training that gives other answers than its golden logits."""
+    other = Training(folder / "wrong", 9)
+    np.savez(other.golden, input=other.input, logits=other.logits[:, ::-1])
+    return other
+
+
+def slow(training, folder):
+    """Return a training that cannot be as fast as it was promised."""
+    return Training(folder / "slow", 9, p99_limit_ms=0.001)
+
+
+def strange(training, folder):
+    """Return a training whose engine was built by another OpenVINO."""
+    other = Training(folder / "strange", 9)
+    other.write_index(read_json(other.index)["engine_key"] | {"runtime_version": "2020.1"}, 2000)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("fault", "phrase"),
+    [
+        (broken, "truncated or not an IR"),
+        (wrong, "does not give this checkpoint's answer"),
+        (slow, "above the limit of 0.001 ms"),
+        (strange, "2020.1"),
+    ],
+)
+def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_path, fault, phrase):
+    deploy(place, trainings[0]).succeeded()
+    before = receipt(place)
+    with Traffic(place.served_at, trainings[0].input) as traffic:
+        deploy(place, fault(trainings[0], tmp_path)).refused(phrase)
+    assert not traffic.lost
+    assert traffic.order(trainings) == [0]
+    assert receipt(place) == before
+    deploy(place, trainings[1]).succeeded()
+
+
+@pytest.mark.parametrize("step", ["at once", "trying the new repository beside it", "switching in the running server"])
+@pytest.mark.parametrize("later_s", [0.0, 0.4])
+def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(place, trainings, step, later_s):
+    deploy(place, trainings[0]).succeeded()
+    with Traffic(place.served_at, trainings[0].input) as traffic:
+        process = subprocess.Popen(
+            list(map(str, place.program_command("deploy", *options(place, trainings[1])))),
+            cwd=place.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        while step != "at once" and step not in (line := process.stderr.readline()):
+            assert line, "it ended before"
+        time.sleep(later_s if step != "at once" else 1.0 + later_s)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        time.sleep(0.3)
+        said = deploy(place, trainings[1]).succeeded().said
+    assert not traffic.lost
+    assert trainings[1].gave(traffic.answers[-1])
+    assert traffic.order(trainings) in ([0, 1], [1])
+    assert "switching in the running server" in said
+    assert receipt(place)["version"] == 2
+
+
+def test_a_second_deployer_is_told_so(place, trainings):
+    first = subprocess.Popen(
+        list(map(str, place.program_command("deploy", *options(place, trainings[0])))),
+        cwd=place.folder,
+        stderr=subprocess.PIPE,
+    )
+    lock = place.path(f"{STORE}/deploying.lock")
+    while not lock.exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    deploy(place, trainings[1]).refused("another deployment of this checkout is under way")
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+    assert receipt(place)["version"] == 1
+
+
+def test_other_ports_start_another_server_and_a_failure_brings_the_first_one_back(place, trainings, tmp_path):
+    deploy(place, trainings[0]).succeeded()
+    old = receipt(place)["server"]
+    place.served_at = Ports.free()
+    deploy(place, trainings[1]).succeeded()
+    new = receipt(place)["server"]
+    assert new["pid"] != old["pid"]
+    assert not psutil.pid_exists(old["pid"])
+    with ModelClient(place.served_at, "tiny") as client:
+        assert trainings[1].gave(client.infer(trainings[1].input).logits)
