@@ -3,7 +3,7 @@ SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: deploy evidence preflight status undeploy test format measure measure-planning measure-gpu pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy test format measure measure-planning measure-gpu pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -13,6 +13,9 @@ deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a
 
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
 	PATH="$(BIN):$$PATH" snakemake --cores 1 evidence
+
+manifests: $(VENV)/installed ## Write what deploys it to a cluster, deploy nothing
+	PATH="$(BIN):$$PATH" snakemake --cores 1 manifests
 
 preflight: $(VENV)/installed ## Try whether TensorRT takes the model, without a GPU
 	PATH="$(BIN):$$PATH" snakemake --cores 1 preflight

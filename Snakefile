@@ -2,6 +2,7 @@
 #
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
 #   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
+#   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
@@ -19,6 +20,7 @@ include: "rules/common.smk"
 localrules:
     evidence,
     deploy,
+    manifests,
     preflight,
     rollback,
     status,
@@ -35,7 +37,7 @@ rule evidence:
 rule deploy:
     input:
         evidence_of_every_model,
-        receipts(),
+        live,
     message:
         "Everything is measured and live"
 
@@ -46,4 +48,5 @@ include: "rules/engine.smk"
 include: "rules/evidence.smk"
 include: "rules/serving.smk"
 include: "rules/monitoring.smk"
+include: "rules/manifests.smk"
 include: "rules/deploy.smk"

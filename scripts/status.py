@@ -1,12 +1,19 @@
-"""Show what is live: model, checkpoint, since when, how many requests, how fast."""
+"""Show what is live: version, weights and engine, since when, requests, latency, memory; and whether it is stale."""
 
 import argparse
 from pathlib import Path
 
+import psutil
+
 from slipway import local_server
 from slipway.artifacts import read_json, tree_digest
-from slipway.hardware import cpu_identity, gpu_identity
+from slipway.errors import SlipwayError
+from slipway.gpu_monitor import GpuMonitor
+from slipway.hardware import cpu_identity, gpu_identity, is_gpu
 from slipway.program import parser, progress, run
+from slipway.triton.memory import process_memory_mb
+
+SHOWN = 12  # characters of a SHA-256
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,55 +30,109 @@ def main(arguments: argparse.Namespace) -> None:
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
     for path in arguments.receipts:
+        results = path.parent.parent
         if not path.is_file():
-            progress(f"{path.parent.parent.name}: not deployed (snakemake --cores 1 deploy)")
+            progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
             continue
         receipt = read_json(path)
         live = local_server.is_running(state) and receipt["server"]["pid"] == state["pid"]
-        progress("\n".join(describe(receipt, live)))
+        progress("\n".join(describe(receipt, live, results)))
 
 
-def describe(receipt: dict, live: bool) -> list[str]:
+def describe(receipt: dict, live: bool, results: Path) -> list[str]:
     """Return the lines about one receipt; a live server is asked for its counters."""
     title = f"{receipt['served_as']}: "
     if not live:
         return [title + "its server has ended; `snakemake --cores 1 deploy` starts it again without rebuilding"]
-    listening = receipt["server"]["listening"]
-    lines = [
+    version = str(receipt.get("version", 1))
+    return [
         title + f"live since {receipt['deployed_at']}, process {receipt['server']['pid']}",
-        f"  weights    {receipt['chain']['weights_sha256'][:12]} ({receipt['origin']})",
-        f"  engine     {receipt['engine_key']['runtime']} {receipt['engine_key']['runtime_version']}, "
-        f"{receipt['engine_key']['precision']}; {receipt['smoke_test']['instances']} instance(s), "
-        f"batches up to {receipt['smoke_test']['max_batch_size']}",
+        *identity(receipt, version),
+        *traffic(receipt["served_as"], version, receipt["server"]["listening"]),
+        memory(receipt["server"]["pid"], receipt["engine_key"]),
+        *cautions(receipt, results),
+    ]
+
+
+def identity(receipt: dict, version: str) -> list[str]:
+    """Return which version, weights and engine are served, and where."""
+    chain, key, tested = receipt["chain"], receipt["engine_key"], receipt["smoke_test"]
+    files = ", ".join(f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain["engine_files"].items())
+    listening = receipt["server"]["listening"]
+    return [
+        f"  version    {version}, weights {chain['weights_sha256'][:SHOWN]} ({receipt['origin']})",
+        f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
+        f"             {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
         f"  listens    {listening['host']}: gRPC {listening['grpc']}, HTTP {listening['http']}, "
         f"metrics {listening['metrics']}",
-        *traffic(receipt["served_as"], listening),
     ]
-    if receipt["origin"] == "rehearsal":
-        lines.append("  REHEARSAL  random weights: its predictions mean nothing")
-    if tree_digest(receipt["repository"]) != receipt["served_files"]:
-        lines.append("  STALE      the repository on disk is newer than what is served; run snakemake deploy")
-    return lines
 
 
-def traffic(model: str, listening: dict) -> list[str]:
-    """Return what the server has counted for a model since it started."""
-    from slipway.triton.client import read_metrics
+def traffic(model: str, version: str, listening: dict) -> list[str]:
+    """Return what the server has counted for a version of a model since it was loaded, and whether it is ready."""
+    from tritonclient.utils import InferenceServerException
+
+    from slipway.monitoring.traffic import read_traffic
+    from slipway.triton.client import ModelClient
     from slipway.triton.server import Ports
 
     ports = Ports(**listening)
     try:
-        counted = read_metrics(ports)
+        with ModelClient(ports, model) as client:
+            client.require_ready()
+        counted = read_traffic(ports, model, version)
+    except (SlipwayError, InferenceServerException) as error:
+        return [f"  NOT READY  {error}"]
     except OSError as error:
         return [f"  traffic    its metrics cannot be read ({error})"]
-    requests = counted.get(("nv_inference_request_success", model), 0)
-    failures = counted.get(("nv_inference_request_failure", model), 0)
-    mean_ms = counted.get(("nv_inference_request_duration_us", model), 0) / max(requests, 1) / 1e3
-    queue_ms = counted.get(("nv_inference_queue_duration_us", model), 0) / max(requests, 1) / 1e3
-    return [
-        f"  traffic    {requests:.0f} answered, {failures:.0f} failed; "
-        f"mean {mean_ms:.1f} ms, of it {queue_ms:.1f} ms queued"
+    if counted is None:
+        return [f"  ABSENT     the server has no version {version} of it; run snakemake deploy"]
+    quantiles = [
+        f"{name} {counted.quantiles_ms[quantile]:.1f} ms"
+        for name, quantile in (("p50", "0.5"), ("p99", "0.99"))
+        if quantile in counted.quantiles_ms
     ]
+    return [
+        f"  requests   {counted.requests} answered, {counted.failures} failed, {counted.pending} waiting",
+        f"  latency    {', '.join(quantiles) or 'no requests'} in the last minute",
+        f"             mean {counted.mean_ms:.1f} ms since it was loaded, {counted.queue_ms:.1f} ms of it queued",
+    ]
+
+
+def memory(pid: int, engine_key: dict) -> str:
+    """Return what the server takes in memory, its engines' processes included, and how full its GPU is."""
+    line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
+    if not is_gpu(engine_key["hardware"]):
+        return line
+    gpu = GpuMonitor()
+    used, whole = gpu.used_memory_mb(), gpu.facts().get("memory_mb")
+    if used is None or whole is None:
+        return line + "; NVML does not tell the GPU's"
+    return line + f"; GPU {used:.0f} of {whole:.0f} MB, by every program on it"
+
+
+def cautions(receipt: dict, results: Path) -> list[str]:
+    """Return what a person should know before relying on what is live."""
+    lines = []
+    if receipt["origin"] == "rehearsal":
+        lines.append("  REHEARSAL  random weights: its predictions mean nothing")
+    if "rolled_back_from" in receipt:
+        lines.append(f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is the one before")
+    if not is_newest(receipt, results):
+        lines.append(f"  STALE      {results} holds another version than the one that is served; run snakemake deploy")
+    return lines
+
+
+def is_newest(receipt: dict, results: Path) -> bool:
+    """Say whether what is served is what the results of the model hold: the same weights, one target's repository.
+
+    What was removed from the results since then makes nothing stale.
+    """
+    weights = results / "weights.json"
+    if weights.is_file() and read_json(weights)["sha256"] != receipt["chain"]["weights_sha256"]:
+        return False
+    repositories = list(results.glob(f"*/repository/{receipt['served_as']}"))
+    return not repositories or receipt["served_files"] in map(tree_digest, repositories)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,9 @@ def _check_references(config: dict) -> None:
         raise SlipwayError(
             f"config: `deploy.target` is {target!r}, but must be one of the targets: {', '.join(config['targets'])}"
         )
+    _check_targets_named(config)
     ports = [config["deploy"][name] for name in ("http_port", "grpc_port", "metrics_port")]
+    ports += [config["deploy"]["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):
         raise SlipwayError(f"config: `deploy` has the ports {ports}, but each must be different")
     for model, settings in config["models"].items():
@@ -146,4 +148,18 @@ def _check_references(config: dict) -> None:
             raise SlipwayError(
                 f"config: `models.{model}.preprocess.resize` is {preprocess['resize']}, but must be at least the crop, "
                 f"{preprocess['crop']}"
+            )
+
+
+def _check_targets_named(config: dict) -> None:
+    deploy, targets = config["deploy"], config["targets"]
+    named = {
+        "fleet": deploy["fleet"] or [],
+        **{f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")},
+    }
+    for key, names in named.items():
+        unknown = [name for name in names if name not in targets]
+        if unknown:
+            raise SlipwayError(
+                f"config: `deploy.{key}` names {unknown[0]!r}, but must name one of the targets: {', '.join(targets)}"
             )

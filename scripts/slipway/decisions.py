@@ -24,6 +24,7 @@ class Decisions:
         self.models = list(config["models"])
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
+        self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
         self._check_precisions()
         self._check_version_lock()
         self._check_files()
@@ -179,6 +180,22 @@ class Decisions:
         """Return the newest ONNX opset that every target's runtime reads."""
         readers = [(self.runtime(target), target) for target in self.targets]
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
+
+    def _automatic_fleet(self) -> list[str]:
+        """Return the targets that manifests deploy: every GPU that Triton has a backend for, else one CPU."""
+        on_cpu = self.targets_of("openvino", "onnxruntime")
+        return self.targets_of("tensorrt") or [name for name in on_cpu if name == self.deployed_target] or on_cpu[:1]
+
+    def require_local(self) -> None:
+        """Raise SlipwayError when the configuration asks for a deployment that this version cannot make."""
+        place = self.config["deploy"]["to"]
+        if place != "local":
+            file = "arena.sh" if place == "arena" else f"{place}.yaml"
+            raise SlipwayError(
+                f"config: `deploy.to` is {place}, but deploying to others than this machine is not in this version: "
+                f"write the manifests with `snakemake --cores 1 manifests` and apply results/<model>/deploy/{file}, or "
+                "set `deploy.to` to local"
+            )
 
     # Checks that need more than the schema
 

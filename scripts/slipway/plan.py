@@ -167,11 +167,30 @@ class Plan(Decisions):
             code=self._code_with_runtime("write_repository", target) | self._sources.of_adapter(),
         )
 
+    def monitoring(self) -> Settings:
+        """Return what the alerts and the dashboard are keyed on; their thresholds come from files."""
+        return Settings(code=self._code("write_monitoring"))
+
     def local_server(self) -> Settings:
         """Return where the local server listens, and which start of it a deployment made now is about."""
         chosen = self.config["deploy"]
         listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
         return Settings(listening, start=start_number(), code=self._code("deploy"))
+
+    def manifests(self) -> Settings:
+        """Return what a model's deployment manifests are keyed on, beside what was measured."""
+        chosen, triton = self.config["deploy"], self.config["triton"]
+        of_machine = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+        return Settings(
+            {name: chosen[name] for name in of_machine},
+            targets=self.fleet,
+            cluster=json.dumps(chosen["cluster"], sort_keys=True),
+            compose=json.dumps(chosen["compose"], sort_keys=True),
+            compose_target=self.deployed_target,
+            triton_release=triton["release"],
+            image=triton["image"],
+            code=self._code("write_manifests"),
+        )
 
     # What several of them share
 

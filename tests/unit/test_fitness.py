@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 import deploy
-from slipway import hardware, local_server
+from slipway import hardware
 from slipway.errors import SlipwayError
-from slipway.triton import fitness
+from slipway.triton import fitness, receipts
 from slipway.triton.fitness import Host, require_fit
+from slipway.triton.server import Installation, Ports
+from slipway.triton.smoke_test import Expected
+from slipway.triton.store import Published, Store
+
+PORTS = Ports(1, 2, 3)
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 # The release 25.09 has TensorRT 10.13.3.9, and its server is 2.61.0; 25.03 and 25.04 have 10.9.0.34.
@@ -197,7 +202,7 @@ def test_the_servers_environment_is_this_programs_unless_another_is_given(monkey
 # In the deployment
 
 
-def deployment(key: dict) -> deploy.Deployment:
+def version_of(key: dict) -> Published:
     index = {
         "name": "m_trt",
         "engine_key": key,
@@ -207,8 +212,12 @@ def deployment(key: dict) -> deploy.Deployment:
         "input_dtype": "float32",
         "proven_on_labels": False,
     }
-    expected = deploy.Expected("m_trt", None, None, [], {})
-    return deploy.Deployment("m", Path("repository/m_trt"), index, "sha", expected, Path("receipt.json"))
+    return Published(1, index, "sha", Expected("m_trt", None, None, [], {}))
+
+
+def deployment(key: dict) -> deploy.Deployment:
+    index = version_of(key).index
+    return deploy.Deployment("m", Path("repository/m_trt"), index, Path("golden.npz"), Path("receipt.json"))
 
 
 @pytest.fixture
@@ -225,34 +234,31 @@ def options(tmp_path):
     )
 
 
-class NeverStarted:
-    def __init__(self, *_):
-        pytest.fail("a server was about to be started")
+def never(*_, **__):
+    pytest.fail("something was about to change")
 
 
-def test_an_unfit_engine_stops_the_deployment_before_any_server_is_touched(monkeypatch, options):
-    monkeypatch.setattr(deploy, "Server", NeverStarted)
-    monkeypatch.setattr(deploy, "stop_process", NeverStarted)
+def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, options):
+    for name in ("try_beside", "switch", "write_json"):
+        monkeypatch.setattr(deploy, name, never)
+    monkeypatch.setattr(Store, "publish", never)
     monkeypatch.setattr(deploy, "require_own_ports", lambda *_: None)
     monkeypatch.setattr(deploy, "read_deployments", lambda _: [deployment(openvino_key(runtime_version="2020.1.0"))])
-    monkeypatch.setattr(local_server, "read_state", lambda _: {"pid": 1})
-    monkeypatch.setattr(local_server, "is_running", lambda _: True)
     with pytest.raises(SlipwayError, match=r"built by openvino 2020\.1\.0.* Nothing was changed\."):
         deploy.main(options)
 
 
-def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, options):
-    asked = []
+def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, tmp_path):
+    asked, python = [], Path("/opt/tensorrt/bin/python")
 
     def find(workspace, backends, python):
         asked.append(python)
-        return deploy.Installation("tritonserver", native_backends=False)
+        return Installation("tritonserver", native_backends=False)
 
     monkeypatch.setattr(deploy, "find_installation", find)
-    options.tensorrt_python = Path("/opt/tensorrt/bin/python")
-    assert deploy.find_place([deployment(TENSORRT)], options).host.python == options.tensorrt_python
-    assert deploy.find_place([deployment(openvino_key())], options).host.python is None
-    assert asked == [options.tensorrt_python, None]
+    assert deploy.find_place([TENSORRT], tmp_path, python, 1).host.python == python
+    assert deploy.find_place([openvino_key()], tmp_path, python, 1).host.python is None
+    assert asked == [python, None]
 
 
 @pytest.fixture
@@ -270,28 +276,28 @@ def answering(monkeypatch):
             pass
 
     def serve(version: str) -> None:
-        monkeypatch.setattr(deploy, "ModelClient", Client)
-        monkeypatch.setattr(deploy, "smoke_test", lambda *_: {"server_version": version, "latency_ms": 1, "top": []})
+        monkeypatch.setattr(receipts, "ModelClient", Client)
+        monkeypatch.setattr(receipts, "smoke_test", lambda *_: {"server_version": version, "latency_ms": 1, "top": []})
 
     return serve
 
 
 def test_the_engine_is_compared_with_the_server_that_runs(answering):
     answering("2.61.0")
-    (proof,) = deploy.prove([deployment(TENSORRT)], None, NATIVE)
+    (proof,) = receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
     assert proof["verified"]["runtime_version"] == "10.13.3.9"
     answering("2.57.0")
     with pytest.raises(SlipwayError, match=r"10\.9\.0\.34 would run it"):
-        deploy.prove([deployment(TENSORRT)], None, NATIVE)
+        receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
 
 
 def test_the_receipt_says_what_was_not_verified(answering, capsys):
     answering("9.9.9")
-    made = deployment(TENSORRT)
-    proofs = deploy.prove([made], None, NATIVE)
-    receipt = deploy.receipt(made, proofs[0], {})
+    made = version_of(TENSORRT)
+    proofs = receipts.prove([made], NATIVE, PORTS)
+    receipt = receipts.receipt("m", made, proofs[0], {})
     assert receipt["verified"] == fitness.require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
     assert receipt["verified"]["runtime"] is False
     assert receipt["smoke_test"]["server_version"] == "9.9.9"
-    deploy.announce([made], proofs, deploy.Ports(1, 2, 3))
+    receipts.announce([made], proofs, PORTS)
     assert "not verified: the version that runs the engine" in capsys.readouterr().err

@@ -264,6 +264,13 @@ PROGRAM_OF = {
         "--selection s --engine-records e --weights-record w --labels l --folder f --index i",
         ("m", "cpu"),
     ),
+    "manifests": (
+        "write_manifests",
+        "--model m --indexes i --selections s --load-tests l --arena-script a --arena b --kubernetes k --kserve s "
+        "--compose-file c --record r",
+        (),
+    ),
+    "monitoring": ("write_monitoring", "--selection s --index i --rules r --dashboard d", ()),
     "local_server": ("deploy", "--models m --folders f --indexes i --goldens g --receipts r", ()),
 }
 

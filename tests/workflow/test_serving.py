@@ -118,7 +118,7 @@ def test_many_in_flight_do_not_stall(tmp_path, tiny):
             *("-u", f"127.0.0.1:{server.ports.grpc}", "--concurrency-range", "64", "--request-count", "2000"),
         ]
         environment = {**os.environ, **perf_analyzer_environment(tmp_path / "w")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         with ModelClient(server.ports, "tiny") as client:
             answered = client.successes(at_least=2000)

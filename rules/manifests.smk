@@ -1,0 +1,38 @@
+# From what was measured to deployment manifests. Needs the repository's index, the selection and the load test of every
+# target of the fleet; makes results/<model>/deploy/*. Nothing is deployed.
+
+
+rule write_manifests:
+    input:
+        program=ancient(program_file("write_manifests")),
+        indexes=expand(rules.write_repository.output.index, target=plan.fleet, allow_missing=True),
+        selections=expand(rules.choose_configuration.output, target=plan.fleet, allow_missing=True),
+        load_tests=expand(rules.load_test.output.record, target=plan.fleet, allow_missing=True),
+    output:
+        arena_script=update("results/{model}/deploy/arena.sh"),
+        arena=update("results/{model}/deploy/arena.yaml"),
+        kubernetes=update("results/{model}/deploy/kubernetes.yaml"),
+        kserve=update("results/{model}/deploy/kserve.yaml"),
+        compose=update("results/{model}/deploy/compose.yaml"),
+        record=update("results/{model}/deploy/manifests.json"),
+    log:
+        "logs/{model}/write_manifests.log",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        settings=lambda wildcards: plan.manifests(),
+    message:
+        "Writing the manifests of {wildcards.model} for {plan.fleet}"
+    shell:
+        "python {input.program:q} --model {wildcards.model:q} --indexes {input.indexes:q} "
+        "--selections {input.selections:q} --load-tests {input.load_tests:q} {params.settings} "
+        "--arena-script {output.arena_script:q} --arena {output.arena:q} --kubernetes {output.kubernetes:q} "
+        "--kserve {output.kserve:q} --compose-file {output.compose:q} --record {output.record:q} --log {log:q}"
+
+
+rule manifests:
+    input:
+        expand(rules.write_manifests.output, model=plan.models),
+        expand(rules.write_monitoring.output, model=plan.models),
+    message:
+        "Every manifest is written; nothing was deployed"

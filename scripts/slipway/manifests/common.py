@@ -1,0 +1,152 @@
+"""What every manifest says of a deployment, which is one model on one target.
+
+Its values are gathered once, each with its source; the functions that make manifests take them as a plain dict and
+return plain dicts, so the same inputs give the same bytes.
+"""
+
+from slipway.errors import SlipwayError
+from slipway.manifests import demands, names
+from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
+from slipway.triton import releases
+from slipway.triton.server import LOAD_COMPATIBLE, METRICS_FLAGS
+
+# Releases before this one have known vulnerabilities.
+FLOOR = "26.07"
+# Where Triton listens in its container, and where it finds its models there.
+HTTP, GRPC, METRICS = 8000, 8001, 8002
+MODELS = "/models"
+# Seconds in which Triton finishes what it has begun, once it was told to end.
+DRAIN_S = 30
+# The user that NVIDIA's image has for its server.
+USER = 1000
+
+
+def deployment(model: str, evidence: Evidence, chosen: dict) -> dict[str, Value]:
+    """Return the values of one model on one target.
+
+    `chosen` is what config.yaml says: {"cluster", "compose", "triton_release", "image", "ready_timeout_s"}, and where a
+    server on this machine listens. Raises SlipwayError when the target cannot be deployed so.
+    """
+    found = {
+        **_names(model, evidence.target),
+        **_of_artifacts(evidence),
+        **_image(chosen),
+        **_of_config(chosen),
+        **demands.of_pod(evidence, chosen["cluster"]),
+    }
+    found["repository_path"] = _repository_path(found)
+    told = warnings(evidence, plain(found))
+    return found | {"warnings": Value(told, evidence.index.path, "version_lock", "and what else speaks against it")}
+
+
+def warnings(evidence: Evidence, d: dict) -> list[str]:
+    """Return in sentences what speaks against a deployment, though nothing is wrong with it."""
+    release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
+    told = []
+    if release is None:
+        told.append(f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`")
+    elif release < FLOOR:
+        told.append(f"Triton {release} has known vulnerabilities: serve with {FLOOR} or later (`triton.release`)")
+    if "@sha256:" not in d["image"]:
+        told.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
+    if not lock.get("verified"):
+        told.append(
+            f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
+            f"({lock.get('source', 'no version lock')})"
+        )
+    if not evidence.load_test.content["server"]["native_backends"]:
+        told.append("measured behind Triton's Python backend: memory and speed of its own backends differ")
+    return told + demands.warnings(d)
+
+
+def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
+    """Return how Triton serves the model, whatever its ports and folders are."""
+    return [
+        "--disable-auto-complete-config",
+        "--strict-readiness=true",
+        f"--exit-timeout-secs={drain_s}",
+        *METRICS_FLAGS,
+        *([LOAD_COMPATIBLE] if d["load_compatible"] else []),
+    ]
+
+
+def triton_command(d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS) -> list[str]:
+    """Return the command line of the server in its container."""
+    ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
+    return ["tritonserver", f"--model-repository={models}", *ports, *triton_flags(d)]
+
+
+def environment(d: dict) -> dict[str, str]:
+    """Return the environment of the server: NVIDIA's image takes every GPU of a node that nobody hides from it."""
+    return {"HOME": "/tmp"} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
+
+
+def _names(model: str, target: str) -> dict[str, Value]:
+    key = f"models.{model}"
+    return {
+        "model": Value(model, CONFIG, key),
+        "target": Value(target, CONFIG, f"targets.{target}"),
+        "app": Value(names.label(model), CONFIG, key, "as a DNS label"),
+        "name": Value(names.label(model, target), CONFIG, key, "with the target's, as a DNS label"),
+    }
+
+
+def _of_artifacts(evidence: Evidence) -> dict[str, Value]:
+    index, selection = evidence.index, evidence.selection
+    of_key = ("runtime", "runtime_version", "precision", "hardware")
+    compatibility = evidence.key.get("builder", {}).get("compatibility")
+    return {
+        **{name: index.value("engine_key", name) for name in of_key},
+        "load_compatible": index.derived(
+            compatibility == "version", "engine_key.builder.compatibility", "whether it is `version`"
+        ),
+        "served_as": index.value("name"),
+        "version": index.derived(f"v{index.sha256[:12]}", "", "the beginning of its SHA-256"),
+        "max_batch_size": selection.value("max_batch_size"),
+        "instances": selection.value("instances"),
+        "weights_sha256": index.value("chain", "weights_sha256"),
+        "index_sha256": index.digest(),
+        "selection_sha256": selection.digest(),
+        "load_test_sha256": evidence.load_test.digest(),
+    }
+
+
+def _image(chosen: dict) -> dict[str, Value]:
+    """Return the image that serves, and its release, None where only an image was named."""
+    release, image = chosen["triton_release"], chosen["image"]
+    if image is None and release is None:
+        newest = releases.releases()[-1].triton
+        raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
+    of_release = Value(releases.IMAGE.format(release=release), CONFIG, "triton.release", "NVIDIA's image of it")
+    return {
+        "image": Value(image, CONFIG, "triton.image") if image else of_release,
+        "triton_release": Value(release, CONFIG, "triton.release"),
+    }
+
+
+def _of_config(chosen: dict) -> dict[str, Value]:
+    """Return what config.yaml says of the cluster and of a server on one machine."""
+    cluster = ("namespace", "replicas", "claim", "image_pull_secrets", "service_type", "client_namespaces")
+    cluster += ("claim_path", "monitoring_namespace", "pod_monitor")
+    here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+    return {
+        **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},
+        **{name: Value(chosen[name], CONFIG, f"deploy.{name}") for name in here},
+        **{name: Value(told, CONFIG, f"deploy.compose.{name}") for name, told in chosen["compose"].items()},
+        "max_replicas": _max_replicas(chosen["cluster"]),
+    }
+
+
+def _max_replicas(cluster: dict) -> Value:
+    """Return how many replicas the autoscaler may make; as many as there are means that there is none."""
+    replicas, declared = cluster["replicas"], cluster["max_replicas"]
+    if declared is not None:
+        return Value(max(replicas, declared), CONFIG, "deploy.cluster.max_replicas")
+    doubled = replicas if replicas == 1 else 2 * replicas
+    return Value(doubled, CONFIG, "deploy.cluster.replicas", "twice as many from two up")
+
+
+def _repository_path(found: dict[str, Value]) -> Value:
+    """Return the folder in the claim that holds this very repository: a new one never replaces the one in use."""
+    parts = [found[name].value.strip("/") for name in ("claim_path", "model", "target", "version")]
+    return Value("/".join(filter(None, parts)), CONFIG, "deploy.cluster.claim_path", "with model, target and version")

@@ -1,0 +1,113 @@
+"""What a pod asks of its node: a GPU or a part of one, memory and CPUs from the load test, and which node that is."""
+
+import math
+import re
+
+from slipway.errors import SlipwayError
+from slipway.hardware import is_gpu
+from slipway.manifests.evidence import CONFIG, Evidence, Value
+
+HERE = "scripts/slipway/manifests/demands.py"
+# /dev/shm, through which Triton hands data to its Python backend and to clients beside it; it counts as memory.
+SHM_MIB = 256
+# Cores of a pod beside a GPU, which only move bytes.
+CPUS_BESIDE_GPU = 2
+# The label that NVIDIA's GPU feature discovery gives a node: the name of its GPUs.
+PRODUCT_LABEL = "nvidia.com/gpu.product"
+WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com/mig-"
+
+
+def of_pod(evidence: Evidence, cluster: dict) -> dict[str, Value]:
+    """Return what a pod asks for: "on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels", and what of a GPU.
+
+    The latter is "gpu_resource" and "gpu_quantity", which pods of a CPU target have not. Raises SlipwayError when the
+    load test did not see what is needed, or the part of a GPU is too small for it.
+    """
+    on_gpu = is_gpu(evidence.key["hardware"])
+    found = {
+        "on_gpu": evidence.index.derived(on_gpu, "engine_key.hardware", "whether it is a GPU's"),
+        "memory_mib": _memory(evidence, cluster["memory_margin"]),
+        "shm_mib": Value(SHM_MIB, HERE, "SHM_MIB"),
+        "cpus": _cpus(evidence, cluster["cpus"]),
+        "node_labels": _node_labels(evidence, cluster["node_labels"]),
+    }
+    return found | (_gpu(evidence, cluster) if on_gpu else {})
+
+
+def warnings(d: dict) -> list[str]:
+    """Return in a sentence that a part of a GPU is asked for, though a whole one was measured."""
+    if d.get("gpu_resource", WHOLE_GPU) == WHOLE_GPU or " MIG " in d["hardware"]:
+        return []
+    return [f"measured on a whole {product(d['hardware'])}, deployed on a part of one ({d['gpu_resource']})"]
+
+
+def resources(d: dict) -> dict:
+    """Return a container's resources. Requests equal limits, so nobody else's pod slows this one or pushes it out."""
+    asked = {"cpu": str(d["cpus"]), "memory": f"{d['memory_mib']}Mi"}
+    if d["on_gpu"]:
+        asked[d["gpu_resource"]] = str(d["gpu_quantity"])
+    return {"limits": asked, "requests": dict(asked)}
+
+
+def product(hardware: str) -> str:
+    """Return a GPU's identity as a node's label has it, such as "NVIDIA-H100-80GB-HBM3", for a part of it the whole."""
+    name = hardware.partition(" (compute capability")[0].partition(" MIG ")[0]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
+
+
+def mig_profile(resource: str) -> str | None:
+    """Return the profile of a resource that is a part of a GPU by MIG, such as "1g.10gb", else None."""
+    return resource.removeprefix(MIG) if resource.startswith(MIG) else None
+
+
+def _memory(evidence: Evidence, margin: float) -> Value:
+    needed = math.ceil(evidence.peak("memory_mb") * 1e6 * margin / 2**20) + SHM_MIB
+    how = f"the most that {evidence.variant} took, times deploy.cluster.memory_margin, and /dev/shm, in MiB"
+    return evidence.load_test.derived(needed, "measurements[].memory_mb", how)
+
+
+def _cpus(evidence: Evidence, declared: int | None) -> Value:
+    if declared is not None:
+        return Value(declared, CONFIG, "deploy.cluster.cpus")
+    cores = re.search(r" x(\d+)$", evidence.key["hardware"])
+    if cores:
+        return evidence.index.derived(int(cores[1]), "engine_key.hardware", "the cores that the load test had")
+    return Value(CPUS_BESIDE_GPU, HERE, "CPUS_BESIDE_GPU")
+
+
+def _node_labels(evidence: Evidence, declared: dict) -> Value:
+    """Return the labels that a node must have: those of config.yaml, or for a GPU the name of its product."""
+    if evidence.target in declared:
+        return Value(declared[evidence.target], CONFIG, f"deploy.cluster.node_labels.{evidence.target}")
+    hardware = evidence.key["hardware"]
+    labels = {PRODUCT_LABEL: product(hardware)} if is_gpu(hardware) else {}
+    return evidence.index.derived(labels, "engine_key.hardware", "as GPU feature discovery writes it")
+
+
+def _gpu(evidence: Evidence, cluster: dict) -> dict[str, Value]:
+    resource = cluster["gpu_resources"].get(evidence.target, WHOLE_GPU)
+    named = Value(resource, CONFIG, f"deploy.cluster.gpu_resources.{evidence.target}")
+    return {"gpu_resource": named, "gpu_quantity": _quantity(evidence, resource, cluster["gpu_memory_margin"])}
+
+
+def _quantity(evidence: Evidence, resource: str, margin: float) -> Value:
+    """Return how much of a GPU resource a pod asks for: GiB of a shared GPU, else one."""
+    if resource == WHOLE_GPU:
+        return evidence.index.derived(1, "engine_key.hardware", "one GPU, as the load test had")
+    needed_bytes = evidence.peak("gpu_memory_mb") * 1e6 * margin
+    how = f"the most that {evidence.variant} took, times deploy.cluster.gpu_memory_margin"
+    if resource == SHARED_GPU:
+        gib = math.ceil(needed_bytes / 2**30)
+        return evidence.load_test.derived(gib, "measurements[].gpu_memory_mb", f"{how}, in GiB")
+    _require_room(evidence.target, resource, needed_bytes)
+    return evidence.load_test.derived(1, "measurements[].gpu_memory_mb", f"{how}, has room in one {resource}")
+
+
+def _require_room(target: str, resource: str, needed_bytes: float) -> None:
+    gigabytes = int(re.search(r"\.(\d+)gb", resource)[1])
+    if needed_bytes > gigabytes * 1e9:
+        raise SlipwayError(
+            f"config: `deploy.cluster.gpu_resources.{target}` is {resource}, but with its margin the engine takes "
+            f"{needed_bytes / 1e9:.1f} GB of GPU memory; ask for a larger part of the GPU, or lower "
+            "`load_test.instances` or `load_test.max_batch_sizes`"
+        )

@@ -1,0 +1,92 @@
+"""kserve.yaml: an InferenceService for each target of a model, with a ServingRuntime of its own for its Triton."""
+
+from slipway.manifests.common import METRICS, triton_command
+from slipway.manifests.demands import resources
+from slipway.manifests.kubernetes import BUSY_PERCENT
+from slipway.manifests.names import metadata_of_target
+from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
+
+# Where KServe expects a server, and where it puts the model.
+HTTP, GRPC = 8080, 9000
+MODELS = "/mnt/models"
+CONTAINER = "kserve-container"
+# What KServe calls the models of a runtime.
+FORMATS = {"tensorrt": "tensorrt", "openvino": "openvino", "onnxruntime": "onnx"}
+
+
+def objects(fleet: list[dict]) -> list[dict]:
+    """Return the runtime and the service of each target."""
+    return [found for d in fleet for found in (serving_runtime(d), inference_service(d))]
+
+
+def serving_runtime(d: dict) -> dict:
+    """Return the server of one target; KServe's own is an older Triton, which does not load these engines."""
+    served = container(d, CONTAINER, triton_command(d, HTTP, GRPC, MODELS)) | probes(d, HTTP)
+    # KServe would replace them by its defaults where the service has none, so they are there.
+    del served["resources"]
+    served["ports"] = [{"name": "http1", "containerPort": HTTP, "protocol": "TCP"}]
+    return {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "ServingRuntime",
+        "metadata": metadata_of_target(d),
+        "spec": {
+            "annotations": {"prometheus.kserve.io/path": "/metrics", "prometheus.kserve.io/port": str(METRICS)},
+            "supportedModelFormats": [{**_format(d), "autoSelect": False}],
+            "protocolVersions": ["v2", "grpc-v2"],
+            "containers": [served],
+            "volumes": volumes(d),
+        },
+    }
+
+
+def inference_service(d: dict) -> dict:
+    """Return the service of one target, which KServe makes a plain Deployment of; Knative would start it from zero."""
+    found = metadata_of_target(d)
+    found["annotations"] |= {
+        "serving.kserve.io/deploymentMode": "RawDeployment",
+        "serving.kserve.io/autoscalerClass": "hpa" if _is_scaled(d) else "external",
+        "serving.kserve.io/enable-prometheus-scraping": "true",
+    }
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": found,
+        "spec": {"predictor": predictor(d)},
+    }
+
+
+def predictor(d: dict) -> dict:
+    """Return what serves: the model and its repository, how many of it there are, and where."""
+    scaling = {"scaleMetric": "cpu", "scaleTarget": BUSY_PERCENT} if _is_scaled(d) else {}
+    return {
+        "automountServiceAccountToken": False,
+        "deploymentStrategy": rollout(d),
+        "enableServiceLinks": False,
+        "maxReplicas": d["max_replicas"] if _is_scaled(d) else d["replicas"],
+        "minReplicas": d["replicas"],
+        "model": _model(d),
+        "securityContext": rights(),
+        "terminationGracePeriodSeconds": GRACE_S,
+        **scaling,
+        **placement(d),
+        **pull_secrets(d),
+    }
+
+
+def _model(d: dict) -> dict:
+    return {
+        "modelFormat": _format(d),
+        "protocolVersion": "v2",
+        "resources": resources(d),
+        "runtime": d["name"],
+        "storageUri": f"pvc://{d['claim']}/{d['repository_path']}",
+    }
+
+
+def _format(d: dict) -> dict:
+    return {"name": FORMATS[d["runtime"]], "version": d["runtime_version"].split(".")[0]}
+
+
+def _is_scaled(d: dict) -> bool:
+    """Say whether KServe adds replicas: it goes by the CPU, which tells nothing of a GPU's load."""
+    return d["max_replicas"] > d["replicas"] and not d["on_gpu"]

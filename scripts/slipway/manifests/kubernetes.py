@@ -1,0 +1,206 @@
+"""kubernetes.yaml: a Deployment for each target of a model, and what all of them share."""
+
+from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_command
+from slipway.manifests.names import metadata_of_model, metadata_of_target, selector_of_model, selector_of_target
+from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
+
+# What a node without the image may take to pull it, beside the start of the server.
+PULL_S = 900
+# Share of its CPUs at which another replica of a CPU target is started.
+BUSY_PERCENT = 70
+
+
+def objects(fleet: list[dict]) -> list[dict]:
+    """Return every object of a model: those that its targets share, then those of each target."""
+    shared = [service_account(fleet[0]), service(fleet[0]), network_policy(fleet[0])]
+    shared += [pod_monitor(fleet[0])] if fleet[0]["pod_monitor"] else []
+    return shared + [found for d in fleet for found in (deployment(d), *disruption_budget(d), *autoscaler(d))]
+
+
+def service_account(d: dict) -> dict:
+    """Return an account without any right, since Triton asks nothing of the cluster."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata_of_model(d),
+        "automountServiceAccountToken": False,
+    }
+
+
+def service(d: dict) -> dict:
+    """Return the address of a model, behind which are its pods on every target; Prometheus asks the pods themselves."""
+    ports = {"http": HTTP, "grpc": GRPC}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata_of_model(d),
+        "spec": {
+            "type": d["service_type"],
+            "selector": selector_of_model(d),
+            "ports": [
+                {"name": name, "port": port, "targetPort": name, "protocol": "TCP"} for name, port in ports.items()
+            ],
+        },
+    }
+
+
+def network_policy(d: dict) -> dict:
+    """Return who may reach the pods: clients of allowed namespaces, and Prometheus; the pods reach nobody."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata_of_model(d),
+        "spec": {
+            "podSelector": {"matchLabels": selector_of_model(d)},
+            "policyTypes": ["Egress", "Ingress"],
+            "egress": [],
+            "ingress": [
+                _clients(d),
+                {"from": [_namespace(d["monitoring_namespace"])], "ports": [_port("metrics")]},
+            ],
+        },
+    }
+
+
+def pod_monitor(d: dict) -> dict:
+    """Return what tells the Prometheus Operator to scrape every pod of a model."""
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": metadata_of_model(d),
+        "spec": {
+            "selector": {"matchLabels": selector_of_model(d)},
+            "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}],
+            "podTargetLabels": ["app.kubernetes.io/instance"],
+        },
+    }
+
+
+def deployment(d: dict) -> dict:
+    """Return the Deployment of a model on one target; where an autoscaler counts the replicas, it does not."""
+    labels = selector_of_target(d)
+    counted = {} if autoscaler(d) else {"replicas": d["replicas"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata_of_target(d),
+        "spec": {
+            **counted,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": int(PULL_S + d["ready_timeout_s"]),
+            "strategy": rollout(d),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": _pod_metadata(d), "spec": pod(d)},
+        },
+    }
+
+
+def pod(d: dict) -> dict:
+    """Return the pod of a deployment: Triton, its repository from the claim, and two folders that it may write to."""
+    return {
+        "automountServiceAccountToken": False,
+        "containers": [_container(d)],
+        "enableServiceLinks": False,
+        "securityContext": rights(),
+        "serviceAccountName": d["app"],
+        "terminationGracePeriodSeconds": GRACE_S,
+        "volumes": [*volumes(d), _claim(d)],
+        **placement(d),
+        **pull_secrets(d),
+        **_spread(d),
+    }
+
+
+def disruption_budget(d: dict) -> list[dict]:
+    """Return what keeps all replicas but one while nodes are drained; one alone could never be moved with it."""
+    if d["replicas"] < 2:
+        return []
+    return [
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": metadata_of_target(d),
+            "spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector_of_target(d)}},
+        }
+    ]
+
+
+def autoscaler(d: dict) -> list[dict]:
+    """Return what adds replicas under load, where there may be more than there are."""
+    if d["max_replicas"] <= d["replicas"]:
+        return []
+    return [
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": metadata_of_target(d),
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": d["name"]},
+                "minReplicas": d["replicas"],
+                "maxReplicas": d["max_replicas"],
+                "metrics": [_load(d)],
+                "behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
+            },
+        }
+    ]
+
+
+def _container(d: dict) -> dict:
+    served = container(d, "triton", triton_command(d))
+    ports = {"http": HTTP, "grpc": GRPC, "metrics": METRICS}
+    served["ports"] = [{"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()]
+    repository = {"name": "models", "mountPath": MODELS, "subPath": d["repository_path"], "readOnly": True}
+    served["volumeMounts"] = [repository, *served["volumeMounts"]]
+    return served | probes(d, "http")
+
+
+def _pod_metadata(d: dict) -> dict:
+    """Return the pod's labels, and its annotations, whose hashes make Kubernetes roll out a new repository."""
+    return {kind: metadata_of_target(d)[kind] for kind in ("labels", "annotations")}
+
+
+def _claim(d: dict) -> dict:
+    return {"name": "models", "persistentVolumeClaim": {"claimName": d["claim"], "readOnly": True}}
+
+
+def _spread(d: dict) -> dict:
+    """Return that replicas go to different nodes where that is possible."""
+    if d["max_replicas"] < 2:
+        return {}
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": selector_of_target(d)},
+    }
+    return {"topologySpreadConstraints": [constraint]}
+
+
+def _load(d: dict) -> dict:
+    """Return the load above which a replica is added.
+
+    On a CPU its share in use. A GPU's pods tell it by requests that wait: more than all instances take at once.
+    That figure of Triton's reaches Kubernetes through an adapter, such as prometheus-adapter.
+    """
+    if not d["on_gpu"]:
+        target = {"type": "Utilization", "averageUtilization": BUSY_PERCENT}
+        return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    waiting = {"type": "AverageValue", "averageValue": str(d["instances"] * d["max_batch_size"])}
+    return {"type": "Pods", "pods": {"metric": {"name": "nv_inference_pending_request_count"}, "target": waiting}}
+
+
+def _clients(d: dict) -> dict:
+    """Return the rule for clients; a Service that is reached from outside cannot tell them by namespace."""
+    ports = [_port("http"), _port("grpc")]
+    if d["service_type"] != "ClusterIP":
+        return {"ports": ports}
+    others = [_namespace(name) for name in sorted(d["client_namespaces"])]
+    return {"from": [{"podSelector": {}}, *others], "ports": ports}
+
+
+def _namespace(name: str) -> dict:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _port(name: str) -> dict:
+    return {"port": name, "protocol": "TCP"}

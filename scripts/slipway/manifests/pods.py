@@ -1,0 +1,87 @@
+"""The pieces of a pod that serves with Triton, which Kubernetes and KServe share."""
+
+import math
+
+from slipway.manifests.common import DRAIN_S, USER, environment
+from slipway.manifests.demands import resources
+
+# The pod is taken out of its Service before Triton drains, and Triton drains before the pod is killed.
+LEAVE_SERVICE_S = 10
+GRACE_S = LEAVE_SERVICE_S + DRAIN_S + 5
+PROBE_S = 5
+
+
+def container(d: dict, name: str, command: list[str]) -> dict:
+    """Return the container's name, image, command, environment, resources and rights; its mounts are the pod's."""
+    return {
+        "name": name,
+        "image": d["image"],
+        # What a digest names never changes; a tag may be pushed again.
+        "imagePullPolicy": "IfNotPresent" if "@sha256:" in d["image"] else "Always",
+        # As arguments, so that the image's entry point still prepares CUDA before it becomes this command.
+        "args": command,
+        "env": [{"name": variable, "value": value} for variable, value in sorted(environment(d).items())],
+        "resources": resources(d),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": False,
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "shm", "mountPath": "/dev/shm"}, {"name": "tmp", "mountPath": "/tmp"}],
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(LEAVE_SERVICE_S)]}}},
+    }
+
+
+def probes(d: dict, port: str | int) -> dict:
+    """Return the probes: started and ready when the model is, alive while the server is."""
+    model = {"httpGet": {"path": f"/v2/models/{d['served_as']}/ready", "port": port}}
+    server = {"httpGet": {"path": "/v2/health/live", "port": port}}
+    patience = math.ceil(d["ready_timeout_s"] / PROBE_S)
+    return {
+        "startupProbe": {**model, "periodSeconds": PROBE_S, "timeoutSeconds": PROBE_S, "failureThreshold": patience},
+        "readinessProbe": {**model, "periodSeconds": PROBE_S, "timeoutSeconds": PROBE_S, "failureThreshold": 2},
+        "livenessProbe": {**server, "periodSeconds": 10, "timeoutSeconds": PROBE_S, "failureThreshold": 3},
+    }
+
+
+def volumes(d: dict) -> list[dict]:
+    """Return the two folders that may be written to; what is in the first is memory."""
+    return [
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{d['shm_mib']}Mi"}},
+        {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
+    ]
+
+
+def rights() -> dict:
+    """Return the security context of a pod: an ordinary user, and the system calls of ordinary programs."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": USER,
+        "runAsGroup": USER,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def placement(d: dict) -> dict:
+    """Return on which nodes a pod may run: those with the target's hardware, whose taint for GPUs it bears."""
+    wanted = [{"key": key, "operator": "In", "values": [value]} for key, value in sorted(d["node_labels"].items())]
+    found = {}
+    if wanted:
+        terms = {"nodeSelectorTerms": [{"matchExpressions": wanted}]}
+        found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    if d["on_gpu"]:
+        found["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    return found
+
+
+def rollout(d: dict) -> dict:
+    """Return how new pods replace old ones: a GPU that nobody uses is not to be counted on, so one leaves first."""
+    surge = {"maxSurge": 0, "maxUnavailable": 1} if d["on_gpu"] else {"maxSurge": 1, "maxUnavailable": 0}
+    return {"type": "RollingUpdate", "rollingUpdate": surge}
+
+
+def pull_secrets(d: dict) -> dict:
+    """Return the names of the secrets with which the image is pulled, if there are any."""
+    names = [{"name": name} for name in d["image_pull_secrets"]]
+    return {"imagePullSecrets": names} if names else {}

@@ -1,0 +1,36 @@
+"""Manifests as text: sorted YAML below a comment, the same bytes for the same objects."""
+
+import textwrap
+
+import yaml
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes lists below their key, and text of several lines as it reads."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indent lists too."""
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Write what occurs twice twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def documents(objects: list[dict], comment: str) -> str:
+    """Return objects as YAML documents with sorted keys, below a comment."""
+    dumped = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, explicit_start=True, width=1000, allow_unicode=True)
+    return comment + dumped
+
+
+def comment(*sentences: str) -> str:
+    """Return sentences as the lines of a comment, each starting on a line of its own."""
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 117, break_on_hyphens=False)]
+    return "".join(f"# {line}\n" for line in lines)

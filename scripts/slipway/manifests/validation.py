@@ -1,0 +1,67 @@
+"""Whether manifests are what Kubernetes and Compose take, by their published schemas."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import kubernetes_validate
+import yaml
+from referencing import Registry, Resource
+
+from slipway.errors import SlipwayError
+
+# The oldest Kubernetes to be served on; the newest is the newest whose schemas the library has.
+OLDEST = "1.29.0"
+# Schemas of what is not Kubernetes' own, derived from what its project publishes.
+SCHEMAS = Path(__file__).with_name("schemas")
+
+
+def require_valid(objects: list[dict]) -> None:
+    """Raise SlipwayError with object, place and reason unless Kubernetes takes every object as it is."""
+    for found in objects:
+        for version in (OLDEST, kubernetes_validate.latest_version()):
+            try:
+                validate(found, version)
+            except jsonschema.ValidationError as error:
+                name = f"{found['kind']} {found['metadata']['name']}"
+                raise SlipwayError(_sentence(name, f"Kubernetes {version}", error)) from None
+
+
+def require_valid_composition(composition: dict) -> None:
+    """Raise SlipwayError with place and reason unless Compose takes it as it is."""
+    try:
+        jsonschema.Draft202012Validator(_schema("Compose")).validate(composition)
+    except jsonschema.ValidationError as error:
+        raise SlipwayError(_sentence("compose.yaml", "Compose", error)) from None
+
+
+def validate(found: dict, version: str) -> None:
+    """Raise jsonschema.ValidationError unless an object is what this version of Kubernetes takes, and nothing more."""
+    if (SCHEMAS / f"{found['kind']}.yaml").is_file():
+        schema = _schema(found["kind"])
+        jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(found)
+    else:
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+def _sentence(name: str, judge: str, error: jsonschema.ValidationError) -> str:
+    place = ".".join(str(part) for part in error.absolute_path) or "the top"
+    return (
+        f"{name} is not what {judge} takes: {error.message} (at {place}). Correct `deploy` in config.yaml; nothing was "
+        "written"
+    )
+
+
+@cache
+def _schema(kind: str) -> dict:
+    return yaml.safe_load((SCHEMAS / f"{kind}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
+def _kubernetes(version: str) -> Registry:
+    """Return Kubernetes' own definitions, to which the derived schemas refer."""
+    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
+    definitions = json.loads((folder / "_definitions.json").read_text(encoding="utf-8"))
+    return Resource.from_contents(definitions) @ Registry()

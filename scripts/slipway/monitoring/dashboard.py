@@ -1,0 +1,216 @@
+"""A Grafana dashboard of one model: what it answers, how fast, where the time goes, what it takes, what was promised.
+
+It draws what the rules record, so it asks Prometheus the same questions as the alerts do, and the lines across its
+graphs are the alerts' thresholds.
+"""
+
+import hashlib
+
+from slipway.monitoring.promise import P99_MARGIN, Promise
+from slipway.monitoring.rules import (
+    FAILURE,
+    FAILURES_ALERT,
+    GPU_MEMORY_ALERT,
+    QUANTILES,
+    STAGES,
+    SUCCESS,
+    WINDOW,
+    recorded,
+    series,
+)
+
+# Grafana's dashboard format that these panels are in; Grafana itself converts it to newer ones.
+SCHEMA_VERSION = 39
+GRID_WIDTH = 24
+SOURCE = {"type": "prometheus", "uid": "${source}"}
+
+
+def dashboard(promise: Promise) -> dict:
+    """Return the JSON model of the dashboard; on import, or beside it, Grafana asks which Prometheus to draw from."""
+    graphs = [*_speed_graphs(promise), *_load_graphs(promise), *_machine_graphs(promise)]
+    rows = [(5, [*_figures(promise), _deployed(promise)])]
+    rows += [(8, graphs[start : start + 2]) for start in range(0, len(graphs), 2)]
+    return {
+        "uid": f"slipway-{hashlib.sha256(promise.model.encode()).hexdigest()[:16]}",
+        "title": f"Slipway: {promise.model}",
+        "tags": ["slipway", "triton", promise.origin],
+        "schemaVersion": SCHEMA_VERSION,
+        "editable": True,
+        "graphTooltip": 1,  # one crosshair through all graphs
+        "refresh": "30s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {
+            "list": [{"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]
+        },
+        "panels": _placed(rows),
+    }
+
+
+def expressions(model: dict) -> list[str]:
+    """Return every question that a dashboard asks Prometheus."""
+    return [target["expr"] for panel in model["panels"] for target in panel.get("targets", [])]
+
+
+def _figures(promise: Promise) -> list[dict]:
+    """Return the panels of one number each."""
+    servers = f"count(count by (job, instance) ({series(SUCCESS, promise.model)})) or vector(0)"
+    return [
+        _figure("Servers that have it", servers, "short", _steps({1: "green"}, lowest="red")),
+        _figure("Requests a second", recorded("requests:rate5m", promise.model), "reqps", _steps({})),
+        _figure("Failing", recorded("failures:ratio5m", promise.model), "percentunit", _steps({FAILURES_ALERT: "red"})),
+        _figure("p99", recorded("request_ms:p99", promise.model), "ms", _promised_p99(promise)),
+    ]
+
+
+def _deployed(promise: Promise) -> dict:
+    """Return the panel that says what is deployed and what was promised of it."""
+    lines = [
+        f"p99 **{promise.p99_ms:g} ms** at **{promise.throughput_per_s:g}/s** with {promise.concurrency} in flight",
+        f"{promise.instances} instance(s), batches up to {promise.max_batch_size}; limit {promise.p99_limit_ms:g} ms",
+        *(f"{file} `{digest[:12]}`" for file, digest in sorted(promise.artifacts.items())),
+    ]
+    if promise.origin == "rehearsal":
+        lines.insert(0, "**REHEARSAL**: random weights, its predictions mean nothing")
+    text = "  \n".join(lines)
+    return {"type": "text", "title": "Promised by the load test", "options": {"mode": "markdown", "content": text}}
+
+
+def _speed_graphs(promise: Promise) -> list[dict]:
+    """Return how much is answered, how fast, and where the time goes."""
+    p99 = f"Lines: {P99_MARGIN:.0%} above the measured p99, and its limit. Of several servers the slowest."
+    stages = {"queue": "waiting", **{stage: stage.replace("_", ": ") for stage in STAGES}}
+    return [
+        _graph(
+            ("Requests and images a second", "The line is the rate that the load test measured for one server."),
+            {name: recorded(f"{name}:rate5m", promise.model) for name in ("requests", "images")},
+            "short",
+            _steps({promise.throughput_per_s: "orange"}),
+        ),
+        _graph(
+            ("Latency in the server, last 60 s", p99),
+            {name: recorded(f"request_ms:{name}", promise.model) for name in QUANTILES},
+            "ms",
+            _promised_p99(promise),
+        ),
+        _graph(
+            ("Where a request's time goes", "Means; waiting that outgrows computing calls for more servers."),
+            {legend: recorded(f"{stage}_ms:mean5m", promise.model) for stage, legend in stages.items()},
+            "ms",
+            _steps({}),
+            stacked=True,
+        ),
+    ]
+
+
+def _load_graphs(promise: Promise) -> list[dict]:
+    """Return what waits, what fails, and how well requests are gathered into batches."""
+    return [
+        _graph(
+            ("Waiting requests", "On the server where most wait. The line is what its instances take at once."),
+            {"waiting": recorded("pending_requests:max", promise.model)},
+            "short",
+            _steps({promise.in_one_round: "orange"}),
+        ),
+        _graph(
+            ("Failing requests", "By what Triton counts them as; those of a wrong shape or type are not counted."),
+            {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, promise.model)}[{WINDOW}]))"},
+            "reqps",
+            _steps({}),
+        ),
+        _graph(
+            ("Images in a batch", "Mean of what the dynamic batcher formed."),
+            {"images": recorded("batch_size:mean5m", promise.model)},
+            "short",
+            _steps({promise.max_batch_size: "orange"}),
+        ),
+    ]
+
+
+def _machine_graphs(promise: Promise) -> list[dict]:
+    """Return what the machines or GPUs under the servers do, by every program on them."""
+    here = f"and on (job, instance) {series(SUCCESS, promise.model)}"
+    cpu = _graph(
+        ("Processors and memory of the machine", "Of the whole machine, every program on it counted."),
+        {
+            "processors {{instance}}": f"nv_cpu_utilization {here}",
+            "memory {{instance}}": f"nv_cpu_memory_used_bytes / nv_cpu_memory_total_bytes {here}",
+        },
+        "percentunit",
+        _steps({}),
+    )
+    gpu = _graph(
+        ("GPU", "Of the whole GPU, every program on it counted."),
+        {
+            "utilization {{gpu_uuid}}": recorded("gpu_utilization:mean5m", promise.model),
+            "memory {{gpu_uuid}}": recorded("gpu_memory:ratio", promise.model),
+        },
+        "percentunit",
+        _steps({GPU_MEMORY_ALERT: "orange"}),
+    )
+    return [cpu, gpu] if promise.on_gpu else [cpu]
+
+
+# Grafana's parts
+
+
+def _figure(title: str, expr: str, unit: str, thresholds: dict) -> dict:
+    return {
+        "type": "stat",
+        "title": title,
+        "datasource": SOURCE,
+        "targets": _targets({title: expr}),
+        "fieldConfig": {"defaults": {"unit": unit, "thresholds": thresholds}, "overrides": []},
+    }
+
+
+def _graph(words: tuple[str, str], lines: dict[str, str], unit: str, thresholds: dict, stacked: bool = False) -> dict:
+    """Return a graph over time; `words` are its title and description, `lines` maps legends to expressions."""
+    title, description = words
+    drawing = {"stacking": {"mode": "normal"}, "fillOpacity": 30} if stacked else {"fillOpacity": 0}
+    shown = {"thresholdsStyle": {"mode": "dashed" if len(thresholds["steps"]) > 1 else "off"}}
+    defaults = {"unit": unit, "min": 0, "thresholds": thresholds, "custom": {**drawing, **shown}}
+    return {
+        "type": "timeseries",
+        "title": title,
+        "description": description,
+        "datasource": SOURCE,
+        "targets": _targets(lines),
+        "fieldConfig": {"defaults": defaults, "overrides": []},
+        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+    }
+
+
+def _targets(lines: dict[str, str]) -> list[dict]:
+    return [
+        {"refId": chr(ord("A") + index), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
+        for index, (legend, expr) in enumerate(lines.items())
+    ]
+
+
+def _steps(colours: dict[float, str], lowest: str = "green") -> dict:
+    """Return thresholds: `lowest` is the colour below all of them, `colours` that from each value on."""
+    steps = [{"value": value, "color": colour} for value, colour in sorted(colours.items())]
+    return {"mode": "absolute", "steps": [{"value": None, "color": lowest}, *steps]}
+
+
+def _promised_p99(promise: Promise) -> dict:
+    """Return the thresholds of a p99: the warning's, unless the critical one's is below it, and the critical one's."""
+    return _steps(
+        {
+            **({promise.p99_alert_ms: "orange"} if promise.p99_alert_ms < promise.p99_limit_ms else {}),
+            promise.p99_limit_ms: "red",
+        }
+    )
+
+
+def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
+    """Return the panels of rows, (height, panels) each, numbered and in their places; a row's last takes its rest."""
+    placed, top = [], 0
+    for height, panels in rows:
+        width = GRID_WIDTH // len(panels)
+        for column, panel in enumerate(panels):
+            left = column * width
+            rest = GRID_WIDTH - left if panel is panels[-1] else width
+            placed.append({"id": len(placed) + 1, "gridPos": {"x": left, "y": top, "w": rest, "h": height}, **panel})
+        top += height
+    return placed

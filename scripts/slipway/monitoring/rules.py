@@ -1,0 +1,256 @@
+"""The Prometheus rules of one model: what is recorded of it under names of slipway:, and what raises an alert.
+
+They want the metrics of a Triton that was started with METRICS_FLAGS, and no particular job or label of whoever scrapes
+it: a server belongs to a model while its page has the model's counters. Latency quantiles are those of Triton's
+summaries, over the last 60 seconds, since it has no histograms of models that answer once a request. Quantiles cannot
+be averaged, so of several servers the slowest counts. They leave out the way to the client, which the measured p99 has
+in it: an alert on them comes a little late, but not for nothing.
+"""
+
+from slipway.monitoring.promise import P99_MARGIN, Promise
+
+# What rates and means are taken over; several times the interval of any usual scraper.
+WINDOW = "5m"
+# How long a server that is gone, or has lost the model, is remembered as one that should have it.
+REMEMBERED = "1d"
+FAILURES_ALERT = 0.01
+GPU_MEMORY_ALERT = 0.95
+# How many times the measured ratio of waiting to computing is too much; a ratio below 1 never is.
+QUEUE_FACTOR = 2
+QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
+STAGES = ("compute_input", "compute_infer", "compute_output")
+# How an annotation, which is a template of Go, shows what its expression gave.
+VALUE_MS, VALUE_SHARE = '{{ printf "%.1f" $value }} ms', "{{ $value | humanizePercentage }}"
+SUCCESS, FAILURE = "nv_inference_request_success", "nv_inference_request_failure"
+SUMMARY = "nv_inference_request_summary_us"
+
+
+def rule_file(promise: Promise) -> dict:
+    """Return the content of a Prometheus rule file; a Kubernetes PrometheusRule takes the same as its `spec`.
+
+    It is one group, so that what is recorded comes before the alerts that ask for it.
+    """
+    return {"groups": [{"name": f"slipway-{promise.model}", "rules": [*recording(promise), *alerting(promise)]}]}
+
+
+def series(metric: str, model: str, **labels: str) -> str:
+    """Return the expression of a metric of one model, summaries with their quantile as a label."""
+    wanted = ", ".join(f'{name}="{value}"' for name, value in {"model": model, **labels}.items())
+    return f"{metric}{{{wanted}}}"
+
+
+def recorded(name: str, model: str) -> str:
+    """Return the expression of what is recorded of a model, such as "request_ms:p99"."""
+    return series(f"slipway:{name}", model)
+
+
+def recording(promise: Promise) -> list[dict]:
+    """Return the recording rules; times are in ms, ratios and shares from 0 to 1, rates a second."""
+    expressions = {**_traffic(promise.model), **_latency(promise.model), **_waiting(promise.model)}
+    rules = [{"record": f"slipway:{name}", "expr": expression} for name, expression in expressions.items()]
+    if promise.on_gpu:
+        rules += [
+            {"record": f"slipway:{name}", "expr": expression, "labels": {"model": promise.model}}
+            for name, expression in _gpu(promise.model).items()
+        ]
+    return rules
+
+
+def alerting(promise: Promise) -> list[dict]:
+    """Return the alerts: whether it is there, answers rightly, fast enough, with memory left, and anybody asks."""
+    return [
+        *_absence_alerts(promise),
+        _failure_alert(promise),
+        *_slowness_alerts(promise),
+        *_queue_alerts(promise),
+        *([_gpu_memory_alert(promise)] if promise.on_gpu else []),
+        _idleness_alert(promise),
+    ]
+
+
+# What is recorded
+
+
+def _traffic(model: str) -> dict[str, str]:
+    requests, images = recorded("requests:rate5m", model), recorded("images:rate5m", model)
+    failures = _rate(FAILURE, model)
+    return {
+        "requests:rate5m": _rate(SUCCESS, model),
+        "images:rate5m": _rate("nv_inference_count", model),
+        "batch_size:mean5m": f"{images} / {_rate('nv_inference_exec_count', model)}",
+        "failures:ratio5m": f"{failures} / ({requests} + {failures})",
+    }
+
+
+def _latency(model: str) -> dict[str, str]:
+    quantiles = {
+        f"request_ms:{name}": f"max by (model) ({series(SUMMARY, model, quantile=value)}) / 1000"
+        for name, value in QUANTILES.items()
+    }
+    requests = recorded("requests:rate5m", model)
+    means = {
+        f"{stage}_ms:mean5m": f"{_rate(f'nv_inference_{stage}_duration_us', model)} / {requests} / 1000"
+        for stage in ("request", "queue", *STAGES)
+    }
+    return quantiles | means
+
+
+def _waiting(model: str) -> dict[str, str]:
+    queue, *compute = (recorded(f"{stage}_ms:mean5m", model) for stage in ("queue", *STAGES))
+    return {
+        "queue_to_compute:ratio5m": f"{queue} / ({' + '.join(compute)})",
+        "pending_requests:max": f"max by (model) ({series('nv_inference_pending_request_count', model)})",
+    }
+
+
+def _rate(metric: str, model: str) -> str:
+    return f"sum by (model) (rate({series(metric, model)}[{WINDOW}]))"
+
+
+def _gpu(model: str) -> dict[str, str]:
+    """Return what the GPUs of the servers that have the model do, by every program on them."""
+    here = f"and on (job, instance) {series(SUCCESS, model)}"
+    return {
+        "gpu_utilization:mean5m": f"avg_over_time(nv_gpu_utilization[{WINDOW}]) {here}",
+        "gpu_memory:ratio": f"nv_gpu_memory_used_bytes / nv_gpu_memory_total_bytes {here}",
+    }
+
+
+# What raises an alert
+
+
+def _absence_alerts(promise: Promise) -> list[dict]:
+    model = promise.model
+    had_it = f"on (job, instance) last_over_time({series(SUCCESS, model)}[{REMEMBERED}])"
+    return [
+        _alert(
+            promise,
+            "SlipwayServerDown",
+            ("critical", "1m"),
+            f"up == 0 and {had_it}",
+            f"The Triton server of {model} at {{{{ $labels.instance }}}} does not answer",
+            "Prometheus cannot read its metrics. See whether the process or pod runs and how its log ends; "
+            "`snakemake --cores 1 deploy` starts a local server again without building anything.",
+        ),
+        _alert(
+            promise,
+            "SlipwayModelUnloaded",
+            ("warning", "5m"),
+            f"(up == 1 and {had_it}) unless on (job, instance) {series(SUCCESS, model)}",
+            f"The Triton server at {{{{ $labels.instance }}}} runs, but no longer has {model}",
+            f"It had the model within {REMEMBERED}. Its log says why the model was unloaded or did not load again; "
+            "deploy again, or stop scraping this server if that was meant.",
+        ),
+        _alert(
+            promise,
+            "SlipwayModelAbsent",
+            ("critical", "2m"),
+            f"absent({series(SUCCESS, model)})",
+            f"No server that Prometheus scrapes has {model}",
+            "Nobody is served. See whether a server runs, whether its log says that the model failed to load, and "
+            "whether Prometheus scrapes its metrics port.",
+        ),
+    ]
+
+
+def _failure_alert(promise: Promise) -> dict:
+    # One failure alone is seen for no longer than WINDOW, so it never lasts long enough to raise this.
+    return _alert(
+        promise,
+        "SlipwayFailures",
+        ("critical", WINDOW),
+        f"{recorded('failures:ratio5m', promise.model)} > {FAILURES_ALERT}",
+        f"{VALUE_SHARE} of the requests to {promise.model} fail",
+        f"More than {FAILURES_ALERT:.0%} failed for {WINDOW}. The label `reason` of {FAILURE} says of which kind, the "
+        "server's log why. Requests of a wrong shape or type are refused earlier and not counted here.",
+    )
+
+
+def _slowness_alerts(promise: Promise) -> list[dict]:
+    p99 = recorded("request_ms:p99", promise.model)
+    model, measured = promise.model, f"{promise.p99_ms:g} ms at {promise.throughput_per_s:g} requests/s"
+    return [
+        _alert(
+            promise,
+            "SlipwayP99AbovePromise",
+            ("warning", WINDOW),
+            f"{p99} > {promise.p99_alert_ms:g}",
+            f"{model} answers with p99 {VALUE_MS}; the load test promised {promise.p99_ms:g} ms",
+            f"More than {P99_MARGIN:.0%} above the load test's p99, {measured} with {promise.concurrency} in flight. "
+            "Compare slipway:requests:rate5m with that rate (more load: add servers), then the time that requests wait "
+            "with the time that they compute (slower: another program on the machine, or lowered clocks).",
+        ),
+        _alert(
+            promise,
+            "SlipwayP99AboveLimit",
+            ("critical", WINDOW),
+            f"{p99} > {promise.p99_limit_ms:g}",
+            f"{model} answers with p99 {VALUE_MS}; its limit is {promise.p99_limit_ms:g} ms",
+            f"It was chosen because it held load_test.p99_limit_ms: p99 {measured}. Take load from it or add servers "
+            "now; `snakemake --cores 1 evidence` measures again what it can hold.",
+        ),
+    ]
+
+
+def _queue_alerts(promise: Promise) -> list[dict]:
+    limit = max(1.0, round(QUEUE_FACTOR * promise.queue_to_compute, 2))
+    return [
+        _alert(
+            promise,
+            "SlipwayQueueGrowing",
+            ("warning", WINDOW),
+            f"{recorded('pending_requests:max', promise.model)} > {promise.in_one_round}",
+            f"{{{{ $value }}}} requests wait for {promise.model} on one server",
+            f"For {WINDOW} more have waited than its {promise.instances} instance(s) take in batches of "
+            f"{promise.max_batch_size}. More is asked than it can answer ({promise.throughput_per_s:g} requests/s were "
+            "measured): add servers, or let clients send less.",
+        ),
+        _alert(
+            promise,
+            "SlipwayQueueDominates",
+            ("warning", "10m"),
+            f"{recorded('queue_to_compute:ratio5m', promise.model)} > {limit:g}",
+            f'Requests to {promise.model} wait {{{{ printf "%.1f" $value }}}} times as long as they are computed',
+            f"The load test measured {promise.queue_to_compute:.2g} times. Clients wait for a free instance: add "
+            "servers or instances, or let clients send less.",
+        ),
+    ]
+
+
+def _gpu_memory_alert(promise: Promise) -> dict:
+    return _alert(
+        promise,
+        "SlipwayGpuMemoryNearlyFull",
+        ("warning", "10m"),
+        f"{recorded('gpu_memory:ratio', promise.model)} > {GPU_MEMORY_ALERT}",
+        f"{VALUE_SHARE} of the memory of a GPU that serves {promise.model} is in use",
+        "GPU {{ $labels.gpu_uuid }} of {{ $labels.instance }}. See with nvidia-smi which programs hold it; a server "
+        "that is started anew, or a larger batch, may find none left.",
+    )
+
+
+def _idleness_alert(promise: Promise) -> dict:
+    asked = series(SUCCESS, promise.model)
+    return _alert(
+        promise,
+        "SlipwayNothingServed",
+        ("info", WINDOW),
+        f"sum by (model) (increase({asked}[1h])) == 0 and sum by (model) (increase({asked}[1d])) > 0",
+        f"{promise.model} has answered nothing for an hour",
+        "It had answered requests within the last day. If clients should be asking, see whether they reach the server, "
+        "and whether SlipwayFailures is raised too.",
+    )
+
+
+def _alert(promise: Promise, name: str, urgency: tuple[str, str], expr: str, summary: str, description: str) -> dict:
+    """Return an alert; `urgency` is its severity and how long `expr` has to hold. It names what it was derived from."""
+    severity, lasting = urgency
+    hashes = ", ".join(f"{file} {digest}" for file, digest in sorted(promise.artifacts.items()))
+    rehearsal = {"rehearsal": "random weights: its predictions mean nothing"} if promise.origin == "rehearsal" else {}
+    return {
+        "alert": name,
+        "expr": expr,
+        "for": lasting,
+        "labels": {"severity": severity, "model": promise.model},
+        "annotations": {"summary": summary, "description": description, "sha256": hashes, **rehearsal},
+    }

@@ -1,0 +1,145 @@
+"""Write the manifests that deploy a model: for Kubernetes, KServe, Arena and Compose. Nothing is deployed."""
+
+import argparse
+import json
+from pathlib import Path
+
+from slipway.artifacts import sha256, write_json, written_whole
+from slipway.manifests import arena, compose, kserve, kubernetes
+from slipway.manifests.common import deployment
+from slipway.manifests.evidence import Artifact, Evidence, Value, plain, require_shippable, trace
+from slipway.manifests.text import comment, documents
+from slipway.manifests.validation import require_valid, require_valid_composition
+from slipway.planned import settings_of
+from slipway.program import parser, progress, run
+
+# What config.yaml says that travels as it is; `cluster` and `compose` travel as JSON.
+CHOSEN = ("triton_release", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line; the lists have one entry a target, in the same order."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="name of the model")
+    arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
+    arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
+    arguments.add_argument("--selections", type=Path, nargs="*", default=[], help="chosen configurations (.json)")
+    arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
+    arguments.add_argument("--cluster", required=True, help="JSON of what is known of the cluster")
+    arguments.add_argument("--compose", required=True, help="JSON of what runs beside Triton on one machine")
+    arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
+    arguments.add_argument("--triton-release", help="the Triton release that will serve")
+    arguments.add_argument("--image", help="the image that will serve, if not NVIDIA's of that release")
+    arguments.add_argument("--host", default="127.0.0.1", help="address to listen on, on one machine")
+    arguments.add_argument("--http-port", type=int, default=8000, help="port of the HTTP API there")
+    arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API there")
+    arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics there")
+    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    arguments.add_argument("--arena-script", type=Path, required=True, help="script to write: Arena's commands")
+    arguments.add_argument("--arena", type=Path, required=True, help="YAML to write: what Arena makes of them")
+    arguments.add_argument("--kubernetes", type=Path, required=True, help="YAML to write: for plain Kubernetes")
+    arguments.add_argument("--kserve", type=Path, required=True, help="YAML to write: for KServe")
+    arguments.add_argument("--compose-file", type=Path, required=True, help="YAML to write: for one machine")
+    arguments.add_argument(
+        "--record", type=Path, required=True, help="JSON to write: each value and where it came from"
+    )
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Gather what is known of every target, make all manifests, check them all, then write them."""
+    evidence = read_evidence(arguments)
+    require_shippable(arguments.model, evidence)
+    fleet = {each.target: deployment(arguments.model, each, chosen_of(arguments)) for each in evidence}
+    manifests = texts([plain(values) for values in fleet.values()], arguments)
+    for path, text in manifests.items():
+        with written_whole(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    write_json(arguments.record, record(arguments, fleet, list(manifests)))
+    announce(fleet)
+
+
+def read_evidence(arguments: argparse.Namespace) -> list[Evidence]:
+    """Return the artifacts of each target."""
+    lists = (arguments.indexes, arguments.selections, arguments.load_tests)
+    artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
+    return [Evidence(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
+
+
+def chosen_of(arguments: argparse.Namespace) -> dict:
+    """Return what config.yaml says of the deployment."""
+    told = {name: vars(arguments)[name] for name in CHOSEN}
+    return told | {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
+
+
+def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
+    """Return the text of each file; raise SlipwayError when one of them is not what its reader takes."""
+    here = next((d for d in fleet if d["target"] == arguments.compose_target), fleet[0])
+    made = {
+        arguments.arena: arena.objects(fleet),
+        arguments.kubernetes: kubernetes.objects(fleet),
+        arguments.kserve: kserve.objects(fleet),
+    }
+    composition = compose.composition(here)
+    for objects in made.values():
+        require_valid(objects)
+    require_valid_composition(composition)
+    script = arena.script(fleet, header(fleet, f"bash {arguments.arena_script.name} deploy | status | undeploy"))
+    return {
+        arguments.arena_script: script,
+        **{path: documents(objects, header(fleet, f"kubectl apply -f {path.name}")) for path, objects in made.items()},
+        arguments.compose_file: documents([composition], header([here], "docker compose up --detach")),
+    }
+
+
+def header(fleet: list[dict], command: str) -> str:
+    """Return the comment that opens a file: what it deploys, how, what must be there, and what speaks against it."""
+    deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in fleet)
+    places = [
+        f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "
+        f"{d['claim']} of the namespace {d['namespace']}"
+        for d in fleet
+    ]
+    needed = [] if command.startswith("docker") else ["It needs:", *places]
+    told = dict.fromkeys(f"WARNING: {warning}" for d in fleet for warning in d["warnings"])
+    origin = f"Slipway wrote this for {deployed}. manifests.json says where each value came from."
+    return comment(origin, f"Apply it with: {command}", *needed, *told)
+
+
+def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
+    """Return where each value came from, where each repository has to lie, and the SHA-256 of what was written."""
+    return {
+        "key": settings_of(arguments),
+        "model": arguments.model,
+        "repositories": {target: place_of(plain(values)) for target, values in fleet.items()},
+        "warnings": {target: values["warnings"].value for target, values in fleet.items()},
+        "values": {target: trace(values) for target, values in fleet.items()},
+        "artifacts": {
+            path.as_posix(): sha256(path) for path in arguments.indexes + arguments.selections + arguments.load_tests
+        },
+        "files": {path.name: sha256(path) for path in files},
+    }
+
+
+def place_of(d: dict) -> dict:
+    """Return where a target's repository has to lie before anything is applied, and the index of what lies there."""
+    return {
+        "from": f"results/{d['model']}/{d['target']}/repository",
+        "claim": d["claim"],
+        "path": d["repository_path"],
+        "index_sha256": d["index_sha256"],
+    }
+
+
+def announce(fleet: dict[str, dict[str, Value]]) -> None:
+    """Tell the person what was written, and what speaks against deploying it."""
+    for target, values in fleet.items():
+        d = plain(values)
+        gpu = f", {d['gpu_resource']}: {d['gpu_quantity']}" if d["on_gpu"] else ""
+        progress(f"  {target}: {d['replicas']} x {d['cpus']} CPUs, {d['memory_mib']} MiB{gpu}; {d['image']}")
+        for warning in d["warnings"]:
+            progress(f"  WARNING, {target}: {warning}")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

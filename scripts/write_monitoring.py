@@ -1,0 +1,44 @@
+"""Write a model's Prometheus rules and its Grafana dashboard, which hold the server to what the load test measured."""
+
+import argparse
+from pathlib import Path
+
+import yaml
+
+from slipway.artifacts import write_json, written_whole
+from slipway.monitoring.dashboard import dashboard
+from slipway.monitoring.promise import read_promise
+from slipway.monitoring.rules import rule_file
+from slipway.program import parser, progress, run
+
+LINE_LENGTH = 120
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
+    arguments.add_argument("--index", type=Path, required=True, help="index of the repository that is served (.json)")
+    arguments.add_argument("--rules", type=Path, required=True, help="Prometheus rule file to write (.yaml)")
+    arguments.add_argument("--dashboard", type=Path, required=True, help="Grafana dashboard to write (.json)")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write both; the same selection and repository give the same bytes."""
+    promise = read_promise(arguments.selection, arguments.index)
+    rules = rule_file(promise)
+    write_yaml(arguments.rules, rules)
+    write_json(arguments.dashboard, dashboard(promise))
+    alerts = sum("alert" in rule for group in rules["groups"] for rule in group["rules"])
+    progress(f"  {promise.model}: {alerts} alerts; p99 above {promise.p99_alert_ms:g} ms is slower than promised")
+
+
+def write_yaml(path: Path, content: dict) -> None:
+    """Write `content` as YAML, keys sorted, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(yaml.safe_dump(content, width=LINE_LENGTH, allow_unicode=True), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())
