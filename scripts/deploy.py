@@ -4,25 +4,20 @@ Whatever fails, and whenever this program is killed, the version that was live s
 """
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import filelock
 
 from slipway import local_server
 from slipway.artifacts import read_json, tree_digest, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
-from slipway.runtimes import RUNTIMES
 from slipway.triton.fitness import Host, require_fit
-from slipway.triton.modelconfig import NATIVE
+from slipway.triton.place import alone, find_place
 from slipway.triton.receipts import announce, prove, prove_under_load, receipt
-from slipway.triton.server import Ports, find_installation
+from slipway.triton.server import Ports
 from slipway.triton.store import Published, Store
-from slipway.triton.switching import Place, switch, try_beside
+from slipway.triton.switching import switch, try_beside
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -81,17 +76,6 @@ def main(arguments: argparse.Namespace) -> None:
     announce(versions, proofs, ports)
 
 
-@contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Keep a second deployment of this checkout out while the block runs."""
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        with filelock.FileLock(state / "deploying.lock", timeout=0):
-            yield
-    except filelock.Timeout:
-        raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None
-
-
 def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
     """Return what to deploy; raise SlipwayError when a repository is not the one of its index."""
     found = []
@@ -116,15 +100,6 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
             f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this "
             "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
         )
-
-
-def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float) -> Place:
-    """Return where engines of these keys are served: a server of this machine, and what runs the engines in it."""
-    runtimes = {key["runtime"] for key in keys}
-    # An interpreter that has TensorRT need not have what any other runtime's engines want.
-    python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
-    installation = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
-    return Place(installation, Host(installation.native_backends, python), state, Store(state), ready_timeout_s)
 
 
 def require_fitness(deployments: list[Deployment], host: Host) -> None:

@@ -4,11 +4,11 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from deploy import alone, find_place
 from slipway import local_server
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
+from slipway.triton.place import alone, find_place
 from slipway.triton.receipts import announce, prove, receipt
 from slipway.triton.server import Ports
 from slipway.triton.store import Published, Store

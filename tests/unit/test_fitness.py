@@ -8,7 +8,7 @@ import pytest
 import deploy
 from slipway import hardware
 from slipway.errors import SlipwayError
-from slipway.triton import fitness, receipts
+from slipway.triton import fitness, place, receipts
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.server import Installation, Ports
 from slipway.triton.smoke_test import Expected
@@ -255,9 +255,9 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
         asked.append(python)
         return Installation("tritonserver", native_backends=False)
 
-    monkeypatch.setattr(deploy, "find_installation", find)
-    assert deploy.find_place([TENSORRT], tmp_path, python, 1).host.python == python
-    assert deploy.find_place([openvino_key()], tmp_path, python, 1).host.python is None
+    monkeypatch.setattr(place, "find_installation", find)
+    assert place.find_place([TENSORRT], tmp_path, python, 1).host.python == python
+    assert place.find_place([openvino_key()], tmp_path, python, 1).host.python is None
     assert asked == [python, None]
 
 

@@ -95,6 +95,17 @@ def test_triton_drains_in_the_grace_that_arena_leaves(measured, asked):
     assert drain < 30
 
 
+def test_the_shell_becomes_triton_which_then_gets_the_signal(measured, tmp_path):
+    found = container(measured().written())
+    stub = tmp_path / "tritonserver"
+    stub.write_text(f"#!{sys.executable}\nimport os\nprint(os.getpid())\n", encoding="utf-8")
+    stub.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    command = [*found["command"], *found["args"]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": path}) as shell:
+        assert int(shell.stdout.read()) == shell.pid
+
+
 def test_a_shared_gpu_is_asked_for_in_gib(measured, asked):
     found = measured(deploy={"cluster": {"gpu_resources": {"h100": "aliyun.com/gpu-mem"}}}).written()
     [call] = asked(found, "deploy")

@@ -76,6 +76,7 @@ def test_one_machine_serves_the_deployed_target_of_these_results(composed):
     assert sorted(composed["services"]) == ["grafana", "prometheus", "triton"]
     [mount] = triton["volumes"]
     assert (mount["source"], mount["target"], mount["read_only"]) == ("../l4/repository", "/models", True)
+    assert mount["bind"] == {"create_host_path": False}, "a repository that is not there is no empty one"
     [device] = triton["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     published = {port["target"]: (port["host_ip"], port["published"]) for port in triton["ports"]}

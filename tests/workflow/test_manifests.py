@@ -1,11 +1,20 @@
 """`snakemake manifests` for a CPU, from a checkpoint to files that the published schemas take; nothing is deployed."""
 
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+
 import pytest
 import yaml
+from prometheus_programs import programs_or_skip
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from workplace import Workplace, random_checkpoint, tiny_configuration
 
 from slipway.artifacts import read_json, sha256
 from slipway.manifests.validation import OLDEST, validate
+from slipway.triton.server import PYTHON_CONFIGURATION, Ports, find_installation
 
 pytestmark = pytest.mark.slow
 
@@ -82,3 +91,50 @@ def test_a_release_that_nobody_named_is_asked_for(made):
     finally:
         made.configure("triton", {"release": "26.08"})
     assert made.partial_files() == []
+
+
+def test_prometheus_takes_the_configuration_that_compose_gives_it(made, pytestconfig, tmp_path):
+    [composition] = yaml.safe_load_all(made.path(f"{DEPLOY}/compose.yaml").read_text(encoding="utf-8"))
+    config = tmp_path / "prometheus.yml"
+    config.write_text(composition["configs"]["prometheus"]["content"], encoding="utf-8")
+    promtool = programs_or_skip(pytestconfig).promtool
+    subprocess.run([promtool, "check", "config", "--syntax-only", config], check=True)
+    for name in ("rules", "dashboard"):
+        assert (made.path(DEPLOY) / composition["configs"][name]["file"]).is_file()
+
+
+def containers(made):
+    """Return the container of kubernetes.yaml."""
+    objects = yaml.safe_load_all(made.path(f"{DEPLOY}/kubernetes.yaml").read_text(encoding="utf-8"))
+    [deployment] = [found for found in objects if found["kind"] == "Deployment"]
+    return deployment["spec"]["template"]["spec"]["containers"]
+
+
+@retry(retry=retry_if_exception_type(urllib.error.URLError), stop=stop_after_delay(60), wait=wait_fixed(0.2))
+def status_of(url):
+    """Return the status of an answer, once there is one that is no error."""
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.status
+
+
+def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path):
+    """The server that is here has the Python backend only, so it is told to take that configuration."""
+    [container] = containers(made)
+    installation, ports = find_installation(tmp_path, {"a backend that no server has"}), Ports.free()
+    replaced = {"--model-repository": made.path("results/tiny/cpu/repository"), "--http-port": ports.http}
+    replaced |= {"--grpc-port": ports.grpc, "--metrics-port": ports.metrics}
+    given = [argument.partition("=") for argument in container["args"][1:]]
+    arguments = [f"{name}{sign}{replaced.get(name, value)}" for name, sign, value in given]
+    command = [installation.program, *installation.flags, f"--model-config-name={PYTHON_CONFIGURATION}", *arguments]
+    environment = {**os.environ, **installation.environment}
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            path = container[probe]["httpGet"]["path"]
+            assert status_of(f"http://127.0.0.1:{ports.http}{path}") == 200
+        assert status_of(f"http://127.0.0.1:{ports.metrics}/metrics") == 200
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=35) == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
+    finally:
+        server.kill()

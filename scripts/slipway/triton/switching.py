@@ -5,7 +5,7 @@ one is ready. Only a server that has to listen or to be started otherwise is rep
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import tritonclient.grpc as grpc
@@ -14,37 +14,14 @@ from tritonclient.utils import InferenceServerException
 from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.program import progress
-from slipway.triton.fitness import Host
-from slipway.triton.server import DRAIN_S, Installation, Ports, Server, stop_process
-from slipway.triton.store import Published, Store
+from slipway.triton.place import Place
+from slipway.triton.server import DRAIN_S, Ports, stop_process
+from slipway.triton.store import Published
 
-EXPLICIT = "--model-control-mode=explicit"
 SERVES_ON = "The server that was live serves on unchanged."
 
 # Given where a server listens, returns what was proven of each version, or raises SlipwayError.
 Prove = Callable[[Ports], list[dict]]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where models are served: the server to start, what runs the engines in it, its state's folder, its versions."""
-
-    installation: Installation
-    host: Host
-    state: Path
-    store: Store
-    ready_timeout_s: float
-
-    @property
-    def identity(self) -> dict:
-        """Return what a running server must have been started with to take new versions."""
-        program = [self.installation.program, *self.installation.flags, EXPLICIT]
-        return {"program": program, "python": str(self.host.python)}
-
-    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str) -> Server:
-        """Return a server of some models, not started yet."""
-        flags = (EXPLICIT, *(f"--load-model={name}" for name in names))
-        return Server(self.installation, repositories, ports, self.state / log, *flags)
 
 
 def try_beside(place: Place, repositories: list[Path], names: list[str], prove: Prove) -> None:

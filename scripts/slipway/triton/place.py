@@ -1,0 +1,60 @@
+"""Where models are served on this machine, and by whom: one deployment at a time."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from slipway.errors import SlipwayError
+from slipway.runtimes import RUNTIMES
+from slipway.triton.fitness import Host
+from slipway.triton.modelconfig import NATIVE
+from slipway.triton.server import Installation, Ports, Server, find_installation
+from slipway.triton.store import Store
+
+# Triton loads what it is told to, when it is told to.
+EXPLICIT = "--model-control-mode=explicit"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where models are served: the server to start, what runs the engines in it, its state's folder, its versions."""
+
+    installation: Installation
+    host: Host
+    state: Path
+    store: Store
+    ready_timeout_s: float
+
+    @property
+    def identity(self) -> dict:
+        """Return what a running server must have been started with to take new versions."""
+        program = [self.installation.program, *self.installation.flags, EXPLICIT]
+        return {"program": program, "python": str(self.host.python)}
+
+    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str) -> Server:
+        """Return a server of some models, not started yet."""
+        flags = (EXPLICIT, *(f"--load-model={name}" for name in names))
+        return Server(self.installation, repositories, ports, self.state / log, *flags)
+
+
+def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float) -> Place:
+    """Return where engines of these keys are served: a server of this machine, and what runs the engines in it."""
+    runtimes = {key["runtime"] for key in keys}
+    # An interpreter that has TensorRT need not have what any other runtime's engines want.
+    python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
+    installation = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
+    return Place(installation, Host(installation.native_backends, python), state, Store(state), ready_timeout_s)
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Keep a second deployment of this checkout out while the block runs."""
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(state / "deploying.lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None
