@@ -26,8 +26,8 @@ status: $(VENV)/installed ## Show what is live
 undeploy: $(VENV)/installed ## Stop what is live
 	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
 
-test: $(VENV)/installed-test ## Run every test
-	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile
+test: $(VENV)/installed-test ## Run every test, the long ones first
+	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$(BIN):$$PATH" ruff format scripts tests

@@ -201,16 +201,24 @@ def strange(training, folder):
 def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_path, fault, phrase):
     deploy(place, trainings[0]).succeeded()
     before = receipt(place)
+    faulty = fault(trainings[0], tmp_path)
     with Traffic(place.served_at, trainings[0].input) as traffic:
-        deploy(place, fault(trainings[0], tmp_path)).refused(phrase)
+        deploy(place, faulty).refused(phrase)
     assert not traffic.lost
     assert traffic.order(trainings) == [0]
     assert receipt(place) == before
     deploy(place, trainings[1]).succeeded()
 
 
-@pytest.mark.parametrize("step", ["at once", "trying the new repository beside it", "switching in the running server"])
-@pytest.mark.parametrize("later_s", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("step", "later_s"),
+    [
+        ("checks and copies", 1.2),
+        ("trying the new repository beside it", 0.4),
+        ("switching in the running server", 0.0),
+        ("switching in the running server", 0.3),
+    ],
+)
 def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(place, trainings, step, later_s):
     deploy(place, trainings[0]).succeeded()
     with Traffic(place.served_at, trainings[0].input) as traffic:
@@ -220,9 +228,9 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
             stderr=subprocess.PIPE,
             text=True,
         )
-        while step != "at once" and step not in (line := process.stderr.readline()):
+        while step != "checks and copies" and step not in (line := process.stderr.readline()):
             assert line, "it ended before"
-        time.sleep(later_s if step != "at once" else 1.0 + later_s)
+        time.sleep(later_s)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         time.sleep(0.3)

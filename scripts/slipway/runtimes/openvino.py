@@ -1,10 +1,16 @@
 """OpenVINO on the CPU: an ONNX file becomes OpenVINO's own representation (IR), compiled when it is loaded."""
 
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
+
+# OpenVINO's import and conversion send statistics of use from a process that they fork. Beside gRPC's threads that fork
+# has lost requests and ended in a segmentation fault; without this package nothing is sent.
+sys.modules.setdefault("openvino_telemetry", None)
+
+import openvino as ov  # noqa: E402
 
 # An int8 file states its precision itself, layer by layer; what it leaves open runs in FP32.
 _HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "int8": ov.Type.f32}

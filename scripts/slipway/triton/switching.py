@@ -18,6 +18,8 @@ from slipway.triton.place import Place
 from slipway.triton.server import DRAIN_S, Ports, stop_process
 from slipway.triton.store import Published
 
+# How long a server that nobody asks any more is given to end.
+UNSERVED_S = 5
 SERVES_ON = "The server that was live serves on unchanged."
 
 # Given where a server listens, returns what was proven of each version, or raises SlipwayError.
@@ -37,7 +39,7 @@ def try_beside(place: Place, repositories: list[Path], names: list[str], prove: 
     except SlipwayError as error:
         raise SlipwayError(f"{error}\n{SERVES_ON}") from None
     finally:
-        stop_process(process.pid, DRAIN_S)
+        stop_process(process.pid, UNSERVED_S)
         local_server.forget_state(trial)
 
 
@@ -45,7 +47,7 @@ def stop_left_over(trial: Path) -> None:
     """Stop the trial server of a deployment that was killed."""
     left = local_server.running_server(trial)
     if left:
-        stop_process(left["pid"], DRAIN_S)
+        stop_process(left["pid"], UNSERVED_S)
 
 
 def switch(place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove) -> list[dict]:
@@ -128,5 +130,5 @@ def stop_live(state: Path) -> None:
     """Stop the server that was just started, if it got that far."""
     running = local_server.running_server(state)
     if running:
-        stop_process(running["pid"], timeout_s=5)
+        stop_process(running["pid"], UNSERVED_S)
     local_server.forget_state(state)
