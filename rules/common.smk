@@ -63,6 +63,11 @@ def tensorrt_python(wildcards, input):
     return option("--tensorrt-python", plan.tensorrt(wildcards.target)["python"])
 
 
+def deployed_tensorrt_python(wildcards, input):
+    """Return the same option for the target that is deployed."""
+    return option("--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"])
+
+
 def evidence_of_every_model(wildcards):
     """Return what `evidence` is made of, for every model, target and precision."""
     of_engines = [

@@ -21,9 +21,7 @@ rule deploy_local:
         # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
         keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
-        tensorrt_python=lambda wildcards, input: option(
-            "--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"]
-        ),
+        tensorrt_python=deployed_tensorrt_python,
     message:
         "Serving {plan.models} from a Triton server on this machine"
     shell:
@@ -57,9 +55,7 @@ rule rollback:
     params:
         receipts=receipts(),
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
-        tensorrt_python=lambda wildcards, input: option(
-            "--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"]
-        ),
+        tensorrt_python=deployed_tensorrt_python,
     message:
         "Going back to what was served before"
     shell:

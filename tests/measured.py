@@ -157,3 +157,12 @@ class Measured:
             },
             "version_lock": {"verified": tensorrt, "source": "the table"},
         }
+
+
+def pod(found, target="h100"):
+    return found.one("kubernetes.yaml", "Deployment", target)["spec"]["template"]["spec"]
+
+
+def container(found, target="h100"):
+    [only] = pod(found, target)["containers"]
+    return only

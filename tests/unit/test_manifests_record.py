@@ -4,44 +4,13 @@ import re
 
 import pytest
 import yaml
-from measured import FILES, L4, Measured, cpu_target, gpu_target
+from measured import FILES, L4, container, cpu_target, gpu_target, pod
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.config import complete
 from slipway.errors import SlipwayError
 from slipway.manifests.names import LONGEST, label
 from write_manifests import main
-
-
-@pytest.fixture
-def measured(tmp_path, monkeypatch):
-    """Return a function that measures a model on targets here, where nothing of them needs to be."""
-    monkeypatch.chdir(tmp_path)
-    return lambda **settings: Measured(tmp_path, **settings)
-
-
-@pytest.fixture
-def refused(measured):
-    """Return a function that returns why no manifests were written, after making sure that there are none."""
-
-    def told(**settings):
-        found = measured(**settings).measure()
-        with pytest.raises(SlipwayError) as caught:
-            main(found.arguments())
-        assert not found.path("deploy").exists()
-        return str(caught.value)
-
-    return told
-
-
-def pod(found, target="h100"):
-    return found.one("kubernetes.yaml", "Deployment", target)["spec"]["template"]["spec"]
-
-
-def container(found, target="h100"):
-    [only] = pod(found, target)["containers"]
-    return only
-
 
 # What speaks against it
 

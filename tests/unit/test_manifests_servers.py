@@ -2,14 +2,7 @@
 
 import pytest
 import yaml
-from measured import DIGEST, L4, Measured, gpu_target
-
-
-@pytest.fixture
-def measured(tmp_path, monkeypatch):
-    """Return a function that measures a model on targets here, where nothing of them needs to be."""
-    monkeypatch.chdir(tmp_path)
-    return lambda **settings: Measured(tmp_path, **settings)
+from measured import DIGEST, L4, gpu_target
 
 
 def pod(found, target="h100"):

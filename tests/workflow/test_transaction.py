@@ -258,7 +258,7 @@ def test_a_second_deployer_is_told_so(place, trainings):
     assert receipt(place)["version"] == 1
 
 
-def test_other_ports_start_another_server_and_a_failure_brings_the_first_one_back(place, trainings, tmp_path):
+def test_other_ports_start_another_server(place, trainings):
     deploy(place, trainings[0]).succeeded()
     old = receipt(place)["server"]
     place.served_at = Ports.free()
