@@ -16,8 +16,9 @@ from slipway.triton.reachability import tls_context, why_unreachable
 
 # Where Triton's gRPC API listens unless it is told otherwise.
 GRPC_PORT = 8001
-# gRPC waits 1 s and then ever longer before it connects again, so that retries in between would find nothing.
-RECONNECT_MS = {"initial": 100, "min": 100, "max": 1000}
+# gRPC waits 1 s and then ever longer before it connects again, so that retries in between would find nothing. Its
+# "min" stays as it is: that is also how long one attempt may take, and a busy machine needs its 20 s now and then.
+RECONNECT_MS = {"initial": 100, "max": 1000}
 # Codes of a state that may pass: no connection, a full queue, a model that is being loaded.
 PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 # What Triton says, with the code NOT_FOUND, of a model that it unloads or loads anew, as a server does that ends.
