@@ -3,7 +3,7 @@ SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 
-.PHONY: deploy evidence manifests preflight status undeploy test format measure measure-planning measure-gpu pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ status: $(VENV)/installed ## Show what is live
 
 undeploy: $(VENV)/installed ## Stop what is live
 	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
+
+cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/cluster.txt
 
 test: $(VENV)/installed-test ## Run every test, the long ones first
 	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests
@@ -60,6 +63,9 @@ $(VENV)/installed: envs/requirements.txt envs/constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
 	touch $@
 
-$(VENV)/installed-test: $(VENV)/installed envs/test.txt
+# The executors lie where only the tests of clusters look, since each start of Snakemake would import them.
+$(VENV)/installed-test: $(VENV)/installed envs/test.txt envs/cluster.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.txt
+	rm -rf $(VENV)/executors
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/executors -r envs/cluster.txt
 	touch $@
