@@ -4,9 +4,20 @@ import json
 import pickle
 
 import pytest
-from workplace import ENGINE_RECORD, GOLDEN, ONNX, WEIGHTS, Workplace, free_ports, random_checkpoint
+from workplace import (
+    ARCHITECTURE,
+    ENGINE_RECORD,
+    GOLDEN,
+    ONNX,
+    WEIGHTS,
+    Workplace,
+    free_ports,
+    random_checkpoint,
+)
 
 pytestmark = pytest.mark.slow
+
+RECORD = "results/tiny/weights.json"
 
 
 def of_another_architecture(path, marker):
@@ -55,19 +66,31 @@ def test_unusable_checkpoint_keeps_the_weights_of_before(after_good_run, tmp_pat
     before = after_good_run.artifacts()
     marker = tmp_path / "the checkpoint ran code"
     make(after_good_run.path("new.pth"), marker)
-    after_good_run.configure("models.tiny.weights", "new.pth")
 
-    after_good_run.snakemake(WEIGHTS).refused("new.pth", *phrases)
-    after_good_run.snakemake(WEIGHTS).refused("new.pth", *phrases)  # what was kept must not pass for what was asked
+    after_good_run.program(
+        "fetch_weights",
+        *("--architecture", ARCHITECTURE, "--checkpoint", "new.pth"),
+        *("--output", WEIGHTS, "--record", RECORD, "--labels", "results/tiny/labels.txt"),
+    ).refused("new.pth", *phrases)
 
     assert not marker.exists()
     assert after_good_run.artifacts() == before
     assert not after_good_run.partial_files()
 
+
+def test_what_was_kept_does_not_pass_for_what_was_asked(after_good_run):
+    before = after_good_run.artifacts()
+    truncated(after_good_run.path("new.pth"), marker=None)
+    after_good_run.configure("models.tiny.weights", "new.pth")
+
+    after_good_run.snakemake(WEIGHTS).refused("new.pth", *UNUSABLE["truncated"][1])
+    after_good_run.snakemake(WEIGHTS).refused("new.pth", *UNUSABLE["truncated"][1])
+    assert after_good_run.artifacts() == before
+
     random_checkpoint(after_good_run.path("new.pth"), seed=3)
     after_good_run.snakemake(WEIGHTS).succeeded()
     assert after_good_run.artifacts()[WEIGHTS] != before[WEIGHTS]
-    assert json.loads(after_good_run.path("results/tiny/weights.json").read_text())["origin"] == "checkpoint"
+    assert json.loads(after_good_run.path(RECORD).read_text())["origin"] == "checkpoint"
 
 
 def test_the_malicious_checkpoint_of_this_test_would_run(tmp_path):
