@@ -2,6 +2,8 @@
 SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+# Python compiles what it imports, when it does; compiling all of PyTorch beforehand took a quarter of the installation.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu pictures lock clean help
 
@@ -27,7 +29,7 @@ undeploy: $(VENV)/installed ## Stop what is live
 	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
 
 cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/cluster.txt
+	$(INSTALL) -r envs/cluster.txt
 
 test: $(VENV)/installed-test ## Run every test, the long ones first
 	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests
@@ -52,7 +54,7 @@ pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its 
 	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt
-	(echo "# Every version of one environment that was tested; written by \`make lock\`."; $(BIN)/python -m pip freeze) > envs/constraints.txt
+	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
 
 clean: ## Remove what was built, after stopping what is live
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy
@@ -60,12 +62,12 @@ clean: ## Remove what was built, after stopping what is live
 
 $(VENV)/installed: envs/requirements.txt envs/constraints.txt
 	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && "$$python" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	$(INSTALL) -r envs/requirements.txt
 	touch $@
 
 # The executors lie where only the tests of clusters look, since each start of Snakemake would import them.
 $(VENV)/installed-test: $(VENV)/installed envs/test.txt envs/cluster.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.txt
+	$(INSTALL) -r envs/test.txt
 	rm -rf $(VENV)/executors
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/executors -r envs/cluster.txt
+	$(INSTALL) --no-deps --target $(VENV)/executors -r envs/cluster.txt
 	touch $@
