@@ -12,6 +12,7 @@ from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.hardware import usable_cores
 from slipway.program import parser, progress, run
+from slipway.snakemake_runs import write_config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -58,7 +59,7 @@ def configure(place: Path, path: Path, weights: str | None, arguments: argparse.
     if weights:
         here["models"][path.stem]["weights"] = str(Path(weights).resolve())
     place.mkdir(parents=True, exist_ok=True)
-    (place / "config.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
+    write_config(place, here)
     return yaml.safe_load(text)
 
 

@@ -6,67 +6,22 @@ It works in a temporary folder, on a tiny model with random weights and on made-
 import argparse
 import datetime
 import platform
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu
+from slipway.planning_growth import measure_growth
 from slipway.program import parser, progress, run
+from slipway.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
 from slipway.triton.server import Ports
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-SNAKEFILE = REPOSITORY / "Snakefile"
 ARCHITECTURE, CROP = "squeezenet1_1", 64
 BUILT = ("results/tiny/profile/profile.json", "results/tiny/cpu/tiny.fp32.accuracy.json")
 NOTHING = "Nothing to be done"
-PRECISIONS = ("fp32", "fp16", "bf16")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How many models, targets and precisions a configuration combines with each other."""
-
-    models: int
-    targets: int
-    precisions: int
-
-    @property
-    def combinations(self) -> int:
-        """Return how many engines that makes."""
-        return self.models * self.targets * self.precisions
-
-
-# From 10 on only the models grow, so that a combination comes to the same jobs at each of these points.
-SHAPES = (Shape(1, 1, 1), Shape(1, 5, 2), Shape(10, 5, 2), Shape(30, 5, 2))
-
-
-@dataclass(frozen=True)
-class Case:
-    """A command line of Snakemake and the folder in which it runs."""
-
-    folder: Path
-    snakefile: Path
-    options: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How long a command took and everything that it said."""
-
-    seconds: float
-    said: str
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -140,11 +95,6 @@ def write_random_checkpoint(path: Path) -> None:
     torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), path)
 
 
-def write_config(folder: Path, config: dict) -> None:
-    """Write a configuration where the workflow looks for it."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
-
-
 def tiny_config() -> dict:
     """Return a configuration that is quickly built, measured and served, on ports that nobody listens on."""
     ports = Ports.free()
@@ -199,105 +149,7 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
     }
 
 
-# Growth
-
-
-def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return what dry runs take of configurations with more and more entries, and straight lines through that."""
-    cases = {shape: growing_case(folder / f"combinations-{shape.combinations}", shape) for shape in SHAPES}
-    progress(f"dry runs of {' to '.join(str(shape.combinations) for shape in SHAPES)} combinations; rounds: {rounds}")
-    points = [point(shape, outcomes) for shape, outcomes in alternate(cases, rounds).items()]
-    seconds = [each["median_seconds"] for each in points]
-    return {
-        "points": points,
-        "by_combinations": fit([each["combinations"] for each in points], seconds),
-        "by_jobs": fit([each["jobs"] for each in points], seconds),
-    }
-
-
-def growing_case(folder: Path, shape: Shape) -> Case:
-    """Write the configuration of a shape into a new folder; return the dry run of everything in it."""
-    folder.mkdir()
-    write_config(folder, made_up_config(shape))
-    return Case(folder, SNAKEFILE, ("-n", "evidence"))
-
-
-def made_up_config(shape: Shape) -> dict:
-    """Return a configuration of so many entries, with everything declared that would else be looked for."""
-    target = {
-        "runtime": "tensorrt",
-        "hardware": "NVIDIA L4 (compute capability 8.9)",
-        "precisions": list(PRECISIONS[: shape.precisions]),
-    }
-    return {
-        "models": {f"model{number}": {"architecture": "resnet50"} for number in range(shape.models)},
-        "targets": {f"gpu{number}": {**target} for number in range(shape.targets)},
-        "tensorrt": {"version": "10.13.3.9", "cuda": "cu12"},
-    }
-
-
-def point(shape: Shape, outcomes: list[Outcome]) -> dict:
-    """Return what is known of one shape."""
-    seconds = [outcome.seconds for outcome in outcomes]
-    return {
-        **asdict(shape),
-        "combinations": shape.combinations,
-        "jobs": planned_jobs(outcomes[0].said),
-        "seconds": seconds,
-        "median_seconds": statistics.median(seconds),
-    }
-
-
-def planned_jobs(said: str) -> int:
-    """Return the total of the table of jobs that a dry run shows."""
-    found = re.search(r"^total +(\d+)$", said, re.MULTILINE)
-    if not found:
-        raise SlipwayError(f"the dry run shows no table of jobs that ends with their total; it said:\n{said}")
-    return int(found[1])
-
-
-def fit(counts: list[int], seconds: list[float]) -> dict:
-    """Return the straight line of least squares, and how far the point that is furthest from it lies."""
-    slope, intercept = statistics.linear_regression(counts, seconds)
-    deviations = [abs(intercept + slope * count - each) / each for count, each in zip(counts, seconds, strict=True)]
-    return {
-        "seconds_at_zero": round(intercept, 3),
-        "seconds_each": round(slope, 5),
-        "largest_relative_deviation": round(max(deviations), 3),
-    }
-
-
-# Running and showing
-
-
-def snakemake(case: Case) -> Outcome:
-    """Run Snakemake as a person would; raise SlipwayError with what it said when it fails."""
-    command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(case.snakefile), "--cores", "1"]
-    start = time.perf_counter()
-    done = subprocess.run(
-        [*command, *case.options],
-        cwd=case.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    seconds = round(time.perf_counter() - start, 3)
-    if done.returncode:
-        raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; it said:\n{done.stdout}")
-    return Outcome(seconds, done.stdout)
-
-
-def alternate(
-    cases: dict[Any, Case], rounds: int, runner: Callable[[Case], Outcome] = snakemake
-) -> dict[Any, list[Outcome]]:
-    """Run every case once a round, in order; return the outcomes.
-
-    A round before the first is not counted: it reads files that are in the machine's memory from then on.
-    """
-    counted = [{name: runner(case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
-    return {name: [outcomes[name] for outcomes in counted] for name in cases}
+# Showing
 
 
 def table(record: dict) -> str:

@@ -23,6 +23,7 @@ from slipway.config import complete
 from slipway.errors import SlipwayError
 from slipway.models import build, read_checkpoint
 from slipway.program import parser, progress, run
+from slipway.snakemake_runs import write_config
 
 if TYPE_CHECKING:
     import torch
@@ -172,7 +173,7 @@ def configure(place: Place, config: dict, arguments: argparse.Namespace, refit: 
     here["tensorrt"] = {**here.get("tensorrt", {}), **tensorrt}
     if arguments.calibration:
         here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
-    (place.folder / "config.yaml").write_text(yaml.safe_dump(here), encoding="utf-8")
+    write_config(place.folder, here)
 
 
 def week(place: Place) -> dict:

@@ -11,9 +11,7 @@ import platform
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +22,10 @@ from slipway.engines import BuiltEngine
 from slipway.hardware import cpu
 from slipway.measure import sample_latency, summarise, warm_up
 from slipway.program import parser, progress, run
+from slipway.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
 from slipway.triton.model_analyzer import perf_analyzer
 from slipway.triton.server import Ports, perf_analyzer_environment
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 MODEL, TARGET = "resnet50", "cpu"
 ROUNDS = 3
 SECONDS = 8
@@ -83,20 +81,13 @@ def configure(workplace: Path) -> Ports:
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     ports = Ports.free()
     config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
-    (workplace / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    write_config(workplace, config)
     return ports
 
 
 def snakemake(workplace: Path, target: str) -> float:
     """Run the workflow and return its seconds."""
-    command = [
-        str(Path(sys.executable).with_name("snakemake")),
-        *("-s", str(REPOSITORY / "Snakefile"), "--directory", str(workplace)),
-        *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", "1", target),
-    ]
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return round(time.perf_counter() - start, 2)
+    return round(watched(Case(workplace, SNAKEFILE, (target,))), 2)
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:

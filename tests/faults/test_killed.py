@@ -52,6 +52,14 @@ def family(pid):
         return []
 
 
+def require_continued(workplace, before):
+    """Require that the next run makes what is missing, keeps the weights, and removes what was left half written."""
+    workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
+    assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
+    assert workplace.path(ONNX).is_file()
+    assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
+
+
 def test_killed_program(exporting):
     workplace, process = exporting
     before = workplace.artifacts(*workplace.partial_files())
@@ -64,10 +72,7 @@ def test_killed_program(exporting):
     assert not workplace.path(ONNX).exists()
     assert workplace.artifacts(*workplace.partial_files()) == before
 
-    workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
-    assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
-    assert workplace.path(ONNX).is_file()
-    assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
+    require_continued(workplace, before)
 
 
 def is_export(process):
@@ -89,10 +94,7 @@ def test_killed_snakemake(exporting):
     assert not workplace.path(ONNX).exists()
     assert workplace.artifacts(*workplace.partial_files()) == before
 
-    workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
-    assert workplace.artifacts()[WEIGHTS] == before[WEIGHTS]
-    assert workplace.path(ONNX).is_file()
-    assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
+    require_continued(workplace, before)
 
 
 def test_a_second_workflow_is_told_so_in_one_sentence(exporting):

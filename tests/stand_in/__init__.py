@@ -14,6 +14,9 @@ from .library import CLASSES, CROP, logits_of, write_engine
 
 __all__ = ["CLASSES", "CROP", "Gpu", "logits_of", "stand_ins", "tensorrt", "write_engine", "write_interpreter"]
 
+# The sets of bindings that an interpreter may have, by what a test calls them.
+BINDINGS = {"pycuda": ["pycuda"], "cuda-bindings": ["cuda-bindings"], "both": ["pycuda", "cuda-bindings"]}
+
 
 def tensorrt(gpu):
     """Return a module that looks like TensorRT 8.5's."""

@@ -6,6 +6,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .library import CLASSES, CROP
 
+# What a build of such a network is told; see `tensorrt` in the configuration.
+BUILD_OPTIONS = {
+    "profiles": [{"min": 1, "opt": 4, "max": 8}],
+    "workspace_mb": 64,
+    "optimization_level": 3,
+    "tf32": False,
+    "tactic_sources": None,
+    "compatibility": "none",
+}
+
 
 def write_network(path, seed=0, scale=None, classes=CLASSES):
     """Write logits = gain * (kernel . picture + bias) for (N, 3, 4, 4) with seeded weights; return its answers.

@@ -1,8 +1,15 @@
-"""What several unit tests of the deployment manifests start from."""
+"""What several unit tests start from: targets that were measured, and stand-ins for TensorRT and the GPU."""
+
+import sys
 
 import pytest
+from engine_keys import H100
 from measured import Measured
+from stand_in import BINDINGS, Gpu, stand_ins
+from weeks import Week
 
+import build_engine
+from slipway import engine_ways, hardware
 from slipway.errors import SlipwayError
 from write_manifests import main
 
@@ -26,3 +33,53 @@ def refused(measured):
         return str(caught.value)
 
     return told
+
+
+@pytest.fixture
+def with_bindings(monkeypatch):
+    """Return a function that puts a GPU with some bindings under the TensorRT runner, and returns it."""
+    ours = [f"slipway.runtimes.tensorrt.{name}" for name in ("with_pycuda", "with_cuda_bindings")]
+
+    def choose(*bindings):
+        gpu = Gpu()
+        for name, module in stand_ins(gpu, *bindings).items():
+            monkeypatch.setitem(sys.modules, name, module)
+        return gpu
+
+    for name in ours:
+        sys.modules.pop(name, None)
+    yield choose
+    for name in ours:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(params=BINDINGS)
+def gpu(with_bindings, request):
+    """Return a GPU, once with each of the bindings and once with both."""
+    return with_bindings(*BINDINGS[request.param])
+
+
+@pytest.fixture
+def graphs(with_bindings):
+    """Return a GPU where CUDA graphs can be recorded."""
+    return with_bindings("cuda-bindings")
+
+
+@pytest.fixture
+def week(tmp_path, monkeypatch, with_bindings):
+    """Return a folder in which a model was trained once and its engine is still to be built."""
+    week = Week(tmp_path, with_bindings("cuda-bindings"))
+    monkeypatch.setattr(build_engine, "runtime_version", lambda name: "8.5.3.1")
+    for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
+        monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
+    for module in (build_engine, engine_ways):
+        monkeypatch.setattr(module, "progress", week.said.append)
+    week.train(1)
+    yield week
+    assert not list(tmp_path.rglob("*.partial*")), "a partial file was left behind"
+
+
+@pytest.fixture
+def an_h100(monkeypatch):
+    """Let this machine have an H100."""
+    monkeypatch.setattr(hardware, "gpu_identity", lambda: H100)

@@ -1,15 +1,12 @@
 import importlib
-import subprocess
-import sys
 
 import numpy as np
 import onnx
 import pytest
+from fresh_interpreter import printed
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
-
-from slipway.sources import SCRIPTS
 
 RUNTIMES = ["openvino", "onnxruntime"]
 
@@ -99,8 +96,7 @@ def test_a_precision_that_a_runtime_lacks_is_refused_with_those_it_has(tmp_path,
 
 def test_openvino_sends_no_statistics_from_the_processes_that_serve():
     code = (
-        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import slipway.runtimes.openvino; "
+        "import slipway.runtimes.openvino; "
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    assert printed(code) == "[]"

@@ -1,38 +1,15 @@
 import sys
-from argparse import Namespace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from engine_keys import H100, NATIVE, OPENVINO, TENSORRT, openvino_key
 
-import deploy
 from slipway import hardware
 from slipway.errors import SlipwayError
-from slipway.triton import fitness, place, receipts
 from slipway.triton.fitness import Host, require_fit
-from slipway.triton.server import Installation, Ports
-from slipway.triton.smoke_test import Expected
-from slipway.triton.store import Published, Store
 
-PORTS = Ports(1, 2, 3)
-
-H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
-# The release 25.09 has TensorRT 10.13.3.9, and its server is 2.61.0; 25.03 and 25.04 have 10.9.0.34.
-TENSORRT = {
-    "runtime": "tensorrt",
-    "runtime_version": "10.13.3.9",
-    "hardware": H100,
-    "precision": "fp16",
-    "cuda": "cu13",
-    "builder": {"compatibility": "none"},
-}
-OPENVINO = {"runtime": "openvino", "runtime_version": metadata.version("openvino"), "precision": "fp32"}
-NATIVE = Host(native_backends=True, environment={})
-
-
-@pytest.fixture(autouse=True)
-def an_h100(monkeypatch):
-    monkeypatch.setattr(hardware, "gpu_identity", lambda: H100)
+pytestmark = pytest.mark.usefixtures("an_h100")
 
 
 @pytest.fixture
@@ -53,10 +30,6 @@ def interpreter(tmp_path):
 
 def container(**variables: str) -> Host:
     return Host(native_backends=True, environment=variables)
-
-
-def openvino_key(**changes) -> dict:
-    return OPENVINO | {"hardware": hardware.cpu_identity()} | changes
 
 
 def refusal(key: dict, host: Host, *args) -> str:
@@ -197,107 +170,3 @@ def test_a_server_does_not_tell_its_openvino():
 def test_the_servers_environment_is_this_programs_unless_another_is_given(monkeypatch):
     monkeypatch.setenv("TRT_VERSION", "10.13.3.9")
     assert require_fit("m_trt", TENSORRT, Host(native_backends=True))["runtime_version"] == "10.13.3.9"
-
-
-# In the deployment
-
-
-def version_of(key: dict) -> Published:
-    index = {
-        "name": "m_trt",
-        "engine_key": key,
-        "origin": "rehearsal",
-        "chain": {},
-        "files": {},
-        "input_dtype": "float32",
-        "proven_on_labels": False,
-    }
-    return Published(1, index, "sha", Expected("m_trt", None, None, [], {}))
-
-
-def deployment(key: dict) -> deploy.Deployment:
-    index = version_of(key).index
-    return deploy.Deployment("m", Path("repository/m_trt"), index, Path("golden.npz"), Path("receipt.json"))
-
-
-@pytest.fixture
-def options(tmp_path):
-    return Namespace(
-        host="127.0.0.1",
-        http_port=1,
-        grpc_port=2,
-        metrics_port=3,
-        ready_timeout_s=1,
-        tensorrt_python=None,
-        start=1,
-        state=tmp_path / "state",
-    )
-
-
-def never(*_, **__):
-    pytest.fail("something was about to change")
-
-
-def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, options):
-    for name in ("try_beside", "switch", "write_json"):
-        monkeypatch.setattr(deploy, name, never)
-    monkeypatch.setattr(Store, "publish", never)
-    monkeypatch.setattr(deploy, "require_own_ports", lambda *_: None)
-    monkeypatch.setattr(deploy, "read_deployments", lambda _: [deployment(openvino_key(runtime_version="2020.1.0"))])
-    with pytest.raises(SlipwayError, match=r"built by openvino 2020\.1\.0.* Nothing was changed\."):
-        deploy.main(options)
-
-
-def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, tmp_path):
-    asked, python = [], Path("/opt/tensorrt/bin/python")
-
-    def find(workspace, backends, python):
-        asked.append(python)
-        return Installation("tritonserver", native_backends=False)
-
-    monkeypatch.setattr(place, "find_installation", find)
-    assert place.find_place([TENSORRT], tmp_path, python, 1).host.python == python
-    assert place.find_place([openvino_key()], tmp_path, python, 1).host.python is None
-    assert asked == [python, None]
-
-
-@pytest.fixture
-def answering(monkeypatch):
-    """Return a function that makes every smoke test succeed against a server of a version."""
-
-    class Client:
-        def __init__(self, *_):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-    def serve(version: str) -> None:
-        monkeypatch.setattr(receipts, "ModelClient", Client)
-        monkeypatch.setattr(receipts, "smoke_test", lambda *_: {"server_version": version, "latency_ms": 1, "top": []})
-
-    return serve
-
-
-def test_the_engine_is_compared_with_the_server_that_runs(answering):
-    answering("2.61.0")
-    (proof,) = receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
-    assert proof["verified"]["runtime_version"] == "10.13.3.9"
-    answering("2.57.0")
-    with pytest.raises(SlipwayError, match=r"10\.9\.0\.34 would run it"):
-        receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
-
-
-def test_the_receipt_says_what_was_not_verified(answering, capsys):
-    answering("9.9.9")
-    made = version_of(TENSORRT)
-    proofs = receipts.prove([made], NATIVE, PORTS)
-    receipt = receipts.receipt("m", made, proofs[0], {})
-    assert receipt["verified"] == fitness.require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
-    assert receipt["verified"]["runtime"] is False
-    assert receipt["smoke_test"]["server_version"] == "9.9.9"
-    receipts.announce([made], proofs, PORTS)
-    assert "not verified: the version that runs the engine" in capsys.readouterr().err

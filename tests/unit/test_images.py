@@ -4,18 +4,10 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
+from random_images import noise
 
 from slipway.errors import SlipwayError
-from slipway.image_files import find_images
-from slipway.images import Preprocessing, load_image, sample_photograph
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-IMAGENET = Preprocessing(232, 224, MEAN, STD)
-
-
-def noise(width: int, height: int, seed: int = 0) -> Image.Image:
-    values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(values)
+from slipway.images import load_image, sample_photograph
 
 
 def corners() -> Image.Image:
@@ -30,65 +22,11 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image).astype(int)
 
 
-# Preprocessing
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize(
-    "size",
-    [
-        (640, 480),
-        (480, 640),
-        (301, 457),
-        (457, 301),
-        (233, 1021),
-        (224, 224),
-        (97, 131),
-        (1, 1),
-        # 232 / 50 * 100 is 463.99... in floating point, though it is 464.
-        (50, 100),
-        (110, 55),
-        (67, 134),
-    ],
-)
-def test_preprocessing_is_torchvisions_preset(size, interpolation):
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms._presets import ImageClassification
-
-    preset = ImageClassification(
-        crop_size=224, resize_size=232, mean=MEAN, std=STD, interpolation=InterpolationMode(interpolation)
-    )
-    image = noise(*size)
-    found = Preprocessing(232, 224, MEAN, STD, interpolation)(image)
-    assert found.shape == (3, 224, 224)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, preset(image).numpy(), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize(("resize", "crop"), [(256, 224), (224, 224), (129, 96), (70, 65)])
-def test_other_sizes_are_torchvisions_too(resize, crop):
-    from torchvision.transforms._presets import ImageClassification
-
-    image = noise(333, 250)
-    found = Preprocessing(resize, crop, MEAN, STD)(image)
-    wanted = ImageClassification(crop_size=crop, resize_size=resize, mean=MEAN, std=STD)(image).numpy()
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
-
-
-def test_preprocessing_is_contiguous_for_a_runtime():
-    assert IMAGENET(noise(300, 250)).flags.c_contiguous
-
-
-def test_mean_and_deviation_are_of_their_own_channel():
-    found = Preprocessing(8, 8, (0.0, 0.5, 1.0), (1.0, 2.0, 4.0))(Image.new("RGB", (8, 8), (255, 255, 0)))
-    np.testing.assert_allclose(found[:, 0, 0], [1.0, 0.25, -0.25])
+# Loading
 
 
 def test_the_sample_photograph_loads():
     assert min(load_image(sample_photograph()).size) >= 224
-
-
-# Loading
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -297,55 +235,3 @@ def test_a_decompression_bomb_is_named(tmp_path):
     path = tmp_path / "bomb.png"
     Image.new("1", (20000, 20000)).save(path)
     assert "scale it down" in refusal(path)
-
-
-# Finding
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    for index in (7, 3, 9, 0, 5, 1, 8, 2, 6, 4):
-        path = tmp_path / f"{index % 2}" / f"{index}.jpg"
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    return tmp_path
-
-
-def test_images_are_sorted(photographs):
-    found = find_images(photographs)
-    assert len(found) == 10
-    assert found == sorted(found)
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 5, 9])
-def test_a_limit_spreads_evenly(photographs, limit):
-    everything = find_images(photographs)
-    places = [everything.index(path) for path in find_images(photographs, limit)]
-    assert len(places) == limit
-    steps = np.diff([*places, len(everything)])
-    assert steps.max() - steps.min() <= 1
-
-
-@pytest.mark.parametrize("limit", [10, 11, None])
-def test_a_limit_that_is_not_reached_takes_all(photographs, limit):
-    assert find_images(photographs, limit) == find_images(photographs)
-
-
-def test_only_images_are_found(tmp_path):
-    for name in ("a.JPG", "b.jpeg", "c.PNG", "notes.txt", "d.jpg.part"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.jpg").mkdir()
-    assert [path.name for path in find_images(tmp_path)] == ["a.JPG", "b.jpeg", "c.PNG"]
-
-
-def test_a_folder_without_images_is_named(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(SlipwayError, match="holds no image") as caught:
-        find_images(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-
-
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(SlipwayError, match="correct the path") as caught:
-        find_images(tmp_path / "none")
-    assert str(tmp_path / "none") in str(caught.value)

@@ -7,33 +7,21 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from stand_in import CROP, Gpu, newer_tensorrt, stand_ins, write_engine
-from stand_in.networks import write_network
+from stand_in import CROP, newer_tensorrt, write_engine
+from stand_in.networks import BUILD_OPTIONS, write_network
 from tiny_network import exported
 
 from slipway.runtimes.tensorrt import build, builder, refit, refitting, trial
 from slipway.runtimes.tensorrt.library import import_library, logger
 from slipway.runtimes.tensorrt.runner import Engine
 
-OPTIONS = {
-    "profiles": [{"min": 1, "opt": 4, "max": 8}],
-    "workspace_mb": 64,
-    "optimization_level": 3,
-    "tf32": False,
-    "tactic_sources": None,
-    "compatibility": "none",
-    "refit": True,
-}
+OPTIONS = BUILD_OPTIONS | {"refit": True}
 TWO_PROFILES = [{"min": 1, "opt": 1, "max": 1}, {"min": 1, "opt": 4, "max": 8}]
 
 
 @pytest.fixture
-def gpu(monkeypatch):
-    gpu = Gpu()
-    for name, module in stand_ins(gpu, "cuda-bindings").items():
-        monkeypatch.setitem(sys.modules, name, module)
-    yield gpu
-    sys.modules.pop("slipway.runtimes.tensorrt.with_cuda_bindings", None)
+def gpu(with_bindings):
+    return with_bindings("cuda-bindings")
 
 
 @pytest.fixture(params=["8.5", "10.14"])
@@ -112,12 +100,16 @@ def test_weights_of_another_shape_are_refused(either, files):
     assert not new.exists()
 
 
+def rename_node(path, number, name):
+    model = onnx.load(path)
+    model.graph.node[number].name = name
+    onnx.save(model, path)
+
+
 def test_a_layer_that_is_not_there_is_named(gpu, files):
     old_onnx, new_onnx, old, new, _ = files
     build(old_onnx, old, "fp16", OPTIONS)
-    model = onnx.load(new_onnx)
-    model.graph.node[0].name = "another"
-    onnx.save(model, new_onnx)
+    rename_node(new_onnx, 0, "another")
     with pytest.raises(ValueError, match="weights of the layer 'conv', but the ONNX file has no layer of that name"):
         refit(new_onnx, old, new)
 
@@ -125,9 +117,7 @@ def test_a_layer_that_is_not_there_is_named(gpu, files):
 def test_two_layers_of_one_name_are_refused(gpu, files):
     old_onnx, new_onnx, old, new, _ = files
     build(old_onnx, old, "fp16", OPTIONS)
-    model = onnx.load(new_onnx)
-    model.graph.node[2].name = "conv"
-    onnx.save(model, new_onnx)
+    rename_node(new_onnx, 2, "conv")
     with pytest.raises(ValueError, match="several layers of that name"):
         refit(new_onnx, old, new)
 

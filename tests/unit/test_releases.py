@@ -1,11 +1,9 @@
 import re
-import subprocess
-import sys
 import time
 
 import pytest
+from fresh_interpreter import printed
 
-from slipway.sources import SCRIPTS
 from slipway.triton import releases
 
 VERSION = re.compile(r"\d+(\.\d+){1,3}")
@@ -154,8 +152,7 @@ def test_a_service_that_hangs_is_not_waited_for(container_programs, monkeypatch)
 
 def test_importing_it_imports_no_framework():
     code = (
-        f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); import slipway.triton.releases, slipway.version_lock; "
+        "import slipway.triton.releases, slipway.version_lock; "
         "print(*sorted(set(sys.modules) & {'torch', 'numpy', 'tritonclient', 'openvino', 'tensorrt', 'psutil'}))"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == ""
+    assert printed(code) == ""

@@ -1,44 +1,9 @@
 import threading
 
 import pytest
+from stand_in.building import Config
 
 from slipway.runtimes.tensorrt import timing_cache
-
-
-class Cache:
-    """A timing cache of the builder's kind: a set of lines, refused when made by another version.
-
-    A line is a kernel, or a kernel and what it took, such as "a=1"; of two for one kernel the first stays.
-    """
-
-    def __init__(self, content):
-        self.lines = set(content.decode().split())
-
-    def serialize(self):
-        return " ".join(sorted(self.lines)).encode()
-
-    def combine(self, other, ignore_mismatch):
-        known = {line.split("=")[0] for line in self.lines}
-        self.lines |= {line for line in other.lines if line.split("=")[0] not in known}
-        return True
-
-
-class Config:
-    """What of a builder's configuration the timing cache uses."""
-
-    cache = None
-
-    def create_timing_cache(self, content):
-        return None if content == b"damaged" else Cache(content)
-
-    def set_timing_cache(self, cache, ignore_mismatch):
-        if "foreign" in cache.lines:
-            return False
-        self.cache = cache
-        return True
-
-    def get_timing_cache(self):
-        return self.cache
 
 
 def build(path, *measures, anew=False):

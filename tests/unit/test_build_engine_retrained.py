@@ -1,0 +1,78 @@
+"""A retrained model without `tensorrt.refit`: built with the timing cache, compared, and built without it if slower."""
+
+import json
+
+import numpy as np
+import pytest
+from weeks import FAST, SLOW, ways
+
+
+def test_new_weights_are_built_with_the_timing_cache_and_compared(week):
+    cold = week.build()["cold_build_seconds"]
+    week.train(2)
+    record = week.build()
+    assert ways(record) == [("timing cache", False)]
+    (attempt,) = record["attempts"]
+    assert attempt["accuracy"]["images"] == 9
+    assert attempt["accuracy"]["relative_error"] < 1e-5
+    assert [found["batch"] for found in attempt["speed"]] == [1, 4]
+    assert attempt["speed_ratio"] == max(found["ratio"] for found in attempt["speed"])
+    assert record["cold_build_seconds"] == cold
+    assert record["spent_seconds"] == pytest.approx(attempt["seconds"] + attempt["gate_seconds"], abs=2e-3)
+    assert record["saved_seconds"] == pytest.approx(cold - record["spent_seconds"], abs=2e-3)
+    assert record["not_refitted_because"] == "`tensorrt.refit` is off"
+    assert week.answers_as_trained()
+
+
+def test_a_build_that_is_slower_is_built_without_the_timing_cache(week):
+    week.build()
+    week.train(2)
+    record = week.build(builds=[SLOW, FAST])
+    assert ways(record) == [("timing cache", True), ("cold", False)]
+    assert "more than the" in record["attempts"][0]["refused"]
+    assert record["attempts"][1]["speed_ratio"] < 2
+    assert record["timing_cache"]["bytes_before"] == 0
+    assert record["cold_build_seconds"] == record["attempts"][1]["seconds"]
+    assert record["saved_seconds"] < 0
+    assert any(line.startswith("  timing cache: refused after") for line in week.said)
+
+
+def test_a_cold_build_is_taken_whatever_its_speed(week):
+    week.build()
+    week.train(2)
+    record = week.build(builds=[SLOW, SLOW])
+    assert ways(record) == [("timing cache", True), ("cold", True)]
+    assert record["way"] == "cold"
+    assert json.loads(week.engine.read_bytes())["milliseconds"] == SLOW["milliseconds"]
+
+
+def test_a_build_without_a_timing_cache_is_not_repeated(week):
+    week.build(timing_cache=None)
+    week.train(2)
+    record = week.build(timing_cache=None, builds=[SLOW, "no second build"])
+    assert ways(record) == [("cold", True)]
+
+
+def test_without_golden_logits_speed_alone_is_judged(week):
+    week.build()
+    week.train(2)
+    (attempt,) = week.build(golden=None)["attempts"]
+    assert attempt["accuracy"] is None
+    assert "no golden logits" in attempt["not_judged_because"]
+    assert attempt["speed_ratio"]
+
+
+def test_golden_logits_without_variations_are_one_picture(week):
+    week.build()
+    week.train(2)
+    golden = np.load(week.golden)
+    np.savez(week.golden, input=golden["input"], logits=golden["logits"])
+    assert week.build()["attempts"][0]["accuracy"]["images"] == 1
+
+
+def test_an_engine_that_cannot_be_compared_is_built_and_it_says_why(week):
+    week.build(builds=[{"vice": "refuses"}])
+    week.train(2)
+    (attempt,) = week.build()["attempts"]
+    assert "could not enqueue" in attempt["not_judged_because"]
+    assert attempt["refused"] is None

@@ -1,0 +1,58 @@
+"""What is measured of an engine, with CUDA graphs and without, over stand-ins; tests/gpu measures TensorRT itself."""
+
+import pytest
+from stand_in import BINDINGS, CLASSES, CROP, write_engine
+from stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+
+from slipway.runtimes.tensorrt.measuring import Measurement
+from slipway.runtimes.tensorrt.runner import Engine
+
+
+def measured(path, batch, streams=(1, 2), engine=None):
+    return Measurement(engine or Engine(path, "fp32"), path, "fp32", batch, 0.08, 0.01).run(3, list(streams))
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT", "UINT8"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_measuring_with_graphs(graphs, tmp_path, dtype, batch):
+    path = write_engine(tmp_path / "m.trt", dtype=dtype, profiles=TWO_PROFILES)
+    found = measured(path, batch)
+    assert (found["batch"], found["profile"], found["binding"]) == (batch, int(batch > 1), "cuda-bindings")
+    assert found["no_graph_because"] is None
+    assert list(found["samples_ms"]) == SAMPLES
+    assert all(len(series) >= 3 and min(series) >= 0 for series in found["samples_ms"].values())
+    for key in ("throughput_per_s", "throughput_graph_per_s", "throughput_with_transfers_per_s"):
+        assert list(found[key]) == ["1", "2"]
+        assert min(found[key].values()) > 0
+    largest = TWO_PROFILES[found["profile"]]["max"]
+    picture = 3 * CROP * CROP * (4 if dtype == "FLOAT" else 1)
+    assert found["device_memory_bytes"] == path.stat().st_size + 4096 + largest * (picture + CLASSES * 4)
+
+
+@pytest.mark.parametrize(
+    ("bindings", "vice", "reason"),
+    [("pycuda", None, "cuda-bindings cannot be imported"), ("both", "waits", "STREAM_CAPTURE_INVALIDATED")],
+)
+def test_measuring_without_graphs(with_bindings, tmp_path, bindings, vice, reason):
+    with_bindings(*BINDINGS[bindings])
+    found = measured(write_engine(tmp_path / "m.trt", vice=vice), 2)
+    assert reason in found["no_graph_because"]
+    missing = [name for name, series in found["samples_ms"].items() if series is None]
+    assert missing == ["gpu_graph", "enqueue_graph", "end_to_end_graph"]
+    assert found["throughput_graph_per_s"] is None
+    assert list(found["throughput_per_s"]) == list(found["throughput_with_transfers_per_s"]) == ["1", "2"]
+
+
+def test_an_engine_measured_again_needs_no_further_memory(gpu, tmp_path):
+    path = write_engine(tmp_path / "m.trt")
+    engine = Engine(path, "fp32")
+    measured(path, 4, engine=engine)
+    before, events = gpu.allocations, len(gpu.events)
+    measured(path, 4, engine=engine)
+    assert (gpu.allocations, len(gpu.events)) == (before, events)
+    assert_answers(engine.infer(pictures(4)), pictures(4))
+
+
+def test_measuring_a_batch_outside_the_profiles_is_refused(gpu, tmp_path):
+    with pytest.raises(ValueError, match="takes batch size 9"):
+        measured(write_engine(tmp_path / "m.trt"), 9)
