@@ -1,0 +1,36 @@
+"""Sign a model's repository, so that what serves it can tell that nobody changed it."""
+
+import argparse
+from pathlib import Path
+
+from slipway.planned import add_planned
+from slipway.program import parser, progress, run
+from slipway.signing import remove_bytecode, sign, verify
+from slipway.versions import read_index
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--folder", type=Path, required=True, help="model folder of the repository")
+    arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
+    arguments.add_argument("--private-key", type=Path, required=True, help="key of an elliptic curve (.pem)")
+    arguments.add_argument("--public-key", type=Path, help="its other half, to try the signature with (.pem)")
+    add_planned(arguments, "public_key_sha256")
+    arguments.add_argument("--signature", type=Path, required=True, help="signature to write: a Sigstore bundle (JSON)")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Make sure that the repository is the one of its index, sign it, and try the signature."""
+    repository = arguments.folder.parent
+    read_index(repository, arguments.index)
+    remove_bytecode(repository)
+    sign(repository, arguments.private_key, arguments.signature)
+    if arguments.public_key:
+        verify(repository, arguments.public_key, arguments.signature)
+    progress(f"  {repository} is signed as {arguments.signature}")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,38 @@
+"""Versions of a model's repository: their names, where they lie, and that what lies there is what its index says."""
+
+import re
+from pathlib import Path
+
+from slipway.artifacts import read_json, tree_digest
+from slipway.errors import SlipwayError
+
+# `user:password@` in front of a host.
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+
+
+def version_of(index_sha256: str) -> str:
+    """Return the name of the version whose index has this SHA-256."""
+    return f"v{index_sha256[:12]}"
+
+
+def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
+    """Return the folder, below a claim or storage, of one version of a model on a target, or of all of them."""
+    return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
+
+
+def require_no_password(address: str) -> None:
+    """Raise SlipwayError, which does not show it, when the address of storage holds a password."""
+    if _PASSWORD.search(address):
+        raise SlipwayError(
+            "config: `deploy.publish.to` holds a password, which would be in every log: take it out, and set what "
+            "the storage's package reads from the environment"
+        )
+
+
+def read_index(repository: Path, index: Path) -> dict:
+    """Return what a repository's index says; raise SlipwayError when the repository is not the one of its index."""
+    content = read_json(index)
+    folder = repository / content["name"]
+    if tree_digest(folder) != content["files"]:
+        raise SlipwayError(f"{folder} is not what {index.name} says: edited or truncated; remove {index} and run again")
+    return content

@@ -1,0 +1,117 @@
+"""The program that publishes, and what it says when storage fails."""
+
+import errno
+import sys
+from pathlib import Path
+
+import pytest
+from published import Failing, Repository, addresses, refused
+
+import publish as program
+from slipway.artifacts import read_json, sha256
+from slipway.errors import SlipwayError
+from slipway.publishing import destination_of
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that makes a repository with some engine."""
+    return lambda engine, **options: Repository(tmp_path / f"made {engine}", engine, **options)
+
+
+@pytest.fixture
+def in_memory(tmp_path):
+    return destination_of(addresses(tmp_path)["memory"], "slipway", "m", "h100")
+
+
+@pytest.fixture
+def in_folder(tmp_path):
+    return destination_of(addresses(tmp_path)["folder"], "slipway", "m", "h100")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "x"), "the disk is full"),
+        (OSError(errno.EROFS, "x"), "it can only be read"),
+        (PermissionError(errno.EACCES, "x"), "permission denied"),
+        (FileNotFoundError("bucket"), "it does not exist; create it first"),
+        (TimeoutError("no answer from https://host/key?signature=secret"), "TimeoutError: no answer from"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_a_failure_of_the_storage_is_told_in_words(in_memory, made, monkeypatch, error, words):
+    Failing(monkeypatch, error, at=1)
+    message = refused(made("a"), in_memory)
+    assert words in message
+    assert in_memory in message
+    assert "secret" not in message
+
+
+def test_a_folder_without_permission_is_told(in_folder, made, monkeypatch):
+    a = made("a")
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    assert "permission denied" in refused(a, in_folder)
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_claim_that_is_not_mounted_is_never_made_up(tmp_path, form):
+    with pytest.raises(SlipwayError, match="is the claim mounted there"):
+        destination_of(form.format(tmp_path / "claim"), "slipway", "m", "cpu")
+    assert not (tmp_path / "claim").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense://bucket", "no storage is known by nonsense://"),
+        ("s3://bucket/prefix", "pip install s3fs"),
+        ("oss://bucket", "pip install ossfs"),
+        ("filecache::memory://bucket", "leave it out"),
+        ("sftp://me:hunter2@host/folder", "holds a password"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_told(address, words, monkeypatch):
+    for package in ("s3fs", "ossfs"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    with pytest.raises(SlipwayError) as caught:
+        destination_of(address, "", "m", "cpu")
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+# The program
+
+
+def options(repository, destination, record):
+    return [
+        *("--model", "m", "--target", "cpu", "--folder", repository.model, "--index", repository.index),
+        *("--to", destination, "--claim-path", "slipway", "--record", record),
+    ]
+
+
+def run(repository, destination, record, *more):
+    program.main(program.parse_arguments([str(word) for word in (*options(repository, destination, record), *more)]))
+
+
+def test_the_program_writes_down_what_is_published(tmp_path, made, capfd):
+    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", made("a")
+    run(a, claim, record)
+    written = read_json(record)
+    assert written["destination"] == f"{claim}/slipway/m/cpu"
+    assert (written["version"], written["index_sha256"]) == (a.version, sha256(a.index))
+    assert (written["copied"], written["signed"]) == (True, False)
+    assert "4 files" in capfd.readouterr().err
+    run(a, claim, record)
+    assert "nothing was copied" in capfd.readouterr().err
+
+
+def test_random_weights_are_not_published(tmp_path, made):
+    claim = addresses(tmp_path)["folder"]
+    with pytest.raises(SlipwayError, match=r"m has random weights.*not published"):
+        run(made("a", origin="rehearsal"), claim, tmp_path / "published.json")
+    assert not list(Path(claim).iterdir())
