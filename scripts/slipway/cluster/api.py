@@ -1,0 +1,137 @@
+"""A namespace of a Kubernetes cluster: objects are applied, read and deleted, and every failure is said in words."""
+
+from typing import Any
+
+from slipway.cluster.connecting import connected
+from slipway.cluster.failures import Asked, Refused
+from slipway.cluster.kinds import Kind, in_order, kinds_of, root
+from slipway.cluster.transport import APPLY, Transport
+from slipway.errors import SlipwayError
+
+# Who sets the fields, as the cluster writes it down.
+FIELD_MANAGER = "slipway"
+# Whose kinds a cluster has only once somebody has installed them, and what to do where nobody has.
+INSTALLED = {
+    "monitoring.coreos.com": "install the Prometheus Operator, or set `deploy.cluster.pod_monitor: false`",
+    "serving.kserve.io": "install KServe, or deploy to `kubernetes`",
+}
+
+
+class Cluster:
+    """A namespace of a cluster, reached with the user's own rights; `context` is its name in receipts."""
+
+    def __init__(self, transport: Transport, namespace: str) -> None:
+        self.transport = transport
+        self.namespace = namespace
+        self._kinds: dict[str, dict[str, Kind]] = {}
+
+    @property
+    def context(self) -> str:
+        """Return the name of the kubeconfig's context, which holds no credentials."""
+        return self.transport.context
+
+    @classmethod
+    def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
+        """Return the cluster of the user's kubeconfig, else the one that this program runs in. Nothing is asked yet.
+
+        Raises SlipwayError when there is no kubeconfig, or the context is not in it.
+        """
+        return cls(Transport(*connected(context), timeout_s), namespace)
+
+    def apply(self, objects: list[dict], dry_run: bool = False) -> list[dict]:
+        """Make objects what they should be, by server-side apply; return them as the cluster has them then.
+
+        Raises SlipwayError at the first that the cluster does not take, and says which it took before.
+        """
+        query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+        applied: list[dict] = []
+        for found in in_order(objects):
+            try:
+                path, asked = self.place(found, "patch")
+                applied.append(self.transport.request("PATCH", path, asked, query=query, body=found, content=APPLY))
+            except SlipwayError as error:
+                error.args = (f"{error}. {_changed([] if dry_run else applied)}",)
+                raise
+        return applied
+
+    def get(self, found: dict) -> dict | None:
+        """Return the live object of the same kind and name, or None where there is none."""
+        return self._unless_missing("GET", *self.place(found, "get"))
+
+    def delete(self, found: dict, unchanged: bool = False) -> bool:
+        """Delete the object of the same kind and name, and then what it owns; return whether there was one.
+
+        With `unchanged`, only in the very state that `found` has; Refused with code 409 says that it was changed.
+        """
+        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if unchanged:
+            options["preconditions"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
+        return self._unless_missing("DELETE", *self.place(found, "delete"), body=options) is not None
+
+    def create(self, found: dict) -> dict:
+        """Create an object and return it; Refused with code 409 says that there already is one."""
+        kind = self.kind(found["kind"], found["apiVersion"])
+        asked = self.asked("create", kind, found["metadata"].get("name", ""))
+        return self.transport.request("POST", kind.path(self.namespace), asked, body=found)
+
+    def replace(self, found: dict) -> dict:
+        """Replace an object of this resourceVersion and return it; Refused with code 409 says that it was changed."""
+        return self.transport.request("PUT", *self.place(found, "update"), body=found)
+
+    def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
+        """Return the last lines that a container said, or that it said before it was started again."""
+        kind = self.kind("Pod", "v1")
+        query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        path = f"{kind.path(self.namespace, pod)}/log"
+        return self.transport.request("GET", path, self.asked("get", kind, pod, "log"), accept="*/*", query=query)
+
+    def kind(self, kind: str, api_version: str) -> Kind:
+        """Return where objects of a kind lie; raise SlipwayError with what to do when the cluster has no such kind."""
+        if kind not in self._kinds.get(api_version, {}):
+            asked = self.transport.asked(resource=f"the kinds of {api_version}")
+            listed = self._unless_missing("GET", root(api_version), asked)
+            self._kinds[api_version] = kinds_of(listed, api_version) if listed else {}
+        if kind not in self._kinds[api_version]:
+            advice = INSTALLED.get(api_version.partition("/")[0], "this version of Kubernetes does not have it")
+            raise Refused(f"{self.context} has no {kind} of {api_version}: {advice}", 404)
+        return self._kinds[api_version][kind]
+
+    def place(self, found: dict, verb: str) -> tuple[str, Asked]:
+        """Return the path of an object, and what is asked of it, as an error will say it."""
+        kind = self.kind(found["kind"], found["apiVersion"])
+        name = found["metadata"]["name"]
+        return kind.path(found["metadata"].get("namespace") or self.namespace, name), self.asked(verb, kind, name)
+
+    def asked(self, verb: str, kind: Kind, name: str = "", part: str = "") -> Asked:
+        """Return what is asked of a kind, of an object, or of a part of it such as "log"."""
+        resource = f"{kind.resource}/{part}" if part else kind.resource
+        said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
+        namespace = self.namespace if kind.namespaced else None
+        return self.transport.asked(verb=verb, resource=resource, namespace=namespace, name=said)
+
+    def _unless_missing(self, method: str, path: str, asked: Asked, **sent: Any) -> Any:
+        try:
+            return self.transport.request(method, path, asked, **sent)
+        except Refused as error:
+            if error.code != 404:
+                raise
+            return None
+
+    def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
+        """Return the list of a kind with these selectors, of which the metadata says where a watch goes on from it.
+
+        It is of this namespace, or of all with `everywhere`; `selectors` are labelSelector and fieldSelector.
+        """
+        of_kind = self.kind(kind, api_version)
+        path = of_kind.path(None if everywhere else self.namespace)
+        query = {name: selector for name, selector in selectors.items() if selector}
+        return self.transport.request("GET", path, self.asked("list", of_kind), query=query)
+
+    def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
+        """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""
+        return self.listed(kind, api_version, labelSelector=label_selector)["items"]
+
+
+def _changed(applied: list[dict]) -> str:
+    before = ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in applied)
+    return f"Applied before it: {before}" if before else "Nothing was changed"

@@ -1,0 +1,153 @@
+"""Whether a cluster's nodes have room for the pods of a fleet, beside what runs there already."""
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kubernetes.utils import parse_quantity
+
+from slipway.cluster.api import Cluster
+from slipway.cluster.autoscaling import adds_nodes
+from slipway.cluster.failures import Refused
+from slipway.cluster.rollout import KSERVE_LABEL
+from slipway.errors import SlipwayError
+from slipway.manifests.demands import resources
+
+FORBIDDEN = 403
+
+
+@dataclass
+class Node:
+    """A node that may take pods, and what of each resource nobody has asked for there."""
+
+    name: str
+    labels: dict[str, str]
+    taints: list[dict]
+    free: Counter
+
+    def takes(self, d: dict) -> bool:
+        """Say whether a target's pods may run there: its labels are theirs, and they bear its taints."""
+        borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
+        lasting = [taint for taint in self.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
+        labelled = all(self.labels.get(key) == value for key, value in d["node_labels"].items())
+        return labelled and all(taint["key"] in borne for taint in lasting)
+
+
+def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
+    """Return what was verified of a fleet's room, and what could not be; raise SlipwayError for lack of it.
+
+    The pods that the rollout replaces leave their room to it.
+    """
+    try:
+        found = cluster.listed("Node", "v1")["items"]
+    except Refused as error:
+        if error.code != FORBIDDEN:
+            raise
+        return [], ["whether a node has room: listing nodes is forbidden"]
+    others, replaced, unsure = _asked_already(cluster, objects)
+    nodes = [_node(each, others) for each in found if _is_usable(each)]
+    crowded = [_node(each, others + replaced) for each in found if _is_usable(each)]
+    verified = []
+    for d in fleet:
+        told = _lacking(nodes, d)
+        # Where no GPU has to be freed first, a pod is started before the one that it replaces ends.
+        if not told and replaced and not d["on_gpu"] and (told := _lacking(crowded, {**d, "replicas": 1})):
+            told = f"beside the pods that are replaced, {told}"
+        if not told:
+            verified.append(f"{d['replicas']} pod(s) of {d['name']} have room")
+        elif adds_nodes(cluster):
+            unsure.append(f"whether a node has room for {d['name']}: {told}, but the cluster adds nodes by itself")
+        else:
+            raise SlipwayError(f"{cluster.context} has no room for {d['name']}: {told}")
+    return verified, unsure
+
+
+def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
+    """Return the pods that take room, those that are to be replaced apart, and what could not be found out."""
+    try:
+        pods = cluster.listed("Pod", "v1", everywhere=True)["items"]
+    except Refused as error:
+        if error.code != FORBIDDEN:
+            raise
+        return [], [], ["what other pods on the nodes ask for: listing the pods of all namespaces is forbidden"]
+    selectors = _selectors(objects)
+    others: list[dict] = []
+    replaced: list[dict] = []
+    for pod in pods:
+        if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
+            ours = pod["metadata"]["namespace"] == cluster.namespace and _matches(pod, selectors)
+            (replaced if ours else others).append(pod)
+    return others, replaced, []
+
+
+def _selectors(objects: list[dict]) -> list[dict[str, str]]:
+    """Return the labels of the pods that each object has."""
+    of_deployments = [each["spec"]["selector"]["matchLabels"] for each in objects if each["kind"] == "Deployment"]
+    services = [each["metadata"]["name"] for each in objects if each["kind"] == "InferenceService"]
+    return of_deployments + [{KSERVE_LABEL: name} for name in services]
+
+
+def _matches(pod: dict, selectors: list[dict[str, str]]) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return any(selector.items() <= labels.items() for selector in selectors)
+
+
+def _requests(spec: dict) -> Counter:
+    """Return what a pod asks of its node: the sum of its containers, or one that runs before them and asks for more."""
+    total = Counter()
+    for container in spec["containers"]:
+        total.update(_quantities(container.get("resources", {}).get("requests") or {}))
+    for container in spec.get("initContainers", []):
+        total |= _quantities(container.get("resources", {}).get("requests") or {})
+    return total
+
+
+def _quantities(told: dict) -> Counter:
+    return Counter({name: parse_quantity(quantity) for name, quantity in told.items()})
+
+
+def _is_usable(node: dict) -> bool:
+    conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
+    return conditions.get("Ready") == "True" and not node.get("spec", {}).get("unschedulable")
+
+
+def _node(found: dict, pods: list[dict]) -> Node:
+    """Return a node with what those of these pods that run there leave of it."""
+    meta = found["metadata"]
+    free = _quantities(found["status"].get("allocatable", {}))
+    for pod in pods:
+        if pod["spec"]["nodeName"] == meta["name"]:
+            free.subtract(_requests(pod["spec"]))
+    return Node(meta["name"], meta.get("labels") or {}, found.get("spec", {}).get("taints") or [], free)
+
+
+def _lacking(nodes: list[Node], d: dict) -> str:
+    """Put a target's pods on nodes, taking their room; return "" or why one of them finds none."""
+    wanted = _quantities(resources(d)["requests"])
+    eligible = [node for node in nodes if node.takes(d)]
+    if not eligible:
+        labels = ", ".join(f"{key}={value}" for key, value in sorted(d["node_labels"].items())) or "any label"
+        return f"no node that is ready and may be used has {labels} (`deploy.cluster.node_labels`)"
+    for number in range(d["replicas"]):
+        fitting = [node for node in eligible if not _short(node, wanted)]
+        if not fitting:
+            return f"{number} of {d['replicas']} pods have room. {_shortages(eligible, wanted)}"
+        fitting[0].free.subtract(wanted)
+    return ""
+
+
+def _short(node: Node, wanted: Counter) -> list[str]:
+    return [name for name, quantity in wanted.items() if node.free.get(name, Decimal(0)) < quantity]
+
+
+def _shortages(nodes: list[Node], wanted: Counter) -> str:
+    """Return what each node is short of, of the first few."""
+    told = []
+    for node in nodes[:5]:
+        short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
+        told.append(f"{node.name} has {', '.join(short)}")
+    return "; ".join(told)
+
+
+def _said(quantity: Decimal | int) -> str:
+    return f"{max(0, quantity) / 2**30:.1f} GiB" if quantity >= 2**24 else f"{float(max(0, quantity)):g}"

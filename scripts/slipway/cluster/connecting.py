@@ -1,0 +1,100 @@
+"""From a kubeconfig, or from inside a pod, to the official client of a cluster's API."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import yaml
+from kubernetes import client, config
+from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
+from kubernetes.config.kube_config import ConfigNode, KubeConfigMerger
+
+from slipway.errors import SlipwayError
+
+DEFAULT_KUBECONFIG = "~/.kube/config"
+
+
+def connected(context: str | None) -> tuple[client.ApiClient, str]:
+    """Return a client of the cluster's API and the context's name. Nothing is asked of the cluster yet.
+
+    Raises SlipwayError when there is no kubeconfig, or nothing in it that can be used.
+    """
+    settings = client.Configuration()
+    named = os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
+    files = [path for name in named.split(os.pathsep) if name and (path := Path(name).expanduser()).is_file()]
+    if files:
+        name = _from_kubeconfig(settings, os.pathsep.join(map(str, files)), context)
+    else:
+        name = _from_pod(settings, named, context)
+    _use_proxy(settings)
+    # Slipway tries again by itself, where that helps.
+    settings.retries = False
+    return client.ApiClient(settings), name
+
+
+def _from_kubeconfig(settings: client.Configuration, named: str, context: str | None) -> str:
+    try:
+        merged = KubeConfigMerger(named).config
+        chosen = _chosen(merged, named, context)
+        config.load_kube_config(named, chosen["name"], settings, persist_config=False)
+        user = chosen["context"].safe_get("user")
+    except config.ConfigException as error:
+        raise SlipwayError(f"the kubeconfig {named} cannot be used: {error}. Correct it") from None
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        # The error itself may quote the file, which has credentials.
+        raise SlipwayError(
+            f"the kubeconfig {named} cannot be read ({type(error).__name__}); see what `kubectl config view` says of it"
+        ) from None
+    if user and settings.host.startswith("https") and not (settings.api_key or settings.cert_file):
+        raise SlipwayError(
+            f"the user {user} of the context {chosen['name']} in {named} has no credentials: log in to the cluster "
+            "again, or see what its credentials plugin says on the lines above"
+        )
+    return chosen["name"]
+
+
+def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
+    """Return the context to use; raise SlipwayError with those that there are, when it is not among them."""
+    contexts = {each["name"]: each for each in (merged.safe_get("contexts") if merged else None) or []}
+    there = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
+    chosen = context or (merged.safe_get("current-context") if merged else None)
+    if not chosen:
+        raise SlipwayError(
+            f"the kubeconfig {named} has no current context ({there}); choose one with `kubectl config use-context`, "
+            "or name it in config.yaml"
+        )
+    if chosen not in contexts:
+        raise SlipwayError(f"there is no context {chosen} in the kubeconfig {named}: {there}")
+    return contexts[chosen]
+
+
+def _from_pod(settings: client.Configuration, named: str, context: str | None) -> str:
+    if SERVICE_HOST_ENV_NAME not in os.environ or context:
+        raise SlipwayError(
+            f"there is no kubeconfig at {named}; fetch one from the cluster's provider, and name it in KUBECONFIG if "
+            "it lies elsewhere"
+        )
+    try:
+        config.load_incluster_config(settings)
+    except (config.ConfigException, OSError) as error:
+        raise SlipwayError(
+            f"this pod cannot ask its cluster: {error} The pod needs a service account with its token mounted"
+        ) from None
+    return "in-cluster"
+
+
+def _use_proxy(settings: client.Configuration) -> None:
+    """Go through the proxy that the environment names, as kubectl does: never to this machine itself."""
+    address = urlsplit(settings.host)
+    if not _is_loopback(address.hostname or ""):
+        settings.proxy = getproxies().get(address.scheme)
+        settings.no_proxy = getproxies().get("no")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,148 @@
+"""One deployer at a time in a namespace, whatever machine it runs on."""
+
+import getpass
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from slipway.cluster.api import Cluster
+from slipway.cluster.failures import Refused
+from slipway.errors import SlipwayError
+
+# A deployer that says nothing for so long is taken for dead; one that lives says so three times in that time.
+DURATION_S = 30
+RENEW_S = 10.0
+CONFLICT = 409
+
+
+@contextmanager
+def alone(cluster: Cluster, name: str) -> Iterator["Held"]:
+    """Hold the Lease of this name while the block runs, and yield it.
+
+    Raises SlipwayError saying who holds it since when, and when the block ends, unless it was held all the time.
+    """
+    held = Held(cluster, name)
+    held.take()
+    renewing = threading.Thread(target=held.keep, name=f"lease {name}", daemon=True)
+    renewing.start()
+    try:
+        yield held
+        held.require()
+    finally:
+        held.ended.set()
+        renewing.join()
+        held.release()
+
+
+class Held:
+    """A Lease as its holder sees it. Its times are the API server's, since the clocks of two machines differ."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.ended = threading.Event()
+        self.identity = f"{_user()}@{socket.gethostname()} (process {os.getpid()}, {uuid.uuid4().hex[:8]})"
+        self._cluster = cluster
+        self._lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
+        self._live: dict = {}
+        self._lost = ""
+        self._offset_s = cluster.transport.now() - time.monotonic()
+        self._renewed_at = time.monotonic()
+
+    def take(self) -> None:
+        """Take the lease if nobody has it; raise SlipwayError with who has."""
+        live = self._cluster.get(self._lease)
+        if live:
+            self._require_free(live)
+        try:
+            self._live = self._cluster.replace(self._of_mine(live)) if live else self._cluster.create(self._of_mine({}))
+        except Refused as error:
+            if error.code != CONFLICT:
+                raise
+            # Somebody else was faster, unless it was this very request, of which the answer was lost.
+            self._live = self._cluster.get(self._lease) or {}
+            if self._live.get("spec", {}).get("holderIdentity") != self.identity:
+                self._require_free(self._live)
+                raise
+
+    def keep(self) -> None:
+        """Renew the lease until it is given back, or somebody else has it."""
+        while not self.ended.wait(RENEW_S) and not self._lost:
+            try:
+                self._renew()
+            except SlipwayError as error:
+                # The next attempt may succeed; until then the others wait as long as the lease lasts.
+                if time.monotonic() - self._renewed_at > DURATION_S:
+                    self._lost = f"it could not be renewed for {DURATION_S} s ({error})"
+
+    def require(self) -> None:
+        """Raise SlipwayError if somebody else may be deploying by now, as before a step that cannot be undone."""
+        if self._lost:
+            raise SlipwayError(
+                f"the lease {self._name} of this deployment was lost: {self._lost}. Another deployment may run at the "
+                "same time: see `status` for what is live, and deploy again"
+            )
+
+    def release(self) -> None:
+        """Give the lease back, if it is still held."""
+        try:
+            self._cluster.delete(self._live, unchanged=True)
+        except SlipwayError:
+            # It is another's by now, or ends by itself.
+            return
+
+    @property
+    def _name(self) -> str:
+        return self._lease["metadata"]["name"]
+
+    def _renew(self) -> None:
+        """Tell that this holder lives, unless somebody else took the lease."""
+        live = self._cluster.get(self._lease)
+        holder = live["spec"].get("holderIdentity") if live else "nobody"
+        if holder != self.identity:
+            self._lost = f"{holder} holds it now"
+            return
+        self._live = self._cluster.replace({**live, "spec": {**live["spec"], "renewTime": self._now()}})
+        self._renewed_at = time.monotonic()
+
+    def _of_mine(self, live: dict) -> dict:
+        """Return the lease as it is to be, in the place of the one that is there, if any."""
+        now = self._now()
+        held = {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": DURATION_S,
+            "acquireTime": now,
+            "renewTime": now,
+        }
+        return {**self._lease, **live, "spec": held}
+
+    def _require_free(self, live: dict) -> None:
+        spec = live.get("spec", {})
+        holder, renewed = spec.get("holderIdentity"), spec.get("renewTime")
+        if not holder or not renewed:
+            return
+        age_s = self._seconds() - datetime.fromisoformat(renewed).timestamp()
+        lasts_s = spec.get("leaseDurationSeconds", DURATION_S)
+        if age_s > lasts_s:
+            return
+        raise SlipwayError(
+            f"{holder} is deploying to {self._cluster.namespace} in {self._cluster.context} since "
+            f"{spec.get('acquireTime', renewed)} (lease {self._name}). Wait until it is through; if it has died, its "
+            f"lease ends {lasts_s - age_s:.0f} s from now. Nothing was changed"
+        )
+
+    def _seconds(self) -> float:
+        return time.monotonic() + self._offset_s
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._seconds(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -1,0 +1,128 @@
+"""Whether a cluster can take a deployment, found out before anything there is changed."""
+
+import re
+
+import kubernetes_validate
+
+from slipway.cluster.api import Cluster
+from slipway.cluster.capacity import FORBIDDEN, room
+from slipway.cluster.failures import Refused
+from slipway.cluster.rights import missing, needed
+from slipway.cluster.transport import METADATA_ONLY
+from slipway.errors import SlipwayError
+from slipway.manifests.validation import OLDEST
+
+
+def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
+    """Return {"context", "namespace", "kubernetes", "verified": [...], "not_verified": [...]}, the last two sentences.
+
+    Raises SlipwayError with what would make the deployment fail. The cluster is as it was.
+    """
+    kubernetes, *version = _version(cluster)
+    verified, unsure = [], []
+    for found in (
+        version,
+        _namespace(cluster),
+        _rights(cluster, objects),
+        *(_claim(cluster, name) for name in sorted({d["claim"] for d in fleet})),
+        *(_secret(cluster, name) for name in sorted({name for d in fleet for name in d["image_pull_secrets"]})),
+        room(cluster, objects, fleet),
+        _dry_run(cluster, objects),
+    ):
+        verified += found[0]
+        unsure += found[1]
+    return {
+        "context": cluster.context,
+        "namespace": cluster.namespace,
+        "kubernetes": kubernetes,
+        "verified": verified,
+        "not_verified": unsure,
+    }
+
+
+def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
+    """Return the cluster's version, and whether manifests were validated for it."""
+    asked = cluster.transport.asked(resource="the version")
+    told = cluster.transport.request("GET", "/version", asked).get("gitVersion", "")
+    found = re.match(r"v?(\d+)\.(\d+)", told)
+    if not found:
+        raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
+    newest = kubernetes_validate.latest_version()
+    number = (int(found[1]), int(found[2]))
+    if number < _number(OLDEST):
+        raise SlipwayError(
+            f"{cluster.context} is Kubernetes {told}, but manifests are for {OLDEST} and later: upgrade it"
+        )
+    if number > _number(newest):
+        return told, [], [f"whether Kubernetes {told} takes the manifests: they were validated up to {newest}"]
+    return told, [f"Kubernetes {told} is between {OLDEST} and {newest}"], []
+
+
+def _number(version: str) -> tuple[int, int]:
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
+
+
+def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
+    name = cluster.namespace
+    try:
+        found = cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    except Refused as error:
+        if error.code != FORBIDDEN:
+            raise
+        return [], [f"whether the namespace {name} is there: reading namespaces is forbidden"]
+    if not found:
+        raise SlipwayError(
+            f"{cluster.context} has no namespace {name}: make it with `kubectl create namespace {name}`, or correct "
+            "`deploy.cluster.namespace`"
+        )
+    return [f"the namespace {name} is there"], []
+
+
+def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
+    """Ask for every right, so that all that are missing can be asked for at once."""
+    rights = needed(cluster, objects)
+    if lacking := missing(cluster, rights):
+        example = str(lacking[0])
+        raise SlipwayError(
+            f"{cluster.context} does not allow you in the namespace {cluster.namespace} to "
+            f"{'; '.join(map(str, lacking))}. Ask those who run it for these rights; `kubectl auth can-i {example} "
+            f"--namespace {cluster.namespace}` says when you have one"
+        )
+    return [f"all {len(rights)} rights that are needed are there, and the cluster has every kind of object"], []
+
+
+def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
+    found = cluster.get({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}})
+    there = f"{cluster.namespace} in {cluster.context}"
+    if not found:
+        raise SlipwayError(f"there is no claim {name} in {there}: make it, or correct `deploy.cluster.claim`")
+    phase = found.get("status", {}).get("phase", "Unknown")
+    if phase != "Bound":
+        raise SlipwayError(
+            f"the claim {name} in {there} is {phase}, not Bound: see `kubectl describe pvc {name} --namespace "
+            f"{cluster.namespace}` for what its volume waits for"
+        )
+    return [f"the claim {name} is bound"], []
+
+
+def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
+    """See whether a secret is there; its content is not asked for."""
+    path, asked = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
+    try:
+        cluster.transport.request("GET", path, asked, accept=METADATA_ONLY)
+    except Refused as error:
+        if error.code == FORBIDDEN:
+            return [], [f"whether the secret {name} is there: reading secrets is forbidden"]
+        if error.code != 404:
+            raise
+        raise SlipwayError(
+            f"there is no secret {name} in {cluster.namespace} in {cluster.context} to pull the image with: make it "
+            f"with `kubectl create secret docker-registry {name}`, or correct `deploy.cluster.image_pull_secrets`"
+        ) from None
+    return [f"the secret {name} is there"], []
+
+
+def _dry_run(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
+    cluster.apply(objects, dry_run=True)
+    return [f"the cluster takes all {len(objects)} objects (dry run)"], []

@@ -1,0 +1,172 @@
+"""Waiting until what was applied serves, or until it is clear that it will not."""
+
+import time
+
+from slipway.cluster.api import Cluster
+from slipway.cluster.autoscaling import adds_nodes
+from slipway.cluster.troubles import Trouble, state_of, trouble_of
+from slipway.cluster.watching import Followed, Interest, following
+from slipway.errors import SlipwayError
+
+REVISION = "deployment.kubernetes.io/revision"
+# By which KServe marks the pods of a service, and what it appends to a service's name for its Deployment.
+KSERVE_LABEL, KSERVE_SUFFIX = "serving.kserve.io/inferenceservice", "-predictor"
+# Annotations of ours, which KServe hands on to the pods.
+OURS = "slipway/"
+# Troubles that may pass are looked at again so often, though nothing changes.
+LOOK_S = 1.0
+
+
+def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
+    """Return when every Deployment and InferenceService of `objects` is rolled out and ready.
+
+    A trouble that may pass is given some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason
+    when a rollout fails, and with what is missing when the time is over.
+    """
+    goals = [found for found in objects if found["kind"] in ("Deployment", "InferenceService")]
+    end, since = time.monotonic() + timeout_s, {}
+    with following(cluster, [each for goal in goals for each in _interests(goal)] + _about_all()) as followed:
+        while True:
+            missing = [told for goal in goals if (told := _missing(goal, followed))]
+            if not missing:
+                return
+            if time.monotonic() > end:
+                raise SlipwayError(_too_late(missing, followed, timeout_s))
+            _require_progress(followed)
+            _require_no_trouble(cluster, followed, since, timeout_s / 4)
+            followed.await_change(min(LOOK_S, end - time.monotonic()))
+
+
+def _interests(goal: dict) -> list[Interest]:
+    """Return what to watch for a goal: it, the Deployment that it is or has, and pods with their ReplicaSets."""
+    name = goal["metadata"]["name"]
+    if goal["kind"] == "Deployment":
+        labels = goal["spec"]["selector"]["matchLabels"]
+        found = []
+    else:
+        labels = {KSERVE_LABEL: name}
+        found = [Interest("InferenceService", goal["apiVersion"], field_selector=f"metadata.name={name}")]
+    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+    pods = [Interest("Pod", "v1", selector), Interest("ReplicaSet", "apps/v1", selector)]
+    return [*found, Interest("Deployment", "apps/v1", field_selector=f"metadata.name={_deployment(goal)}"), *pods]
+
+
+def _about_all() -> list[Interest]:
+    return [Interest("Event", "v1", field_selector="type=Warning", required=False)]
+
+
+def _deployment(goal: dict) -> str:
+    name = goal["metadata"]["name"]
+    return name if goal["kind"] == "Deployment" else f"{name}{KSERVE_SUFFIX}"
+
+
+def _missing(goal: dict, followed: Followed) -> str:
+    """Return what a goal lacks, or "" when it is reached."""
+    name = f"{goal['kind']} {goal['metadata']['name']}"
+    made = followed.objects.get(("Deployment", _deployment(goal)))
+    if goal["kind"] == "Deployment":
+        return f"{name} {_behind(made)}" if made is None or _behind(made) else ""
+    service = followed.objects.get(("InferenceService", goal["metadata"]["name"]))
+    if service is None or not _is_seen(service):
+        return f"{name} was not taken up by KServe"
+    if made is not None and (_is_other(goal, made) or _behind(made)):
+        return f"{name}: its Deployment {_behind(made) or 'is that of before'}"
+    ready = _condition(service, "Ready")
+    told = ready.get("message") or ready.get("reason") or "KServe says no more"
+    return "" if ready.get("status") == "True" else f"{name} is not ready ({told})"
+
+
+def _behind(made: dict | None) -> str:
+    """Return what a Deployment lacks: its controller has to have seen it, and all its replicas to be new and there."""
+    if made is None:
+        return "is not there"
+    if not _is_seen(made):
+        return "was not taken up by the cluster"
+    status, wanted = made.get("status", {}), made["spec"].get("replicas", 1)
+    updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
+    if updated < wanted or status.get("replicas", 0) > updated or available < wanted:
+        old = status.get("replicas", 0) - updated
+        told = f"has {available} of {wanted} replicas available, {updated} of them new"
+        return told + (f", and {old} old" if old > 0 else "")
+    return ""
+
+
+def _is_seen(found: dict) -> bool:
+    """Say whether the status is of the object as it is now; a controller that does not tell is believed."""
+    generation = found["metadata"].get("generation", 0)
+    status = found.get("status") or {}
+    return bool(status) and status.get("observedGeneration", generation) >= generation
+
+
+def _is_other(service: dict, made: dict) -> bool:
+    """Say whether a Deployment of KServe's is still that of another repository than the service names."""
+    there = made["spec"]["template"]["metadata"].get("annotations") or {}
+    wanted = service["metadata"].get("annotations") or {}
+    return any(key.startswith(OURS) and there.get(key, value) != value for key, value in wanted.items())
+
+
+def _condition(found: dict, kind: str) -> dict:
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def _require_progress(followed: Followed) -> None:
+    for made in followed.of("Deployment"):
+        progressing = _condition(made, "Progressing")
+        if _is_seen(made) and progressing.get("reason") == "ProgressDeadlineExceeded":
+            raise SlipwayError(
+                f"the rollout of Deployment {made['metadata']['name']} is stuck (ProgressDeadlineExceeded): "
+                f"{progressing.get('message', '')} {_states(followed)}"
+            )
+
+
+def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
+    """Raise SlipwayError for a trouble of a new pod that has lasted too long to pass; `since` keeps when it began."""
+    there = _troubles(followed)
+    for key in set(since) - set(there):
+        del since[key]
+    for key, trouble in there.items():
+        began = since.setdefault(key, time.monotonic())
+        if time.monotonic() - began < min(trouble.passes_after_s(), patience_s):
+            continue
+        if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
+            raise SlipwayError(trouble.explained(cluster))
+        # A node may come until the time is over.
+        since[key] = time.monotonic()
+
+
+def _troubles(followed: Followed) -> dict[tuple[str, str], Trouble]:
+    """Return the troubles of new pods: those of the pods that they replace are over soon."""
+    events = followed.of("Event")
+    found = [trouble_of(pod, events) for pod in _new_pods(followed)]
+    return {(trouble.pod, trouble.reason): trouble for trouble in found if trouble}
+
+
+def _new_pods(followed: Followed) -> list[dict]:
+    """Return the pods of the newest ReplicaSet of each Deployment, once that was seen by its controller."""
+    newest = set()
+    for made in followed.of("Deployment"):
+        revision = (made["metadata"].get("annotations") or {}).get(REVISION)
+        for owned in _owned(followed.of("ReplicaSet"), made):
+            if _is_seen(made) and (owned["metadata"].get("annotations") or {}).get(REVISION) == revision:
+                newest.add(owned["metadata"]["uid"])
+    pods = [pod for pod in followed.of("Pod") if "deletionTimestamp" not in pod["metadata"]]
+    return [pod for pod in pods if newest & set(_owners(pod))]
+
+
+def _owned(found: list[dict], owner: dict) -> list[dict]:
+    return [each for each in found if owner["metadata"]["uid"] in _owners(each)]
+
+
+def _owners(found: dict) -> list[str]:
+    return [owner["uid"] for owner in found["metadata"].get("ownerReferences") or []]
+
+
+def _states(followed: Followed) -> str:
+    events = followed.of("Event")
+    states = [state_of(pod, events) for pod in followed.of("Pod")]
+    return f"Pods: {'; '.join(states)}" if states else "There are no pods"
+
+
+def _too_late(missing: list[str], followed: Followed, timeout_s: float) -> str:
+    return f"not ready within {timeout_s:g} s: {'; '.join(missing)}. {_states(followed)}"

@@ -1,0 +1,105 @@
+"""Requests to a cluster's API through the official client: with a time limit, tried again where that may help."""
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import urllib3
+from kubernetes import client
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from slipway.cluster.failures import Asked, Refused, explained
+
+APPLY, JSON = "application/apply-patch+yaml", "application/json"
+# Metadata alone, so that what a secret holds is never sent here.
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+# States of the API that may pass, how often it is asked, and how long is waited in between.
+PASSING = (429, 500, 502, 503, 504)
+ATTEMPTS = 4
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+
+_backoff = wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S)
+
+
+@dataclass(frozen=True)
+class Transport:
+    """What sends requests to a cluster; `context` is how errors call it, and `timeout_s` how long it may be silent."""
+
+    client: client.ApiClient
+    context: str
+    timeout_s: float
+
+    def asked(self, **what: Any) -> Asked:
+        """Return what is asked of this cluster, as an error will say it."""
+        return replace(Asked(self.context, self.client.configuration.host, self.timeout_s), **what)
+
+    def request(self, method: str, path: str, asked: Asked, accept: str = JSON, **sent: Any) -> Any:
+        """Return the API's answer, parsed where it is JSON. Takes and raises what `opened` does."""
+        response = self.opened(method, path, asked, accept=accept, **sent)
+        try:
+            text = response.data.decode("utf-8", errors="replace")
+            return json.loads(text) if "json" in response.headers.get("Content-Type", JSON) else text
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise explained(error, asked) from None
+        except ValueError:
+            raise Refused(f"{self.context} answers to {asked} with no JSON: is it a Kubernetes API?", 0) from None
+
+    def opened(
+        self,
+        method: str,
+        path: str,
+        asked: Asked,
+        query: dict[str, str] | None = None,
+        body: dict | None = None,
+        content: str = JSON,
+        accept: str = JSON,
+        timeout_s: float | None = None,
+    ) -> urllib3.HTTPResponse:
+        """Return the response, of which nothing was read yet.
+
+        Every request is one that may be sent twice. Raises Refused or Unreachable, which say why in words.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
+        )
+        try:
+            return retrying(
+                self.client.call_api,
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params={"Content-Type": content, "Accept": accept},
+                body=body,
+                auth_settings=["BearerToken"],
+                _return_http_data_only=True,
+                _preload_content=False,
+                # The client ignores a limit that is one number with a fraction.
+                _request_timeout=(self.timeout_s, timeout_s or self.timeout_s),
+            )
+        except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise explained(error, asked) from None
+
+    def now(self) -> float:
+        """Return the API server's time, in seconds of the epoch: the clocks of two machines that deploy differ."""
+        response = self.opened("GET", "/version", self.asked(resource="the version"))
+        response.drain_conn()
+        date = response.headers.get("Date")
+        return parsedate_to_datetime(date).timestamp() if date else time.time()
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Say whether a request that failed so may succeed when it is sent again."""
+    if isinstance(error, client.ApiException):
+        return error.status in PASSING
+    return isinstance(error, urllib3.exceptions.ProtocolError)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Return how long to wait before the next attempt: what the API asks for, else ever longer."""
+    headers = getattr(state.outcome.exception(), "headers", None) or {}
+    with contextlib.suppress(ValueError, TypeError):
+        return min(float(headers.get("Retry-After")), LONGEST_WAIT_S)
+    return _backoff(state)

@@ -1,0 +1,172 @@
+"""What changes in a cluster, as it happens: lists, then real watches, resumed whenever they break."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import urllib3
+from kubernetes import client, watch
+
+from slipway.cluster.api import Cluster
+from slipway.cluster.failures import Refused, Unreachable
+from slipway.errors import SlipwayError
+
+# How long one watch lasts before the next goes on from there; the API server itself ends them after some minutes.
+WATCH_S = 240
+# How long is waited before a watch that broke is resumed.
+PAUSE_S = 0.5
+# How long the API may be away in between, as it is while a cluster is upgraded.
+OUTAGE_S = 60
+GONE = 410
+
+
+@dataclass(frozen=True)
+class Interest:
+    """Objects to watch: of a kind, with these selectors. What is not `required` may be forbidden to the user."""
+
+    kind: str
+    api_version: str
+    label_selector: str = ""
+    field_selector: str = ""
+    required: bool = True
+
+
+@dataclass
+class Followed:
+    """The objects of all interests as they are now, by kind and name; `changes` has a failure, or None for a change."""
+
+    objects: dict[tuple[str, str], dict] = field(default_factory=dict)
+    changes: "queue.Queue[SlipwayError | None]" = field(default_factory=queue.Queue)
+
+    def of(self, kind: str) -> list[dict]:
+        """Return the objects of a kind."""
+        return [found for (of_kind, _), found in list(self.objects.items()) if of_kind == kind]
+
+    def await_change(self, timeout_s: float) -> None:
+        """Return at the next change, or when the time is over; raise SlipwayError when watching fails for good."""
+        with contextlib.suppress(queue.Empty):
+            error = self.changes.get(timeout=max(0.0, timeout_s))
+            while error is None:
+                error = self.changes.get_nowait()
+            raise error
+
+
+@contextmanager
+def following(cluster: Cluster, interests: list[Interest]) -> Iterator[Followed]:
+    """Yield what is followed while the block runs, once it is known what there is."""
+    followed = Followed()
+    followers = [_Follower(cluster, interest, followed) for interest in interests]
+    try:
+        for follower in followers:
+            follower.start()
+        for follower in followers:
+            follower.listed.wait(OUTAGE_S)
+        yield followed
+    finally:
+        for follower in followers:
+            follower.end()
+
+
+class _Follower(threading.Thread):
+    """Keeps the objects of one interest up to date."""
+
+    def __init__(self, cluster: Cluster, interest: Interest, followed: Followed) -> None:
+        super().__init__(name=f"watch of {interest.kind}", daemon=True)
+        self._cluster, self._interest, self._followed = cluster, interest, followed
+        self.listed = threading.Event()
+        self._names: set[str] = set()
+        self._ended = threading.Event()
+        self._open: urllib3.HTTPResponse | None = None
+        self._lost_at: float | None = None
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._follow(self._list())
+            except Refused as error:
+                if error.code != GONE:
+                    return self._give_up(error)
+            except Unreachable as error:
+                self._lost_at = self._lost_at or time.monotonic()
+                if time.monotonic() - self._lost_at > OUTAGE_S:
+                    return self._give_up(error)
+                self._ended.wait(PAUSE_S)
+        return None
+
+    def end(self) -> None:
+        """End the watch, even one that waits for the cluster to say something."""
+        self._ended.set()
+        self._hang_up()
+        self.join(timeout=1)
+
+    def _hang_up(self) -> None:
+        # It raises these where the watch is not open, or not any longer.
+        with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError):
+            self._open.shutdown()
+
+    def _give_up(self, error: SlipwayError) -> None:
+        self.listed.set()
+        if self._interest.required and not self._ended.is_set():
+            self._followed.changes.put(error)
+
+    def _list(self) -> str:
+        """Take the objects as they are, and return the version from which changes follow."""
+        interest = self._interest
+        selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
+        listed = self._cluster.listed(interest.kind, interest.api_version, **selectors)
+        self._lost_at = None
+        now = {found["metadata"]["name"]: found for found in listed["items"]}
+        for name in self._names - set(now):
+            self._take("DELETED", {"metadata": {"name": name}})
+        for found in now.values():
+            self._take("MODIFIED", found)
+        self.listed.set()
+        self._followed.changes.put(None)
+        return listed["metadata"]["resourceVersion"]
+
+    def _follow(self, version: str) -> None:
+        """Take changes from a version on, over as many watches as it takes; return when that version is forgotten."""
+        while not self._ended.is_set():
+            watcher = watch.Watch("object")
+            try:
+                for event in watcher.stream(self._opened, resource_version=version, timeout_seconds=WATCH_S):
+                    self._take(event["type"], event["raw_object"])
+                    self._followed.changes.put(None)
+            except client.ApiException as error:
+                if error.status == GONE:
+                    return
+                self._ended.wait(PAUSE_S)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError):
+                self._ended.wait(PAUSE_S)
+            version = watcher.resource_version or version
+
+    def _opened(self, resource_version: str, timeout_seconds: int, **_: object) -> urllib3.HTTPResponse:
+        cluster, interest = self._cluster, self._interest
+        kind = cluster.kind(interest.kind, interest.api_version)
+        selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
+        told = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(timeout_seconds)}
+        query = told | {name: selector for name, selector in selectors.items() if selector}
+        asked = cluster.asked("watch", kind)
+        path = kind.path(cluster.namespace)
+        # A cluster in which nothing happens says nothing, so only a watch's own time limits it.
+        patience_s = timeout_seconds + cluster.transport.timeout_s
+        self._open = cluster.transport.opened("GET", path, asked, query=query, timeout_s=patience_s)
+        if self._ended.is_set():
+            self._hang_up()
+        return self._open
+
+    def _take(self, event: str, found: dict) -> None:
+        if event == "BOOKMARK":
+            return
+        name = found["metadata"]["name"]
+        key = (self._interest.kind, name)
+        if event == "DELETED":
+            self._names.discard(name)
+            self._followed.objects.pop(key, None)
+        else:
+            self._names.add(name)
+            self._followed.objects[key] = {**found, "kind": self._interest.kind}
