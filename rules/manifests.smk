@@ -1,9 +1,11 @@
 # From what was measured to deployment manifests. Needs the repository's index, the selection and the load test of every
-# target of the fleet; makes results/<model>/deploy/*. Nothing is deployed.
+# target of the fleet, and for the bill of materials the records of what they were made from; makes
+# results/<model>/deploy/*. Nothing is deployed.
 
 
 rule write_manifests:
     input:
+        supported_release,
         program=ancient(program_file("write_manifests")),
         indexes=expand(rules.write_repository.output.index, target=plan.fleet, allow_missing=True),
         selections=expand(rules.choose_configuration.output, target=plan.fleet, allow_missing=True),
@@ -30,9 +32,33 @@ rule write_manifests:
         "--kserve {output.kserve:q} --compose-file {output.compose:q} --record {output.record:q} --log {log:q}"
 
 
+rule write_bom:
+    input:
+        program=ancient(program_file("write_bom")),
+        indexes=rules.write_manifests.input.indexes,
+        onnx_records=onnx_records_of_fleet,
+        weights_record=rules.fetch_weights.output.record,
+        manifests=rules.write_manifests.output.record,
+    output:
+        update("results/{model}/deploy/sbom.cdx.json"),
+    log:
+        "logs/{model}/write_bom.log",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        settings=lambda wildcards: plan.bom(),
+    message:
+        "Writing the bill of materials of {wildcards.model} for {plan.fleet}"
+    shell:
+        "python {input.program:q} --model {wildcards.model:q} --indexes {input.indexes:q} "
+        "--onnx-records {input.onnx_records:q} --weights-record {input.weights_record:q} "
+        "--manifests {input.manifests:q} {params.settings} --output {output:q} --log {log:q}"
+
+
 rule manifests:
     input:
         expand(rules.write_manifests.output, model=plan.models),
+        expand(rules.write_bom.output, model=plan.models),
         expand(rules.write_monitoring.output, model=plan.models),
     message:
         "Every manifest is written; nothing was deployed"

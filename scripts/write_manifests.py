@@ -12,9 +12,10 @@ from slipway.manifests.text import comment, documents
 from slipway.manifests.validation import require_valid, require_valid_composition
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
+from slipway.triton.releases import FLOOR
 
 # What config.yaml says that travels as it is; `cluster` and `compose` travel as JSON.
-CHOSEN = ("triton_release", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,6 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--compose", required=True, help="JSON of what runs beside Triton on one machine")
     arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
     arguments.add_argument("--triton-release", help="the Triton release that will serve")
+    arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")
     arguments.add_argument("--image", help="the image that will serve, if not NVIDIA's of that release")
     arguments.add_argument("--host", default="127.0.0.1", help="address to listen on, on one machine")
     arguments.add_argument("--http-port", type=int, default=8000, help="port of the HTTP API there")

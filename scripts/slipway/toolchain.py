@@ -1,15 +1,18 @@
-"""Which TensorRT an interpreter has, found without importing it."""
+"""Which TensorRT an interpreter has, found without importing it; which packages Slipway asks for."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 from slipway.runtimes import RUNTIMES
 
 CUDA_MAJORS = range(11, 16)
 ABSENT = "absent"
+REQUIREMENTS = Path(__file__).resolve().parents[2] / "envs" / "requirements.txt"
 
 # Run by the interpreter in question: prints {distribution: version} of those that it has.
 _ASK = """
@@ -63,3 +66,9 @@ def _here(names: tuple[str, ...]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def asked_packages() -> list[str]:
+    """Return the names of the packages that Slipway asks for, sorted."""
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return sorted(found[1] for line in lines if (found := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

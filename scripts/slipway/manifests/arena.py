@@ -6,7 +6,7 @@ start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml ha
 
 import shlex
 
-from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_flags
+from slipway.manifests.common import DRAWN, GRPC, HTTP, METRICS, MODELS, guards, triton_flags
 from slipway.manifests.demands import PRODUCT_LABEL, SHARED_GPU, mig_profile
 from slipway.manifests.names import annotations
 
@@ -61,7 +61,7 @@ def options(d: dict) -> list[str]:
         f"--metrics-port={METRICS}",
         "--allow-metrics=true",
         f"--shell={SHELL}",
-        f"--extend-command={' '.join(triton_flags(d, DRAIN_S))}",
+        f"--extend-command={_flags(d)}",
     ]
 
 
@@ -117,7 +117,12 @@ def service(d: dict) -> dict:
 def command_line(d: dict) -> str:
     """Return the line that the chart's shell runs."""
     listening = f"--http-port={HTTP} --grpc-port={GRPC} --metrics-port={METRICS} --allow-metrics=true"
-    return f"tritonserver {listening} --model-repository={_repository(d)} {' '.join(triton_flags(d, DRAIN_S))}"
+    return f"tritonserver {listening} --model-repository={_repository(d)} {_flags(d)}"
+
+
+def _flags(d: dict) -> str:
+    """Return the flags that the chart's shell puts behind its own; it draws the key of what is guarded."""
+    return " ".join([*triton_flags(d, DRAIN_S), *guards(d, DRAWN)])
 
 
 def _pod(d: dict) -> dict:

@@ -7,14 +7,18 @@ return plain dicts, so the same inputs give the same bytes.
 from slipway.errors import SlipwayError
 from slipway.manifests import demands, names
 from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
-from slipway.triton import releases
+from slipway.triton import releases, restrictions
 from slipway.triton.server import LOAD_COMPATIBLE, METRICS_FLAGS
+from slipway.versions import repository_path, version_of
 
-# Releases before this one have known vulnerabilities.
-FLOOR = "26.07"
 # Where Triton listens in its container, and where it finds its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 MODELS = "/models"
+# Keys that nobody is given, without which Triton's model control, shared memory, trace and log APIs refuse: the UID of
+# the pod, which Kubernetes puts in place of this variable, and what a shell draws when it starts the server. A UID is
+# no secret from those who may look at the pods of its namespace.
+POD_UID = "$(POD_UID)"
+DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
 # Seconds in which Triton finishes what it has begun, once it was told to end.
 DRAIN_S = 30
 # The user that NVIDIA's image has for its server.
@@ -24,8 +28,8 @@ USER = 1000
 def deployment(model: str, evidence: Evidence, chosen: dict) -> dict[str, Value]:
     """Return the values of one model on one target.
 
-    `chosen` is what config.yaml says: {"cluster", "compose", "triton_release", "image", "ready_timeout_s"}, and where a
-    server on this machine listens. Raises SlipwayError when the target cannot be deployed so.
+    `chosen` is what config.yaml says: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s"},
+    and where a server on this machine listens. Raises SlipwayError when the target cannot be deployed so.
     """
     found = {
         **_names(model, evidence.target),
@@ -45,8 +49,13 @@ def warnings(evidence: Evidence, d: dict) -> list[str]:
     told = []
     if release is None:
         told.append(f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`")
-    elif release < FLOOR:
-        told.append(f"Triton {release} has known vulnerabilities: serve with {FLOOR} or later (`triton.release`)")
+    elif release < releases.FLOOR:
+        told.append(
+            f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with "
+            f"{releases.FLOOR} or later (`triton.release`)"
+        )
+    if not can_guard(d):
+        told.append(f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports")
     if "@sha256:" not in d["image"]:
         told.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
     if not lock.get("verified"):
@@ -59,8 +68,18 @@ def warnings(evidence: Evidence, d: dict) -> list[str]:
     return told + demands.warnings(d)
 
 
+def can_guard(d: dict) -> bool:
+    """Say whether the release can restrict its APIs; one that nobody named is taken for a newer one."""
+    return d["triton_release"] is None or d["triton_release"] >= restrictions.FIRST_RELEASE
+
+
+def guards(d: dict, key: str) -> list[str]:
+    """Return the flags that keep what changes a server to those who have `key`, where the release can."""
+    return restrictions.flags(key) if can_guard(d) else []
+
+
 def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
-    """Return how Triton serves the model, whatever its ports and folders are."""
+    """Return how Triton serves the model, whatever its ports and folders are, and whoever may change it."""
     return [
         "--disable-auto-complete-config",
         "--strict-readiness=true",
@@ -71,7 +90,7 @@ def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
 
 
 def triton_command(d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS) -> list[str]:
-    """Return the command line of the server in its container."""
+    """Return the command line of the server in its container, without what guards it."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", f"--model-repository={models}", *ports, *triton_flags(d)]
 
@@ -101,7 +120,7 @@ def _of_artifacts(evidence: Evidence) -> dict[str, Value]:
             compatibility == "version", "engine_key.builder.compatibility", "whether it is `version`"
         ),
         "served_as": index.value("name"),
-        "version": index.derived(f"v{index.sha256[:12]}", "", "the beginning of its SHA-256"),
+        "version": index.derived(version_of(index.sha256), "", "the beginning of its SHA-256"),
         "max_batch_size": selection.value("max_batch_size"),
         "instances": selection.value("instances"),
         "weights_sha256": index.value("chain", "weights_sha256"),
@@ -114,10 +133,11 @@ def _of_artifacts(evidence: Evidence) -> dict[str, Value]:
 def _image(chosen: dict) -> dict[str, Value]:
     """Return the image that serves, and its release, None where only an image was named."""
     release, image = chosen["triton_release"], chosen["image"]
+    releases.require_supported(release, chosen["oldest"])
     if image is None and release is None:
         newest = releases.releases()[-1].triton
         raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
-    of_release = Value(releases.IMAGE.format(release=release), CONFIG, "triton.release", "NVIDIA's image of it")
+    of_release = Value(releases.image_of(release or ""), CONFIG, "triton.release", "NVIDIA's image of it")
     return {
         "image": Value(image, CONFIG, "triton.image") if image else of_release,
         "triton_release": Value(release, CONFIG, "triton.release"),
@@ -148,5 +168,5 @@ def _max_replicas(cluster: dict) -> Value:
 
 def _repository_path(found: dict[str, Value]) -> Value:
     """Return the folder in the claim that holds this very repository: a new one never replaces the one in use."""
-    parts = [found[name].value.strip("/") for name in ("claim_path", "model", "target", "version")]
-    return Value("/".join(filter(None, parts)), CONFIG, "deploy.cluster.claim_path", "with model, target and version")
+    path = repository_path(*(found[name].value for name in ("claim_path", "model", "target", "version")))
+    return Value(path, CONFIG, "deploy.cluster.claim_path", "with model, target and version")

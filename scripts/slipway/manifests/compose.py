@@ -2,7 +2,18 @@
 
 import yaml
 
-from slipway.manifests.common import DRAIN_S, GRPC, HTTP, METRICS, MODELS, USER, environment, triton_command
+from slipway.manifests.common import (
+    DRAIN_S,
+    DRAWN,
+    GRPC,
+    HTTP,
+    METRICS,
+    MODELS,
+    USER,
+    environment,
+    guards,
+    triton_command,
+)
 from slipway.manifests.names import annotations
 
 PROMETHEUS, GRAFANA = 9090, 3000
@@ -37,7 +48,7 @@ def triton(d: dict) -> dict:
         **_confined(),
         "read_only": True,
         "image": d["image"],
-        "command": triton_command(d),
+        "command": _command(d),
         "environment": environment(d),
         "user": f"{USER}:{USER}",
         "labels": annotations(d),
@@ -96,6 +107,15 @@ def grafana(d: dict) -> dict:
         "tmpfs": ["/tmp"],
         "depends_on": {"prometheus": {"condition": "service_started"}},
     }
+
+
+def _command(d: dict) -> list[str]:
+    """Return what the container runs: a shell that draws the key of what is guarded, and becomes Triton.
+
+    Compose would put values of its own in place of a single dollar sign.
+    """
+    script = " ".join(['exec "$0" "$@"', *guards(d, DRAWN)]).replace("$", "$$")
+    return ["bash", "-c", script, *triton_command(d)]
 
 
 def _repository(d: dict) -> dict:

@@ -93,9 +93,19 @@ def require_shippable(model: str, evidence: list[Evidence]) -> None:
             "TensorRT for RTX; add a target with another runtime"
         )
     for each in evidence:
-        _refuse_rehearsal(model, each.index)
+        refuse_rehearsal(model, each.index, "no manifest is written")
         _require_backend(each)
         _require_chain(each)
+
+
+def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
+    """Raise SlipwayError, which says what is `denied`, when a model's weights are random."""
+    if index.content["origin"] == "rehearsal":
+        raise SlipwayError(
+            f"{model} has random weights, since torchvision's could not be downloaded ({index.path} says `rehearsal`): "
+            f"it is served on this machine only, and {denied}. Name a checkpoint of yours as "
+            f"`models.{model}.weights` in config.yaml, or run this where the internet is"
+        )
 
 
 def plain(values: dict[str, Value]) -> dict:
@@ -109,15 +119,6 @@ def trace(values: dict[str, Value]) -> dict[str, dict]:
         name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
         for name in sorted(values)
     }
-
-
-def _refuse_rehearsal(model: str, index: Artifact) -> None:
-    if index.content["origin"] == "rehearsal":
-        raise SlipwayError(
-            f"{model} has random weights, since torchvision's could not be downloaded ({index.path} says `rehearsal`): "
-            "it is served on this machine only, and no manifest is written. Name a checkpoint of yours as "
-            f"`models.{model}.weights` in config.yaml, or run this where the internet is"
-        )
 
 
 def _require_backend(evidence: Evidence) -> None:

@@ -2,7 +2,7 @@
 
 import math
 
-from slipway.manifests.common import DRAIN_S, USER, environment
+from slipway.manifests.common import DRAIN_S, POD_UID, USER, environment, guards
 from slipway.manifests.demands import resources
 
 # The pod is taken out of its Service before Triton drains, and Triton drains before the pod is killed.
@@ -19,8 +19,9 @@ def container(d: dict, name: str, command: list[str]) -> dict:
         # What a digest names never changes; a tag may be pushed again.
         "imagePullPolicy": "IfNotPresent" if "@sha256:" in d["image"] else "Always",
         # As arguments, so that the image's entry point still prepares CUDA before it becomes this command.
-        "args": command,
-        "env": [{"name": variable, "value": value} for variable, value in sorted(environment(d).items())],
+        "args": [*command, *guards(d, POD_UID)],
+        "env": [{"name": variable, "value": value} for variable, value in sorted(environment(d).items())]
+        + [{"name": POD_UID.strip("$()"), "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
         "resources": resources(d),
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -13,6 +13,7 @@ from slipway.errors import SlipwayError
 from slipway.inputs import TRITON_TYPES
 from slipway.triton.classifier import Classifier, classifier_of
 from slipway.triton.connection import Connection, RequestFailed
+from slipway.triton.restrictions import REFUSAL
 from slipway.triton.shared_memory import SharedBatch
 
 # How far a sum of probabilities that were computed in half precision may be from 1.
@@ -38,7 +39,13 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
-    index = connection.call(connection.client.get_model_repository_index).models
+    try:
+        index = connection.call(connection.client.get_model_repository_index).models
+    except RequestFailed as error:
+        if REFUSAL not in str(error):
+            raise
+        why = f"model {model} is not ready" if model else "name the model with --model"
+        raise SlipwayError(f"{why}: {connection.endpoint} keeps to itself which models it has") from None
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
     if model is None and len(ready) == 1:
         return ready[0]

@@ -8,7 +8,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.triton.client import ModelClient
-from slipway.triton.server import Ports
+from slipway.triton.ports import Ports
 
 REQUESTS = 100
 # A slow machine stops here, with the requests that were answered until then.

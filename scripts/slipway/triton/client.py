@@ -1,8 +1,9 @@
 """Asking a running Triton server over gRPC, and reading what it counted."""
 
 import time
-import urllib.request
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from slipway.errors import SlipwayError
-from slipway.triton.connection import Endpoint, connect
+from slipway.triton.connection import connect, endpoint_of
 from slipway.triton.modelconfig import INPUT, OUTPUT
-from slipway.triton.server import Ports
+from slipway.triton.ports import Ports
 
 # How long after an answer its request may be missing from the metrics.
 COUNTED_WITHIN_S = 5.0
@@ -34,7 +35,7 @@ class ModelClient:
         self.model = model
         self._ports = ports
         self._deadline_s = deadline_s
-        self._client = connect(Endpoint(ports.host, ports.grpc))
+        self._client = connect(endpoint_of(ports))
 
     def __enter__(self) -> "ModelClient":
         return self
@@ -85,9 +86,10 @@ class ModelClient:
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str], float]:
     """Return {(metric, model): value} of a server's Prometheus page, summed over versions."""
-    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with without_proxy.open(f"http://{ports.host}:{ports.metrics}/metrics", timeout=10) as page:
-        text = page.read().decode()
+    # The server is not asked to hang up: through a tunnel, a hang-up may overtake the answer.
+    with closing(HTTPConnection(ports.clear_host, ports.metrics, timeout=10)) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
     values: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -12,7 +12,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_befo
 from tritonclient.utils import InferenceServerException
 
 from slipway.errors import SlipwayError
+from slipway.triton.ports import Ports
 from slipway.triton.reachability import tls_context, why_unreachable
+from slipway.triton.restrictions import REFUSAL
 
 # Where Triton's gRPC API listens unless it is told otherwise.
 GRPC_PORT = 8001
@@ -23,8 +25,9 @@ RECONNECT_MS = {"initial": 100, "max": 1000}
 PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 # What Triton says, with the code NOT_FOUND, of a model that it unloads or loads anew, as a server does that ends.
 UNLOADED = "has no available versions"
-# Passing codes that come with these words do not pass: certificates, and messages too large for a server or a proxy.
-LASTING = ("handshake failed", "larger than max")
+# Passing codes that come with these words do not pass: certificates, messages too large for a server or a proxy, and
+# what is only for those who have the server's key.
+LASTING = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 # How long a server that gave no answer to a request may take to say whether it is there at all.
 LIVENESS_S = 2.0
@@ -80,6 +83,15 @@ class Endpoint:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def endpoint_of(ports: Ports) -> Endpoint:
+    """Return the gRPC API of a server of this checkout, of which its own certificate alone is trusted."""
+    tls = ports.tls
+    if tls is None:
+        return Endpoint(ports.host, ports.grpc)
+    own = [Path(file) if file else None for file in (tls.deployer_certificate, tls.deployer_key)]
+    return Endpoint(ports.host, ports.grpc, Tls(Path(tls.certificate), *own, tls.server_name))
 
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:

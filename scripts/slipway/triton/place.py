@@ -11,6 +11,7 @@ from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES
 from slipway.triton.fitness import Host
 from slipway.triton.modelconfig import NATIVE
+from slipway.triton.restrictions import can_guard, flags, guarded_at
 from slipway.triton.server import Installation, Ports, Server, find_installation
 from slipway.triton.store import Store
 
@@ -30,14 +31,20 @@ class Place:
 
     @property
     def identity(self) -> dict:
-        """Return what a running server must have been started with to take new versions."""
+        """Return what a running server must have been started with to take new versions, beside where it listens."""
         program = [self.installation.program, *self.installation.flags, EXPLICIT]
-        return {"program": program, "python": str(self.host.python)}
+        return {"program": program, "python": str(self.host.python), "guarded": self.can_guard}
 
-    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str) -> Server:
-        """Return a server of some models, not started yet."""
-        flags = (EXPLICIT, *(f"--load-model={name}" for name in names))
-        return Server(self.installation, repositories, ports, self.state / log, *flags)
+    @property
+    def can_guard(self) -> bool:
+        """Say whether the server keeps what changes it to those who have its key."""
+        return can_guard(self.installation.program, self.installation.environment.get("LD_LIBRARY_PATH"))
+
+    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str) -> Server:
+        """Return a server of some models, not started yet, which only those who have `key` may change."""
+        guards = flags(key, guarded_at(ports.host)) if self.can_guard else []
+        loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
+        return Server(self.installation, repositories, ports, self.state / log, *loading)
 
 
 def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float) -> Place:

@@ -1,7 +1,9 @@
 """Why a gRPC API cannot be reached, found with a connection of our own, since gRPC often says no more than "closed"."""
 
+import ipaddress
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,28 +28,49 @@ def is_this_machine(host: str) -> bool:
     return True
 
 
-def tls_context(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Return what Python needs to speak TLS with these PEM files; raise SlipwayError naming one that cannot be used."""
+def is_loopback(host: str) -> bool:
+    """Say whether only programs of this machine reach a server at `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def tls_context(
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    called: Sequence[str] = ("--ca", "--certificate", "--key"),
+) -> ssl.SSLContext:
+    """Return what Python needs to speak TLS with these PEM files, as a client that trusts `ca`.
+
+    Raises SlipwayError naming one that cannot be used as it is `called`.
+    """
     if (certificate is None) != (key is None):
-        given, missing = ("--certificate", "--key") if key is None else ("--key", "--certificate")
-        raise SlipwayError(f"{given} needs {missing} beside it: mutual TLS takes both")
-    for option, file in {"--ca": ca, "--certificate": certificate, "--key": key}.items():
+        given, missing = called[1:] if key is None else reversed(called[1:])
+        raise SlipwayError(f"{given} needs {missing} beside it: each is of no use without the other")
+    for option, file in zip(called, (ca, certificate, key), strict=True):
         if file and not file.is_file():
             raise SlipwayError(f"{option} {file} is no file; correct the path")
     try:
         context = ssl.create_default_context(cafile=ca)
-    except ssl.SSLError as error:
-        raise SlipwayError(f"--ca {ca} holds no certificate in PEM ({error.reason or error})") from None
+    except OSError as error:
+        raise SlipwayError(f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)})") from None
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC, which takes a server's own certificate as `ca`
     context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2, and its servers hang up on anything else
     try:
         if certificate:
             context.load_cert_chain(certificate, key, password="")
-    except ssl.SSLError as error:
+    except OSError as error:
         raise SlipwayError(
-            f"--certificate {certificate} and --key {key} are no pair in PEM, without a password "
-            f"({error.reason or error})"
+            f"{called[1]} {certificate} and {called[2]} {key} are no pair in PEM, without a password ({_reason(error)})"
         ) from None
     return context
+
+
+def _reason(error: OSError) -> str:
+    """Return why OpenSSL does not take a file, or why it could not be read."""
+    return getattr(error, "reason", None) or error.strerror or str(error)
 
 
 def why_unreachable(endpoint: "Endpoint") -> str | None:

@@ -6,7 +6,7 @@ from slipway.program import progress
 from slipway.triton.canary import canary
 from slipway.triton.client import ModelClient
 from slipway.triton.fitness import Host, require_fit
-from slipway.triton.server import Ports
+from slipway.triton.ports import Ports
 from slipway.triton.smoke_test import smoke_test
 from slipway.triton.store import Published
 
@@ -65,8 +65,15 @@ def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> Non
             lines += ["    REHEARSAL: random weights, so these predictions mean nothing"]
     server_version = proofs[0]["smoke_test"]["server_version"]
     lines += [
-        f"Triton {server_version} listens on {ports.host}: gRPC {ports.grpc}, HTTP {ports.http}, "
-        f"metrics http://{ports.host}:{ports.metrics}/metrics",
+        f"Triton {server_version} listens on {ports.host}: gRPC {ports.grpc}{_secured(ports)}, "
+        f"HTTP {ports.http}, metrics http://{ports.clear_host}:{ports.metrics}/metrics",
         "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status",
     ]
     progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
+
+
+def _secured(ports: Ports) -> str:
+    """Return how gRPC is encrypted, and that the rest is not."""
+    if ports.tls is None:
+        return ""
+    return f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}"

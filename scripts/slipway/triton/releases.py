@@ -13,9 +13,13 @@ from pathlib import Path
 
 import yaml
 
+from slipway.errors import SlipwayError
+
 TABLE = Path(__file__).with_name("releases.yaml")
 # NVIDIA's image of a release.
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
+# Releases before this one have known vulnerabilities.
+FLOOR = "26.07"
 # Where NVIDIA's images say which TensorRT they have inside.
 VARIABLE = "TRT_VERSION"
 CONTAINER_PROGRAMS = ("docker", "podman")
@@ -27,7 +31,8 @@ INSPECTION_S = 5
 class Release:
     """A Triton release: its name ("25.09"), and the versions of what it has inside, None where nobody published them.
 
-    `server` is what a running server states as its own version, `source` says in words where the rest was read.
+    `server` is what a running server states as its own version, `source` says in words where the rest was read, and
+    `digest` ("sha256:...") is that of its image, None where nobody here has seen it.
     """
 
     triton: str
@@ -35,6 +40,23 @@ class Release:
     cuda: str | None
     server: str | None
     source: str
+    digest: str | None = None
+
+
+def image_of(name: str) -> str:
+    """Return NVIDIA's image of a release, pinned by its digest where that is known."""
+    found = release(name)
+    image = IMAGE.format(release=name)
+    return f"{image}@{found.digest}" if found and found.digest else image
+
+
+def require_supported(name: str | None, oldest: str) -> None:
+    """Raise SlipwayError when a release is older than what is accepted; one that nobody named passes."""
+    if name is not None and name < oldest:
+        raise SlipwayError(
+            f"config: Triton {name} (`triton.release`) is older than {oldest} and has known vulnerabilities; serve "
+            f'with a newer release, or accept them knowingly with `triton.oldest: "{name}"`. Nothing was written'
+        )
 
 
 def release(name: str) -> Release | None:

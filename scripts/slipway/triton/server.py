@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.ports import Ports, listening_flags
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
@@ -35,32 +35,6 @@ METRICS_FLAGS = (
 )
 # How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Where a server listens."""
-
-    http: int
-    grpc: int
-    metrics: int
-    host: str = "127.0.0.1"
-
-    @classmethod
-    def free(cls) -> "Ports":
-        """Return three ports of 127.0.0.1 that nobody listens on."""
-        sockets = [socket.socket() for _ in range(3)]
-        try:
-            for one in sockets:
-                one.bind(("127.0.0.1", 0))
-            return cls(*(one.getsockname()[1] for one in sockets))
-        finally:
-            for one in sockets:
-                one.close()
-
-    def taken(self) -> list[int]:
-        """Return the ports that somebody already listens on."""
-        return [port for port in (self.http, self.grpc, self.metrics) if not _can_bind(self.host, port)]
 
 
 @dataclass(frozen=True)
@@ -123,14 +97,6 @@ def native_backends(program: str) -> set[str]:
     return {folder.name for folder in folders} - {"python"}
 
 
-def listening_flags(ports: Ports) -> list[str]:
-    """Return the flags that make a server listen at `ports` and nowhere else."""
-    kinds = {"http": ports.http, "grpc": ports.grpc, "metrics": ports.metrics}
-    return [
-        flag for kind, port in kinds.items() for flag in (f"--{kind}-port={port}", f"--{kind}-address={ports.host}")
-    ]
-
-
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     """Return the environment in which tritonclient's perf_analyzer finds its two libraries, linked below `workspace`.
 
@@ -182,7 +148,7 @@ class Server:
         import tritonclient.http as client
 
         start = time.monotonic()
-        with client.InferenceServerClient(f"{self.ports.host}:{self.ports.http}") as asking:
+        with client.InferenceServerClient(f"{self.ports.clear_host}:{self.ports.http}") as asking:
             while time.monotonic() - start < timeout_s:
                 if self.process.poll() is not None:
                     raise SlipwayError(
@@ -278,13 +244,3 @@ def _link(name: Path, target: Path) -> None:
 
 def _joined(*parts: str | None) -> str:
     return os.pathsep.join(part for part in parts if part)
-
-
-def _can_bind(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True

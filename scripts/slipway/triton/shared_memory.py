@@ -14,6 +14,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.errors import SlipwayError
 from slipway.triton.connection import Connection, RequestFailed
 from slipway.triton.reachability import is_this_machine
+from slipway.triton.restrictions import REFUSAL
 
 UNREGISTER_S = 5.0
 
@@ -37,6 +38,11 @@ class SharedBatch:
             self._connection.call(self.register)
         except RequestFailed as error:
             self.__exit__()
+            if REFUSAL in str(error):
+                raise SlipwayError(
+                    f"{self._connection.endpoint} shares no memory with its clients, since it is open to other "
+                    "machines (or its owner restricted that); leave --shared-memory out"
+                ) from None
             raise SlipwayError(
                 f"{error}. It does not see this machine's /dev/shm: it runs in a container (give it --ipc=host), "
                 "behind a tunnel or as another user; leave --shared-memory out"

@@ -29,7 +29,7 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Check readiness, tensors, configuration, answer and counters; return what was seen.
+    """Check readiness, tensors, configuration, a refusal, answer and counters; return what was seen.
 
     Raises SlipwayError naming the first thing that is not as expected.
     """
@@ -37,6 +37,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     metadata = client.metadata()
     require_tensors(metadata, expected)
     config = client.config()
+    refusal = require_refusal(client, expected)
     before = client.successes()
     answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
     agreement = compare(expected.golden_logits, answers[0].logits)
@@ -60,7 +61,22 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "top": top_classes(answers[0].logits[0], expected.labels),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
+        "refused": refusal,
     }
+
+
+def require_refusal(client: ModelClient, expected: Expected) -> str:
+    """Return what the server says to an input of a wrong shape; raise SlipwayError when it answers that.
+
+    Whether it goes on to answer rightly shows from the requests that are sent after this one.
+    """
+    wrong = expected.golden_input[..., :-1]
+    try:
+        client.infer(np.ascontiguousarray(wrong))
+    except SlipwayError as error:
+        # What follows is general advice on shapes.
+        return str(error).partition(" NOTE:")[0]
+    raise SlipwayError(f"{expected.name} answers an input of the shape {wrong.shape}, which it must refuse")
 
 
 def require_tensors(metadata: dict, expected: Expected) -> None:

@@ -5,17 +5,19 @@ one is ready. Only a server that has to listen or to be started otherwise is rep
 """
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.program import progress
+from slipway.triton.connection import connect, endpoint_of
 from slipway.triton.place import Place
+from slipway.triton.restrictions import header, keep_key, new_key
 from slipway.triton.server import DRAIN_S, Ports, stop_process
+from slipway.triton.server_tls import ServerTls
 from slipway.triton.store import Published
 
 # How long a server that nobody asks any more is given to end.
@@ -26,11 +28,13 @@ SERVES_ON = "The server that was live serves on unchanged."
 Prove = Callable[[Ports], list[dict]]
 
 
-def try_beside(place: Place, repositories: list[Path], names: list[str], prove: Prove) -> None:
+def try_beside(
+    place: Place, repositories: list[Path], names: list[str], prove: Prove, tls: ServerTls | None = None
+) -> None:
     """Serve models at free ports and prove them there, so that a bad one never comes near a live server."""
     trial = place.state / "trial"
     stop_left_over(trial)
-    server = place.server(repositories, names, Ports.free(), "trial.log")
+    server = place.server(repositories, names, replace(Ports.free(), tls=tls), "trial.log", new_key())
     process = server.start()
     try:
         local_server.write_state(trial, process.pid, 0, asdict(server.ports))
@@ -57,9 +61,15 @@ def switch(place: Place, versions: list[Published], ports: Ports, start: int, pr
     """
     running = local_server.running_server(place.state)
     before = {version.name: place.store.selected(version.name) for version in versions}
-    if running and running["listening"] == asdict(ports) and running["identity"] == place.identity:
+    if running and takes_versions(running, place, ports):
         return switch_in_place(place, versions, before, ports, prove)
     return replace_server(place, versions, before, ports, start, prove)
+
+
+def takes_versions(running: dict, place: Place, ports: Ports) -> bool:
+    """Say whether the running server is to load versions: it listens and runs as wanted, and its key is here."""
+    as_wanted = running["listening"] == asdict(ports) and running["identity"] == place.identity
+    return as_wanted and local_server.key_file(place.state).is_file()
 
 
 def switch_in_place(
@@ -79,17 +89,17 @@ def switch_in_place(
 
 def load(place: Place, wanted: dict[str, int | None], ports: Ports) -> None:
     """Make the running server serve exactly these versions of models; None stands for no version."""
-    without_proxy = [("grpc.enable_http_proxy", 0)]
-    with grpc.InferenceServerClient(f"{ports.host}:{ports.grpc}", channel_args=without_proxy) as asked:
+    key = header(place.state)
+    with connect(endpoint_of(ports)) as asked:
         try:
             for name, number in wanted.items():
                 if number is not None:
                     place.store.select(name, number)
-                    asked.load_model(name, client_timeout=place.ready_timeout_s)
-            listed = asked.get_model_repository_index(as_json=True).get("models", [])
+                    asked.load_model(name, headers=key, client_timeout=place.ready_timeout_s)
+            listed = asked.get_model_repository_index(headers=key, as_json=True).get("models", [])
             for name in {model["name"] for model in listed if model.get("state") == "READY"}:
                 if wanted.get(name) is None:
-                    asked.unload_model(name)
+                    asked.unload_model(name, headers=key)
         except InferenceServerException as error:
             raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
 
@@ -109,7 +119,7 @@ def replace_server(
         stop_live(place.state)
         if not running:
             raise
-        start_server(place, before, Ports(**running["listening"]), start)
+        start_server(place, before, Ports.of(running["listening"]), start)
         if isinstance(error, SlipwayError):
             raise SlipwayError(f"{error}\nThe versions that were live are served again.") from None
         raise
@@ -120,7 +130,9 @@ def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, star
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
         place.store.select(name, number)
-    server = place.server([place.store.models], list(served), ports, "server.log")
+    key = new_key()
+    keep_key(place.state, key)
+    server = place.server([place.store.models], list(served), ports, "server.log", key)
     process = server.start()
     local_server.write_state(place.state, process.pid, start, asdict(ports), place.identity)
     progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")

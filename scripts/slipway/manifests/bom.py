@@ -1,0 +1,174 @@
+"""A CycloneDX bill of materials of a deployment: model, weights, ONNX files, engines, served files, image, packages.
+
+The same records give the same bytes: there is no time in it, and its serial number is made from what it says.
+"""
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from cyclonedx.model import HashAlgorithm, HashType, Property
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from slipway.runtimes import RUNTIMES
+
+# What serial numbers are made in; it only has to stay as it is.
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
+# What is known of an engine's build is in its key under these names.
+_OF_ENGINE = ("precision", "hardware")
+# What is known of an ONNX file is in its record under these names.
+_OF_ONNX = ("variant", "opset", "input_dtype")
+_OF_MODEL = ("origin", "architecture", "arguments", "weights", "parameters", "classes")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is served on one target: the repository's index, the record of its engine's ONNX file, the image."""
+
+    target: str
+    index: dict
+    onnx: dict
+    image: str
+
+
+def bill(model: str, weights: dict, served: list[Served], packages: dict[str, str]) -> str:
+    """Return the bill as JSON: a model's `weights` record, what each target serves, the packages that made it."""
+    bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=_deployment(model, weights)))
+    bom.metadata.timestamp = None
+    made = {name: _package(name, version) for name, version in sorted(packages.items())}
+    workflow = Component(type=ComponentType.APPLICATION, name="slipway", bom_ref="workflow")
+    learned = _model(model, weights)
+    file = _file("weights.safetensors", weights["sha256"], "weights")
+    _need(bom, workflow, made.values())
+    _need(bom, learned, [file, workflow])
+    _need(bom, file, [])
+    leaves = [found for each in served for found in _of_target(bom, each, file, workflow, _runtime(each.index, made))]
+    _need(bom, bom.metadata.component, [learned, *leaves])
+    bom.serial_number = uuid.uuid5(NAMESPACE, _text(bom))
+    return _text(bom)
+
+
+def _of_target(
+    bom: Bom, served: Served, weights: Component, workflow: Component, runtime: Component
+) -> list[Component]:
+    """Put in what one target has; return what the deployment itself is made of: the image and the served files."""
+    index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
+    onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX))
+    told = {"target": served.target, **_told(key, _OF_ENGINE)}
+    engines = [
+        _file(f"{served.target}/{name}", digest, "engine", told) for name, digest in chain["engine_files"].items()
+    ]
+    image = _image(served.image)
+    files = [
+        _file(f"{served.target}/repository/{index['name']}/{name}", digest, "served", {"target": served.target})
+        for name, digest in index["files"].items()
+    ]
+    _need(bom, image, [])
+    _need(bom, runtime, [])
+    _need(bom, onnx, [weights, workflow])
+    for engine in engines:
+        _need(bom, engine, [onnx, runtime, workflow])
+    digests = {digest: engine for engine, digest in zip(engines, chain["engine_files"].values(), strict=True)}
+    for file, digest in zip(files, index["files"].values(), strict=True):
+        _need(bom, file, [digests.get(digest, workflow)])
+    return [image, *files]
+
+
+def _need(bom: Bom, component: Component, needed: object) -> None:
+    """Put a component in, once, with what it was made from or runs on."""
+    found = list(needed)
+    for each in [component, *found]:
+        if each is not bom.metadata.component:
+            bom.components.add(each)
+    bom.register_dependency(component, found)
+
+
+def _deployment(model: str, weights: dict) -> Component:
+    return Component(
+        type=ComponentType.APPLICATION, name=model, version=weights["sha256"][:12], bom_ref=f"deployment:{model}"
+    )
+
+
+def _model(model: str, weights: dict) -> Component:
+    return Component(
+        type=ComponentType.MACHINE_LEARNING_MODEL,
+        name=model,
+        version=weights["sha256"][:12],
+        bom_ref=f"model:{model}",
+        hashes=_sha256(weights["sha256"]),
+        properties=_properties(_told(weights, _OF_MODEL)),
+    )
+
+
+def _file(name: str, digest: str, kind: str, told: dict | None = None) -> Component:
+    return Component(
+        type=ComponentType.FILE,
+        name=name,
+        bom_ref=f"{kind}:{name}@{digest[:12]}",
+        hashes=_sha256(digest),
+        properties=_properties({"kind": kind, **(told or {})}),
+    )
+
+
+def _package(name: str, version: str) -> Component:
+    url = PackageURL("pypi", name=name, version=version)
+    return Component(type=ComponentType.LIBRARY, name=name, version=version, bom_ref=str(url), purl=url)
+
+
+def _runtime(index: dict, packages: dict[str, Component]) -> Component:
+    """Return what built an engine and runs it: one of the packages, or a TensorRT of its own."""
+    key = index["engine_key"]
+    name, version = key["runtime"], key["runtime_version"]
+    package = packages.get(RUNTIMES[name].package)
+    if package and package.version == version:
+        return package
+    url = PackageURL("pypi", name=RUNTIMES[name].package, version=version)
+    return Component(
+        type=ComponentType.FRAMEWORK,
+        name=name,
+        version=version,
+        bom_ref=f"runtime:{name}@{version}",
+        purl=url,
+        properties=_properties({"cuda": key["cuda"]} if key.get("cuda") else {}),
+    )
+
+
+def _image(image: str) -> Component:
+    """Return a container image; its package URL has the digest where that is known, else only the tag."""
+    named, _, digest = image.partition("@")
+    repository, tag = re.fullmatch(r"(.+?)(?::([^:/]+))?", named).groups()
+    qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}
+    url = PackageURL("oci", name=PurePosixPath(repository).name.lower(), version=digest or None, qualifiers=qualifiers)
+    return Component(
+        type=ComponentType.CONTAINER,
+        name=repository,
+        version=tag or digest,
+        bom_ref=f"image:{image}",
+        purl=url,
+        hashes=_sha256(digest.removeprefix("sha256:")) if re.fullmatch("sha256:[0-9a-f]{64}", digest) else [],
+    )
+
+
+def _sha256(digest: str) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
+
+
+def _told(record: dict, names: tuple[str, ...]) -> dict:
+    return {name: record[name] for name in names if record.get(name) not in (None, {})}
+
+
+def _properties(told: dict) -> list[Property]:
+    """Return facts as CycloneDX's named properties, whose values are text."""
+    return [
+        Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        for name, value in sorted(told.items())
+    ]
+
+
+def _text(bom: Bom) -> str:
+    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"

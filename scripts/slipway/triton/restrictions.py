@@ -1,0 +1,69 @@
+"""What strangers may not ask of a server: to load models, to share memory, to trace, to log.
+
+Triton takes such requests only with a header whose value it was started with. It reads that value from its command line
+alone, where other users of this machine can see it (`ps`) unless /proc is mounted with hidepid; it is in no log, state,
+receipt or message. For the local server it is drawn anew at each start and lies in a file that its user alone may read.
+"""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from slipway.local_server import key_file
+from slipway.triton.reachability import is_loopback
+
+# Triton's names of what only those who have the key may ask for.
+GUARDED = ("logging", "model-repository", "trace")
+# Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open.
+SHARED_MEMORY = "shared-memory"
+HEADER = "slipway-key"
+GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
+# The first release that can guard both gRPC and HTTP.
+FIRST_RELEASE = "23.11"
+# What Triton answers to those who lack the key.
+REFUSAL = "This protocol is restricted"
+_HTTP_FLAG = "--http-restricted-api"
+HELP_S = 20
+
+
+def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> list[str]:
+    """Return the flags by which a server keeps these APIs to those who have the key."""
+    guarded = f"{','.join(sorted(protocols))}:{HEADER}={key}"
+    return [f"--grpc-restricted-protocol={guarded}", f"{_HTTP_FLAG}={guarded}"]
+
+
+def guarded_at(host: str) -> tuple[str, ...]:
+    """Return the APIs that a server at `host` guards."""
+    return GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY)
+
+
+@cache
+def can_guard(program: str, libraries: str | None) -> bool:
+    """Say whether a tritonserver knows the flags; those before FIRST_RELEASE do not start with them."""
+    environment = {**os.environ, **({"LD_LIBRARY_PATH": libraries} if libraries else {})}
+    try:
+        told = subprocess.run([program, "--help"], env=environment, capture_output=True, timeout=HELP_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return _HTTP_FLAG.encode() in told.stdout + told.stderr
+
+
+def new_key() -> str:
+    """Return a key that nobody knows."""
+    return secrets.token_hex(16)
+
+
+def keep_key(state: Path, key: str) -> None:
+    """Keep the key of the server that is about to start, for its user alone."""
+    state.mkdir(parents=True, exist_ok=True)
+    key_file(state).unlink(missing_ok=True)
+    with open(os.open(key_file(state), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(key)
+
+
+def header(state: Path) -> Mapping[str, str]:
+    """Return the header with the key of the live server, for gRPC."""
+    return {GRPC_HEADER: key_file(state).read_text(encoding="ascii")}

@@ -1,0 +1,66 @@
+"""Who may change a server: what it guards at which address, with which key, and where it cannot."""
+
+import stat
+
+import pytest
+
+from slipway.triton import place
+from slipway.triton.fitness import Host
+from slipway.triton.place import Place
+from slipway.triton.restrictions import can_guard, guarded_at, header, keep_key, new_key
+from slipway.triton.server import Installation, Ports
+from slipway.triton.store import Store
+
+
+def tritonserver(folder, usage):
+    """Return a stand-in for a tritonserver whose --help says `usage`, and which ends as the real one does then."""
+    program = folder / "tritonserver"
+    program.write_text(f"#!/bin/sh\necho '{usage}' >&2\nexit 1\n", encoding="utf-8")
+    program.chmod(0o755)
+    return str(program)
+
+
+def serving(folder, usage, host):
+    """Return the flags of a server of such a tritonserver, and what identifies it."""
+    installation = Installation(tritonserver(folder, usage), native_backends=True)
+    found = Place(installation, Host(True), folder, Store(folder), 1)
+    command = found.server([folder], ["m"], Ports(1, 2, 3, host), "log", "the-key")._command
+    return [word for word in command if "restricted" in word], found.identity
+
+
+@pytest.mark.parametrize(
+    ("host", "shared"),
+    [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("10.0.0.7", True), ("gpu7", True)],
+)
+def test_shared_memory_is_open_where_only_this_machine_reaches_the_server(host, shared):
+    assert ("shared-memory" in guarded_at(host)) == shared
+    assert {"model-repository", "trace", "logging"} <= set(guarded_at(host))
+
+
+def test_both_protocols_are_guarded_by_the_key_which_identifies_no_server(tmp_path):
+    flags, identity = serving(tmp_path, "--http-restricted-api", "0.0.0.0")
+    guarded = "logging,model-repository,shared-memory,trace:slipway-key=the-key"
+    assert flags == [f"--grpc-restricted-protocol={guarded}", f"--http-restricted-api={guarded}"]
+    assert "the-key" not in str(identity)
+
+
+def test_a_tritonserver_that_cannot_guard_is_started_all_the_same(tmp_path):
+    flags, identity = serving(tmp_path, "--grpc-restricted-protocol", "127.0.0.1")
+    assert flags == []
+    assert identity["guarded"] is False
+    assert not can_guard(str(tmp_path / "no such program"), None)
+
+
+def test_the_real_tritonserver_can_guard(tmp_path):
+    found = place.find_installation(tmp_path, {"a backend that no server has"})
+    assert can_guard(found.program, found.environment.get("LD_LIBRARY_PATH"))
+
+
+def test_each_start_has_a_key_that_its_user_alone_may_read(tmp_path):
+    keep_key(tmp_path, new_key())
+    first = header(tmp_path)
+    (tmp_path / "control.key").chmod(0o644)
+    keep_key(tmp_path, new_key())
+    assert header(tmp_path) != first
+    assert list(header(tmp_path)) == ["triton-grpc-protocol-slipway-key"]
+    assert stat.S_IMODE((tmp_path / "control.key").stat().st_mode) == 0o600
