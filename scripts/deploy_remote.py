@@ -1,0 +1,50 @@
+"""Deploy a model to Kubernetes, KServe, Arena or Compose: publish, start or roll, prove, or go back to what was live.
+
+Whatever fails, the version that was live serves on; killed at any step, the next run goes on from there.
+"""
+
+import argparse
+from pathlib import Path
+
+from slipway.planned import add_planned
+from slipway.program import parser, run
+from slipway.remote.candidate import FILES, Candidate
+from slipway.remote.kept import Kept
+from slipway.remote.places import platform_at
+from slipway.remote.proving import announce
+from slipway.remote.publishing import Publisher
+from slipway.remote.transaction import deploy
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--to", choices=list(FILES), required=True, help="where to deploy")
+    arguments.add_argument("--results", type=Path, required=True, help="folder of the model's results")
+    arguments.add_argument("--context", help="context of the kubeconfig; its current one if left out")
+    arguments.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
+    arguments.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")
+    arguments.add_argument("--signed", action="store_true", help="whether the repositories have signatures")
+    arguments.add_argument("--public-key", type=Path, help="key that the signatures must be of (.pem)")
+    add_planned(arguments, "public_key_sha256")
+    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    arguments.add_argument(
+        "--keep-versions", type=int, default=3, help="versions to keep for rollback, the live one too"
+    )
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read what is to be deployed, deploy it, tell what is live."""
+    kept = Kept(arguments.results, arguments.to)
+    candidate = Candidate.read(arguments.results, arguments.to)
+    place = {**candidate.place, "context": arguments.context}
+    platform = platform_at(arguments.to, place, kept.folder, arguments.ready_timeout_s)
+    publishing = (arguments.publish_to, arguments.keep_published, arguments.signed, arguments.public_key)
+    publisher = Publisher(arguments.results, *publishing)
+    receipt = deploy(platform, candidate, kept, publisher.publish, arguments.keep_versions)
+    announce(receipt, candidate.files[0].as_posix())
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,54 @@
+"""Put the version that was live before the live one back in its place, elsewhere than here, and prove it again."""
+
+import argparse
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.program import parser, progress, run
+from slipway.remote.candidate import FILES
+from slipway.remote.kept import Kept
+from slipway.remote.places import platform_at
+from slipway.remote.proving import announce
+from slipway.remote.transaction import deploy
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--to", choices=list(FILES), required=True, help="where the models are deployed")
+    arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
+    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Go back with every model that is live there."""
+    live = [kept for results in arguments.results if (kept := Kept(results, arguments.to)).live()]
+    if not live:
+        raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
+    for kept in live:
+        go_back(kept, arguments)
+
+
+def go_back(kept: Kept, arguments: argparse.Namespace) -> None:
+    """Deploy the newest proven version that is older than the live one."""
+    receipt = kept.live()
+    older = [number for number in kept.proven() if number < receipt["number"]]
+    if not older:
+        raise SlipwayError(
+            f"{receipt['served_as']} has no version before {receipt['number']} that was deployed to {arguments.to}; "
+            "`deploy.keep_versions` in config.yaml says how many are kept. Nothing was changed"
+        )
+    candidate = kept.version(older[-1])
+    published = kept.receipt_of(older[-1])["published"]
+    platform = platform_at(arguments.to, receipt["place"], kept.folder, arguments.ready_timeout_s)
+    back = deploy(
+        platform, candidate, kept, lambda _: published, arguments.keep_versions, rolled_back_from=receipt["number"]
+    )
+    progress(f"  {receipt['served_as']}: version {receipt['number']} -> {older[-1]}")
+    announce(back, candidate.files[0].as_posix())
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,71 @@
+"""What must hold of a candidate wherever it is deployed, looked at before anything there is changed."""
+
+from slipway.artifacts import sha256, tree_digest
+from slipway.errors import SlipwayError
+from slipway.remote.candidate import RECORD, Candidate, Part
+from slipway.triton.fitness import Found, Host, find_runtime, require_runtime
+from slipway.version_lock import served_tensorrt
+
+UNCHANGED = "Nothing was changed."
+# Triton's own backends, of a server whose environment nobody here sees.
+ELSEWHERE = Host(native_backends=True, environment={})
+
+
+def require_deployable(candidate: Candidate) -> None:
+    """Raise SlipwayError unless manifests, repositories and indexes belong together and may leave this machine."""
+    for path in candidate.files:
+        if sha256(path) != candidate.record["files"][path.name]:
+            raise SlipwayError(
+                f"{path} is not what {RECORD} says: edited or truncated. Remove it and run snakemake again. {UNCHANGED}"
+            )
+    for part in candidate.parts:
+        _refuse_rehearsal(candidate.model, part)
+        if part.index_sha256 != part.values["index_sha256"]:
+            raise SlipwayError(
+                f"{candidate.files[0]} was made for another {part.index} than the one that lies here; run snakemake "
+                f"again. {UNCHANGED}"
+            )
+
+
+def require_whole(part: Part) -> None:
+    """Raise SlipwayError when a repository is not the one of its index."""
+    if tree_digest(part.repository) != part.said["files"]:
+        raise SlipwayError(
+            f"{part.repository} is not what {part.index} says: edited or truncated. Remove {part.index} and run "
+            f"snakemake again. {UNCHANGED}"
+        )
+
+
+def require_release(part: Part) -> dict:
+    """Return what is known of the runtime in the image that will serve, as `verified` does.
+
+    Raises SlipwayError when it is known to be another than the engine was built for.
+    """
+    key = part.said["engine_key"]
+    found = find_runtime(key["runtime"], ELSEWHERE)
+    if key["runtime"] == "tensorrt":
+        served = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
+        found = Found(served.tensorrt, served.source)
+    try:
+        return _told(part, found)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}. {UNCHANGED}") from None
+
+
+def verified(part: Part, server_version: str) -> dict:
+    """Return the same, now that the server that runs states its version."""
+    return _told(part, find_runtime(part.said["engine_key"]["runtime"], ELSEWHERE, server_version))
+
+
+def _told(part: Part, found: Found) -> dict:
+    require_runtime(part.said["name"], part.said["engine_key"], ELSEWHERE, found)
+    known = found.version is not None
+    return {"runtime": known, "runtime_version": found.version, "told_by": found.told_by}
+
+
+def _refuse_rehearsal(model: str, part: Part) -> None:
+    if part.said["origin"] == "rehearsal":
+        raise SlipwayError(
+            f"{model} has random weights, since torchvision's could not be downloaded: it is served on this machine "
+            f"only. Name a checkpoint of yours as `models.{model}.weights` in config.yaml. {UNCHANGED}"
+        )

@@ -1,0 +1,119 @@
+"""The versions of a model that were deployed to one place, and whether a deployment there was killed midway.
+
+<model>/deploy/receipt.<to>.json           what is live there
+<model>/deploy/<to>/<number>/              one version, in the layout of results/<model>/
+<model>/deploy/<to>/<number>/receipt.json  its receipt, once it was proven
+<model>/deploy/<to>/begun.json             while a deployment is under way: which version, and what was there before
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from slipway.artifacts import read_json, write_json, written_whole
+from slipway.remote.candidate import GOLDEN, RECORD, Candidate
+
+RECEIPT, BEGUN = "receipt.json", "begun.json"
+
+
+class Kept:
+    """What was deployed to one place; `results` is the folder of the model."""
+
+    def __init__(self, results: Path, to: str) -> None:
+        self.receipt_file = results / "deploy" / f"receipt.{to}.json"
+        self.folder = results / "deploy" / to
+        self._to = to
+
+    def live(self) -> dict | None:
+        """Return the receipt of what is live there, None where nothing is."""
+        return read_json(self.receipt_file) if self.receipt_file.is_file() else None
+
+    def begun(self) -> dict | None:
+        """Return {"number", "before"} of a deployment that did not come to its end, None where there is none."""
+        path = self.folder / BEGUN
+        return read_json(path) if path.is_file() else None
+
+    def version(self, number: int) -> Candidate | None:
+        """Return a version that was kept, None where it is not there."""
+        folder = self.folder / str(number)
+        return Candidate.read(folder, self._to) if (folder / RECORD).is_file() else None
+
+    def receipt_of(self, number: int) -> dict:
+        """Return the receipt of a version that was proven."""
+        return read_json(self.folder / str(number) / RECEIPT)
+
+    def proven(self) -> list[int]:
+        """Return the numbers of the versions that were proven, ascending."""
+        return sorted(int(path.parent.name) for path in self.folder.glob(f"[0-9]*/{RECEIPT}"))
+
+    def keep(self, candidate: Candidate) -> Candidate:
+        """Copy what was not kept before beside the older versions; return it from there."""
+        if candidate.folder.parent == self.folder:
+            return candidate
+        numbers = [int(path.name) for path in self.folder.glob("[0-9]*")]
+        live = self.live()
+        same = live and live["identity"] == candidate.identity and self.version(live["number"])
+        if same:
+            return same
+        folder = self.folder / str(max(numbers, default=0) + 1)
+        with written_whole(folder) as partial:
+            for path in files_of(candidate):
+                copy = partial / path.relative_to(candidate.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+        return Candidate.read(folder, self._to)
+
+    def begin(self, candidate: Candidate, before: dict) -> None:
+        """Write down that a kept version is about to be put in the place of what was there before."""
+        write_json(self.folder / BEGUN, {"number": number_of(candidate), "before": before})
+
+    def gone_back(self) -> None:
+        """Write down that the place is again what it was before."""
+        (self.folder / BEGUN).unlink(missing_ok=True)
+        self._remove(path for path in self._numbered() if not (path / RECEIPT).is_file())
+
+    def succeeded(self, candidate: Candidate, receipt: dict, keep: int) -> None:
+        """Write down that a kept version is live; remove the oldest versions beyond those to keep."""
+        write_json(candidate.folder / RECEIPT, receipt)
+        write_json(self.receipt_file, receipt)
+        (self.folder / BEGUN).unlink(missing_ok=True)
+        kept = {number_of(candidate), *self.proven()[-keep:]}
+        self._remove(path for path in self._numbered() if int(path.name) not in kept)
+
+    def withdraw(self) -> None:
+        """Write down that nothing is live there any more."""
+        (self.folder / BEGUN).unlink(missing_ok=True)
+        self.receipt_file.unlink(missing_ok=True)
+
+    def _numbered(self) -> list[Path]:
+        return list(self.folder.glob("[0-9]*"))
+
+    def _remove(self, folders: Iterable[Path]) -> None:
+        for folder in folders:
+            shutil.rmtree(folder)
+
+
+def number_of(candidate: Candidate) -> int:
+    """Return the number of a version that was kept."""
+    return int(candidate.folder.name)
+
+
+def files_of(candidate: Candidate) -> list[Path]:
+    """Return what a version is deployed from and proven with.
+
+    One machine serves the repository from here, so it is kept whole, with the files that the composition names.
+    """
+    found = [candidate.folder / RECORD, candidate.folder / GOLDEN, *candidate.files]
+    for part in candidate.parts:
+        whole = candidate.to == "compose"
+        files = [part.repository / name for name in part.said["files"]] if whole else [part.repository / "labels.txt"]
+        found += [part.index, *files]
+    return found + (_named_by(candidate.files[0]) if candidate.to == "compose" else [])
+
+
+def _named_by(composition: Path) -> list[Path]:
+    """Return the files that a composition takes its configuration from."""
+    configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
+    return [composition.parent / each["file"].removeprefix("./") for each in configs.values() if "file" in each]

@@ -1,0 +1,156 @@
+"""Deploying to a Kubernetes cluster, as plain objects or as KServe's: applied, rolled out, proven through a tunnel."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from slipway.cluster import lease, preflight, rollout
+from slipway.cluster.api import Cluster
+from slipway.cluster.forwarding import forwarded
+from slipway.manifests import common, kserve
+from slipway.remote.candidate import Candidate
+from slipway.remote.objects import (
+    SERVERS,
+    applicable,
+    digest,
+    key,
+    labels_of,
+    marks,
+    readiness,
+    reference,
+    servers,
+    told,
+)
+from slipway.remote.platform import Known
+from slipway.triton.server import Ports
+
+# Where Triton listens in its pod: HTTP, gRPC, metrics.
+PORTS = (common.HTTP, common.GRPC, common.METRICS)
+PORTS_OF_KSERVE = (kserve.HTTP, kserve.GRPC, common.METRICS)
+
+
+class Kubernetes:
+    """A namespace of a cluster, in which `app` is deployed; a rollout may take `patience_s`."""
+
+    ports = PORTS
+
+    def __init__(self, cluster: Cluster, app: str, patience_s: float) -> None:
+        self.cluster = cluster
+        self._app = app
+        self._patience_s = patience_s
+        self._held: lease.Held | None = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the model's lease in the cluster while the block runs."""
+        with lease.alone(self.cluster, f"slipway-{self._app}") as self._held:
+            yield
+
+    def preflight(self, candidate: Candidate, known: Known) -> dict:
+        """Return what the cluster has for it; raise SlipwayError on what it would not take."""
+        return preflight.check(self.cluster, candidate.objects, candidate.fleet)
+
+    def previous(self, candidate: Candidate, known: Known) -> dict:
+        """Return {"objects": those that were there, "absent": those that were not}, of all that may be touched."""
+        asked = {key(each): each for each in [*_objects_of(known), *candidate.objects]}
+        found: dict[str, list[dict]] = {"objects": [], "absent": []}
+        for name, each in asked.items():
+            there = self._before(name, each, known)
+            found["objects" if there else "absent"].append(there or reference(each))
+        return found
+
+    def start(self, candidate: Candidate, before: dict) -> None:
+        """Apply every object."""
+        self.cluster.apply(candidate.objects)
+
+    def wait(self, candidate: Candidate) -> None:
+        """Wait for the rollout on every target."""
+        rollout.wait(self.cluster, candidate.objects, self._patience_s)
+
+    @contextmanager
+    def reach(self, candidate: Candidate) -> Iterator[dict[str, Ports]]:
+        """Yield where a ready pod of each target is reached, through the API server."""
+        with ExitStack() as tunnels:
+            reached = {}
+            for part, server in zip(candidate.parts, servers(candidate.objects), strict=True):
+                local = tunnels.enter_context(forwarded(self.cluster, labels_of(server), self.ports))
+                reached[part.target] = Ports(*(local[port] for port in self.ports))
+            yield reached
+
+    def finish(self, candidate: Candidate, before: dict) -> None:
+        """Delete what the version before had and this one has not."""
+        self.require_alone()
+        wanted = {key(each) for each in candidate.objects}
+        for each in before["objects"]:
+            if key(each) not in wanted:
+                self.cluster.delete(reference(each))
+
+    def require_alone(self) -> None:
+        """Raise SlipwayError when somebody else may be deploying by now."""
+        if self._held:
+            self._held.require()
+
+    def go_back(self, candidate: Candidate, before: dict) -> str:
+        """Apply what was there before, delete what was not, wait until that is rolled out."""
+        self.require_alone()
+        self.cluster.apply(before["objects"])
+        for each in before["absent"]:
+            self.cluster.delete(each)
+        serving = servers(before["objects"])
+        if not serving:
+            return "Nothing of it was live before, and nothing of it is there now: what was created was removed."
+        rollout.wait(self.cluster, before["objects"], self._patience_s)
+        return f"What was live before was applied again and serves: {', '.join(map(told, serving))}."
+
+    def place(self) -> dict:
+        """Return the cluster's context, the namespace, and the model's name there."""
+        return {"context": self.cluster.context, "namespace": self.cluster.namespace, "app": self._app}
+
+    def contents(self, candidate: Candidate) -> dict:
+        """Return every object by name, with the SHA-256 of what was applied."""
+        return {"objects": [{**reference(each), "sha256": digest(each)} for each in candidate.objects]}
+
+    def remove(self, contents: dict) -> list[str]:
+        """Delete every object; what serves goes last, so that nobody is sent to what is gone."""
+        last = sorted(contents["objects"], key=lambda each: each["kind"] in SERVERS)
+        return [key(each) for each in last if self.cluster.delete(reference(each))]
+
+    def describe(self, contents: dict) -> list[str]:
+        """Return how each Deployment or InferenceService is doing, and what is no longer there."""
+        lines = []
+        for each in contents["objects"]:
+            live = self.cluster.get(reference(each))
+            if live is None:
+                lines.append(f"  GONE       {key(each)} is not there any more; deploy again")
+            elif each["kind"] in SERVERS:
+                lines.append(f"  serves     {told(live)}, {readiness(live)}")
+        return lines
+
+    def _before(self, name: str, asked: dict, known: Known) -> dict | None:
+        """Return what to go back to for one object, None where that is that there is none."""
+        live = self.cluster.get(reference(asked))
+        if live is None:
+            return None
+        good, attempted = _by_key(known.good), _by_key(known.attempted)
+        if name in good and marks(live) == marks(good[name]):
+            return good[name]
+        if name in attempted and marks(live) == marks(attempted[name]):
+            return {key(each): each for each in known.left["objects"]}.get(name)
+        return applicable(live)
+
+
+class KServe(Kubernetes):
+    """The same, where KServe makes the pods of an InferenceService."""
+
+    ports = PORTS_OF_KSERVE
+
+
+def _objects_of(known: Known) -> list[dict]:
+    """Return every object that an earlier deployment may have left."""
+    left = [*known.left["objects"], *known.left["absent"]] if known.left else []
+    kept = [each for version in (known.good, known.attempted) if version for each in version.objects]
+    return [*(known.live["contents"]["objects"] if known.live else []), *left, *kept]
+
+
+def _by_key(candidate: Candidate | None) -> dict[str, dict]:
+    """Return a candidate's objects by what names them."""
+    return {key(each): each for each in candidate.objects} if candidate else {}

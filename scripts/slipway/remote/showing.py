@@ -1,0 +1,60 @@
+"""What is live elsewhere than here, by its receipts and as the places themselves say."""
+
+from pathlib import Path
+
+from slipway.artifacts import read_json, sha256
+from slipway.errors import SlipwayError
+from slipway.remote.kept import BEGUN, Kept
+from slipway.remote.places import platform_at
+
+SHOWN = 12  # characters of a SHA-256
+
+
+def remote_receipts(folder: Path) -> list[dict]:
+    """Return the receipts of a model's `deploy` folder that are about other places, sorted by place."""
+    return [read_json(path) for path in sorted(folder.glob("receipt.*.json"))]
+
+
+def describe_remote(receipt: dict, results: Path) -> list[str]:
+    """Return the lines about one receipt, with what its place says now; a place that does not answer is told."""
+    kept = Kept(results, receipt["to"])
+    place = ", ".join(f"{name} {told}" for name, told in receipt["place"].items() if told)
+    return [
+        f"{receipt['served_as']}: live on {receipt['to']} since {receipt['deployed_at']} ({place})",
+        *(line for target, proof in receipt["targets"].items() for line in _target(target, proof)),
+        *_now(receipt, kept),
+        *_cautions(receipt, kept, results),
+    ]
+
+
+def _target(target: str, proof: dict) -> list[str]:
+    chain, key, tested = proof["chain"], proof["engine_key"], proof["smoke_test"]
+    return [
+        f"  {target:<10} version {proof['version']}, weights {chain['weights_sha256'][:SHOWN]}, {key['runtime']} "
+        f"{key['runtime_version']}, {key['precision']}; {proof['image']}",
+        f"             proven at {tested['latency_ms']:.1f} ms (median), p99 {proof['canary']['p99_ms']:.0f} ms of "
+        f"{proof['canary']['limit_ms']:g} ms",
+    ]
+
+
+def _now(receipt: dict, kept: Kept) -> list[str]:
+    try:
+        return platform_at(receipt["to"], receipt["place"], kept.folder).describe(receipt["contents"])
+    except SlipwayError as error:
+        return [f"  UNKNOWN    {error}"]
+
+
+def _cautions(receipt: dict, kept: Kept, results: Path) -> list[str]:
+    """Return what a person should know before relying on it."""
+    lines = []
+    if "rolled_back_from" in receipt:
+        lines.append(f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is {receipt['number']}")
+    if kept.begun():
+        lines.append(
+            f"  UNFINISHED a deployment was killed ({kept.folder / BEGUN}); snakemake deploy goes on from there"
+        )
+    indexes = {target: results / target / "repository.json" for target in receipt["targets"]}
+    served = receipt["identity"]["indexes"]
+    if any(path.is_file() and sha256(path) != served[target] for target, path in indexes.items()):
+        lines.append(f"  STALE      {results} holds another version than the one that is served; run snakemake deploy")
+    return lines

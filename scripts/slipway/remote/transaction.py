@@ -1,0 +1,92 @@
+"""A deployment elsewhere as one transaction: the new version is live and proven, or what was live before serves on.
+
+Killed at any step, it leaves behind which version it was about and what was there before; the next one goes on there.
+"""
+
+from collections.abc import Callable
+
+from slipway.errors import SlipwayError
+from slipway.program import progress
+from slipway.remote.candidate import Candidate
+from slipway.remote.checks import require_deployable, require_release
+from slipway.remote.kept import Kept, number_of
+from slipway.remote.platform import Known, Platform
+from slipway.remote.proving import prove, receipt_of
+
+# Given a candidate, puts its repositories where they are served from, and returns of each target where that is.
+Publish = Callable[[Candidate], dict]
+
+
+def deploy(platform: Platform, candidate: Candidate, kept: Kept, publish: Publish, keep: int, **more: object) -> dict:
+    """Put a candidate in the place of what is live, prove it there, and return its receipt, with `more` in it.
+
+    Raises SlipwayError saying what failed and what serves now.
+    """
+    with platform.alone():
+        require_deployable(candidate)
+        versions = {part.target: require_release(part) for part in candidate.parts}
+        known = what_is_known(kept)
+        progress(f"  {candidate.model}: looking whether {candidate.to} takes it")
+        checked = platform.preflight(candidate, known)
+        published = publish(candidate)
+        before = platform.previous(candidate, known)
+        candidate = kept.keep(candidate)
+        kept.begin(candidate, before)
+        proofs = replace(platform, candidate, before, kept)
+        finish(platform, candidate, before)
+        facts = {"place": platform.place(), "contents": platform.contents(candidate), "published": published}
+        facts["preflight"] = {"versions": versions, "place": checked}
+        receipt = receipt_of(candidate, number_of(candidate), proofs, **facts, **more)
+        kept.succeeded(candidate, receipt, keep)
+        return receipt
+
+
+def what_is_known(kept: Kept) -> Known:
+    """Return what this checkout knows of the place, and tell of a deployment that was killed."""
+    live, left = kept.live(), kept.begun()
+    good = kept.version(live["number"]) if live else None
+    attempted = kept.version(left["number"]) if left else None
+    if attempted:
+        progress(f"  the deployment of version {left['number']} was killed midway; going on from what it left")
+    return Known(live, good, left["before"] if attempted else None, attempted)
+
+
+def replace(platform: Platform, candidate: Candidate, before: dict, kept: Kept) -> dict[str, dict]:
+    """Start a candidate and return its proofs; when it does not hold, go back to what was there before."""
+    try:
+        progress(f"  {candidate.model}: starting version {number_of(candidate)}")
+        platform.start(candidate, before)
+        platform.wait(candidate)
+        progress(f"  {candidate.model}: ready; proving it on {', '.join(part.target for part in candidate.parts)}")
+        with platform.reach(candidate) as reached:
+            return prove(candidate, reached)
+    except BaseException as error:
+        now = go_back(platform, candidate, before, kept, error)
+        if isinstance(error, SlipwayError):
+            raise SlipwayError(f"{error}\n{now}") from None
+        raise
+
+
+def go_back(platform: Platform, candidate: Candidate, before: dict, kept: Kept, error: BaseException) -> str:
+    """Make the place what it was, and return in words what serves there; raise SlipwayError with both when it fails."""
+    progress(f"  {candidate.model}: it does not hold; going back")
+    try:
+        now = platform.go_back(candidate, before)
+    except SlipwayError as second:
+        raise SlipwayError(
+            f"{error}\nGoing back failed too: {second}\nWhat serves there now is not known; see `snakemake --cores 1 "
+            "status`. The next deployment goes on from here and knows what was live before."
+        ) from error
+    kept.gone_back()
+    return now
+
+
+def finish(platform: Platform, candidate: Candidate, before: dict) -> None:
+    """Remove what only the version before needed."""
+    try:
+        platform.finish(candidate, before)
+    except SlipwayError as error:
+        raise SlipwayError(
+            f"{candidate.model} is live on {candidate.to} and proven, but what only the version before needed is still "
+            f"there: {error}\nRun snakemake again, which goes on there; no receipt was written yet."
+        ) from None

@@ -1,0 +1,132 @@
+"""What going back means to each place, object by object, and the commands that Arena is given."""
+
+import json
+
+import pytest
+
+from slipway.errors import SlipwayError
+from slipway.remote import arena, programs
+from slipway.remote.compose import objects_in, ports_of
+from slipway.remote.kubernetes import Kubernetes
+from slipway.remote.objects import applicable, digest, key, readiness, reference
+from slipway.remote.platform import Known
+
+
+def service(version, name="tiny", **more):
+    annotations = {"slipway/weights": version} if version else {}
+    metadata = {"name": name, "namespace": "serving", "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, **more}
+
+
+class Version:
+    """A candidate, as far as only its objects count."""
+
+    def __init__(self, *objects):
+        self.objects = list(objects)
+
+
+class Cluster:
+    """A cluster that has these objects."""
+
+    context, namespace = "here", "serving"
+
+    def __init__(self, *objects):
+        self.objects = {key(each): each for each in objects}
+
+    def get(self, found):
+        return self.objects.get(key(found))
+
+
+def before(cluster, candidate, **known):
+    return Kubernetes(cluster, "tiny", 1).previous(candidate, Known(**known))
+
+
+OLD, NEW, NEXT, FOREIGN = (service(version) for version in ("old", "new", "next", "foreign"))
+
+
+def test_where_nothing_is_there_is_nothing_to_go_back_to():
+    assert before(Cluster(), Version(NEW)) == {"objects": [], "absent": [reference(NEW)]}
+
+
+def test_what_was_applied_last_is_gone_back_to_as_it_was_applied():
+    live = OLD | {"status": {}, "spec": {"clusterIP": "10.0.0.1"}}
+    assert before(Cluster(live), Version(NEW), good=Version(OLD))["objects"] == [OLD]
+
+
+def test_what_a_killed_deployment_left_is_no_version_to_go_back_to():
+    left = {"objects": [OLD], "absent": []}
+    known = {"good": Version(OLD), "left": left, "attempted": Version(NEW)}
+    assert before(Cluster(NEW), Version(NEXT), **known)["objects"] == [OLD]
+    left = {"objects": [], "absent": [reference(NEW)]}
+    assert before(Cluster(NEW), Version(NEXT), left=left, attempted=Version(NEW))["absent"] == [reference(NEXT)]
+
+
+def test_what_somebody_else_deployed_meanwhile_is_what_was_there():
+    known = {"good": Version(OLD), "left": {"objects": [OLD], "absent": []}, "attempted": Version(NEW)}
+    assert before(Cluster(FOREIGN), Version(NEXT), **known)["objects"] == [FOREIGN]
+
+
+def test_what_only_an_earlier_version_had_is_looked_at_too():
+    extra = service("old", "extra")
+    found = before(Cluster(OLD, extra), Version(NEW), good=Version(OLD, extra))
+    assert {key(each) for each in found["objects"]} == {"Service tiny", "Service extra"}
+
+
+def test_what_the_cluster_adds_is_not_applied_again():
+    notes = {"slipway/weights": "old", "deployment.kubernetes.io/revision": "3"}
+    metadata = {"name": "tiny", "uid": "1", "resourceVersion": "9", "managedFields": [], "annotations": notes}
+    found = applicable({"kind": "Deployment", "metadata": metadata, "spec": {}, "status": {"replicas": 1}})
+    assert found == {
+        "kind": "Deployment",
+        "metadata": {"name": "tiny", "annotations": {"slipway/weights": "old"}},
+        "spec": {},
+    }
+
+
+def test_the_digest_of_an_object_is_that_of_its_content():
+    assert digest(OLD) == digest(json.loads(json.dumps(OLD, sort_keys=True)))
+    assert digest(OLD) != digest(NEW)
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        ({"kind": "Deployment", "spec": {"replicas": 2}, "status": {"readyReplicas": 1}}, "1 of 2 pods ready"),
+        ({"kind": "Deployment", "spec": {}}, "0 of 1 pods ready"),
+        ({"kind": "InferenceService", "status": {"conditions": [{"type": "Ready", "status": "True"}]}}, "ready"),
+        ({"kind": "InferenceService"}, "NOT READY"),
+    ],
+)
+def test_how_many_pods_are_ready(live, said):
+    assert readiness(live) == said
+
+
+def test_the_commands_of_a_script_are_read_word_by_word(tmp_path):
+    script = tmp_path / "arena.sh"
+    script.write_text(
+        "#!/usr/bin/env bash\n\ndeploy() {\n  arena serve triton \\\n    --name=a \\\n    '--extend-command=b c'\n"
+        "  arena serve triton --name=d\n}\n\nstatus() {\n  arena serve list\n}\n",
+        encoding="utf-8",
+    )
+    first = ["arena", "serve", "triton", "--name=a", "--extend-command=b c"]
+    assert arena.commands_of(script, "deploy") == [first, ["arena", "serve", "triton", "--name=d"]]
+
+
+def test_a_program_that_fails_or_hangs_or_is_missing_is_told():
+    with pytest.raises(SlipwayError, match=r"exit code 3:\n.*broken"):
+        programs.said_by(["sh", "-c", "echo broken >&2; exit 3"], 10)
+    with pytest.raises(SlipwayError, match="did not end within 0 s"):
+        programs.said_by(["sleep", "30"], 0.1)
+    with pytest.raises(SlipwayError, match=r"no `no-such-program` on PATH; install it. Nothing was changed"):
+        programs.require_program("no-such-program", "install it")
+
+
+def test_compose_lists_as_an_array_or_as_lines():
+    assert objects_in('[{"Name": "a"}, {"Name": "b"}]') == [{"Name": "a"}, {"Name": "b"}]
+    assert objects_in('{"Name": "a"}\n{"Name": "b"}\n') == [{"Name": "a"}, {"Name": "b"}]
+    assert objects_in("") == []
+
+
+@pytest.mark.parametrize(("host", "asked"), [("0.0.0.0", "127.0.0.1"), ("10.1.2.3", "10.1.2.3")])
+def test_a_server_that_listens_everywhere_is_asked_here(host, asked):
+    assert ports_of({"host": host, "http_port": 1, "grpc_port": 2, "metrics_port": 3}).host == asked

@@ -1,0 +1,172 @@
+"""Deploying to a cluster: a stand-in of its API, with real Triton servers where its pods' ports are forwarded to."""
+
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+from cluster_site import INDEX, Site
+from workplace import Workplace
+
+import deploy_remote
+import rollback_remote
+import status
+import undeploy_remote
+from slipway.artifacts import tree_digest
+from slipway.cluster import lease
+from slipway.cluster.api import Cluster
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("to", ["kubernetes", "kserve"])
+def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_servers, to, capfd):
+    site = Site(tmp_path, api, trained_servers, to).train(0)
+    site.run(deploy_remote)
+    first, objects = site.receipt, site.live()
+    assert (first["number"], first["place"]["context"], first["place"]["namespace"]) == (1, "stand-in", "serving")
+    assert first["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
+    assert first["targets"]["cpu"]["smoke_test"]["refused"]
+    assert first["targets"]["cpu"]["canary"]["requests"] >= 20
+    assert first["published"]["cpu"]["published"] is False
+    assert f"{api.token}" not in str(first)
+
+    site.train(1)
+    site.run(deploy_remote)
+    assert site.receipt["number"] == 2
+    assert site.live() != objects
+
+    site.run(rollback_remote)
+    assert (site.receipt["number"], site.receipt["rolled_back_from"]) == (1, 2)
+    assert site.live() == objects
+    site.refused("has no version before 1", "Nothing was changed", program=rollback_remote)
+
+    capfd.readouterr()
+    status.main(status.parse_arguments(["--receipts", str(site.results / "deploy/receipt.json")]))
+    said = capfd.readouterr().err
+    assert f"live on {to} since" in said
+    assert "BACK" in said
+    assert "STALE" in said
+    assert ("1 of 1 pods ready" if to == "kubernetes" else ", ready") in said
+
+    site.run(undeploy_remote)
+    assert site.receipt is None
+    assert site.live() == {}
+    site.run(undeploy_remote)
+    assert f"nothing is deployed to {to}" in capfd.readouterr().err
+
+
+def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    site.train(1, golden_seed=0)
+    site.refused("on cpu", "does not give this checkpoint's answer", "nothing of it is there now")
+    assert site.live() == {}
+    site.train(0)
+    site.run(deploy_remote)
+    before, objects = site.receipt, site.live()
+    site.train(1, golden_seed=0)
+    site.refused("does not give this checkpoint's answer", "was applied again and serves: Deployment tiny-cpu")
+    assert site.receipt == before
+    assert site.live() == objects
+    site.train(1, p99_limit_ms=0.001)
+    site.refused("above the limit of 0.001 ms", "was applied again")
+    assert site.live() == objects
+
+
+def test_a_rollout_that_is_stuck_is_taken_back(tmp_path, api, trained_servers):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    site.run(deploy_remote)
+    before, objects = site.receipt, site.live()
+    site.train(1)
+    api.behave("Unschedulable")
+    site.refused("0/3 nodes are available", "was applied again and serves")
+    assert site.receipt == before
+    assert site.live() == objects
+
+
+def test_what_the_cluster_refuses_changes_nothing(tmp_path, api, trained_servers):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    site.run(deploy_remote)
+    before, objects = site.receipt, site.live()
+    site.train(1)
+    api.deny("patch", "deployments")
+    site.refused("does not allow", "patch deployments.apps")
+    api.denied.clear()
+    api.fail(409, times=1, match="/deployments/tiny-cpu")
+    site.refused("refuses to patch Deployment tiny-cpu")
+    assert site.receipt == before
+    assert site.live() == objects
+    assert not (site.results / "deploy" / "kubernetes" / "begun.json").exists()
+
+
+def test_a_second_deployer_is_told_who_deploys(tmp_path, api, trained_servers):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    with lease.alone(Cluster.connect(api.namespace), "slipway-tiny"):
+        site.refused("is deploying to serving in stand-in since")
+    assert site.live() == {}
+    site.run(deploy_remote)
+
+
+def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, api, trained_servers, capfd):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    site.run(deploy_remote)
+    objects = site.live()
+    site.train(1)
+    api.behave("Waiting")
+    command = Workplace(tmp_path).program_command("deploy_remote", *site.options("--ready-timeout-s", 60))
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    wanted = f"sha256:{site.index()}"
+    api.until(lambda: api.one("Deployment", "tiny-cpu")["metadata"]["annotations"][INDEX] == wanted)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    for found in [each for each in api.objects if each["kind"] == "Lease"]:
+        api.store.remove("Lease", api.namespace, found["metadata"]["name"])
+    api.finish()
+    assert site.receipt["number"] == 1
+
+    np.savez(site.results / "golden.npz", **_wrong(site))
+    site.refused("does not give this checkpoint's answer", "was applied again and serves")
+    assert "was killed midway; going on from what it left" in capfd.readouterr().err
+    assert site.live() == objects
+    site.train(1)
+    site.run(deploy_remote)
+    assert site.receipt["number"] == 2
+
+
+def test_undeploy_also_removes_what_a_killed_first_deployment_left(tmp_path, api, trained_servers, monkeypatch):
+    site = Site(tmp_path, api, trained_servers).train(0)
+    site.run_until_killed(monkeypatch)
+    assert site.live() != {}
+    assert site.receipt is None
+    site.run(undeploy_remote)
+    assert site.live() == {}
+    assert not (site.results / "deploy" / "kubernetes" / "begun.json").exists()
+
+
+def _wrong(site):
+    golden = np.load(site.results / "golden.npz")
+    return {"input": golden["input"], "logits": golden["logits"][:, ::-1]}
+
+
+def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_servers):
+    claim = tmp_path / "claim"
+    claim.mkdir()
+    site = Site(tmp_path, api, trained_servers, targets=("cpu", "edge")).train(0)
+    publish = ["--publish-to", str(claim), "--keep-published", "1"]
+    site.run(deploy_remote, *publish)
+    receipt = site.receipt
+    assert set(receipt["targets"]) == {"cpu", "edge"}
+    assert {each["kind"] for each in receipt["contents"]["objects"]} >= {"Deployment", "Service"}
+    for target, proof in receipt["targets"].items():
+        assert proof["smoke_test"]["agreement"]["relative_error"] < 1e-4
+        assert tree_digest(claim / proof["repository"]) == tree_digest(site.repository(target))
+    first = claim / receipt["targets"]["cpu"]["repository"]
+
+    site.train(1)
+    site.measured.deploy["fleet"] = ["cpu"]
+    site.change()
+    site.run(deploy_remote, *publish)
+    assert first.is_dir(), "the version that a rollback goes to was removed"
+    assert api.one("Deployment", "tiny-edge") is None
+    site.run(rollback_remote)
+    assert api.one("Deployment", "tiny-edge") is not None
