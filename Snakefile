@@ -1,8 +1,9 @@
 # Slipway: from a PyTorch checkpoint to a running, measured Triton deployment.
 #
 #   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
-#   snakemake --cores 1 deploy       everything, then serve it here and prove it with a smoke test
+#   snakemake --cores 1 deploy       everything, then serve it where `deploy.to` says, and prove it there
 #   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
+#   snakemake --cores 1 publish      copy the repositories to where a cluster reads them
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
@@ -15,16 +16,6 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-
-
-localrules:
-    evidence,
-    deploy,
-    manifests,
-    preflight,
-    rollback,
-    status,
-    undeploy,
 
 
 rule evidence:
@@ -49,4 +40,6 @@ include: "rules/evidence.smk"
 include: "rules/serving.smk"
 include: "rules/monitoring.smk"
 include: "rules/manifests.smk"
+include: "rules/publishing.smk"
 include: "rules/deploy.smk"
+include: "rules/deploy_remote.smk"

@@ -15,7 +15,6 @@ from slipway.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
 from slipway.plan import Plan
 from slipway.program import prefer_this_interpreter
-from slipway.sources import program_file
 
 prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
@@ -34,6 +33,11 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+# With `--sdm apptainer` every job runs in it.
+container: config["container"]
+
+
+include: "cluster.smk"
 include: "names.smk"
 include: "provenance.smk"
 
@@ -44,6 +48,8 @@ wildcard_constraints:
     precision=one_of(plan.all_precisions()),
 
 
+# Where models are deployed to.
+PLACE = config["deploy"]["to"]
 # A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.
 WHOLE_MACHINE = usable_cores()
 
@@ -53,11 +59,6 @@ def option(name, value):
     return f"{name} {shlex.quote(str(value))}" if value else ""
 
 
-def gpus(wildcards):
-    """Return how many GPUs a target's jobs need."""
-    return int(plan.runs_on_gpu(wildcards.target))
-
-
 def tensorrt_python(wildcards, input):
     """Return the option that names TensorRT's interpreter; taking `input` keeps Snakemake from comparing it."""
     return option("--tensorrt-python", plan.tensorrt(wildcards.target)["python"])
@@ -65,7 +66,18 @@ def tensorrt_python(wildcards, input):
 
 def deployed_tensorrt_python(wildcards, input):
     """Return the same option for the target that is deployed."""
-    return option("--tensorrt-python", plan.tensorrt(plan.deployed_target)["python"])
+    return option("--tensorrt-python", PLACE == "local" and plan.tensorrt(plan.deployed_target)["python"])
+
+
+def public_key(wildcards, input):
+    """Return the option that names the key which signatures must be of; what it holds is in the settings."""
+    return option("--public-key", config["deploy"]["signing"]["public_key"])
+
+
+def signature_option(wildcards, input):
+    """Return the option that names a repository's signature, where it is made here or has to be verified."""
+    keys = config["deploy"]["signing"]
+    return option("--signature", any(keys.values()) and signature(wildcards.model, wildcards.target))
 
 
 def evidence_of_every_model(wildcards):
@@ -94,6 +106,30 @@ def receipts():
 
 
 def live(wildcards):
-    """Return what `deploy` makes, unless the configuration asks for a deployment that this version cannot make."""
-    plan.require_local()
-    return receipts()
+    """Return what `deploy` makes, unless no Triton would serve there what the configuration builds."""
+    try:
+        plan.require_servers()
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
+    return receipts() if PLACE == "local" else expand(rules.deploy_remote.output, model=plan.models, to=PLACE)
+
+
+def supported_release(wildcards):
+    """Return nothing, unless the Triton that would serve elsewhere is older than what is accepted."""
+    try:
+        plan.require_supported_release()
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
+    return []
+
+
+def at_place(name):
+    """Return the program that does this at the place that models are deployed to."""
+    return program_file(name if PLACE == "local" else f"{name}_remote")
+
+
+def about_place(wildcards):
+    """Return the options that tell such a program of which models and which place it is about."""
+    if PLACE == "local":
+        return f"--receipts {shlex.join(receipts())}"
+    return f"--to {PLACE} --results {shlex.join(expand('results/{model}', model=plan.models))}"

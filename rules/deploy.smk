@@ -8,6 +8,7 @@ rule deploy_local:
         folders=ancient(expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target)),
         indexes=expand(rules.write_repository.output.index, model=plan.models, target=plan.deployed_target),
         goldens=expand(rules.make_golden.output.golden, model=plan.models),
+        signatures=made_signatures(plan.models, plan.deployed_target),
     output:
         update(receipts()),
     log:
@@ -18,15 +19,18 @@ rule deploy_local:
     params:
         settings=lambda wildcards: plan.local_server(),
         models=plan.models,
+        signatures=[signature(model, plan.deployed_target) for model in plan.models],
         # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
         keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
         tensorrt_python=deployed_tensorrt_python,
+        public_key=public_key,
     message:
         "Serving {plan.models} from a Triton server on this machine"
     shell:
         "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
-        "--indexes {input.indexes:q} --goldens {input.goldens:q} {params.settings} "
+        "--indexes {input.indexes:q} --goldens {input.goldens:q} --signatures {params.signatures:q} "
+        "{params.settings} {params.public_key} "
         "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 
@@ -47,32 +51,32 @@ rule status:
 
 rule rollback:
     input:
-        program=ancient(program_file("rollback")),
+        program=ancient(at_place("rollback")),
     log:
         "logs/rollback.log",
     conda:
         "../envs/slipway.yaml"
     params:
-        receipts=receipts(),
+        about=about_place,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
         tensorrt_python=deployed_tensorrt_python,
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} --receipts {params.receipts:q} --ready-timeout-s {params.ready_timeout_s} "
+        "python {input.program:q} {params.about} --ready-timeout-s {params.ready_timeout_s} "
         "{params.tensorrt_python} --log {log:q}"
 
 
 rule undeploy:
     input:
-        program=ancient(program_file("undeploy")),
+        program=ancient(at_place("undeploy")),
     log:
         "logs/undeploy.log",
     conda:
         "../envs/slipway.yaml"
     params:
-        receipts=receipts(),
+        about=about_place,
     message:
         "Stopping what is live"
     shell:
-        "python {input.program:q} --receipts {params.receipts:q} --log {log:q}"
+        "python {input.program:q} {params.about} --log {log:q}"

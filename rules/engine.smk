@@ -20,7 +20,7 @@ rule build_openvino:
     conda:
         "../envs/slipway.yaml"
     resources:
-        gpu=gpus,
+        **ON_TARGET,
     params:
         settings=lambda wildcards: plan.engine(wildcards.target, wildcards.precision),
         # Asking for `input` keeps Snakemake from comparing them: neither changes what comes out.
@@ -58,5 +58,6 @@ use rule build_openvino as build_tensorrt_rtx with:
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
         target=one_of(plan.targets_of("tensorrt_rtx")),
+    # It builds without a GPU.
     resources:
-        gpu=0,
+        seat=1,

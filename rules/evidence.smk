@@ -17,7 +17,7 @@ rule benchmark:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     resources:
-        gpu=gpus,
+        **ON_TARGET,
     params:
         settings=lambda wildcards: plan.benchmark(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,
@@ -45,7 +45,7 @@ rule check_accuracy:
     conda:
         "../envs/slipway.yaml"
     resources:
-        gpu=gpus,
+        **ON_TARGET,
     params:
         settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.target, wildcards.precision),
         # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
@@ -78,7 +78,7 @@ rule load_test:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     resources:
-        gpu=gpus,
+        **ON_TARGET,
     params:
         settings=lambda wildcards: plan.load_test(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,

@@ -26,6 +26,16 @@ def golden_for_gates(wildcards):
     return rules.make_golden.output.golden if plan.runtime(wildcards.target) == "tensorrt" else []
 
 
+def signature(model, target):
+    """Return the signature of a repository."""
+    return f"results/{model}/{target}/repository.sig"
+
+
+def made_signatures(models, target):
+    """Return the signatures of repositories, where they are made here; else they come from elsewhere."""
+    return [signature(model, target) for model in models] if config["deploy"]["signing"]["private_key"] else []
+
+
 def of_every_precision(kind, wildcards):
     """Return one kind of file for every engine of a model on a target."""
     folder = f"results/{wildcards.model}/{wildcards.target}"
@@ -37,6 +47,12 @@ def engines_of(wildcards):
     return [
         file for suffix in plan.traits(wildcards.target).suffixes for file in of_every_precision(suffix[1:], wildcards)
     ]
+
+
+def onnx_records_of_fleet(wildcards):
+    """Return the records of the ONNX files that the engines of every deployed target are built from."""
+    variants = [plan.variant(target, precision) for target in plan.fleet for precision in plan.precisions(target)]
+    return [onnx_record(wildcards.model, variant) for variant in dict.fromkeys(variants)]
 
 
 def engine_records(wildcards):

@@ -9,15 +9,18 @@ from functools import partial
 from pathlib import Path
 
 from slipway import local_server
-from slipway.artifacts import read_json, tree_digest, write_json
+from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
+from slipway.planned import add_planned
 from slipway.program import parser, progress, run
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.place import alone, find_place
+from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, prove_under_load, receipt
-from slipway.triton.server import Ports
+from slipway.triton.server_tls import add_tls, tls_of
 from slipway.triton.store import Published, Store
 from slipway.triton.switching import switch, try_beside
+from slipway.versions import read_index
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +38,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions of a model to keep, the live one too")
+    arguments.add_argument("--public-key", type=Path, help="key that every repository must be signed with (.pem)")
+    arguments.add_argument("--signatures", type=Path, nargs="+", help="signatures of the repositories (.sig)")
+    add_planned(arguments, "public_key_sha256")
+    add_tls(arguments)
     arguments.add_argument("--start", type=int, default=1, help="which start of the server this is")
     arguments.add_argument(
         "--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log"
@@ -57,18 +64,20 @@ def main(arguments: argparse.Namespace) -> None:
     """Check, publish beside the old versions, try, switch, prove, write receipts."""
     with alone(arguments.state):
         deployments = read_deployments(arguments)
-        ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
+        listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
+        ports = Ports(*listening, tls_of(arguments))
         running = local_server.running_server(arguments.state)
         require_own_ports(ports, running)
         keys = [deployment.index["engine_key"] for deployment in deployments]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
         require_fitness(deployments, place.host)
+        require_signed(arguments)
         versions = [place.store.publish(each.folder, each.index, each.golden) for each in deployments]
         proven = partial(prove_under_load, versions, place.host)
         if running:
             progress("  a server of this checkout is live; trying the new repository beside it first")
             folders = [deployment.folder.parent for deployment in deployments]
-            try_beside(place, folders, [version.name for version in versions], proven)
+            try_beside(place, folders, [version.name for version in versions], proven, ports.tls)
             proven = partial(prove, versions, place.host)
         proofs = switch(place, versions, ports, arguments.start, proven)
         write_receipts(deployments, versions, proofs, arguments)
@@ -82,12 +91,7 @@ def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
     for model, folder, index_path, golden, path in zip(
         *(arguments.models, arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts), strict=True
     ):
-        index = read_json(index_path)
-        if tree_digest(folder) != index["files"]:
-            raise SlipwayError(
-                f"{folder} is not what {index_path.name} says: edited or truncated; remove {index_path} and run again"
-            )
-        found.append(Deployment(model, folder, index, golden, path))
+        found.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path))
     return found
 
 
@@ -100,6 +104,19 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
             f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this "
             "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
         )
+
+
+def require_signed(arguments: argparse.Namespace) -> None:
+    """Raise SlipwayError, where a key is given, unless every repository is the one that was signed with it."""
+    if arguments.public_key:
+        # Only here, since it takes half a second to import.
+        from slipway.signing import verify_repository
+
+        for folder, signature in zip(arguments.folders, arguments.signatures, strict=True):
+            try:
+                verify_repository(folder.parent, arguments.public_key, signature)
+            except SlipwayError as error:
+                raise SlipwayError(f"{error}. Nothing was changed.") from None
 
 
 def require_fitness(deployments: list[Deployment], host: Host) -> None:

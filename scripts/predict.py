@@ -6,7 +6,7 @@ import itertools
 import signal
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,8 @@ from slipway.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run
 from slipway.triton.asking import ask, ask_labels, ask_tensors, find_model, logits_of
 from slipway.triton.classifier import Classifier, batch_size
-from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls
+from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
+from slipway.triton.ports import Ports
 from slipway.triton.shared_memory import SharedBatch
 
 # What torchvision's ImageNet classifiers are fed, where neither options nor the local deployment say otherwise.
@@ -198,7 +199,9 @@ def deployed_here(state_folder: Path, model: str | None, tls: Tls | None = None)
     golden = read_json(results / receipt["model"] / "golden.json")
     if golden["weights_sha256"] != receipt["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; photographs are preprocessed as for those")
-    endpoint = Endpoint(state["listening"]["host"], state["listening"]["grpc"], tls)
+    endpoint = endpoint_of(Ports.of(state["listening"]))
+    if tls:
+        endpoint = replace(endpoint, tls=tls)
     return Subject(endpoint, receipt["served_as"], golden["key"], receipt["origin"] == "rehearsal")
 
 

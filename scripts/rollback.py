@@ -1,6 +1,7 @@
 """Serve the versions that were live before, in the running server, and prove them again."""
 
 import argparse
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
 from slipway.triton.place import alone, find_place
+from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, receipt
-from slipway.triton.server import Ports
 from slipway.triton.store import Published, Store
 from slipway.triton.switching import switch
 
@@ -35,7 +36,9 @@ def main(arguments: argparse.Namespace) -> None:
         keys = [version.index["engine_key"] for version in versions]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
         server = next(iter(live.values()))["server"]
-        ports = Ports(**server["listening"])
+        ports = Ports.of(server["listening"])
+        if ports.tls:
+            ports = replace(ports, tls=ports.tls.as_they_are_now(ports.host))
         start = local_server.start_number(arguments.state)
         proofs = switch(place, versions, ports, start, partial(prove, versions, place.host))
         state = local_server.read_state(arguments.state)

@@ -11,6 +11,7 @@ from slipway.errors import SlipwayError
 from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import cpu_identity, gpu_identity, is_gpu
 from slipway.program import parser, progress, run
+from slipway.remote.showing import describe_remote, remote_receipts
 from slipway.triton.memory import process_memory_mb
 
 SHOWN = 12  # characters of a SHA-256
@@ -31,8 +32,12 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"this machine: {identity}")
     for path in arguments.receipts:
         results = path.parent.parent
+        elsewhere = remote_receipts(path.parent)
+        for receipt in elsewhere:
+            progress("\n".join(describe_remote(receipt, results)))
         if not path.is_file():
-            progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
+            if not elsewhere:
+                progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
             continue
         receipt = read_json(path)
         live = local_server.is_running(state) and receipt["server"]["pid"] == state["pid"]
@@ -63,8 +68,8 @@ def identity(receipt: dict, version: str) -> list[str]:
         f"  version    {version}, weights {chain['weights_sha256'][:SHOWN]} ({receipt['origin']})",
         f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
         f"             {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
-        f"  listens    {listening['host']}: gRPC {listening['grpc']}, HTTP {listening['http']}, "
-        f"metrics {listening['metrics']}",
+        f"  listens    {listening['host']}: gRPC {listening['grpc']}{' (TLS)' if listening.get('tls') else ''}, "
+        f"HTTP {listening['http']}, metrics {listening['metrics']}",
     ]
 
 
@@ -76,7 +81,7 @@ def traffic(model: str, version: str, listening: dict) -> list[str]:
     from slipway.triton.client import ModelClient
     from slipway.triton.server import Ports
 
-    ports = Ports(**listening)
+    ports = Ports.of(listening)
     try:
         with ModelClient(ports, model) as client:
             client.require_ready()

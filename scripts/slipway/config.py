@@ -10,6 +10,7 @@ import jsonschema
 import yaml
 
 from slipway.errors import SlipwayError
+from slipway.versions import require_no_password
 
 # libyaml's, which reads the schema in a tenth of the time, where PyYAML was built with it.
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -138,6 +139,7 @@ def _check_references(config: dict) -> None:
             f"config: `deploy.target` is {target!r}, but must be one of the targets: {', '.join(config['targets'])}"
         )
     _check_targets_named(config)
+    require_no_password(config["deploy"]["publish"]["to"] or "")
     ports = [config["deploy"][name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [config["deploy"]["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):

@@ -12,6 +12,7 @@ from slipway import hardware, precisions, toolchain, version_lock
 from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
+from slipway.triton import releases
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
 
@@ -186,15 +187,28 @@ class Decisions:
         on_cpu = self.targets_of("openvino", "onnxruntime")
         return self.targets_of("tensorrt") or [name for name in on_cpu if name == self.deployed_target] or on_cpu[:1]
 
-    def require_local(self) -> None:
-        """Raise SlipwayError when the configuration asks for a deployment that this version cannot make."""
-        place = self.config["deploy"]["to"]
-        if place != "local":
-            file = "arena.sh" if place == "arena" else f"{place}.yaml"
+    def require_supported_release(self) -> None:
+        """Raise SlipwayError when the Triton that would serve elsewhere is older than what is accepted."""
+        releases.require_supported(self.config["triton"]["release"], self.config["triton"]["oldest"])
+
+    def require_servers(self) -> None:
+        """Raise SlipwayError when `deploy.to` is elsewhere, and no Triton there would serve what is built.
+
+        What only shows once something is built, such as random weights, is refused when manifests are written.
+        """
+        place, triton = self.config["deploy"]["to"], self.config["triton"]
+        if place == "local":
+            return
+        without = [target for target in self.fleet if self.runtime(target) == "tensorrt_rtx"] or self.fleet == []
+        if without:
+            named = f"`deploy.fleet` has {without[0]}" if self.fleet else "every target is one of TensorRT for RTX"
             raise SlipwayError(
-                f"config: `deploy.to` is {place}, but deploying to others than this machine is not in this version: "
-                f"write the manifests with `snakemake --cores 1 manifests` and apply results/<model>/deploy/{file}, or "
-                "set `deploy.to` to local"
+                f"config: `deploy.to` is {place}, but {named}, and Triton has no backend of its own for engines of "
+                "TensorRT for RTX; give the target another runtime, or set `deploy.to` to local"
+            )
+        if triton["release"] is None and triton["image"] is None:
+            raise SlipwayError(
+                f"config: `deploy.to` is {place}, but nothing says which Triton serves there; set `triton.release`"
             )
 
     # Checks that need more than the schema
@@ -204,7 +218,10 @@ class Decisions:
             "image": self.config["image"],
             "accuracy.labelled": self.config["accuracy"]["labelled"],
             "calibration.images": self.config["calibration"]["images"],
+            # The private key may be where the workflow signs alone.
+            "deploy.signing.public_key": self.config["deploy"]["signing"]["public_key"],
         }
+        named |= {f"deploy.tls.{name}": path for name, path in self.config["deploy"]["tls"].items()}
         for model, chosen in self.config["models"].items():
             named |= {f"models.{model}.weights": self.checkpoint(model), f"models.{model}.labels": chosen["labels"]}
         for key, path in named.items():

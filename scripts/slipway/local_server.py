@@ -18,6 +18,11 @@ def state_file(folder: Path = FOLDER) -> Path:
     return folder / "state.json"
 
 
+def key_file(folder: Path = FOLDER) -> Path:
+    """Return the file with the key to the live server's model control, which its user alone may read."""
+    return folder / "control.key"
+
+
 def read_state(folder: Path = FOLDER) -> dict | None:
     """Return the state of the server that was started last, or None when there is none."""
     return read_json(state_file(folder)) if state_file(folder).is_file() else None
@@ -38,8 +43,9 @@ def running_server(folder: Path = FOLDER) -> dict | None:
 
 
 def forget_state(folder: Path) -> None:
-    """Remove the record of a server that was stopped."""
+    """Remove the record of a server that was stopped, and its key."""
     state_file(folder).unlink(missing_ok=True)
+    key_file(folder).unlink(missing_ok=True)
 
 
 def is_running(state: dict | None) -> bool:

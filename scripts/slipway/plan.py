@@ -4,6 +4,7 @@ import json
 
 from slipway import hardware, toolchain
 from slipway.decisions import Decisions, package_version
+from slipway.errors import SlipwayError
 from slipway.fingerprints import Fingerprints
 from slipway.image_files import digest_of_images
 from slipway.local_server import start_number
@@ -171,11 +172,53 @@ class Plan(Decisions):
         """Return what the alerts and the dashboard are keyed on; their thresholds come from files."""
         return Settings(code=self._code("write_monitoring"))
 
+    def publication(self) -> Settings:
+        """Return what a published repository is keyed on; raise SlipwayError when nothing says where to publish."""
+        to = self.config["deploy"]["publish"]["to"]
+        if to is None:
+            raise SlipwayError(
+                "config: `deploy.publish.to` says nowhere to publish to; set it to the folder on which the claim is "
+                "mounted, or to storage such as s3://bucket/prefix"
+            )
+        return Settings(
+            to=to,
+            claim_path=self.config["deploy"]["cluster"]["claim_path"],
+            public_key_sha256=self._public_key(),
+            code=self._code("publish"),
+        )
+
+    def signature(self) -> Settings:
+        """Return what a repository's signature is keyed on: never the private key itself, only where it lies."""
+        private_key = self.config["deploy"]["signing"]["private_key"]
+        if private_key is None:
+            raise SlipwayError("config: `deploy.signing.private_key` names no key to sign with")
+        code = self._code("sign_repository")
+        return Settings(private_key=private_key, public_key_sha256=self._public_key(), code=code)
+
     def local_server(self) -> Settings:
         """Return where the local server listens, and which start of it a deployment made now is about."""
         chosen = self.config["deploy"]
         listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
-        return Settings(listening, start=start_number(), code=self._code("deploy"))
+        tls = {}
+        if any(chosen["tls"].values()):
+            from slipway.triton.server_tls import planned_tls  # the Snakefile is parsed without, where there is none
+
+            tls = planned_tls(chosen["host"], chosen["tls"], self._content)
+        return Settings(
+            listening | tls,
+            start=start_number(),
+            public_key_sha256=self._public_key(),
+            code=self._code("deploy"),
+        )
+
+    def remote(self) -> Settings:
+        """Return what a deployment to another place is keyed on, beside its manifests."""
+        chosen = self.config["deploy"]
+        return Settings(
+            {"to": chosen["to"], "context": chosen["cluster"]["context"], "publish_to": chosen["publish"]["to"]},
+            public_key_sha256=self._public_key(),
+            code=self._code("deploy_remote"),
+        )
 
     def manifests(self) -> Settings:
         """Return what a model's deployment manifests are keyed on, beside what was measured."""
@@ -184,12 +227,22 @@ class Plan(Decisions):
         return Settings(
             {name: chosen[name] for name in of_machine},
             targets=self.fleet,
-            cluster=json.dumps(chosen["cluster"], sort_keys=True),
+            cluster=json.dumps({**chosen["cluster"], "context": None}, sort_keys=True),
             compose=json.dumps(chosen["compose"], sort_keys=True),
             compose_target=self.deployed_target,
             triton_release=triton["release"],
+            oldest=triton["oldest"],
             image=triton["image"],
             code=self._code("write_manifests"),
+        )
+
+    def bom(self) -> Settings:
+        """Return what a bill of materials is keyed on beside files: the packages that Slipway asks for."""
+        versions = {name: package_version(name) for name in toolchain.asked_packages()}
+        return Settings(
+            targets=self.fleet,
+            packages=[f"{name}=={version}" for name, version in versions.items() if version != toolchain.ABSENT],
+            code=self._code("write_bom"),
         )
 
     # What several of them share
@@ -213,6 +266,10 @@ class Plan(Decisions):
             builder["compute_capability"] = hardware.compute_capability_of(self.hardware(target))
         cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
+
+    def _public_key(self) -> str | None:
+        """Return the SHA-256 of the key that signatures must be of."""
+        return self._content(self.config["deploy"]["signing"]["public_key"])
 
     def _content(self, path: str | None) -> str | None:
         return self._fingerprints.sha256(path) if path else None

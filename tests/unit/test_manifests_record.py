@@ -25,7 +25,10 @@ def test_a_pinned_new_release_that_was_verified_has_no_warning(measured, capfd):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"triton": {"release": "26.06", "image": "a@sha256:0"}}, "Triton 26.06 has known vulnerabilities"),
+        (
+            {"triton": {"release": "26.06", "oldest": "26.06", "image": "a@sha256:0"}},
+            "Triton 26.06 has known vulnerabilities, which `triton.oldest` accepts",
+        ),
         ({"triton": {"image": "mine@sha256:0"}}, "whether mine@sha256:0 has known vulnerabilities cannot be told"),
         ({"triton": {"release": "26.08"}}, "tritonserver:26.08-py3 may be pushed again"),
         ({"native_backends": False}, "measured behind Triton's Python backend"),
@@ -93,16 +96,21 @@ def test_names_are_dns_labels():
 
 
 @pytest.mark.parametrize("place", ["arena", "kubernetes", "kserve", "compose"])
-def test_deploying_elsewhere_is_refused_with_what_to_do(measured, place):
-    with pytest.raises(SlipwayError) as caught:
-        measured(deploy={"to": place}).plan().require_local()
-    assert f"`deploy.to` is {place}" in str(caught.value)
-    assert "snakemake --cores 1 manifests" in str(caught.value)
-    assert "deploy/arena.sh" in str(caught.value) or f"deploy/{place}.yaml" in str(caught.value)
+def test_deploying_elsewhere_needs_a_triton_that_serves_every_engine(measured, place):
+    rtx = {"runtime": "tensorrt_rtx", "hardware": L4, "precisions": ["fp16"], "tensorrt": {"version": "1.7.1.116"}}
+    measured(deploy={"to": place}).plan().require_servers()
+    for deploy, words in (
+        ({"fleet": ["rtx"]}, "`deploy.fleet` has rtx"),
+        ({}, "every target is one of TensorRT for RTX"),
+    ):
+        with pytest.raises(SlipwayError, match=words):
+            measured(targets={"rtx": rtx}, deploy={"to": place, **deploy}).plan().require_servers()
+    with pytest.raises(SlipwayError, match=f"`deploy.to` is {place}, but nothing says which Triton serves there"):
+        measured(targets={"cpu": cpu_target()}, deploy={"to": place}, triton={}).plan().require_servers()
 
 
 def test_deploying_here_is_not_refused(measured):
-    measured(deploy={"to": "local"}).plan().require_local()
+    measured(deploy={"to": "local"}, targets={"cpu": cpu_target()}, triton={}).plan().require_servers()
 
 
 @pytest.mark.parametrize(

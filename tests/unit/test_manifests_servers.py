@@ -116,6 +116,7 @@ def test_every_server_serves_alike(measured):
     commands = [container(found)["args"], runtime["args"]]
     commands.append(found.objects("compose.yaml")[0]["services"]["triton"]["command"])
     of_place = ("--model-repository", "--http-port", "--grpc-port")
+    of_place += ("--grpc-restricted-protocol", "--http-restricted-api")
     alike = [[flag for flag in flags(command) if not flag.startswith(of_place)] for command in commands]
     assert alike[0] == alike[1] == alike[2]
     assert {"--disable-auto-complete-config", "--strict-readiness=true", "--allow-metrics=true"} <= set(alike[0])

@@ -270,8 +270,12 @@ PROGRAM_OF = {
         "--compose-file c --record r",
         (),
     ),
+    "bom": ("write_bom", "--model m --weights-record w --manifests m --output o", ()),
     "monitoring": ("write_monitoring", "--selection s --index i --rules r --dashboard d", ()),
+    "signature": ("sign_repository", "--folder f --index i --signature s", ()),
+    "publication": ("publish", "--model m --target t --folder f --index i --record r", ()),
     "local_server": ("deploy", "--models m --folders f --indexes i --goldens g --receipts r", ()),
+    "remote": ("deploy_remote", "--results r", ()),
 }
 
 
@@ -287,7 +291,8 @@ def test_every_artifact_of_the_plan_has_a_program_here():
 @pytest.mark.parametrize("artifact", PROGRAM_OF)
 def test_a_program_reads_the_plans_settings(artifact, photographs):
     program, others, wildcards = PROGRAM_OF[artifact]
-    settings = getattr(plan(calibration={"images": str(photographs)}), artifact)(*wildcards)
+    published = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}}
+    settings = getattr(plan(calibration={"images": str(photographs)}, deploy=published), artifact)(*wildcards)
     assert settings.pop("code")
     module = importlib.import_module(program)
     read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))
@@ -436,3 +441,42 @@ def test_a_profile_may_be_for_some_precisions_alone():
 def test_an_engine_without_any_profile_is_refused():
     profiles = [{"min": 1, "opt": 1, "max": 1, "precisions": ["int8"]}]
     assert "none for the fp16 engine of the target h100" in refusal(h100=tensorrt_target(profiles=profiles))
+
+
+# Publishing and signing
+
+
+def test_publishing_nowhere_is_refused_and_so_is_signing_without_a_key():
+    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` says nowhere"):
+        plan().publication()
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` names no key"):
+        plan().signature()
+
+
+def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
+    keys = [
+        repr(plan(deploy={"publish": {"to": to, "keep_versions": keep}}).publication())
+        for to, keep in (("claim", 3), ("claim", 9), ("s3://bucket", 3))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_the_key_of_signatures_enters_by_its_content(tmp_path):
+    def settings(name):
+        found = plan(deploy={"publish": {"to": "claim"}, "signing": {"public_key": name, "private_key": "p.pem"}})
+        return [repr(each) for each in (found.publication(), found.signature(), found.local_server())]
+
+    (tmp_path / "a.pem").write_text("a")
+    (tmp_path / "b.pem").write_text("a")
+    before = settings("a.pem")
+    assert settings("b.pem") == before
+    (tmp_path / "b.pem").write_text("another")
+    assert not set(settings("b.pem")) & set(before)
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.public_key` is 'c.pem', which does not exist"):
+        settings("c.pem")
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(SlipwayError, match="holds a password") as caught:
+        plan(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
+    assert "hunter2" not in str(caught.value)

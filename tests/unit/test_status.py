@@ -4,6 +4,7 @@ import copy
 import os
 
 import pytest
+from ready_client import ReadyClient
 
 import status
 from slipway.artifacts import tree_digest, write_json
@@ -31,27 +32,11 @@ RECEIPT = {
 BUSY = Traffic(1234, 5, 2, 10.04, 0.42, {"0.5": 8.5, "0.9": 9.0, "0.99": 31.46})
 
 
-class Ready:
-    """A client of a model that is ready."""
-
-    def __init__(self, *_):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def require_ready(self):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
     """Let the server say what a test puts into this list."""
     said = [BUSY]
-    monkeypatch.setattr("slipway.triton.client.ModelClient", Ready)
+    monkeypatch.setattr("slipway.triton.client.ModelClient", ReadyClient)
     monkeypatch.setattr("slipway.monitoring.traffic.read_traffic", lambda *_: said[-1])
     return said
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cluster_site import api, trained_servers  # noqa: F401
 from workplace import REPOSITORY, Workplace, free_ports
 
 # A real classifier, small enough for a whole chain in a minute and a half.

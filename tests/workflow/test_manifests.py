@@ -6,20 +6,25 @@ import subprocess
 import urllib.error
 import urllib.request
 
+import model_signing
 import pytest
 import yaml
+from api_server import ApiServer
+from deployable import served
 from prometheus_programs import programs_or_skip
+from published import key_pair
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 from workplace import Workplace, random_checkpoint, tiny_configuration
 
 from slipway.artifacts import read_json, sha256
+from slipway.manifests.common import GRPC, HTTP, METRICS
 from slipway.manifests.validation import OLDEST, validate
 from slipway.triton.server import PYTHON_CONFIGURATION, Ports, find_installation
 
 pytestmark = pytest.mark.slow
 
 DEPLOY = "results/tiny/deploy"
-FILES = ["arena.sh", "arena.yaml", "compose.yaml", "kserve.yaml", "kubernetes.yaml", "manifests.json"]
+FILES = ["arena.sh", "arena.yaml", "compose.yaml", "kserve.yaml", "kubernetes.yaml", "manifests.json", "sbom.cdx.json"]
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +42,9 @@ def made(tmp_path_factory):
     return found
 
 
-def planned(place):
+def planned(place, target="manifests"):
     """Return the rules that a dry run plans."""
-    said = place.snakemake("-n", "manifests").succeeded().said
+    said = place.snakemake("-n", target).succeeded().said
     return [] if "Nothing to be done" in said else said.partition("Job stats:")[2].split()
 
 
@@ -78,10 +83,29 @@ def test_nothing_is_stale_until_something_changes(made):
     assert "write_repository" not in jobs
 
 
-def test_deploying_there_is_refused_before_anything_runs(made):
-    before = made.artifacts()
-    made.snakemake("deploy").refused("`deploy.to` is kubernetes", "snakemake --cores 1 manifests")
-    assert made.artifacts() == before
+def test_the_workflow_deploys_there_once_and_takes_it_away(made, tmp_path):
+    receipt = f"{DEPLOY}/receipt.kubernetes.json"
+    repository = made.path("results/tiny/cpu/repository")
+    with ApiServer(namespace="inference") as api, served(repository, tmp_path) as server:
+        api.claim("model-repository")
+        api.node("node-1")
+        api.forward_to({HTTP: server.ports.http, GRPC: server.ports.grpc, METRICS: server.ports.metrics})
+        cluster = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig"))}
+        made.snakemake(receipt, **cluster).succeeded()
+        assert read_json(made.path(receipt))["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-3
+        assert api.one("Deployment", "tiny-cpu") is not None
+        assert planned(made, receipt) == []
+        made.snakemake("undeploy", **cluster).succeeded()
+        assert api.one("Deployment", "tiny-cpu") is None
+    assert not made.path(receipt).exists()
+
+
+def test_without_a_release_deploying_there_is_refused_before_anything_runs(made):
+    made.configure("triton", {})
+    try:
+        made.snakemake("-n", "deploy").refused("`deploy.to` is kubernetes", "`triton.release`")
+    finally:
+        made.configure("triton", {"release": "26.08"})
 
 
 def test_a_release_that_nobody_named_is_asked_for(made):
@@ -138,3 +162,26 @@ def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path
         assert server.wait(timeout=35) == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
     finally:
         server.kill()
+
+
+def test_publishing_nowhere_is_refused_before_anything_runs(made):
+    before = made.artifacts()
+    made.snakemake("publish").refused("`deploy.publish.to` says nowhere to publish to")
+    assert made.artifacts() == before
+
+
+def test_a_signed_repository_lies_where_the_manifests_look_for_it(made):
+    private, public = key_pair(made.folder)
+    made.path("claim").mkdir()
+    made.configure("deploy.publish", {"to": "claim"})
+    made.configure("deploy.signing", {"private_key": private.name, "public_key": public.name})
+    made.snakemake("publish").succeeded()
+    [place] = read_json(made.path(f"{DEPLOY}/manifests.json"))["repositories"].values()
+    folder = made.path("claim") / place["path"]
+    model_signing.verifying.Config().use_elliptic_key_verifier(public_key=public).verify(folder, f"{folder}.sig")
+    assert read_json(folder.with_name(f"{folder.name}.json"))["index_sha256"] == place["index_sha256"]
+    made.configure("deploy.publish", {"to": "claim", "keep_versions": 1})
+    assert planned(made, "publish") == []
+    files = [path for part in ("results", "logs", "claim") for path in made.path(part).rglob("*") if path.is_file()]
+    secrets = private.read_bytes().splitlines()[1], sha256(private).encode()
+    assert not [path for path in files if any(secret in path.read_bytes() for secret in secrets)]

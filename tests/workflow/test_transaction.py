@@ -9,54 +9,16 @@ import time
 import numpy as np
 import psutil
 import pytest
-from tiny_engine import CLASSES, CROP, tiny_engine
+from training import RECEIPT, Training, options
 from workplace import Workplace
 
-from slipway.artifacts import read_json, tree_digest, write_json
-from slipway.decisions import package_version
-from slipway.hardware import cpu_identity
+from slipway.artifacts import read_json
 from slipway.triton.client import ModelClient
-from slipway.triton.repository import served_model, write_model
 from slipway.triton.server import Ports
 
 pytestmark = pytest.mark.slow
 
-LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}
-RECEIPT, STORE = "results/tiny/deploy/receipt.json", "results/.server"
-
-
-class Training:
-    """What a training gives: an engine of its own weights in a model repository, its index and its golden logits."""
-
-    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000):
-        folder.mkdir()
-        tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
-        key = tiny.engine.record["key"]
-        key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
-        self.folder, self.index, self.golden = folder / "r" / "tiny", folder / "index.json", folder / "golden.npz"
-        served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
-        write_model(self.folder, served, tiny.engine, tiny.labels)
-        self.input, self.logits = tiny.batch, tiny.engine.load().infer(tiny.batch)
-        np.savez(self.golden, input=self.input, logits=self.logits)
-        self.write_index(key, p99_limit_ms)
-
-    def write_index(self, key, p99_limit_ms):
-        index = {
-            "origin": "checkpoint",
-            "name": "tiny",
-            "chain": {},
-            "engine_key": key,
-            "input_dtype": "uint8",
-            "accuracy_limits": LIMITS,
-            "proven_on_labels": False,
-            "promise": {"in_flight": 2, "p99_ms": 10, "p99_limit_ms": p99_limit_ms},
-            "files": tree_digest(self.folder),
-        }
-        write_json(self.index, index)
-
-    def gave(self, logits):
-        """Say whether an answer is this training's."""
-        return np.allclose(logits, self.logits, rtol=1e-3, atol=1e-3)
+STORE = "results/.server"
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +43,6 @@ def place(tmp_path):
 def serves(process, place):
     words = process.info["cmdline"] or []
     return bool(words) and words[0].endswith("tritonserver") and any(str(place.folder) in word for word in words)
-
-
-def options(place, training, *more):
-    return [
-        *("--models", "tiny", "--folders", training.folder, "--indexes", training.index, "--goldens", training.golden),
-        *("--receipts", RECEIPT, "--http-port", place.served_at.http, "--grpc-port", place.served_at.grpc),
-        *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
-    ]
 
 
 def deploy(place, training, *more):

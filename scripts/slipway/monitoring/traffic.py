@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipway.monitoring.rules import FAILURE, SUCCESS, SUMMARY
-from slipway.triton.server import Ports
+from slipway.triton.ports import Ports
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 def read_page(ports: Ports) -> str:
     """Return a server's page of metrics; a proxy is not asked for what is on this machine."""
     without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with without_proxy.open(f"http://{ports.host}:{ports.metrics}/metrics", timeout=10) as page:
+    with without_proxy.open(f"http://{ports.clear_host}:{ports.metrics}/metrics", timeout=10) as page:
         return page.read().decode()
 
 
