@@ -13,6 +13,8 @@ def work_alone():
     lock = RunLock()
     if not workflow.output_settings.dryrun and not lock.take():
         raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
+    if lock.caution():
+        logger.warning(lock.caution())
     return lock
 
 
@@ -42,6 +44,8 @@ if workflow.is_main_process:
 
 
 onstart:
+    if workflow.non_local_exec:
+        require_declared_targets()
     # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
     shutil.rmtree(".snakemake/backups", ignore_errors=True)
 

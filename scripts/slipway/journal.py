@@ -1,13 +1,16 @@
-"""Why Snakemake runs a job, put into words where it announces the job."""
+"""Why Snakemake runs a job, put into words where it announces the job; and what a failed one lacked on a cluster."""
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from slipway import reasons
 from slipway.fingerprints import Fingerprints
+from slipway.submission import memory_advice
 
 # So many of a job's files are named in a reason; of more, the number is told.
 NAMED = 2
@@ -27,10 +30,15 @@ class Journal(logging.Filter):
         self._jobs: dict[int, Any] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Put the reason of an announced job into words; pass on everything."""
-        if getattr(record, "event", None) is LogEvent.JOB_INFO:
+        """Put the reason of an announced job into words, and what to do when one lacked memory; pass on everything."""
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)
             record.reason = self.why(job) if job else record.reason
+        elif event is LogEvent.JOB_ERROR:
+            self._advise([vars(record)], record.log)
+        elif event is LogEvent.GROUP_ERROR:
+            self._advise(record.job_error_info, record.aux_logs)
         return True
 
     def why(self, job: Any) -> str:
@@ -50,6 +58,16 @@ class Journal(logging.Filter):
             words.append(f"the command of rule {job.rule.name} edited")
         return "; ".join(words) or str(reason)
 
+    def _advise(self, failed: list[dict], logs: Iterable[str]) -> None:
+        """Say what to raise when jobs that ran as one ran out of the memory that a cluster gave them."""
+        jobs = [job for info in failed if (job := self._job(info["jobid"]))]
+        asked = [job.resources.get("mem_mb") for job in jobs]
+        advice = memory_advice(
+            (job.rule.name for job in jobs), logs, max((mb for mb in asked if isinstance(mb, int)), default=None)
+        )
+        if advice:
+            logger.error(advice)
+
     def _job(self, jobid: int) -> Any:
         if jobid not in self._jobs:
             self._jobs = {job.jobid: job for job in self._workflow.dag.jobs}
@@ -66,7 +84,9 @@ class Journal(logging.Filter):
         words = []
         for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
             before = next(iter(self._workflow.persistence.input_checksums(job, file)), None)
-            words.append(reasons.of_content(file, before, self._fingerprints.sha256(file)))
+            # What lies in storage has no copy here.
+            now = self._fingerprints.sha256(file) if Path(file).is_file() else None
+            words.append(reasons.of_content(file, before, now))
         return words
 
     def _upstream(self, job: Any, reason: Any) -> list[str]:

@@ -41,7 +41,7 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
     return [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
 
 
-def of_content(name: str, before: str | None, now: str) -> str:
+def of_content(name: str, before: str | None, now: str | None) -> str:
     """Return in words that a file has other content, by both SHA-256."""
     return f"{name} {short(before)} -> {short(now)}"
 

@@ -23,6 +23,7 @@ class RunLock:
         self._file = folder / "slipway" / "running.json"
         self._snakemakes = folder / "locks"
         self._held: IO | None = None
+        self._no_locks: OSError | None = None
 
     def take(self) -> bool:
         """Take the lock and clear what a killed run left; return False when another process has it.
@@ -36,7 +37,8 @@ class RunLock:
         except BlockingIOError:
             self._held.close()
             return False
-        except OSError:
+        except OSError as error:
+            self._no_locks = error
             return True
         if self._last_holder_was_here():
             shutil.rmtree(self._snakemakes, ignore_errors=True)
@@ -44,6 +46,15 @@ class RunLock:
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}, self._held)
         self._held.flush()
         return True
+
+    def caution(self) -> str | None:
+        """Return in words that the file system has no locks, if so: then a killed run's lock stays in the way."""
+        if self._no_locks is None:
+            return None
+        return (
+            f"the file system of {self._file.parent} has no locks ({self._no_locks.strerror}): run one snakemake at a "
+            "time here, on one machine; should a killed run have left Snakemake's own lock, remove it with --unlock"
+        )
 
     def holder(self) -> str:
         """Return in words who works here."""

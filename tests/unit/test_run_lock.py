@@ -68,8 +68,16 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr("fcntl.flock", unsupported)
     kept = snakemakes_lock(tmp_path)
-    assert RunLock(tmp_path).take()
+    lock = RunLock(tmp_path)
+    assert lock.take()
     assert kept.exists()
+    assert "has no locks (Operation not supported)" in lock.caution()
+
+
+def test_where_there_are_locks_nothing_is_cautioned_against(tmp_path):
+    lock = RunLock(tmp_path)
+    assert lock.take()
+    assert lock.caution() is None
 
 
 def test_an_unreadable_note_names_nobody(tmp_path):
