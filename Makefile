@@ -2,8 +2,7 @@
 SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-# Python compiles what it imports, when it does; compiling all of PyTorch beforehand took a quarter of the installation.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu pictures lock clean help
 
@@ -32,7 +31,7 @@ cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .ven
 	$(INSTALL) -r envs/cluster.txt
 
 test: $(VENV)/installed-test ## Run every test, the long ones first
-	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests
+	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/unit tests/test_style.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$(BIN):$$PATH" ruff format scripts tests

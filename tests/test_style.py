@@ -1,5 +1,6 @@
 """Lint and format are tests like any other."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,10 @@ def test_the_snakefile_and_the_rules_stay_short():
     assert len((REPOSITORY / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 60
     for path in (REPOSITORY / "rules").glob("*.smk"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= 150, path
+
+
+def test_make_test_runs_every_test():
+    (command,) = re.findall(r"pytest (.*)$", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    named = [REPOSITORY / word for word in command.split() if word.startswith("tests/")]
+    for module in (REPOSITORY / "tests").rglob("test_*.py"):
+        assert any(place == module or place in module.parents for place in named), module

@@ -202,11 +202,14 @@ def test_a_second_deployer_is_told_so(place, trainings):
         cwd=place.folder,
         stderr=subprocess.PIPE,
     )
-    lock = place.path(f"{STORE}/deploying.lock")
-    while not lock.exists():
+    published = place.path(f"{STORE}/models")
+    while first.poll() is None and not published.exists():
         time.sleep(0.01)
-    time.sleep(0.1)
-    deploy(place, trainings[1]).refused("another deployment of this checkout is under way")
+    first.send_signal(signal.SIGSTOP)  # else a busy machine may be through with it before the second has begun
+    try:
+        deploy(place, trainings[1]).refused("another deployment of this checkout is under way")
+    finally:
+        first.send_signal(signal.SIGCONT)
     first.communicate(timeout=120)
     assert first.returncode == 0
     assert receipt(place)["version"] == 1
