@@ -2,7 +2,9 @@
 SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be.
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV) > /dev/null || true
 
 .PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu pictures lock clean help
 
@@ -62,6 +64,7 @@ clean: ## Remove what was built, after stopping what is live
 $(VENV)/installed: envs/requirements.txt envs/constraints.txt
 	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && "$$python" -m venv $(VENV)
 	$(INSTALL) -r envs/requirements.txt
+	$(COMPILE)
 	touch $@
 
 # The executors lie where only the tests of clusters look, since each start of Snakemake would import them.

@@ -52,21 +52,6 @@ def test_unusable_photograph_is_named_and_the_golden_logits_are_kept(after_good_
     assert not after_good_run.partial_files()
 
 
-def test_what_was_kept_does_not_pass_for_what_was_asked(after_good_run):
-    before = after_good_run.artifacts()
-    truncated(after_good_run.path("photo.jpg"))
-    after_good_run.configure("image", "photo.jpg")
-
-    after_good_run.snakemake(GOLDEN).refused("photo.jpg", *UNUSABLE["truncated"][1])
-    after_good_run.snakemake(GOLDEN).refused("photo.jpg", *UNUSABLE["truncated"][1])
-    assert after_good_run.artifacts() == before
-
-    picture().save(after_good_run.path("photo.jpg"), "JPEG")
-    after_good_run.snakemake(GOLDEN).succeeded()
-    after = after_good_run.artifacts()
-    assert {name for name in before if after[name] != before[name]} == {GOLDEN, "results/tiny/golden.json"}
-
-
 def make_golden(place, photo, output, record):
     """Run make_golden with a photograph and the model of a workplace."""
     return place.program(
