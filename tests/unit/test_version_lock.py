@@ -247,5 +247,5 @@ def test_no_image_is_asked_for_a_cpu(monkeypatch):
 def test_what_is_no_release_is_told_in_one_sentence(release):
     message = refusal({"cpu": {"hardware": CPU}}, release)
     assert f"`triton.release` is {release!r}" in message
-    assert '"25.09"' in message
+    assert '"26.07"' in message
     assert "\n" not in message
