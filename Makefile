@@ -72,4 +72,5 @@ $(VENV)/installed-test: $(VENV)/installed envs/test.txt envs/cluster.txt
 	$(INSTALL) -r envs/test.txt
 	rm -rf $(VENV)/executors
 	$(INSTALL) --no-deps --target $(VENV)/executors -r envs/cluster.txt
+	$(COMPILE)
 	touch $@
