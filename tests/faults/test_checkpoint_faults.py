@@ -4,7 +4,7 @@ import json
 import pickle
 
 import pytest
-from workplace import (
+from helpers.workplace import (
     ARCHITECTURE,
     ENGINE_RECORD,
     GOLDEN,
@@ -67,7 +67,7 @@ def test_unusable_checkpoint_keeps_the_weights_of_before(after_good_run, tmp_pat
     marker = tmp_path / "the checkpoint ran code"
     make(after_good_run.path("new.pth"), marker)
 
-    after_good_run.program(
+    after_good_run.program_here(
         "fetch_weights",
         *("--architecture", ARCHITECTURE, "--checkpoint", "new.pth"),
         *("--output", WEIGHTS, "--record", RECORD, "--labels", "results/tiny/labels.txt"),

@@ -1,7 +1,7 @@
 """A wrong config.yaml is refused in one sentence before anything runs."""
 
 import pytest
-from workplace import WEIGHTS
+from helpers.workplace import WEIGHTS
 
 pytestmark = pytest.mark.slow
 

@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import socket
 import urllib.request
 
 import psutil
 import pytest
-import yaml
-from workplace import ENGINE_RECORD, GOLDEN, Workplace
+from helpers.workplace import ENGINE_RECORD, GOLDEN
 
 from slipway.triton.server import Ports
 
@@ -35,9 +33,7 @@ def servers_of(workplace):
 @pytest.fixture(scope="module")
 def ready_to_deploy(good_run, tmp_path_factory):
     """Return a copy of the good run with a model repository; what is deployed from it is stopped at the end."""
-    folder = tmp_path_factory.mktemp("deploy") / "work"
-    shutil.copytree(good_run.folder, folder)
-    made = Workplace(folder, yaml.safe_load((good_run.folder / "config.yaml").read_text(encoding="utf-8")))
+    made = good_run.copied(tmp_path_factory.mktemp("deploy"))
     selection = {"precision": "fp32", "max_batch_size": 2, "instances": 1, "limits": {"p99_ms": 2000}}
     selection["measured"] = {"concurrency": 1, "p99_ms": 100}
     made.path("selection.json").write_text(
@@ -52,7 +48,7 @@ def ready_to_deploy(good_run, tmp_path_factory):
 
 
 def write_repository(workplace):
-    workplace.program(
+    workplace.program_here(
         "write_repository",
         *("--name", "tiny_trt", "--selection", "selection.json", "--engine-records", ENGINE_RECORD),
         *("--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt", "--crop", 64),

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from workplace import ONNX, WEIGHTS, random_checkpoint
+from helpers.workplace import ONNX, WEIGHTS, random_checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from helpers.workplace import CROP, GOLDEN, WEIGHTS
 from PIL import Image
-from workplace import CROP, GOLDEN, WEIGHTS
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def test_unusable_photograph_is_named_and_the_golden_logits_are_kept(after_good_
 
 def make_golden(place, photo, output, record):
     """Run make_golden with a photograph and the model of a workplace."""
-    return place.program(
+    return place.program_here(
         "make_golden",
         *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
         *("--image", photo, "--resize", 72, "--crop", CROP, "--interpolation", "bilinear"),

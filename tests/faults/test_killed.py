@@ -7,7 +7,7 @@ import time
 
 import psutil
 import pytest
-from workplace import ENGINE_RECORD, ONNX, WEIGHTS, Outcome
+from helpers.workplace import ENGINE_RECORD, ONNX, WEIGHTS, Outcome
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import tiny_network
 import torch
+from helpers.models import tiny_network
 
 import cast_onnx
 from slipway.agreement import compare

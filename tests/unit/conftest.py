@@ -1,17 +1,22 @@
 """What several unit tests start from: targets that were measured, and stand-ins for TensorRT and the GPU."""
 
+import functools
 import sys
 
 import pytest
-from engine_keys import H100
-from measured import Measured
-from stand_in import BINDINGS, Gpu, stand_ins
-from weeks import Week
+from helpers.artifacts.measured import Measured
+from helpers.gpu_stand_in import BINDINGS, Gpu, stand_ins
+from helpers.models.engine_keys import H100
+from helpers.models.weeks import Week
 
 import build_engine
-from slipway import engine_ways, hardware
+from slipway import engine_ways, hardware, sources
 from slipway.errors import SlipwayError
 from write_manifests import main
+
+_read_anew, _read_before = sources._read, functools.cache(sources._read)
+# A plan reads the code of every program; the hundreds of plans here need not do it each.
+sources._read = lambda path: (_read_before if path.is_relative_to(sources.SCRIPTS) else _read_anew)(path)
 
 
 @pytest.fixture
@@ -83,3 +88,19 @@ def week(tmp_path, monkeypatch, with_bindings):
 def an_h100(monkeypatch):
     """Let this machine have an H100."""
     monkeypatch.setattr(hardware, "gpu_identity", lambda: H100)
+
+
+@pytest.fixture
+def in_an_empty_folder(tmp_path, monkeypatch):
+    """Let the test run in a folder in which nothing was made yet."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Return a folder of two files that are named as photographs."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "0.jpg").write_bytes(b"one")
+    (folder / "1.jpg").write_bytes(b"two")
+    return folder

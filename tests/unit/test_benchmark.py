@@ -1,10 +1,12 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 import benchmark
 from slipway.artifacts import sha256, write_json
+from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity
 from slipway.images import Preprocessing
@@ -73,6 +75,14 @@ def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
     assert record["inputs"].startswith("uint8" if artifacts[1] == "uint8" else "standard normal float32")
     assert "gpu" not in record["environment"]
     assert capsys.readouterr().err.count("images/s") == 6  # a line a subject and batch; the engine's has a ratio too
+
+
+def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measured():
+    taken = [{"min": 1, "opt": 1, "max": 1}, {"min": 4, "opt": 8, "max": 8}]
+    engine = BuiltEngine(Path("m.fp16.trt"), {"profiles": taken})
+    benchmark.require_batches({"fp16": engine}, [1, 4, 8])
+    with pytest.raises(SlipwayError, match=r"has 2, but m\.fp16\.trt was built for batches of 1 to 1 and 4 to 8"):
+        benchmark.require_batches({"fp16": engine}, [1, 2, 16])
 
 
 def test_both_sides_answer_the_same(artifacts, model):

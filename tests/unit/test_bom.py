@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from measured import DIGEST, L4, cpu_target, gpu_target
+from helpers.artifacts.measured import DIGEST, L4, cpu_target, gpu_target
 
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from stand_in.networks import BUILD_OPTIONS
-from weeks import ways
+from helpers.gpu_stand_in.networks import BUILD_OPTIONS
+from helpers.models.weeks import ways
 
 import build_engine
 from slipway.artifacts import read_json, sha256, write_json

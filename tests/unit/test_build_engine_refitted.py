@@ -4,8 +4,8 @@ import json
 import sys
 
 import pytest
-from stand_in.networks import BUILD_OPTIONS
-from weeks import FAST, SLOW, ways
+from helpers.gpu_stand_in.networks import BUILD_OPTIONS
+from helpers.models.weeks import FAST, SLOW, ways
 
 from slipway.artifacts import sha256
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from weeks import FAST, SLOW, ways
+from helpers.models.weeks import FAST, SLOW, ways
 
 
 def test_new_weights_are_built_with_the_timing_cache_and_compared(week):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tiny_network import PREPROCESS, photographs
+from helpers.models.tiny_network import PREPROCESS, photographs
 
 from slipway.calibration import read_calibration
 from slipway.errors import SlipwayError

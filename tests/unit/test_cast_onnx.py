@@ -4,8 +4,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 from onnx import numpy_helper
-from tiny_network import CROP, PREPROCESS, exported, record_of
 
 import cast_onnx
 from slipway.artifacts import sha256

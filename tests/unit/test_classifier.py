@@ -1,7 +1,7 @@
 """The model, as the server states it."""
 
 import pytest
-from server_metadata import LOGITS, PICTURES, described
+from helpers.models.server_metadata import LOGITS, PICTURES, described
 
 from slipway.errors import SlipwayError
 from slipway.triton.classifier import batch_size

@@ -15,12 +15,8 @@ SHIPPED = Path(__file__).resolve().parents[2] / "config.yaml"
 
 
 @functools.cache
-def _schema_text() -> str:
-    return SCHEMA.read_text(encoding="utf-8")
-
-
 def schema():
-    return yaml.safe_load(_schema_text())
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def shipped():

@@ -2,8 +2,8 @@
 
 import pytest
 import tritonclient.grpc as triton
-from certificates import Authority, write_key
 from cryptography.hazmat.primitives.asymmetric import ec
+from helpers.certificates import Authority, write_key
 from tritonclient.utils import InferenceServerException
 
 from slipway.errors import SlipwayError

@@ -2,11 +2,12 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from tiny_network import CROP, PREPROCESS, exported, record_of
+from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 
 import export_onnx
 from slipway.images import sample_photograph
 from slipway.inputs import photograph_batch
+from slipway.sources import SCRIPTS
 
 OPSETS = (17, 20)  # of the TorchScript exporter and of the newer one
 
@@ -52,6 +53,12 @@ def test_pixels_are_cast_at_once(files, opset):
     readers = [node for node in model.graph.node if "input" in node.input]
     assert [node.op_type for node in readers] == ["Cast"]
     assert readers[0].attribute[0].i == onnx.TensorProto.FLOAT
+
+
+def test_no_file_says_where_the_sources_lie(files):
+    """Else each clone's file would be another, and no engine of a moved clone could be kept."""
+    folders = [str(SCRIPTS.parent).encode(), b"site-packages"]
+    assert not [path for path in files.values() for folder in folders if folder in path.read_bytes()]
 
 
 def test_pixels_need_to_be_told_how_they_are_normalised(capsys):

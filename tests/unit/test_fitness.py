@@ -3,7 +3,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
-from engine_keys import H100, NATIVE, OPENVINO, TENSORRT, openvino_key
+from helpers.models.engine_keys import H100, NATIVE, OPENVINO, TENSORRT, openvino_key
 
 from slipway import hardware
 from slipway.errors import SlipwayError

@@ -4,8 +4,8 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
-from engine_keys import NATIVE, TENSORRT, openvino_key
-from ready_client import ReadyClient
+from helpers.models.engine_keys import NATIVE, TENSORRT, openvino_key
+from helpers.models.ready_client import ReadyClient
 
 import deploy
 from slipway.errors import SlipwayError

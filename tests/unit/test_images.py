@@ -3,8 +3,8 @@ import zlib
 
 import numpy as np
 import pytest
+from helpers.models.random_images import noise
 from PIL import Image, ImageCms, ImageOps
-from random_images import noise
 
 from slipway.errors import SlipwayError
 from slipway.images import load_image, sample_photograph

@@ -1,7 +1,7 @@
 import csv
 
 import pytest
-from tiny_engine import CLASSES, CROP, change_record, tiny_engine
+from helpers.models.tiny_engine import CLASSES, CROP, change_record, tiny_engine
 
 import load_test
 from slipway.errors import SlipwayError
@@ -41,7 +41,7 @@ def test_batches_that_the_profiles_cover_are_accepted(tiny, profiles):
     ("profiles", "missing"),
     [
         ([{"min": 1, "opt": 8, "max": 16}], "1 to 16, not 17"),
-        ([{"min": 1, "opt": 1, "max": 1}, {"min": 8, "opt": 8, "max": 32}], "1 to 1, 8 to 32, not 2"),
+        ([{"min": 1, "opt": 1, "max": 1}, {"min": 8, "opt": 8, "max": 32}], "1 to 1 and 8 to 32, not 2"),
     ],
 )
 def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, profiles, missing):
@@ -119,3 +119,11 @@ def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
 def test_a_point_that_never_became_stable_is_told(capsys):
     load_test.Narrator(Memory())("[Model Analyzer] no valid requests recorded within time interval")
     assert "not measured: no valid requests" in capsys.readouterr().err
+
+
+def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
+    for name, answer in {"configuration": {}, "run": None, "read_table": []}.items():
+        monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
+    server = Installation("t", native_backends=True)
+    with pytest.raises(SlipwayError, match="no figures of any configuration"):
+        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, options(tiny, tmp_path))

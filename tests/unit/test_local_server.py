@@ -47,6 +47,14 @@ def test_a_live_process_runs(tmp_path, process):
     assert is_running(write_state(tmp_path, process.pid, 1, LISTENING))
 
 
+def test_a_process_is_known_again_after_the_clock_was_set(tmp_path, process, monkeypatch):
+    state = write_state(tmp_path, process.pid, 1, LISTENING)
+    started = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: started + 7)  # how psutil sees a clock that was set
+    assert psutil.boot_time() == started + 7
+    assert is_running(state)
+
+
 def test_a_dead_process_does_not(tmp_path, process):
     state = write_state(tmp_path, process.pid, 1, LISTENING)
     process.kill()

@@ -1,8 +1,8 @@
 import numpy as np
 import onnxruntime
 import pytest
+from helpers.models.tiny_network import CROP, OPTIONS, PREPROCESS, checkpoint, exported
 from PIL import Image
-from tiny_network import CROP, OPTIONS, PREPROCESS, checkpoint, exported
 
 import make_golden
 from slipway.images import load_image, sample_photograph

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 import pytest
-from measured import DIGEST, L4, Measured, cpu_target, gpu_target
+from helpers.artifacts.measured import DIGEST, L4, Measured, cpu_target, gpu_target
 
 NOTE = f"""#!{sys.executable}
 import json, sys

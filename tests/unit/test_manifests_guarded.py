@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from measured import container, gpu_target
+from helpers.artifacts.measured import container, gpu_target
 
 from slipway.errors import SlipwayError
 from slipway.triton import releases

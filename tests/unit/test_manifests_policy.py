@@ -9,7 +9,7 @@ import copy
 import jsonschema
 import kubernetes_validate
 import pytest
-from measured import L4, Measured, cpu_target, gpu_target
+from helpers.artifacts.measured import L4, Measured, cpu_target, gpu_target
 
 from slipway.manifests.validation import OLDEST, SCHEMAS, require_valid_composition, validate
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from measured import FILES, L4, container, cpu_target, gpu_target, pod
+from helpers.artifacts.measured import FILES, L4, container, cpu_target, gpu_target, pod
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.config import complete

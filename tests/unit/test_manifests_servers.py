@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from measured import DIGEST, L4, gpu_target
+from helpers.artifacts.measured import DIGEST, L4, gpu_target
 
 
 def pod(found, target="h100"):

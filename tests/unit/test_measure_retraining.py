@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 import yaml
-from stand_in import write_engine, write_interpreter
+from helpers.gpu_stand_in import write_engine, write_interpreter
 
 import measure_retraining
 from slipway.artifacts import read_json, write_json
@@ -100,18 +100,21 @@ def test_what_is_configured_can_be_planned(measured, monkeypatch, profiles):
     measure, asked = measured
     record = measure(*(["--profiles", profiles] if profiles else []))
     config, _, _ = asked[3]
-    monkeypatch.setattr("slipway.decisions.Decisions._check_files", lambda self: None)
+    monkeypatch.setattr("slipway.checks.require_files", lambda *_: None)
     plan = Plan(complete(config))
     assert plan.precisions("h100") == ["fp16"]
     assert plan.profiles("h100", "fp16") == json.loads(profiles or '[{"min": 1, "opt": 8, "max": 32}]')
     assert record.get("profiles") == (json.loads(profiles) if profiles else None)
 
 
-def test_a_configuration_of_another_runtime_is_refused(measured, tmp_path):
+@pytest.mark.parametrize(
+    "targets", [{"cpu": {"runtime": "openvino"}}, {"a": {"runtime": "tensorrt"}, "b": {"runtime": "tensorrt"}}]
+)
+def test_a_configuration_of_another_runtime_or_of_several_targets_is_refused(measured, tmp_path, targets):
     measure, _ = measured
-    other = {**CONFIGURATION, "targets": {"cpu": {"runtime": "openvino"}}}
+    other = {**CONFIGURATION, "targets": targets}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
-    with pytest.raises(SlipwayError, match="on a target with `runtime: tensorrt`"):
+    with pytest.raises(SlipwayError, match="on one target with `runtime: tensorrt`"):
         measure()
 
 

@@ -6,13 +6,13 @@ import re
 
 import pytest
 import yaml
-from promised import CPU, GPU, write_promise
+from helpers.artifacts.promised import CPU, GPU, write_promise
 
 import write_monitoring
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.monitoring.dashboard import dashboard, expressions
-from slipway.monitoring.promise import P99_MARGIN, read_promise
+from slipway.monitoring.promise import P99_MARGIN, read_promise, slowest
 from slipway.monitoring.rules import recording
 from slipway.monitoring.traffic import traffic_of
 
@@ -42,7 +42,7 @@ def written(folder, **promised):
     folder.mkdir(exist_ok=True)
     selection, index = write_promise(folder, **promised)
     rules, board = folder / "deploy" / "prometheus-rules.yaml", folder / "deploy" / "grafana.json"
-    options = {"selection": selection, "index": index, "rules": rules, "dashboard": board}
+    options = {"selections": selection, "indexes": index, "rules": rules, "dashboard": board}
     words = [word for name, path in options.items() for word in (f"--{name}", str(path))]
     write_monitoring.main(write_monitoring.parse_arguments(words))
     return rules, board
@@ -63,10 +63,19 @@ def test_the_promise_is_what_was_measured(tmp_path):
     assert promise.artifacts["repository.json"] == sha256(index)
 
 
+def test_servers_of_several_targets_are_held_to_the_slowest(tmp_path):
+    promises = []
+    for name, hardware, p99_ms in (("h100", GPU, 4.0), ("cpu", CPU, 90.0), ("l4", GPU, 9.0)):
+        (tmp_path / name).mkdir()
+        promises.append(read_promise(*write_promise(tmp_path / name, hardware=hardware, p99_ms=p99_ms)))
+    assert (slowest(promises).p99_ms, slowest(promises).on_gpu) == (90, True)
+    assert slowest(promises[:1]) == promises[0]
+
+
 def test_a_repository_of_another_selection_is_refused(tmp_path):
     selection, index = write_promise(tmp_path)
     selection.write_text(selection.read_text(encoding="utf-8").replace("17.4", "99.9"), encoding="utf-8")
-    with pytest.raises(SlipwayError, match=r"repository\.json was made from another selection than .*selection\.json"):
+    with pytest.raises(SlipwayError, match=r"repository\.json was made from another .*selection\.json than"):
         read_promise(selection, index)
 
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 import yaml
-from prometheus_programs import programs_or_skip
-from promised import GPU, write_promise
+from helpers.artifacts.promised import GPU, write_promise
+from helpers.programs.prometheus import programs_or_skip
 
 from slipway.monitoring.promise import read_promise
 from slipway.monitoring.rules import alerting, recording, rule_file
@@ -149,9 +149,9 @@ CASES = {
     "as many wait as one round takes": (healthy(pending_request_count=steady(16)), 30, []),
     "more wait for four minutes": (healthy(pending_request_count=f"{steady(3, 10)} {steady(99)}"), 14, []),
     "more wait than one round takes": (healthy(pending_request_count=steady(17)), 30, ["SlipwayQueueGrowing"]),
-    "waiting takes as long as computing": (healthy(queue_duration_us=growing(51_000 * 300)), 30, []),
+    "waiting takes as long as computing": (healthy(queue_duration_us=growing(50_000 * 300)), 30, []),
     "waiting takes long for seven minutes": (healthy(queue_duration_us=f"{steady(0, 10)} {growing(9e7)}"), 17, []),
-    "waiting takes twice as long": (healthy(queue_duration_us=growing(102_000 * 300)), 30, ["SlipwayQueueDominates"]),
+    "waiting takes twice as long": (healthy(queue_duration_us=growing(100_500 * 300)), 30, ["SlipwayQueueDominates"]),
     "GPU memory is 94 % full": (healthy(gpu_used=steady(22.5e9)), 30, []),
     "GPU memory is full for seven minutes": (healthy(gpu_used=f"{steady(2e9, 10)} {steady(24e9)}"), 17, []),
     "GPU memory is 97 % full": (healthy(gpu_used=steady(23.3e9)), 30, ["SlipwayGpuMemoryNearlyFull"]),
@@ -229,7 +229,7 @@ RECORDED = {
     "request_ms:mean5m": 61,
     "queue_ms:mean5m": 10,
     "compute_infer_ms:mean5m": 50,
-    "queue_to_compute:ratio5m": 10 / 51,
+    "queue_to_compute:ratio5m": 10 / 50,
     "pending_requests:max": 3,
     "gpu_memory:ratio": 2 / 24,
 }

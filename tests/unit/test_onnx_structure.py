@@ -1,8 +1,8 @@
 import numpy as np
 import onnx
 import pytest
+from helpers.models.tiny_network import CROP, exported
 from onnx import TensorProto, helper, numpy_helper
-from tiny_network import CROP, exported
 
 import cast_onnx
 from slipway.onnx_files import described

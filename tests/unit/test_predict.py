@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.models.server_metadata import LOGITS, PICTURES, described
 from PIL import Image
-from server_metadata import LOGITS, PICTURES, described
 
 import predict
 from slipway.errors import SlipwayError
@@ -84,12 +84,30 @@ def test_a_wrong_size_is_refused(given, phrase):
         predict.preprocessing_of(options(*given), described(PICTURES, LOGITS), {})
 
 
+@pytest.mark.parametrize(
+    ("given", "phrase"),
+    [
+        (["--deadline-ms", "nan"], "--deadline-ms takes finite numbers"),
+        (["--deadline-ms", "inf"], "--deadline-ms takes finite numbers"),
+        (["--mean", "0", "nan", "0"], "--mean takes finite numbers"),
+        (["--std", "0.2", "0", "0.2"], "--std is divided by, so 0 is too low"),
+        (["--deadline-ms", "0"], "--deadline-ms 0.0 is too low"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(given, phrase):
+    with pytest.raises(SlipwayError, match=phrase):
+        predict.require_sensible(options(*given))
+
+
 def test_labels_of_another_model_are_refused(tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
     with pytest.raises(SlipwayError, match="has 2 names, but m has 1000 classes"):
         predict.read_labels(tmp_path / "labels.txt", described(PICTURES, LOGITS))
     with pytest.raises(SlipwayError, match="is no file"):
         predict.read_labels(tmp_path / "none.txt", described(PICTURES, LOGITS))
+    (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
+    with pytest.raises(SlipwayError, match="is no text in UTF-8"):
+        predict.read_labels(tmp_path / "latin.txt", described(PICTURES, LOGITS))
     two = described(PICTURES, {"logits": ("FP32", [-1, 2])})
     assert predict.read_labels(tmp_path / "labels.txt", two) == ["cat", "dog"]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from helpers.models.random_images import noise
 from PIL import Image
-from random_images import noise
 
 from slipway.images import Preprocessing
 

@@ -1,7 +1,9 @@
+import signal
 import subprocess
 import sys
 
 import pytest
+from helpers.fresh_interpreter import printed
 
 from slipway.sources import SCRIPTS
 
@@ -131,3 +133,17 @@ def test_help_shows_defaults_and_the_log(run):
     ended = run("pass", "--help")
     assert ended.returncode == 0
     assert "--log" in ended.stdout
+
+
+def test_a_program_that_is_terminated_takes_back_what_it_began():
+    code = """
+import os, signal
+from slipway.program import unwind_when_terminated
+unwind_when_terminated()
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+except SystemExit as end:
+    print(end)
+"""
+    assert printed(code) == str(128 + signal.SIGTERM)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from published import Failing, Repository, addresses, published, refused
+from helpers.artifacts.published import Failing, Repository, addresses, published, refused
 
 from slipway import publishing, storage
 from slipway.artifacts import read_json, sha256

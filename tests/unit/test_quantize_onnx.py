@@ -3,9 +3,9 @@ import tempfile
 import numpy as np
 import onnx
 import pytest
+from helpers.models.tiny_network import OPTIONS, exported, photographs, record_of
 from onnx import numpy_helper
 from PIL import Image
-from tiny_network import OPTIONS, exported, photographs, record_of
 
 import quantize_onnx
 from slipway.artifacts import sha256

@@ -2,7 +2,7 @@ import re
 import time
 
 import pytest
-from fresh_interpreter import printed
+from helpers.fresh_interpreter import printed
 
 from slipway.triton import releases
 

@@ -1,7 +1,7 @@
 """What is looked at before anything elsewhere is changed, which versions are kept, and what is known after a kill."""
 
 import pytest
-from deployable import NAME, Deployable
+from helpers.artifacts.deployable import NAME, Deployable
 
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError

@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from stand_in import write_engine, write_interpreter
-from stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+from helpers.gpu_stand_in import write_engine, write_interpreter
+from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
 from slipway.errors import SlipwayError
 from slipway.remote_engine import RemoteEngine

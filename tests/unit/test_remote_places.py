@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers.kubernetes_api.parts import connect, objects, stand_in
 
 from slipway.errors import SlipwayError
 from slipway.remote import arena, programs
@@ -70,6 +71,18 @@ def test_what_only_an_earlier_version_had_is_looked_at_too():
     extra = service("old", "extra")
     found = before(Cluster(OLD, extra), Version(NEW), good=Version(OLD, extra))
     assert {key(each) for each in found["objects"]} == {"Service tiny", "Service extra"}
+
+
+def test_going_back_waits_for_an_api_that_is_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("slipway.cluster.transport.PAUSE_S", 0.02)
+    with stand_in(tmp_path, monkeypatch) as server:
+        there, cluster = Version(*objects()), connect()
+        cluster.apply(there.objects)
+        server.fail(503, times=6, match="/version")
+        absent = [reference(each) for each in there.objects]
+        said = Kubernetes(cluster, "resnet50", 1).go_back(there, {"objects": [], "absent": absent})
+        assert "what was created was removed" in said
+        assert server.one("Deployment", "resnet50-h100") is None
 
 
 def test_what_the_cluster_adds_is_not_applied_again():

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
-from certificates import Authority, write_key
 from cryptography.hazmat.primitives.asymmetric import ec
+from helpers.certificates import Authority, write_key
 
 from deploy import parse_arguments
 from slipway import local_server

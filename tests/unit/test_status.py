@@ -4,7 +4,7 @@ import copy
 import os
 
 import pytest
-from ready_client import ReadyClient
+from helpers.models.ready_client import ReadyClient
 
 import status
 from slipway.artifacts import tree_digest, write_json
@@ -108,6 +108,14 @@ def test_a_rehearsal_and_a_step_back_are_told(server, results):
     shown = "\n".join(described(results, origin="rehearsal", rolled_back_from=4))
     assert "REHEARSAL  random weights" in shown
     assert "version 4 was rolled back" in shown
+
+
+def test_after_a_step_back_nobody_is_sent_to_deploy_what_was_rolled_back(server, results):
+    served = receipt(results, rolled_back_from=4)
+    (results / "cpu" / "repository" / "resnet50_trt" / "config.pbtxt").write_text("that of version 4")
+    shown = "\n".join(status.describe(served, live=True, results=results))
+    assert "STALE" not in shown
+    assert "`snakemake deploy` serves what config.yaml says: put it right first" in shown
 
 
 def test_a_newer_repository_makes_what_is_live_stale(server, results):

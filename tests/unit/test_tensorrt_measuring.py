@@ -1,8 +1,8 @@
 """What is measured of an engine, with CUDA graphs and without, over stand-ins; tests/gpu measures TensorRT itself."""
 
 import pytest
-from stand_in import BINDINGS, CLASSES, CROP, write_engine
-from stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+from helpers.gpu_stand_in import BINDINGS, CLASSES, CROP, write_engine
+from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
 from slipway.runtimes.tensorrt.measuring import Measurement
 from slipway.runtimes.tensorrt.runner import Engine

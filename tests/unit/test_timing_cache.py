@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from stand_in.building import Config
+from helpers.gpu_stand_in.building import Config
 
 from slipway.runtimes.tensorrt import timing_cache
 

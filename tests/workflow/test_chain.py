@@ -98,6 +98,16 @@ def test_benchmark_keeps_every_sample(small, target):
         assert np.isclose(np.percentile(samples, 50), latency["p50_ms"], rtol=1e-3)
 
 
+def test_the_report_shows_what_was_measured_and_chosen_on_each_target(small):
+    page = small.path("results/small/report.html").read_text(encoding="utf-8")
+    for target in ("cpu", "ort"):
+        chosen = record(small, f"small/{target}/selection.json")
+        assert f"Chosen: {chosen['reason']}." in page
+        built = record(small, f"small/{target}/small.fp32.engine.json")
+        assert all(digest in page for digest in built["files"].values())
+    assert page.count("<svg") == page.count("data:image/png;base64,") == 2
+
+
 @pytest.mark.parametrize("target", ["cpu", "ort"])
 def test_load_test_measures_each_combination_and_sets_them_in_pdf(small, target):
     tested = record(small, f"small/{target}/analysis/analysis.json")
@@ -150,9 +160,9 @@ def test_receipt_chains_weights_to_the_served_files(small):
 def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
     golden = np.load(small.path("results/small/golden.npz"))
     with ModelClient(small.ports, "small_trt") as client:
-        before = client.successes()
+        (before,) = client.successes_by_version().values()
         answer = client.infer(np.repeat(golden["input"], batch, axis=0))
-        assert client.successes(at_least=before + 1) == before + 1
+        assert client.successes(answer.version, at_least=before + 1) == before + 1
     assert answer.logits.shape == (batch, 1000)
     np.testing.assert_allclose(answer.logits, np.repeat(golden["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
 
@@ -169,7 +179,7 @@ def test_server_listens_on_loopback_only(small):
 
 
 def test_metrics_are_prometheus_and_name_the_model(small):
-    assert read_metrics(small.ports)[("nv_inference_request_success", "small_trt")] >= 10
+    assert read_metrics(small.ports)["nv_inference_request_success", "small_trt", "1"] >= 10
     with urllib.request.urlopen(f"http://127.0.0.1:{small.ports.http}/v2/health/ready", timeout=10) as page:
         assert page.status == 200
 

@@ -1,8 +1,8 @@
 """Deploying with Arena: stand-ins for its client and for the cluster, with real Triton servers as its pods."""
 
-import fake_arena
 import pytest
-from cluster_site import Site
+from helpers.kubernetes_api.site import Site
+from helpers.programs import fake_arena
 
 import deploy_remote
 import rollback_remote

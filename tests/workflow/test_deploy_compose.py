@@ -2,11 +2,11 @@
 
 import socket
 
-import fake_docker
 import filelock
 import numpy as np
 import pytest
-from deployable import NAME, Deployable
+from helpers.artifacts.deployable import NAME, Deployable
+from helpers.programs import fake_docker
 
 import deploy_remote
 import rollback_remote

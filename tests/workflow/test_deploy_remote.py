@@ -5,8 +5,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from cluster_site import INDEX, Site
-from workplace import Workplace
+from helpers.kubernetes_api.site import INDEX, Site
+from helpers.workplace import Workplace
 
 import deploy_remote
 import rollback_remote

@@ -15,8 +15,8 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
-from debian_packages import Unavailable, unpacked
-from workplace import REPOSITORY, Workplace, tiny_configuration
+from helpers.programs.debian_packages import Unavailable, unpacked
+from helpers.workplace import REPOSITORY, Workplace, tiny_configuration
 
 from slipway.hardware import cpu_identity
 

@@ -9,12 +9,11 @@ import urllib.request
 import model_signing
 import pytest
 import yaml
-from api_server import ApiServer
-from deployable import served
-from prometheus_programs import programs_or_skip
-from published import key_pair
+from helpers.artifacts.deployable import served
+from helpers.artifacts.published import key_pair
+from helpers.kubernetes_api.server import ApiServer
+from helpers.programs.prometheus import programs_or_skip
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
-from workplace import Workplace, random_checkpoint, tiny_configuration
 
 from slipway.artifacts import read_json, sha256
 from slipway.manifests.common import GRPC, HTTP, METRICS
@@ -28,10 +27,9 @@ FILES = ["arena.sh", "arena.yaml", "compose.yaml", "kserve.yaml", "kubernetes.ya
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Return a folder in which the manifests of a tiny model were written."""
-    found = Workplace(tmp_path_factory.mktemp("manifests"), tiny_configuration())
-    random_checkpoint(found.path("good.pth"), seed=1)
+def made(good_run, tmp_path_factory):
+    """Return a folder in which the manifests of a tiny model were written, from its engine on."""
+    found = good_run.copied(tmp_path_factory.mktemp("manifests"))
     found.config["targets"]["cpu"]["runtime"] = "openvino"
     found.config["triton"] = {"release": "26.08"}
     found.config["deploy"]["to"] = "kubernetes"

@@ -11,17 +11,18 @@ from dataclasses import dataclass
 
 import pytest
 import yaml
-from prometheus_programs import programs_or_skip
-from promised import GPU, write_promise
-from tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.artifacts.promised import GPU, write_promise
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.programs.prometheus import programs_or_skip
 
 import status
 from slipway.hardware import gpu_identity
 from slipway.monitoring.dashboard import dashboard, expressions
 from slipway.monitoring.promise import read_promise
 from slipway.monitoring.rules import alerting, recording, rule_file
-from slipway.monitoring.traffic import read_page, read_traffic
+from slipway.monitoring.traffic import read_traffic
 from slipway.triton.client import ModelClient
+from slipway.triton.metrics import read_page
 from slipway.triton.repository import served_model, write_model
 from slipway.triton.server import Ports, Server, find_installation
 

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from workplace import REPOSITORY
+from helpers.workplace import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +53,7 @@ def test_status_and_undeploy_do_what_they_say(outputs):
 
 def test_every_artifact_of_the_table_is_there(outputs, clone):
     for name in [
+        "report.html",
         "weights.safetensors",
         "weights.json",
         "labels.txt",

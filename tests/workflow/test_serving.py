@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
-from tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
 from slipway.errors import SlipwayError
 from slipway.triton.client import ModelClient, read_metrics
@@ -121,8 +121,8 @@ def test_many_in_flight_do_not_stall(tmp_path, tiny):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         with ModelClient(server.ports, "tiny") as client:
-            answered = client.successes(at_least=2000)
+            answered = client.successes("1", at_least=2000)
         counted = read_metrics(server.ports)
     assert answered >= 2000
-    assert counted["nv_inference_request_failure", "tiny"] == 0
-    assert counted["nv_inference_exec_count", "tiny"] < answered / 1.5
+    assert counted["nv_inference_request_failure", "tiny", "1"] == 0
+    assert counted["nv_inference_exec_count", "tiny", "1"] < answered / 1.5

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from debian_packages import Unavailable
-from slurm_cluster import GPUS, Slurm
-from workplace import REPOSITORY, Outcome, Workplace, random_checkpoint, tiny_configuration
+from helpers.programs.debian_packages import Unavailable
+from helpers.programs.slurm import GPUS, Slurm
+from helpers.workplace import REPOSITORY, Outcome, Workplace, random_checkpoint, tiny_configuration
 
 from slipway.hardware import cpu_identity
 
@@ -25,7 +25,7 @@ HERE = (
 # The plugin asks ever more rarely while nothing ends, which a test need not wait for.
 IMPATIENT = """import asyncio
 sleep = asyncio.sleep
-asyncio.sleep = lambda seconds, *result: sleep(min(seconds, 2), *result)
+asyncio.sleep = lambda seconds, *result: sleep(min(seconds, 1), *result)
 """
 FLEET = {
     name: {

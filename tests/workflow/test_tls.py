@@ -6,11 +6,11 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as triton
-from certificates import Authority
+from helpers.artifacts.training import RECEIPT, WEIGHTS, Training, options
+from helpers.certificates import Authority
+from helpers.workplace import Workplace
 from PIL import Image
-from training import RECEIPT, WEIGHTS, Training, options
 from tritonclient.utils import InferenceServerException
-from workplace import Workplace
 
 from slipway.artifacts import read_json, write_json
 from slipway.triton.server import Ports

@@ -2,40 +2,17 @@
 
 import json
 
-import numpy as np
 import onnx
 import pytest
-from PIL import Image
-from workplace import Workplace, random_checkpoint
+from helpers.made_clone import L4, PHOTOGRAPHS, PRECISIONS
 
 pytestmark = pytest.mark.slow
 
-L4 = "NVIDIA L4 (compute capability 8.9)"
-PHOTOGRAPHS = 8
-
-
-def photographs(folder):
-    """Write a few pictures of smooth colour, as a camera might have taken out of focus."""
-    folder.mkdir()
-    random = np.random.default_rng(0)
-    for index in range(PHOTOGRAPHS):
-        small = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((96, 80), Image.Resampling.BICUBIC).save(folder / f"{index}.jpg")
-    return folder
-
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """A tiny model with pixels as input, for a GPU that is not here, calibrated on eight pictures."""
-    found = Workplace(tmp_path_factory.mktemp("without_gpu"))
-    random_checkpoint(found.path("good.pth"), seed=1)
-    found.configure("calibration", {"images": str(photographs(found.path("pictures"))), "min_images": PHOTOGRAPHS})
-    found.configure("models.tiny.input", "uint8")
-    found.configure(
-        "targets", {"l4": {"runtime": "tensorrt_rtx", "hardware": L4, "precisions": ["fp32", "fp16", "int8", "bf16"]}}
-    )
-    found.snakemake("preflight", *(engine(name) for name in ("fp32", "fp16", "int8", "bf16"))).succeeded()
-    return found
+def place(made, tmp_path_factory):
+    """Return a tiny model with pixels as input, for a GPU that is not here, calibrated on eight pictures."""
+    return made.copied(tmp_path_factory.mktemp("without_gpu"))
 
 
 def engine(precision):
@@ -53,7 +30,7 @@ def test_every_variant_parses_and_builds(place):
     assert all(verdict["problem"] is None and verdict["bytes"] > 0 for verdict in verdicts.values())
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8", "bf16"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_an_engine_has_the_precision_that_it_was_asked_for(place, precision):
     built = record(place, engine(precision))
     assert built["layers"][precision] > sum(built["layers"].values()) / 2
@@ -81,20 +58,6 @@ def test_what_an_int8_engine_was_calibrated_on_is_in_its_record(place):
     assert calibrated["images"] == PHOTOGRAPHS
     assert calibrated["method"] == "entropy"
     assert len(calibrated["sha256"]) == 64
-
-
-def test_a_changed_photograph_makes_int8_stale_and_nothing_else(place):
-    picture = place.path("pictures/0.jpg")
-    before = picture.read_bytes()
-    Image.new("RGB", (96, 80), "red").save(picture)
-    try:
-        planned = place.snakemake("-n", *(engine(name) for name in ("fp32", "fp16", "int8", "bf16"))).succeeded().said
-    finally:
-        picture.write_bytes(before)
-    assert "Quantizing tiny to int8-fp16" in planned
-    assert "Building the int8 engine" in planned
-    assert "Building the fp16 engine" not in planned
-    assert "Lowering" not in planned
 
 
 def test_an_operator_that_the_parser_does_not_know_is_named(place):

@@ -1,0 +1,43 @@
+"""What tests of the workflow start from, made once for all processes that run tests."""
+
+import os
+
+import filelock
+import pytest
+import yaml
+from helpers import made_clone
+from helpers.workplace import ENGINE_RECORD, GOLDEN, Workplace, random_checkpoint
+
+
+def made_once(tmp_path_factory, name, make):
+    """Return a folder in which make(folder) did its work, whichever process of this run came first."""
+    own = tmp_path_factory.getbasetemp()
+    common = own.parent / "common" if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, made = common / name, common / f"{name}.made"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(common / f"{name}.lock"):
+        if not made.exists():
+            make(folder)
+            made.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def good_run(tmp_path_factory):
+    """Return a folder in which golden logits, ONNX file and engine were made from a good checkpoint; leave it as is."""
+    folder = made_once(tmp_path_factory, "good_run", make_good_run)
+    return Workplace(folder, yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+
+
+def make_good_run(folder):
+    """Carry a tiny model to its golden logits and its engine."""
+    made = Workplace(folder)
+    random_checkpoint(made.path("good.pth"), seed=1)
+    made.snakemake(GOLDEN, ENGINE_RECORD).succeeded()
+    assert not made.partial_files()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """Return a clone in which a tiny model was made for this CPU and for an L4; leave it as is."""
+    return made_clone.there(made_once(tmp_path_factory, "made_clone", made_clone.make))

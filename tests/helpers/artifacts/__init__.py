@@ -1,0 +1,1 @@
+"""What the workflow leaves behind, written as it writes it, for tests of what is made of that."""

@@ -1,0 +1,56 @@
+"""What a training gives, small enough to deploy in a moment, and the options that deploy it."""
+
+import numpy as np
+
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from slipway.artifacts import tree_digest, write_json
+from slipway.decisions import package_version
+from slipway.hardware import cpu_identity
+from slipway.triton.repository import served_model, write_model
+
+LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}
+RECEIPT = "results/tiny/deploy/receipt.json"
+WEIGHTS = "a" * 64
+
+
+class Training:
+    """What a training gives: an engine of its own weights in a model repository, its index and its golden logits."""
+
+    def __init__(self, folder, seed, instances=1, p99_limit_ms=2000):
+        folder.mkdir()
+        tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
+        key = tiny.engine.record["key"]
+        key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
+        self.folder, self.index, self.golden = folder / "r" / "tiny", folder / "index.json", folder / "golden.npz"
+        served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
+        write_model(self.folder, served, tiny.engine, tiny.labels)
+        self.input, self.logits = tiny.batch, tiny.engine.load().infer(tiny.batch)
+        np.savez(self.golden, input=self.input, logits=self.logits)
+        self.write_index(key, p99_limit_ms)
+
+    def write_index(self, key, p99_limit_ms):
+        index = {
+            "origin": "checkpoint",
+            "name": "tiny",
+            "chain": {"weights_sha256": WEIGHTS, "engine_files": {}},
+            "engine_key": key,
+            "input_dtype": "uint8",
+            "accuracy_limits": LIMITS,
+            "proven_on_labels": False,
+            "promise": {"in_flight": 2, "p99_ms": 10, "p99_limit_ms": p99_limit_ms},
+            "files": tree_digest(self.folder),
+        }
+        write_json(self.index, index)
+
+    def gave(self, logits):
+        """Say whether an answer is this training's."""
+        return np.allclose(logits, self.logits, rtol=1e-3, atol=1e-3)
+
+
+def options(place, training, *more):
+    """Return the options of deploy.py that serve a training at a workplace's `served_at`."""
+    return [
+        *("--models", "tiny", "--folders", training.folder, "--indexes", training.index, "--goldens", training.golden),
+        *("--receipts", RECEIPT, "--http-port", place.served_at.http, "--grpc-port", place.served_at.grpc),
+        *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
+    ]

@@ -1,0 +1,1 @@
+"""A stand-in of a Kubernetes API server, and what the tests deploy to it."""

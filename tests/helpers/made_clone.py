@@ -1,0 +1,54 @@
+"""A clone of this repository in which a tiny model was made for this CPU and for a GPU that is not here."""
+
+import shutil
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from helpers.workplace import REPOSITORY, Workplace, random_checkpoint, tiny_configuration
+
+L4 = "NVIDIA L4 (compute capability 8.9)"
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+PHOTOGRAPHS = 8
+MADE = [
+    "results/tiny/profile/profile.json",
+    "results/tiny/cpu/tiny.benchmark.json",
+    "results/tiny/cpu/analysis/summary.pdf",
+    "results/tiny/cpu/repository.json",
+    *(f"results/tiny/l4/tiny.{precision}.engine.json" for precision in PRECISIONS),
+]
+
+
+def make(clone):
+    """Carry a tiny model to a repository for this CPU, to engines for an L4, and through the preflight."""
+    left_out = shutil.ignore_patterns(".*", "results", "logs", "docs", "tests", "__pycache__", "config.yaml")
+    shutil.copytree(REPOSITORY, clone, ignore=left_out, dirs_exist_ok=True)
+    config = tiny_configuration()
+    config["models"]["tiny"]["input"] = "uint8"
+    config["calibration"] = {"images": "pictures", "min_images": PHOTOGRAPHS}
+    config["targets"]["cpu"]["runtime"] = "openvino"
+    config["targets"]["l4"] = {
+        "runtime": "tensorrt_rtx",
+        "hardware": L4,
+        "precisions": list(PRECISIONS),
+        "tensorrt": {},
+    }
+    config["triton"] = {"release": "25.09"}
+    found = Workplace(clone, config, clone)
+    random_checkpoint(found.path("good.pth"), seed=1)
+    found.path("pictures").mkdir()
+    for index in range(PHOTOGRAPHS):
+        draw(found.path(f"pictures/{index}.png"), index)
+    found.snakemake("preflight", *MADE).succeeded()
+
+
+def there(clone):
+    """Return the clone that lies in a folder."""
+    return Workplace(clone, yaml.safe_load((clone / "config.yaml").read_text(encoding="utf-8")), clone)
+
+
+def draw(path, seed):
+    """Write a picture of smooth colour."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC).save(path)

@@ -1,0 +1,70 @@
+"""predict.py, a tiny model for it to ask, and real tritonservers that serve that model."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import tritonclient.grpc as triton
+
+from helpers.models.tiny_engine import CLASSES, CROP
+from helpers.workplace import REPOSITORY, Outcome
+from slipway.agreement import top_classes
+from slipway.images import Preprocessing
+from slipway.inputs import photograph_batch
+from slipway.triton.server import Ports, Server, find_installation
+
+MAX_BATCH = 4
+PICTURES = 7
+RESIZE = 20
+IMAGENET = Preprocessing(RESIZE, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+LABELS = [f"class {index}" for index in range(CLASSES)]
+NEVER_SLOW = 120
+
+
+def said_by(model, pictures):
+    """Return what a model's engine itself says of each picture: {file: classes}."""
+    files = sorted(pictures.iterdir())
+    logits = model.engine.load().infer(photograph_batch(files, IMAGENET, str(model.batch.dtype)))
+    return {str(file): top_classes(row, LABELS) for file, row in zip(files, logits, strict=True)}
+
+
+def served(repository, workspace, *flags, ports=None):
+    """Return a server of the repository, not started yet."""
+    installation = find_installation(workspace, {"a backend that no server has"})
+    installation = replace(installation, flags=(*installation.flags, *flags))
+    return Server(installation, [repository], ports or Ports.free(), workspace / "server.log")
+
+
+def command(*options):
+    return [sys.executable, str(REPOSITORY / "scripts" / "predict.py"), *map(str, options)]
+
+
+def to(server, *options, model="tiny"):
+    """Return the command that asks a model of a server."""
+    return command("--url", f"127.0.0.1:{server.ports.grpc}", "--model", model, "--resize", RESIZE, *options)
+
+
+def predict(arguments, **more):
+    """Run a command; return what it printed, as JSON where it is that, and how it ended with both streams' words."""
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=NEVER_SLOW, **more)
+    printed = json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+    return printed, Outcome(done.returncode, done.stderr + done.stdout)
+
+
+def require_expected(found, expected):
+    """Require the same classes, in the same order, as confident as the engine itself."""
+    assert [picture["file"] for picture in found["pictures"]] == list(expected)
+    for picture in found["pictures"]:
+        wanted = expected[picture["file"]]
+        assert [top["label"] for top in picture["top"]] == [top["label"] for top in wanted]
+        np.testing.assert_allclose(
+            [top["confidence"] for top in picture["top"]], [top["confidence"] for top in wanted], atol=1e-4
+        )
+
+
+def regions(server):
+    """Return the shared memory that the server knows."""
+    with triton.InferenceServerClient(f"127.0.0.1:{server.ports.grpc}") as client:
+        return client.get_system_shared_memory_status(as_json=True).get("regions", {})

@@ -1,0 +1,200 @@
+"""What each artifact of a plan is keyed on, and what it is not."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+from helpers.artifacts.plans import ARM_WITH_BF16, WITH_BF16, plan, tensorrt_target
+from helpers.artifacts.published import key_pair
+
+from slipway import hardware, local_server
+from slipway.errors import SlipwayError
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+
+def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path):
+    path = tmp_path / "my.safetensors"
+    path.touch()
+    found = plan(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
+    assert found.checkpoint("a") == str(path)
+    assert found.checkpoint("b") is None
+    assert found.checkpoint("c") is None
+
+
+def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
+    for name, content in {"my.pth": b"1", "copy.pth": b"1", "new.pth": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+    models = {path.stem: {"weights": str(path)} for path in tmp_path.glob("*.pth")}
+    found = plan(models=models | {"b": {"weights": "IMAGENET1K_V1"}})
+    assert repr(found.weights("my")) == repr(found.weights("copy")) != repr(found.weights("new"))
+    assert "checkpoint_sha256" not in found.weights("b")
+    assert found.weights("b")["weights"] == "IMAGENET1K_V1"
+
+
+def test_photographs_enter_by_what_the_folder_holds(photographs):
+    def keys():
+        found = plan(accuracy={"labelled": str(photographs)}, calibration={"images": str(photographs)})
+        return repr(found.accuracy("m", "cpu", "fp32")), repr(found.quantization("m"))
+
+    before = keys()
+    (photographs / "notes.txt").touch()
+    assert keys() == before
+    (photographs / "1.jpg").write_bytes(b"another")
+    assert all(old != new for old, new in zip(before, keys(), strict=True))
+
+
+def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
+    settings = plan().engine("cpu", "fp32")
+    assert "scripts/build_engine.py" in settings["code"]
+    assert "scripts/slipway/runtimes/openvino.py" in settings["code"]
+    assert "scripts/slipway/runtimes/onnxruntime.py" not in settings["code"]
+    assert "--code" not in str(settings)
+    assert "build_engine.py" in repr(settings)
+
+
+def test_the_driver_is_no_part_of_any_key(monkeypatch):
+    """It is recorded; see test_gpu_monitor."""
+    # As it is, but asked each time.
+    monkeypatch.setattr("slipway.decisions._gpu_identity", hardware.gpu_identity)
+
+    def keys(driver):
+        facts = {"name": "NVIDIA L4", "compute_capability": "8.9", "driver": driver, "driver_cuda": driver}
+        monkeypatch.setattr("slipway.gpu_monitor.GpuMonitor.facts", lambda _: facts)
+        found = plan({"l4": tensorrt_target() | {"hardware": "auto"}})
+        return [repr(found.engine("l4", "fp16")), repr(found.benchmark("m", "l4"))]
+
+    assert keys("580.65") == keys("590.10")
+    assert "NVIDIA L4" in keys("590.10")[0]
+
+
+def test_the_limits_of_a_load_test_do_not_repeat_it():
+    strict = plan(load_test={"p99_limit_ms": 10, "memory_limit_mb": 500})
+    assert repr(strict.load_test("m", "cpu")) == repr(plan().load_test("m", "cpu"))
+    assert repr(strict.selection()) != repr(plan().selection())
+
+
+def test_the_limits_of_one_precision_do_not_touch_the_other():
+    changed = plan(accuracy={"limits": {"bf16": {"min_cosine": 0.5}}})
+    assert repr(changed.accuracy("m", "cpu", "fp32")) == repr(plan().accuracy("m", "cpu", "fp32"))
+    assert repr(changed.accuracy("m", "cpu", "bf16")) != repr(plan().accuracy("m", "cpu", "bf16"))
+
+
+@pytest.mark.parametrize("change", [{"hardware": ARM_WITH_BF16}, {"hardware": WITH_BF16, "runtime": "onnxruntime"}])
+def test_an_engine_is_keyed_on_hardware_and_runtime(change):
+    assert repr(plan({"cpu": change}).engine("cpu", "fp32")) != repr(plan().engine("cpu", "fp32"))
+
+
+def test_an_engine_is_keyed_on_its_precision():
+    assert repr(plan().engine("cpu", "fp32")) != repr(plan().engine("cpu", "bf16"))
+
+
+def test_versions_are_those_that_are_installed():
+    import torch
+
+    assert plan().onnx("m")["torch_version"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxscript", "onnxslim"])
+def test_an_onnx_file_depends_on_what_writes_it(package, monkeypatch):
+    before = plan().onnx("m")
+    monkeypatch.setattr("slipway.plan.package_version", lambda name: "9" if name == package else metadata.version(name))
+    changed = {name for name, value in plan().onnx("m").items() if value != before[name]}
+    assert changed == {f"{package}_version"}
+
+
+def test_the_crop_reaches_everything_that_has_the_models_shape():
+    found = plan(models={"m": {"preprocess": {"crop": 64}}})
+    shaped = [found.onnx("m"), found.profile("m"), found.benchmark("m", "cpu"), found.load_test("m", "cpu")]
+    assert [settings["crop"] for settings in [*shaped, found.repository("m", "cpu")]] == [64] * 5
+
+
+def test_a_dead_server_makes_the_receipt_stale():
+    before = plan().local_server()
+    listening = {"http": 1, "grpc": 2, "metrics": 3, "host": "127.0.0.1"}
+    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    local_server.write_state(local_server.FOLDER, ended.pid, 1, listening)
+    assert repr(plan().local_server()) == repr(before)
+    ended.communicate()
+    assert repr(plan().local_server()) != repr(before)
+
+
+# TensorRT's engines
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "10.9.0.34"},
+        {"cuda": "cu12"},
+        {"profiles": [{"min": 1, "opt": 4, "max": 8}]},
+        {"workspace_mb": 4096},
+        {"optimization_level": 5},
+        {"tf32": True},
+        {"tactic_sources": ["JIT_CONVOLUTIONS"]},
+        {"compatibility": "hardware"},
+        {"refit": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_engine_is_keyed_on_everything_that_the_builder_is_told(change):
+    before, after = plan({"h100": tensorrt_target()}), plan({"h100": tensorrt_target(**change)})
+    assert repr(before.engine("h100", "fp16")) != repr(after.engine("h100", "fp16"))
+
+
+@pytest.mark.parametrize("change", [{"python": "/elsewhere/python"}, {"timing_cache": False}, {"max_slowdown": 0.5}])
+def test_an_engine_is_not_keyed_on_where_or_how_fast_it_is_built(change):
+    before, after = plan({"h100": tensorrt_target()}), plan({"h100": tensorrt_target(**change)})
+    assert repr(before.engine("h100", "fp16")) == repr(after.engine("h100", "fp16"))
+
+
+# Publishing and signing
+
+
+def test_publishing_nowhere_is_refused_and_so_is_signing_without_a_key():
+    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` says nowhere"):
+        plan().publication()
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` names no key"):
+        plan().signature()
+
+
+def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
+    keys = [
+        repr(plan(deploy={"publish": {"to": to, "keep_versions": keep}}).publication())
+        for to, keep in (("claim", 3), ("claim", 9), ("s3://bucket", 3))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_the_key_of_signatures_enters_by_its_content(tmp_path):
+    def settings(name):
+        found = plan(deploy={"publish": {"to": "claim"}, "signing": {"public_key": name, "private_key": "p.pem"}})
+        return [repr(each) for each in (found.publication(), found.signature(), found.local_server())]
+
+    (tmp_path / "a.pem").write_text("a")
+    (tmp_path / "b.pem").write_text("a")
+    before = settings("a.pem")
+    assert settings("b.pem") == before
+    (tmp_path / "b.pem").write_text("another")
+    assert not set(settings("b.pem")) & set(before)
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.public_key` is 'c.pem', which does not exist"):
+        settings("c.pem")
+
+
+def test_another_private_key_in_the_same_file_signs_anew(tmp_path):
+    def settings():
+        return repr(plan(deploy={"signing": {"private_key": str(private)}}).signature())
+
+    private, _ = key_pair(tmp_path)
+    before = settings()
+    private.touch()
+    assert settings() == before
+    key_pair(tmp_path)
+    assert settings() != before
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(SlipwayError, match="holds a password") as caught:
+        plan(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
+    assert "hunter2" not in str(caught.value)

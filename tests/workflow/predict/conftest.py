@@ -1,0 +1,58 @@
+"""A tiny model for predict.py to ask, in a repository for real tritonservers."""
+
+import numpy as np
+import pytest
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.predicting import MAX_BATCH, PICTURES, said_by
+from PIL import Image
+
+from slipway.triton.repository import served_model, write_model
+
+SLEEPY = "    def execute(self, requests: list) -> list:\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("predict")
+
+
+@pytest.fixture(scope="module")
+def tiny(folder):
+    return tiny_engine(folder, input_dtype="uint8")
+
+
+@pytest.fixture(scope="module")
+def normalised(folder):
+    """Return an engine of the same weights that takes normalised float32."""
+    (folder / "normalised").mkdir()
+    return tiny_engine(folder / "normalised", input_dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def repository(folder, tiny, normalised):
+    """Return a repository with both, as `tiny` and `float`, and the model `slow` that sleeps over each request."""
+    for name, model in {"tiny": tiny, "float": normalised, "slow": tiny}.items():
+        described = served_model(name, model.engine, CROP, CLASSES, MAX_BATCH, 1)
+        write_model(folder / "repository" / name, described, model.engine, model.labels)
+    adapter = folder / "repository" / "slow" / "1" / "model.py"
+    text = adapter.read_text(encoding="utf-8")
+    assert SLEEPY in text
+    adapter.write_text(text.replace(SLEEPY, f"{SLEEPY}        time.sleep(0.5)\n"), encoding="utf-8")
+    return folder / "repository"
+
+
+@pytest.fixture(scope="module")
+def pictures(folder):
+    """Return a folder of pictures, so dark that the model is not sure of any."""
+    (folder / "pictures").mkdir()
+    random = np.random.default_rng(3)
+    for index in range(PICTURES):
+        pixels = random.integers(0, random.integers(1, 6, 3), (24 + index, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "pictures" / f"{index}.png")
+    return folder / "pictures"
+
+
+@pytest.fixture(scope="module")
+def expected(tiny, pictures):
+    """Return what `tiny` has to say of each picture."""
+    return said_by(tiny, pictures)

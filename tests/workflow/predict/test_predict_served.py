@@ -1,0 +1,160 @@
+"""predict.py against a real tritonserver that serves a tiny model: answers, refusals, shared memory."""
+
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from helpers.models.tiny_engine import CROP
+from helpers.predicting import (
+    NEVER_SLOW,
+    PICTURES,
+    RESIZE,
+    command,
+    predict,
+    regions,
+    require_expected,
+    said_by,
+    served,
+    to,
+)
+from helpers.workplace import REPOSITORY
+
+from slipway import local_server
+from slipway.artifacts import write_json
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(repository, folder):
+    """Return a live server that speaks in the clear."""
+    with served(repository, folder / "plain") as server:
+        server.wait_until_ready(60)
+        yield server
+
+
+def test_a_table_has_a_line_for_each_picture_and_its_sum(server, pictures, expected):
+    printed, outcome = predict(to(server, pictures, "--top", 2))
+    outcome.succeeded()
+    *lines, total, requests = printed.splitlines()
+    for line, (file, classes) in zip(lines, expected.items(), strict=True):
+        best = f"{classes[0]['confidence']:.1%} {classes[0]['label']} ({classes[0]['index']}), "
+        assert re.fullmatch(rf"{re.escape(file)}  +[\d.]+ ms  {re.escape(best)}.*", line)
+    assert total.startswith(f"{PICTURES} answered, 0 not, by tiny at 127.0.0.1:{server.ports.grpc}: ")
+    assert re.fullmatch(r"requests: 2, of up to 4 pictures each; latency p50 [\d.]+ ms, p99 [\d.]+ ms", requests)
+
+
+@pytest.mark.parametrize("options", [(), ("--shared-memory",)], ids=["network", "shared_memory"])
+@pytest.mark.parametrize(("batch", "requests"), [(1, 7), (3, 3), (4, 2)])
+def test_json_has_the_engines_own_answers(server, pictures, expected, options, batch, requests):
+    found, outcome = predict(to(server, pictures, "--json", "--batch", batch, *options))
+    outcome.succeeded()
+    require_expected(found, expected)
+    assert (found["model"], found["input"], found["batch"]) == ("tiny", "uint8", batch)
+    assert found["summary"]["requests"] == requests
+    assert {(picture["attempts"], picture["version"]) for picture in found["pictures"]} == {(1, "1")}
+    assert regions(server) == {}
+
+
+def test_a_model_that_takes_floats_is_fed_normalised_ones(server, pictures, normalised):
+    found, outcome = predict(to(server, pictures, "--json", model="float"))
+    outcome.succeeded()
+    require_expected(found, said_by(normalised, pictures))
+    assert found["input"] == "float32"
+
+
+def test_the_readmes_client_gets_the_engines_answer(server, pictures, normalised):
+    (program,) = re.findall(
+        r"^```python\n(.*?)^```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    photograph, answers = list(said_by(normalised, pictures).items())[-1]
+    here = {"photo.jpg": photograph, "8001": str(server.ports.grpc), "resnet50_trt": "float"}
+    for there, instead in {**here, "224": str(CROP), "232": str(RESIZE)}.items():
+        program, changes = re.subn(rf"(?<!\.){re.escape(there)}", instead, program)  # 224 pixels, but not 0.224
+        assert changes
+    printed, outcome = predict([sys.executable, "-c", program])
+    outcome.succeeded()
+    said = [line.split(":")[1:] for line in printed.splitlines()]
+    assert said == [[str(answer["index"]), answer["label"]] for answer in answers[:3]]
+
+
+def test_a_broken_picture_is_named_and_the_others_are_answered(server, pictures, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 no more")
+    found, outcome = predict(to(server, broken, pictures, tmp_path / "missing.png", "--json"))
+    outcome.refused(f"no answer for {broken}", "2 of 9 photographs have no answer")
+    assert found["summary"]["answered"] == PICTURES
+    assert [failed["file"] for failed in found["failed"]] == [str(broken), str(tmp_path / "missing.png")]
+
+    found, outcome = predict(to(server, broken, pictures, "--json", "--strict"))
+    outcome.refused(str(broken))
+    assert found["summary"]["answered"] == 0
+
+
+REFUSED = {
+    "unknown model": (["--model", "resnet"], ["there is no model resnet: ready are float, slow, tiny"]),
+    "unknown version": (["--model-version", "9"], ["no version 9 that is ready, but 1"]),
+    "no version": (["--model-version", "new"], ["the server refused", "specified version string"]),
+    "too large a batch": (["--batch", 5], ["takes at most 4 pictures a request, not 5; give --batch 4"]),
+    "wrong size": (["--crop", 32], ["takes 16 x 16 pixels, not --crop 32"]),
+    "other output": (["--output", "scores"], ["no output scores; name the scores with --output: logits"]),
+    "TLS": (["--tls"], ["no Triton answers", "does not speak TLS. Leave --tls out"]),
+}
+
+
+@pytest.mark.parametrize(("options", "phrases"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_is_refused_in_words(server, pictures, options, phrases):
+    predict(to(server, pictures, *options))[1].refused(*phrases)
+
+
+def test_one_of_several_models_must_be_named(server, pictures):
+    _, outcome = predict(command("--url", f"127.0.0.1:{server.ports.grpc}", pictures))
+    outcome.refused("name the model with --model: ready are float, slow, tiny")
+
+
+@pytest.mark.parametrize("port", ["http", "metrics"])
+def test_another_port_than_grpcs_is_told(server, pictures, port):
+    _, outcome = predict(command("--url", f"127.0.0.1:{getattr(server.ports, port)}", "--retries", 0, pictures))
+    outcome.refused("no Triton answers", "Is it the gRPC port? Triton's is 8001")
+
+
+def test_a_request_that_is_late_fails_alone(server, pictures, tiny):
+    options = ["--labels", tiny.labels, "--deadline-ms", 300, "--json", "--retries", 0]
+    found, outcome = predict(to(server, pictures / "0.png", *options, model="slow"))
+    outcome.refused("no answer within 300 ms", "1 of 1 photographs have no answer")
+    assert len(found["failed"]) == 1
+    found, outcome = predict(to(server, pictures / "0.png", "--json", model="slow"))
+    outcome.succeeded()
+    assert found["summary"]["request_ms"]["p50"] > 500
+
+
+def test_the_server_forgets_the_shared_memory_of_a_client_that_is_ended(server, pictures):
+    asking = subprocess.Popen(to(server, *[pictures] * 500, "--shared-memory", "--batch", 1), stdout=subprocess.PIPE)
+    asking.stdout.readline()
+    assert len(regions(server)) == 1
+    asking.terminate()
+    printed, _ = asking.communicate(timeout=NEVER_SLOW)
+    assert b" answered, 0 not, by tiny" in printed
+    assert asking.returncode == 128 + signal.SIGTERM
+    assert regions(server) == {}
+
+
+def test_without_a_url_this_checkouts_own_deployment_is_asked(server, pictures, expected, tmp_path):
+    results = tmp_path / "results"
+    state = local_server.write_state(results / ".server", server.process.pid, 1, vars(server.ports))
+    chain = {"weights_sha256": "a" * 64}
+    receipt = {"model": "net", "served_as": "tiny", "origin": "rehearsal", "server": state, "chain": chain}
+    write_json(results / "net" / "deploy" / "receipt.json", receipt)
+    proven = {"resize": RESIZE, "crop": CROP, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
+    write_json(results / "net" / "golden.json", {**chain, "key": {**proven, "input": "uint8"}})
+    found, outcome = predict(command(pictures, "--json"), cwd=tmp_path)
+    outcome.succeeded()
+    require_expected(found, expected)
+    assert found["preprocessing"] == proven
+
+    write_json(results / "net" / "golden.json", {"weights_sha256": "b" * 64, "key": proven})
+    printed, outcome = predict(command(pictures), cwd=tmp_path)
+    assert "other weights were built since the deployment" in outcome.said
+    assert printed.endswith("REHEARSAL: random weights, so these predictions mean nothing\n")
