@@ -14,13 +14,15 @@ rule fetch_weights:
         "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: plan.weights(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing them: the files' contents are in the settings.
+        # Asking for `input` keeps Snakemake from comparing them: the files' contents are in the settings, and the number
+        # of classes is the same for every size.
         checkpoint=lambda wildcards, input: option("--checkpoint", plan.checkpoint(wildcards.model)),
         labels=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
+        size=lambda wildcards, input: option("--try-with", plan.crop(wildcards.model)),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} "
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} {params.size} "
         "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from slipway import comparison, torch_subjects
+from slipway import comparison, profiles, torch_subjects
 from slipway.artifacts import read_json, write_json
 from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
@@ -71,6 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights = read_json(arguments.weights_record)
     built = engines_of(arguments.engine_records)
+    require_batches(built, arguments.batch_sizes)
     surroundings = environment(monitor)
     with ExitStack() as stack:
         engines = {name: loaded(engine, arguments, stack) for name, engine in built.items()}
@@ -96,6 +97,17 @@ def engines_of(records: list[Path]) -> dict[str, BuiltEngine]:
     """Return {precision: engine} of the build records, each proven to be the one that was built."""
     engines = [BuiltEngine.of_record(path) for path in records]
     return {built.record["key"]["precision"]: built for built in engines}
+
+
+def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> None:
+    """Raise SlipwayError when no optimization profile of an engine takes a batch that is to be measured."""
+    for engine in engines.values():
+        taken = engine.record.get("profiles") or []
+        if missing := profiles.untaken(taken, batch_sizes):
+            raise SlipwayError(
+                f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
+                f"{profiles.in_words(taken)}: lower it, or widen `tensorrt.profiles` in config.yaml"
+            )
 
 
 def loaded(built: BuiltEngine, arguments: argparse.Namespace, stack: ExitStack) -> Any:

@@ -4,7 +4,7 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,15 +13,12 @@ from slipway.artifacts import read_json, write_json
 from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.image_files import find_images
-from slipway.inputs import photograph_batch, served_model
+from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.labelling import class_of_each
 from slipway.models import load_model
 from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
-
-if TYPE_CHECKING:
-    import torch
 
 BATCH = 8
 
@@ -107,7 +104,7 @@ def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
     reference, logits = [], []
     for start in range(0, len(images), BATCH):
         batch = photograph_batch(images[start : start + BATCH], preprocess, arguments.input)
-        reference.append(ask_pytorch(model, batch))
+        reference.append(logits_of(model, batch))
         logits.append(engine.infer(batch))
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
     reference, logits = np.concatenate(reference), np.concatenate(logits)
@@ -119,14 +116,6 @@ def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
         found["pytorch"] = accuracy(reference[known], classes[known])
         found["engine"] = accuracy(logits[known], classes[known])
     return found
-
-
-def ask_pytorch(model: "torch.nn.Module", batch: np.ndarray) -> np.ndarray:
-    """Return PyTorch's logits (N, classes)."""
-    import torch
-
-    with torch.inference_mode():
-        return model(torch.from_numpy(batch)).numpy()
 
 
 def dropped(found: dict, limit: float) -> list[str]:

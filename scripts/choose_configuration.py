@@ -65,11 +65,12 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
     allowed = [row for row in rows if row["p99_ms"] <= p99_limit_ms and _fits(counted_memory_mb(row), memory_limit_mb)]
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
+        used = counted_memory_mb(nearest)
         raise SlipwayError(
             f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
             f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and "
-            f"{counted_memory_mb(nearest) or 0:.0f} MB. Raise load_test.p99_limit_ms or memory_limit_mb, or measure "
-            "lower load_test.concurrency"
+            f"{'memory that was not seen' if used is None else f'{used:.0f} MB'}. Raise load_test.p99_limit_ms or "
+            "memory_limit_mb, or measure lower load_test.concurrency"
         )
     best = max(row["throughput_per_s"] for row in allowed)
     equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]

@@ -1,14 +1,15 @@
 """Bring a checkpoint into canonical form: safetensors, its SHA-256, its origin, its class names."""
 
 import argparse
+import errno
 import json
 import socket
-import urllib.error
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
+from slipway.inputs import logits_of, random_batch
 from slipway.models import build, load_strictly, read_checkpoint
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 REHEARSAL_SEED = 0
 DOWNLOAD_TIMEOUT_S = 20
+NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,6 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .pth, .pt or .safetensors")
+    arguments.add_argument("--try-with", type=int, default=224, help="pixels (height and width) that the model takes")
     arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
@@ -44,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     model = build(arguments.architecture, arguments.arguments)
     if state is not None:
         load_strictly(model, state, arguments.checkpoint or arguments.weights)
-    labels = class_names(arguments, count_classes(model))
+    labels = class_names(arguments, count_classes(model, arguments.try_with))
     with written_whole(arguments.output) as partial:
         partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
     with written_whole(arguments.labels) as partial:
@@ -71,7 +74,12 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
         return "checkpoint", read_checkpoint(arguments.checkpoint)
     try:
         return "torchvision", download(arguments.architecture, arguments.weights)
-    except (urllib.error.URLError, OSError) as error:
+    except OSError as error:  # urllib's URLError among them, which has no errno
+        if error.errno in NOT_THE_NETWORK:
+            raise SlipwayError(
+                f"what is downloaded cannot be kept ({error}); free space there, or name a folder that can be written "
+                "to as TORCH_HOME"
+            ) from None
         if arguments.weights != "default":
             raise SlipwayError(
                 f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). "
@@ -118,15 +126,18 @@ def rehearsal_warning(reason: object) -> None:
     )
 
 
-def count_classes(model: "torch.nn.Module") -> int:
-    """Return the number of logits: the length of the last bias or the rows of the last weight matrix."""
-    return list(model.state_dict().values())[-1].shape[0]
+def count_classes(model: "torch.nn.Module", pixels: int) -> int:
+    """Return how many logits the model answers an input of (1, 3, pixels, pixels) with."""
+    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
     """Return `count` class names: the user's, else those of torchvision's weights, else their indices."""
     if arguments.labels_from:
-        names = arguments.labels_from.read_text(encoding="utf-8").splitlines()
+        try:
+            names = arguments.labels_from.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise SlipwayError(f"{arguments.labels_from} is not UTF-8 text ({error}); save it as that") from None
         if len(names) != count:
             raise SlipwayError(f"{arguments.labels_from} has {len(names)} lines, but the model has {count} classes")
         return names

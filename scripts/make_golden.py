@@ -8,7 +8,7 @@ import numpy as np
 from slipway.agreement import top_classes
 from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.images import load_image, sample_photograph
-from slipway.inputs import photograph_batch, served_model
+from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.models import load_model
 from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
@@ -36,16 +36,13 @@ def main(arguments: argparse.Namespace) -> None:
 
     Beside them go 8 variations of the photograph, `variations` (8, 3, H, W), and their `variation_logits`.
     """
-    import torch
-
     image = arguments.image or sample_photograph()
     preprocess = preprocessing_of(arguments)
     batch = photograph_batch([image], preprocess, arguments.input)
     varied = varied_batch(load_image(image), preprocess, arguments.input)
     weights = read_json(arguments.weights_record)
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
-    with torch.inference_mode():
-        logits, varied_logits = (model(torch.from_numpy(images)).numpy() for images in (batch, varied))
+    logits, varied_logits = logits_of(model, batch), logits_of(model, varied)
     with written_whole(arguments.output) as partial, open(partial, "wb") as file:
         np.savez(file, input=batch, logits=logits, variations=varied, variation_logits=varied_logits)
     labels = arguments.labels.read_text(encoding="utf-8").splitlines()

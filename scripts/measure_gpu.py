@@ -35,10 +35,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the workflow for one configuration after the other."""
-    weights = dict(given.split("=", 1) for given in arguments.weights)
-    for path in sorted(arguments.configurations.glob("*.yaml")):
-        if arguments.only and path.stem not in arguments.only:
-            continue
+    configurations = configurations_of(arguments)
+    weights = weights_of(arguments.weights, [path.stem for path in configurations])
+    for path in configurations:
         progress(f"measuring {path.stem}")
         place = arguments.workplace / path.stem
         config = configure(place, path, weights.get(path.stem), arguments)
@@ -48,11 +47,42 @@ def main(arguments: argparse.Namespace) -> None:
         )
 
 
+def configurations_of(arguments: argparse.Namespace) -> list[Path]:
+    """Return the configurations to measure; raise SlipwayError when one that was named, or any at all, is not there."""
+    found = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
+    missing = set(arguments.only or []) - set(found)
+    if missing or not found:
+        named = f"<model>.yaml of {', '.join(sorted(missing))}" if missing else "<model>.yaml"
+        raise SlipwayError(f"{arguments.configurations} holds no {named}; correct --configurations or --only")
+    return [path for model, path in found.items() if not arguments.only or model in arguments.only]
+
+
+def weights_of(given: list[str], models: list[str]) -> dict[str, str]:
+    """Return {model: checkpoint} of MODEL=PATH; raise SlipwayError when it is not of that form or of no such model."""
+    weights = {}
+    for text in given:
+        model, _, path = text.partition("=")
+        if model not in models or not path:
+            raise SlipwayError(f"--weights has '{text}', but must be MODEL=PATH, of {' or '.join(models)}")
+        weights[model] = path
+    return weights
+
+
+def target_of(model: str, config: dict) -> tuple[str, list[str]]:
+    """Return the one target of a configuration and its precisions; raise SlipwayError unless they are stated."""
+    targets = config["targets"]
+    precisions = next(iter(targets.values())).get("precisions")
+    if len(targets) != 1 or not isinstance(precisions, list) or model not in config["models"]:
+        raise SlipwayError(f"{model}.yaml must have a model {model}, and one target with a list of its precisions")
+    return next(iter(targets)), precisions
+
+
 def configure(place: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
     """Write the configuration with this machine's paths into the working folder; return it as it was."""
     text = path.read_text(encoding="utf-8")
     here = yaml.safe_load(text)
-    here["tensorrt"]["python"] = arguments.tensorrt_python
+    target_of(path.stem, here)
+    here["tensorrt"] = {**here.get("tensorrt", {}), "python": arguments.tensorrt_python}
     here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
     if arguments.labelled and "accuracy" in here:
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
@@ -68,8 +98,8 @@ def records_of(model: str, config: dict) -> list[str]:
 
     Accuracy always; speed and the load test where the configuration has a section for them.
     """
-    ((target, chosen),) = config["targets"].items()
-    names = [f"{model}.{precision}.accuracy.json" for precision in chosen["precisions"]]
+    target, precisions = target_of(model, config)
+    names = [f"{model}.{precision}.accuracy.json" for precision in precisions]
     names += [f"{model}.benchmark.json"] if "benchmark" in config else []
     names += ["selection.json"] if "load_test" in config else []
     return [f"results/{model}/{target}/{name}" for name in names]
@@ -89,14 +119,17 @@ def snakemake(place: Path, records: list[str]) -> None:
 
 def collect(place: Path, model: str, config: dict) -> dict:
     """Return every record of a model on its one target."""
-    (target,) = config["targets"]
+    target, precisions = target_of(model, config)
     folder = place / "results" / model / target
-    accuracy = by_precision(folder, model, "accuracy")
+    engines, accuracy = (
+        {precision: read_json(folder / f"{model}.{precision}.{kind}.json") for precision in precisions}
+        for kind in ("engine", "accuracy")
+    )
     record = {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": config,
         "origin": next(iter(accuracy.values()))["origin"],
-        "engines": by_precision(folder, model, "engine"),
+        "engines": engines,
         "accuracy": accuracy,
     }
     if "benchmark" in config:
@@ -110,12 +143,6 @@ def collect(place: Path, model: str, config: dict) -> dict:
 def without_samples(benchmark: dict) -> dict:
     """Return a benchmark's record without its raw samples, which stay in the working folder."""
     return {name: value for name, value in benchmark.items() if name != "samples_ms"}
-
-
-def by_precision(folder: Path, model: str, kind: str) -> dict[str, dict]:
-    """Return the records of one kind by the precision in their names."""
-    found = sorted(folder.glob(f"{model}.*.{kind}.json"))
-    return {path.name.removeprefix(f"{model}.").removesuffix(f".{kind}.json"): read_json(path) for path in found}
 
 
 if __name__ == "__main__":

@@ -114,11 +114,11 @@ def main(arguments: argparse.Namespace) -> None:
 def place_of(arguments: argparse.Namespace, config: dict) -> Place:
     """Return where to work; raise SlipwayError unless the configuration is of its model on one TensorRT target."""
     model = arguments.configuration.stem
-    ((target, chosen),) = config["targets"].items()
-    if model not in config["models"] or chosen.get("runtime") != "tensorrt":
+    target, chosen = next(iter(config["targets"].items()))
+    if model not in config["models"] or len(config["targets"]) > 1 or chosen.get("runtime") != "tensorrt":
         raise SlipwayError(
-            f"{arguments.configuration} is not of a model named {model} on a target with `runtime: tensorrt`; engines "
-            "of no other runtime have a timing cache or take new weights"
+            f"{arguments.configuration} is not of a model named {model} on one target with `runtime: tensorrt`; "
+            "engines of no other runtime have a timing cache or take new weights"
         )
     return Place(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
 

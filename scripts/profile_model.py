@@ -97,6 +97,8 @@ def summarise(events: Any, device: str, wall_s: float, cpu_s: float) -> dict:
     `launch_overhead` is on a GPU the share of cudaLaunchKernel, on a CPU that of Python and of operators which only
     dispatch or allocate.
     """
+    # A kernel's time is told twice, as its own and as that of the operator that launched it, which says what it is for.
+    events = [event for event in events if event.device_type.name == "CPU"]
     attribute = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
     times = {event.key: getattr(event, attribute) / 1e6 for event in events}
     operators = [

@@ -57,10 +57,8 @@ class Worker:
         return self._measure(request), None
 
     def _measure(self, request: dict) -> dict:
-        if self._engine is None:
-            self._loaded()
         measurement = Measurement(
-            self._engine, self._path, self._precision, request["batch"], request["seconds"], request["warmup_seconds"]
+            self._loaded(), self._path, self._precision, request["batch"], request["seconds"], request["warmup_seconds"]
         )
         return measurement.run(request["min_samples"], request["streams"])
 

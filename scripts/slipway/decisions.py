@@ -6,9 +6,8 @@ metadata, hardware from the operating system.
 
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
-from slipway import hardware, precisions, toolchain, version_lock
+from slipway import checks, hardware, precisions, profiles, toolchain, version_lock
 from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
@@ -26,9 +25,9 @@ class Decisions:
         self.targets = list(config["targets"])
         self.deployed_target = config["deploy"]["target"] or self.targets[0]
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
-        self._check_precisions()
+        checks.require_precisions(self)
         self._check_version_lock()
-        self._check_files()
+        checks.require_files(config, {model: self.checkpoint(model) for model in self.models})
 
     def runtime(self, target: str) -> str:
         """Return the runtime of a target, with `auto` decided: TensorRT where it and a GPU are, else OpenVINO."""
@@ -85,11 +84,15 @@ class Decisions:
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
+    def variants(self) -> list[str]:
+        """Return every ONNX variant that engines are built from, after FP32, which the others are made of."""
+        needed = [self.variant(target, name) for target in self.targets for name in self.precisions(target)]
+        return list(dict.fromkeys(["fp32", *needed]))
+
     def preflight_variants(self) -> list[str]:
         """Return the ONNX variants to try without a GPU: those of the targets, FP16 and, with photographs, INT8."""
-        needed = [self.variant(target, name) for target in self.targets for name in self.precisions(target)]
         calibrated = self.config["calibration"]["images"] is not None
-        return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *needed]))
+        return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *self.variants()]))
 
     def hardware(self, target: str) -> str:
         """Return the identity of a target's hardware, with `auto` detected."""
@@ -170,12 +173,7 @@ class Decisions:
 
     def profiles(self, target: str, precision: str) -> list[dict]:
         """Return the optimization profiles of an engine: those for every precision and those for its own."""
-        listed = self.tensorrt(target)["profiles"]
-        return [
-            {end: sizes[end] for end in ("min", "opt", "max")}
-            for sizes in listed
-            if precision in sizes.get("precisions", [precision])
-        ]
+        return profiles.of_precision(self.tensorrt(target)["profiles"], precision)
 
     def opset(self) -> int:
         """Return the newest ONNX opset that every target's runtime reads."""
@@ -186,6 +184,12 @@ class Decisions:
         """Return the targets that manifests deploy: every GPU that Triton has a backend for, else one CPU."""
         on_cpu = self.targets_of("openvino", "onnxruntime")
         return self.targets_of("tensorrt") or [name for name in on_cpu if name == self.deployed_target] or on_cpu[:1]
+
+    @property
+    def monitored_targets(self) -> list[str]:
+        """Return the targets that serve where `deploy.to` says, to whose load tests the alerts hold them."""
+        elsewhere = self.config["deploy"]["to"] != "local"
+        return self.fleet if elsewhere and self.fleet else [self.deployed_target]
 
     def require_supported_release(self) -> None:
         """Raise SlipwayError when the Triton that would serve elsewhere is older than what is accepted."""
@@ -211,61 +215,10 @@ class Decisions:
                 f"config: `deploy.to` is {place}, but nothing says which Triton serves there; set `triton.release`"
             )
 
-    # Checks that need more than the schema
-
-    def _check_files(self) -> None:
-        named = {
-            "image": self.config["image"],
-            "accuracy.labelled": self.config["accuracy"]["labelled"],
-            "calibration.images": self.config["calibration"]["images"],
-            # The private key may be where the workflow signs alone.
-            "deploy.signing.public_key": self.config["deploy"]["signing"]["public_key"],
-        }
-        named |= {f"deploy.tls.{name}": path for name, path in self.config["deploy"]["tls"].items()}
-        for model, chosen in self.config["models"].items():
-            named |= {f"models.{model}.weights": self.checkpoint(model), f"models.{model}.labels": chosen["labels"]}
-        for key, path in named.items():
-            if path is not None and not Path(path).exists():
-                last = key.rsplit(".", maxsplit=1)[-1]
-                raise SlipwayError(
-                    f"config: `{key}` is {path!r}, which does not exist; correct `{last}` in config.yaml"
-                )
-
-    def _check_precisions(self) -> None:
-        for target in self.targets:
-            runtime = self.runtime(target)
-            identity, version = self.hardware(target), self.runtime_version(runtime, target)
-            if self.runs_tensorrt(target) != hardware.is_gpu(identity):
-                needs = "a GPU" if self.runs_tensorrt(target) else "a CPU"
-                raise SlipwayError(
-                    f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
-                    f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
-                )
-            for precision in self.precisions(target):
-                reason = precisions.refusal(runtime, version, identity, precision)
-                if reason:
-                    raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
-                self._check_calibration(target, precision)
-                self._check_profiles(target, precision)
-
     def _check_version_lock(self) -> None:
         for target in self._locked():
             compatibility = self.tensorrt(target)["compatibility"]
             version_lock.require_lock(target, self._tensorrt_version(target), self.config["triton"], compatibility)
-
-    def _check_calibration(self, target: str, precision: str) -> None:
-        if precision in ("int8", "fp8") and self.config["calibration"]["images"] is None:
-            raise SlipwayError(
-                f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
-                "from; name a folder of them as `calibration.images`"
-            )
-
-    def _check_profiles(self, target: str, precision: str) -> None:
-        if self.runs_tensorrt(target) and not self.profiles(target, precision):
-            raise SlipwayError(
-                f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
-                "`precisions` out of one, or add it there"
-            )
 
 
 @cache

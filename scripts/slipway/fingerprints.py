@@ -34,7 +34,8 @@ class Fingerprints:
         """Return one SHA-256 of some files' names below `folder` and of their contents, in order."""
         total = hashlib.sha256()
         for path in paths:
-            total.update(f"{Path(path).relative_to(folder).as_posix()}\0{self.sha256(path)}\n".encode())
+            name = os.fsencode(Path(path).relative_to(folder).as_posix())  # as it is, where it is not UTF-8 too
+            total.update(name + f"\0{self.sha256(path)}\n".encode())
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:

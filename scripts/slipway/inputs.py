@@ -66,6 +66,30 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
     return Normalised().eval()
 
 
+def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
+    """Return PyTorch's own logits (N, classes) for images (N, 3, H, W), computed on the CPU.
+
+    Raises SlipwayError where the model gives something else, or numbers that nothing can be compared with.
+    """
+    import torch
+
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(images))
+    is_tensor = isinstance(logits, torch.Tensor)
+    if not is_tensor or logits.ndim != 2:
+        found = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
+        raise SlipwayError(
+            f"the model answers with {found}, not with one tensor of logits (N, classes); let `architecture` name a "
+            "factory that wraps it in a module which returns them alone"
+        )
+    if not torch.isfinite(logits).all():
+        raise SlipwayError(
+            "the model answers with NaN or infinities in PyTorch already: its checkpoint is of a training that "
+            "diverged, or damaged; take an earlier one"
+        )
+    return logits.numpy()
+
+
 def require_input_dtype(input_dtype: str) -> None:
     """Raise SlipwayError unless it is an input format that models here may have."""
     if input_dtype not in TRITON_TYPES:

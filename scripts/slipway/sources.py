@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
-from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.fingerprints import Fingerprints
@@ -61,16 +61,19 @@ class Sources:
         return self._known[asked]
 
     def _of_users_module(self, name: str) -> dict[str, str]:
-        spec = PathFinder.find_spec(name)
-        origin = Path(spec.origin) if spec and spec.origin else None
-        if origin is None:
+        spec = find_spec(name)
+        if spec is None:
             return {}  # the job says that it cannot be imported
         with contextlib.suppress(metadata.PackageNotFoundError):
-            return {name: metadata.version(name)}
-        files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-        root = origin.parents[1] if origin.name == "__init__.py" else origin.parent
-        digests = {file: self._fingerprints.remember("code", file, _read)[0] for file in files}
-        return {file.relative_to(root).as_posix(): digest for file, digest in digests.items()}
+            installed = metadata.distribution(name)
+            # Elsewhere than the package's description, it was installed to be edited where it lies.
+            if spec.origin and Path(spec.origin).is_relative_to(installed.locate_file("")):
+                return {name: installed.version}
+        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+        files = {path.relative_to(place.parent).as_posix(): path for place in folders for path in place.rglob("*.py")}
+        if not folders and spec.has_location:
+            files = {Path(spec.origin).name: Path(spec.origin)}
+        return {short: self._fingerprints.remember("code", path, _read)[0] for short, path in sorted(files.items())}
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
         pending, found = list(files), {}

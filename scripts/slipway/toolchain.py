@@ -1,7 +1,6 @@
 """Which TensorRT an interpreter has, found without importing it; which packages Slipway asks for."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -47,13 +46,19 @@ def _names(runtime: str) -> tuple[str, ...]:
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return {distribution: version}; nothing when the interpreter cannot be started, which the job will say."""
-    if python is None or os.path.realpath(python) == os.path.realpath(sys.executable):
+    if python is None or _is_this(python):
         return _here(names)
     try:
         done = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return {}
     return json.loads(done.stdout)
+
+
+def _is_this(python: str) -> bool:
+    """Say whether `python` is this interpreter: in its folder, too, since environments are links to the same file."""
+    there, here = Path(python), Path(sys.executable)
+    return there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve()
 
 
 def _here(names: tuple[str, ...]) -> dict[str, str]:

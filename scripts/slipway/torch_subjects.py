@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,7 @@ def settings() -> dict:
         "cudnn": torch.backends.cudnn.version(),
         "tf32_in_convolutions": torch.backends.cudnn.allow_tf32,
         "tf32_in_matrix_products": torch.backends.cuda.matmul.allow_tf32,
+        "nvidia_tf32_override": os.environ.get("NVIDIA_TF32_OVERRIDE"),
         "cudnn_benchmark": {"pytorch": torch.backends.cudnn.benchmark, "pytorch_fp16": True},
     }
 

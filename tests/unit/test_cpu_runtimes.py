@@ -3,10 +3,10 @@ import importlib
 import numpy as np
 import onnx
 import pytest
-from fresh_interpreter import printed
+from helpers.fresh_interpreter import printed
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
-from tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
 
 RUNTIMES = ["openvino", "onnxruntime"]
 
@@ -67,6 +67,16 @@ def test_several_batches_run_as_one(tmp_path, name, input_dtype):
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(engine.infer_all([whole]), expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("given", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_a_batch_of_another_type_is_refused_and_not_cast(tmp_path, name, given):
+    tiny = tiny_engine(tmp_path, name, "uint8")
+    engine = tiny.engine.load()
+    with pytest.raises(Exception, match=r"(?i)the engine takes uint8, not|unexpected input data type"):
+        engine.infer_all([tiny.batch.astype(given)])
+    assert engine.infer_all([tiny.batch]).shape == (len(tiny.batch), CLASSES)
 
 
 def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):

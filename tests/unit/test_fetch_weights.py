@@ -1,12 +1,15 @@
+import errno
 import json
+import os
 import time
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 import torchvision
 
-from fetch_weights import class_names, count_classes, download, main, parse_arguments
+from fetch_weights import class_names, count_classes, download, main, obtain, parse_arguments
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.models import build, load_model
@@ -26,7 +29,30 @@ def options(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
 def test_the_number_of_classes_is_that_of_the_logits(architecture):
-    assert count_classes(build(architecture, {"num_classes": 7})) == 7
+    assert count_classes(build(architecture, {"num_classes": 7}), 64) == 7
+
+
+def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
+    class HeadFirst(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(3, 5)
+            self.norm = torch.nn.BatchNorm2d(3)
+
+        def forward(self, images):
+            return self.head(self.norm(images).mean((2, 3)))
+
+    assert count_classes(HeadFirst().eval(), 8) == 5
+
+
+def test_a_checkpoint_of_a_training_that_diverged_is_told(tmp_path, options):
+    state = build("squeezenet1_1").state_dict()
+    state["classifier.1.bias"][3] = float("nan")
+    torch.save(state, tmp_path / "c.pth")
+    arguments = options("--architecture", "squeezenet1_1", "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="NaN or infinities in PyTorch already"):
+        main(arguments)
+    assert not arguments.output.exists()
 
 
 def test_a_checkpoint_becomes_canonical(tmp_path, options):
@@ -66,12 +92,15 @@ def test_the_classes_of_imagenet_have_torchvisions_names(options):
 
 def test_own_names_are_taken(tmp_path, options):
     path = tmp_path / "names.txt"
-    path.write_text("cat\ndog\n", encoding="utf-8")
+    path.write_bytes("\ufeffcat\r\ndog\r\n".encode())  # as some editors write it
     given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
     assert class_names(options(*given), 2) == ["cat", "dog"]
     with pytest.raises(SlipwayError, match=r"2 lines, but the model has 3 classes") as caught:
         class_names(options(*given), 3)
     assert str(path) in str(caught.value)
+    path.write_bytes("Bär\nKatze\n".encode("latin-1"))
+    with pytest.raises(SlipwayError, match=r"names\.txt is not UTF-8 text"):
+        class_names(options(*given), 2)
 
 
 def test_unknown_weights_are_refused_with_those_there_are():
@@ -99,3 +128,17 @@ def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
     with ThreadPoolExecutor(2) as both:
         assert list(both.map(lambda _: download("squeezenet1_1", "default"), range(2))) == [{}, {}]
     assert worst == [1, 1]
+
+
+def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
+    given = options("--architecture", "squeezenet1_1", "--weights", "default")
+
+    def failing(error):
+        monkeypatch.setattr("fetch_weights.download", lambda *_: (_ for _ in ()).throw(error))
+        return obtain(given)
+
+    for error in (urllib.error.URLError("no route"), TimeoutError("slow"), ConnectionResetError(104, "reset")):
+        assert failing(error) == ("rehearsal", None)
+    for reason in (errno.ENOSPC, errno.EROFS):
+        with pytest.raises(SlipwayError, match=r"cannot be kept.* as TORCH_HOME"):
+            failing(OSError(reason, os.strerror(reason)))

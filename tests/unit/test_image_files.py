@@ -1,8 +1,10 @@
+import os
+
 import numpy as np
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.image_files import find_images
+from slipway.image_files import digest_of_images, find_images
 
 
 @pytest.fixture
@@ -41,11 +43,34 @@ def test_only_images_are_found(tmp_path):
     assert [path.name for path in find_images(tmp_path)] == ["a.JPG", "b.jpeg", "c.PNG"]
 
 
+def test_folders_behind_links_are_looked_into_once(photographs, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("linked")
+    (folder / "class").symlink_to(photographs / "0")
+    (folder / "class" / "circle").symlink_to(folder)
+    assert find_images(folder) == [folder / "class" / path.name for path in find_images(photographs / "0")]
+
+
+def test_a_name_that_is_not_utf_8_is_part_of_the_digest(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    other = tmp_path / os.fsdecode(b"\xe9.jpg")
+    before = digest_of_images(tmp_path)
+    other.touch()
+    assert digest_of_images(tmp_path) != before
+    other.rename(tmp_path / os.fsdecode(b"\xe8.jpg"))
+    assert digest_of_images(tmp_path, 1) == before
+
+
 def test_a_folder_without_images_is_named(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(SlipwayError, match="holds no image") as caught:
         find_images(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(SlipwayError, match=r"a\.jpg is a file; correct the path"):
+        find_images(tmp_path / "a.jpg")
 
 
 def test_a_missing_folder_is_named(tmp_path):

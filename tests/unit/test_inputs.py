@@ -4,7 +4,7 @@ import torch
 
 from slipway.errors import SlipwayError
 from slipway.images import Preprocessing, load_image, sample_photograph
-from slipway.inputs import TRITON_TYPES, photograph_batch, random_batch, served_model
+from slipway.inputs import TRITON_TYPES, logits_of, photograph_batch, random_batch, served_model
 
 PREPROCESS = Preprocessing(72, 64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -65,3 +65,11 @@ def test_a_broken_photograph_of_a_batch_is_named(tmp_path):
 def test_an_unknown_input_format_is_named():
     with pytest.raises(SlipwayError, match="'float16' is unknown; `input` is one of float32, uint8"):
         random_batch("float16", 1, 8)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [(lambda x: (x, x), "tuple"), (lambda x: x, r"a tensor of shape \(2, 3, 8, 8\)")]
+)
+def test_what_is_no_logits_is_told(answer, found):
+    with pytest.raises(SlipwayError, match=f"answers with {found}, not with one tensor of logits"):
+        logits_of(answer, random_batch("float32", 2, 8))

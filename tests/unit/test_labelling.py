@@ -33,8 +33,9 @@ def test_fewer_folders_than_classes_tell_nothing(tmp_path):
     assert classes(tmp_path, ["n01/a.jpg", "n02/b.jpg"]) == [UNKNOWN, UNKNOWN]
 
 
-def test_the_file_name_comes_before_the_folder(tmp_path):
-    assert classes(tmp_path, ["goldfish/2_a.jpg"]) == [2]
+def test_the_folder_comes_before_the_file_name(tmp_path):
+    assert classes(tmp_path, ["goldfish/2_a.jpg", "2/0001_a.jpg"]) == [1, 2]
+    assert classes(tmp_path / "shards", ["all/2_a.jpg"]) == [2]
 
 
 def test_the_name_of_a_class_comes_before_the_order(tmp_path):
@@ -46,8 +47,8 @@ def test_what_tells_nothing_is_unknown(tmp_path, path):
     assert classes(tmp_path, [path]) == [UNKNOWN]
 
 
-def test_an_index_that_is_no_class_falls_back_to_the_folder(tmp_path):
-    assert classes(tmp_path, ["goldfish/2019_holiday.jpg"]) == [1]
+def test_a_number_that_is_no_class_is_none(tmp_path):
+    assert classes(tmp_path, ["goldfish/2019_holiday.jpg", "2019_holiday.jpg"]) == [1, UNKNOWN]
 
 
 def test_folders_below_a_class_belong_to_it(tmp_path):

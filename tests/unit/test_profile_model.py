@@ -6,10 +6,11 @@ from profile_model import advise, profile, summarise
 from slipway.hardware import usable_cores
 
 
-def event(key: str, cpu_ms: float, device_ms: float = 0, count: int = 1) -> SimpleNamespace:
-    """Return what PyTorch's profiler says of one operator; it counts in microseconds."""
+def event(key: str, cpu_ms: float, device_ms: float = 0, count: int = 1, where: str = "CPU") -> SimpleNamespace:
+    """Return what PyTorch's profiler says of one operator, or of a kernel on "CUDA"; it counts in microseconds."""
     return SimpleNamespace(
         key=key,
+        device_type=SimpleNamespace(name=where),
         count=count,
         self_cpu_time_total=cpu_ms * 1e3,
         self_device_time_total=device_ms * 1e3,
@@ -46,10 +47,12 @@ def test_operators_are_sorted_by_their_time():
     }
 
 
-def test_shares_on_a_gpu_are_of_its_kernels():
+def test_shares_on_a_gpu_are_of_its_kernels_each_counted_once():
     events = [
-        event("implicit_convolve_sgemm_conv", 0, device_ms=300),
-        event("batch_norm_kernel", 0, device_ms=100),
+        event("aten::cudnn_convolution", 20, device_ms=300),
+        event("aten::cudnn_batch_norm", 10, device_ms=100),
+        event("sm90_xmma_fprop_implicit_gemm", 0, device_ms=300, where="CUDA"),
+        event("bn_fw_inf_1C11_kernel_NCHW", 0, device_ms=100, where="CUDA"),
         event("cudaLaunchKernel", 250),
     ]
     found = summarise(events, "cuda", wall_s=1.0, cpu_s=1.0)
@@ -57,7 +60,7 @@ def test_shares_on_a_gpu_are_of_its_kernels():
     assert found["launch_overhead"] == pytest.approx(0.25)
     assert found["compute_share"] == pytest.approx(0.3)
     assert found["foldable_share"] == pytest.approx(0.1)
-    assert [entry["name"] for entry in found["operators"]] == ["implicit_convolve_sgemm_conv", "batch_norm_kernel"]
+    assert [entry["name"] for entry in found["operators"]] == ["aten::cudnn_convolution", "aten::cudnn_batch_norm"]
 
 
 def test_no_more_than_thirty_operators_are_listed():

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from helpers.gpu_stand_in import CROP, newer_tensorrt, write_engine
+from helpers.gpu_stand_in.networks import BUILD_OPTIONS, write_network
+from helpers.models.tiny_network import exported
 from onnx import numpy_helper
-from stand_in import CROP, newer_tensorrt, write_engine
-from stand_in.networks import BUILD_OPTIONS, write_network
-from tiny_network import exported
 
 from slipway.runtimes.tensorrt import build, builder, refit, refitting, trial
 from slipway.runtimes.tensorrt.library import import_library, logger
@@ -54,6 +54,11 @@ def test_the_new_engine_answers_with_the_new_weights_and_the_old_one_stays(eithe
     assert found["refitted_weights"] == 3
     assert found["not_refittable_because"] is None
     assert found["timing_cache"] is None
+
+
+def test_only_the_edition_for_rtx_builds_without_a_gpu(gpu, files, monkeypatch):
+    monkeypatch.setattr(sys.modules["tensorrt"], "ComputeCapability", object(), raising=False)
+    assert build(files[0], files[2], "fp16", OPTIONS)["layers_read_from"] == "the engine"
 
 
 def test_a_refitted_engine_is_refitted_again(either, files):

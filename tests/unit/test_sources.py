@@ -176,6 +176,19 @@ def test_an_installed_package_enters_by_its_version():
     assert version[0].isdigit()
 
 
+def test_a_package_that_was_installed_to_be_edited_enters_by_its_files(package, tmp_path, monkeypatch):
+    described = tmp_path / "site" / "nets-1.0.dist-info"
+    described.mkdir(parents=True)
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: nets\nVersion: 1.0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(described.parent)
+    assert set(Sources().of_architecture("nets:Small")) == {"nets/__init__.py", "nets/small.py"}
+
+
+def test_a_folder_without_init_is_a_package_too(package):
+    (package / "__init__.py").unlink()
+    assert set(Sources().of_architecture("nets.small:Small")) == {"nets/small.py"}
+
+
 @pytest.mark.parametrize("architecture", ["resnet50", "not_installed_anywhere:Net"])
 def test_torchvisions_classifiers_and_what_is_not_there_have_none(architecture):
     assert Sources().of_architecture(architecture) == {}

@@ -1,9 +1,12 @@
 """The TensorRT runner's own logic, over stand-ins; tests/gpu runs it on TensorRT and a GPU."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
-from stand_in import BINDINGS, write_engine
-from stand_in.asking import TWO_PROFILES, assert_answers, pictures
+from helpers.gpu_stand_in import BINDINGS, write_engine
+from helpers.gpu_stand_in.asking import TWO_PROFILES, assert_answers, pictures
 
 from slipway.runtimes.tensorrt.runner import Engine
 
@@ -17,6 +20,21 @@ def test_infer(gpu, tmp_path, dtype):
         kept.append((engine.infer(batch), batch))
     for logits, batch in kept:
         assert_answers(logits, batch)
+
+
+def test_engines_with_plugins_and_with_a_runtime_of_their_own_are_loaded(gpu, tmp_path, monkeypatch):
+    library, registered = sys.modules["tensorrt"], []
+
+    class Wary(library.Runtime):
+        engine_host_code_allowed = False
+
+        def deserialize_cuda_engine(self, plan):
+            return super().deserialize_cuda_engine(plan) if registered and self.engine_host_code_allowed else None
+
+    monkeypatch.setattr(library, "Runtime", Wary)
+    monkeypatch.setattr(library, "init_libnvinfer_plugins", lambda log, space: registered.append(space), raising=False)
+    batch = pictures(2)
+    assert_answers(Engine(write_engine(tmp_path / "m.trt"), "fp32").infer(batch), batch)
 
 
 def test_batches_larger_than_the_engines_are_cut(gpu, tmp_path):
@@ -63,6 +81,17 @@ def test_a_batch_outside_the_profiles_is_refused(gpu, tmp_path):
     assert_answers(engine.infer_all([pictures(2)]), pictures(2))
 
 
+@pytest.mark.parametrize(("dtype", "other"), [("UINT8", np.float32), ("FLOAT", np.float64), ("FLOAT", np.uint8)])
+def test_a_batch_of_another_type_or_shape_is_refused_and_not_cast(gpu, tmp_path, dtype, other):
+    engine = Engine(write_engine(tmp_path / "m.trt", dtype=dtype), "fp32")
+    own = np.uint8 if dtype == "UINT8" else np.float32
+    good = pictures(2, dtype=own)
+    for wrong in (good.astype(other), good[:, :1], good[:, 0]):
+        with pytest.raises(ValueError, match=f"the engine takes {np.dtype(own)} .*, not {wrong.dtype}"):
+            engine.infer_all([good, wrong])
+    assert_answers(engine.infer_all([good]), good)
+
+
 def test_a_graph_is_recorded_once_a_batch_size_and_launched_from_then_on(graphs, tmp_path):
     engine = Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp32")
     for count in (1, 3, 1, 3, 2, 3):
@@ -92,6 +121,22 @@ def test_a_damaged_engine_is_told(gpu, tmp_path):
     path.write_bytes(b"ftrt")
     with pytest.raises(ValueError, match=r"8\.5\.3\.1 cannot load .*m\.trt.*magicTagRead"):
         Engine(path, "fp32")
+
+
+def test_a_library_that_does_not_start_says_what_it_warned_of(gpu, tmp_path, monkeypatch):
+    def runtime(log):
+        log.log(log.Severity.WARNING, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(sys.modules["tensorrt"], "Runtime", runtime)
+    with pytest.raises(ValueError, match=r"cannot start on this machine \(CUDA .* error: 35\)"):
+        Engine(write_engine(tmp_path / "m.trt"), "fp32")
+
+
+def test_the_shell_does_not_decide_on_tf32(gpu, tmp_path, monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    Engine(write_engine(tmp_path / "m.trt"), "fp32")
+    assert "NVIDIA_TF32_OVERRIDE" not in os.environ
 
 
 def test_too_little_memory_is_told(gpu, tmp_path):

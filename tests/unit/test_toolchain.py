@@ -1,5 +1,7 @@
 import sys
+import venv
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,13 @@ def test_this_interpreter_is_not_started_again():
     expected = metadata.version("tensorrt-rtx-cu13")
     assert toolchain.runtime_version("tensorrt_rtx") == expected
     assert toolchain.runtime_version("tensorrt_rtx", sys.executable) == expected
+
+
+def test_another_environment_of_the_same_interpreter_is_asked(tmp_path):
+    venv.create(tmp_path / "other", symlinks=True)
+    python = tmp_path / "other" / "bin" / "python"
+    assert python.resolve() == Path(sys.executable).resolve()
+    assert toolchain.runtime_version("tensorrt_rtx", str(python)) == toolchain.ABSENT
 
 
 def test_an_interpreter_that_does_not_exist_has_nothing():

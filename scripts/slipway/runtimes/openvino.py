@@ -58,9 +58,12 @@ class Engine:
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot load {path}, truncated or not an IR: {error}") from None
         self._request = self._model.create_infer_request()
+        self._dtype = self._model.inputs[0].element_type.to_dtype()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the model's input type."""
+        if batch.dtype != self._dtype:  # OpenVINO would cast it without a word
+            raise ValueError(f"the engine takes {self._dtype}, not {batch.dtype}")
         outputs = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
         return outputs[0]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from . import explain, timing_cache
 from .device import describe_gpu
 from .inspector import describe, layers_of_network
-from .library import edition_of, import_library, logger
+from .library import builds_without_gpu, edition_of, import_library, logger
 
 # Builder flags for a release that cannot take the precision from the types in the graph alone (8.x).
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
@@ -69,7 +69,7 @@ def _builder(trt: ModuleType, log: Any) -> Any:
     try:
         return trt.Builder(log)
     except (TypeError, RuntimeError):
-        raise ValueError(explain.no_builder(trt, log.errors)) from None
+        raise ValueError(explain.no_start(trt, log)) from None
 
 
 def _strongly_typed(trt: ModuleType) -> bool:
@@ -131,7 +131,7 @@ def _add_profiles(builder: Any, network: Any, config: Any, profiles: list[dict])
 
 def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:
     """Name the GPU to build for, where the edition builds for one that is not here."""
-    if not hasattr(trt, "ComputeCapability"):
+    if not builds_without_gpu(trt):
         return
     known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
     wanted = f"SM{(compute_capability or '').replace('.', '')}"
@@ -160,7 +160,7 @@ def _make_compatible(trt: ModuleType, config: Any, compatibility: str) -> None:
 
 
 def _make_refittable(trt: ModuleType, config: Any) -> None:
-    if hasattr(trt, "ComputeCapability"):
+    if builds_without_gpu(trt):
         raise ValueError(
             "TensorRT for RTX builds without a GPU, and weights are exchanged on one alone; set `refit: false` in the "
             "target's `tensorrt`"
@@ -203,6 +203,6 @@ def _build(builder: Any, network: Any, config: Any, log: Any, options: dict) -> 
 
 def _what_it_is(trt: ModuleType, network: Any, plan: bytes, path: str | Path) -> dict:
     """Return tensors, memory and layers, read back from the engine; from the typed network where no GPU can load it."""
-    if hasattr(trt, "ComputeCapability"):
+    if builds_without_gpu(trt):
         return {"layers": layers_of_network(trt, network), "layers_read_from": "the strongly typed network"}
     return {**describe(trt, plan, path), "layers_read_from": "the engine", "gpu": describe_gpu()}

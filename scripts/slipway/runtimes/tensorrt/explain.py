@@ -11,12 +11,14 @@ _UNREADABLE = re.compile(r"failed to parse the onnx model|ParseFromCodedStream",
 _NO_TACTIC = re.compile(r"could not find any implementation|no implementation", re.I)
 
 
-def no_builder(trt: ModuleType, errors: list[str]) -> str:
-    """Return why there is no builder: most often no GPU or no driver."""
-    said = f" ({errors[-1].strip()})" if errors else ""
+def no_start(trt: ModuleType, log: Any) -> str:
+    """Return why TensorRT does not start, of which it may but warn: mostly no GPU, or a driver older than its CUDA."""
+    words = [*log.warnings, *log.errors]
+    said = f" ({words[-1].strip()})" if words else ""
     return (
-        f"TensorRT {trt.__version__} cannot start on this machine{said}: it needs an NVIDIA GPU and its driver. Run "
-        "this job where the target's GPU is; `snakemake preflight` tries the ONNX files without one"
+        f"TensorRT {trt.__version__} cannot start on this machine{said}: it needs an NVIDIA GPU with free memory, and "
+        "a driver that is new enough for its CUDA. Run this job where the target's GPU is; `snakemake preflight` tries "
+        "the ONNX files without one"
     )
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from . import explain
-from .library import logger
+from .library import logger, runtime_of
 
 # The layers that carry a network's arithmetic, by what the inspector of any release calls them (lower case, in part).
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
@@ -38,7 +38,7 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     That is its tensors, profiles, memory (bytes), layers by precision, and whether it takes new weights, or why not.
     """
     log = logger(trt)
-    runtime = trt.Runtime(log)
+    runtime = runtime_of(trt, log)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise ValueError(explain.load_failure(trt, path, log.errors))

@@ -2,10 +2,13 @@
 
 import functools
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from . import explain
 
 EDITIONS = {".rtx": "tensorrt_rtx"}
 
@@ -17,6 +20,8 @@ def edition_of(path: str | Path) -> str:
 
 def import_library(name: str) -> ModuleType:
     """Return `tensorrt` or `tensorrt_rtx`; raise ValueError with the way out when it is not to be had."""
+    # Whether engines multiply in TF32 is a setting that they are keyed on, not one of whoever's shell builds them.
+    os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
     try:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:
@@ -24,6 +29,26 @@ def import_library(name: str) -> ModuleType:
             f"{sys.executable} has no usable {name} ({error}); install it there, or name the interpreter that has it "
             "as `tensorrt.python` in config.yaml"
         ) from None
+
+
+def builds_without_gpu(trt: ModuleType) -> bool:
+    """Say whether a module is TensorRT for RTX, which builds for a GPU that need not be there and so loads nothing."""
+    return trt.__name__ == EDITIONS[".rtx"]
+
+
+def runtime_of(trt: ModuleType, log: Any) -> Any:
+    """Return a runtime that loads whatever is built here; raise ValueError where TensorRT does not start."""
+    # The parser registers TensorRT's plugins by itself, and an engine with one loads only where they are registered.
+    if hasattr(trt, "init_libnvinfer_plugins"):
+        trt.init_libnvinfer_plugins(log, "")
+    try:
+        runtime = trt.Runtime(log)
+    except (TypeError, RuntimeError):  # how the library's binding says that there is none
+        raise ValueError(explain.no_start(trt, log)) from None
+    # A version-compatible engine brings code, its own small runtime, which is refused unless that is allowed.
+    if hasattr(runtime, "engine_host_code_allowed"):
+        runtime.engine_host_code_allowed = True
+    return runtime
 
 
 def logger(trt: ModuleType) -> Any:

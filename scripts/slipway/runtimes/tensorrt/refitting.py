@@ -14,7 +14,7 @@ from . import explain
 from .builder import parsed
 from .device import describe_gpu
 from .inspector import describe, why_not_refittable
-from .library import edition_of, import_library, logger
+from .library import edition_of, import_library, logger, runtime_of
 
 # The layers that hold weights, by their type, and where by role. Python sees them as ILayer until told what they are.
 _LAYERS = {
@@ -56,7 +56,7 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
 
 def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
     """Return the serialized engine with new weights, and how many sets of weights were exchanged."""
-    runtime = trt.Runtime(log)
+    runtime = runtime_of(trt, log)
     loaded = runtime.deserialize_cuda_engine(Path(engine).read_bytes())
     if loaded is None:
         raise ValueError(explain.load_failure(trt, engine, log.errors))

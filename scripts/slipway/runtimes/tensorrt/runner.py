@@ -9,7 +9,7 @@ import numpy as np
 from . import explain, graph
 from .device import open_device
 from .inspector import layers_of_engine, profiles_of, tensors_of
-from .library import edition_of, import_library, logger
+from .library import edition_of, import_library, logger, runtime_of
 
 
 class Lane:
@@ -42,6 +42,13 @@ class Lane:
         address = self.device.allocate(host.nbytes)
         self.context.set_tensor_address(tensor["name"], address)
         return tensor["name"], host, address
+
+    def require_fit(self, batch: np.ndarray) -> None:
+        """Raise ValueError unless a batch is of the engine's input type and size: NumPy would cast and repeat it."""
+        wanted = self.host_input
+        if batch.dtype != wanted.dtype or batch.shape[1:] != wanted.shape[1:]:
+            sizes = ", ".join(map(str, wanted.shape[1:]))
+            raise ValueError(f"the engine takes {wanted.dtype} (N, {sizes}), not {batch.dtype} {batch.shape}")
 
     def set_batch(self, batch: int) -> None:
         """Prepare the context for batches of this size."""
@@ -78,7 +85,7 @@ class Engine:
         self.trt = import_library(edition_of(path))
         self.device = device or open_device()
         self._log = logger(self.trt)
-        self._runtime = self.trt.Runtime(self._log)
+        self._runtime = runtime_of(self.trt, self._log)
         self.plan_bytes = Path(path).stat().st_size
         self.cuda_engine = self._runtime.deserialize_cuda_engine(Path(path).read_bytes())
         if self.cuda_engine is None:
@@ -96,7 +103,7 @@ class Engine:
         return np.concatenate([self.infer_all([part]).copy() for part in parts])
 
     def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
-        """Return the logits of several batches, run as one, in order.
+        """Return the logits of several batches, run as one, in order; each is of the engine's input type.
 
         The result is a view of the engine's own buffer, valid until the next call: nothing is allocated here.
         """
@@ -104,6 +111,7 @@ class Engine:
         lane = self.lane(self.profile_for(total))
         start = 0
         for batch in batches:
+            lane.require_fit(batch)
             lane.host_input[start : start + len(batch)] = batch
             start += len(batch)
         lane.set_batch(total)
