@@ -1,12 +1,12 @@
-# What watches a deployed model. Needs the deployed target's selection.json and repository.json; makes the Prometheus
-# rules and the Grafana dashboard in results/<model>/deploy/.
+# What watches a deployed model. Needs selection.json and repository.json of the targets that serve it; makes the
+# Prometheus rules and the Grafana dashboard in results/<model>/deploy/.
 
 
 rule write_monitoring:
     input:
         program=ancient(program_file("write_monitoring")),
-        selection=expand(rules.choose_configuration.output, target=plan.deployed_target, allow_missing=True),
-        index=expand(rules.write_repository.output.index, target=plan.deployed_target, allow_missing=True),
+        selections=expand(rules.choose_configuration.output, target=plan.monitored_targets, allow_missing=True),
+        indexes=expand(rules.write_repository.output.index, target=plan.monitored_targets, allow_missing=True),
     output:
         rules=update("results/{model}/deploy/prometheus-rules.yaml"),
         dashboard=update("results/{model}/deploy/grafana.json"),
@@ -19,5 +19,5 @@ rule write_monitoring:
     message:
         "Writing the alerts and the dashboard of {wildcards.model}"
     shell:
-        "python {input.program:q} --selection {input.selection:q} --index {input.index:q} {params.settings} "
+        "python {input.program:q} --selections {input.selections:q} --indexes {input.indexes:q} {params.settings} "
         "--rules {output.rules:q} --dashboard {output.dashboard:q} --log {log:q}"

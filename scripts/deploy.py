@@ -12,14 +12,14 @@ from slipway import local_server
 from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
-from slipway.program import parser, progress, run
+from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, prove_under_load, receipt
 from slipway.triton.server_tls import add_tls, tls_of
-from slipway.triton.store import Published, Store
-from slipway.triton.switching import switch, try_beside
+from slipway.triton.store import Published
+from slipway.triton.switching import require_own_ports, switch, try_beside
 from slipway.versions import read_index
 
 
@@ -62,6 +62,7 @@ class Deployment:
 
 def main(arguments: argparse.Namespace) -> None:
     """Check, publish beside the old versions, try, switch, prove, write receipts."""
+    unwind_when_terminated()
     with alone(arguments.state):
         deployments = read_deployments(arguments)
         listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
@@ -81,7 +82,9 @@ def main(arguments: argparse.Namespace) -> None:
             proven = partial(prove, versions, place.host)
         proofs = switch(place, versions, ports, arguments.start, proven)
         write_receipts(deployments, versions, proofs, arguments)
-        prune(place.store, versions, arguments.keep_versions)
+        place.store.history.went_live({version.name: version.number for version in versions})
+        for version in versions:
+            place.store.prune(version.name, arguments.keep_versions)
     announce(versions, proofs, ports)
 
 
@@ -93,17 +96,6 @@ def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
     ):
         found.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path))
     return found
-
-
-def require_own_ports(ports: Ports, running: dict | None) -> None:
-    """Raise SlipwayError when another server listens on a port that is to be used."""
-    own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
-    foreign = [port for port in ports.taken() if port not in own]
-    if foreign:
-        raise SlipwayError(
-            f"port {foreign[0]} on {ports.host} is taken by {local_server.who_listens(foreign[0])}, which this "
-            "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
-        )
 
 
 def require_signed(arguments: argparse.Namespace) -> None:
@@ -135,12 +127,6 @@ def write_receipts(
     state = local_server.read_state(arguments.state)
     for deployment, version, proof in zip(deployments, versions, proofs, strict=True):
         write_json(deployment.receipt, receipt(deployment.model, version, proof, state))
-
-
-def prune(store: Store, versions: list[Published], keep: int) -> None:
-    """Remove the oldest versions beyond those to keep; what is live stays."""
-    for version in versions:
-        store.prune(version.name, {version.number, *store.versions(version.name)[-keep:]})
 
 
 if __name__ == "__main__":

@@ -4,22 +4,23 @@ import argparse
 import csv
 import re
 import shutil
-import tempfile
 from pathlib import Path
 
+from slipway import profiles
 from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.engines import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import is_gpu, require_hardware
 from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
+from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.runtimes import RUNTIMES
 from slipway.triton import model_analyzer
 from slipway.triton.memory import PeakMemory
 from slipway.triton.modelconfig import NATIVE, read_config
 from slipway.triton.repository import served_model, write_model
 from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
+from slipway.triton.workspace import workspace as new_workspace
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,8 +54,8 @@ def main(arguments: argparse.Namespace) -> None:
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
     engines = {name: BuiltEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
-    with tempfile.TemporaryDirectory(prefix="slipway-load-test-") as folder:
-        workspace = Path(folder)
+    unwind_when_terminated()
+    with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python)
         for name, engine in engines.items():
             lay_out_candidate(workspace / "repository", name, engine, arguments, server)
@@ -83,14 +84,13 @@ def main(arguments: argparse.Namespace) -> None:
 def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: list[int]) -> None:
     """Raise SlipwayError when the batcher could form a batch that no optimization profile of an engine takes."""
     for engine in engines.values():
-        profiles = engine.record.get("profiles") or []
-        for batch in range(1, max(max_batch_sizes) + 1):
-            if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles):
-                built = ", ".join(f"{sizes['min']} to {sizes['max']}" for sizes in profiles)
-                raise SlipwayError(
-                    f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built "
-                    f"for batches of {built}, not {batch}: lower it, or widen `tensorrt.profiles` in config.yaml"
-                )
+        taken = engine.record.get("profiles") or []
+        if missing := profiles.untaken(taken, range(1, max(max_batch_sizes) + 1)):
+            raise SlipwayError(
+                f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
+                f"batches of {profiles.in_words(taken)}, not {missing[0]}: lower it, or widen `tensorrt.profiles` in "
+                "config.yaml"
+            )
 
 
 def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path | None) -> Installation:
@@ -116,17 +116,20 @@ def lay_out_candidate(
 def measure(
     engines: dict[str, BuiltEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
 ) -> list[dict]:
-    """Run the sweep; return one row a measurement."""
+    """Run the sweep; return one row a measurement, and raise SlipwayError when there is none."""
     settings = model_analyzer.configuration(list(engines), sweep_of(arguments), Ports.free(), server, workspace)
     gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     with PeakMemory(gpu=gpu) as memory:
         model_analyzer.run(settings, workspace, on_line=Narrator(memory))
-    return [
-        describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu=gpu is not None)
-        for row in model_analyzer.read_table(workspace / "results" / "analysis.csv")
-    ]
+    rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
+    if not rows:
+        raise SlipwayError(
+            "Model Analyzer has no figures of any configuration, and its log says why; lower `load_test.concurrency`, "
+            "or raise `load_test.stability_percent` where its windows lay too far apart"
+        )
+    return [describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu=gpu is not None) for row in rows]
 
 
 def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:

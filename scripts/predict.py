@@ -3,8 +3,6 @@
 import argparse
 import contextlib
 import itertools
-import signal
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from slipway.image_files import find_images
 from slipway.images import Preprocessing, sample_photograph
 from slipway.inputs import photograph
 from slipway.predictions import Predictions, conclusion, document, table
-from slipway.program import parser, progress, run
+from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.triton.asking import ask, ask_labels, ask_tensors, find_model, logits_of
 from slipway.triton.classifier import Classifier, batch_size
 from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
@@ -120,8 +118,7 @@ class Task:
 def main(arguments: argparse.Namespace) -> None:
     """Ask about every photograph and show the answers as they come; raise SlipwayError if any has none."""
     require_sensible(arguments)
-    # So that `kill`, too, makes the server let go of shared memory.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    unwind_when_terminated()  # so that the server then, too, lets go of shared memory
     subject = subject_of(arguments)
     files = photographs(arguments.images)
     with Connection(subject.endpoint, arguments.deadline_ms / 1e3, arguments.retries) as connection:
@@ -161,6 +158,11 @@ def require_sensible(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < low:
             raise SlipwayError(f"--{name.replace('_', '-')} {value} is too low; the lowest is {low}")
+    for name in ("deadline_ms", "mean", "std"):
+        if not np.isfinite(getattr(arguments, name) or 0).all():
+            raise SlipwayError(f"--{name.replace('_', '-')} takes finite numbers; give others, or leave it out")
+    if arguments.std and min(arguments.std) <= 0:
+        raise SlipwayError(f"--std is divided by, so {min(arguments.std):g} is too low; give deviations above 0")
     for name in ("ca", "certificate", "key", "server_name"):
         if getattr(arguments, name) and not arguments.tls:
             raise SlipwayError(f"--{name.replace('_', '-')} is for TLS; add --tls, or leave it out")
@@ -242,7 +244,10 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
     """Return a file's class names; raise SlipwayError unless it has one for each class."""
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
-    labels = path.read_text(encoding="utf-8").splitlines()
+    try:
+        labels = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SlipwayError(f"--labels {path} is no text in UTF-8; save it so, one class name a line") from None
     if classifier.classes not in (None, len(labels)):
         raise SlipwayError(
             f"--labels {path} has {len(labels)} names, but {classifier.name} has {classifier.classes} classes; "

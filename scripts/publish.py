@@ -19,6 +19,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
     arguments.add_argument("--to", required=True, help="folder, or storage such as s3://bucket/prefix")
     arguments.add_argument("--claim-path", default="", help="folder in it that holds the repositories")
+    arguments.add_argument("--publication", type=int, default=1, help="which publication of it this is")
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the new one too")
     arguments.add_argument("--signature", type=Path, help="signature of the repository, to publish beside it")
     arguments.add_argument("--public-key", type=Path, help="key that the signature must be of (.pem)")

@@ -8,12 +8,13 @@ from pathlib import Path
 from slipway import local_server
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
-from slipway.program import parser, progress, run
+from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, receipt
 from slipway.triton.store import Published, Store
-from slipway.triton.switching import switch
+from slipway.triton.switching import require_own_ports, switch
+from slipway.versions import DEPLOYED_AGAIN
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,37 +28,59 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the version before each live one, switch to it, prove it, write the receipts."""
+    """Find what was live before, switch to it, prove it, write the receipts."""
+    unwind_when_terminated()
     with alone(arguments.state):
         live = {path: read_json(path) for path in arguments.receipts if path.is_file()}
         if not live:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
-        versions = [version_before(Store(arguments.state), said) for said in live.values()]
+        now = {said["served_as"]: said["version"] for said in live.values()}
+        versions = versions_before(Store(arguments.state), now)
+        ports = ports_of(live)
+        require_own_ports(ports, local_server.running_server(arguments.state))
         keys = [version.index["engine_key"] for version in versions]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
-        server = next(iter(live.values()))["server"]
-        ports = Ports.of(server["listening"])
-        if ports.tls:
-            ports = replace(ports, tls=ports.tls.as_they_are_now(ports.host))
         start = local_server.start_number(arguments.state)
         proofs = switch(place, versions, ports, start, partial(prove, versions, place.host))
-        state = local_server.read_state(arguments.state)
-        for (path, said), version, proof in zip(live.items(), versions, proofs, strict=True):
-            write_json(path, receipt(said["model"], version, {**proof, "rolled_back_from": said["version"]}, state))
-            progress(f"  {version.name}: version {said['version']} -> {version.number}")
+        served = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
+        write_receipts(live, served, arguments.state)
+        place.store.history.withdraw(now)
     announce(versions, proofs, ports)
+    progress(f"  {DEPLOYED_AGAIN}")
 
 
-def version_before(store: Store, live: dict) -> Published:
-    """Return the newest version of a model that is older than the live one."""
-    name, number = live["served_as"], live["version"]
-    older = [each for each in store.versions(name) if each < number]
-    if not older:
+def versions_before(store: Store, now: dict[str, int]) -> list[Published]:
+    """Return what was live before the versions that are now."""
+    before = store.history.before(now)
+    if before is None:
+        named = ", ".join(f"{name} version {number}" for name, number in now.items())
         raise SlipwayError(
-            f"{name} has no version before {number} on this machine; `deploy.keep_versions` in config.yaml says how "
-            "many are kept. Nothing was changed"
+            f"nothing is kept that was live on this machine before {named}; `deploy.keep_versions` in config.yaml says "
+            "how many versions are. Nothing was changed"
         )
-    return store.published(name, older[-1])
+    return [store.published(name, number) for name, number in before.items()]
+
+
+def write_receipts(live: dict[Path, dict], served: dict[str, tuple[Published, dict]], state_folder: Path) -> None:
+    """Write down what is live now, and withdraw the receipt of what is not served any more."""
+    state = local_server.read_state(state_folder)
+    for path, said in live.items():
+        name, number = said["served_as"], said["version"]
+        if name not in served:
+            path.unlink()
+            progress(f"  {name}: was not served before, so it is no longer")
+            continue
+        version, proof = served[name]
+        back = {"rolled_back_from": number} if version.number != number else {}
+        write_json(path, receipt(said["model"], version, proof | back, state))
+        progress(f"  {name}: version {number} -> {version.number}" if back else f"  {name}: version {number} as before")
+
+
+def ports_of(live: dict[Path, dict]) -> Ports:
+    """Return where the receipts say that the server listens, with its TLS files as they are now."""
+    server = next(iter(live.values()))["server"]
+    ports = Ports.of(server["listening"])
+    return replace(ports, tls=ports.tls.as_they_are_now(ports.host)) if ports.tls else ports
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run
 from slipway.signing import remove_bytecode, sign, verify
+from slipway.signing_keys import public_sha256
 from slipway.versions import read_index
 
 
@@ -16,6 +18,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
     arguments.add_argument("--private-key", type=Path, required=True, help="key of an elliptic curve (.pem)")
     arguments.add_argument("--public-key", type=Path, help="its other half, to try the signature with (.pem)")
+    arguments.add_argument("--signed-by", help="SHA-256 of the private key's public half that the job was planned for")
     add_planned(arguments, "public_key_sha256")
     arguments.add_argument("--signature", type=Path, required=True, help="signature to write: a Sigstore bundle (JSON)")
     return arguments.parse_args(argv)
@@ -25,11 +28,18 @@ def main(arguments: argparse.Namespace) -> None:
     """Make sure that the repository is the one of its index, sign it, and try the signature."""
     repository = arguments.folder.parent
     read_index(repository, arguments.index)
+    require_signer(arguments.private_key, arguments.signed_by)
     remove_bytecode(repository)
     sign(repository, arguments.private_key, arguments.signature)
     if arguments.public_key:
         verify(repository, arguments.public_key, arguments.signature)
     progress(f"  {repository} is signed as {arguments.signature}")
+
+
+def require_signer(private_key: Path, declared: str | None) -> None:
+    """Raise SlipwayError unless the key is the one that the job was planned for."""
+    if declared is not None and public_sha256(private_key) != declared:
+        raise SlipwayError(f"{private_key} holds another key since this job was planned; run snakemake again")
 
 
 if __name__ == "__main__":

@@ -75,8 +75,6 @@ def identity(receipt: dict, version: str) -> list[str]:
 
 def traffic(model: str, version: str, listening: dict) -> list[str]:
     """Return what the server has counted for a version of a model since it was loaded, and whether it is ready."""
-    from tritonclient.utils import InferenceServerException
-
     from slipway.monitoring.traffic import read_traffic
     from slipway.triton.client import ModelClient
     from slipway.triton.server import Ports
@@ -86,7 +84,7 @@ def traffic(model: str, version: str, listening: dict) -> list[str]:
         with ModelClient(ports, model) as client:
             client.require_ready()
         counted = read_traffic(ports, model, version)
-    except (SlipwayError, InferenceServerException) as error:
+    except SlipwayError as error:
         return [f"  NOT READY  {error}"]
     except OSError as error:
         return [f"  traffic    its metrics cannot be read ({error})"]
@@ -122,8 +120,11 @@ def cautions(receipt: dict, results: Path) -> list[str]:
     if receipt["origin"] == "rehearsal":
         lines.append("  REHEARSAL  random weights: its predictions mean nothing")
     if "rolled_back_from" in receipt:
-        lines.append(f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is the one before")
-    if not is_newest(receipt, results):
+        lines += [
+            f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is the one before",
+            "             `snakemake deploy` serves what config.yaml says: put it right first",
+        ]
+    elif not is_newest(receipt, results):
         lines.append(f"  STALE      {results} holds another version than the one that is served; run snakemake deploy")
     return lines
 

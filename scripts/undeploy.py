@@ -5,7 +5,9 @@ from pathlib import Path
 
 from slipway import local_server
 from slipway.program import parser, progress, run
+from slipway.triton.place import alone
 from slipway.triton.server import DRAIN_S, stop_process
+from slipway.triton.switching import stop_left_over
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -17,16 +19,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Drain and end the server if it is the one that was started here; remove what says that something is live."""
-    state = local_server.read_state(arguments.state)
-    if local_server.is_running(state):
-        stop_process(state["pid"], DRAIN_S)
-        progress(f"stopped tritonserver (process {state['pid']})")
-    else:
-        progress("nothing is deployed from this checkout")
-    for path in arguments.receipts:
-        path.unlink(missing_ok=True)
-    local_server.forget_state(arguments.state)
+    """Drain and end the server if it is the one that was started here, and one left on trial; withdraw the receipts."""
+    with alone(arguments.state):
+        stop_left_over(arguments.state)
+        running = local_server.running_server(arguments.state)
+        if running:
+            stop_process(running["pid"], DRAIN_S)
+            progress(f"stopped tritonserver (process {running['pid']})")
+        else:
+            progress("nothing is deployed from this checkout")
+        for path in arguments.receipts:
+            path.unlink(missing_ok=True)
+        local_server.forget_state(arguments.state)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import yaml
 
 from slipway.artifacts import write_json, written_whole
 from slipway.monitoring.dashboard import dashboard
-from slipway.monitoring.promise import read_promise
+from slipway.monitoring.promise import read_promise, slowest
 from slipway.monitoring.rules import rule_file
 from slipway.program import parser, progress, run
 
@@ -15,18 +15,18 @@ LINE_LENGTH = 120
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the options of the command line; the lists have one entry a target, in the same order."""
     arguments = parser(__doc__)
-    arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
-    arguments.add_argument("--index", type=Path, required=True, help="index of the repository that is served (.json)")
+    arguments.add_argument("--selections", type=Path, nargs="+", required=True, help="chosen configurations (.json)")
+    arguments.add_argument("--indexes", type=Path, nargs="+", required=True, help="indexes of what is served (.json)")
     arguments.add_argument("--rules", type=Path, required=True, help="Prometheus rule file to write (.yaml)")
     arguments.add_argument("--dashboard", type=Path, required=True, help="Grafana dashboard to write (.json)")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write both; the same selection and repository give the same bytes."""
-    promise = read_promise(arguments.selection, arguments.index)
+    """Write both; the same selections and repositories give the same bytes."""
+    promise = slowest([read_promise(*paths) for paths in zip(arguments.selections, arguments.indexes, strict=True)])
     rules = rule_file(promise)
     write_yaml(arguments.rules, rules)
     write_json(arguments.dashboard, dashboard(promise))

@@ -1,8 +1,10 @@
 """Reading config.yaml: defaults filled in, and every mistake told in one sentence before anything runs."""
 
 import copy
+import ipaddress
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import jsonschema
 import yaml
 
 from slipway.errors import SlipwayError
+from slipway.manifests.names import as_label
 from slipway.versions import require_no_password
 
 # libyaml's, which reads the schema in a tenth of the time, where PyYAML was built with it.
@@ -22,14 +25,20 @@ def complete(config: dict) -> dict:
 
     Raises SlipwayError with the key, its value and what is allowed, when the configuration is not valid.
     """
-    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=_FAST_LOADER)
-    errors = list(_WithDefaults(schema).iter_errors(config))
+    errors = list(_WithDefaults(_schema()).iter_errors(config))
     if errors:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
     _check_order(config)
     _check_profiles(config)
     _check_references(config)
+    _check_names(config)
+    _check_compose(config)
     return config
+
+
+@cache
+def _schema() -> dict:
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=_FAST_LOADER)
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
@@ -165,3 +174,36 @@ def _check_targets_named(config: dict) -> None:
             raise SlipwayError(
                 f"config: `deploy.{key}` names {unknown[0]!r}, but must name one of the targets: {', '.join(targets)}"
             )
+
+
+def _check_compose(config: dict) -> None:
+    """Refuse what Compose would only find out once something else was stopped for it."""
+    deploy, models = config["deploy"], list(config["models"])
+    if deploy["to"] != "compose":
+        return
+    if len(models) > 1:
+        raise SlipwayError(
+            f"config: `deploy.to` is compose, where each of the models {', '.join(models)} would listen at the same "
+            "ports; deploy one of them so, with a configuration of its own"
+        )
+    try:
+        ipaddress.ip_address(deploy["host"])
+    except ValueError:
+        raise SlipwayError(
+            f"config: `deploy.host` is {deploy['host']!r}, but Compose takes an IP address, such as 127.0.0.1"
+        ) from None
+
+
+def _check_names(config: dict) -> None:
+    """Refuse names that are one in Kubernetes, where the second would be deployed over the first."""
+    models, targets = config["models"], config["targets"]
+    for named in (
+        [((model,), f"`models.{model}`") for model in models],
+        [((model, target), f"`models.{model}` on `targets.{target}`") for model in models for target in targets],
+    ):
+        taken: dict[str, str] = {}
+        for parts, words in named:
+            label = as_label(*parts)
+            if label in taken:
+                raise SlipwayError(f"config: {taken[label]} and {words} are both {label} in Kubernetes; rename one")
+            taken[label] = words

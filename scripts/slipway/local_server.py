@@ -29,8 +29,11 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 
 
 def write_state(folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None) -> dict:
-    """Record a server that was started: its process, which start it is, where it listens, what it was started with."""
-    process = {"pid": pid, "created": psutil.Process(pid).create_time()}
+    """Record a server that was started: its process, which start it is, where it listens, what it was started with.
+
+    `created` is when the process was, in seconds after the machine was started.
+    """
+    process = {"pid": pid, "created": _created(psutil.Process(pid))}
     state = {**process, "start": start, "listening": listening, "identity": identity}
     write_json(state_file(folder), state)
     return state
@@ -54,7 +57,7 @@ def is_running(state: dict | None) -> bool:
         return False
     try:
         process = psutil.Process(state["pid"])
-        return abs(process.create_time() - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(_created(process) - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -83,3 +86,8 @@ def who_listens(port: int) -> str:
     except (psutil.AccessDenied, psutil.NoSuchProcess):
         pass
     return "another user's process"
+
+
+def _created(process: psutil.Process) -> float:
+    """Return when a process was created; not by the clock, which is set right now and then while a server runs."""
+    return process.create_time() - psutil.boot_time()

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import errno
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -48,6 +49,11 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     except Exception as error:
         traceback.print_exc()
         _fail(f"unexpected {type(error).__name__}: {error}; the log has the whole story")
+
+
+def unwind_when_terminated() -> None:
+    """Let SIGTERM (`kill`, a scheduler) end this program as Ctrl-C does: what it began is stopped and taken back."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def prefer_this_interpreter() -> None:

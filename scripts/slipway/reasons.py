@@ -13,6 +13,8 @@ _NAMES = {
     "onnxruntime": "ONNX Runtime",
     "torch_version": "PyTorch",
     "torchvision_version": "torchvision",
+    "onnxscript_version": "onnxscript",
+    "onnxslim_version": "onnxslim",
     "modelopt_version": "ModelOpt",
     "tensorrt_rtx_version": "TensorRT for RTX",
     "pytriton_version": "nvidia-pytriton (Triton)",
@@ -25,6 +27,9 @@ _NAMES = {
     "image_sha256": "sample photograph",
     "images_sha256": "calibration photographs",
     "labelled_sha256": "labelled photographs",
+    "signed_by": "signing key",
+    "publication": "what was published is gone: publication",
+    "start": "the server has ended: start",
 }
 
 

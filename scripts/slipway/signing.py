@@ -1,28 +1,22 @@
 """Signatures of repositories: who holds the private key says which files a server may run.
 
 model-signing makes and checks them, with keys of an elliptic curve in PEM files. A signature is a Sigstore bundle with
-the SHA-256 of every file, which `model_signing verify key` reads as well. A private key is read where it is used and
-nowhere else: neither it nor its SHA-256 is written down.
+the SHA-256 of every file, which `model_signing verify key` reads as well.
 """
 
-import os
 import re
 import shutil
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.exceptions import InvalidSignature
 from model_signing import hashing, signing, verifying
 
 from slipway.artifacts import written_whole
 from slipway.errors import SlipwayError
+from slipway.signing_keys import require_private_key, require_public_key
 
-PASSWORD = "SLIPWAY_SIGNING_PASSWORD"
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 # What Snakemake puts into a folder that it made.
 _TIME_STAMP = ".snakemake_timestamp"
-_HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 
 def sign(folder: Path, private_key: Path, signature: Path) -> None:
@@ -31,7 +25,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
     The password of an encrypted key is taken from the environment variable SLIPWAY_SIGNING_PASSWORD. Raises
     SlipwayError when the key cannot be used, or the folder has what cannot be signed.
     """
-    password = _require_private_key(private_key)
+    _, password = require_private_key(private_key)
     signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)
     with written_whole(signature) as partial:
         try:
@@ -42,7 +36,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
 
 def verify(folder: Path, public_key: Path, signature: Path) -> None:
     """Raise SlipwayError unless `signature` was made with the other half of `public_key`, of exactly these files."""
-    _require_public_key(public_key)
+    require_public_key(public_key)
     if not signature.is_file():
         raise SlipwayError(
             f"{folder} is not signed: {signature} does not exist. Sign it where the private key is "
@@ -74,52 +68,6 @@ def _hashing(folder: Path) -> hashing.Config:
     """Return what to hash: everything but Snakemake's time stamps."""
     stamps = [path.relative_to(folder) for path in folder.rglob(_TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
-
-
-def _require_private_key(path: Path) -> bytes | None:
-    """Return the password of a private key, None for one without; raise SlipwayError when it cannot sign."""
-    pem, password = _read(path, "private"), None
-    if b"ENCRYPTED" in pem:
-        password = os.environ.get(PASSWORD, "").encode()
-        if not password:
-            raise SlipwayError(
-                f"the private key {path} is encrypted; set its password as {PASSWORD} in the environment"
-            )
-    try:
-        key = load_pem_private_key(pem, password)
-    except Exception:  # its words might quote the key
-        wrong = f"{PASSWORD} is not its password, or it is broken" if password else "it is broken, or a public key"
-        raise SlipwayError(f"{path} cannot be read as a private key in PEM: {wrong}; {_HOW}") from None
-    _require_curve(path, key, EllipticCurvePrivateKey)
-    return password
-
-
-def _require_public_key(path: Path) -> None:
-    try:
-        key = load_pem_public_key(_read(path, "public"))
-    except (ValueError, UnsupportedAlgorithm):
-        raise SlipwayError(
-            f"{path} cannot be read as a public key in PEM: it is broken, or a private key; make it with: "
-            "openssl ec -pubout"
-        ) from None
-    _require_curve(path, key, EllipticCurvePublicKey)
-
-
-def _require_curve(path: Path, key: object, kind: type) -> None:
-    if not isinstance(key, kind) or key.curve.name not in _CURVES:
-        raise SlipwayError(
-            f"{path} is no key of the curves {', '.join(_CURVES)}, which signatures are made with; {_HOW}"
-        )
-
-
-def _read(path: Path, half: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SlipwayError(
-            f"the {half} key {path} cannot be read ({error.strerror}); correct `deploy.signing.{half}_key` in "
-            "config.yaml"
-        ) from None
 
 
 def _why_not(said: str, folder: Path, public_key: Path, signature: Path) -> str:

@@ -6,6 +6,11 @@ from pathlib import Path
 from slipway.artifacts import read_json, tree_digest
 from slipway.errors import SlipwayError
 
+# What whoever goes back to a version has to know, wherever it is served.
+DEPLOYED_AGAIN = (
+    "`snakemake --cores 1 deploy` would serve again what was rolled back, since that is what config.yaml and results/ "
+    "say: put the checkpoint or the setting right first"
+)
 # `user:password@` in front of a host.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
@@ -18,6 +23,21 @@ def version_of(index_sha256: str) -> str:
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
     """Return the folder, below a claim or storage, of one version of a model on a target, or of all of them."""
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
+
+
+def publication_number(record: Path) -> int:
+    """Return which publication of a repository one made now is about; `record` is that of the last one.
+
+    While what was published lies in its folder, this stays the same; once it is gone, it is the next one, so the record
+    is stale and Snakemake publishes again. Storage that is no folder is not asked, which would take a connection.
+    """
+    if not record.is_file():
+        return 1
+    said = read_json(record)
+    number, destination = said["key"].get("publication", 1), said["destination"].removeprefix("file://")
+    version = Path(destination) / said["version"]
+    there = "://" in destination or (version.is_dir() and version.with_name(f"{version.name}.json").is_file())
+    return number if there else number + 1
 
 
 def require_no_password(address: str) -> None:

@@ -1,16 +1,18 @@
 """The program that publishes, and what it says when storage fails."""
 
 import errno
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from published import Failing, Repository, addresses, refused
+from helpers.artifacts.published import Failing, Repository, addresses, refused
 
 import publish as program
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
 from slipway.publishing import destination_of
+from slipway.versions import publication_number
 
 
 @pytest.fixture
@@ -108,6 +110,28 @@ def test_the_program_writes_down_what_is_published(tmp_path, made, capfd):
     assert "4 files" in capfd.readouterr().err
     run(a, claim, record)
     assert "nothing was copied" in capfd.readouterr().err
+
+
+def test_what_is_gone_from_its_folder_is_published_again_and_then_the_record_holds(tmp_path, made):
+    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", made("a")
+    assert publication_number(record) == 1
+    run(a, claim, record)
+    assert publication_number(record) == 1
+    version = Path(claim) / "slipway" / "m" / "cpu" / a.version
+    for gone, number in ((version, 2), (version.with_name(f"{a.version}.json"), 3)):
+        (shutil.rmtree if gone.is_dir() else Path.unlink)(gone)
+        assert publication_number(record) == number
+        run(a, claim, record, "--publication", number)
+        assert gone.exists()
+        assert publication_number(record) == number
+    shutil.rmtree(claim)
+    assert publication_number(record) == 4
+
+
+def test_storage_that_is_no_folder_is_not_asked_whether_it_was_emptied(tmp_path, made):
+    record = tmp_path / "published.json"
+    run(made("a"), addresses(tmp_path)["memory"], record, "--publication", 7)
+    assert publication_number(record) == 7
 
 
 def test_random_weights_are_not_published(tmp_path, made):

@@ -7,14 +7,17 @@ import model_signing
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from published import Repository, addresses, key_pair, published
+from helpers.artifacts.published import Repository, addresses, key_pair, published
 
 import deploy
 import publish as publish_program
 import sign_repository as program
+from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
+from slipway.fingerprints import Fingerprints
 from slipway.publishing import destination_of
-from slipway.signing import PASSWORD, sign, verify, verify_repository
+from slipway.signing import sign, verify, verify_repository
+from slipway.signing_keys import PASSWORD, public_sha256, signer, signer_of
 
 
 @pytest.fixture
@@ -200,6 +203,28 @@ def test_the_program_tells_that_the_keys_are_no_pair(tmp_path, made, keys):
     _, other = key_pair(tmp_path, "other")
     with pytest.raises(SlipwayError, match="was made with another key"):
         run_sign(made, keys[0], tmp_path / "repository.sig", "--public-key", other)
+
+
+def test_another_key_in_the_same_file_is_seen_by_its_public_half(tmp_path, made, keys, signature):
+    private, public = keys
+    before = public_sha256(private)
+    assert before == sha256(public) == signer_of(signature)
+    run_sign(made, private, signature, "--signed-by", before)
+    other, _ = key_pair(tmp_path, "other")
+    private.write_bytes(other.read_bytes())
+    assert public_sha256(private) != before
+    with pytest.raises(SlipwayError, match="holds another key since this job was planned"):
+        run_sign(made, private, signature, "--signed-by", before)
+
+
+def test_where_the_key_cannot_be_read_it_is_taken_for_the_one_that_signed(tmp_path, keys, signature, monkeypatch):
+    monkeypatch.delenv(PASSWORD, raising=False)
+    locked, _ = key_pair(tmp_path, "locked", password=b"hunter2")
+    for private in (tmp_path / "absent.pem", locked):
+        assert signer(str(private), signature, Fingerprints().remember) == public_sha256(keys[0])
+        assert signer(str(private), tmp_path / "absent.sig", Fingerprints().remember) is None
+    monkeypatch.setenv(PASSWORD, "hunter2")
+    assert signer(str(locked), signature, Fingerprints().remember) == public_sha256(locked) != public_sha256(keys[0])
 
 
 def run_publish(made, claim, record, *more):

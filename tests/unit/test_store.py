@@ -83,12 +83,48 @@ def test_a_copy_that_was_interrupted_before_its_record_is_taken_for_none(store, 
     assert store.publish(*made("a")).number == 1
 
 
-def test_old_versions_go_and_those_to_keep_stay(store, made):
+def test_versions_that_were_live_are_kept_and_others_go(store, made):
     for engine in "abcd":
-        store.publish(*made(engine))
-    store.prune("m_trt", {1, 4})
-    assert store.versions("m_trt") == [1, 4]
+        number = store.publish(*made(engine)).number
+        if engine != "c":  # it was refused
+            store.history.went_live({"m_trt": number})
+    store.prune("m_trt", keep=2)
+    assert store.versions("m_trt") == [2, 4]
     assert store.publish(*made("e")).number == 5
+    store.prune("m_trt", keep=1)
+    assert store.versions("m_trt") == [4]
+
+
+def test_a_number_that_is_given_again_is_not_taken_for_the_version_that_had_it(store, made):
+    for engine in "ab":
+        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
+    store.history.went_live({"m_trt": 1})
+    store.prune("m_trt", keep=1)
+    assert store.publish(*made("refused")).number == 2
+    assert store.history.before({"m_trt": 1}) is None
+
+
+def test_what_was_live_before_is_gone_back_to_once(store):
+    history = store.history
+    assert (history.live(), history.before({"m": 1})) == ({}, None)
+    for number in (1, 2, 1, 4):  # 3 was refused; 1 was deployed again
+        history.went_live({"m": number})
+    assert history.before({"m": 4}) == {"m": 1}
+    history.withdraw({"m": 4})
+    assert history.before({"m": 1}) == {"m": 2}
+    history.went_live({"m": 5})
+    assert history.before({"m": 5}) == {"m": 1}, "4 was rolled back"
+
+
+def test_of_models_that_are_live_together_only_those_go_back_that_changed(store):
+    for versions in ({"m": 1, "n": 1}, {"m": 1, "n": 2}, {"m": 2, "n": 2}, {"m": 2, "n": 2, "new": 1}):
+        store.history.went_live(versions)
+    assert store.history.before({"m": 2, "n": 2, "new": 1}) == {"m": 2, "n": 2}
+    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}, "a model that was left out since is no step back"
+    store.history.withdraw({"m": 2, "n": 2, "new": 1})
+    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}
+    assert store.history.last_of("n", 1) == [2]
+    assert sorted(store.history.last_of("n", 9)) == [1, 2]
 
 
 def test_an_index_is_kept_as_it_was(store, made, tmp_path):

@@ -43,7 +43,7 @@ def warnings(d: dict) -> list[str]:
 
 def resources(d: dict) -> dict:
     """Return a container's resources. Requests equal limits, so nobody else's pod slows this one or pushes it out."""
-    asked = {"cpu": str(d["cpus"]), "memory": f"{d['memory_mib']}Mi"}
+    asked = {"cpu": str(d["cpus"]), "memory": _memory_quantity(d["memory_mib"])}
     if d["on_gpu"]:
         asked[d["gpu_resource"]] = str(d["gpu_quantity"])
     return {"limits": asked, "requests": dict(asked)}
@@ -58,6 +58,11 @@ def product(hardware: str) -> str:
 def mig_profile(resource: str) -> str | None:
     """Return the profile of a resource that is a part of a GPU by MIG, such as "1g.10gb", else None."""
     return resource.removeprefix(MIG) if resource.startswith(MIG) else None
+
+
+def _memory_quantity(mib: int) -> str:
+    """Return memory as Kubernetes itself writes it, so that what is there and what is asked for look the same."""
+    return f"{mib // 1024}Gi" if mib % 1024 == 0 else f"{mib}Mi"
 
 
 def _memory(evidence: Evidence, margin: float) -> Value:

@@ -108,6 +108,14 @@ def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
         )
 
 
+def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> None:
+    """Raise SlipwayError unless the source of an artifact, whose SHA-256 that states as `expected`, is the one here."""
+    if expected != source.sha256:
+        raise SlipwayError(
+            f"{artifact.path} was made from another {source.path} than the one that lies here; run snakemake again"
+        )
+
+
 def plain(values: dict[str, Value]) -> dict:
     """Return the values without where they came from, as manifests are made of them."""
     return {name: each.value for name, each in values.items()}
@@ -137,7 +145,4 @@ def _require_chain(evidence: Evidence) -> None:
         (selection, selection.content["chosen_from"]["load_test_sha256"], load_test),
     ]
     for artifact, expected, below in links:
-        if expected != below.sha256:
-            raise SlipwayError(
-                f"{artifact.path} was made from another {below.path} than the one that lies here; run snakemake again"
-            )
+        require_made_from(artifact, expected, below)

@@ -10,18 +10,20 @@ _MANAGED = {"app.kubernetes.io/managed-by": "slipway"}
 
 
 def label(*parts: str) -> str:
-    """Return the parts as one DNS label: lower case, digits and dashes, with a letter first.
-
-    Raises SlipwayError when that is longer than a pod's name can hold.
-    """
-    name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
-    name = name if name[:1].isalpha() else f"m-{name}"
+    """Return the parts as one DNS label; raise SlipwayError when that is longer than a pod's name can hold."""
+    name = as_label(*parts)
     if len(name) > LONGEST:
         raise SlipwayError(
             f"the name {name} is longer than the {LONGEST} characters that Kubernetes leaves for it; shorten the "
             "model's or the target's name in config.yaml"
         )
     return name
+
+
+def as_label(*parts: str) -> str:
+    """Return the parts as one DNS label of any length: lower case, digits and dashes, with a letter first."""
+    name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
+    return name if name[:1].isalpha() else f"m-{name}"
 
 
 def metadata_of_model(d: dict) -> dict:

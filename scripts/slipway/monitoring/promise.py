@@ -1,11 +1,10 @@
 """What was measured of a model before it was deployed, which its alerts and its dashboard hold the server to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256
-from slipway.errors import SlipwayError
 from slipway.hardware import is_gpu
+from slipway.manifests.evidence import Artifact, require_made_from
 
 # How far p99 may rise above what was measured before somebody is told: as a share of it.
 P99_MARGIN = 0.25
@@ -16,7 +15,8 @@ class Promise:
     """The load test's figures of the configuration that is served, the limit that it was chosen under, its origin.
 
     `p99_ms` and `throughput_per_s` were seen by the client, with `concurrency` requests in flight, each of one image;
-    `queue_ms` and `compute_ms` are the server's means in the same test. `artifacts` is {file: its SHA-256}.
+    `queue_ms` and `compute_ms` are the server's means in the same test, the latter of the inference alone.
+    `artifacts` is {file: its SHA-256}.
     """
 
     model: str
@@ -53,13 +53,9 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
 
     Raises SlipwayError when the repository was made from another selection.
     """
-    selection, index = read_json(selection_path), read_json(index_path)
-    selection_sha256 = sha256(selection_path)
-    if index["chain"]["selection_sha256"] != selection_sha256:
-        raise SlipwayError(
-            f"{index_path} was made from another selection than {selection_path}; run snakemake again, which writes "
-            "the repository anew"
-        )
+    found, repository = Artifact.read(selection_path), Artifact.read(index_path)
+    selection, index = found.content, repository.content
+    require_made_from(repository, index["chain"]["selection_sha256"], found)
     measured = selection["measured"]
     return Promise(
         model=index["name"],
@@ -70,7 +66,16 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={
             "weights.safetensors": index["chain"]["weights_sha256"],
-            "selection.json": selection_sha256,
-            "repository.json": sha256(index_path),
+            "selection.json": found.sha256,
+            "repository.json": repository.sha256,
         },
     )
+
+
+def slowest(promises: list[Promise]) -> Promise:
+    """Return what servers of several targets are held to: the promise of the slowest.
+
+    Nothing in Triton's metrics tells targets apart, and an alert that is late on a fast one is better than one that
+    never ends on a slow one.
+    """
+    return replace(max(promises, key=lambda each: each.p99_ms), on_gpu=any(each.on_gpu for each in promises))

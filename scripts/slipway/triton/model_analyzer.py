@@ -16,10 +16,12 @@ from tritonclient.grpc import model_config_pb2 as pb
 from slipway.errors import SlipwayError
 from slipway.triton.interpreter import write_launcher
 from slipway.triton.modelconfig import read_config
-from slipway.triton.server import Installation, Ports, perf_analyzer_environment
+from slipway.triton.server import Installation, Ports, perf_analyzer_environment, stop_process
 
 # A window must hold several rounds of the requests in flight, or it measures the first of them alone.
 ROUNDS_IN_A_WINDOW = 4
+# How long it is given to end with its server, once nobody waits for what it measures.
+ENDING_S = 5
 
 # The columns asked of Model Analyzer, in its order, with the unit that each has.
 COLUMNS = {
@@ -109,9 +111,13 @@ def run(settings: dict, workspace: Path, on_line: Callable[[str], None]) -> None
         text=True,
     )
     lines = []
-    for line in process.stdout or []:
-        lines.append(line)
-        on_line(line.rstrip())
+    try:
+        for line in process.stdout or []:
+            lines.append(line)
+            on_line(line.rstrip())
+    except BaseException:
+        stop_process(process.pid, ENDING_S)
+        raise
     if process.wait():
         raise SlipwayError(f"Model Analyzer ended with exit code {process.returncode}:\n{''.join(lines[-15:])}")
 

@@ -1,8 +1,10 @@
 """Where a server listens, and over what TLS."""
 
+import errno
 import socket
 from dataclasses import dataclass
 
+from slipway.errors import SlipwayError
 from slipway.triton.server_tls import ServerTls
 
 
@@ -40,7 +42,10 @@ class Ports:
                 one.close()
 
     def taken(self) -> list[int]:
-        """Return the ports that somebody already listens on."""
+        """Return the ports that somebody already listens on.
+
+        Raises SlipwayError when nobody may listen there: at another machine's address, or at a port for root alone.
+        """
         hosts = {self.http: self.clear_host, self.grpc: self.host, self.metrics: self.clear_host}
         return [port for port, host in hosts.items() if not _can_bind(host, port)]
 
@@ -63,6 +68,11 @@ def _can_bind(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise SlipwayError(
+                f"port {port} of the address {host} cannot be listened on ({error.strerror}): set another "
+                "`deploy.host` or port in config.yaml, an IPv4 address or a name of this machine; nothing was changed"
+            ) from None
     return True

@@ -186,7 +186,7 @@ class Server:
 
 
 def stop_process(pid: int, timeout_s: float) -> None:
-    """Ask a server to drain and end (SIGTERM); after `timeout_s` end it and its children (SIGKILL to its group)."""
+    """Ask a server to drain and end (SIGTERM); after `timeout_s` end what is left of it and its children (SIGKILL)."""
     import psutil
 
     try:

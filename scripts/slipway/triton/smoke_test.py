@@ -38,7 +38,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     require_tensors(metadata, expected)
     config = client.config()
     refusal = require_refusal(client, expected)
-    before = client.successes()
+    before = client.successes_by_version()
     answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
     agreement = compare(expected.golden_logits, answers[0].logits)
     problems = violations(agreement, expected.limits)
@@ -46,7 +46,9 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         raise SlipwayError(
             f"{expected.name} is served but does not give this checkpoint's answer: {'; '.join(problems)}"
         )
-    counted = client.successes(at_least=before + TIMED_REQUESTS) - before
+    version = answers[-1].version
+    already = before.get(version, 0)
+    counted = client.successes(version, at_least=already + TIMED_REQUESTS) - already
     if counted < TIMED_REQUESTS:
         raise SlipwayError(
             f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "

@@ -3,10 +3,10 @@
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
 <store>/published/<name>/<version>/   the same files of that version, its index and its golden logits
+<store>/published/live.json           which versions were live together
 """
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.errors import SlipwayError
+from slipway.triton.history import History
 from slipway.triton.modelconfig import read_config, write_config
 from slipway.triton.repository import VERSION
 from slipway.triton.server import PYTHON_CONFIGURATION
@@ -44,6 +45,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.models = folder / "models"
         self._published = folder / "published"
+        self.history = History(self._published / "live.json")
 
     def publish(self, folder: Path, index: dict, golden: Path) -> Published:
         """Copy the model folder of `index` in as a new version, and check every file that arrived.
@@ -99,9 +101,11 @@ class Store:
         expected = Expected(name, golden["input"], golden["logits"], labels, index["accuracy_limits"])
         return Published(number, index, sha256(folder / INDEX), expected)
 
-    def prune(self, name: str, keep: Iterable[int]) -> None:
-        """Remove every version but those of `keep`."""
-        for number in set(self.versions(name)) - set(keep):
+    def prune(self, name: str, keep: int) -> None:
+        """Remove every version of a model but the `keep` that were live last."""
+        kept = self.history.last_of(name, keep)
+        self.history.forget_all_but(name, kept)
+        for number in set(self.versions(name)) - set(kept):
             shutil.rmtree(self._published / name / str(number))
             shutil.rmtree(self.models / name / str(number))
 
