@@ -10,6 +10,7 @@ from slipway.remote.kept import Kept
 from slipway.remote.places import platform_at
 from slipway.remote.proving import announce
 from slipway.remote.transaction import deploy
+from slipway.versions import DEPLOYED_AGAIN
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,26 +28,34 @@ def main(arguments: argparse.Namespace) -> None:
     live = [kept for results in arguments.results if (kept := Kept(results, arguments.to)).live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
-    for kept in live:
-        go_back(kept, arguments)
+    # Of every model before any of them is touched.
+    before = [version_before(kept, arguments.to) for kept in live]
+    for kept, number in zip(live, before, strict=True):
+        go_back(kept, number, arguments)
+    progress(f"  {DEPLOYED_AGAIN}")
 
 
-def go_back(kept: Kept, arguments: argparse.Namespace) -> None:
-    """Deploy the newest proven version that is older than the live one."""
+def version_before(kept: Kept, to: str) -> int:
+    """Return the newest proven version that is older than the live one and was not itself rolled back."""
     receipt = kept.live()
-    older = [number for number in kept.proven() if number < receipt["number"]]
+    older = [number for number in kept.proven() if number < receipt["number"] and number not in kept.rolled_back()]
     if not older:
         raise SlipwayError(
-            f"{receipt['served_as']} has no version before {receipt['number']} that was deployed to {arguments.to}; "
-            "`deploy.keep_versions` in config.yaml says how many are kept. Nothing was changed"
+            f"{receipt['served_as']} has no version before {receipt['number']} that was deployed to {to} and not "
+            "rolled back; `deploy.keep_versions` in config.yaml says how many are kept. Nothing was changed"
         )
-    candidate = kept.version(older[-1])
-    published = kept.receipt_of(older[-1])["published"]
+    return older[-1]
+
+
+def go_back(kept: Kept, number: int, arguments: argparse.Namespace) -> None:
+    """Deploy an older version again, and prove it as a new one is."""
+    receipt, published = kept.live(), kept.receipt_of(number)["published"]
+    candidate = kept.version(number)
     platform = platform_at(arguments.to, receipt["place"], kept.folder, arguments.ready_timeout_s)
     back = deploy(
         platform, candidate, kept, lambda _: published, arguments.keep_versions, rolled_back_from=receipt["number"]
     )
-    progress(f"  {receipt['served_as']}: version {receipt['number']} -> {older[-1]}")
+    progress(f"  {receipt['served_as']}: version {receipt['number']} -> {number}")
     announce(back, candidate.files[0].as_posix())
 
 

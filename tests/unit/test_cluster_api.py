@@ -1,14 +1,15 @@
 """What a cluster's API is sent, and what is said of each way in which it refuses."""
 
 import copy
+import dataclasses
 import socket
 import ssl
 
 import pytest
 import yaml
-from api_server import TOKEN
-from certificates import Authority
-from cluster_parts import connect, objects, one, services, stand_in
+from helpers.certificates import Authority
+from helpers.kubernetes_api.parts import connect, objects, one, services, stand_in
+from helpers.kubernetes_api.server import TOKEN
 
 from slipway.cluster.api import Cluster
 from slipway.errors import SlipwayError
@@ -85,11 +86,20 @@ def test_objects_are_read_listed_and_deleted(server):
 # What the API refuses
 
 
-def test_an_object_that_is_not_valid_is_refused_with_its_field(server):
+@pytest.mark.parametrize(
+    ("field", "value", "phrase"),
+    [
+        ("replicas", "many", "spec.replicas: 'many' is not of type"),
+        ("unheard", 1, "'unheard' was unexpected"),
+        ("template", {"spec": {}}, "'containers' is a required property"),
+    ],
+)
+def test_an_object_that_is_not_valid_is_refused_with_its_field_and_not_sent_again(server, field, value, phrase):
     found = one(objects(), "Deployment")
-    found["spec"]["replicas"] = "many"
-    said = refused(lambda: connect().apply([found]), "Deployment resnet50-h100", "spec.replicas", "Nothing was changed")
-    assert "'many' is not of type" in said
+    found["spec"][field] = value
+    said = "stand-in does not take Deployment resnet50-h100"
+    refused(lambda: connect().apply([found]), said, phrase, "Correct `deploy` in config.yaml", "Nothing was changed")
+    assert len(server.asked("PATCH")) == 1
 
 
 def test_what_was_applied_before_a_refusal_is_said(server):
@@ -143,6 +153,8 @@ def test_a_kind_that_nobody_installed_is_said(server, group, found, advice):
 def test_expired_credentials_are_said(server):
     server.token = "another"
     refused(lambda: connect().list("Pod"), "stand-in does not accept your credentials (401)", "Log in")
+    refused(connect().transport.await_answer, "(401)")
+    assert len(server.asked("GET", "/version")) == 1
 
 
 # What may pass
@@ -168,12 +180,20 @@ def test_a_refusal_is_not_tried_again(server):
     assert len(server.asked("GET", "/pods")) == 1
 
 
+def test_an_api_that_stays_away_is_not_waited_for_for_ever(server, monkeypatch):
+    monkeypatch.setattr("slipway.cluster.transport.OUTAGE_S", 0.1)
+    monkeypatch.setattr("slipway.cluster.transport.PAUSE_S", 0.02)
+    server.fail(503, times=10**6, match="/version")
+    refused(connect().transport.await_answer, "503")
+
+
 # What does not answer
 
 
 def test_an_api_that_hangs_is_said(server):
-    cluster = connect(timeout_s=0.3)
+    cluster = connect()
     cluster.kind("Pod", "v1")
+    cluster.transport = dataclasses.replace(cluster.transport, timeout_s=0.3)
     server.fail(0, match="/pods")
     refused(lambda: cluster.list("Pod"), "gave no answer within 0.3 s (list pods)")
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
-from cluster_parts import connect, objects, stand_in
+from helpers.kubernetes_api.parts import connect, objects, stand_in
 
 from slipway.cluster.forwarding import forwarded
 from slipway.errors import SlipwayError

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from cluster_parts import connect, stand_in
+from helpers.kubernetes_api.parts import connect, stand_in
 
 from slipway.cluster.lease import alone
 from slipway.errors import SlipwayError
@@ -86,6 +86,22 @@ def test_a_renewal_that_fails_is_tried_again(server, monkeypatch):
         held.require()
 
 
+def test_a_lease_that_nobody_took_while_the_api_was_away_is_still_held(server, monkeypatch):
+    with alone(connect(), NAME) as held:
+        before = lease(server)["spec"]["renewTime"]
+        monkeypatch.setattr("slipway.cluster.lease.DURATION_S", -1)
+        held.require()
+        assert lease(server)["spec"]["renewTime"] > before
+
+
+def test_a_lease_that_cannot_be_renewed_in_time_is_lost(server, monkeypatch):
+    with alone(connect(), NAME) as held:
+        monkeypatch.setattr("slipway.cluster.lease.DURATION_S", -1)
+        server.fail(500, times=4, match="/leases")
+        with pytest.raises(SlipwayError, match=r"could not be renewed.*told to fail with 500"):
+            held.require()
+
+
 def test_a_lease_that_another_took_is_not_given_back(server, monkeypatch):
     monkeypatch.setattr("slipway.cluster.lease.RENEW_S", 0.02)
     with pytest.raises(SlipwayError, match="another holds it now"):
@@ -135,6 +151,19 @@ def test_a_lease_that_changed_meanwhile_is_not_taken(server, monkeypatch):
     monkeypatch.setattr(cluster, "replace", late)
     with pytest.raises(SlipwayError, match="a faster one is deploying"), alone(cluster, NAME):
         pytest.fail("two at once")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "phrase"),
+    [
+        ("nowhere", 'namespaces "nowhere" not found.*`kubectl create namespace`'),
+        ("going", "is being terminated. The namespace is being deleted: wait until it is gone"),
+    ],
+)
+def test_a_namespace_that_is_not_there_or_going_is_said(server, namespace, phrase):
+    server.add_namespace("going", phase="Terminating")
+    with pytest.raises(SlipwayError, match=phrase), alone(connect(namespace=namespace), NAME):
+        pytest.fail("not held")
 
 
 def test_a_missing_right_to_leases_is_said(server):

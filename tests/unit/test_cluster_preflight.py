@@ -1,7 +1,7 @@
 """What is found out of a cluster before a deployment, and what is said of each thing that would make it fail."""
 
 import pytest
-from cluster_parts import connect, objects, services, stand_in, target
+from helpers.kubernetes_api.parts import connect, objects, services, stand_in, target
 
 from slipway.cluster.preflight import check
 from slipway.errors import SlipwayError
@@ -106,6 +106,11 @@ def test_a_missing_namespace_is_refused(server):
     refused("has no namespace nowhere", "kubectl create namespace nowhere", namespace="nowhere")
 
 
+def test_a_namespace_that_is_being_deleted_is_refused(server):
+    server.add_namespace("going", phase="Terminating")
+    refused("the namespace going in stand-in is being deleted", "`deploy.cluster.namespace`", namespace="going")
+
+
 def test_a_namespace_that_may_not_be_read_is_not_verified(server, node):
     server.deny("get", "namespaces")
     assert "whether the namespace serving is there" in checked()["not_verified"][0]
@@ -136,6 +141,12 @@ def test_a_missing_claim_is_refused(server):
 def test_a_claim_without_a_volume_is_refused(server):
     server.claim("models", phase="Pending")
     refused("the claim models in serving in stand-in is Pending", "kubectl describe pvc models")
+
+
+def test_a_claim_that_is_being_deleted_is_refused(server):
+    live = server.claim("models")
+    server.add({**live, "metadata": live["metadata"] | {"deletionTimestamp": "2026-11-23T13:50:49Z"}})
+    refused("the claim models in serving in stand-in is being deleted", "`deploy.cluster.claim`")
 
 
 def test_a_pull_secret_is_looked_for_without_reading_it(server, node):
@@ -243,3 +254,17 @@ def test_a_conflict_is_found_before_anything_is_changed(server, node):
     scaled = {**deployment, "spec": {**deployment["spec"], "replicas": 7}}
     server.store.apply(scaled, "kubectl-scale", dry_run=False)
     refused(".spec.replicas is set by kubectl-scale", "Nothing was changed")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "spec", "phrase"),
+    [
+        ({"deletionTimestamp": "2026-11-23T13:50:49Z"}, {}, "is being deleted since 2026-11-23T13:50:49Z"),
+        ({}, {"paused": True}, "`kubectl rollout resume deployment/resnet50-h100 --namespace serving`"),
+    ],
+)
+def test_what_would_never_be_rolled_out_is_found_before_anything_is_changed(server, node, metadata, spec, phrase):
+    connect().apply(objects())
+    live = server.one("Deployment", "resnet50-h100")
+    server.add({**live, "metadata": live["metadata"] | metadata, "spec": live["spec"] | spec})
+    refused("Deployment resnet50-h100 in stand-in", phrase, "Nothing was changed")

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from cluster_parts import connect, objects, services, stand_in
+from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 
 from slipway.cluster.rollout import wait
 from slipway.cluster.troubles import PASSES_AFTER_S
@@ -107,6 +107,24 @@ def test_a_version_that_is_too_old_is_listed_anew(server, waiting):
     assert waiting.ended() is None
 
 
+def test_an_api_server_that_starts_again_may_forbid_for_moments_what_it_allowed(server, waiting):
+    server.deny("list", "pods")
+    server.deny("watch", "pods")
+    before = len(server.asked("GET", "/pods"))
+    server.drop_watches()
+    server.until(lambda: len(server.asked("GET", "/pods")) > before + 2)
+    server.denied.clear()
+    server.finish()
+    assert waiting.ended() is None
+
+
+def test_credentials_that_are_withdrawn_meanwhile_are_said(server, waiting, monkeypatch):
+    monkeypatch.setattr("slipway.cluster.watching.REFUSED_S", 0.05)
+    server.token = "another"
+    server.drop_watches()
+    assert "does not accept your credentials (401)" in str(waiting.ended())
+
+
 def test_events_that_may_not_be_read_are_done_without(server):
     server.deny("list", "events")
     wait(connect(), applied(server), LONG_S)
@@ -146,16 +164,19 @@ def test_an_inference_service_whose_deployment_is_that_of_before_is_not_ready(se
         ("ErrImagePull", ["failed to pull", "`triton.image`"]),
         ("CreateContainerConfigError", ['secret "of-nobody" not found', "It last said"]),
         ("FailedMount", ["MountVolume.SetUp failed", "claim"]),
+        ("FailedCreate", ["exceeded quota: few", "have the quota raised", "There are no pods"]),
+        ("ProgressDeadlineExceeded", ["timed out progressing", "ContainerCreating"]),
     ],
 )
 def test_a_trouble_that_does_not_pass_is_said_before_the_time_is_over(server, monkeypatch, behaviour, phrases):
     monkeypatch.setitem(PASSES_AFTER_S, behaviour, 0.05)
-    said = failed(applied(server, behaviour), LONG_S, f"({behaviour})", "pod resnet50-h100-", *phrases)
+    said = failed(applied(server, behaviour), LONG_S, f"({behaviour})", " resnet50-h100", *phrases)
     assert "not ready within" not in said
 
 
-def test_a_trouble_is_given_time_to_pass(server):
-    thread = Waiting(applied(server, "Unschedulable"))
+@pytest.mark.parametrize("behaviour", ["Unschedulable", "FailedCreate", "ProgressDeadlineExceeded"])
+def test_a_trouble_is_given_time_to_pass(server, behaviour):
+    thread = Waiting(applied(server, behaviour))
     thread.start()
     server.until(lambda: all(watches(server, kind) for kind in ("deployments", "pods", "replicasets", "events")))
     server.finish()
@@ -192,9 +213,16 @@ def test_a_log_that_may_not_be_read_hides_no_failure(server):
     failed(applied(server, "CrashLoopBackOff"), LONG_S, "exit code 1", "Its log cannot be read")
 
 
-def test_a_deadline_of_the_clusters_own_is_said(server):
-    found = applied(server, "ProgressDeadlineExceeded")
-    failed(found, LONG_S, "ProgressDeadlineExceeded", "timed out progressing", "resnet50-h100-")
+def test_a_deployment_that_somebody_deletes_is_not_waited_for(server, waiting):
+    server.store.remove("Deployment", "serving", "resnet50-h100")
+    assert "Deployment resnet50-h100 was deleted by somebody else" in str(waiting.ended())
+
+
+def test_a_deployment_that_is_being_deleted_is_not_waited_for(server):
+    found = applied(server, "Waiting")
+    live = server.one("Deployment", "resnet50-h100")
+    server.add({**live, "metadata": {**live["metadata"], "deletionTimestamp": "2026-11-23T13:50:49Z"}})
+    failed(found, LONG_S, "Deployment resnet50-h100 was deleted by somebody else")
 
 
 def test_a_rollout_that_takes_too_long_says_what_is_missing(server):

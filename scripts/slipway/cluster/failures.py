@@ -11,6 +11,10 @@ from kubernetes.client import ApiException
 
 from slipway.errors import SlipwayError
 
+# How the API server says that an object is none of its kind: as a failure of its own, with code 500.
+MALFORMED = ("failed to create typed patch object", "failed to convert new object")
+NO_NAMESPACE = ". Make it with `kubectl create namespace`, or correct `deploy.cluster.namespace`"
+
 
 class Unreachable(SlipwayError):
     """No API answers there, so asking for anything else is useless."""
@@ -59,6 +63,11 @@ def status_of(error: ApiException) -> dict:
     return {"message": " ".join(body.split())[:200] or error.reason or f"HTTP {error.status}"}
 
 
+def is_malformed(error: ApiException) -> bool:
+    """Say whether the API failed of the object itself: of a field that it does not know, or a value that is none."""
+    return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)
+
+
 def _refused(code: int, status: dict, asked: Asked) -> str:
     """Return why the API did not do what it was asked."""
     told = status["message"].rstrip(".")
@@ -71,7 +80,7 @@ def _refused(code: int, status: dict, asked: Asked) -> str:
         return f"{asked.context} does not allow to {asked}: {told}. {_allowed(told, asked)}"
     if code == 409:
         return f"{asked.context} refuses to {asked}: {_conflict(status, told)}"
-    if code in (400, 422):
+    if code in (400, 422) or told.startswith(MALFORMED):
         return f"{asked.context} does not take {asked.name or asked.resource}: {_invalid(status, told)}"
     if code == 429:
         return f"{asked.context} has too many requests to {asked} (429: {told}). Try again in some minutes"
@@ -80,13 +89,16 @@ def _refused(code: int, status: dict, asked: Asked) -> str:
             f"{asked.context} failed to {asked} ({code}: {told}), and did so again when asked once more. Try again "
             "later, or see what the cluster's own logs say"
         )
-    return f"{asked.context} refuses to {asked} ({code}: {told})"
+    advice = NO_NAMESPACE if code == 404 and told.startswith("namespaces ") else ""
+    return f"{asked.context} refuses to {asked} ({code}: {told}){advice}"
 
 
 def _allowed(told: str, asked: Asked) -> str:
     """Return how to be allowed: rights are given by a role, anything else is a policy of the cluster."""
     if "quota" in told:
         return "Free some of the namespace's quota, or have it raised"
+    if "because it is being terminated" in told:
+        return "The namespace is being deleted: wait until it is gone and make it again, or choose another"
     if not re.search(r"\bcannot\b", told):
         return "It is a policy of the cluster: ask those who run it"
     where = f" --namespace {asked.namespace}" if asked.namespace else ""
@@ -100,6 +112,8 @@ def _conflict(status: dict, told: str) -> str:
         for cause in _causes(status)
         if cause.get("reason") == "FieldManagerConflict"
     ]
+    # The API may say the same twice.
+    owned = list(dict.fromkeys(owned))
     if not owned:
         return f"{told}. It was changed at the same time; run again"
     return (
@@ -115,7 +129,8 @@ def _manager(message: str) -> str:
 
 def _invalid(status: dict, told: str) -> str:
     places = [f"{cause['field']}: {cause.get('message', 'invalid')}" for cause in _causes(status) if cause.get("field")]
-    return f"{'; '.join(places) or told}. Correct `deploy` in config.yaml"
+    older = ", or upgrade a cluster that is too old to know it" if told.startswith(MALFORMED) else ""
+    return f"{'; '.join(places) or told}. Correct `deploy` in config.yaml{older}"
 
 
 def _causes(status: dict) -> list[dict]:

@@ -1,5 +1,6 @@
 """One deployer at a time in a namespace, whatever machine it runs on."""
 
+import contextlib
 import getpass
 import os
 import socket
@@ -44,6 +45,7 @@ class Held:
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.ended = threading.Event()
+        self._renewing = threading.Lock()
         self.identity = f"{_user()}@{socket.gethostname()} (process {os.getpid()}, {uuid.uuid4().hex[:8]})"
         self._cluster = cluster
         self._lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
@@ -71,19 +73,20 @@ class Held:
     def keep(self) -> None:
         """Renew the lease until it is given back, or somebody else has it."""
         while not self.ended.wait(RENEW_S) and not self._lost:
-            try:
+            # The next attempt may succeed; until then the others wait as long as the lease lasts.
+            with contextlib.suppress(SlipwayError):
                 self._renew()
-            except SlipwayError as error:
-                # The next attempt may succeed; until then the others wait as long as the lease lasts.
-                if time.monotonic() - self._renewed_at > DURATION_S:
-                    self._lost = f"it could not be renewed for {DURATION_S} s ({error})"
 
     def require(self) -> None:
-        """Raise SlipwayError if somebody else may be deploying by now, as before a step that cannot be undone."""
-        if self._lost:
+        """Raise SlipwayError if somebody else may be deploying by now, as before a step that cannot be undone.
+
+        While the API was away nobody could take the lease, so one that can still be renewed was held all the time.
+        """
+        failed = "" if self._lost else self._overdue()
+        if self._lost or failed:
             raise SlipwayError(
-                f"the lease {self._name} of this deployment was lost: {self._lost}. Another deployment may run at the "
-                "same time: see `status` for what is live, and deploy again"
+                f"the lease {self._name} of this deployment was lost: {self._lost or failed}. Another deployment may "
+                "run at the same time: see `status` for what is live, and deploy again"
             )
 
     def release(self) -> None:
@@ -98,15 +101,25 @@ class Held:
     def _name(self) -> str:
         return self._lease["metadata"]["name"]
 
+    def _overdue(self) -> str:
+        """Renew a lease that ought to have been renewed long ago; return why that cannot be done."""
+        if time.monotonic() - self._renewed_at > DURATION_S:
+            try:
+                self._renew()
+            except SlipwayError as error:
+                return f"it could not be renewed for {DURATION_S} s ({error})"
+        return ""
+
     def _renew(self) -> None:
         """Tell that this holder lives, unless somebody else took the lease."""
-        live = self._cluster.get(self._lease)
-        holder = live["spec"].get("holderIdentity") if live else "nobody"
-        if holder != self.identity:
-            self._lost = f"{holder} holds it now"
-            return
-        self._live = self._cluster.replace({**live, "spec": {**live["spec"], "renewTime": self._now()}})
-        self._renewed_at = time.monotonic()
+        with self._renewing:
+            live = self._cluster.get(self._lease)
+            holder = live["spec"].get("holderIdentity") if live else "nobody"
+            if holder != self.identity:
+                self._lost = f"{holder} holds it now"
+                return
+            self._live = self._cluster.replace({**live, "spec": {**live["spec"], "renewTime": self._now()}})
+            self._renewed_at = time.monotonic()
 
     def _of_mine(self, live: dict) -> dict:
         """Return the lease as it is to be, in the place of the one that is there, if any."""

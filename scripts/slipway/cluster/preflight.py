@@ -76,6 +76,11 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
             f"{cluster.context} has no namespace {name}: make it with `kubectl create namespace {name}`, or correct "
             "`deploy.cluster.namespace`"
         )
+    if found.get("status", {}).get("phase") == "Terminating":
+        raise SlipwayError(
+            f"the namespace {name} in {cluster.context} is being deleted: wait until it is gone and make it again, or "
+            "choose another as `deploy.cluster.namespace`"
+        )
     return [f"the namespace {name} is there"], []
 
 
@@ -97,6 +102,11 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
     there = f"{cluster.namespace} in {cluster.context}"
     if not found:
         raise SlipwayError(f"there is no claim {name} in {there}: make it, or correct `deploy.cluster.claim`")
+    if "deletionTimestamp" in found["metadata"]:
+        raise SlipwayError(
+            f"the claim {name} in {there} is being deleted, and no new pod may use it: make it again once nothing uses "
+            "it any more, or correct `deploy.cluster.claim`"
+        )
     phase = found.get("status", {}).get("phase", "Unknown")
     if phase != "Bound":
         raise SlipwayError(
@@ -124,5 +134,13 @@ def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _dry_run(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    cluster.apply(objects, dry_run=True)
+    for each in cluster.apply(objects, dry_run=True):
+        name = f"{each['kind']} {each['metadata']['name']} in {cluster.context}"
+        if since := each["metadata"].get("deletionTimestamp"):
+            raise SlipwayError(f"{name} is being deleted since {since}: wait until it is gone. Nothing was changed")
+        if each["kind"] == "Deployment" and each["spec"].get("paused"):
+            raise SlipwayError(
+                f"{name} is paused, so nothing would be rolled out: resume it with `kubectl rollout resume "
+                f"deployment/{each['metadata']['name']} --namespace {cluster.namespace}`. Nothing was changed"
+            )
     return [f"the cluster takes all {len(objects)} objects (dry run)"], []

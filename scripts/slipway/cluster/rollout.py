@@ -4,7 +4,7 @@ import time
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.autoscaling import adds_nodes
-from slipway.cluster.troubles import Trouble, state_of, trouble_of
+from slipway.cluster.troubles import Trouble, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watching import Followed, Interest, following
 from slipway.errors import SlipwayError
 
@@ -32,7 +32,7 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
                 return
             if time.monotonic() > end:
                 raise SlipwayError(_too_late(missing, followed, timeout_s))
-            _require_progress(followed)
+            _require_there(goals, followed)
             _require_no_trouble(cluster, followed, since, timeout_s / 4)
             followed.await_change(min(LOOK_S, end - time.monotonic()))
 
@@ -110,18 +110,16 @@ def _condition(found: dict, kind: str) -> dict:
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def _require_progress(followed: Followed) -> None:
-    for made in followed.of("Deployment"):
-        progressing = _condition(made, "Progressing")
-        if _is_seen(made) and progressing.get("reason") == "ProgressDeadlineExceeded":
-            raise SlipwayError(
-                f"the rollout of Deployment {made['metadata']['name']} is stuck (ProgressDeadlineExceeded): "
-                f"{progressing.get('message', '')} {_states(followed)}"
-            )
+def _require_there(goals: list[dict], followed: Followed) -> None:
+    for goal in goals:
+        key = (goal["kind"], goal["metadata"]["name"])
+        live = followed.objects.get(key, goal)
+        if key in followed.gone or "deletionTimestamp" in live["metadata"]:
+            raise SlipwayError(f"{goal['kind']} {key[1]} was deleted by somebody else while it was rolled out")
 
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a trouble of a new pod that has lasted too long to pass; `since` keeps when it began."""
+    """Raise SlipwayError for a trouble that has lasted too long to pass; `since` keeps when each began."""
     there = _troubles(followed)
     for key in set(since) - set(there):
         del since[key]
@@ -130,15 +128,17 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         if time.monotonic() - began < min(trouble.passes_after_s(), patience_s):
             continue
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
-            raise SlipwayError(trouble.explained(cluster))
+            about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
+            raise SlipwayError(f"{trouble.explained(cluster)}{about_pods}")
         # A node may come until the time is over.
         since[key] = time.monotonic()
 
 
 def _troubles(followed: Followed) -> dict[tuple[str, str], Trouble]:
-    """Return the troubles of new pods: those of the pods that they replace are over soon."""
+    """Return the troubles of new pods, as those of the pods that they replace are over soon, then of their rollouts."""
     events = followed.of("Event")
     found = [trouble_of(pod, events) for pod in _new_pods(followed)]
+    found += [trouble_of_rollout(made) for made in followed.of("Deployment") if _is_seen(made)]
     return {(trouble.pod, trouble.reason): trouble for trouble in found if trouble}
 
 

@@ -9,9 +9,17 @@ from typing import Any
 
 import urllib3
 from kubernetes import client
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+    wait_fixed,
+)
 
-from slipway.cluster.failures import Asked, Refused, explained
+from slipway.cluster.failures import Asked, Refused, Unreachable, explained, is_malformed
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata alone, so that what a secret holds is never sent here.
@@ -19,6 +27,9 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 # States of the API that may pass, how often it is asked, and how long is waited in between.
 PASSING = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
+# How long the API may be away, as it is while a cluster is upgraded, and how often it is asked whether it is back.
+OUTAGE_S = 60
+PAUSE_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
 
 _backoff = wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S)
@@ -89,11 +100,22 @@ class Transport:
         date = response.headers.get("Date")
         return parsedate_to_datetime(date).timestamp() if date else time.time()
 
+    def await_answer(self) -> None:
+        """Return once the API answers; raise what is wrong with it when that is not over in time."""
+        Retrying(
+            retry=retry_if_exception(_is_away), stop=stop_after_delay(OUTAGE_S), wait=wait_fixed(PAUSE_S), reraise=True
+        )(self.now)
+
+
+def _is_away(error: BaseException) -> bool:
+    """Say whether the API is not there, or starts: it forbids everything until it knows the roles."""
+    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.code != 401)
+
 
 def _may_pass(error: BaseException) -> bool:
     """Say whether a request that failed so may succeed when it is sent again."""
     if isinstance(error, client.ApiException):
-        return error.status in PASSING
+        return error.status in PASSING and not is_malformed(error)
     return isinstance(error, urllib3.exceptions.ProtocolError)
 
 

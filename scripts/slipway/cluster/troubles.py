@@ -16,6 +16,10 @@ PASSES_AFTER_S = {
     "CreateContainerError": 30,
     "FailedMount": 120,
     "FailedAttachVolume": 120,
+    # Of a quota, while the pods that are replaced still count.
+    "FailedCreate": 120,
+    # Said of the rollout before, until the one that goes back has moved.
+    "ProgressDeadlineExceeded": 30,
 }
 FINAL = ("CrashLoopBackOff", "InvalidImageName", "RunContainerError")
 ADVICE = {
@@ -25,17 +29,22 @@ ADVICE = {
     "InvalidImageName": "correct `triton.image`",
     "FailedMount": "see whether the claim has this repository, and whether its node can reach the volume",
     "FailedAttachVolume": "see whether another node holds the volume",
+    "FailedCreate": "have the quota raised, ask for less in `deploy.cluster`, or ask those who run the cluster",
 }
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a pod does not serve; `container` is which of its containers, where it is one's own."""
+    """Why a pod does not serve; `container` is which of its containers, where it is one's own.
+
+    Of a whole Deployment `pod` is its name, and `of_rollout` is true.
+    """
 
     pod: str
     reason: str
     message: str
     container: str = ""
+    of_rollout: bool = False
 
     def passes_after_s(self) -> float:
         """Return for how many seconds this may pass by itself."""
@@ -43,10 +52,11 @@ class Trouble:
 
     def explained(self, cluster: Cluster) -> str:
         """Return the trouble in words, with what the container last said where that tells more."""
-        told = f"pod {self.pod} does not start ({self.reason}): {self.message or 'the cluster says no more'}"
+        what = f"the rollout of Deployment {self.pod} is stuck" if self.of_rollout else f"pod {self.pod} does not start"
+        told = f"{what} ({self.reason}): {self.message.rstrip('.') or 'the cluster says no more'}"
         if advice := ADVICE.get(self.reason):
             return f"{told}; {advice}"
-        return f"{told}{_last_words(cluster, self)}"
+        return told if self.of_rollout else f"{told}{_last_words(cluster, self)}"
 
 
 def trouble_of(pod: dict, events: list[dict]) -> Trouble | None:
@@ -62,8 +72,20 @@ def trouble_of(pod: dict, events: list[dict]) -> Trouble | None:
     return _of_events(pod, events) if status.get("phase") == "Pending" else None
 
 
+def trouble_of_rollout(deployment: dict) -> Trouble | None:
+    """Return what keeps a Deployment from getting its pods, as its controller says; None while nothing does."""
+    name, conditions = deployment["metadata"]["name"], deployment.get("status", {}).get("conditions", [])
+    for condition in conditions:
+        refused = condition["type"] == "ReplicaFailure" and condition["status"] == "True"
+        if refused or condition.get("reason") == "ProgressDeadlineExceeded":
+            return Trouble(name, condition["reason"], condition.get("message", ""), of_rollout=True)
+    return None
+
+
 def state_of(pod: dict, events: list[dict]) -> str:
     """Return a pod's state in a few words."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return f"{pod['metadata']['name']}: ends"
     if trouble := trouble_of(pod, events):
         return (
             f"{trouble.pod}: {trouble.reason} ({trouble.message})"

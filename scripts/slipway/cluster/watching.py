@@ -13,14 +13,13 @@ from kubernetes import client, watch
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.failures import Refused, Unreachable
+from slipway.cluster.transport import OUTAGE_S, PAUSE_S
 from slipway.errors import SlipwayError
 
 # How long one watch lasts before the next goes on from there; the API server itself ends them after some minutes.
 WATCH_S = 240
-# How long is waited before a watch that broke is resumed.
-PAUSE_S = 0.5
-# How long the API may be away in between, as it is while a cluster is upgraded.
-OUTAGE_S = 60
+# How long it may refuse what it allowed before, as it does while it starts and does not know the roles yet.
+REFUSED_S = 20
 GONE = 410
 
 
@@ -37,9 +36,13 @@ class Interest:
 
 @dataclass
 class Followed:
-    """The objects of all interests as they are now, by kind and name; `changes` has a failure, or None for a change."""
+    """The objects of all interests as they are now, by kind and name, and which of them are there no longer.
+
+    `changes` has a failure, or None for a change.
+    """
 
     objects: dict[tuple[str, str], dict] = field(default_factory=dict)
+    gone: set[tuple[str, str]] = field(default_factory=set)
     changes: "queue.Queue[SlipwayError | None]" = field(default_factory=queue.Queue)
 
     def of(self, kind: str) -> list[dict]:
@@ -81,21 +84,27 @@ class _Follower(threading.Thread):
         self._names: set[str] = set()
         self._ended = threading.Event()
         self._open: urllib3.HTTPResponse | None = None
-        self._lost_at: float | None = None
+        self._was_open = False
+        self._failing_since: dict[type, float] = {}
 
     def run(self) -> None:
         while not self._ended.is_set():
             try:
                 self._follow(self._list())
-            except Refused as error:
-                if error.code != GONE:
-                    return self._give_up(error)
-            except Unreachable as error:
-                self._lost_at = self._lost_at or time.monotonic()
-                if time.monotonic() - self._lost_at > OUTAGE_S:
+            except (Refused, Unreachable) as error:
+                if self._is_final(error):
                     return self._give_up(error)
                 self._ended.wait(PAUSE_S)
         return None
+
+    def _is_final(self, error: Refused | Unreachable) -> bool:
+        """Say whether a failure will not pass; a version that is forgotten is listed anew."""
+        if isinstance(error, Refused) and error.code == GONE:
+            return False
+        if isinstance(error, Refused) and not self._was_open:
+            return True
+        began = self._failing_since.setdefault(type(error), time.monotonic())
+        return time.monotonic() - began > (REFUSED_S if isinstance(error, Refused) else OUTAGE_S)
 
     def end(self) -> None:
         """End the watch, even one that waits for the cluster to say something."""
@@ -118,7 +127,6 @@ class _Follower(threading.Thread):
         interest = self._interest
         selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
         listed = self._cluster.listed(interest.kind, interest.api_version, **selectors)
-        self._lost_at = None
         now = {found["metadata"]["name"]: found for found in listed["items"]}
         for name in self._names - set(now):
             self._take("DELETED", {"metadata": {"name": name}})
@@ -155,6 +163,8 @@ class _Follower(threading.Thread):
         # A cluster in which nothing happens says nothing, so only a watch's own time limits it.
         patience_s = timeout_seconds + cluster.transport.timeout_s
         self._open = cluster.transport.opened("GET", path, asked, query=query, timeout_s=patience_s)
+        self._was_open = True
+        self._failing_since.clear()
         if self._ended.is_set():
             self._hang_up()
         return self._open
@@ -167,6 +177,8 @@ class _Follower(threading.Thread):
         if event == "DELETED":
             self._names.discard(name)
             self._followed.objects.pop(key, None)
+            self._followed.gone.add(key)
         else:
             self._names.add(name)
+            self._followed.gone.discard(key)
             self._followed.objects[key] = {**found, "kind": self._interest.kind}

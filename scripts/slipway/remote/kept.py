@@ -48,6 +48,10 @@ class Kept:
         """Return the numbers of the versions that were proven, ascending."""
         return sorted(int(path.parent.name) for path in self.folder.glob(f"[0-9]*/{RECEIPT}"))
 
+    def rolled_back(self) -> set[int]:
+        """Return the numbers of the versions that a rollback took out of service."""
+        return {self.receipt_of(number).get("rolled_back_from") for number in self.proven()} - {None}
+
     def keep(self, candidate: Candidate) -> Candidate:
         """Copy what was not kept before beside the older versions; return it from there."""
         if candidate.folder.parent == self.folder:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
 from slipway.cluster.forwarding import forwarded
+from slipway.cluster.managed import set_fields
 from slipway.manifests import common, kserve
 from slipway.remote.candidate import Candidate
 from slipway.remote.objects import (
@@ -60,7 +61,7 @@ class Kubernetes:
 
     def start(self, candidate: Candidate, before: dict) -> None:
         """Apply every object."""
-        self.cluster.apply(candidate.objects)
+        self._apply(candidate.objects)
 
     def wait(self, candidate: Candidate) -> None:
         """Wait for the rollout on every target."""
@@ -90,9 +91,13 @@ class Kubernetes:
             self._held.require()
 
     def go_back(self, candidate: Candidate, before: dict) -> str:
-        """Apply what was there before, delete what was not, wait until that is rolled out."""
+        """Apply what was there before, delete what was not, wait until that is rolled out.
+
+        The API may have been what failed: a short outage is waited for.
+        """
+        self.cluster.transport.await_answer()
         self.require_alone()
-        self.cluster.apply(before["objects"])
+        self._apply(before["objects"])
         for each in before["absent"]:
             self.cluster.delete(each)
         serving = servers(before["objects"])
@@ -124,6 +129,21 @@ class Kubernetes:
             elif each["kind"] in SERVERS:
                 lines.append(f"  serves     {told(live)}, {readiness(live)}")
         return lines
+
+    def _apply(self, objects: list[dict]) -> None:
+        self.cluster.apply([self._counted(each) for each in objects])
+
+    def _counted(self, found: dict) -> dict:
+        """Return a Deployment that an autoscaler counts with the replicas that it has, if those were Slipway's to set.
+
+        A number that was set and then is left out becomes one, and only the autoscaler's next round would add to it.
+        """
+        if found["kind"] != "Deployment" or "replicas" in found["spec"]:
+            return found
+        live = self.cluster.get(reference(found))
+        ours = set_fields(live).get("spec", {}) if live else {}
+        counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
+        return {**found, "spec": found["spec"] | counted}
 
     def _before(self, name: str, asked: dict, known: Known) -> dict | None:
         """Return what to go back to for one object, None where that is that there is none."""

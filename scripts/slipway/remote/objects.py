@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from slipway.cluster.managed import set_fields
+
 # What runs servers, one a target in the order of the fleet.
 SERVERS = ("Deployment", "InferenceService")
 # What the cluster adds to an object, which is nobody's to apply.
@@ -46,7 +48,8 @@ def marks(found: dict) -> dict[str, str]:
 
 
 def applicable(live: dict) -> dict:
-    """Return a live object as it can be applied again: without what the cluster itself adds to it."""
+    """Return a live object as it can be applied again: what was set, without what the cluster itself adds to it."""
+    live = set_fields(live)
     metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
     notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}
     kept = {name: value for name, value in live.items() if name != "status"}

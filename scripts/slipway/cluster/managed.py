@@ -1,0 +1,51 @@
+"""Who set which fields of an object in a cluster, and the object with these fields alone.
+
+A field that is applied is owned from then on: what the cluster allots, such as a Service's address, could then never be
+left out again. The format is that of FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+import json
+from typing import Any
+
+from slipway.cluster.api import FIELD_MANAGER
+
+
+def set_fields(live: dict) -> dict:
+    """Return a live object with what Slipway set, or where it set nothing with what others did.
+
+    An object of which the cluster does not tell who set its fields is returned as it is.
+    """
+    entries = [each for each in live["metadata"].get("managedFields") or [] if not each.get("subresource")]
+    ours = [each for each in entries if each["manager"] == FIELD_MANAGER and each["operation"] == "Apply"]
+    fields: dict = {}
+    for entry in ours or entries:
+        _merge(fields, entry.get("fieldsV1") or {})
+    if not fields:
+        return live
+    found = _chosen(live, fields)
+    name = {part: live["metadata"][part] for part in ("name", "namespace") if part in live["metadata"]}
+    of_kind = {part: live[part] for part in ("apiVersion", "kind")}
+    return found | of_kind | {"metadata": found.get("metadata", {}) | name}
+
+
+def _merge(fields: dict, more: dict) -> None:
+    for part, inner in more.items():
+        _merge(fields.setdefault(part, {}), inner)
+
+
+def _chosen(value: Any, fields: dict) -> Any:
+    """Return of a value the parts that are named; one of which no part is named was set as a whole."""
+    if not set(fields) - {"."}:
+        return value
+    if isinstance(value, dict):
+        named = {part.removeprefix("f:"): inner for part, inner in fields.items() if part.startswith("f:")}
+        return {name: _chosen(inner, named[name]) for name, inner in value.items() if name in named}
+    return [_chosen(each, inner) for each in value or [] for part, inner in fields.items() if _is_named(each, part)]
+
+
+def _is_named(item: Any, part: str) -> bool:
+    """Say whether an item of a list is the one that a part of its fields means, by its keys or by its value."""
+    kind, _, told = part.partition(":")
+    if kind == "k":
+        return isinstance(item, dict) and json.loads(told).items() <= item.items()
+    return kind == "v" and json.loads(told) == item
