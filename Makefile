@@ -32,8 +32,9 @@ undeploy: $(VENV)/installed ## Stop what is live
 cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .venv
 	$(INSTALL) -r envs/cluster.txt
 
+# A third of their time the long tests wait for servers, so two cores have work for three processes.
 test: $(VENV)/installed-test ## Run every test, the long ones first
-	PATH="$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/unit tests/test_style.py
+	PATH="$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$(BIN):$$PATH" ruff format scripts tests
@@ -54,8 +55,9 @@ pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its 
 	PATH="$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
 	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
 
-lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt
+lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt and envs/slipway.yaml
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
+	(echo "# The same versions for \`snakemake --sdm conda\`, which copies this file alone to where it makes the environment;"; echo "# written by \`make lock\`."; printf '%s\n' 'channels:' '  - conda-forge' '  - nodefaults' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:'; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > envs/slipway.yaml
 
 clean: ## Remove what was built, after stopping what is live
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy

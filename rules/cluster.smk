@@ -3,9 +3,12 @@ import slipway.submission
 import slipway.sources
 
 from snakemake.io import expand as expand_paths, flag
+from snakemake.settings.types import DeploymentMethod
 
 # Whether what jobs make is copied to and from storage, since nothing shows them the same files.
 IN_STORAGE = workflow.storage_settings.default_storage_provider is not None
+# Whether jobs run in the image that config.yaml names.
+IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
 
 
 def program_file(name):
@@ -45,6 +48,13 @@ def gpu_maker(wildcards):
     return "nvidia" if gpus(wildcards) else None
 
 
+if IN_IMAGE and workflow.is_main_process:
+    try:
+        slipway.submission.require_image(config)
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
+
+
 # On a cluster these run where Snakemake does: they make nothing themselves, take seconds, or need the internet.
 localrules:
     choose_configuration,
@@ -64,6 +74,7 @@ localrules:
     undeploy,
     write_manifests,
     write_monitoring,
+    write_report,
     write_repository,
 
 

@@ -9,6 +9,7 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
+from slipway.checks import require_batches
 from slipway.config import complete
 from slipway.errors import SlipwayError
 from slipway.fingerprints import Fingerprints
@@ -33,7 +34,7 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-# With `--sdm apptainer` every job runs in it.
+# With `--sdm apptainer` jobs run in it, but for those that deploy: they need the user's home, programs and servers here.
 container: config["container"]
 
 
@@ -81,7 +82,11 @@ def signature_option(wildcards, input):
 
 
 def evidence_of_every_model(wildcards):
-    """Return what `evidence` is made of, for every model, target and precision."""
+    """Return what `evidence` is made of, for every engine, unless one could not be measured as the configuration asks."""
+    try:
+        require_batches(plan)
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
     of_engines = [
         f"results/{model}/{target}/{model}.{precision}.accuracy.json"
         for model in plan.models
@@ -90,7 +95,8 @@ def evidence_of_every_model(wildcards):
     ]
     of_targets = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
     return (
-        expand("results/{model}/profile/profile.json", model=plan.models)
+        expand("results/{model}/report.html", model=plan.models)
+        + expand("results/{model}/profile/profile.json", model=plan.models)
         + of_engines
         + [
             path

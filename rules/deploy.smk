@@ -15,6 +15,8 @@ rule deploy_local:
         "logs/deploy.log",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: plan.local_server(),
@@ -41,6 +43,8 @@ rule status:
         "logs/status.log",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     params:
         receipts=receipts(),
     message:
@@ -56,6 +60,8 @@ rule rollback:
         "logs/rollback.log",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     params:
         about=about_place,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
@@ -74,6 +80,8 @@ rule undeploy:
         "logs/undeploy.log",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     params:
         about=about_place,
     message:

@@ -22,6 +22,8 @@ rule deploy_remote:
         to="arena|compose|kserve|kubernetes",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     params:
         settings=lambda wildcards: plan.remote(),
         results=lambda wildcards: f"results/{wildcards.model}",

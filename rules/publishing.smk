@@ -14,8 +14,8 @@ rule sign_repository:
     conda:
         "../envs/slipway.yaml"
     params:
-        # The private key is no input: Snakemake would write its SHA-256 down.
-        settings=lambda wildcards: plan.signature(),
+        # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
+        settings=lambda wildcards: plan.signature(signature(wildcards.model, wildcards.target)),
         public_key=public_key,
     message:
         "Signing the repository of {wildcards.model} for {wildcards.target}"
@@ -37,8 +37,10 @@ rule publish_repository:
         "logs/{model}/{target}/publish.log",
     conda:
         "../envs/slipway.yaml"
+    container:
+        None
     params:
-        settings=lambda wildcards: plan.publication(),
+        settings=lambda wildcards: plan.publication(f"results/{wildcards.model}/{wildcards.target}/published.json"),
         # Asking for `input` keeps Snakemake from comparing them: neither makes what is published stale.
         keep_versions=lambda wildcards, input: config["deploy"]["publish"]["keep_versions"],
         public_key=public_key,

@@ -12,13 +12,15 @@ from slipway.image_files import digest_of_images
 PACKAGES = {
     "torch_version": "torch",
     "torchvision_version": "torchvision",
+    "onnxscript_version": "onnxscript",
+    "onnxslim_version": "onnxslim",
     "modelopt_version": "nvidia-modelopt",
     "pytriton_version": "nvidia-pytriton",
     "tritonclient_version": "tritonclient",
     "model_analyzer_version": "triton-model-analyzer",
 }
 # What names files to write, or only says how to work: no part of what is made.
-_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions"}
+_NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 _CONTENT = "_sha256"
 
 
@@ -60,7 +62,10 @@ def _require_version(package: str, declared: str) -> None:
     except metadata.PackageNotFoundError:
         raise SlipwayError(f"{package} is not installed here; pip install -r envs/requirements.txt") from None
     if found != declared:
-        raise SlipwayError(f"this job was planned for {package} {declared}, but {found} runs; run snakemake again")
+        raise SlipwayError(
+            f"this job was planned for {package} {declared}, but {found} runs; run snakemake again or, where jobs run "
+            "in an image, make it from this checkout"
+        )
 
 
 def _require_content(path: Path, declared: str, max_images: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What submitting jobs to a cluster takes: targets that nothing has to be detected for, and what their jobs ask for."""
+"""What jobs elsewhere than here take: targets that nothing has to be detected for, and what they ask a cluster for."""
 
 import re
 from collections.abc import Iterable
@@ -23,6 +23,23 @@ def require_declared(config: dict) -> None:
                 f"config: the target {target} leaves {' and '.join(f'`{name}`' for name in missing)} to be detected, "
                 "but its jobs run on another machine than this one; declare it, as `snakemake --cores 1 status` prints "
                 "it on such a node. Nothing was submitted"
+            )
+
+
+def require_image(config: dict) -> None:
+    """Raise SlipwayError when jobs are to run in an image that nobody named, or whose TensorRT nobody declared."""
+    if config["container"] is None:
+        raise SlipwayError(
+            "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
+            "docker://registry.example.com/slipway@sha256:..., or leave that option out"
+        )
+    for target, chosen in config["targets"].items():
+        tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}
+        missing = [f"`tensorrt.{name}`" for name in ("version", "cuda") if tensorrt[name] is None]
+        if chosen["runtime"] == "tensorrt" and tensorrt["python"] is None and missing:
+            raise SlipwayError(
+                f"config: the target {target} leaves {' and '.join(missing)} to be detected, but its jobs run in an "
+                "image (`--sdm apptainer`), whose TensorRT cannot be seen from here; declare what the image has"
             )
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.submission import memory_advice, of_target, require_declared
+from slipway.submission import memory_advice, of_target, require_declared, require_image
 
 DECLARED = {
     "runtime": "tensorrt",
@@ -44,6 +44,23 @@ def test_the_common_tensorrt_declares_for_every_target():
         }
     )
     require_declared(common)
+
+
+def in_image(**target):
+    return config(**target) | {"container": "docker://registry.example.com/slipway"}
+
+
+def test_jobs_of_an_image_need_its_name():
+    require_image(in_image(runtime="openvino"))
+    with pytest.raises(SlipwayError, match="`container` names none"):
+        require_image(config(runtime="openvino"))
+
+
+def test_the_tensorrt_of_an_image_is_declared_unless_it_is_one_of_this_machine():
+    require_image(in_image(**DECLARED))
+    require_image(in_image(runtime="tensorrt", tensorrt={"python": "/shared/tensorrt/bin/python"}))
+    with pytest.raises(SlipwayError, match=r"the target l4 leaves `tensorrt\.cuda` to be detected, .* in an image"):
+        require_image(in_image(runtime="tensorrt", tensorrt={"version": "10.13.3.9"}))
 
 
 def test_a_target_asks_for_what_it_declares_alone():
