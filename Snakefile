@@ -1,6 +1,6 @@
 # Slipway: from a PyTorch checkpoint to a running, measured Triton deployment.
 #
-#   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test; nothing is deployed (the default)
+#   snakemake --cores 1 evidence     profile, benchmark, accuracy, load test, report.html; nothing is deployed (default)
 #   snakemake --cores 1 deploy       everything, then serve it where `deploy.to` says, and prove it there
 #   snakemake --cores 1 manifests    write what deploys it to Kubernetes, KServe, Arena or Compose; nothing is deployed
 #   snakemake --cores 1 publish      copy the repositories to where a cluster reads them
@@ -37,6 +37,7 @@ include: "rules/model.smk"
 include: "rules/precision.smk"
 include: "rules/engine.smk"
 include: "rules/evidence.smk"
+include: "rules/report.smk"
 include: "rules/serving.smk"
 include: "rules/monitoring.smk"
 include: "rules/manifests.smk"

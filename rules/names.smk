@@ -55,6 +55,11 @@ def onnx_records_of_fleet(wildcards):
     return [onnx_record(wildcards.model, variant) for variant in dict.fromkeys(variants)]
 
 
+def onnx_records_of_model(wildcards):
+    """Return the records of the ONNX files that a model's engines are built from, FP32 first."""
+    return [onnx_record(wildcards.model, variant) for variant in plan.variants()]
+
+
 def engine_records(wildcards):
     """Return the build records of every engine of a model on a target."""
     return of_every_precision("engine.json", wildcards)
@@ -72,3 +77,21 @@ def engine_files(wildcards):
         suffix=plan.traits(wildcards.target).suffixes,
         **wildcards,
     )
+
+
+def measured_of_every_target(wildcards):
+    """Return the records of a model's engines, and of what was measured and chosen, on every target."""
+    model = wildcards.model
+    of_target = [
+        f"{model}.benchmark.json",
+        "analysis/analysis.json",
+        "analysis/throughput_latency.png",
+        "selection.json",
+    ]
+    of_engine = [f"{model}.{{}}.engine.json", f"{model}.{{}}.accuracy.json"]
+    return [f"results/{model}/{target}/{name}" for target in plan.targets for name in of_target] + [
+        f"results/{model}/{target}/{name.format(precision)}"
+        for target in plan.targets
+        for precision in plan.precisions(target)
+        for name in of_engine
+    ]

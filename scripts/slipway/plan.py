@@ -1,28 +1,24 @@
 """What each job of a configuration is keyed on, beside the artifacts that it is made from."""
 
 import json
+from pathlib import Path
 
-from slipway import hardware, toolchain
-from slipway.decisions import Decisions, package_version
+from slipway import toolchain
+from slipway.decisions import package_version
 from slipway.errors import SlipwayError
-from slipway.fingerprints import Fingerprints
-from slipway.image_files import digest_of_images
+from slipway.ingredients import Ingredients
 from slipway.local_server import start_number
+from slipway.profiles import sizes_of
 from slipway.settings import Settings
-from slipway.sources import Sources
+from slipway.sources import SCRIPTS
+from slipway.versions import publication_number
+
+# What a report is filled into: a part of its key, as a program is.
+REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
 
 
-class Plan(Decisions):
-    """The jobs of one completed configuration. Its methods named after artifacts return the Settings of their rule.
-
-    The user's own files enter by their content, so one that moved or was touched makes nothing stale, and one that was
-    replaced by an older file does. The code of a job's program enters by what it does.
-    """
-
-    def __init__(self, config: dict, fingerprints: Fingerprints | None = None) -> None:
-        super().__init__(config)
-        self._fingerprints = fingerprints or Fingerprints()
-        self._sources = Sources(self._fingerprints)
+class Plan(Ingredients):
+    """The jobs of one completed configuration. Its methods named after artifacts return the Settings of their rule."""
 
     def weights(self, model: str) -> Settings:
         """Return what the canonical checkpoint is keyed on."""
@@ -67,6 +63,9 @@ class Plan(Decisions):
             self._input(model) if pixels else {"crop": self.crop(model), "input": self.input(model)},
             opset=self.opset(),
             torch_version=package_version("torch"),
+            # PyTorch's exporters write through one and are tidied up after by the other.
+            onnxscript_version=package_version("onnxscript"),
+            onnxslim_version=package_version("onnxslim"),
             code=self._code_of_model("export_onnx", model),
         )
 
@@ -109,7 +108,7 @@ class Plan(Decisions):
         chosen = self.config["preflight"]
         return Settings(
             compute_capability=chosen["compute_capability"],
-            profiles=json.dumps([_ends(sizes) for sizes in self.config["tensorrt"]["profiles"]]),
+            profiles=json.dumps([sizes_of(profile) for profile in self.config["tensorrt"]["profiles"]]),
             tensorrt_rtx_version=toolchain.runtime_version("tensorrt_rtx"),
             code=self._code("preflight", "tensorrt"),
         )
@@ -159,6 +158,15 @@ class Plan(Decisions):
         """Return what the choice of a configuration is keyed on."""
         return Settings(self._limits(), code=self._code("choose_configuration"))
 
+    def report_page(self) -> Settings:
+        """Return what the page that shows everything measured of a model is keyed on."""
+        return Settings(
+            engines=[f"{target}/{precision}" for target in self.targets for precision in self.precisions(target)],
+            variants=self.variants(),
+            template_sha256=self._content(str(REPORT_TEMPLATE)),
+            code=self._code("write_report"),
+        )
+
     def repository(self, model: str, target: str) -> Settings:
         """Return what the model repository is keyed on."""
         return Settings(
@@ -172,7 +180,7 @@ class Plan(Decisions):
         """Return what the alerts and the dashboard are keyed on; their thresholds come from files."""
         return Settings(code=self._code("write_monitoring"))
 
-    def publication(self) -> Settings:
+    def publication(self, record: str = "") -> Settings:
         """Return what a published repository is keyed on; raise SlipwayError when nothing says where to publish."""
         to = self.config["deploy"]["publish"]["to"]
         if to is None:
@@ -183,17 +191,21 @@ class Plan(Decisions):
         return Settings(
             to=to,
             claim_path=self.config["deploy"]["cluster"]["claim_path"],
+            publication=publication_number(Path(record)),
             public_key_sha256=self._public_key(),
             code=self._code("publish"),
         )
 
-    def signature(self) -> Settings:
-        """Return what a repository's signature is keyed on: never the private key itself, only where it lies."""
+    def signature(self, signature: str = "") -> Settings:
+        """Return what a repository's signature is keyed on: of the private key, where it lies and its public half."""
         private_key = self.config["deploy"]["signing"]["private_key"]
         if private_key is None:
             raise SlipwayError("config: `deploy.signing.private_key` names no key to sign with")
-        code = self._code("sign_repository")
-        return Settings(private_key=private_key, public_key_sha256=self._public_key(), code=code)
+        from slipway.signing_keys import signer  # only here, where something is signed
+
+        signed_by = signer(private_key, Path(signature), self._fingerprints.remember)
+        told = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._public_key()}
+        return Settings(told, code=self._code("sign_repository"))
 
     def local_server(self) -> Settings:
         """Return where the local server listens, and which start of it a deployment made now is about."""
@@ -244,54 +256,3 @@ class Plan(Decisions):
             packages=[f"{name}=={version}" for name, version in versions.items() if version != toolchain.ABSENT],
             code=self._code("write_bom"),
         )
-
-    # What several of them share
-
-    def _input(self, model: str) -> dict:
-        """Return what makes a photograph the model's input."""
-        return {**self.config["models"][model]["preprocess"], "input": self.input(model)}
-
-    def _limits(self) -> dict:
-        """Return the limits that a configuration must hold."""
-        return {name: self.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
-
-    def _builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return what a TensorRT engine is keyed on beside all others."""
-        runtime, chosen = self.runtime(target), self.tensorrt(target)
-        names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
-        builder = {name: chosen[name] for name in names} | {"profiles": self.profiles(target, precision)}
-        if runtime == "tensorrt":
-            builder["refit"] = chosen["refit"]
-        else:
-            builder["compute_capability"] = hardware.compute_capability_of(self.hardware(target))
-        cuda = chosen["cuda"] or toolchain.cuda_version(runtime, chosen["python"])
-        return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
-
-    def _public_key(self) -> str | None:
-        """Return the SHA-256 of the key that signatures must be of."""
-        return self._content(self.config["deploy"]["signing"]["public_key"])
-
-    def _content(self, path: str | None) -> str | None:
-        return self._fingerprints.sha256(path) if path else None
-
-    def _images(self, folder: str | None, limit: int) -> str | None:
-        return digest_of_images(folder, limit, self._fingerprints) if folder else None
-
-    def _code(self, program: str, *modules: str) -> dict[str, str]:
-        return self._sources.of_program(program, *modules)
-
-    def _code_of_model(self, program: str, model: str) -> dict[str, str]:
-        """Return the code of a program that runs the model in PyTorch."""
-        return self._code(program) | self._code_of_architecture(model)
-
-    def _code_of_architecture(self, model: str) -> dict[str, str]:
-        return self._sources.of_architecture(self.config["models"][model]["architecture"])
-
-    def _code_with_runtime(self, program: str, target: str) -> dict[str, str]:
-        """Return the code of a program that builds or runs a target's engines."""
-        worker = self._sources.of_worker() if self.runs_tensorrt(target) else {}
-        return self._code(program, self.traits(target).module) | worker
-
-
-def _ends(sizes: dict) -> dict:
-    return {end: sizes[end] for end in ("min", "opt", "max")}

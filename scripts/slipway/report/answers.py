@@ -1,0 +1,72 @@
+"""What whoever retrained a model asks, answered for what would be served: is it right, is it fast, how busy."""
+
+from dataclasses import dataclass
+
+from slipway.comparison import PYTORCH
+from slipway.report.evidence import Target
+
+YES, NO, OPEN = "yes", "no", "open"
+# A load average above so much a core is not of the workflow's own jobs, which run before a benchmark.
+BUSY = 1.5
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer in one sentence; `state` is "yes", "no", or "open" where nothing that was measured settles it."""
+
+    question: str
+    state: str
+    text: str
+
+
+def answers(target: Target, is_rehearsal: bool) -> list[Answer]:
+    """Return the answers for the engine and the configuration that were chosen on a target."""
+    return [is_it_right(target, is_rehearsal), is_it_fast(target), how_busy_may_it_be(target)]
+
+
+def is_it_right(target: Target, is_rehearsal: bool) -> Answer:
+    """Return how the served engine's answers compare with PyTorch's; labelled photographs alone settle it."""
+    accuracy = target.chosen.accuracy
+    question, found = "Is it right?", accuracy["sample"]
+    if accuracy["proven_on_labels"]:
+        labelled = accuracy["photographs"]
+        text = (
+            f"top-1 {labelled['engine']['top1']:.1%} on {labelled['labelled']} labelled photographs, PyTorch's "
+            f"{labelled['pytorch']['top1']:.1%}"
+        )
+        return Answer(question, OPEN if is_rehearsal else YES, text)
+    text = (
+        f"it repeats PyTorch's answer to the sample photograph (relative error {found['relative_error']:.1e}, at most "
+        f"{accuracy['limits']['max_relative_error']:g}); without labelled photographs nothing more is proven"
+    )
+    return Answer(question, OPEN, text)
+
+
+def is_it_fast(target: Target) -> Answer:
+    """Return the served engine's latency and throughput over those of PyTorch in the same job."""
+    engine = target.chosen.precision
+    measured = target.benchmark["tutorial"]["measured"][engine]
+    latency = measured["latency_over_pytorch"]
+    rate = target.benchmark["best_throughput_ratios"][engine][PYTORCH]
+    text = (
+        f"{latency:.2f} of PyTorch's latency at batch {target.benchmark['tutorial']['batch']}, {rate:.2f} times its "
+        f"images/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
+    )
+    environment = target.benchmark["environment"]
+    if environment["load_average_1min"] > BUSY * environment["threads"]:
+        busy = f"load average {environment['load_average_1min']:.1f} on {environment['threads']} cores"
+        return Answer("Is it fast?", OPEN, f"{text}. The machine was busy before ({busy}): measure on a quiet one")
+    return Answer("Is it fast?", YES if latency < 1 else NO, text)
+
+
+def how_busy_may_it_be(target: Target) -> Answer:
+    """Return what the chosen configuration answered under load, within which limits."""
+    chosen, limits = target.selection["measured"], target.selection["limits"]
+    limit = f"at most {limits['p99_ms']:g} ms"
+    memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""
+    text = (
+        f"{chosen['throughput_per_s']:,.1f} requests/s through Triton at p99 {chosen['p99_ms']:.1f} ms "
+        f"({limit}{memory}) with {chosen['concurrency']} in flight, {chosen['instances']} instance(s), batches up to "
+        f"{chosen['max_batch_size']}"
+    )
+    return Answer("How busy may it be?", YES, text)

@@ -1,0 +1,50 @@
+"""The charts of the page, as SVG whose bytes depend on the figures alone."""
+
+import io
+
+import matplotlib
+
+from slipway.comparison import highest_throughput
+from slipway.report.evidence import Target
+from slipway.report.tables import LATENCIES, best_quantity
+
+matplotlib.use("Agg")
+# Text stays text, and the same chart has the same ids wherever it is drawn.
+matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "font.family": "sans-serif"})
+
+
+def benchmark_chart(target: Target) -> str:
+    """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element."""
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    results = target.benchmark["results"]
+    for subject in dict.fromkeys(result["subject"] for result in results):
+        of_subject = [result for result in results if result["subject"] == subject]
+        batches = [result["batch"] for result in of_subject]
+        left.plot(batches, [_p50(result) for result in of_subject], "o-", label=subject)
+        right.plot(batches, [highest_throughput(result)["images_per_s"] for result in of_subject], "o-", label=subject)
+    quantities = dict.fromkeys(LATENCIES[best_quantity(result)] for result in results)
+    left.set(title=f"p50 latency in ms, {' or '.join(quantities)}", yscale="log")
+    right.set(title="images per second", ylim=(0, None))
+    for axes in (left, right):
+        axes.set_xscale("log", base=2)
+        axes.set(xlabel="batch size", xticks=target.benchmark["key"]["batch_sizes"])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.grid(alpha=0.3)
+    left.legend(fontsize=8)
+    return _svg(figure)
+
+
+def _p50(result: dict) -> float:
+    return result["latency"][best_quantity(result)]["p50_ms"]
+
+
+def _svg(figure: "matplotlib.figure.Figure") -> str:
+    """Return the figure as an element of HTML, without the declarations of a file of its own."""
+    from matplotlib import pyplot
+
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    pyplot.close(figure)
+    return file.getvalue()[file.getvalue().index("<svg") :]

@@ -1,0 +1,110 @@
+"""What was measured of one model, read from its records, which have to be of one another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.artifacts import read_json, sha256
+from slipway.errors import SlipwayError
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine: its build record, and its agreement with PyTorch."""
+
+    precision: str
+    build: dict
+    accuracy: dict
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was measured of a model on one kind of hardware, and what was chosen from it."""
+
+    name: str
+    engines: list[Engine]
+    benchmark: dict
+    load_test: dict
+    selection: dict
+    chart: Path
+
+    @property
+    def chosen(self) -> Engine:
+        """Return the engine that is served."""
+        return next(engine for engine in self.engines if engine.precision == self.selection["precision"])
+
+    @property
+    def hardware(self) -> str:
+        """Return the CPU or GPU that everything was measured on."""
+        return self.chosen.build["key"]["hardware"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was measured of a model."""
+
+    model: str
+    weights: dict
+    golden: dict
+    profile: dict
+    onnx: dict[str, dict]
+    targets: list[Target]
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """Return whether its weights are random."""
+        return self.weights["origin"] == "rehearsal"
+
+
+def read_evidence(folder: Path, engines: list[str], variants: list[str]) -> Evidence:
+    """Return what the records of results/<model>/ say of its engines, such as "l4/fp16", and ONNX variants.
+
+    Raises SlipwayError when a record is absent, or is about another engine or load test than the one beside it.
+    """
+    model = folder.name
+    targets = dict.fromkeys(engine.partition("/")[0] for engine in engines)
+    return Evidence(
+        model=model,
+        weights=read_json(folder / "weights.json"),
+        golden=read_json(folder / "golden.json"),
+        profile=read_json(folder / "profile" / "profile.json"),
+        onnx={variant: read_json(folder / _onnx_record(model, variant)) for variant in variants},
+        targets=[read_target(folder / target, model, _precisions(engines, target)) for target in targets],
+    )
+
+
+def read_target(folder: Path, model: str, precisions: list[str]) -> Target:
+    """Return what was measured in results/<model>/<target>/; raises SlipwayError as `read_evidence` does."""
+    target = Target(
+        name=folder.name,
+        engines=[read_engine(folder, model, precision) for precision in precisions],
+        benchmark=read_json(folder / f"{model}.benchmark.json"),
+        load_test=read_json(folder / "analysis" / "analysis.json"),
+        selection=read_json(folder / "selection.json"),
+        chart=folder / "analysis" / "throughput_latency.png",
+    )
+    for engine in target.engines:
+        same = engine.build["key"] == target.benchmark["engines"].get(engine.precision)
+        _require(same, folder, f"the benchmark is of another {engine.precision} engine")
+    tested = target.selection["chosen_from"]["load_test_sha256"]
+    _require(tested == sha256(folder / "analysis" / "analysis.json"), folder, "the choice is from another load test")
+    return target
+
+
+def read_engine(folder: Path, model: str, precision: str) -> Engine:
+    """Return what is known of one engine; raises SlipwayError as `read_evidence` does."""
+    build, accuracy = (read_json(folder / f"{model}.{precision}.{kind}.json") for kind in ("engine", "accuracy"))
+    _require(build["key"] == accuracy["engine_key"], folder, f"the accuracy is of another {precision} engine")
+    return Engine(precision, build, accuracy)
+
+
+def _require(holds: bool, folder: Path, otherwise: str) -> None:
+    if not holds:
+        raise SlipwayError(f"the records in {folder} do not belong together: {otherwise}; run snakemake evidence again")
+
+
+def _precisions(engines: list[str], target: str) -> list[str]:
+    return [precision for name, _, precision in (engine.partition("/") for engine in engines) if name == target]
+
+
+def _onnx_record(model: str, variant: str) -> str:
+    return f"{model}.onnx.json" if variant == "fp32" else f"{model}.{variant}.onnx.json"

@@ -1,0 +1,184 @@
+"""The tables of the page: what was measured, as text with its unit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from slipway.comparison import PYTORCH, highest_throughput
+from slipway.report.evidence import Engine, Evidence, Target
+from slipway.triton.memory import counted_memory_mb
+
+NOTHING = "-"
+# Latencies of a benchmark, the best known first: in a CUDA graph, without, or of the whole call.
+LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph", "gpu": "on the GPU", "end_to_end": "of the whole call"}
+OPERATORS = 8
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its headings, rows of cells, and which rows are chosen or over a limit, by index."""
+
+    columns: list[str]
+    rows: list[list[str]]
+    chosen: frozenset[int] = field(default_factory=frozenset)
+    refused: frozenset[int] = field(default_factory=frozenset)
+
+
+def engines(target: Target) -> Table:
+    """Return each engine's runtime, precision as its layers run in it, size and build."""
+    columns = ["engine", "runtime", "compute layers", "size", "of the FP32 ONNX", "made by", "in"]
+    return Table(columns, [_engine(engine) for engine in target.engines], _where(target.engines, target.chosen))
+
+
+def _engine(engine: Engine) -> list[str]:
+    build, key = engine.build, engine.build["key"]
+    return [
+        key["precision"],
+        f"{key['runtime']} {key['runtime_version']}",
+        ", ".join(f"{count} {precision}" for precision, count in build["layers"].items()),
+        megabytes(build["bytes"]),
+        f"{build['bytes'] / build['onnx_bytes']:.2f}",
+        build.get("way", NOTHING).replace("_", " "),
+        f"{build.get('spent_seconds', build['build_seconds']):.1f} s",
+    ]
+
+
+def accuracy(target: Target) -> Table:
+    """Return how each engine's answers compare with PyTorch's, and the limits of its precision."""
+    columns = ["engine", "compared on", "relative error", "lowest cosine", "same top-1", "top-1", "PyTorch's top-1"]
+    rows = [
+        _agreement(engine, name)
+        for engine in target.engines
+        for name in ("sample", "photographs")
+        if engine.accuracy.get(name)
+    ]
+    return Table(columns, rows)
+
+
+def _agreement(engine: Engine, name: str) -> list[str]:
+    found, limits = engine.accuracy[name], engine.accuracy["limits"]
+    of_labels = [found.get(subject, {}).get("top1") for subject in ("engine", "pytorch")]
+    return [
+        engine.precision,
+        "the sample photograph" if name == "sample" else f"{found['images']} photographs",
+        f"{found['relative_error']:.1e} (at most {limits['max_relative_error']:g})",
+        f"{found['min_cosine']:.6f} (at least {limits['min_cosine']:g})",
+        f"{found['top1_agreement']:.1%} (at least {limits['min_top1_agreement']:.0%})",
+        *(NOTHING if top1 is None else f"{top1:.1%}" for top1 in of_labels),
+    ]
+
+
+def benchmark(target: Target) -> Table:
+    """Return the latency and throughput of every subject at every batch size, beside PyTorch's in the same job."""
+    columns = ["batch", "subject", "p50", "p90", "p99", "p99.9", "of PyTorch's", "images/s", "times PyTorch's"]
+    return Table(columns, [_measured(result, target.benchmark["ratios"]) for result in target.benchmark["results"]])
+
+
+def _measured(result: dict, ratios: dict) -> list[str]:
+    quantity = best_quantity(result)
+    latency = result["latency"][quantity]
+    beside = ratios.get(result["subject"], {}).get(str(result["batch"]), {}).get(PYTORCH)
+    return [
+        str(result["batch"]),
+        result["subject"],
+        *(milliseconds(latency[f"{name}_ms"]) for name in ("p50", "p90", "p99", "p99_9")),
+        f"{beside['p50'][quantity]:.2f}" if beside else NOTHING,
+        f"{highest_throughput(result)['images_per_s']:,.1f}",
+        f"{beside['throughput']:.2f}" if beside else NOTHING,
+    ]
+
+
+def best_quantity(result: dict) -> str:
+    """Return which latency of a benchmark's result is shown: that of the GPU where there is one."""
+    return next(name for name in LATENCIES if name in result["latency"])
+
+
+def load_test(target: Target) -> Table:
+    """Return every configuration that was measured under load, the most requests/s first."""
+    rows = sorted(target.load_test["measurements"], key=lambda row: -row["throughput_per_s"])
+    limits = target.selection["limits"]
+    columns = [
+        "engine",
+        "instances",
+        "batches up to",
+        "in flight",
+        "requests/s",
+        "mean",
+        "p99",
+        "in the queue",
+        "memory",
+    ]
+    refused = frozenset(index for index, row in enumerate(rows) if _exceeds(row, limits))
+    return Table(columns, [_loaded(row) for row in rows], _where(rows, target.selection["measured"]), refused)
+
+
+def _loaded(row: dict) -> list[str]:
+    memory = counted_memory_mb(row)
+    return [
+        row["precision"],
+        *(str(row[name]) for name in ("instances", "max_batch_size", "concurrency")),
+        f"{row['throughput_per_s']:,.1f}",
+        *(milliseconds(row[name]) for name in ("mean_ms", "p99_ms", "queue_ms")),
+        NOTHING if memory is None else f"{memory:,.0f} MB",
+    ]
+
+
+def _exceeds(row: dict, limits: dict) -> bool:
+    memory, limit = counted_memory_mb(row), limits["memory_mb"]
+    return row["p99_ms"] > limits["p99_ms"] or (limit is not None and (memory is None or memory > limit))
+
+
+def onnx_files(evidence: Evidence) -> Table:
+    """Return each ONNX variant's size and structure, and what its answers were compared with."""
+    columns = ["variant", "size", "nodes", "opset", "relative error", "to", "calibrated on"]
+    return Table(columns, [_onnx(record) for record in evidence.onnx.values()])
+
+
+def _onnx(record: dict) -> list[str]:
+    is_base, calibration = record["variant"] == "fp32", record.get("calibration")
+    agreements = list((record["agreement"] or {}).values()) if is_base else [record["agreement"]]
+    errors = [found["relative_error"] for found in agreements if found]
+    return [
+        record["variant"],
+        megabytes(record["bytes"]),
+        str(record["nodes"]),
+        str(record["opset"]),
+        f"{max(errors):.1e}" if errors else NOTHING,
+        "PyTorch" if is_base else "the FP32 file",
+        f"{calibration['images']} photographs, {calibration['method']}" if calibration else NOTHING,
+    ]
+
+
+def operators(evidence: Evidence) -> Table:
+    """Return where PyTorch's time goes, by operator."""
+    found = evidence.profile["operators"][:OPERATORS]
+    rows = [[each["name"], str(each["calls"]), milliseconds(each["self_ms"]), f"{each['share']:.1%}"] for each in found]
+    return Table(["operator", "calls", "own time", "share"], rows)
+
+
+def chain(evidence: Evidence) -> Table:
+    """Return the SHA-256 of everything from the checkpoint to the engines."""
+    onnx = [(f"ONNX, {variant}", record["sha256"]) for variant, record in evidence.onnx.items()]
+    built = [
+        (f"{target.name}: {name}", digest)
+        for target in evidence.targets
+        for engine in target.engines
+        for name, digest in engine.build["files"].items()
+    ]
+    first = [("checkpoint", evidence.weights["sha256"]), ("sample photograph", evidence.golden["image_sha256"])]
+    return Table(["what", "SHA-256"], [list(each) for each in first + onnx + built])
+
+
+def megabytes(size: int) -> str:
+    """Return bytes as MB of 10^6."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a time with three significant digits at least."""
+    if value is None:
+        return NOTHING
+    return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def _where(rows: Iterable, chosen: object) -> frozenset[int]:
+    return frozenset(index for index, row in enumerate(rows) if row == chosen)

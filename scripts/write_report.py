@@ -1,0 +1,56 @@
+"""Write the page that shows everything measured of a model: is it right, is it fast, how busy may it be, and why."""
+
+import argparse
+import base64
+from pathlib import Path
+
+import jinja2
+
+from slipway.artifacts import written_whole
+from slipway.planned import add_planned
+from slipway.program import parser, progress, run
+from slipway.report import tables
+from slipway.report.answers import answers
+from slipway.report.charts import benchmark_chart
+from slipway.report.evidence import Evidence, read_evidence
+
+TEMPLATE = Path(__file__).parent / "slipway" / "report" / "page.html.j2"
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
+    arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
+    arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
+    arguments.add_argument("--template", type=Path, default=TEMPLATE, help="page to fill in")
+    add_planned(arguments, "template_sha256")
+    arguments.add_argument("--output", type=Path, required=True, help="page to write (.html)")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Read the records, write the page; the same records give the same bytes."""
+    evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants)
+    page = render(evidence, arguments.template)
+    with written_whole(arguments.output) as partial:
+        partial.write_text(page, encoding="utf-8")
+    progress(f"  {arguments.output}, of {len(arguments.engines)} engine(s)")
+
+
+def render(evidence: Evidence, template: Path) -> str:
+    """Return the page as HTML that stands alone; what the records name is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template(template.name).render(
+        evidence=evidence,
+        tables=tables,
+        answers={target.name: answers(target, evidence.is_rehearsal) for target in evidence.targets},
+        charts={target.name: benchmark_chart(target) for target in evidence.targets},
+        pictures={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
+    )
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

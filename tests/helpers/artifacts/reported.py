@@ -1,0 +1,163 @@
+"""Every record of a model that the report is made of, for one CPU and one GPU target, consistent with one another."""
+
+from slipway.artifacts import sha256, write_json
+
+CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
+ENGINES = ["cpu/fp32", "l4/fp16", "l4/int8"]
+VARIANTS = ["fp32", "fp16", "int8"]
+# The smallest picture that is a PNG file.
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000 1f15c4890000000d49444154789c636001000000050001"
+    "a5f645400000000049454e44ae426082".replace(" ", "")
+)
+ADVICE = "32% of the time goes to normalisations"
+
+
+def write_records(results, model="resnet50", origin="checkpoint"):
+    """Write them below `results`/<model>/; return that folder."""
+    folder = results / model
+    write_json(folder / "weights.json", weights(origin))
+    write_json(folder / "golden.json", golden())
+    write_json(folder / "profile" / "profile.json", profile())
+    for variant in VARIANTS:
+        name = f"{model}.onnx.json" if variant == "fp32" else f"{model}.{variant}.onnx.json"
+        write_json(folder / name, onnx(variant))
+    write_target(folder / "cpu", model, CPU, {"fp32": "openvino"}, ("end_to_end",))
+    write_target(
+        folder / "l4", model, GPU, {"fp16": "tensorrt", "int8": "tensorrt"}, ("gpu", "gpu_graph", "end_to_end")
+    )
+    return folder
+
+
+def write_target(folder, model, hardware, precisions, quantities):
+    """Write what was measured and chosen on one target; the last precision is the one that is chosen."""
+    keys = {name: key(name, runtime, hardware) for name, runtime in precisions.items()}
+    for precision in precisions:
+        write_json(folder / f"{model}.{precision}.engine.json", engine(model, keys[precision]))
+        write_json(folder / f"{model}.{precision}.accuracy.json", accuracy(keys[precision], labelled=hardware == GPU))
+    write_json(folder / f"{model}.benchmark.json", benchmark(keys, quantities))
+    rows = load_rows(list(precisions), on_gpu=hardware == GPU)
+    load_test = folder / "analysis" / "analysis.json"
+    write_json(load_test, {"origin": "checkpoint", "engines": keys, "measurements": rows})
+    load_test.with_name("throughput_latency.png").write_bytes(PICTURE)
+    write_json(folder / "selection.json", selection(rows[-1], sha256(load_test)))
+
+
+def weights(origin):
+    return {
+        "origin": origin,
+        "sha256": "17a0" * 16,
+        "architecture": "resnet50",
+        "parameters": 25557032,
+        "classes": 1000,
+    }
+
+
+def golden():
+    top = [
+        {"index": 652, "label": "military uniform", "confidence": 0.913},
+        {"index": 1, "label": "<b>", "confidence": 0.01},
+    ]
+    return {"image_sha256": "a8ca" * 16, "top": top}
+
+
+def profile():
+    operators = [
+        {"name": f"aten::op{number}", "calls": 5, "self_ms": 100.0 / number, "share": 0.5 / number}
+        for number in range(1, 20)
+    ]
+    return {"step_ms": 80.25, "batch_size": 1, "device": "cpu", "operators": operators, "advice": [ADVICE]}
+
+
+def onnx(variant):
+    agreement = {"relative_error": 5.5e-7}
+    calibration = {"images": 64, "method": "entropy"} if variant == "int8" else None
+    return {
+        "variant": variant,
+        "sha256": f"{VARIANTS.index(variant)}b" * 32,
+        "bytes": 102_232_811,
+        "nodes": 122,
+        "opset": 20,
+        "agreement": {"1": agreement, "2": {"relative_error": 7.5e-7}} if variant == "fp32" else agreement,
+        "calibration": calibration,
+    }
+
+
+def key(precision, runtime, hardware):
+    version = {"openvino": "2026.4.1", "tensorrt": "11.1.0.106"}[runtime]
+    return {"runtime": runtime, "runtime_version": version, "precision": precision, "hardware": hardware}
+
+
+def engine(model, of):
+    return {
+        "key": of,
+        "files": {f"{model}.{of['precision']}.engine": "cc" * 32},
+        "bytes": 51_000_000,
+        "onnx_bytes": 102_000_000,
+        "layers": {of["precision"]: 53, "fp32": 1},
+        "way": "partly_cached",
+        "build_seconds": 40.0,
+        "spent_seconds": 41.5,
+    }
+
+
+def accuracy(of, labelled):
+    found = {"images": 1, "relative_error": 1.1e-3, "min_cosine": 0.999987, "top1_agreement": 1.0}
+    tops = {"labelled": 250, "pytorch": {"top1": 0.852}, "engine": {"top1": 0.848}}
+    return {
+        "engine_key": of,
+        "limits": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98, "max_top1_drop": 0.005},
+        "sample": found,
+        "photographs": {**found, "images": 260, **tops} if labelled else None,
+        "proven_on_labels": labelled,
+    }
+
+
+def benchmark(keys, quantities):
+    subjects = ["pytorch", *keys]
+    results = [result(subject, batch, quantities) for batch in (1, 8) for subject in subjects]
+    beside = {"p50": dict.fromkeys(quantities, 0.25), "throughput": 4.5}
+    return {
+        "key": {"batch_sizes": [1, 8]},
+        "engines": keys,
+        "inputs": "uint8 spread evenly over 0..255 (N, 3, 224, 224)",
+        "results": results,
+        "left_out": {"onnxruntime": "it has no CUDA here"},
+        "ratios": {subject: {str(batch): {"pytorch": beside} for batch in (1, 8)} for subject in keys},
+        "best_throughput_ratios": {subject: {"pytorch": 4.5} for subject in keys},
+        "tutorial": {
+            "batch": 1,
+            "measured": {name: {"latency_over_pytorch": 0.25, "bytes_over_fp32_onnx": 0.5} for name in keys},
+        },
+        "environment": {"torch": "2.15.0", "platform": "Linux", "load_average_1min": 0.82, "threads": 2},
+    }
+
+
+def result(subject, batch, quantities):
+    fast = 1.0 if subject == "pytorch" else 0.25
+    latency = {name: {f"{p}_ms": 4.0 * fast * batch for p in ("p50", "p90", "p99", "p99_9")} for name in quantities}
+    return {"subject": subject, "batch": batch, "latency": latency, "throughput_per_s": {"1": 250.0 / fast}}
+
+
+def load_rows(precisions, on_gpu):
+    base = {
+        "variant": "resnet50_config_1",
+        "max_batch_size": 8,
+        "concurrency": 4,
+        "mean_ms": 8.0,
+        "queue_ms": 1.5,
+        "memory_mb": 1000.0,
+        **({"gpu_memory_mb": 2100.0} if on_gpu else {}),
+    }
+    slow = {**base, "precision": precisions[0], "instances": 2, "throughput_per_s": 2500.0, "p99_ms": 1500.0}
+    return [slow, {**base, "precision": precisions[-1], "instances": 1, "throughput_per_s": 1234.5, "p99_ms": 9.25}]
+
+
+def selection(row, load_test_sha256):
+    return {
+        "precision": row["precision"],
+        "measured": row,
+        "limits": {"p99_ms": 1000.0, "memory_mb": None},
+        "reason": "the cheapest within 10% of the most that any configuration answers under the limits",
+        "chosen_from": {"measurements": 2, "load_test_sha256": load_test_sha256},
+    }
