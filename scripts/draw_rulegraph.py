@@ -36,13 +36,28 @@ def read_graph(dot: str) -> networkx.DiGraph:
 
 
 def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Return a place for each rule: right of all that it needs; the longest path in a row, what only ends it below."""
+    """Return a place for each rule: right of all that it needs, the longest path in a row.
+
+    Above it is what that path needs, below it what leads past it to the end; several in a column are stacked.
+    """
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)
-    ends = [rule for rule in columns if rule not in spine and list(graph.successors(rule)) == [spine[-1]]]
-    rows = dict.fromkeys(columns, 1.0) | dict.fromkeys(spine, 0.0)
-    rows |= {rule: -1.0 - 0.6 * position for position, rule in enumerate(ends)}
-    return {rule: (columns[rule], rows[rule]) for rule in columns}
+    past = leading_past(graph, spine)
+    places: dict[str, tuple[float, float]] = {}
+    for rule, column in columns.items():
+        side = 0 if rule in spine else -1 if rule in past else 1
+        stacked = sum(there == column and row * side > 0 for there, row in places.values())
+        places[rule] = (column, side * (1.0 + 0.8 * stacked))
+    return places
+
+
+def leading_past(graph: networkx.DiGraph, spine: list[str]) -> set[str]:
+    """Return the rules off the path that nothing on it needs but its end, directly or through others."""
+    past: set[str] = set()
+    for rule in reversed(list(networkx.topological_sort(graph))):
+        if rule not in spine and all(each in past or each == spine[-1] for each in graph.successors(rule)):
+            past.add(rule)
+    return past
 
 
 def draw(graph: networkx.DiGraph, path: Path) -> None:
