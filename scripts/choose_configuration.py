@@ -5,9 +5,9 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
+from slipway.load_limits import counted_memory_mb, holds
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
-from slipway.triton.memory import counted_memory_mb
 
 # Throughputs this close to the best are equal: one configuration measured twice differs as much. The cheaper is taken.
 EQUAL = 0.10
@@ -62,7 +62,7 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
     """
     if not rows:
         raise SlipwayError("the load test measured no engine that was proven accurate; see its log")
-    allowed = [row for row in rows if row["p99_ms"] <= p99_limit_ms and _fits(counted_memory_mb(row), memory_limit_mb)]
+    allowed = [row for row in rows if holds(row, p99_limit_ms, memory_limit_mb)]
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
         used = counted_memory_mb(nearest)
@@ -77,11 +77,6 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
     return min(
         equal, key=lambda row: (row["instances"], row["max_batch_size"], counted_memory_mb(row) or 0, row["p99_ms"])
     )
-
-
-def _fits(memory_mb: float | None, limit_mb: float | None) -> bool:
-    """Say whether a memory figure holds the limit; one that was not seen holds none."""
-    return limit_mb is None or (memory_mb is not None and memory_mb <= limit_mb)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from slipway.artifacts import read_json, written_whole
+from slipway.load_limits import holds
 from slipway.program import parser, progress, run
-from slipway.triton.memory import counted_memory_mb
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -134,9 +134,7 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 
 def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
     """Say whether a measurement exceeds a limit."""
-    limit = arguments.memory_limit_mb
-    used = counted_memory_mb(row)
-    return row["p99_ms"] > arguments.p99_limit_ms or (limit is not None and (used is None or used > limit))
+    return not holds(row, arguments.p99_limit_ms, arguments.memory_limit_mb)
 
 
 def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from slipway.triton.memory import PeakMemory, counted_memory_mb
+from slipway.load_limits import counted_memory_mb
+from slipway.triton.memory import PeakMemory
 
 BYTES = 50_000_000
 

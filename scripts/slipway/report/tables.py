@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from slipway.comparison import PYTORCH, highest_throughput
+from slipway.load_limits import counted_memory_mb, holds
 from slipway.report.evidence import Engine, Evidence, Target
-from slipway.triton.memory import counted_memory_mb
 
 NOTHING = "-"
 # Latencies of a benchmark, the best known first: in a CUDA graph, without, or of the whole call.
@@ -95,7 +95,7 @@ def best_quantity(result: dict) -> str:
 def load_test(target: Target) -> Table:
     """Return every configuration that was measured under load, the most requests/s first."""
     rows = sorted(target.load_test["measurements"], key=lambda row: -row["throughput_per_s"])
-    limits = target.selection["limits"]
+    limits = [target.selection["limits"][name] for name in ("p99_ms", "memory_mb")]
     columns = [
         "engine",
         "instances",
@@ -107,7 +107,7 @@ def load_test(target: Target) -> Table:
         "in the queue",
         "memory",
     ]
-    refused = frozenset(index for index, row in enumerate(rows) if _exceeds(row, limits))
+    refused = frozenset(index for index, row in enumerate(rows) if not holds(row, *limits))
     return Table(columns, [_loaded(row) for row in rows], _where(rows, target.selection["measured"]), refused)
 
 
@@ -120,11 +120,6 @@ def _loaded(row: dict) -> list[str]:
         *(milliseconds(row[name]) for name in ("mean_ms", "p99_ms", "queue_ms")),
         NOTHING if memory is None else f"{memory:,.0f} MB",
     ]
-
-
-def _exceeds(row: dict, limits: dict) -> bool:
-    memory, limit = counted_memory_mb(row), limits["memory_mb"]
-    return row["p99_ms"] > limits["p99_ms"] or (limit is not None and (memory is None or memory > limit))
 
 
 def onnx_files(evidence: Evidence) -> Table:

@@ -49,11 +49,6 @@ class PeakMemory:
             peaks[kind] = round(max(peaks.get(kind, 0.0), used), 1)
 
 
-def counted_memory_mb(row: dict) -> float | None:
-    """Return the memory of a measurement that a limit is about: the GPU's on a GPU target, else the processes'."""
-    return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
-
-
 def process_memory_mb(process: psutil.Process) -> float:
     """Return the memory of a process and its children in MB (10^6 bytes), shared pages counted once."""
     total = 0.0
