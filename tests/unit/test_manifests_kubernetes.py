@@ -201,3 +201,10 @@ def test_metrics_are_never_published_outside(measured):
 
 def test_a_cluster_without_the_operator_gets_no_monitor(measured):
     assert "PodMonitor" not in kinds(measured(deploy={"cluster": {"pod_monitor": False}}).written())
+
+
+def test_the_monitor_has_the_labels_that_prometheus_selects_by_beside_its_own(measured):
+    plain = measured().written().one("kubernetes.yaml", "PodMonitor")["metadata"]["labels"]
+    labels = {"release": "prometheus", "app.kubernetes.io/name": "mine"}
+    found = measured(deploy={"cluster": {"pod_monitor_labels": labels}}).written()
+    assert found.one("kubernetes.yaml", "PodMonitor")["metadata"]["labels"] == plain | {"release": "prometheus"}

@@ -63,11 +63,12 @@ def network_policy(d: dict) -> dict:
 
 
 def pod_monitor(d: dict) -> dict:
-    """Return what tells the Prometheus Operator to scrape every pod of a model."""
+    """Return what tells the Prometheus Operator to scrape every pod of a model, with the labels that it looks for."""
+    metadata = metadata_of_model(d)
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PodMonitor",
-        "metadata": metadata_of_model(d),
+        "metadata": {**metadata, "labels": d["pod_monitor_labels"] | metadata["labels"]},
         "spec": {
             "selector": {"matchLabels": selector_of_model(d)},
             "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}],

@@ -77,6 +77,7 @@ VALUES = {
     "client_namespaces": [],
     "monitoring_namespace": "monitoring",
     "pod_monitor": True,
+    "pod_monitor_labels": {},
     "ready_timeout_s": 60,
     "on_gpu": True,
     "gpu_resource": "nvidia.com/gpu",
