@@ -20,7 +20,7 @@ from slipway.errors import SlipwayError
 from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.inputs import INPUT_DTYPES
-from slipway.measure import KEPT_SAMPLES, Effort, distribution, thin
+from slipway.measure import KEPT_SAMPLES, Effort, distribution, disturbance, thin
 from slipway.models import load_model
 from slipway.planned import add_planned, settings_of
 from slipway.preprocessing_options import add_preprocessing, preprocessing_of
@@ -91,6 +91,8 @@ def main(arguments: argparse.Namespace) -> None:
         "samples_ms": samples,
     }
     write_json(arguments.output, record)
+    if disturbed := disturbance(surroundings):
+        progress(f"  {disturbed}")
 
 
 def engines_of(records: list[Path]) -> dict[str, BuiltEngine]:

@@ -9,6 +9,8 @@ import numpy as np
 PERCENTILES = (50, 90, 95, 99, 99.9)
 # How many samples of one series a record keeps.
 KEPT_SAMPLES = 2000
+# A load average above so much a core is not of the workflow's own jobs, which run before a benchmark.
+BUSY = 1.5
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,14 @@ class Effort:
     seconds: float
     warmup_seconds: float
     min_samples: int
+
+
+def disturbance(environment: dict) -> str | None:
+    """Return in words that the machine was busy before a benchmark, whose record has this environment; else None."""
+    load, threads = environment["load_average_1min"], environment["threads"]
+    if load <= BUSY * threads:
+        return None
+    return f"the machine was busy before (load average {load:.1f} on {threads} cores): measure again on a quiet one"
 
 
 def sample_latency(call: Callable[[], object], seconds: float, minimum: int) -> list[float]:

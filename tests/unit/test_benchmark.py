@@ -55,6 +55,12 @@ def measured(artifacts, *more: str) -> dict:
     return json.loads((folder / "m.benchmark.json").read_text(encoding="utf-8"))
 
 
+def test_a_busy_machine_is_told(artifacts, monkeypatch, capsys):
+    monkeypatch.setattr("os.getloadavg", lambda: (1e3, 0, 0))
+    assert measured(artifacts, "--batch-sizes", "1")["environment"]["load_average_1min"] == 1e3
+    assert "the machine was busy before (load average 1000.0" in capsys.readouterr().err
+
+
 def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
     record = measured(artifacts, "--batch-sizes", "1", "2")
     assert [(found["subject"], found["batch"]) for found in record["results"]] == [

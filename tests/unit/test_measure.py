@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.measure import distribution, sample_latency, summarise, thin, warm_up
+from slipway.measure import distribution, disturbance, sample_latency, summarise, thin, warm_up
 
 
 def test_percentiles_of_known_samples():
@@ -64,3 +64,9 @@ def test_few_samples_are_all_kept():
 def test_many_samples_are_thinned_evenly_in_their_order():
     assert thin(range(101), limit=5) == [0, 25, 50, 75, 100]
     assert len(thin(range(2001), limit=2000)) == 2000
+
+
+@pytest.mark.parametrize(("load", "told"), [(2.9, None), (3.1, "load average 3.1 on 2 cores")])
+def test_a_load_beyond_the_workflows_own_is_told(load, told):
+    found = disturbance({"load_average_1min": load, "threads": 2})
+    assert (found is None) if told is None else (told in found)

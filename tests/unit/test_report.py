@@ -79,7 +79,7 @@ def test_speed_on_a_busy_machine_is_left_open(tmp_path):
     record["environment"]["load_average_1min"] = 12.5
     write_json(folder / "l4" / "resnet50.benchmark.json", record)
     text = Page(written(folder).read_text(encoding="utf-8")).text
-    assert text.count("The machine was busy before (load average 12.5 on 2 cores)") == 1
+    assert text.count("the machine was busy before (load average 12.5 on 2 cores)") == 1
 
 
 def test_accuracy_without_labels_is_left_open(page):

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 from slipway.comparison import PYTORCH
+from slipway.measure import disturbance
 from slipway.report.evidence import Target
 
 YES, NO, OPEN = "yes", "no", "open"
-# A load average above so much a core is not of the workflow's own jobs, which run before a benchmark.
-BUSY = 1.5
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,9 @@ def is_it_fast(target: Target) -> Answer:
         f"{latency:.2f} of PyTorch's latency at batch {target.benchmark['tutorial']['batch']}, {rate:.2f} times its "
         f"images/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
-    environment = target.benchmark["environment"]
-    if environment["load_average_1min"] > BUSY * environment["threads"]:
-        busy = f"load average {environment['load_average_1min']:.1f} on {environment['threads']} cores"
-        return Answer("Is it fast?", OPEN, f"{text}. The machine was busy before ({busy}): measure on a quiet one")
+    disturbed = disturbance(target.benchmark["environment"])
+    if disturbed:
+        return Answer("Is it fast?", OPEN, f"{text}; but {disturbed}")
     return Answer("Is it fast?", YES if latency < 1 else NO, text)
 
 
