@@ -57,7 +57,8 @@ pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its 
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt and envs/slipway.yaml
 	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
-	(echo "# The same versions for \`snakemake --sdm conda\`, which copies this file alone to where it makes the environment;"; echo "# written by \`make lock\`."; printf '%s\n' 'channels:' '  - conda-forge' '  - nodefaults' 'dependencies:' '  - python=3.11' '  - pip' '  - pip:'; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > envs/slipway.yaml
+	(sed '/- pip:/q' envs/slipway.yaml; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > $(VENV)/slipway.yaml
+	mv $(VENV)/slipway.yaml envs/slipway.yaml
 
 clean: ## Remove what was built, after stopping what is live
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy

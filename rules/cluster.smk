@@ -1,6 +1,6 @@
 # What jobs ask a cluster for. On one machine none of it limits anything; profiles/ says the rest, by rule.
-import slipway.submission
-import slipway.sources
+import slipway.planning.submission
+import slipway.planning.sources
 
 from snakemake.io import expand as expand_paths, flag
 from snakemake.settings.types import DeploymentMethod
@@ -13,7 +13,7 @@ IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment
 
 def program_file(name):
     """Return a program of scripts/; where files lie in storage, it does not: the image of the jobs has it."""
-    path = slipway.sources.program_file(name)
+    path = slipway.planning.sources.program_file(name)
     return flag(path, "sourcecache_entry", path) if IN_STORAGE else path
 
 
@@ -28,14 +28,14 @@ def expand(files, **wildcards):
 def require_declared_targets():
     """Stop before anything is submitted whose hardware or versions were detected on this machine."""
     try:
-        slipway.submission.require_declared(config)
+        slipway.planning.submission.require_declared(config)
     except SlipwayError as error:
         raise WorkflowError(str(error)) from None
 
 
 def of_cluster(key):
     """Return the function by which a rule asks for what its target declares, and for nothing where it does not."""
-    return lambda wildcards: slipway.submission.of_target(config, wildcards.target, key)
+    return lambda wildcards: slipway.planning.submission.of_target(config, wildcards.target, key)
 
 
 def gpus(wildcards):
@@ -50,7 +50,7 @@ def gpu_maker(wildcards):
 
 if IN_IMAGE and workflow.is_main_process:
     try:
-        slipway.submission.require_image(config)
+        slipway.planning.submission.require_image(config)
     except SlipwayError as error:
         raise WorkflowError(str(error)) from None
 

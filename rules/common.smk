@@ -9,12 +9,12 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from slipway.checks import require_batches
-from slipway.config import complete
+from slipway.planning.checks import require_batches
+from slipway.planning.config import complete
 from slipway.errors import SlipwayError
-from slipway.fingerprints import Fingerprints
+from slipway.planning.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
-from slipway.plan import Plan
+from slipway.planning.plan import Plan
 from slipway.program import prefer_this_interpreter
 
 prefer_this_interpreter()

@@ -3,9 +3,9 @@
 import atexit
 import shutil
 
-from slipway.journal import Journal
-from slipway.provenance import Artifacts, keep_records_with_results, mark_incomplete
-from slipway.run_lock import RunLock
+from slipway.planning.journal import Journal
+from slipway.planning.provenance import Artifacts, keep_records_with_results, mark_incomplete
+from slipway.planning.run_lock import RunLock
 
 
 def work_alone():

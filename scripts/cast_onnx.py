@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.artifacts import write_json, written_whole
+from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
+from slipway.graphs.onnx_files import agreement_with_base, base_record, described, require_served_tensors
 from slipway.inputs import random_batch
-from slipway.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.onnx_files import agreement_with_base, base_record, described, require_served_tensors
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT

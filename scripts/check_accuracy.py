@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from slipway.agreement import accuracy, compare, violations
 from slipway.artifacts import read_json, write_json
-from slipway.engines import BuiltEngine
+from slipway.engines.built import BuiltEngine
 from slipway.errors import SlipwayError
-from slipway.image_files import find_images
 from slipway.inputs import logits_of, photograph_batch, served_model
-from slipway.labelling import class_of_each
+from slipway.measuring.agreement import accuracy, compare, violations
 from slipway.models import load_model
+from slipway.photographs.image_files import find_images
+from slipway.photographs.labelling import class_of_each
+from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
-from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 
 BATCH = 8

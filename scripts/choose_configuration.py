@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
-from slipway.load_limits import counted_memory_mb, holds
+from slipway.measuring.load_limits import counted_memory_mb, holds
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 

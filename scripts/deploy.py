@@ -13,6 +13,7 @@ from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.repositories.versions import read_index
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
@@ -20,7 +21,6 @@ from slipway.triton.receipts import announce, prove, prove_under_load, receipt
 from slipway.triton.server_tls import add_tls, tls_of
 from slipway.triton.store import Published
 from slipway.triton.switching import require_own_ports, switch, try_beside
-from slipway.versions import read_index
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -102,7 +102,7 @@ def require_signed(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError, where a key is given, unless every repository is the one that was signed with it."""
     if arguments.public_key:
         # Only here, since it takes half a second to import.
-        from slipway.signing import verify_repository
+        from slipway.repositories.signing import verify_repository
 
         for folder, signature in zip(arguments.folders, arguments.signatures, strict=True):
             try:

@@ -5,14 +5,14 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.agreement import compare
 from slipway.artifacts import read_json, write_json, written_whole
 from slipway.errors import SlipwayError
+from slipway.graphs.onnx_files import described
 from slipway.inputs import logits_of, random_batch, served_model
+from slipway.measuring.agreement import compare
 from slipway.models import load_model
-from slipway.onnx_files import described
+from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
-from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT, OUTPUT
 

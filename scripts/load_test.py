@@ -6,13 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-from slipway import profiles
 from slipway.artifacts import read_json, sha256, write_json, written_whole
-from slipway.engines import BuiltEngine
+from slipway.engines.built import BuiltEngine
 from slipway.errors import SlipwayError
-from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import is_gpu, require_hardware
+from slipway.measuring.gpu_monitor import GpuMonitor
 from slipway.planned import add_planned, settings_of
+from slipway.planning import profiles
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.runtimes import RUNTIMES
 from slipway.triton import model_analyzer

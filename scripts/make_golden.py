@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.agreement import top_classes
 from slipway.artifacts import read_json, sha256, write_json, written_whole
-from slipway.images import load_image, sample_photograph
 from slipway.inputs import logits_of, photograph_batch, served_model
+from slipway.measuring.agreement import top_classes
 from slipway.models import load_model
+from slipway.photographs.images import load_image, sample_photograph
+from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.photographs.variations import varied_batch
 from slipway.planned import add_planned, settings_of
-from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
-from slipway.variations import varied_batch
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

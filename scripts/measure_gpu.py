@@ -11,8 +11,8 @@ import yaml
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.hardware import usable_cores
+from slipway.measuring.snakemake_runs import write_config
 from slipway.program import parser, progress, run
-from slipway.snakemake_runs import write_config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

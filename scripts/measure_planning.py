@@ -14,9 +14,9 @@ from pathlib import Path
 from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu
-from slipway.planning_growth import measure_growth
+from slipway.measuring.planning_growth import measure_growth
+from slipway.measuring.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
 from slipway.program import parser, progress, run
-from slipway.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
 from slipway.triton.server import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64

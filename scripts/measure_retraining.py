@@ -19,11 +19,11 @@ import yaml
 
 from measure_gpu import snakemake
 from slipway.artifacts import read_json, write_json
-from slipway.config import complete
 from slipway.errors import SlipwayError
+from slipway.measuring.snakemake_runs import write_config
 from slipway.models import build, read_checkpoint
+from slipway.planning.config import complete
 from slipway.program import parser, progress, run
-from slipway.snakemake_runs import write_config
 
 if TYPE_CHECKING:
     import torch

@@ -18,11 +18,11 @@ import numpy as np
 import yaml
 
 from slipway.artifacts import read_json, write_json
-from slipway.engines import BuiltEngine
+from slipway.engines.built import BuiltEngine
 from slipway.hardware import cpu
-from slipway.measure import sample_latency, summarise, warm_up
+from slipway.measuring.measure import sample_latency, summarise, warm_up
+from slipway.measuring.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
 from slipway.program import parser, progress, run
-from slipway.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
 from slipway.triton.model_analyzer import perf_analyzer
 from slipway.triton.server import Ports, perf_analyzer_environment
 

@@ -13,10 +13,10 @@ import numpy as np
 from slipway import local_server
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
-from slipway.image_files import find_images
-from slipway.images import Preprocessing, sample_photograph
 from slipway.inputs import photograph
-from slipway.predictions import Predictions, conclusion, document, table
+from slipway.photographs.image_files import find_images
+from slipway.photographs.images import Preprocessing, sample_photograph
+from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.triton.asking import ask, ask_labels, ask_tensors, find_model, logits_of
 from slipway.triton.classifier import Classifier, batch_size

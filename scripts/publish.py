@@ -7,7 +7,7 @@ from slipway.artifacts import sha256, write_json
 from slipway.manifests.evidence import Artifact, refuse_rehearsal
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
-from slipway.publishing import destination_of, publish
+from slipway.repositories.publishing import destination_of, publish
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
 def verify(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError unless the repository is the one that was signed."""
     # Only here, since it takes half a second to import.
-    from slipway.signing import verify_repository
+    from slipway.repositories.signing import verify_repository
 
     verify_repository(arguments.folder.parent, arguments.public_key, arguments.signature)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.artifacts import write_json, written_whole
-from slipway.calibration import Calibration, read_calibration
-from slipway.classifier_head import with_convolution_head
 from slipway.errors import SlipwayError
-from slipway.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.graphs.classifier_head import with_convolution_head
+from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
+from slipway.graphs.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.graphs.quantized import Quantized, inspect, lowered, widened
+from slipway.photographs.calibration import Calibration, read_calibration
+from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
-from slipway.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.program import parser, progress, run
-from slipway.quantized import Quantized, inspect, lowered, widened
 from slipway.triton.modelconfig import INPUT
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from slipway import local_server
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.repositories.versions import DEPLOYED_AGAIN
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, receipt
 from slipway.triton.store import Published, Store
 from slipway.triton.switching import require_own_ports, switch
-from slipway.versions import DEPLOYED_AGAIN
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

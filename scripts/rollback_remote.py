@@ -10,7 +10,7 @@ from slipway.remote.kept import Kept
 from slipway.remote.places import platform_at
 from slipway.remote.proving import announce
 from slipway.remote.transaction import deploy
-from slipway.versions import DEPLOYED_AGAIN
+from slipway.repositories.versions import DEPLOYED_AGAIN
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

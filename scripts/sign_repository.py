@@ -6,9 +6,9 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run
-from slipway.signing import remove_bytecode, sign, verify
-from slipway.signing_keys import public_sha256
-from slipway.versions import read_index
+from slipway.repositories.signing import remove_bytecode, sign, verify
+from slipway.repositories.signing_keys import public_sha256
+from slipway.repositories.versions import read_index
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -8,8 +8,8 @@ import psutil
 from slipway import local_server
 from slipway.artifacts import read_json, tree_digest
 from slipway.errors import SlipwayError
-from slipway.gpu_monitor import GpuMonitor
 from slipway.hardware import cpu_identity, gpu_identity, is_gpu
+from slipway.measuring.gpu_monitor import GpuMonitor
 from slipway.program import parser, progress, run
 from slipway.remote.showing import describe_remote, remote_receipts
 from slipway.triton.memory import process_memory_mb

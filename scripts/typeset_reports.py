@@ -13,7 +13,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from slipway.artifacts import read_json, written_whole
-from slipway.load_limits import holds
+from slipway.measuring.load_limits import holds
 from slipway.program import parser, progress, run
 
 STYLES = getSampleStyleSheet()

@@ -60,7 +60,7 @@ def describe_gpu(name: str, compute_capability: str) -> str:
 
 def gpu_identity() -> str | None:
     """Return this machine's first visible GPU in one line, or None when there is none."""
-    from slipway.gpu_monitor import GpuMonitor
+    from slipway.measuring.gpu_monitor import GpuMonitor
 
     facts = GpuMonitor().facts()
     if "unavailable" in facts:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.images import Preprocessing, load_image
+from slipway.photographs.images import Preprocessing, load_image
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.image_files import digest_of_images
+from slipway.photographs.image_files import digest_of_images
 
 # The options by which a job is told a version, and the package that must have it.
 PACKAGES = {

@@ -17,14 +17,14 @@ import torch
 from helpers.models import tiny_network
 
 import cast_onnx
-from slipway.agreement import compare
 from slipway.artifacts import read_json, write_json
-from slipway.classifier_head import with_convolution_head
+from slipway.engines.remote import RemoteEngine
 from slipway.errors import SlipwayError
+from slipway.graphs.classifier_head import with_convolution_head
+from slipway.graphs.onnx_files import described
 from slipway.hardware import gpu_identity
 from slipway.inputs import random_batch
-from slipway.onnx_files import described
-from slipway.remote_engine import RemoteEngine
+from slipway.measuring.agreement import compare
 from slipway.toolchain import ABSENT, runtime_version
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from slipway.cuda_lanes import Lane
-from slipway.gpu_monitor import GpuMonitor
-from slipway.images import Preprocessing
 from slipway.inputs import random_batch, served_model
-from slipway.measure import Effort
-from slipway.torch_subjects import half_precision, measure_eager, measure_fp16
+from slipway.measuring.cuda_lanes import Lane
+from slipway.measuring.gpu_monitor import GpuMonitor
+from slipway.measuring.measure import Effort
+from slipway.measuring.torch_subjects import half_precision, measure_eager, measure_fp16
+from slipway.photographs.images import Preprocessing
 
 pytestmark = [
     pytest.mark.gpu,
@@ -76,8 +76,8 @@ def test_the_graph_computes_what_the_model_does(model, input_dtype):
 
 NOT_CAPTURABLE = """
 import numpy as np, torch
-from slipway.cuda_lanes import measure_forward
-from slipway.measure import Effort
+from slipway.measuring.cuda_lanes import measure_forward
+from slipway.measuring.measure import Effort
 
 def decides_on_the_host(images):
     return images.float().mean((2, 3)) if images.sum().item() > -1e9 else images.mean((2, 3))

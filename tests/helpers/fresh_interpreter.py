@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from slipway.sources import SCRIPTS
+from slipway.planning.sources import SCRIPTS
 
 
 def printed(code):

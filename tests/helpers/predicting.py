@@ -10,9 +10,9 @@ import tritonclient.grpc as triton
 
 from helpers.models.tiny_engine import CLASSES, CROP
 from helpers.workplace import REPOSITORY, Outcome
-from slipway.agreement import top_classes
-from slipway.images import Preprocessing
 from slipway.inputs import photograph_batch
+from slipway.measuring.agreement import top_classes
+from slipway.photographs.images import Preprocessing
 from slipway.triton.server import Ports, Server, find_installation
 
 MAX_BATCH = 4

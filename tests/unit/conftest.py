@@ -10,8 +10,10 @@ from helpers.models.engine_keys import H100
 from helpers.models.weeks import Week
 
 import build_engine
-from slipway import engine_ways, hardware, sources
+from slipway import hardware
+from slipway.engines import ways
 from slipway.errors import SlipwayError
+from slipway.planning import sources
 from write_manifests import main
 
 _read_anew, _read_before = sources._read, functools.cache(sources._read)
@@ -77,7 +79,7 @@ def week(tmp_path, monkeypatch, with_bindings):
     monkeypatch.setattr(build_engine, "runtime_version", lambda name: "8.5.3.1")
     for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
         monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
-    for module in (build_engine, engine_ways):
+    for module in (build_engine, ways):
         monkeypatch.setattr(module, "progress", week.said.append)
     week.train(1)
     yield week

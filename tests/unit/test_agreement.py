@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from slipway.agreement import accuracy, compare, top_classes, violations
+from slipway.measuring.agreement import accuracy, compare, top_classes, violations
 
 LIMITS = {"min_cosine": 0.99, "max_relative_error": 0.1, "min_top1_agreement": 0.95, "max_top1_drop": 0.01}
 LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)

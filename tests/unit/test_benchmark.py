@@ -6,13 +6,13 @@ import torch
 
 import benchmark
 from slipway.artifacts import sha256, write_json
-from slipway.engines import BuiltEngine
+from slipway.engines.built import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity
-from slipway.images import Preprocessing
 from slipway.inputs import random_batch, served_model
+from slipway.measuring.torch_subjects import eager_on_cpu, half_precision
 from slipway.models import build
-from slipway.torch_subjects import eager_on_cpu, half_precision
+from slipway.photographs.images import Preprocessing
 
 PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 OPTIONS = "--resize 40 --crop 32 --mean 0.5 0.4 0.3 --std 0.2 0.3 0.4 --seconds 0.05 --warmup-seconds 0.01"
@@ -93,7 +93,7 @@ def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measure
 
 def test_both_sides_answer_the_same(artifacts, model):
     """What is timed is the same computation: else a ratio of times means nothing."""
-    from slipway.engines import BuiltEngine
+    from slipway.engines.built import BuiltEngine
 
     folder, input_dtype = artifacts
     images = random_batch(input_dtype, 2, PREPROCESS.crop)

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from helpers.models.tiny_network import PREPROCESS, photographs
 
-from slipway.calibration import read_calibration
 from slipway.errors import SlipwayError
-from slipway.image_files import find_images
 from slipway.inputs import photograph_batch
+from slipway.photographs.calibration import read_calibration
+from slipway.photographs.image_files import find_images
 
 
 @pytest.fixture

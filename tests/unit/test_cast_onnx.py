@@ -10,9 +10,9 @@ from onnx import numpy_helper
 import cast_onnx
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.images import sample_photograph
+from slipway.graphs.onnx_files import agreement_with_base
 from slipway.inputs import photograph_batch, random_batch
-from slipway.onnx_files import agreement_with_base
+from slipway.photographs.images import sample_photograph
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]
 

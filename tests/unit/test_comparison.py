@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.comparison import (
+from slipway.measuring.comparison import (
     best_throughput,
     best_throughput_ratios,
     compare,

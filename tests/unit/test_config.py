@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from slipway.config import SCHEMA, complete
 from slipway.errors import SlipwayError
+from slipway.planning.config import SCHEMA, complete
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config.yaml"
 

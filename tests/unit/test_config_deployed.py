@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipway.config import complete
 from slipway.errors import SlipwayError
+from slipway.planning.config import complete
 
 
 def completed(models=("m",), targets=("cpu",), **deploy):

@@ -5,9 +5,9 @@ import pytest
 from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 
 import export_onnx
-from slipway.images import sample_photograph
 from slipway.inputs import photograph_batch
-from slipway.sources import SCRIPTS
+from slipway.photographs.images import sample_photograph
+from slipway.planning.sources import SCRIPTS
 
 OPSETS = (17, 20)  # of the TorchScript exporter and of the newer one
 

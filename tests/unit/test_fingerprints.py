@@ -4,7 +4,7 @@ import time
 import pytest
 
 from slipway.artifacts import sha256
-from slipway.fingerprints import Fingerprints
+from slipway.planning.fingerprints import Fingerprints
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def settled(monkeypatch):
-    monkeypatch.setattr("slipway.fingerprints.SETTLED_AFTER_S", -1.0)
+    monkeypatch.setattr("slipway.planning.fingerprints.SETTLED_AFTER_S", -1.0)
 
 
 def counting(question):

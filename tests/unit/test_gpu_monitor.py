@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.gpu_monitor import GpuMonitor, Reading, cuda_version, reasons_of, summarise_readings, visible_device
+from slipway.measuring.gpu_monitor import (
+    GpuMonitor,
+    Reading,
+    cuda_version,
+    reasons_of,
+    summarise_readings,
+    visible_device,
+)
 
 WITHOUT_A_DRIVER = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has an NVIDIA GPU")
 

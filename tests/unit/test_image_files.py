@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slipway.errors import SlipwayError
-from slipway.image_files import digest_of_images, find_images
+from slipway.photographs.image_files import digest_of_images, find_images
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from helpers.models.random_images import noise
 from PIL import Image, ImageCms, ImageOps
 
 from slipway.errors import SlipwayError
-from slipway.images import load_image, sample_photograph
+from slipway.photographs.images import load_image, sample_photograph
 
 
 def corners() -> Image.Image:

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.labelling import UNKNOWN, class_of_each
+from slipway.photographs.labelling import UNKNOWN, class_of_each
 
 NAMES = ["tench", "goldfish", "great white shark"]
 

@@ -5,9 +5,9 @@ from helpers.models.tiny_network import CROP, OPTIONS, PREPROCESS, checkpoint, e
 from PIL import Image
 
 import make_golden
-from slipway.images import load_image, sample_photograph
 from slipway.inputs import photograph_batch
-from slipway.variations import variations, varied_batch
+from slipway.photographs.images import load_image, sample_photograph
+from slipway.photographs.variations import variations, varied_batch
 
 
 def golden_of(folder, input_dtype):

@@ -7,9 +7,9 @@ import yaml
 from helpers.artifacts.measured import FILES, L4, container, cpu_target, gpu_target, pod
 
 from slipway.artifacts import read_json, sha256, write_json
-from slipway.config import complete
 from slipway.errors import SlipwayError
 from slipway.manifests.names import LONGEST, label
+from slipway.planning.config import complete
 from write_manifests import main
 
 # What speaks against it

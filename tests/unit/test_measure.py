@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.measure import distribution, disturbance, sample_latency, summarise, thin, warm_up
+from slipway.measuring.measure import distribution, disturbance, sample_latency, summarise, thin, warm_up
 
 
 def test_percentiles_of_known_samples():

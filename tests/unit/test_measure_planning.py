@@ -1,12 +1,12 @@
 import pytest
 
 import measure_planning
-from slipway import planning_growth, snakemake_runs
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.plan import Plan
-from slipway.planning_growth import Shape
-from slipway.snakemake_runs import Case, Outcome
+from slipway.measuring import planning_growth, snakemake_runs
+from slipway.measuring.planning_growth import Shape
+from slipway.measuring.snakemake_runs import Case, Outcome
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 
 
 @pytest.fixture(autouse=True)

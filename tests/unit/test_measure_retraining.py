@@ -8,9 +8,9 @@ from helpers.gpu_stand_in import write_engine, write_interpreter
 
 import measure_retraining
 from slipway.artifacts import read_json, write_json
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.plan import Plan
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 
 CONFIGURATION = {
     "models": {"tiny": {"architecture": "squeezenet1_1", "preprocess": {"resize": 72, "crop": 64}}},
@@ -100,7 +100,7 @@ def test_what_is_configured_can_be_planned(measured, monkeypatch, profiles):
     measure, asked = measured
     record = measure(*(["--profiles", profiles] if profiles else []))
     config, _, _ = asked[3]
-    monkeypatch.setattr("slipway.checks.require_files", lambda *_: None)
+    monkeypatch.setattr("slipway.planning.checks.require_files", lambda *_: None)
     plan = Plan(complete(config))
     assert plan.precisions("h100") == ["fp16"]
     assert plan.profiles("h100", "fp16") == json.loads(profiles or '[{"min": 1, "opt": 8, "max": 32}]')

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from slipway.load_limits import counted_memory_mb
+from slipway.measuring.load_limits import counted_memory_mb
 from slipway.triton.memory import PeakMemory
 
 BYTES = 50_000_000

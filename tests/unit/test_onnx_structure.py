@@ -5,8 +5,8 @@ from helpers.models.tiny_network import CROP, exported
 from onnx import TensorProto, helper, numpy_helper
 
 import cast_onnx
-from slipway.onnx_files import described
-from slipway.onnx_structure import digests
+from slipway.graphs.onnx_files import described
+from slipway.graphs.onnx_structure import digests
 
 
 def network(seed=0, width=8, kernel=3, opset=17, epsilon=1e-5, scale=0.1, factor=0.5, mean=0.5, names="n"):

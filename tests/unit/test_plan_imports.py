@@ -7,7 +7,7 @@ HEAVY = "{'torch', 'torchvision', 'openvino', 'onnxruntime', 'tensorrt', 'onnx',
 
 def test_planning_imports_no_framework():
     code = (
-        "from slipway import config, decisions, journal, plan, program, sources\n"
+        "from slipway import program\nfrom slipway.planning import config, decisions, journal, plan, sources\n"
         "found = plan.Plan(config.complete({'models': {'m': {}}, 'targets': {'cpu': {}}}))\n"
         "found.notices(), found.onnx('m'), found.engine('cpu', 'fp32'), found.benchmark('m', 'cpu')\n"
         "found.local_server()\n"

@@ -57,11 +57,11 @@ def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
 def test_the_driver_is_no_part_of_any_key(monkeypatch):
     """It is recorded; see test_gpu_monitor."""
     # As it is, but asked each time.
-    monkeypatch.setattr("slipway.decisions._gpu_identity", hardware.gpu_identity)
+    monkeypatch.setattr("slipway.planning.decisions._gpu_identity", hardware.gpu_identity)
 
     def keys(driver):
         facts = {"name": "NVIDIA L4", "compute_capability": "8.9", "driver": driver, "driver_cuda": driver}
-        monkeypatch.setattr("slipway.gpu_monitor.GpuMonitor.facts", lambda _: facts)
+        monkeypatch.setattr("slipway.measuring.gpu_monitor.GpuMonitor.facts", lambda _: facts)
         found = plan({"l4": tensorrt_target() | {"hardware": "auto"}})
         return [repr(found.engine("l4", "fp16")), repr(found.benchmark("m", "l4"))]
 
@@ -99,7 +99,9 @@ def test_versions_are_those_that_are_installed():
 @pytest.mark.parametrize("package", ["torch", "onnxscript", "onnxslim"])
 def test_an_onnx_file_depends_on_what_writes_it(package, monkeypatch):
     before = plan().onnx("m")
-    monkeypatch.setattr("slipway.plan.package_version", lambda name: "9" if name == package else metadata.version(name))
+    monkeypatch.setattr(
+        "slipway.planning.plan.package_version", lambda name: "9" if name == package else metadata.version(name)
+    )
     changed = {name for name, value in plan().onnx("m").items() if value != before[name]}
     assert changed == {f"{package}_version"}
 

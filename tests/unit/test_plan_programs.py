@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from helpers.artifacts.plans import plan
 
-from slipway.plan import Plan
-from slipway.settings import Settings
+from slipway.planning.plan import Plan
+from slipway.planning.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 

@@ -8,10 +8,10 @@ import yaml
 from helpers.artifacts.plans import ARM_WITH_BF16, WITH_BF16, WITHOUT_BF16, plan, refusal
 
 from slipway import hardware
-from slipway.config import SCHEMA
 from slipway.errors import SlipwayError
+from slipway.planning.config import SCHEMA
+from slipway.planning.sources import runtime_files
 from slipway.runtimes import RUNTIMES
-from slipway.sources import runtime_files
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 

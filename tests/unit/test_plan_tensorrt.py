@@ -7,8 +7,8 @@ import pytest
 from helpers.artifacts.plans import WITH_BF16, plan, refusal, tensorrt_target
 
 import build_engine
-from slipway.checks import require_batches
 from slipway.errors import SlipwayError
+from slipway.planning.checks import require_batches
 from slipway.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
@@ -27,7 +27,7 @@ def test_a_declared_gpu_target_plans_on_a_machine_without_one():
 
 
 def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
-    monkeypatch.setattr("slipway.decisions._gpu_identity", lambda: None)
+    monkeypatch.setattr("slipway.planning.decisions._gpu_identity", lambda: None)
     message = refusal(h100={"runtime": "tensorrt"})
     assert "`targets.h100.hardware` is auto, but no GPU is here" in message
     assert "compute capability 8.9" in message

@@ -6,7 +6,7 @@ import pytest
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.image_files import digest_of_images
+from slipway.photographs.image_files import digest_of_images
 from slipway.planned import PACKAGES, add_planned, require_planned, settings_of
 
 

@@ -1,10 +1,10 @@
 import pytest
 
-from slipway import planning_growth
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.plan import Plan
-from slipway.planning_growth import SHAPES, Shape
+from slipway.measuring import planning_growth
+from slipway.measuring.planning_growth import SHAPES, Shape
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 
 DRY_RUN = """\
 Building DAG of jobs...

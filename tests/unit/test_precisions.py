@@ -1,6 +1,6 @@
 import pytest
 
-from slipway import precisions
+from slipway.planning import precisions
 from slipway.runtimes import RUNTIMES
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"

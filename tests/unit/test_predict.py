@@ -7,8 +7,8 @@ from PIL import Image
 
 import predict
 from slipway.errors import SlipwayError
-from slipway.images import Preprocessing
-from slipway.predictions import Predictions
+from slipway.photographs.images import Preprocessing
+from slipway.photographs.predictions import Predictions
 
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

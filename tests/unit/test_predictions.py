@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.predictions import Predictions, conclusion, document, table
+from slipway.photographs.predictions import Predictions, conclusion, document, table
 
 
 def answered(*batches):

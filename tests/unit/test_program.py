@@ -5,7 +5,7 @@ import sys
 import pytest
 from helpers.fresh_interpreter import printed
 
-from slipway.sources import SCRIPTS
+from slipway.planning.sources import SCRIPTS
 
 PROGRAM = """
 import os, subprocess, sys

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from slipway.fingerprints import Fingerprints
-from slipway.provenance import Artifacts, keep_records_with_results, mark_incomplete
+from slipway.planning.fingerprints import Fingerprints
+from slipway.planning.provenance import Artifacts, keep_records_with_results, mark_incomplete
 
 ENGINE = "results/m/m.trt"
 

@@ -11,8 +11,8 @@ from helpers.artifacts.published import Failing, Repository, addresses, refused
 import publish as program
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
-from slipway.publishing import destination_of
-from slipway.versions import publication_number
+from slipway.repositories.publishing import destination_of
+from slipway.repositories.versions import publication_number
 
 
 @pytest.fixture

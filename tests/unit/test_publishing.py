@@ -13,17 +13,17 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from helpers.artifacts.published import Failing, Repository, addresses, published, refused
 
-from slipway import publishing, storage
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
-from slipway.publishing import destination_of
-from slipway.sources import SCRIPTS
+from slipway.planning.sources import SCRIPTS
+from slipway.repositories import publishing, storage
+from slipway.repositories.publishing import destination_of
 
 # Publishes, and is killed when it makes its n-th file last.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from slipway.publishing import publish
+from slipway.repositories.publishing import publish
 folder, index, destination, at = sys.argv[1:]
 made_last = []
 def fsync(descriptor):

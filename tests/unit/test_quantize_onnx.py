@@ -10,7 +10,7 @@ from PIL import Image
 import quantize_onnx
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.quantized import constants_of, inspect, lowered, widened
+from slipway.graphs.quantized import constants_of, inspect, lowered, widened
 
 CASES = [
     ("float32", 17, "int8", "entropy"),

@@ -1,7 +1,7 @@
 import pytest
 
-from slipway.reasons import of_content, of_settings
-from slipway.settings import Settings
+from slipway.planning.reasons import of_content, of_settings
+from slipway.planning.settings import Settings
 
 ONE, TWO = "3f2a" * 16, "9c41" * 16
 

@@ -152,7 +152,7 @@ def test_a_service_that_hangs_is_not_waited_for(container_programs, monkeypatch)
 
 def test_importing_it_imports_no_framework():
     code = (
-        "import slipway.triton.releases, slipway.version_lock; "
+        "import slipway.triton.releases, slipway.planning.version_lock; "
         "print(*sorted(set(sys.modules) & {'torch', 'numpy', 'tritonclient', 'openvino', 'tensorrt', 'psutil'}))"
     )
     assert printed(code) == ""

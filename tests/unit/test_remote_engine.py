@@ -7,8 +7,8 @@ import pytest
 from helpers.gpu_stand_in import write_engine, write_interpreter
 from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
+from slipway.engines.remote import RemoteEngine
 from slipway.errors import SlipwayError
-from slipway.remote_engine import RemoteEngine
 
 
 @pytest.fixture

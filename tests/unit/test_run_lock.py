@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from slipway.run_lock import RunLock
-from slipway.sources import SCRIPTS
+from slipway.planning.run_lock import RunLock
+from slipway.planning.sources import SCRIPTS
 
 HOLD = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
-from slipway.run_lock import RunLock
+from slipway.planning.run_lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print(lock.take(), flush=True)
 sys.stdin.read()

@@ -9,9 +9,9 @@ from helpers.certificates import Authority, write_key
 
 from deploy import parse_arguments
 from slipway import local_server
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.plan import Plan
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 from slipway.triton.connection import endpoint_of
 from slipway.triton.ports import Ports, listening_flags
 from slipway.triton.restrictions import keep_key

@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from slipway.settings import Settings
+from slipway.planning.settings import Settings
 
 
 def read_back(settings: Settings) -> dict:

@@ -14,10 +14,10 @@ import publish as publish_program
 import sign_repository as program
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.fingerprints import Fingerprints
-from slipway.publishing import destination_of
-from slipway.signing import sign, verify, verify_repository
-from slipway.signing_keys import PASSWORD, public_sha256, signer, signer_of
+from slipway.planning.fingerprints import Fingerprints
+from slipway.repositories.publishing import destination_of
+from slipway.repositories.signing import sign, verify, verify_repository
+from slipway.repositories.signing_keys import PASSWORD, public_sha256, signer, signer_of
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pytest
 
-from slipway import snakemake_runs
 from slipway.errors import SlipwayError
-from slipway.snakemake_runs import Case, Outcome
+from slipway.measuring import snakemake_runs
+from slipway.measuring.snakemake_runs import Case, Outcome
 
 
 class FakeRunner:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from slipway.sources import SCRIPTS, Sources, _read, digest, program_file, runtime_files
+from slipway.planning.sources import SCRIPTS, Sources, _read, digest, program_file, runtime_files
 
 REPOSITORY = SCRIPTS.parent
 PROGRAMS = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -16,7 +16,7 @@ def code_of(name, *modules):
 
 
 def test_the_program_and_what_it_imports_are_in_it():
-    assert {"scripts/benchmark.py", "scripts/slipway/models.py", "scripts/slipway/measure.py"} <= set(
+    assert {"scripts/benchmark.py", "scripts/slipway/models.py", "scripts/slipway/measuring/measure.py"} <= set(
         code_of("benchmark")
     )
 
@@ -50,7 +50,9 @@ def test_an_import_inside_a_function_is_in_it():
     assert "scripts/slipway/triton/client.py" in code_of("status")
 
 
-@pytest.mark.parametrize("name", ["slipway/triton/server.py", "slipway/images.py", "slipway/plan.py", "deploy.py"])
+@pytest.mark.parametrize(
+    "name", ["slipway/triton/server.py", "slipway/photographs/images.py", "slipway/planning/plan.py", "deploy.py"]
+)
 def test_an_unrelated_module_is_not_in_it(name):
     assert f"scripts/{name}" not in code_of("choose_configuration")
 

@@ -1,8 +1,8 @@
 import pytest
 
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.submission import memory_advice, of_target, require_declared, require_image
+from slipway.planning.config import complete
+from slipway.planning.submission import memory_advice, of_target, require_declared, require_image
 
 DECLARED = {
     "runtime": "tensorrt",

@@ -1,11 +1,12 @@
 import pytest
 
-from slipway import toolchain, version_lock
-from slipway.config import complete
-from slipway.decisions import Decisions
+from slipway import toolchain
 from slipway.errors import SlipwayError
+from slipway.planning import version_lock
+from slipway.planning.config import complete
+from slipway.planning.decisions import Decisions
+from slipway.planning.version_lock import runs_under
 from slipway.triton import releases
-from slipway.version_lock import runs_under
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 L4 = "NVIDIA L4 (compute capability 8.9)"

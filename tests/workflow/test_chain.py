@@ -20,9 +20,9 @@ from pypdf import PdfReader
 
 import check_accuracy
 from slipway.artifacts import sha256, tree_digest
-from slipway.config import complete
-from slipway.plan import Plan
-from slipway.settings import Settings
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
+from slipway.planning.settings import Settings
 from slipway.triton.client import ModelClient, read_metrics
 from slipway.triton.modelconfig import read_config
 

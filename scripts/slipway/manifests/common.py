@@ -7,9 +7,9 @@ return plain dicts, so the same inputs give the same bytes.
 from slipway.errors import SlipwayError
 from slipway.manifests import demands, names
 from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
+from slipway.repositories.versions import repository_path, version_of
 from slipway.triton import releases, restrictions
 from slipway.triton.server import LOAD_COMPATIBLE, METRICS_FLAGS
-from slipway.versions import repository_path, version_of
 
 # Where Triton listens in its container, and where it finds its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002

@@ -2,9 +2,9 @@
 
 from slipway.artifacts import sha256, tree_digest
 from slipway.errors import SlipwayError
+from slipway.planning.version_lock import served_tensorrt
 from slipway.remote.candidate import RECORD, Candidate, Part
 from slipway.triton.fitness import Found, Host, find_runtime, require_runtime
-from slipway.version_lock import served_tensorrt
 
 UNCHANGED = "Nothing was changed."
 # Triton's own backends, of a server whose environment nobody here sees.

@@ -37,7 +37,7 @@ class Publisher:
         return {part.target: self._publish(candidate.model, part) for part in candidate.parts}
 
     def _publish(self, model: str, part: Part) -> dict:
-        from slipway.publishing import destination_of, publish
+        from slipway.repositories.publishing import destination_of, publish
 
         destination = destination_of(self.to, part.values["claim_path"], model, part.target)
         protected, signature = self._needed(part.target), part.signature if self.signed else None
@@ -48,7 +48,7 @@ class Publisher:
     def _require_signed(self, part: Part) -> None:
         """Raise SlipwayError unless the repository is the one that was signed, where that is asked for."""
         if self.public_key:
-            from slipway.signing import verify_repository
+            from slipway.repositories.signing import verify_repository
 
             verify_repository(part.repository.parent, self.public_key, part.signature)
 

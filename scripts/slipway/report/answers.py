@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from slipway.comparison import PYTORCH
-from slipway.measure import disturbance
+from slipway.measuring.comparison import PYTORCH
+from slipway.measuring.measure import disturbance
 from slipway.report.evidence import Target
 
 YES, NO, OPEN = "yes", "no", "open"

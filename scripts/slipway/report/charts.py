@@ -4,7 +4,7 @@ import io
 
 import matplotlib
 
-from slipway.comparison import highest_throughput
+from slipway.measuring.comparison import highest_throughput
 from slipway.report.evidence import Target
 from slipway.report.tables import LATENCIES, best_quantity
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipway.comparison import PYTORCH, highest_throughput
-from slipway.load_limits import counted_memory_mb, holds
+from slipway.measuring.comparison import PYTORCH, highest_throughput
+from slipway.measuring.load_limits import counted_memory_mb, holds
 from slipway.report.evidence import Engine, Evidence, Target
 
 NOTHING = "-"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.hardware import require_hardware
+from slipway.planning.version_lock import runs_under
 from slipway.runtimes import RUNTIMES
 from slipway.toolchain import ABSENT, runtime_version
 from slipway.triton import releases
-from slipway.version_lock import runs_under
 
 # What NVIDIA's container calls the release of its server.
 RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"

@@ -4,7 +4,7 @@ import threading
 
 import psutil
 
-from slipway.gpu_monitor import GpuMonitor
+from slipway.measuring.gpu_monitor import GpuMonitor
 
 
 class PeakMemory:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from tritonclient.utils import np_to_triton_dtype
 
-from slipway.agreement import compare, top_classes, violations
 from slipway.errors import SlipwayError
+from slipway.measuring.agreement import compare, top_classes, violations
 from slipway.triton.client import ModelClient
 from slipway.triton.modelconfig import INPUT, OUTPUT
 

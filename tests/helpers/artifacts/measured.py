@@ -10,8 +10,8 @@ import kubernetes_validate.utils
 import yaml
 
 from slipway.artifacts import read_json, sha256, write_json
-from slipway.config import complete
-from slipway.plan import Plan
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 from write_manifests import main, parse_arguments
 
 # Reading Kubernetes' schemas anew for every object would take most of a test's time.

@@ -2,9 +2,9 @@
 
 import pytest
 
-from slipway.config import complete
 from slipway.errors import SlipwayError
-from slipway.plan import Plan
+from slipway.planning.config import complete
+from slipway.planning.plan import Plan
 
 WITH_BF16 = "A CPU [avx2 avx512f avx512_bf16 amx_bf16] x8"
 ARM_WITH_BF16 = "Neoverse-V1 [bf16 i8mm] x4"

@@ -9,9 +9,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from slipway.artifacts import sha256, tree_digest, write_json
 from slipway.errors import SlipwayError
-from slipway.publishing import publish
-from slipway.storage import Storage
-from slipway.versions import version_of
+from slipway.repositories.publishing import publish
+from slipway.repositories.storage import Storage
+from slipway.repositories.versions import version_of
 
 
 class Repository:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 import export_onnx
 from slipway.artifacts import read_json, sha256
-from slipway.images import Preprocessing
+from slipway.photographs.images import Preprocessing
 
 CROP = 64
 PREPROCESS = Preprocessing(72, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -1,0 +1,48 @@
+"""Loading an engine that was built, with proof that it is the one of its record."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.artifacts import read_json, sha256
+from slipway.engines.remote import RemoteEngine
+from slipway.errors import SlipwayError
+from slipway.runtimes import RUNTIMES, runtime
+
+
+@dataclass(frozen=True)
+class BuiltEngine:
+    """An engine on disk and its build record."""
+
+    path: Path
+    record: dict
+
+    @classmethod
+    def of_record(cls, record_path: Path) -> "BuiltEngine":
+        """Return the engine that a build record describes; it lies beside the record.
+
+        Raises SlipwayError when a file of it is missing or no longer the one that was built.
+        """
+        record = read_json(record_path)
+        for name, expected in record["files"].items():
+            file = record_path.with_name(name)
+            if not file.is_file() or sha256(file) != expected:
+                raise SlipwayError(
+                    f"{file} is not the file that was built: edited, truncated or missing; remove it and run snakemake"
+                )
+        return cls(record_path.with_name(next(iter(record["files"]))), record)
+
+    @property
+    def files(self) -> list[Path]:
+        """Return every file of the engine."""
+        return [self.path.with_name(name) for name in self.record["files"]]
+
+    def load(self, threads: int = 0, python: str | Path | None = None) -> Any:
+        """Return the engine, ready to infer (see slipway.runtimes).
+
+        TensorRT's run in a process of `python`, the interpreter that has TensorRT, or of this one.
+        """
+        key = self.record["key"]
+        if RUNTIMES[key["runtime"]].is_tensorrt:
+            return RemoteEngine(self.path, key["precision"], python)
+        return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)

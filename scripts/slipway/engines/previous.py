@@ -1,0 +1,54 @@
+"""The engine that lies where a new one is to be: what the two have in common, and so how little has to be done.
+
+`head` is the part of a build record that is known before anything is built: key, code, structure and topology.
+"""
+
+from pathlib import Path
+
+from slipway.engines.built import BuiltEngine
+from slipway.errors import SlipwayError
+
+
+def previous_engine(record: Path, files: list[Path]) -> BuiltEngine | None:
+    """Return the engine of a build record if it is whole and its files are `files`, else None."""
+    try:
+        built = BuiltEngine.of_record(record)
+    except (SlipwayError, KeyError):
+        return None
+    return built if built.files == files and "key" in built.record else None
+
+
+def is_current(previous: BuiltEngine | None, head: dict) -> bool:
+    """Say whether the engine that is there was built by the same code from the same."""
+    return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
+
+
+def why_not_comparable(previous: BuiltEngine | None, head: dict) -> str | None:
+    """Return why an engine that is there tells nothing of the speed of a new one; None when they compare."""
+    if previous is None:
+        return "no whole engine was there before"
+    if _settings(previous.record["key"]) != _settings(head["key"]):
+        return "the engine that was there was built with other settings, by another version or on other hardware"
+    if not head["topology_sha256"] or previous.record.get("topology_sha256") != head["topology_sha256"]:
+        return "the engine that was there is of another network"
+    return None
+
+
+def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
+    """Return why the new weights cannot go into the engine that is there; None when they may."""
+    if reason := why_not_comparable(previous, head):
+        return reason
+    if previous.record.get("structure_sha256") != head["structure_sha256"]:
+        return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"
+    if previous.record.get("code_sha256") != head["code_sha256"]:
+        return "the code that builds engines changed"
+    return previous.record.get("not_refittable_because", "its record does not say whether it takes new weights")
+
+
+def cold_build_seconds(previous: BuiltEngine | None, head: dict) -> float | None:
+    """Return how long it took to build this network from nothing, as far as the engine that is there knows."""
+    return None if why_not_comparable(previous, head) else previous.record.get("cold_build_seconds")
+
+
+def _settings(key: dict) -> dict:
+    return {name: value for name, value in key.items() if name != "onnx_sha256"}

@@ -1,0 +1,157 @@
+"""The ways to an engine, the fastest first: refit the one that is there, build with the timing cache, build anew."""
+
+import argparse
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+
+from slipway.engines.built import BuiltEngine
+from slipway.engines.gates import Findings, Gates
+from slipway.engines.previous import cold_build_seconds
+from slipway.errors import SlipwayError
+from slipway.program import progress
+
+# What may run beside the asked precision, which must still be that of most compute layers.
+TOLERATED = {
+    "fp32": set(),
+    "fp16": {"fp32"},
+    "bf16": {"fp32"},
+    "int8": {"fp16", "fp32"},
+    "fp8": {"fp16", "fp32"},
+}
+# The ways to an engine, as records name them; the second to fourth differ in what the timing cache knew.
+REFIT, CACHED, PARTLY_CACHED, COLD = "refit", "timing cache", "timing cache in part", "cold"
+IN_WORDS = {
+    REFIT: "refitted",
+    CACHED: "built with the timing cache",
+    PARTLY_CACHED: "built, in part with the timing cache",
+    COLD: "built",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One engine to come to."""
+
+    arguments: argparse.Namespace
+    module: ModuleType  # of slipway.runtimes
+    options: dict  # of the builder
+    head: dict  # the part of the build record that is known before
+    previous: BuiltEngine | None  # what lies there now
+    gates: Gates | None
+    why_no_gates: str | None
+    why_no_refit: str | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way that was tried: what came out, and what the gates found of it."""
+
+    way: str
+    found: dict
+    seconds: float
+    findings: Findings
+
+    def record(self) -> dict:
+        """Return what the build record says of it."""
+        return {"way": self.way, "seconds": self.seconds, **self.findings.record()}
+
+
+def make(job: Job, path: Path) -> list[Attempt]:
+    """Make the engine at `path` by the fastest way that holds the gates; return every attempt, the last one taken."""
+    attempts = []
+    if job.why_no_refit is None:
+        attempts.append(refit(job, path))
+        if not attempts[-1].findings.refused:
+            return attempts
+        say_refused(attempts[-1], "building it instead")
+    attempts.append(build(job, path))
+    if attempts[-1].findings.refused and attempts[-1].way != COLD:
+        say_refused(attempts[-1], "measuring every kernel anew")
+        attempts.append(build(job, path, anew=True))
+    if attempts[-1].findings.refused:
+        say_refused(attempts[-1], "taken all the same, since no other way is left")
+    return attempts
+
+
+def refit(job: Job, path: Path) -> Attempt:
+    """Put the new weights into the engine that is there; the result has to be proven to be taken."""
+    start = time.perf_counter()
+    try:
+        found = job.module.refit(job.arguments.onnx, job.previous.path, path)
+        require_precision(job.arguments.precision, found["layers"])
+    except (ValueError, SlipwayError) as error:
+        return Attempt(REFIT, {}, _since(start), Findings(refused=str(error)))
+    seconds = _since(start)
+    findings = job.gates.judge(path)
+    if findings.not_judged_because and not findings.refused:
+        findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
+    built_with = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder")}
+    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **built_with, **found}, seconds, findings)
+
+
+def build(job: Job, path: Path, anew: bool = False) -> Attempt:
+    """Build at `path`, and compare with the engine that is there; with `anew`, take nothing from the timing cache."""
+    options = {**job.options, "timing_cache": job.arguments.timing_cache, "measure_anew": anew}
+    start = time.perf_counter()
+    try:
+        found = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
+        build_seconds = _since(start)
+        layers = found.pop("layers", None) or job.module.Engine(path, job.arguments.precision).layers()
+    except ValueError as error:
+        raise SlipwayError(str(error)) from None
+    seconds = _since(start)
+    require_precision(job.arguments.precision, layers)
+    findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
+    timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
+    return Attempt(way_of(found.get("timing_cache")), {"layers": layers, **timed, **found}, seconds, findings)
+
+
+def way_of(timing_cache: dict | None) -> str:
+    """Return how much of a build came from the timing cache, by the builder's report of it."""
+    if not timing_cache or not timing_cache["bytes_before"]:
+        return COLD
+    return CACHED if timing_cache["everything_was_known"] else PARTLY_CACHED
+
+
+def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
+    """Return the way that was taken, every attempt, and what was saved.
+
+    What is saved is told against the last cold build of this network with these settings; where there was none, against
+    the first build, which shared only some kernels with other networks. All attempts and gates count as time spent.
+    """
+    taken = attempts[-1]
+    spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
+    known = cold_build_seconds(job.previous, job.head)
+    measured = taken.way == COLD or (taken.way == PARTLY_CACHED and known is None)
+    cold = taken.seconds if measured else known
+    return {
+        "way": taken.way,
+        "attempts": [attempt.record() for attempt in attempts],
+        "not_refitted_because": job.why_no_refit,
+        "cold_build_seconds": cold,
+        "spent_seconds": round(spent, 3),
+        "saved_seconds": None if cold is None else round(cold - spent, 3),
+        "share_of_cold_build": None if not cold else round(spent / cold, 4),
+    }
+
+
+def say_refused(attempt: Attempt, what_now: str) -> None:
+    """Say what was refused and why, and what happens now."""
+    progress(f"  {attempt.way}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {what_now}")
+
+
+def require_precision(precision: str, layers: dict[str, int]) -> None:
+    """Raise SlipwayError unless the layers really run in the precision that was asked for."""
+    # A layer whose type the runtime does not tell is no proof of anything; most have to be told.
+    strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
+    if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
+        raise SlipwayError(
+            f"the engine was asked for in {precision}, but its compute layers run in {layers}; this hardware or "
+            "runtime has no such kernels: take the precision out of `precisions` in config.yaml"
+        )
+
+
+def _since(start: float) -> float:
+    return round(time.perf_counter() - start, 3)

@@ -1,0 +1,1 @@
+"""ONNX files: what they hold, and how they are brought to another precision."""

@@ -1,0 +1,1 @@
+"""Measuring: what is timed, on what, and what the figures say beside one another."""

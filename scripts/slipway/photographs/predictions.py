@@ -1,0 +1,94 @@
+"""What a server answered about photographs: kept as it comes, told as a table or as JSON."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.measuring.agreement import top_classes
+from slipway.program import progress
+
+
+@dataclass
+class Predictions:
+    """What there is so far: answered pictures, failures, and the latency of each request in milliseconds."""
+
+    pictures: list[dict] = field(default_factory=list)
+    failed: list[dict] = field(default_factory=list)
+    requests_ms: list[float] = field(default_factory=list)
+    start: float = field(default_factory=time.perf_counter)
+
+    def add(self, files: Sequence[Path], logits: np.ndarray, labels: list[str], top: int, request: dict) -> list[dict]:
+        """Keep one request's logits (N, classes), and return its pictures with their `top` most likely classes.
+
+        `request` says how it went, `latency_ms` among it. A class for which there is no label is called "class i".
+        """
+        names = labels + [f"class {index}" for index in range(len(labels), logits.shape[1])]
+        new = [
+            {"file": str(file), "top": top_classes(row, names, top), **request}
+            for file, row in zip(files, logits, strict=True)
+        ]
+        self.requests_ms.append(request["latency_ms"])
+        self.pictures += new
+        return new
+
+    def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
+        """Keep and name photographs that have no answer."""
+        for file in files:
+            self.failed.append({"file": str(file), "error": str(error)})
+            progress(f"no answer for {file}: {error}")
+
+    def summary(self) -> dict:
+        """Return how many have an answer and how fast: pictures/s with reading them, percentiles of the requests."""
+        seconds = time.perf_counter() - self.start
+        p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)
+        return {
+            "answered": len(self.pictures),
+            "failed": len(self.failed),
+            "seconds": round(seconds, 3),
+            "pictures_per_second": round(len(self.pictures) / seconds, 2),
+            "requests": len(self.requests_ms),
+            "request_ms": {"p50": p50, "p99": p99},
+        }
+
+
+def table(pictures: list[dict], width: int) -> list[str]:
+    """Return one line a picture: its file in `width` columns, the latency of its request, its classes."""
+    return [
+        f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  "
+        + ", ".join(f"{top['confidence']:.1%} {top['label']} ({top['index']})" for top in picture["top"])
+        for picture in pictures
+    ]
+
+
+def conclusion(predictions: Predictions, who: dict) -> list[str]:
+    """Return the lines below the table: how many, by whom, how fast, and whether they mean anything."""
+    found = predictions.summary()
+    lines = [
+        f"{found['answered']} answered, {found['failed']} not, by {who['model']} at {who['server']}: "
+        f"{found['pictures_per_second']:.1f} pictures/s with reading them"
+    ]
+    if found["requests"]:
+        p50, p99 = found["request_ms"].values()
+        lines.append(
+            f"requests: {found['requests']}, of up to {who['batch']} pictures each; "
+            f"latency p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+        )
+    if who["rehearsal"]:
+        lines.append("REHEARSAL: random weights, so these predictions mean nothing")
+    return lines
+
+
+def document(predictions: Predictions, who: dict) -> str:
+    """Return everything as JSON: who was asked and how, pictures, failures, figures."""
+    everything = {
+        **who,
+        "pictures": predictions.pictures,
+        "failed": predictions.failed,
+        "summary": predictions.summary(),
+    }
+    return json.dumps(everything, indent=2)

@@ -1,0 +1,35 @@
+"""The command-line options that describe a model's input, shared by the programs that make inputs."""
+
+import argparse
+
+from slipway.inputs import INPUT_DTYPES
+from slipway.photographs.images import Preprocessing
+
+
+def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add --resize, --crop, --mean, --std and --interpolation; with `required` false only --crop must be given."""
+    group = arguments.add_argument_group("preprocessing")
+    group.add_argument(
+        "--resize", type=int, required=required, help="length of the short side after scaling, in pixels"
+    )
+    group.add_argument("--crop", type=int, required=True, help="side of the square cut from the centre, in pixels")
+    group.add_argument("--mean", type=float, nargs=3, required=required, help="mean of each RGB channel, of 0..1")
+    group.add_argument("--std", type=float, nargs=3, required=required, help="standard deviation of each RGB channel")
+    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], default="bilinear", help="resize filter")
+
+
+def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
+    """Return the preprocessing that the options describe."""
+    return Preprocessing(
+        arguments.resize, arguments.crop, tuple(arguments.mean), tuple(arguments.std), arguments.interpolation
+    )
+
+
+def add_input(arguments: argparse.ArgumentParser) -> None:
+    """Add --input, the element type that the model is fed."""
+    arguments.add_argument(
+        "--input",
+        choices=INPUT_DTYPES,
+        default="float32",
+        help="what the model is fed: normalised float32, or uint8 pixels that it normalises itself",
+    )

@@ -1,0 +1,101 @@
+"""What a configuration asks for that cannot be had, and the schema does not see: told before anything runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway import hardware
+from slipway.errors import SlipwayError
+from slipway.photographs.image_files import require_images
+from slipway.planning import precisions, profiles
+
+if TYPE_CHECKING:
+    from slipway.planning.decisions import Decisions
+
+
+def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
+    """Raise SlipwayError unless every file and folder that a configuration names is there, and is a file or a folder.
+
+    `checkpoints` are those of the models that have one.
+    """
+    named = {
+        "image": config["image"],
+        # The private key may be where the workflow signs alone.
+        "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
+    }
+    named |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
+    named |= {f"models.{model}.weights": path for model, path in checkpoints.items()}
+    named |= {f"models.{model}.labels": chosen["labels"] for model, chosen in config["models"].items()}
+    for key, path in named.items():
+        if path is not None and not Path(path).is_file():
+            problem = "is a folder" if Path(path).is_dir() else "does not exist"
+            last = key.rsplit(".", maxsplit=1)[-1]
+            raise SlipwayError(f"config: `{key}` is {path!r}, which {problem}; correct `{last}` in config.yaml")
+    for section, key in (("accuracy", "labelled"), ("calibration", "images")):
+        if config[section][key] is not None:
+            _require_images(f"{section}.{key}", config[section][key])
+
+
+def require_precisions(decided: "Decisions") -> None:
+    """Raise SlipwayError unless every engine that is asked for can be built on its target's hardware."""
+    for target in decided.targets:
+        runtime, identity = decided.runtime(target), decided.hardware(target)
+        version = decided.runtime_version(runtime, target)
+        if decided.runs_tensorrt(target) != hardware.is_gpu(identity):
+            needs = "a GPU" if decided.runs_tensorrt(target) else "a CPU"
+            raise SlipwayError(
+                f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
+                f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
+            )
+        for precision in decided.precisions(target):
+            reason = precisions.refusal(runtime, version, identity, precision)
+            if reason:
+                raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
+            _require_calibration(decided, target, precision)
+            _require_profiles(decided, target, precision)
+
+
+def require_batches(decided: "Decisions") -> None:
+    """Raise SlipwayError unless TensorRT's engines take every batch that they are proven and measured with."""
+    measured, tested = decided.config["benchmark"]["batch_sizes"], decided.config["load_test"]["max_batch_sizes"]
+    asked = {
+        "the sample photograph is": [1],
+        f"`benchmark.batch_sizes` is {measured}, so there is": measured,
+        f"`load_test.max_batch_sizes` is {tested}, so there may be": range(1, tested[-1] + 1),
+    }
+    engines = [
+        (target, precision)
+        for target in decided.targets
+        if decided.runs_tensorrt(target)
+        for precision in decided.precisions(target)
+    ]
+    for target, precision in engines:
+        taken = decided.profiles(target, precision)
+        for words, batches in asked.items():
+            if missing := profiles.untaken(taken, batches):
+                raise SlipwayError(
+                    f"config: {words} a batch of {missing[0]}, but the profiles of the {precision} engine for {target} "
+                    f"take batches of {profiles.in_words(taken)}; widen `tensorrt.profiles`, or lower what asks for it"
+                )
+
+
+def _require_images(key: str, folder: str) -> None:
+    try:
+        require_images(folder)
+    except SlipwayError as error:
+        raise SlipwayError(f"config: `{key}`: {error}") from None
+
+
+def _require_calibration(decided: "Decisions", target: str, precision: str) -> None:
+    if precision in ("int8", "fp8") and decided.config["calibration"]["images"] is None:
+        raise SlipwayError(
+            f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
+            "from; name a folder of them as `calibration.images`"
+        )
+
+
+def _require_profiles(decided: "Decisions", target: str, precision: str) -> None:
+    if decided.runs_tensorrt(target) and not decided.profiles(target, precision):
+        raise SlipwayError(
+            f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
+            "`precisions` out of one, or add it there"
+        )

@@ -1,0 +1,127 @@
+"""What is known of each artifact beside itself: what Snakemake made it from, and the SHA-256 that it had then.
+
+Both lie with the artifacts, in results/.provenance/, and go where the results go: a lost .snakemake/ forgets nothing,
+and a copy of the results on another machine is as fresh as the original.
+"""
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from slipway.artifacts import write_json
+from slipway.planning.fingerprints import Fingerprints
+
+FOLDER = Path("results/.provenance")
+SNAKEMAKE = Path(".snakemake")
+# The longest part of a path that file systems take; Snakemake cuts its records' names there.
+_LONGEST_NAME = 255
+# What marks an artifact for being made again because it is not what was made.
+EDITED = "edited"
+
+
+def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
+    """Make Snakemake's records of artifacts, and its marks of incomplete ones, lie in `folder`, by links to there."""
+    snakemake.mkdir(exist_ok=True)
+    _keep(snakemake / "metadata", folder / "snakemake")
+    _keep(snakemake / "incomplete", folder / "incomplete")
+
+
+def _keep(link: Path, kept: Path) -> None:
+    """Make `link` a link to the folder `kept`, with what it held as a folder."""
+    kept.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() and link.resolve() == kept.resolve():
+        return
+    if link.is_symlink():
+        link.unlink()
+    elif link.is_dir():
+        for record in link.iterdir():
+            shutil.move(record, kept / record.name)
+        link.rmdir()
+    link.symlink_to(os.path.relpath(kept, link.parent.resolve()))
+
+
+class Artifacts:
+    """The SHA-256 that each artifact had when it was made, and which of them are no longer what was made."""
+
+    def __init__(self, fingerprints: Fingerprints, folder: Path = FOLDER) -> None:
+        self._fingerprints = fingerprints
+        self._folder = folder
+        self._made = _read(folder / "artifacts.json")
+
+    def changed(self) -> dict[str, tuple[str, str]]:
+        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of those that were edited or truncated since.
+
+        One that Snakemake made and recorded in a run that was killed is as it was made, though nothing here says so.
+        """
+        found = {}
+        for name, made in self._made.items():
+            path = Path(name)
+            if not path.exists():
+                continue
+            now = self._digest(path)
+            if now != made and not self._made_by_a_killed_run(path):
+                found[name] = (made, now)
+        return found
+
+    def remember(self, names: Iterable[str]) -> None:
+        """Note the SHA-256 of artifacts that were just made."""
+        known = dict(self._made)
+        known |= {name: self._digest(Path(name)) for name in map(str, names) if Path(name).exists()}
+        if known != self._made:
+            self._made = known
+            write_json(self._folder / "artifacts.json", known)
+
+    def forgotten(self, names: Iterable[str]) -> list[str]:
+        """Return the artifacts that lie here whole, but whose making a killed run could not note any more."""
+        unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
+        return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
+
+    def _digest(self, path: Path) -> str:
+        if path.is_file():
+            return self._fingerprints.sha256(path)
+        files = [file for file in path.rglob("*") if file.is_file() and not _is_left_by_others(file)]
+        return self._fingerprints.of_many(sorted(files), path)
+
+    def _made_by_a_killed_run(self, path: Path) -> bool:
+        """Say whether the artifact still has the time of change that Snakemake recorded when its job ended."""
+        record = _read(_record_of(path, self._folder / "snakemake"))
+        stamp = path / ".snakemake_timestamp" if path.is_dir() else path
+        return "endtime" in record and stamp.exists() and abs(stamp.stat().st_mtime - record["endtime"]) < 1e-6
+
+
+def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
+    """Mark artifacts as Snakemake marks those of a job that was killed, so that it makes them again.
+
+    What was marked so before and is no longer named, since somebody put the artifact back, is unmarked.
+    """
+    marks = folder / "incomplete"
+    wanted = {_record_of(Path(name), marks) for name in names}
+    for marker in marks.rglob("*"):
+        if marker not in wanted and _read(marker).get("reason") == EDITED:
+            marker.unlink()
+    for marker in wanted:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.write_text(json.dumps({"external_jobid": None, "reason": EDITED}), encoding="utf-8")
+
+
+def _record_of(path: Path, folder: Path) -> Path:
+    """Return Snakemake's record of an artifact: its path in base 64, cut into names that a file system takes."""
+    name = base64.urlsafe_b64encode(str(path).encode()).decode()
+    length = _LONGEST_NAME - 1
+    *first, last = [name[start : start + length] for start in range(0, len(name), length)]
+    return folder.joinpath(*(f"@{part}" for part in first), last)
+
+
+def _is_left_by_others(file: Path) -> bool:
+    """Say whether a file in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
+    return file.name.startswith(".") or file.parent.name == "__pycache__"
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
