@@ -1,0 +1,34 @@
+"""The workflow with `--sdm conda`, as far as that goes without conda: what it is given, which Python jobs run in."""
+
+import os
+from pathlib import Path
+
+import pytest
+from helpers.programs import fake_conda
+from helpers.workplace import REPOSITORY, WEIGHTS, Workplace, random_checkpoint, tiny_configuration
+
+NOT_BY_ENVIRONMENT = ("--rerun-triggers", "mtime", "params", "input", "code")
+
+
+@pytest.fixture
+def conda(tmp_path):
+    """Return the folder of a stand-in for conda."""
+    folder = tmp_path / "conda"
+    fake_conda.install(folder)
+    return folder
+
+
+def test_jobs_run_in_an_environment_of_the_one_file_that_conda_is_given(tmp_path, conda):
+    place = Workplace(tmp_path, tiny_configuration())
+    random_checkpoint(place.path("good.pth"), seed=0)
+    place.snakemake(WEIGHTS, "--sdm", "conda", PATH=f"{conda / 'bin'}:{os.environ['PATH']}").succeeded()
+    prefix, program = (conda / "ran.txt").read_text(encoding="utf-8").split()
+    assert Path(prefix).parent == place.path(".snakemake/conda")
+    assert Path(program).name == "fetch_weights.py"
+    given = conda / "environment.yaml"
+    assert given.read_bytes() == (REPOSITORY / "envs" / "slipway.yaml").read_bytes()
+
+    changed = place.snakemake(WEIGHTS, "--dry-run").succeeded().said
+    assert "Software environment definition has changed" in changed
+    known = place.snakemake(WEIGHTS, "--dry-run", *NOT_BY_ENVIRONMENT).succeeded().said
+    assert "Nothing to be done" in known, known
