@@ -27,10 +27,8 @@ def expand(files, **wildcards):
 
 def require_declared_targets():
     """Stop before anything is submitted whose hardware or versions were detected on this machine."""
-    try:
+    with told_in_a_sentence():
         slipway.planning.submission.require_declared(config)
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
 
 
 def of_cluster(key):
@@ -49,10 +47,8 @@ def gpu_maker(wildcards):
 
 
 if IN_IMAGE and workflow.is_main_process:
-    try:
+    with told_in_a_sentence():
         slipway.planning.submission.require_image(config)
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
 
 
 # On a cluster these run where Snakemake does: they make nothing themselves, take seconds, or need the internet.

@@ -2,6 +2,7 @@
 import json
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,13 +18,21 @@ from slipway.hardware import usable_cores
 from slipway.planning.plan import Plan
 from slipway.program import prefer_this_interpreter
 
+
+@contextmanager
+def told_in_a_sentence():
+    """Let Snakemake tell what is wrong with the configuration as the sentence that it is."""
+    try:
+        yield
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
+
+
 prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
 fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
-try:
+with told_in_a_sentence():
     plan = Plan(complete(config), fingerprints)
-except SlipwayError as error:
-    raise WorkflowError(str(error)) from None
 
 for notice in plan.notices() if workflow.is_main_process else []:
     logger.info(notice)
@@ -83,10 +92,8 @@ def signature_option(wildcards, input):
 
 def evidence_of_every_model(wildcards):
     """Return what `evidence` is made of, for every engine, unless one could not be measured as the configuration asks."""
-    try:
+    with told_in_a_sentence():
         require_batches(plan)
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
     of_engines = [
         f"results/{model}/{target}/{model}.{precision}.accuracy.json"
         for model in plan.models
@@ -113,19 +120,15 @@ def receipts():
 
 def live(wildcards):
     """Return what `deploy` makes, unless no Triton would serve there what the configuration builds."""
-    try:
+    with told_in_a_sentence():
         plan.require_servers()
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
     return receipts() if PLACE == "local" else expand(rules.deploy_remote.output, model=plan.models, to=PLACE)
 
 
 def supported_release(wildcards):
     """Return nothing, unless the Triton that would serve elsewhere is older than what is accepted."""
-    try:
+    with told_in_a_sentence():
         plan.require_supported_release()
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
     return []
 
 

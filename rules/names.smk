@@ -51,8 +51,7 @@ def engines_of(wildcards):
 
 def onnx_records_of_fleet(wildcards):
     """Return the records of the ONNX files that the engines of every deployed target are built from."""
-    variants = [plan.variant(target, precision) for target in plan.fleet for precision in plan.precisions(target)]
-    return [onnx_record(wildcards.model, variant) for variant in dict.fromkeys(variants)]
+    return [onnx_record(wildcards.model, variant) for variant in plan.variants_of(plan.fleet)]
 
 
 def onnx_records_of_model(wildcards):

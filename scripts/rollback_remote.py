@@ -37,8 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def version_before(kept: Kept, to: str) -> int:
     """Return the newest proven version that is older than the live one and was not itself rolled back."""
-    receipt = kept.live()
-    older = [number for number in kept.proven() if number < receipt["number"] and number not in kept.rolled_back()]
+    receipt, rolled_back = kept.live(), kept.rolled_back()
+    older = [number for number in kept.proven() if number < receipt["number"] and number not in rolled_back]
     if not older:
         raise SlipwayError(
             f"{receipt['served_as']} has no version before {receipt['number']} that was deployed to {to} and not "

@@ -22,6 +22,35 @@ sources._read = lambda path: (_read_before if path.is_relative_to(sources.SCRIPT
 
 
 @pytest.fixture
+def of_engine(tmp_path):
+    """Return a function that makes a repository with some engine."""
+    from helpers.artifacts.published import Repository
+
+    return lambda engine, **options: Repository(tmp_path / f"made {engine}", engine, **options)
+
+
+@pytest.fixture
+def in_memory(tmp_path):
+    """Return where a model is published in an object store."""
+    return published_in("memory", tmp_path)
+
+
+@pytest.fixture
+def in_folder(tmp_path):
+    """Return where a model is published in a folder."""
+    return published_in("folder", tmp_path)
+
+
+def published_in(kind, tmp_path):
+    """Return where a model is published in storage of a kind, which the tests of other things need not import."""
+    from helpers.artifacts.published import addresses
+
+    from slipway.repositories.publishing import destination_of
+
+    return destination_of(addresses(tmp_path)[kind], "slipway", "m", "h100")
+
+
+@pytest.fixture
 def measured(tmp_path, monkeypatch):
     """Return a function that measures a model on targets here, where nothing of them needs to be."""
     monkeypatch.chdir(tmp_path)

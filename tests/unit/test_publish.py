@@ -6,29 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.artifacts.published import Failing, Repository, addresses, refused
+from helpers.artifacts.published import Failing, addresses, refused
 
 import publish as program
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
 from slipway.repositories.publishing import destination_of
 from slipway.repositories.versions import publication_number
-
-
-@pytest.fixture
-def made(tmp_path):
-    """Return a function that makes a repository with some engine."""
-    return lambda engine, **options: Repository(tmp_path / f"made {engine}", engine, **options)
-
-
-@pytest.fixture
-def in_memory(tmp_path):
-    return destination_of(addresses(tmp_path)["memory"], "slipway", "m", "h100")
-
-
-@pytest.fixture
-def in_folder(tmp_path):
-    return destination_of(addresses(tmp_path)["folder"], "slipway", "m", "h100")
 
 
 @pytest.mark.parametrize(
@@ -42,16 +26,16 @@ def in_folder(tmp_path):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_a_failure_of_the_storage_is_told_in_words(in_memory, made, monkeypatch, error, words):
+def test_a_failure_of_the_storage_is_told_in_words(in_memory, of_engine, monkeypatch, error, words):
     Failing(monkeypatch, error, at=1)
-    message = refused(made("a"), in_memory)
+    message = refused(of_engine("a"), in_memory)
     assert words in message
     assert in_memory in message
     assert "secret" not in message
 
 
-def test_a_folder_without_permission_is_told(in_folder, made, monkeypatch):
-    a = made("a")
+def test_a_folder_without_permission_is_told(in_folder, of_engine, monkeypatch):
+    a = of_engine("a")
 
     def denied(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -100,8 +84,8 @@ def run(repository, destination, record, *more):
     program.main(program.parse_arguments([str(word) for word in (*options(repository, destination, record), *more)]))
 
 
-def test_the_program_writes_down_what_is_published(tmp_path, made, capfd):
-    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", made("a")
+def test_the_program_writes_down_what_is_published(tmp_path, of_engine, capfd):
+    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", of_engine("a")
     run(a, claim, record)
     written = read_json(record)
     assert written["destination"] == f"{claim}/slipway/m/cpu"
@@ -112,8 +96,8 @@ def test_the_program_writes_down_what_is_published(tmp_path, made, capfd):
     assert "nothing was copied" in capfd.readouterr().err
 
 
-def test_what_is_gone_from_its_folder_is_published_again_and_then_the_record_holds(tmp_path, made):
-    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", made("a")
+def test_what_is_gone_from_its_folder_is_published_again_and_then_the_record_holds(tmp_path, of_engine):
+    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", of_engine("a")
     assert publication_number(record) == 1
     run(a, claim, record)
     assert publication_number(record) == 1
@@ -128,14 +112,14 @@ def test_what_is_gone_from_its_folder_is_published_again_and_then_the_record_hol
     assert publication_number(record) == 4
 
 
-def test_storage_that_is_no_folder_is_not_asked_whether_it_was_emptied(tmp_path, made):
+def test_storage_that_is_no_folder_is_not_asked_whether_it_was_emptied(tmp_path, of_engine):
     record = tmp_path / "published.json"
-    run(made("a"), addresses(tmp_path)["memory"], record, "--publication", 7)
+    run(of_engine("a"), addresses(tmp_path)["memory"], record, "--publication", 7)
     assert publication_number(record) == 7
 
 
-def test_random_weights_are_not_published(tmp_path, made):
+def test_random_weights_are_not_published(tmp_path, of_engine):
     claim = addresses(tmp_path)["folder"]
     with pytest.raises(SlipwayError, match=r"m has random weights.*not published"):
-        run(made("a", origin="rehearsal"), claim, tmp_path / "published.json")
+        run(of_engine("a", origin="rehearsal"), claim, tmp_path / "published.json")
     assert not list(Path(claim).iterdir())

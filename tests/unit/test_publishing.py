@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from helpers.artifacts.published import Failing, Repository, addresses, published, refused
+from helpers.artifacts.published import Failing, addresses, published, refused
 
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
@@ -35,30 +35,14 @@ publish(Path(folder), Path(index), destination, 3)
 """
 
 
-@pytest.fixture
-def made(tmp_path):
-    """Return a function that makes a repository with some engine."""
-    return lambda engine, **options: Repository(tmp_path / f"made {engine}", engine, **options)
-
-
 @pytest.fixture(params=["folder", "file", "memory"])
 def destination(request, tmp_path):
     """Return where versions go, in each kind of storage."""
     return destination_of(addresses(tmp_path)[request.param], "slipway", "m", "h100")
 
 
-@pytest.fixture
-def in_memory(tmp_path):
-    return destination_of(addresses(tmp_path)["memory"], "slipway", "m", "h100")
-
-
-@pytest.fixture
-def in_folder(tmp_path):
-    return destination_of(addresses(tmp_path)["folder"], "slipway", "m", "h100")
-
-
-def test_versions_lie_beside_each_other_with_their_files_and_indexes(destination, made):
-    a, b = made("a"), made("b")
+def test_versions_lie_beside_each_other_with_their_files_and_indexes(destination, of_engine):
+    a, b = of_engine("a"), of_engine("b")
     told = a.publish(destination)
     assert told == {
         "destination": destination,
@@ -85,9 +69,9 @@ def test_it_lies_where_the_manifests_look_for_it(tmp_path):
     assert destination_of("memory://", "", "m", "l4") == "memory://m/l4"
 
 
-def test_what_is_there_whole_is_not_copied_again(destination, made, monkeypatch):
-    made("a").publish(destination)
-    b = made("b")
+def test_what_is_there_whole_is_not_copied_again(destination, of_engine, monkeypatch):
+    of_engine("a").publish(destination)
+    b = of_engine("b")
     b.publish(destination)
     before = published(destination)
     monkeypatch.setattr(storage.Storage, "put", None)
@@ -97,8 +81,8 @@ def test_what_is_there_whole_is_not_copied_again(destination, made, monkeypatch)
 
 
 @pytest.mark.parametrize("damage", ["edited", "missing", "added"])
-def test_what_was_tampered_with_is_found_and_mended(destination, made, damage):
-    a = made("a")
+def test_what_was_tampered_with_is_found_and_mended(destination, of_engine, damage):
+    a = of_engine("a")
     a.publish(destination)
     good, there = published(destination), storage.Storage(destination)
     engine = f"{a.version}/m_trt/1/model.plan"
@@ -110,8 +94,8 @@ def test_what_was_tampered_with_is_found_and_mended(destination, made, damage):
     assert published(destination) == good
 
 
-def test_an_index_that_was_edited_is_written_anew(destination, made):
-    a = made("a")
+def test_an_index_that_was_edited_is_written_anew(destination, of_engine):
+    a = of_engine("a")
     a.publish(destination)
     good = published(destination)
     storage.Storage(destination).write(f"{a.version}.json", b'{"ordinal": 1, "index": {}}')
@@ -120,8 +104,10 @@ def test_an_index_that_was_edited_is_written_anew(destination, made):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), ConnectionError("reset")])
-def test_wherever_it_is_stopped_there_is_no_index_and_the_old_version_is_whole(in_memory, made, monkeypatch, error):
-    old, new = made("old"), made("new")
+def test_wherever_it_is_stopped_there_is_no_index_and_the_old_version_is_whole(
+    in_memory, of_engine, monkeypatch, error
+):
+    old, new = of_engine("old"), of_engine("new")
     old.publish(in_memory)
     before = published(in_memory)
     for at in range(1, 6):  # four files and the index
@@ -136,9 +122,9 @@ def test_wherever_it_is_stopped_there_is_no_index_and_the_old_version_is_whole(i
 
 
 @pytest.mark.parametrize("at", [1, 3, 5])
-def test_a_publisher_that_is_killed_leaves_the_old_version_and_the_next_one_ends_it(in_folder, made, at):
+def test_a_publisher_that_is_killed_leaves_the_old_version_and_the_next_one_ends_it(in_folder, of_engine, at):
     """The real process, when it has written a file under a name of its own and not yet renamed it."""
-    old, new = made("old"), made("new")
+    old, new = of_engine("old"), of_engine("new")
     old.publish(in_folder)
     before = published(in_folder)
     given = [str(new.folder), str(new.index), in_folder, str(at)]
@@ -151,8 +137,8 @@ def test_a_publisher_that_is_killed_leaves_the_old_version_and_the_next_one_ends
     assert not list(Path(in_folder).glob(".partial.*"))
 
 
-def test_what_was_stopped_goes_on_where_it_was(in_memory, made, monkeypatch):
-    new = made("new")
+def test_what_was_stopped_goes_on_where_it_was(in_memory, of_engine, monkeypatch):
+    new = of_engine("new")
     with monkeypatch.context() as patched:
         Failing(patched, ConnectionError(), at=4)
         refused(new, in_memory)
@@ -161,24 +147,24 @@ def test_what_was_stopped_goes_on_where_it_was(in_memory, made, monkeypatch):
     assert failing.writes == 2
 
 
-def test_a_file_that_arrives_otherwise_is_found(in_memory, made, monkeypatch):
+def test_a_file_that_arrives_otherwise_is_found(in_memory, of_engine, monkeypatch):
     def cut(system, source, path, **_):
         system.pipe_file(path, Path(source).read_bytes()[:-1])
 
     monkeypatch.setattr(MemoryFileSystem, "put_file", cut)
-    assert "read back, is not what was sent" in refused(made("a"), in_memory)
+    assert "read back, is not what was sent" in refused(of_engine("a"), in_memory)
     assert published(in_memory) == {}
 
 
-def test_an_index_that_arrives_otherwise_is_taken_back(in_memory, made, monkeypatch):
+def test_an_index_that_arrives_otherwise_is_taken_back(in_memory, of_engine, monkeypatch):
     real = MemoryFileSystem.pipe_file
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", lambda system, path, value: real(system, path, value[:-2]))
-    assert "read back, is not what was sent" in refused(made("a"), in_memory)
+    assert "read back, is not what was sent" in refused(of_engine("a"), in_memory)
     assert published(in_memory) == {}
 
 
-def test_a_repository_that_was_edited_is_not_published(in_memory, made):
-    a = made("a")
+def test_a_repository_that_was_edited_is_not_published(in_memory, of_engine):
+    a = of_engine("a")
     a.engine.write_text("edited")
     assert "is not what repository.json says" in refused(a, in_memory)
     assert published(in_memory) == {}
@@ -187,16 +173,16 @@ def test_a_repository_that_was_edited_is_not_published(in_memory, made):
 # Old versions
 
 
-def test_the_oldest_go_first_whatever_their_age_on_disk(destination, made):
-    versions = [made(engine) for engine in "abcd"]
+def test_the_oldest_go_first_whatever_their_age_on_disk(destination, of_engine):
+    versions = [of_engine(engine) for engine in "abcd"]
     pruned = [each.publish(destination, keep=2)["pruned"] for each in versions]
     assert pruned == [[], [], [versions[0].version], [versions[1].version]]
     assert set(published(destination)) == {versions[2].version, versions[3].version}
     assert not any(storage.Storage(destination).files(each.version) for each in versions[:2])
 
 
-def test_what_is_protected_stays_and_so_does_the_new_one(destination, made):
-    versions = [made(engine) for engine in "abc"]
+def test_what_is_protected_stays_and_so_does_the_new_one(destination, of_engine):
+    versions = [of_engine(engine) for engine in "abc"]
     for each in versions[:2]:
         each.publish(destination)
     told = versions[2].publish(destination, keep=1, protected=[versions[0].version])
@@ -204,15 +190,15 @@ def test_what_is_protected_stays_and_so_does_the_new_one(destination, made):
     assert set(published(destination)) == {versions[0].version, versions[2].version}
 
 
-def test_what_is_published_again_is_the_newest(destination, made):
-    versions = [made(engine) for engine in "abc"]
+def test_what_is_published_again_is_the_newest(destination, of_engine):
+    versions = [of_engine(engine) for engine in "abc"]
     for each in (*versions[:2], versions[0]):
         each.publish(destination)
     assert versions[2].publish(destination, keep=2)["pruned"] == [versions[1].version]
 
 
-def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_stands(in_memory, made, monkeypatch, capfd):
-    a, b = made("a"), made("b")
+def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_stands(in_memory, of_engine, monkeypatch, capfd):
+    a, b = of_engine("a"), of_engine("b")
     a.publish(in_memory)
 
     def denied(*_, **__):
@@ -224,9 +210,9 @@ def test_an_old_version_that_cannot_be_removed_is_told_and_the_new_one_stands(in
     assert b.version in published(in_memory)
 
 
-def test_what_nobody_finished_is_told_and_left_alone(destination, made, capfd):
+def test_what_nobody_finished_is_told_and_left_alone(destination, of_engine, capfd):
     storage.Storage(destination).write("v0123456789ab/m_trt/labels.txt", b"cat")
-    made("a").publish(destination, keep=1)
+    of_engine("a").publish(destination, keep=1)
     assert "v0123456789ab has no index" in capfd.readouterr().err
     assert storage.Storage(destination).read("v0123456789ab/m_trt/labels.txt") == b"cat"
 
@@ -234,8 +220,8 @@ def test_what_nobody_finished_is_told_and_left_alone(destination, made, capfd):
 # Several at once, and folders
 
 
-def test_two_publishers_of_the_same_version_do_no_harm(in_folder, made):
-    a, told, start = made("a"), [], threading.Barrier(4)
+def test_two_publishers_of_the_same_version_do_no_harm(in_folder, of_engine):
+    a, told, start = of_engine("a"), [], threading.Barrier(4)
 
     def run():
         start.wait()
@@ -251,17 +237,17 @@ def test_two_publishers_of_the_same_version_do_no_harm(in_folder, made):
     assert a.publish(in_folder)["copied"] is False
 
 
-def test_a_version_published_at_the_same_moment_is_not_removed(in_folder, made, monkeypatch):
+def test_a_version_published_at_the_same_moment_is_not_removed(in_folder, of_engine, monkeypatch):
     """The second publisher looked before the first one had written its index, so both took the same ordinal."""
-    a, b, looked, real = made("a"), made("b"), [], publishing._documents
+    a, b, looked, real = of_engine("a"), of_engine("b"), [], publishing._documents
     a.publish(in_folder)
     monkeypatch.setattr(publishing, "_documents", lambda *there: real(*there) if looked else looked.append(1) or {})
     assert b.publish(in_folder, keep=1)["pruned"] == []
     assert set(published(in_folder)) == {a.version, b.version}
 
 
-def test_what_a_killed_publisher_left_in_a_folder_goes(in_folder, made):
-    a = made("a")
+def test_what_a_killed_publisher_left_in_a_folder_goes(in_folder, of_engine):
+    a = of_engine("a")
     left = Path(in_folder) / f".partial.{a.version}.0123"
     left.parent.mkdir(parents=True)
     left.write_text("half")
@@ -269,10 +255,10 @@ def test_what_a_killed_publisher_left_in_a_folder_goes(in_folder, made):
     assert not list(Path(in_folder).rglob(".*"))
 
 
-def test_servers_of_another_user_may_read_it(in_folder, made):
+def test_servers_of_another_user_may_read_it(in_folder, of_engine):
     before = os.umask(0o077)
     try:
-        made("a").publish(in_folder)
+        of_engine("a").publish(in_folder)
     finally:
         os.umask(before)
     paths = [Path(in_folder), *Path(in_folder).rglob("*")]

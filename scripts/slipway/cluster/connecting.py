@@ -1,7 +1,6 @@
 """From a kubeconfig, or from inside a pod, to the official client of a cluster's API."""
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -12,6 +11,7 @@ from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
 from kubernetes.config.kube_config import ConfigNode, KubeConfigMerger
 
 from slipway.errors import SlipwayError
+from slipway.triton.reachability import is_loopback
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 
@@ -88,13 +88,6 @@ def _from_pod(settings: client.Configuration, named: str, context: str | None) -
 def _use_proxy(settings: client.Configuration) -> None:
     """Go through the proxy that the environment names, as kubectl does: never to this machine itself."""
     address = urlsplit(settings.host)
-    if not _is_loopback(address.hostname or ""):
+    if not is_loopback(address.hostname or ""):
         settings.proxy = getproxies().get(address.scheme)
         settings.no_proxy = getproxies().get("no")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,6 +6,8 @@ from typing import Any
 # What others refer to comes first, as with `kubectl apply` of tools that sort; other kinds come after these.
 ORDER = ("Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service")
 ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
+# What runs servers, and is rolled out.
+SERVERS = ("Deployment", "InferenceService")
 
 
 @dataclass(frozen=True)

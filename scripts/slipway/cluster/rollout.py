@@ -4,6 +4,7 @@ import time
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.autoscaling import adds_nodes
+from slipway.cluster.kinds import SERVERS
 from slipway.cluster.troubles import Trouble, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watching import Followed, Interest, following
 from slipway.errors import SlipwayError
@@ -23,7 +24,7 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     A trouble that may pass is given some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason
     when a rollout fails, and with what is missing when the time is over.
     """
-    goals = [found for found in objects if found["kind"] in ("Deployment", "InferenceService")]
+    goals = [found for found in objects if found["kind"] in SERVERS]
     end, since = time.monotonic() + timeout_s, {}
     with following(cluster, [each for goal in goals for each in _interests(goal)] + _about_all()) as followed:
         while True:

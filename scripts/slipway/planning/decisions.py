@@ -87,8 +87,12 @@ class Decisions:
 
     def variants(self) -> list[str]:
         """Return every ONNX variant that engines are built from, after FP32, which the others are made of."""
-        needed = [self.variant(target, name) for target in self.targets for name in self.precisions(target)]
-        return list(dict.fromkeys(["fp32", *needed]))
+        return list(dict.fromkeys(["fp32", *self.variants_of(self.targets)]))
+
+    def variants_of(self, targets: list[str]) -> list[str]:
+        """Return the ONNX variants that the engines of some targets are built from, in the order of first use."""
+        needed = [self.variant(target, name) for target in targets for name in self.precisions(target)]
+        return list(dict.fromkeys(needed))
 
     def preflight_variants(self) -> list[str]:
         """Return the ONNX variants to try without a GPU: those of the targets, FP16 and, with photographs, INT8."""

@@ -1,9 +1,11 @@
 """What must hold of a candidate wherever it is deployed, looked at before anything there is changed."""
 
-from slipway.artifacts import sha256, tree_digest
+from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
+from slipway.manifests.evidence import Artifact, refuse_rehearsal
 from slipway.planning.version_lock import served_tensorrt
 from slipway.remote.candidate import RECORD, Candidate, Part
+from slipway.repositories.versions import read_index
 from slipway.triton.fitness import Found, Host, find_runtime, require_runtime
 
 UNCHANGED = "Nothing was changed."
@@ -19,7 +21,8 @@ def require_deployable(candidate: Candidate) -> None:
                 f"{path} is not what {RECORD} says: edited or truncated. Remove it and run snakemake again. {UNCHANGED}"
             )
     for part in candidate.parts:
-        _refuse_rehearsal(candidate.model, part)
+        index = Artifact(part.index.as_posix(), part.index_sha256, part.said)
+        refuse_rehearsal(candidate.model, index, "nothing was changed")
         if part.index_sha256 != part.values["index_sha256"]:
             raise SlipwayError(
                 f"{candidate.files[0]} was made for another {part.index} than the one that lies here; run snakemake "
@@ -29,11 +32,10 @@ def require_deployable(candidate: Candidate) -> None:
 
 def require_whole(part: Part) -> None:
     """Raise SlipwayError when a repository is not the one of its index."""
-    if tree_digest(part.repository) != part.said["files"]:
-        raise SlipwayError(
-            f"{part.repository} is not what {part.index} says: edited or truncated. Remove {part.index} and run "
-            f"snakemake again. {UNCHANGED}"
-        )
+    try:
+        read_index(part.repository.parent, part.index)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}. {UNCHANGED}") from None
 
 
 def require_release(part: Part) -> dict:
@@ -61,11 +63,3 @@ def _told(part: Part, found: Found) -> dict:
     require_runtime(part.said["name"], part.said["engine_key"], ELSEWHERE, found)
     known = found.version is not None
     return {"runtime": known, "runtime_version": found.version, "told_by": found.told_by}
-
-
-def _refuse_rehearsal(model: str, part: Part) -> None:
-    if part.said["origin"] == "rehearsal":
-        raise SlipwayError(
-            f"{model} has random weights, since torchvision's could not be downloaded: it is served on this machine "
-            f"only. Name a checkpoint of yours as `models.{model}.weights` in config.yaml. {UNCHANGED}"
-        )

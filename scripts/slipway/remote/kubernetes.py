@@ -6,11 +6,11 @@ from contextlib import ExitStack, contextmanager
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
 from slipway.cluster.forwarding import forwarded
+from slipway.cluster.kinds import SERVERS
 from slipway.cluster.managed import set_fields
 from slipway.manifests import common, kserve
 from slipway.remote.candidate import Candidate
 from slipway.remote.objects import (
-    SERVERS,
     applicable,
     digest,
     key,

@@ -3,10 +3,10 @@
 import hashlib
 import json
 
+from slipway.cluster.kinds import SERVERS
 from slipway.cluster.managed import set_fields
+from slipway.cluster.rollout import KSERVE_LABEL
 
-# What runs servers, one a target in the order of the fleet.
-SERVERS = ("Deployment", "InferenceService")
 # What the cluster adds to an object, which is nobody's to apply.
 ADDED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
@@ -30,14 +30,14 @@ def digest(found: dict) -> str:
 
 
 def servers(objects: list[dict]) -> list[dict]:
-    """Return the objects that run servers."""
+    """Return the objects that run servers, one a target in the order of the fleet."""
     return [each for each in objects if each["kind"] in SERVERS]
 
 
 def labels_of(server: dict) -> dict[str, str]:
     """Return the labels by which a server's pods are found."""
     if server["kind"] == "InferenceService":
-        return {"serving.kserve.io/inferenceservice": server["metadata"]["name"]}
+        return {KSERVE_LABEL: server["metadata"]["name"]}
     return server["spec"]["selector"]["matchLabels"]
 
 

@@ -2,8 +2,6 @@
 
 import datetime
 
-from tritonclient.utils import InferenceServerException
-
 from slipway.errors import SlipwayError
 from slipway.program import progress
 from slipway.remote.candidate import Candidate, Part
@@ -24,9 +22,8 @@ def prove(candidate: Candidate, reached: dict[str, Ports]) -> dict[str, dict]:
     for part in candidate.parts:
         try:
             proofs[part.target] = _prove(part, part.expected(candidate.golden), reached[part.target])
-        except (SlipwayError, InferenceServerException, OSError) as error:
-            said = error.message() if isinstance(error, InferenceServerException) else error
-            raise SlipwayError(f"on {part.target}, {said}") from None
+        except (SlipwayError, OSError) as error:
+            raise SlipwayError(f"on {part.target}, {error}") from None
     return proofs
 
 

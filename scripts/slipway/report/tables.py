@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipway.measuring.comparison import PYTORCH, highest_throughput
+from slipway.measuring.comparison import PYTORCH, best_quantity, highest_throughput
 from slipway.measuring.load_limits import counted_memory_mb, holds
 from slipway.report.evidence import Engine, Evidence, Target
 
 NOTHING = "-"
-# Latencies of a benchmark, the best known first: in a CUDA graph, without, or of the whole call.
-LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 OPERATORS = 8
 
 
@@ -74,7 +72,7 @@ def benchmark(target: Target) -> Table:
 
 
 def _measured(result: dict, ratios: dict) -> list[str]:
-    quantity = best_quantity(result)
+    quantity = best_quantity(result["latency"])
     latency = result["latency"][quantity]
     beside = ratios.get(result["subject"], {}).get(str(result["batch"]), {}).get(PYTORCH)
     return [
@@ -85,11 +83,6 @@ def _measured(result: dict, ratios: dict) -> list[str]:
         f"{highest_throughput(result)['images_per_s']:,.1f}",
         f"{beside['throughput']:.2f}" if beside else NOTHING,
     ]
-
-
-def best_quantity(result: dict) -> str:
-    """Return which latency of a benchmark's result is shown: that of the GPU where there is one."""
-    return next(name for name in LATENCIES if name in result["latency"])
 
 
 def load_test(target: Target) -> Table:
