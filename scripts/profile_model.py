@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
 DISPATCH = ("empty", "view", "reshape", "flatten", "as_strided", "permute", "transpose", "expand", "select", "slice")
 FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
+# What the profiler does on a GPU for itself.
+OF_THE_PROFILER = ("Activity Buffer Request",)
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long the forward passes took together."""
+
+    wall: float
+    cpu: float  # of all threads
+    profiled_wall: float  # the same passes again, slowed down by the profiler
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -43,10 +55,10 @@ def main(arguments: argparse.Namespace) -> None:
     weights = read_json(arguments.weights_record)
     model = load_model(arguments.weights, weights).to(device)
     images = torch.randn(arguments.batch_size, 3, arguments.crop, arguments.crop, device=device)
-    profiled, wall_s, cpu_s = profile(model, images, arguments.steps)
+    profiled, seconds = profile(model, images, arguments.steps)
     with written_whole(arguments.trace) as partial:
         profiled.export_chrome_trace(str(partial))
-    summary = summarise(profiled.key_averages(), device, wall_s, cpu_s)
+    summary = summarise(profiled.key_averages(), device, seconds)
     record = {
         "origin": weights["origin"],
         "weights_sha256": weights["sha256"],
@@ -56,57 +68,65 @@ def main(arguments: argparse.Namespace) -> None:
         "batch_size": arguments.batch_size,
         "steps": arguments.steps,
         "threads": usable_cores(),
-        "step_ms": round(wall_s / arguments.steps * 1e3, 3),
+        "step_ms": round(seconds.wall / arguments.steps * 1e3, 3),
         **summary,
         "advice": advise(summary, device, arguments.batch_size),
     }
     write_json(arguments.record, record)
-    progress(f"  {record['step_ms']:.1f} ms a step; most of it in {record['operators'][0]['name']}")
+    on_gpu = f", {summary['gpu_utilisation']:.0%} of it on the GPU" if device == "cuda" else ""
+    progress(f"  {record['step_ms']:.1f} ms a step{on_gpu}; most of that in {record['operators'][0]['name']}")
     for line in record["advice"]:
         progress(f"  {line}")
 
 
-def profile(
-    model: "torch.nn.Module", images: "torch.Tensor", steps: int
-) -> "tuple[torch.profiler.profile, float, float]":
-    """Return the profile of `steps` forward passes, their wall time in seconds and the CPU seconds they used."""
+def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tuple[torch.profiler.profile, Seconds]":
+    """Return the profile of `steps` forward passes, and how long they took."""
     import torch
     from torch.profiler import ProfilerActivity
 
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * images.is_cuda
-    synchronise = torch.cuda.synchronize if images.is_cuda else lambda: None
     with torch.inference_mode():
-        for _ in range(steps):
-            model(images)
-        synchronise()
+        timed(model, images, steps)
+        wall, cpu = timed(model, images, steps)
         with torch.profiler.profile(
             activities=activities, record_shapes=True, profile_memory=True, with_stack=True, acc_events=True
         ) as profiled:
-            wall, cpu = time.perf_counter(), time.process_time()
-            for _ in range(steps):
-                model(images)
-            synchronise()
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return profiled, wall, cpu
+            profiled_wall, _ = timed(model, images, steps)
+    return profiled, Seconds(wall, cpu, profiled_wall)
 
 
-def summarise(events: Any, device: str, wall_s: float, cpu_s: float) -> dict:
+def timed(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> tuple[float, float]:
+    """Run `steps` forward passes to their end; return their wall time and the CPU time of all threads in seconds."""
+    import torch
+
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(steps):
+        model(images)
+    if images.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def summarise(events: Any, device: str, seconds: Seconds) -> dict:
     """Return time by operator and the shares of the wall time (0..1) that tell where it goes.
 
     `cpu_utilisation` is CPU time over wall time times cores. `gpu_utilisation` is time in kernels over wall time.
     `launch_overhead` is on a GPU the share of cudaLaunchKernel, on a CPU that of Python and of operators which only
-    dispatch or allocate.
+    dispatch or allocate. The profiler slows down the host and no kernel, so times of the host are shares of the time
+    under the profiler, and those of kernels of the time without.
     """
     # A kernel's time is told twice, as its own and as that of the operator that launched it, which says what it is for.
-    events = [event for event in events if event.device_type.name == "CPU"]
-    attribute = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    events = [event for event in events if event.device_type.name == "CPU" and event.key not in OF_THE_PROFILER]
+    on_gpu = device == "cuda"
+    attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
     times = {event.key: getattr(event, attribute) / 1e6 for event in events}
+    wall = seconds.wall if on_gpu else seconds.profiled_wall
     operators = [
         {
             "name": event.key,
             "calls": event.count,
             "self_ms": round(times[event.key] * 1e3, 3),
-            "share": round(times[event.key] / wall_s, 4),
+            "share": round(times[event.key] / wall, 4),
             "memory_bytes": event.self_cpu_memory_usage,
         }
         for event in sorted(events, key=lambda event: -times[event.key])
@@ -114,14 +134,15 @@ def summarise(events: Any, device: str, wall_s: float, cpu_s: float) -> dict:
     ]
     own = {event.key: event.self_cpu_time_total / 1e6 for event in events}
     kernels = sum(times.values())
-    computing = sum(seconds for name, seconds in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
-    launches = sum(seconds for name, seconds in own.items() if name.startswith("cudaLaunch"))
+    computing = sum(spent for name, spent in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
+    launches = sum(spent for name, spent in own.items() if name.startswith("cudaLaunch"))
+    overhead = launches if on_gpu else max(0.0, wall - computing)
     return {
-        "cpu_utilisation": round(cpu_s / wall_s / usable_cores(), 4),
-        "gpu_utilisation": round(min(1.0, kernels / wall_s), 4) if device == "cuda" else None,
-        "launch_overhead": round(launches / wall_s if device == "cuda" else max(0.0, 1 - computing / wall_s), 4),
-        "compute_share": round(sum(times[name] for name in times if _is(name, COMPUTE)) / wall_s, 4),
-        "foldable_share": round(sum(times[name] for name in times if _is(name, FOLDABLE)) / wall_s, 4),
+        "cpu_utilisation": round(seconds.cpu / seconds.wall / usable_cores(), 4),
+        "gpu_utilisation": round(min(1.0, kernels / wall), 4) if on_gpu else None,
+        "launch_overhead": round(overhead / seconds.profiled_wall, 4),
+        "compute_share": round(sum(times[name] for name in times if _is(name, COMPUTE)) / wall, 4),
+        "foldable_share": round(sum(times[name] for name in times if _is(name, FOLDABLE)) / wall, 4),
         "operators": operators[:30],
     }
 

@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from profile_model import advise, profile, summarise
+from profile_model import Seconds, advise, profile, summarise
 from slipway.hardware import usable_cores
 
 
@@ -24,10 +24,11 @@ EVENTS = [
     event("aten::addmm", 100),
     event("aten::empty", 0),
 ]
+SECONDS = Seconds(wall=1.0, cpu=1.0, profiled_wall=1.0)
 
 
 def test_shares_on_a_cpu():
-    found = summarise(EVENTS, "cpu", wall_s=1.0, cpu_s=0.5 * usable_cores())
+    found = summarise(EVENTS, "cpu", Seconds(wall=0.8, cpu=0.4 * usable_cores(), profiled_wall=1.0))
     assert found["compute_share"] == pytest.approx(0.7)
     assert found["foldable_share"] == pytest.approx(0.2)
     assert found["launch_overhead"] == pytest.approx(0.1)
@@ -36,7 +37,7 @@ def test_shares_on_a_cpu():
 
 
 def test_operators_are_sorted_by_their_time():
-    found = summarise(list(reversed(EVENTS)), "cpu", 1.0, 1.0)["operators"]
+    found = summarise(list(reversed(EVENTS)), "cpu", SECONDS)["operators"]
     assert [entry["name"] for entry in found] == ["aten::mkldnn_convolution", "aten::native_batch_norm", "aten::addmm"]
     assert found[0] == {
         "name": "aten::mkldnn_convolution",
@@ -53,9 +54,10 @@ def test_shares_on_a_gpu_are_of_its_kernels_each_counted_once():
         event("aten::cudnn_batch_norm", 10, device_ms=100),
         event("sm90_xmma_fprop_implicit_gemm", 0, device_ms=300, where="CUDA"),
         event("bn_fw_inf_1C11_kernel_NCHW", 0, device_ms=100, where="CUDA"),
-        event("cudaLaunchKernel", 250),
+        event("cudaLaunchKernel", 500),
+        event("Activity Buffer Request", 1, device_ms=100),
     ]
-    found = summarise(events, "cuda", wall_s=1.0, cpu_s=1.0)
+    found = summarise(events, "cuda", Seconds(wall=1.0, cpu=1.0, profiled_wall=2.0))
     assert found["gpu_utilisation"] == pytest.approx(0.4)
     assert found["launch_overhead"] == pytest.approx(0.25)
     assert found["compute_share"] == pytest.approx(0.3)
@@ -65,11 +67,11 @@ def test_shares_on_a_gpu_are_of_its_kernels_each_counted_once():
 
 def test_no_more_than_thirty_operators_are_listed():
     events = [event(f"aten::conv{index}", 1 + index) for index in range(40)]
-    assert len(summarise(events, "cpu", 1.0, 1.0)["operators"]) == 30
+    assert len(summarise(events, "cpu", SECONDS)["operators"]) == 30
 
 
 def test_overlapping_work_gives_no_negative_overhead():
-    assert summarise([event("aten::conv2d", 1500)], "cpu", 1.0, 1.0)["launch_overhead"] == 0
+    assert summarise([event("aten::conv2d", 1500)], "cpu", SECONDS)["launch_overhead"] == 0
 
 
 @pytest.mark.parametrize(
@@ -84,15 +86,15 @@ def test_overlapping_work_gives_no_negative_overhead():
     ],
 )
 def test_an_operator_that_computes_is_no_launch_overhead(operator):
-    assert summarise([event(operator, 1000)], "cpu", 1.0, 1.0)["launch_overhead"] == 0
+    assert summarise([event(operator, 1000)], "cpu", SECONDS)["launch_overhead"] == 0
 
 
 def test_the_profile_of_a_real_model():
     import torch
 
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()).eval()
-    profiled, wall_s, cpu_s = profile(model, torch.zeros(1, 3, 32, 32), steps=3)
-    found = summarise(profiled.key_averages(), "cpu", wall_s, cpu_s)
+    profiled, seconds = profile(model, torch.zeros(1, 3, 32, 32), steps=3)
+    found = summarise(profiled.key_averages(), "cpu", seconds)
     names = {entry["name"]: entry for entry in found["operators"]}
     assert names["aten::conv2d"]["calls"] == 3
     assert 0 < found["compute_share"] <= 1
