@@ -143,15 +143,20 @@ def keep(job: Job) -> None:
 def show(record: dict) -> None:
     """Show the way, the time, the size and what the compute layers run in."""
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items())
-    cold = record["way"] != COLD and record["cold_build_seconds"]
-    share = f" ({record['share_of_cold_build']:.0%} of a cold build's {cold:.1f} s)" if cold else ""
-    progress(
-        f"  {IN_WORDS[record['way']]} in {record['spent_seconds']:.1f} s{share}, {record['bytes'] / 1e6:.0f} MB; "
-        f"compute layers that run: {counted}"
-    )
+    way, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
+    progress(f"  {way} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
     never = record.get("not_refittable_because")
     if never and record["key"].get("builder", {}).get("refit"):
         progress(f"  it will not take new weights: {never}")
+
+
+def saved(record: dict) -> str:
+    """Return in words what share of the first build's time was spent, unless this is that build."""
+    first = record["first_build"]
+    if not first or first["way"] == record["way"]:
+        return ""
+    kind = "a cold" if first["way"] == COLD else "the first"
+    return f" ({record['share_of_first_build']:.0%} of {kind} build's {first['seconds']:.1f} s)"
 
 
 def require_machine(arguments: argparse.Namespace) -> None:

@@ -45,10 +45,21 @@ def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
     return previous.record.get("not_refittable_because", "its record does not say whether it takes new weights")
 
 
-def cold_build_seconds(previous: BuiltEngine | None, head: dict) -> float | None:
-    """Return how long it took to build this network from nothing, as far as the engine that is there knows."""
-    return None if why_not_comparable(previous, head) else previous.record.get("cold_build_seconds")
+def first_build(previous: BuiltEngine | None, head: dict) -> dict | None:
+    """Return way and seconds of the first build of this network, as far as the engine that is there knows.
+
+    Whether an engine takes new weights hardly changes what building it costs, so that setting may be another.
+    """
+    if previous is None or not head["topology_sha256"]:
+        return None
+    of_this_network = previous.record.get("topology_sha256") == head["topology_sha256"]
+    alike = _without_refit(_settings(previous.record["key"])) == _without_refit(_settings(head["key"]))
+    return previous.record.get("first_build") if of_this_network and alike else None
 
 
 def _settings(key: dict) -> dict:
     return {name: value for name, value in key.items() if name != "onnx_sha256"}
+
+
+def _without_refit(settings: dict) -> dict:
+    return {**settings, "builder": {**settings.get("builder", {}), "refit": None}}

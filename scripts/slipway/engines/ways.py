@@ -8,7 +8,7 @@ from types import ModuleType
 
 from slipway.engines.built import BuiltEngine
 from slipway.engines.gates import Findings, Gates
-from slipway.engines.previous import cold_build_seconds
+from slipway.engines.previous import first_build
 from slipway.errors import SlipwayError
 from slipway.program import progress
 
@@ -119,21 +119,22 @@ def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
     """Return the way that was taken, every attempt, and what was saved.
 
     What is saved is told against the last cold build of this network with these settings; where there was none, against
-    the first build, which shared only some kernels with other networks. All attempts and gates count as time spent.
+    the first build, for which the timing cache knew the kernels that other engines share with this one. All attempts
+    and gates count as time spent.
     """
     taken = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
-    known = cold_build_seconds(job.previous, job.head)
-    measured = taken.way == COLD or (taken.way == PARTLY_CACHED and known is None)
-    cold = taken.seconds if measured else known
+    first = first_build(job.previous, job.head)
+    if taken.way == COLD or (taken.way == PARTLY_CACHED and first is None):
+        first = {"way": taken.way, "seconds": taken.seconds}
     return {
         "way": taken.way,
         "attempts": [attempt.record() for attempt in attempts],
         "not_refitted_because": job.why_no_refit,
-        "cold_build_seconds": cold,
+        "first_build": first,
         "spent_seconds": round(spent, 3),
-        "saved_seconds": None if cold is None else round(cold - spent, 3),
-        "share_of_cold_build": None if not cold else round(spent / cold, 4),
+        "saved_seconds": round(first["seconds"] - spent, 3) if first else None,
+        "share_of_first_build": round(spent / max(first["seconds"], 0.001), 4) if first else None,
     }
 
 
