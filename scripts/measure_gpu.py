@@ -36,7 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Run the workflow for one configuration after the other."""
     configurations = configurations_of(arguments)
-    weights = weights_of(arguments.weights, [path.stem for path in configurations])
+    weights = weights_of(arguments)
     for path in configurations:
         progress(f"measuring {path.stem}")
         place = arguments.workplace / path.stem
@@ -57,10 +57,14 @@ def configurations_of(arguments: argparse.Namespace) -> list[Path]:
     return [path for model, path in found.items() if not arguments.only or model in arguments.only]
 
 
-def weights_of(given: list[str], models: list[str]) -> dict[str, str]:
-    """Return {model: checkpoint} of MODEL=PATH; raise SlipwayError when it is not of that form or of no such model."""
+def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return {model: checkpoint} of MODEL=PATH; raise SlipwayError when it is not of that form or of no such model.
+
+    Any model of the folder will do, measured now or not, so that `--only` alone decides what is measured.
+    """
+    models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}
-    for text in given:
+    for text in arguments.weights:
         model, _, path = text.partition("=")
         if model not in models or not path:
             raise SlipwayError(f"--weights has '{text}', but must be MODEL=PATH, of {' or '.join(models)}")

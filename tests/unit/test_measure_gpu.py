@@ -33,11 +33,12 @@ def test_a_configuration_that_is_not_there_is_told(arguments, tmp_path):
         configurations_of(arguments())
 
 
-def test_checkpoints_are_of_models_that_are_measured():
-    assert weights_of(["small=a=b.pth"], ["small"]) == {"small": "a=b.pth"}
+def test_checkpoints_are_of_models_of_the_folder(arguments):
+    assert weights_of(arguments("--weights", "small=a=b.pth")) == {"small": "a=b.pth"}
+    assert weights_of(arguments("--only", "small", "--weights", "big=b.pth")) == {"big": "b.pth"}
     for wrong in ("smal=a.pth", "a.pth", "small="):
-        with pytest.raises(SlipwayError, match=f"'{wrong}', but must be MODEL=PATH, of small"):
-            weights_of([wrong], ["small"])
+        with pytest.raises(SlipwayError, match=f"'{wrong}', but must be MODEL=PATH, of big or small"):
+            weights_of(arguments("--weights", wrong))
 
 
 def test_the_configuration_needs_no_section_but_models_and_targets(arguments, tmp_path):
