@@ -6,10 +6,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 # What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be.
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV) > /dev/null || true
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu measure-retraining pictures lock clean help
 
 help: ## Show these commands
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
 	PATH="$(BIN):$$PATH" snakemake --cores 1 deploy
@@ -50,6 +50,9 @@ measure-planning: $(VENV)/installed ## Measure what planning costs into docs/mea
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
 	PATH="$(BIN):$$PATH" python scripts/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
+
+measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 cost on this GPU
+	PATH="$(BIN):$$PATH" python scripts/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
 
 pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
 	PATH="$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
