@@ -141,7 +141,7 @@ def test_fields_that_others_set_to_the_same_are_no_conflict(server):
 @pytest.mark.parametrize(
     ("group", "found", "advice"),
     [
-        ("monitoring.coreos.com", one(objects(), "PodMonitor"), "`deploy.cluster.pod_monitor: false`"),
+        ("monitoring.coreos.com", one(objects(), "PodMonitor"), "`deploy.cluster.prometheus_operator: false`"),
         ("serving.kserve.io", one(services(), "InferenceService"), "install KServe"),
     ],
 )

@@ -56,7 +56,7 @@ def test_what_was_verified_is_returned(server, node):
         "rights",
         "the claim models is bound",
         "1 pod(s) of resnet50-h100 have room",
-        "takes all 5 objects (dry run)",
+        "takes all 6 objects (dry run)",
     ):
         assert phrase in said
 
@@ -128,7 +128,7 @@ def test_all_missing_rights_are_said_at_once(server):
 
 def test_a_kind_that_is_not_installed_is_refused(server):
     server.uninstalled = {"monitoring.coreos.com"}
-    refused("has no PodMonitor", "`deploy.cluster.pod_monitor: false`")
+    refused("has no PodMonitor", "`deploy.cluster.prometheus_operator: false`")
 
 
 # The claim and the secrets

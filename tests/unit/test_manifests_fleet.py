@@ -63,6 +63,14 @@ def test_a_fleet_has_a_deployment_for_each_gpu_behind_one_address(fleet):
     assert first != second
 
 
+def test_the_alerts_hold_a_fleet_to_its_slowest(measured):
+    targets = {"h100": gpu_target(), "l4": gpu_target(L4)}
+    found = measured(targets=targets, rows={"h100": {"p99_ms": 4.0}, "l4": {"p99_ms": 20.0}}).written()
+    [group] = found.one("kubernetes.yaml", "PrometheusRule")["spec"]["groups"]
+    [slow] = [each["expr"] for each in group["rules"] if each.get("alert") == "SlipwayP99AbovePromise"]
+    assert slow.endswith(" > 25")
+
+
 def test_each_of_a_fleet_goes_to_its_own_gpu_and_takes_its_own_engine(fleet):
     for target, gpu in {"h100": "NVIDIA-H100-80GB-HBM3", "l4": "NVIDIA-L4"}.items():
         assert gpu in json.dumps(pod(fleet, target)["affinity"])

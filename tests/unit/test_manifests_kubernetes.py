@@ -14,7 +14,7 @@ from slipway.manifests.demands import product
 def test_everything_is_written(measured):
     found = measured().written()
     assert sorted(path.name for path in found.path("deploy").iterdir()) == sorted(FILES)
-    assert kinds(found) == ["Deployment", "NetworkPolicy", "PodMonitor", "Service", "ServiceAccount"]
+    assert kinds(found) == ["Deployment", "NetworkPolicy", "PodMonitor", "PrometheusRule", "Service", "ServiceAccount"]
     assert kinds(found, "kserve.yaml") == ["InferenceService", "ServingRuntime"]
 
 
@@ -199,12 +199,22 @@ def test_metrics_are_never_published_outside(measured):
     assert "from" in prometheus
 
 
-def test_a_cluster_without_the_operator_gets_no_monitor(measured):
-    assert "PodMonitor" not in kinds(measured(deploy={"cluster": {"pod_monitor": False}}).written())
+def test_a_cluster_without_the_operator_gets_none_of_its_objects(measured):
+    found = kinds(measured(deploy={"cluster": {"prometheus_operator": False}}).written())
+    assert {"PodMonitor", "PrometheusRule"}.isdisjoint(found)
 
 
-def test_the_monitor_has_the_labels_that_prometheus_selects_by_beside_its_own(measured):
-    plain = measured().written().one("kubernetes.yaml", "PodMonitor")["metadata"]["labels"]
+@pytest.mark.parametrize("kind", ["PodMonitor", "PrometheusRule"])
+def test_monitor_and_rules_have_the_labels_that_prometheus_selects_by_beside_their_own(measured, kind):
+    plain = measured().written().one("kubernetes.yaml", kind)["metadata"]["labels"]
     labels = {"release": "prometheus", "app.kubernetes.io/name": "mine"}
-    found = measured(deploy={"cluster": {"pod_monitor_labels": labels}}).written()
-    assert found.one("kubernetes.yaml", "PodMonitor")["metadata"]["labels"] == plain | {"release": "prometheus"}
+    found = measured(deploy={"cluster": {"prometheus_operator_labels": labels}}).written()
+    assert found.one("kubernetes.yaml", kind)["metadata"]["labels"] == plain | {"release": "prometheus"}
+
+
+def test_the_alerts_are_about_the_model_in_its_namespace_alone(measured):
+    rule = measured(deploy={"cluster": {"namespace": "vision"}}).written().one("kubernetes.yaml", "PrometheusRule")
+    assert rule["metadata"]["namespace"] == "vision"
+    [group] = rule["spec"]["groups"]
+    [absent] = [each["expr"] for each in group["rules"] if each.get("alert") == "SlipwayModelAbsent"]
+    assert absent == 'absent(nv_inference_request_success{model="resnet50_trt", namespace="vision"})'

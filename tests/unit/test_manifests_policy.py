@@ -62,12 +62,12 @@ def all_objects(written):
 def test_every_kind_is_among_them(written):
     assert {found["kind"] for found in all_objects(written)} == {
         *("Deployment", "HorizontalPodAutoscaler", "InferenceService", "NetworkPolicy", "PodDisruptionBudget"),
-        *("PodMonitor", "Service", "ServiceAccount", "ServingRuntime"),
+        *("PodMonitor", "PrometheusRule", "Service", "ServiceAccount", "ServingRuntime"),
     }
 
 
 def test_what_is_not_kubernetes_own_has_a_schema_that_names_its_source():
-    for kind in ("PodMonitor", "ServingRuntime", "InferenceService", "Compose"):
+    for kind in ("PodMonitor", "PrometheusRule", "ServingRuntime", "InferenceService", "Compose"):
         text = (SCHEMAS / f"{kind}.yaml").read_text(encoding="utf-8")
         assert "github.com" in text.split("$schema")[0] or "Python package" in text.split("$schema")[0]
 
@@ -86,6 +86,8 @@ def test_a_field_that_does_not_exist_is_found_in_every_kind(written):
         ("Deployment", "spec.template.spec.containers.0.ports.0.containerPort", "http"),
         ("Service", "spec.ports.0.port", "eight"),
         ("PodMonitor", "spec.podMetricsEndpoints.0.interval", "15 seconds"),
+        ("PrometheusRule", "spec.groups.0.rules.0.for", "5 minutes"),
+        ("PrometheusRule", "spec.groups.0.rules.0.alert", "SecondName"),
         ("ServingRuntime", "spec.containers.0.readinessProbe.periodSeconds", "five"),
         ("InferenceService", "spec.predictor.tolerations.0.operatr", "Exists"),
         ("InferenceService", "spec.predictor.model.storageUrl", "pvc://a/b"),

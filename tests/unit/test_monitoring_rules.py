@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -258,6 +259,18 @@ def test_of_two_servers_rates_are_added_and_the_slowest_counts(promtool, tmp_pat
     series = healthy() + healthy(B, p99=steady(300_000))
     case = {"interval": f"{STEP_S}s", "input_series": series, "promql_expr_test": asked}
     passed, said = check(promtool, tmp_path, promise, [case])
+    assert passed, said
+
+
+@pytest.mark.parametrize(("namespace", "alerts"), [("serving", []), ("staging", [SLOW])])
+def test_of_two_namespaces_with_the_model_each_has_its_own_alerts(promtool, tmp_path, promise, namespace, alerts):
+    there = replace(promise, namespace=namespace)
+    series = healthy(f'{A},namespace="serving"') + healthy(f'{B},namespace="staging"', p99=steady(640_000))
+    case = firing(namespace, series, 30, alerts)
+    labels = f'slipway:requests:rate5m{{model="{MODEL}", namespace="{namespace}"}}'
+    rate = {"expr": "slipway:requests:rate5m", "eval_time": "30m", "exp_samples": [{"labels": labels, "value": 20}]}
+    case["promql_expr_test"].append(rate)
+    passed, said = check(promtool, tmp_path, there, [case])
     assert passed, said
 
 

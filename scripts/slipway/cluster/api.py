@@ -12,7 +12,7 @@ from slipway.errors import SlipwayError
 FIELD_MANAGER = "slipway"
 # Whose kinds a cluster has only once somebody has installed them, and what to do where nobody has.
 INSTALLED = {
-    "monitoring.coreos.com": "install the Prometheus Operator, or set `deploy.cluster.pod_monitor: false`",
+    "monitoring.coreos.com": "install the Prometheus Operator, or set `deploy.cluster.prometheus_operator: false`",
     "serving.kserve.io": "install KServe, or deploy to `kubernetes`",
 }
 

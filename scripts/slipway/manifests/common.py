@@ -147,7 +147,7 @@ def _image(chosen: dict) -> dict[str, Value]:
 def _of_config(chosen: dict) -> dict[str, Value]:
     """Return what config.yaml says of the cluster and of a server on one machine."""
     cluster = ("namespace", "replicas", "claim", "image_pull_secrets", "service_type", "client_namespaces")
-    cluster += ("claim_path", "monitoring_namespace", "pod_monitor", "pod_monitor_labels")
+    cluster += ("claim_path", "monitoring_namespace", "prometheus_operator", "prometheus_operator_labels")
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
     return {
         **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},

@@ -1,8 +1,10 @@
 """kubernetes.yaml: a Deployment for each target of a model, and what all of them share."""
 
+from slipway.manifests import prometheus
 from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_command
 from slipway.manifests.names import metadata_of_model, metadata_of_target, selector_of_model, selector_of_target
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
+from slipway.monitoring.promise import Promise
 
 # What a node without the image may take to pull it, beside the start of the server.
 PULL_S = 900
@@ -10,10 +12,13 @@ PULL_S = 900
 BUSY_PERCENT = 70
 
 
-def objects(fleet: list[dict]) -> list[dict]:
-    """Return every object of a model: those that its targets share, then those of each target."""
+def objects(fleet: list[dict], promise: Promise) -> list[dict]:
+    """Return every object of a model: those that its targets share, then those of each target.
+
+    `promise` is what the load test promised of the slowest target, which the alerts hold all of them to.
+    """
     shared = [service_account(fleet[0]), service(fleet[0]), network_policy(fleet[0])]
-    shared += [pod_monitor(fleet[0])] if fleet[0]["pod_monitor"] else []
+    shared += prometheus.objects(fleet[0], promise) if fleet[0]["prometheus_operator"] else []
     return shared + [found for d in fleet for found in (deployment(d), *disruption_budget(d), *autoscaler(d))]
 
 
@@ -58,21 +63,6 @@ def network_policy(d: dict) -> dict:
                 _clients(d),
                 {"from": [_namespace(d["monitoring_namespace"])], "ports": [_port("metrics")]},
             ],
-        },
-    }
-
-
-def pod_monitor(d: dict) -> dict:
-    """Return what tells the Prometheus Operator to scrape every pod of a model, with the labels that it looks for."""
-    metadata = metadata_of_model(d)
-    return {
-        "apiVersion": "monitoring.coreos.com/v1",
-        "kind": "PodMonitor",
-        "metadata": {**metadata, "labels": d["pod_monitor_labels"] | metadata["labels"]},
-        "spec": {
-            "selector": {"matchLabels": selector_of_model(d)},
-            "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s"}],
-            "podTargetLabels": ["app.kubernetes.io/instance"],
         },
     }
 

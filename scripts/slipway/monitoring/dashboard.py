@@ -53,12 +53,12 @@ def expressions(model: dict) -> list[str]:
 
 def _figures(promise: Promise) -> list[dict]:
     """Return the panels of one number each."""
-    servers = f"count(count by (job, instance) ({series(SUCCESS, promise.model)})) or vector(0)"
+    servers = f"count(count by (job, instance) ({series(SUCCESS, promise.scope)})) or vector(0)"
     return [
         _figure("Servers that have it", servers, "short", _steps({1: "green"}, lowest="red")),
-        _figure("Requests a second", recorded("requests:rate5m", promise.model), "reqps", _steps({})),
-        _figure("Failing", recorded("failures:ratio5m", promise.model), "percentunit", _steps({FAILURES_ALERT: "red"})),
-        _figure("p99", recorded("request_ms:p99", promise.model), "ms", _promised_p99(promise)),
+        _figure("Requests a second", recorded("requests:rate5m", promise.scope), "reqps", _steps({})),
+        _figure("Failing", recorded("failures:ratio5m", promise.scope), "percentunit", _steps({FAILURES_ALERT: "red"})),
+        _figure("p99", recorded("request_ms:p99", promise.scope), "ms", _promised_p99(promise)),
     ]
 
 
@@ -82,19 +82,19 @@ def _speed_graphs(promise: Promise) -> list[dict]:
     return [
         _graph(
             ("Requests and images a second", "The line is the rate that the load test measured for one server."),
-            {name: recorded(f"{name}:rate5m", promise.model) for name in ("requests", "images")},
+            {name: recorded(f"{name}:rate5m", promise.scope) for name in ("requests", "images")},
             "short",
             _steps({promise.throughput_per_s: "orange"}),
         ),
         _graph(
             ("Latency in the server, last 60 s", p99),
-            {name: recorded(f"request_ms:{name}", promise.model) for name in QUANTILES},
+            {name: recorded(f"request_ms:{name}", promise.scope) for name in QUANTILES},
             "ms",
             _promised_p99(promise),
         ),
         _graph(
             ("Where a request's time goes", "Means; waiting that outgrows computing calls for more servers."),
-            {legend: recorded(f"{stage}_ms:mean5m", promise.model) for stage, legend in stages.items()},
+            {legend: recorded(f"{stage}_ms:mean5m", promise.scope) for stage, legend in stages.items()},
             "ms",
             _steps({}),
             stacked=True,
@@ -107,19 +107,19 @@ def _load_graphs(promise: Promise) -> list[dict]:
     return [
         _graph(
             ("Waiting requests", "On the server where most wait. The line is what its instances take at once."),
-            {"waiting": recorded("pending_requests:max", promise.model)},
+            {"waiting": recorded("pending_requests:max", promise.scope)},
             "short",
             _steps({promise.in_one_round: "orange"}),
         ),
         _graph(
             ("Failing requests", "By what Triton counts them as; those of a wrong shape or type are not counted."),
-            {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, promise.model)}[{WINDOW}]))"},
+            {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, promise.scope)}[{WINDOW}]))"},
             "reqps",
             _steps({}),
         ),
         _graph(
             ("Images in a batch", "Mean of what the dynamic batcher formed."),
-            {"images": recorded("batch_size:mean5m", promise.model)},
+            {"images": recorded("batch_size:mean5m", promise.scope)},
             "short",
             _steps({promise.max_batch_size: "orange"}),
         ),
@@ -128,7 +128,7 @@ def _load_graphs(promise: Promise) -> list[dict]:
 
 def _machine_graphs(promise: Promise) -> list[dict]:
     """Return what the machines or GPUs under the servers do, by every program on them."""
-    here = f"and on (job, instance) {series(SUCCESS, promise.model)}"
+    here = f"and on (job, instance) {series(SUCCESS, promise.scope)}"
     cpu = _graph(
         ("Processors and memory of the machine", "Of the whole machine, every program on it counted."),
         {
@@ -141,8 +141,8 @@ def _machine_graphs(promise: Promise) -> list[dict]:
     gpu = _graph(
         ("GPU", "Of the whole GPU, every program on it counted."),
         {
-            "utilization {{gpu_uuid}}": recorded("gpu_utilization:mean5m", promise.model),
-            "memory {{gpu_uuid}}": recorded("gpu_memory:ratio", promise.model),
+            "utilization {{gpu_uuid}}": recorded("gpu_utilization:mean5m", promise.scope),
+            "memory {{gpu_uuid}}": recorded("gpu_memory:ratio", promise.scope),
         },
         "percentunit",
         _steps({GPU_MEMORY_ALERT: "orange"}),

@@ -16,7 +16,7 @@ class Promise:
 
     `p99_ms` and `throughput_per_s` were seen by the client, with `concurrency` requests in flight, each of one image;
     `queue_ms` and `compute_ms` are the server's means in the same test, the latter of the inference alone.
-    `artifacts` is {file: its SHA-256}.
+    `artifacts` is {file: its SHA-256}. `namespace` is where a cluster serves it, None outside of one.
     """
 
     model: str
@@ -31,6 +31,12 @@ class Promise:
     instances: int
     on_gpu: bool
     artifacts: dict[str, str]
+    namespace: str | None = None
+
+    @property
+    def scope(self) -> dict[str, str]:
+        """Return the labels by which the model's metrics are known from those of others."""
+        return {"model": self.model} | ({"namespace": self.namespace} if self.namespace else {})
 
     @property
     def p99_alert_ms(self) -> float:

@@ -1,10 +1,11 @@
 """The Prometheus rules of one model: what is recorded of it under names of slipway:, and what raises an alert.
 
 They want the metrics of a Triton that was started with METRICS_FLAGS, and no particular job or label of whoever scrapes
-it: a server belongs to a model while its page has the model's counters. Latency quantiles are those of Triton's
-summaries, over the last 60 seconds, since it has no histograms of models that answer once a request. Quantiles cannot
-be averaged, so of several servers the slowest counts. They leave out the way to the client, which the measured p99 has
-in it: an alert on them comes a little late, but not for nothing.
+it, but in a cluster the namespace, since another namespace may serve a model of the same name. A server belongs to a
+model while its page has the model's counters. Latency quantiles are those of Triton's summaries, over the last 60
+seconds, since it has no histograms of models that answer once a request. Quantiles cannot be averaged, so of several
+servers the slowest counts. They leave out the way to the client, which the measured p99 has in it: an alert on them
+comes a little late, but not for nothing.
 """
 
 from slipway.monitoring.promise import P99_MARGIN, Promise
@@ -33,25 +34,25 @@ def rule_file(promise: Promise) -> dict:
     return {"groups": [{"name": f"slipway-{promise.model}", "rules": [*recording(promise), *alerting(promise)]}]}
 
 
-def series(metric: str, model: str, **labels: str) -> str:
-    """Return the expression of a metric of one model, summaries with their quantile as a label."""
-    wanted = ", ".join(f'{name}="{value}"' for name, value in {"model": model, **labels}.items())
+def series(metric: str, scope: dict[str, str], **labels: str) -> str:
+    """Return the expression of a metric of one model, known by the labels of `scope`; quantiles are labels too."""
+    wanted = ", ".join(f'{name}="{value}"' for name, value in (scope | labels).items())
     return f"{metric}{{{wanted}}}"
 
 
-def recorded(name: str, model: str) -> str:
+def recorded(name: str, scope: dict[str, str]) -> str:
     """Return the expression of what is recorded of a model, such as "request_ms:p99"."""
-    return series(f"slipway:{name}", model)
+    return series(f"slipway:{name}", scope)
 
 
 def recording(promise: Promise) -> list[dict]:
     """Return the recording rules; times are in ms, ratios and shares from 0 to 1, rates a second."""
-    expressions = {**_traffic(promise.model), **_latency(promise.model), **_waiting(promise.model)}
+    expressions = {**_traffic(promise.scope), **_latency(promise.scope), **_waiting(promise.scope)}
     rules = [{"record": f"slipway:{name}", "expr": expression} for name, expression in expressions.items()]
     if promise.on_gpu:
         rules += [
-            {"record": f"slipway:{name}", "expr": expression, "labels": {"model": promise.model}}
-            for name, expression in _gpu(promise.model).items()
+            {"record": f"slipway:{name}", "expr": expression, "labels": promise.scope}
+            for name, expression in _gpu(promise.scope).items()
         ]
     return rules
 
@@ -71,46 +72,50 @@ def alerting(promise: Promise) -> list[dict]:
 # What is recorded
 
 
-def _traffic(model: str) -> dict[str, str]:
-    requests, images = recorded("requests:rate5m", model), recorded("images:rate5m", model)
-    failures = _rate(FAILURE, model)
+def _traffic(scope: dict[str, str]) -> dict[str, str]:
+    requests, images = recorded("requests:rate5m", scope), recorded("images:rate5m", scope)
+    failures = _rate(FAILURE, scope)
     return {
-        "requests:rate5m": _rate(SUCCESS, model),
-        "images:rate5m": _rate("nv_inference_count", model),
-        "batch_size:mean5m": f"{images} / {_rate('nv_inference_exec_count', model)}",
+        "requests:rate5m": _rate(SUCCESS, scope),
+        "images:rate5m": _rate("nv_inference_count", scope),
+        "batch_size:mean5m": f"{images} / {_rate('nv_inference_exec_count', scope)}",
         "failures:ratio5m": f"{failures} / ({requests} + {failures})",
     }
 
 
-def _latency(model: str) -> dict[str, str]:
+def _latency(scope: dict[str, str]) -> dict[str, str]:
     quantiles = {
-        f"request_ms:{name}": f"max by (model) ({series(SUMMARY, model, quantile=value)}) / 1000"
+        f"request_ms:{name}": f"max {_by(scope)} ({series(SUMMARY, scope, quantile=value)}) / 1000"
         for name, value in QUANTILES.items()
     }
-    requests = recorded("requests:rate5m", model)
+    requests = recorded("requests:rate5m", scope)
     means = {
-        f"{stage}_ms:mean5m": f"{_rate(f'nv_inference_{stage}_duration_us', model)} / {requests} / 1000"
+        f"{stage}_ms:mean5m": f"{_rate(f'nv_inference_{stage}_duration_us', scope)} / {requests} / 1000"
         for stage in ("request", "queue", *STAGES)
     }
     return quantiles | means
 
 
-def _waiting(model: str) -> dict[str, str]:
+def _waiting(scope: dict[str, str]) -> dict[str, str]:
     # Over the inference alone, as the load test's ratio is, which the alert compares it with.
-    queue, compute = (recorded(f"{stage}_ms:mean5m", model) for stage in ("queue", "compute_infer"))
+    queue, compute = (recorded(f"{stage}_ms:mean5m", scope) for stage in ("queue", "compute_infer"))
     return {
         "queue_to_compute:ratio5m": f"{queue} / {compute}",
-        "pending_requests:max": f"max by (model) ({series('nv_inference_pending_request_count', model)})",
+        "pending_requests:max": f"max {_by(scope)} ({series('nv_inference_pending_request_count', scope)})",
     }
 
 
-def _rate(metric: str, model: str) -> str:
-    return f"sum by (model) (rate({series(metric, model)}[{WINDOW}]))"
+def _rate(metric: str, scope: dict[str, str]) -> str:
+    return f"sum {_by(scope)} (rate({series(metric, scope)}[{WINDOW}]))"
 
 
-def _gpu(model: str) -> dict[str, str]:
+def _by(scope: dict[str, str]) -> str:
+    return f"by ({', '.join(scope)})"
+
+
+def _gpu(scope: dict[str, str]) -> dict[str, str]:
     """Return what the GPUs of the servers that have the model do, by every program on them."""
-    here = f"and on (job, instance) {series(SUCCESS, model)}"
+    here = f"and on (job, instance) {series(SUCCESS, scope)}"
     return {
         "gpu_utilization:mean5m": f"avg_over_time(nv_gpu_utilization[{WINDOW}]) {here}",
         "gpu_memory:ratio": f"nv_gpu_memory_used_bytes / nv_gpu_memory_total_bytes {here}",
@@ -121,8 +126,8 @@ def _gpu(model: str) -> dict[str, str]:
 
 
 def _absence_alerts(promise: Promise) -> list[dict]:
-    model = promise.model
-    had_it = f"on (job, instance) last_over_time({series(SUCCESS, model)}[{REMEMBERED}])"
+    model, served = promise.model, series(SUCCESS, promise.scope)
+    had_it = f"on (job, instance) last_over_time({served}[{REMEMBERED}])"
     return [
         _alert(
             promise,
@@ -137,7 +142,7 @@ def _absence_alerts(promise: Promise) -> list[dict]:
             promise,
             "SlipwayModelUnloaded",
             ("warning", "5m"),
-            f"(up == 1 and {had_it}) unless on (job, instance) {series(SUCCESS, model)}",
+            f"(up == 1 and {had_it}) unless on (job, instance) {served}",
             f"The Triton server at {{{{ $labels.instance }}}} runs, but no longer has {model}",
             f"It had the model within {REMEMBERED}. Its log says why the model was unloaded or did not load again; "
             "deploy again, or stop scraping this server if that was meant.",
@@ -146,7 +151,7 @@ def _absence_alerts(promise: Promise) -> list[dict]:
             promise,
             "SlipwayModelAbsent",
             ("critical", "2m"),
-            f"absent({series(SUCCESS, model)})",
+            f"absent({served})",
             f"No server that Prometheus scrapes has {model}",
             "Nobody is served. See whether a server runs, whether its log says that the model failed to load, and "
             "whether Prometheus scrapes its metrics port.",
@@ -160,7 +165,7 @@ def _failure_alert(promise: Promise) -> dict:
         promise,
         "SlipwayFailures",
         ("critical", WINDOW),
-        f"{recorded('failures:ratio5m', promise.model)} > {FAILURES_ALERT}",
+        f"{recorded('failures:ratio5m', promise.scope)} > {FAILURES_ALERT}",
         f"{VALUE_SHARE} of the requests to {promise.model} fail",
         f"More than {FAILURES_ALERT:.0%} failed for {WINDOW}. The label `reason` of {FAILURE} says of which kind, the "
         "server's log why. Requests of a wrong shape or type are refused earlier and not counted here.",
@@ -168,7 +173,7 @@ def _failure_alert(promise: Promise) -> dict:
 
 
 def _slowness_alerts(promise: Promise) -> list[dict]:
-    p99 = recorded("request_ms:p99", promise.model)
+    p99 = recorded("request_ms:p99", promise.scope)
     model, measured = promise.model, f"{promise.p99_ms:g} ms at {promise.throughput_per_s:g} requests/s"
     return [
         _alert(
@@ -200,7 +205,7 @@ def _queue_alerts(promise: Promise) -> list[dict]:
             promise,
             "SlipwayQueueGrowing",
             ("warning", WINDOW),
-            f"{recorded('pending_requests:max', promise.model)} > {promise.in_one_round}",
+            f"{recorded('pending_requests:max', promise.scope)} > {promise.in_one_round}",
             f"{{{{ $value }}}} requests wait for {promise.model} on one server",
             f"For {WINDOW} more have waited than its {promise.instances} instance(s) take in batches of "
             f"{promise.max_batch_size}. More is asked than it can answer ({promise.throughput_per_s:g} requests/s were "
@@ -210,7 +215,7 @@ def _queue_alerts(promise: Promise) -> list[dict]:
             promise,
             "SlipwayQueueDominates",
             ("warning", "10m"),
-            f"{recorded('queue_to_compute:ratio5m', promise.model)} > {limit:g}",
+            f"{recorded('queue_to_compute:ratio5m', promise.scope)} > {limit:g}",
             f'Requests to {promise.model} wait {{{{ printf "%.1f" $value }}}} times as long as they are computed',
             f"The load test measured {promise.queue_to_compute:.2g} times. Clients wait for a free instance: add "
             "servers or instances, or let clients send less.",
@@ -223,7 +228,7 @@ def _gpu_memory_alert(promise: Promise) -> dict:
         promise,
         "SlipwayGpuMemoryNearlyFull",
         ("warning", "10m"),
-        f"{recorded('gpu_memory:ratio', promise.model)} > {GPU_MEMORY_ALERT}",
+        f"{recorded('gpu_memory:ratio', promise.scope)} > {GPU_MEMORY_ALERT}",
         f"{VALUE_SHARE} of the memory of a GPU that serves {promise.model} is in use",
         "GPU {{ $labels.gpu_uuid }} of {{ $labels.instance }}. See with nvidia-smi which programs hold it; a server "
         "that is started anew, or a larger batch, may find none left.",
@@ -231,12 +236,12 @@ def _gpu_memory_alert(promise: Promise) -> dict:
 
 
 def _idleness_alert(promise: Promise) -> dict:
-    asked = series(SUCCESS, promise.model)
+    asked, by = series(SUCCESS, promise.scope), _by(promise.scope)
     return _alert(
         promise,
         "SlipwayNothingServed",
         ("info", WINDOW),
-        f"sum by (model) (increase({asked}[1h])) == 0 and sum by (model) (increase({asked}[1d])) > 0",
+        f"sum {by} (increase({asked}[1h])) == 0 and sum {by} (increase({asked}[1d])) > 0",
         f"{promise.model} has answered nothing for an hour",
         "It had answered requests within the last day. If clients should be asking, see whether they reach the server, "
         "and whether SlipwayFailures is raised too.",
@@ -252,6 +257,6 @@ def _alert(promise: Promise, name: str, urgency: tuple[str, str], expr: str, sum
         "alert": name,
         "expr": expr,
         "for": lasting,
-        "labels": {"severity": severity, "model": promise.model},
+        "labels": {"severity": severity, **promise.scope},
         "annotations": {"summary": summary, "description": description, "sha256": hashes, **rehearsal},
     }

@@ -124,6 +124,8 @@ class Measured:
             "concurrency": 4,
             "throughput_per_s": 2000.0,
             "p99_ms": 9.0,
+            "queue_ms": 1.0,
+            "compute_ms": 4.0,
             "memory_mb": 1000.0,
             **of_gpu,
         }
@@ -138,6 +140,7 @@ class Measured:
             "max_batch_size": rows[0]["max_batch_size"],
             "instances": rows[0]["instances"],
             "measured": rows[0],
+            "limits": {"p99_ms": 50.0, "memory_mb": None},
             "chosen_from": {"measurements": len(rows), "load_test_sha256": load_test_sha256},
         }
 

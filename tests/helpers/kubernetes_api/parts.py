@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from helpers.kubernetes_api.server import ApiServer
 from slipway.cluster.api import Cluster
 from slipway.manifests import kserve, kubernetes
+from slipway.monitoring.promise import Promise
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def target(**values):
 
 def objects(**values):
     """Return the objects of kubernetes.yaml for one target."""
-    return kubernetes.objects([target(**values)])
+    return kubernetes.objects([target(**values)], PROMISE)
 
 
 def services(**values):
@@ -45,6 +46,20 @@ def one(found, kind):
     return only
 
 
+PROMISE = Promise(
+    model="resnet50_trt",
+    origin="checkpoint",
+    p99_ms=9.0,
+    p99_limit_ms=50.0,
+    throughput_per_s=2000.0,
+    concurrency=4,
+    queue_ms=1.0,
+    compute_ms=4.0,
+    max_batch_size=16,
+    instances=2,
+    on_gpu=True,
+    artifacts={"selection.json": "ef" * 32},
+)
 VALUES = {
     "model": "resnet50",
     "target": "h100",
@@ -76,8 +91,8 @@ VALUES = {
     "service_type": "ClusterIP",
     "client_namespaces": [],
     "monitoring_namespace": "monitoring",
-    "pod_monitor": True,
-    "pod_monitor_labels": {},
+    "prometheus_operator": True,
+    "prometheus_operator_labels": {},
     "ready_timeout_s": 60,
     "on_gpu": True,
     "gpu_resource": "nvidia.com/gpu",

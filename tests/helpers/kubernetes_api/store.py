@@ -27,7 +27,7 @@ KINDS = {
     "networking.k8s.io/v1": {"NetworkPolicy": ("networkpolicies", True)},
     "coordination.k8s.io/v1": {"Lease": ("leases", True)},
     "authorization.k8s.io/v1": {"SelfSubjectAccessReview": ("selfsubjectaccessreviews", False)},
-    "monitoring.coreos.com/v1": {"PodMonitor": ("podmonitors", True)},
+    "monitoring.coreos.com/v1": {"PodMonitor": ("podmonitors", True), "PrometheusRule": ("prometheusrules", True)},
     "serving.kserve.io/v1beta1": {"InferenceService": ("inferenceservices", True)},
     "serving.kserve.io/v1alpha1": {"ServingRuntime": ("servingruntimes", True)},
 }
