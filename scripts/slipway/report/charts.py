@@ -11,8 +11,8 @@ matplotlib.use("Agg")
 # Text stays text, and the same chart has the same ids wherever it is drawn.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "font.family": "sans-serif"})
 
-# Latencies in words, as `best_quantity` names them.
-LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph", "gpu": "on the GPU", "end_to_end": "of the whole call"}
+# Latencies in words, as `best_quantity` names them; on a GPU those that have a CUDA graph stand beside those without.
+LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 
 def benchmark_chart(target: Target) -> str:
@@ -26,8 +26,9 @@ def benchmark_chart(target: Target) -> str:
         batches = [result["batch"] for result in of_subject]
         left.plot(batches, [_p50(result) for result in of_subject], "o-", label=subject)
         right.plot(batches, [highest_throughput(result)["images_per_s"] for result in of_subject], "o-", label=subject)
-    quantities = dict.fromkeys(LATENCIES[best_quantity(result["latency"])] for result in results)
-    left.set(title=f"p50 latency in ms, {' or '.join(quantities)}", yscale="log")
+    quantities = {best_quantity(result["latency"]) for result in results}
+    drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
+    left.set(title=f"p50 latency in ms, {drawn}", yscale="log")
     right.set(title="images per second", ylim=(0, None))
     for axes in (left, right):
         axes.set_xscale("log", base=2)

@@ -137,9 +137,12 @@ def _onnx(record: dict) -> list[str]:
 
 
 def operators(evidence: Evidence) -> Table:
-    """Return where PyTorch's time goes, by operator."""
-    found = evidence.profile["operators"][:OPERATORS]
-    rows = [[each["name"], str(each["calls"]), milliseconds(each["self_ms"]), f"{each['share']:.1%}"] for each in found]
+    """Return where the time of one of PyTorch's forward passes goes, by operator."""
+    found, steps = evidence.profile["operators"][:OPERATORS], evidence.profile["steps"]
+    rows = [
+        [each["name"], f"{each['calls'] / steps:g}", milliseconds(each["self_ms"] / steps), f"{each['share']:.1%}"]
+        for each in found
+    ]
     return Table(["operator", "calls", "own time", "share"], rows)
 
 

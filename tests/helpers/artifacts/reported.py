@@ -66,7 +66,7 @@ def profile():
         {"name": f"aten::op{number}", "calls": 5, "self_ms": 100.0 / number, "share": 0.5 / number}
         for number in range(1, 20)
     ]
-    return {"step_ms": 80.25, "batch_size": 1, "device": "cpu", "operators": operators, "advice": [ADVICE]}
+    return {"step_ms": 80.25, "batch_size": 1, "steps": 5, "device": "cpu", "operators": operators, "advice": [ADVICE]}
 
 
 def onnx(variant):
