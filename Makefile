@@ -3,6 +3,8 @@ SHELL := /bin/bash -euo pipefail
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+UNFINISHED := error: .venv is not whole, for the reason above. It takes 8 GB here, and while pip works 3 GB more in TMPDIR or \
+	/tmp; this much is free there. Once there is room, or the network is back, the same command goes on
 # What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be.
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV) > /dev/null || true
 
@@ -69,7 +71,8 @@ clean: ## Remove what was built, after stopping what is live
 
 $(VENV)/installed: envs/requirements.txt envs/constraints.txt
 	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && "$$python" -m venv $(VENV)
-	$(INSTALL) -r envs/requirements.txt
+	@echo "Installing what envs/ pins into $(VENV)"
+	@$(INSTALL) -r envs/requirements.txt || { echo "$(UNFINISHED)" >&2; df -h . "$${TMPDIR:-/tmp}" >&2; exit 1; }
 	$(COMPILE)
 	touch $@
 
