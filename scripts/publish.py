@@ -7,6 +7,7 @@ from slipway.artifacts import sha256, write_json
 from slipway.manifests.evidence import Artifact, refuse_rehearsal
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
+from slipway.remote.kept import versions_in_use
 from slipway.repositories.publishing import destination_of, publish
 
 
@@ -39,6 +40,8 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.index,
         destination,
         arguments.keep_versions,
+        # Where nothing was deployed since many publications, what is live is older than those that are kept.
+        versions_in_use(arguments.record.parent.parent, arguments.target),
         signature=arguments.signature,
     )
     record = {"key": settings_of(arguments), "index_sha256": sha256(arguments.index), **published}

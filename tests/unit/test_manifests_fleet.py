@@ -71,6 +71,15 @@ def test_the_alerts_hold_a_fleet_to_its_slowest(measured):
     assert slow.endswith(" > 25")
 
 
+def test_the_rules_are_marked_with_every_repository_that_their_limits_come_from(fleet):
+    """Weights alone do not tell two versions of them apart, of which a failed deployment goes back to one."""
+    mark = "slipway/repository-index"
+    deployments = [each for each in fleet.objects("kubernetes.yaml") if each["kind"] == "Deployment"]
+    served = [each["metadata"]["annotations"][mark] for each in deployments]
+    assert len(set(served)) == 2
+    assert fleet.one("kubernetes.yaml", "PrometheusRule")["metadata"]["annotations"][mark].split(", ") == served
+
+
 def test_each_of_a_fleet_goes_to_its_own_gpu_and_takes_its_own_engine(fleet):
     for target, gpu in {"h100": "NVIDIA-H100-80GB-HBM3", "l4": "NVIDIA-L4"}.items():
         assert gpu in json.dumps(pod(fleet, target)["affinity"])

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.monitoring.dashboard import dashboard, expressions
 from slipway.monitoring.promise import P99_MARGIN, read_promise, slowest
-from slipway.monitoring.rules import recording
+from slipway.monitoring.rules import alerting, recording
 from slipway.monitoring.traffic import traffic_of
 
 PAGE = """# TYPE nv_inference_request_success counter
@@ -58,7 +59,7 @@ def test_the_promise_is_what_was_measured(tmp_path):
     promise = read_promise(selection, index)
     assert (promise.p99_ms, promise.throughput_per_s, promise.p99_limit_ms) == (100, 50, 1000)
     assert promise.p99_alert_ms == 100 * (1 + P99_MARGIN)
-    assert promise.in_one_round == 16
+    assert promise.most_waiting == 16
     assert promise.artifacts["selection.json"] == sha256(selection)
     assert promise.artifacts["repository.json"] == sha256(index)
 
@@ -70,6 +71,20 @@ def test_servers_of_several_targets_are_held_to_the_slowest(tmp_path):
         promises.append(read_promise(*write_promise(tmp_path / name, hardware=hardware, p99_ms=p99_ms)))
     assert (slowest(promises).p99_ms, slowest(promises).on_gpu) == (90, True)
     assert slowest(promises[:1]) == promises[0]
+
+
+def test_a_queue_as_the_load_test_had_it_raises_no_alert(tmp_path):
+    assert read_promise(*write_promise(tmp_path, concurrency=64)).most_waiting == 64
+
+
+def test_the_longer_queue_of_a_fast_target_raises_no_alert(tmp_path):
+    slow = read_promise(*write_promise(tmp_path, p99_ms=90.0, queue_ms=2.0, compute_ms=20.0))
+    fast = replace(slow, p99_ms=12.0, max_batch_size=32, instances=4, queue_ms=6.0, compute_ms=2.0)
+    together = slowest([fast, slow])
+    assert (together.p99_ms, together.most_waiting, together.queue_to_compute) == (90, 128, 3)
+    expressions = {rule["alert"]: rule["expr"] for rule in alerting(together)}
+    assert expressions["SlipwayQueueGrowing"].endswith(" > 128")
+    assert expressions["SlipwayQueueDominates"].endswith(" > 6")
 
 
 def test_a_repository_of_another_selection_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from helpers.artifacts.published import Failing, addresses, refused
 
 import publish as program
-from slipway.artifacts import read_json, sha256
+from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
 from slipway.repositories.publishing import destination_of
 from slipway.repositories.versions import publication_number
@@ -116,6 +116,21 @@ def test_storage_that_is_no_folder_is_not_asked_whether_it_was_emptied(tmp_path,
     record = tmp_path / "published.json"
     run(of_engine("a"), addresses(tmp_path)["memory"], record, "--publication", 7)
     assert publication_number(record) == 7
+
+
+def test_what_is_live_somewhere_stays_however_often_another_is_published(tmp_path, of_engine):
+    claim, results = addresses(tmp_path)["folder"], tmp_path / "results" / "m"
+    record, first = results / "cpu" / "published.json", of_engine("a")
+    run(first, claim, record)
+    of_target = {"served_as": {"value": "m_trt"}, "version": {"value": first.version}}
+    deployed = results / "deploy" / "kubernetes" / "1"
+    write_json(deployed / "deploy" / "manifests.json", {"model": "m", "key": {}, "values": {"cpu": of_target}})
+    write_json(deployed / "receipt.json", {"number": 1})
+    versions = [of_engine(engine) for engine in ("b", "c", "d")]
+    for each in versions:
+        run(each, claim, record, "--keep-versions", 1)
+    left = {path.stem for path in (Path(claim) / "slipway" / "m" / "cpu").glob("*.json")}
+    assert left == {first.version, versions[-1].version}
 
 
 def test_random_weights_are_not_published(tmp_path, of_engine):

@@ -1,6 +1,7 @@
 """What going back means to each place, object by object, and the commands that Arena is given."""
 
 import json
+from pathlib import Path
 
 import pytest
 from helpers.kubernetes_api.parts import connect, objects, stand_in
@@ -22,8 +23,11 @@ def service(version, name="tiny", **more):
 class Version:
     """A candidate, as far as only its objects count."""
 
-    def __init__(self, *objects):
+    model, to, folder = "tiny", "kubernetes", Path("results/tiny")
+
+    def __init__(self, *objects, namespace="serving"):
         self.objects = list(objects)
+        self.place = {"namespace": namespace, "app": "tiny"}
 
 
 class Cluster:
@@ -71,6 +75,49 @@ def test_what_only_an_earlier_version_had_is_looked_at_too():
     extra = service("old", "extra")
     found = before(Cluster(OLD, extra), Version(NEW), good=Version(OLD, extra))
     assert {key(each) for each in found["objects"]} == {"Service tiny", "Service extra"}
+
+
+HERE = {"context": "here", "namespace": "serving", "app": "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "known", "said"),
+    [
+        ("serving", {"live": {"place": HERE | {"namespace": "vision"}}}, "tiny is in the namespace vision of here"),
+        ("serving", {"live": {"place": HERE | {"context": "there"}}}, "tiny is in the namespace serving of there"),
+        ("serving", {"attempted": Version(namespace="vision")}, "tiny is in the namespace vision of here"),
+        ("vision", {"live": {"place": HERE}}, "is one for the namespace vision, but tiny is live in"),
+    ],
+)
+def test_a_model_that_is_at_another_place_is_not_left_there(namespace, known, said):
+    with pytest.raises(SlipwayError, match=said):
+        Kubernetes(Cluster(), "tiny", 1).preflight(Version(NEW, namespace=namespace), Known(**known))
+
+
+def test_a_cluster_that_is_only_called_otherwise_is_the_same_place(monkeypatch):
+    monkeypatch.setattr("slipway.cluster.preflight.check", lambda *_: {"verified": []})
+    server = service("old") | {"kind": "Deployment"}
+    known = Known({"place": HERE | {"context": "there"}}, Version(server))
+    candidate = Version(NEW)
+    candidate.fleet = []
+    assert Kubernetes(Cluster(server), "tiny", 1).preflight(candidate, known) == {"verified": []}
+    with pytest.raises(SlipwayError, match="tiny is in the namespace serving of there"):
+        Kubernetes(Cluster(), "tiny", 1).preflight(candidate, known)
+
+
+def test_what_is_of_a_kind_that_was_uninstalled_is_gone(tmp_path, monkeypatch):
+    """The operator's objects go with it, and what was deployed beside them can still be replaced and removed."""
+    with stand_in(tmp_path, monkeypatch) as server:
+        connect().apply(objects())
+        server.uninstalled = {"monitoring.coreos.com"}
+        there = Kubernetes(connect(), "resnet50", 1)
+        contents = {"objects": [reference(each) for each in objects()]}
+        lines = there.describe(contents)
+        assert sorted(line.split()[1] for line in lines if "GONE" in line) == ["PodMonitor", "PrometheusRule"]
+        found = there.previous(Version(*objects(prometheus_operator=False)), Known({"contents": contents}))
+        assert {each["kind"] for each in found["absent"]} == {"PodMonitor", "PrometheusRule"}
+        assert len(there.remove(contents)) == len(objects()) - 2
+        assert server.one("Deployment", "resnet50-h100") is None
 
 
 def test_going_back_waits_for_an_api_that_is_away(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """A namespace of a Kubernetes cluster: objects are applied, read and deleted, and every failure is said in words."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from slipway.cluster.connecting import connected
@@ -55,8 +57,8 @@ class Cluster:
         return applied
 
     def get(self, found: dict) -> dict | None:
-        """Return the live object of the same kind and name, or None where there is none."""
-        return self._unless_missing("GET", *self.place(found, "get"))
+        """Return the live object of the same kind and name, or None where there is none, or no such kind any more."""
+        return _unless_missing(lambda: self.transport.request("GET", *self.place(found, "get")))
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:
         """Delete the object of the same kind and name, and then what it owns; return whether there was one.
@@ -66,7 +68,8 @@ class Cluster:
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if unchanged:
             options["preconditions"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
-        return self._unless_missing("DELETE", *self.place(found, "delete"), body=options) is not None
+        delete = partial(self.transport.request, "DELETE", body=options)
+        return _unless_missing(lambda: delete(*self.place(found, "delete"))) is not None
 
     def create(self, found: dict) -> dict:
         """Create an object and return it; Refused with code 409 says that there already is one."""
@@ -89,7 +92,7 @@ class Cluster:
         """Return where objects of a kind lie; raise SlipwayError with what to do when the cluster has no such kind."""
         if kind not in self._kinds.get(api_version, {}):
             asked = self.transport.asked(resource=f"the kinds of {api_version}")
-            listed = self._unless_missing("GET", root(api_version), asked)
+            listed = _unless_missing(lambda: self.transport.request("GET", root(api_version), asked))
             self._kinds[api_version] = kinds_of(listed, api_version) if listed else {}
         if kind not in self._kinds[api_version]:
             advice = INSTALLED.get(api_version.partition("/")[0], "this version of Kubernetes does not have it")
@@ -109,14 +112,6 @@ class Cluster:
         namespace = self.namespace if kind.namespaced else None
         return self.transport.asked(verb=verb, resource=resource, namespace=namespace, name=said)
 
-    def _unless_missing(self, method: str, path: str, asked: Asked, **sent: Any) -> Any:
-        try:
-            return self.transport.request(method, path, asked, **sent)
-        except Refused as error:
-            if error.code != 404:
-                raise
-            return None
-
     def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
         """Return the list of a kind with these selectors, of which the metadata says where a watch goes on from it.
 
@@ -130,6 +125,16 @@ class Cluster:
     def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
         """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""
         return self.listed(kind, api_version, labelSelector=label_selector)["items"]
+
+
+def _unless_missing(ask: Callable[[], Any]) -> Any:
+    """Return the API's answer, or None where it says that there is no such thing."""
+    try:
+        return ask()
+    except Refused as error:
+        if error.code != 404:
+            raise
+        return None
 
 
 def _changed(applied: list[dict]) -> str:

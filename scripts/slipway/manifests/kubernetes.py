@@ -18,7 +18,7 @@ def objects(fleet: list[dict], promise: Promise) -> list[dict]:
     `promise` is what the load test promised of the slowest target, which the alerts hold all of them to.
     """
     shared = [service_account(fleet[0]), service(fleet[0]), network_policy(fleet[0])]
-    shared += prometheus.objects(fleet[0], promise) if fleet[0]["prometheus_operator"] else []
+    shared += prometheus.objects(fleet, promise) if fleet[0]["prometheus_operator"] else []
     return shared + [found for d in fleet for found in (deployment(d), *disruption_budget(d), *autoscaler(d))]
 
 

@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from slipway.manifests.names import metadata_of_model, selector_of_model
+from slipway.manifests.names import annotations, metadata_of_model, selector_of_model
 from slipway.monitoring.promise import Promise
 from slipway.monitoring.rules import rule_file
 
 API = "monitoring.coreos.com/v1"
 
 
-def objects(d: dict, promise: Promise) -> list[dict]:
+def objects(fleet: list[dict], promise: Promise) -> list[dict]:
     """Return the operator's objects of a model: who is scraped, and the rules about what is scraped of them."""
-    return [pod_monitor(d), prometheus_rule(d, promise)]
+    return [pod_monitor(fleet[0]), prometheus_rule(fleet, promise)]
 
 
 def pod_monitor(d: dict) -> dict:
@@ -28,10 +28,16 @@ def pod_monitor(d: dict) -> dict:
     }
 
 
-def prometheus_rule(d: dict, promise: Promise) -> dict:
-    """Return what is recorded of a model in its namespace, and what raises an alert."""
-    rules = rule_file(replace(promise, namespace=d["namespace"]))
-    return {"apiVersion": API, "kind": "PrometheusRule", "metadata": _metadata(d), "spec": rules}
+def prometheus_rule(fleet: list[dict], promise: Promise) -> dict:
+    """Return what is recorded of a model in its namespace, and what raises an alert.
+
+    Its limits were measured on every target, so it names their repositories, and not only the weights.
+    """
+    metadata = _metadata(fleet[0])
+    served = ", ".join(annotations(d)["slipway/repository-index"] for d in fleet)
+    metadata["annotations"] = metadata["annotations"] | {"slipway/repository-index": served}
+    rules = rule_file(replace(promise, namespace=fleet[0]["namespace"]))
+    return {"apiVersion": API, "kind": "PrometheusRule", "metadata": metadata, "spec": rules}
 
 
 def _metadata(d: dict) -> dict:

@@ -106,10 +106,10 @@ def _load_graphs(promise: Promise) -> list[dict]:
     """Return what waits, what fails, and how well requests are gathered into batches."""
     return [
         _graph(
-            ("Waiting requests", "On the server where most wait. The line is what its instances take at once."),
+            ("Waiting requests", "On the server where most wait. The line is what may wait before it is an alert."),
             {"waiting": recorded("pending_requests:max", promise.scope)},
             "short",
-            _steps({promise.in_one_round: "orange"}),
+            _steps({promise.most_waiting: "orange"}),
         ),
         _graph(
             ("Failing requests", "By what Triton counts them as; those of a wrong shape or type are not counted."),

@@ -16,7 +16,8 @@ class Promise:
 
     `p99_ms` and `throughput_per_s` were seen by the client, with `concurrency` requests in flight, each of one image;
     `queue_ms` and `compute_ms` are the server's means in the same test, the latter of the inference alone.
-    `artifacts` is {file: its SHA-256}. `namespace` is where a cluster serves it, None outside of one.
+    `artifacts` is {file: its SHA-256}. `namespace` is where a cluster serves it, None outside of one. `faster` are the
+    promises of the model's other targets, if it has any.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Promise:
     on_gpu: bool
     artifacts: dict[str, str]
     namespace: str | None = None
+    faster: tuple["Promise", ...] = ()
 
     @property
     def scope(self) -> dict[str, str]:
@@ -45,13 +47,20 @@ class Promise:
 
     @property
     def queue_to_compute(self) -> float:
-        """Return the measured ratio of waiting to computing; 0 where computing took less than the table shows."""
-        return self.queue_ms / self.compute_ms if self.compute_ms else 0.0
+        """Return the measured ratio of waiting to computing, of several targets the highest.
+
+        It is 0 where computing took less than the table shows.
+        """
+        ratios = [each.queue_ms / each.compute_ms for each in (self, *self.faster) if each.compute_ms]
+        return max(ratios, default=0.0)
 
     @property
-    def in_one_round(self) -> int:
-        """Return how many requests of one image one server computes at once: a full batch in every instance."""
-        return self.max_batch_size * self.instances
+    def most_waiting(self) -> int:
+        """Return how many requests may wait on one server, of several targets on the one where most may.
+
+        That is as many as its instances compute at once, a full batch in each, or as the load test had in flight.
+        """
+        return max(max(each.max_batch_size * each.instances, each.concurrency) for each in (self, *self.faster))
 
 
 def read_promise(selection_path: Path, index_path: Path) -> Promise:
@@ -79,9 +88,10 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
 
 
 def slowest(promises: list[Promise]) -> Promise:
-    """Return what servers of several targets are held to: the promise of the slowest.
+    """Return what servers of several targets are held to: the promise of the slowest, which knows the others.
 
     Nothing in Triton's metrics tells targets apart, and an alert that is late on a fast one is better than one that
-    never ends on a slow one.
+    never ends on a slow one; nor may the longer queue of a fast one raise an alert for ever.
     """
-    return replace(max(promises, key=lambda each: each.p99_ms), on_gpu=any(each.on_gpu for each in promises))
+    ordered = sorted(promises, key=lambda each: each.p99_ms)
+    return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(each.on_gpu for each in promises))

@@ -205,11 +205,11 @@ def _queue_alerts(promise: Promise) -> list[dict]:
             promise,
             "SlipwayQueueGrowing",
             ("warning", WINDOW),
-            f"{recorded('pending_requests:max', promise.scope)} > {promise.in_one_round}",
+            f"{recorded('pending_requests:max', promise.scope)} > {promise.most_waiting}",
             f"{{{{ $value }}}} requests wait for {promise.model} on one server",
-            f"For {WINDOW} more have waited than its {promise.instances} instance(s) take in batches of "
-            f"{promise.max_batch_size}. More is asked than it can answer ({promise.throughput_per_s:g} requests/s were "
-            "measured): add servers, or let clients send less.",
+            f"For {WINDOW} more than {promise.most_waiting} have waited: more than its instances take at once, and "
+            "than the load test had in flight. More is asked than it can answer "
+            f"({promise.throughput_per_s:g} requests/s were measured): add servers, or let clients send less.",
         ),
         _alert(
             promise,

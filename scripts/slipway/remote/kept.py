@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from slipway.artifacts import read_json, write_json, written_whole
-from slipway.remote.candidate import GOLDEN, RECORD, Candidate
+from slipway.remote.candidate import FILES, GOLDEN, RECORD, Candidate
 
 RECEIPT, BEGUN = "receipt.json", "begun.json"
 
@@ -97,6 +97,13 @@ class Kept:
     def _remove(self, folders: Iterable[Path]) -> None:
         for folder in folders:
             shutil.rmtree(folder)
+
+
+def versions_in_use(results: Path, target: str) -> set[str]:
+    """Return the versions of a target's repository that some place serves or may go back to."""
+    kept = [Kept(results, to) for to in FILES]
+    versions = [each.version(number) for each in kept for number in each.proven()]
+    return {version.version_of(target) for version in versions if target in version.targets}
 
 
 def number_of(candidate: Candidate) -> int:

@@ -8,6 +8,7 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.kinds import SERVERS
 from slipway.cluster.managed import set_fields
+from slipway.errors import SlipwayError
 from slipway.manifests import common, kserve
 from slipway.remote.candidate import Candidate
 from slipway.remote.objects import (
@@ -47,7 +48,8 @@ class Kubernetes:
             yield
 
     def preflight(self, candidate: Candidate, known: Known) -> dict:
-        """Return what the cluster has for it; raise SlipwayError on what it would not take."""
+        """Return what the cluster has for it; raise SlipwayError on what it would not take, or when it is elsewhere."""
+        self._require_this_place(candidate, known)
         return preflight.check(self.cluster, candidate.objects, candidate.fleet)
 
     def previous(self, candidate: Candidate, known: Known) -> dict:
@@ -130,6 +132,32 @@ class Kubernetes:
                 lines.append(f"  serves     {told(live)}, {readiness(live)}")
         return lines
 
+    def _require_this_place(self, candidate: Candidate, known: Known) -> None:
+        """Raise SlipwayError when the model is live, or was about to be, elsewhere: nothing would look there again."""
+        here, model = self.place(), candidate.model
+        there = known.live["place"] if known.live else here | (known.attempted.place if known.attempted else {})
+        other_context = there["context"] != here["context"] and not self._serves(known.good)
+        if there["namespace"] != here["namespace"] or other_context:
+            receipt = candidate.folder / "deploy" / f"receipt.{candidate.to}.json"
+            raise SlipwayError(
+                f"{model} is in {_named(there)}, and would run on there, unseen, beside the one in {_named(here)}: "
+                "take it away with `snakemake --cores 1 undeploy` first, or set `deploy.cluster` as it was; if that "
+                f"place is no more, remove {receipt}. Nothing was changed"
+            )
+        if candidate.place["namespace"] != self.cluster.namespace:
+            raise SlipwayError(
+                f"the version of {model} to go back to is one for the namespace {candidate.place['namespace']}, but "
+                f"{model} is live in {_named(here)}: deploy what is wanted there. Nothing was changed"
+            )
+
+    def _serves(self, version: Candidate | None) -> bool:
+        """Say whether a version is what is here, as where a kubeconfig only calls the cluster otherwise."""
+        wanted = servers(version.objects) if version else []
+        live = [self.cluster.get(reference(each)) for each in wanted]
+        return bool(wanted) and all(
+            there and marks(there) == marks(each) for there, each in zip(live, wanted, strict=True)
+        )
+
     def _apply(self, objects: list[dict]) -> None:
         self.cluster.apply([self._counted(each) for each in objects])
 
@@ -162,6 +190,11 @@ class KServe(Kubernetes):
     """The same, where KServe makes the pods of an InferenceService."""
 
     ports = PORTS_OF_KSERVE
+
+
+def _named(place: dict) -> str:
+    """Return a place in words."""
+    return f"the namespace {place['namespace']} of {place['context']}"
 
 
 def _objects_of(known: Known) -> list[dict]:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.program import progress
-from slipway.remote.candidate import FILES, Candidate, Part
+from slipway.remote.candidate import Candidate, Part
 from slipway.remote.checks import require_whole
-from slipway.remote.kept import Kept
+from slipway.remote.kept import versions_in_use
 
 HERE = "served from this machine's disk"
 
@@ -40,7 +40,7 @@ class Publisher:
         from slipway.repositories.publishing import destination_of, publish
 
         destination = destination_of(self.to, part.values["claim_path"], model, part.target)
-        protected, signature = self._needed(part.target), part.signature if self.signed else None
+        protected, signature = versions_in_use(self.results, part.target), part.signature if self.signed else None
         told = publish(part.repository.parent, part.index, destination, self.keep, protected, signature=signature)
         progress(f"  {model}: {told['version']} {'published to' if told['copied'] else 'is in'} {told['destination']}")
         return {"published": True, "signed": self.signed, **told}
@@ -51,12 +51,6 @@ class Publisher:
             from slipway.repositories.signing import verify_repository
 
             verify_repository(part.repository.parent, self.public_key, part.signature)
-
-    def _needed(self, target: str) -> set[str]:
-        """Return the versions of a target that some place serves or may go back to."""
-        kept = [Kept(self.results, to) for to in FILES]
-        versions = [each.version(number) for each in kept for number in each.proven()]
-        return {version.version_of(target) for version in versions if target in version.targets}
 
 
 def _not_by_slipway(part: Part) -> dict:

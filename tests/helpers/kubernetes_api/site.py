@@ -86,6 +86,7 @@ class Site(Deployable):
     def live(self):
         """Return what was applied, as it is in the cluster, without what the cluster adds."""
         kinds = ("Deployment", "Service", "NetworkPolicy", "ServingRuntime", "InferenceService")
+        kinds += ("PodMonitor", "PrometheusRule")
         found = [
             each for each in self.api.objects if each["kind"] in kinds and "ownerReferences" not in each["metadata"]
         ]
