@@ -21,6 +21,22 @@ pytestmark = pytest.mark.slow
 
 MAX_BATCH = 4
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0}
+# Appended to the adapter: each instance writes down what was imported since it was ready.
+WATCHING = """
+
+import sys
+
+
+class TritonPythonModel(TritonPythonModel):
+    def initialize(self, args):
+        super().initialize(args)
+        self._known = set(sys.modules)
+
+    def execute(self, requests):
+        found = " ".join(sorted(set(sys.modules) - self._known))
+        Path(__file__).with_name(f"imported-{os.getpid()}").write_text(found, encoding="utf-8")
+        return super().execute(requests)
+"""
 
 
 @pytest.fixture
@@ -88,9 +104,11 @@ def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):
         assert "SLIPWAY_MARK" not in process.environ()
 
 
-def test_a_runtime_that_is_a_package_is_served_like_a_module(tmp_path, tiny):
+def test_a_runtime_that_is_a_package_is_served_like_a_module_and_no_request_waits_for_an_import(tmp_path, tiny):
     repository = repository_of(tiny, tmp_path / "r")
     version = repository / "tiny" / "1"
+    adapter = version / "model.py"
+    adapter.write_text(adapter.read_text(encoding="utf-8") + WATCHING, encoding="utf-8")
     package = version / "engine"
     package.mkdir()
     (version / "engine.py").rename(package / "runtime.py")
@@ -98,6 +116,7 @@ def test_a_runtime_that_is_a_package_is_served_like_a_module(tmp_path, tiny):
     with serve(repository, tmp_path / "w") as server:
         server.wait_until_ready(60)
         prove(server, tiny)
+    assert {path.read_text(encoding="utf-8") for path in version.glob("imported-*")} == {""}
 
 
 def test_why_a_model_did_not_load_is_told(tmp_path, tiny):
