@@ -32,14 +32,19 @@ from slipway.program import parser, progress, run
 OPTIONAL = {"onnxruntime"}
 INPUTS = {"float32": "standard normal float32", "uint8": "uint8 spread evenly over 0..255"}
 QUANTITIES = {
-    "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before",
+    "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before; "
+    "where the GPU waits for the host to enqueue, that counts too",
     "enqueue": "host time of the call that enqueues the forward pass",
     "h2d": "between CUDA events, input from pinned host memory to the GPU",
     "d2h": "between CUDA events, output from the GPU to pinned host memory",
     "end_to_end": "host clock, from input in host memory (pinned, for a GPU) to output in host memory",
     "*_graph": "the same with the forward pass replayed as a CUDA graph",
-    "throughput_per_s": "images/s by number of CUDA streams, input on the GPU, all batches enqueued before one wait; "
-    "on a CPU, calls one after the other",
+    "throughput_per_s": "images/s by number of CUDA streams, input on the GPU, batches enqueued ahead: PyTorch's all "
+    "before one wait, an engine's many a stream before each; on a CPU, calls one after the other",
+    "throughput_with_transfers_per_s": "the same of an engine with input and output in pinned host memory, as a CUDA "
+    "graph where there is one",
+    "device_memory_bytes": "PyTorch: the most that its tensors took at once, those of every stream; an engine, for one "
+    "stream: its file, one execution context's activations, input and output of the largest batch",
 }
 
 

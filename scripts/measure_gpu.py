@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
     arguments.add_argument("--only", nargs="+", help="models to measure; left out, every one of the folder")
     arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in; kept, to go on")
-    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
+    arguments.add_argument(
+        "--tensorrt-python", type=interpreter, help="interpreter that has TensorRT; left out, this one"
+    )
     arguments.add_argument("--calibration", type=Path, required=True, help="folder of photographs for int8's scales")
     arguments.add_argument(
         "--labelled", type=Path, help="folder of labelled photographs, for configurations with `accuracy`"
@@ -31,6 +34,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
     return arguments.parse_args(argv)
+
+
+def interpreter(text: str) -> str:
+    """Return an interpreter as another folder finds it: a path from the root, with its links, or a name on PATH."""
+    return str(Path(text).absolute()) if os.sep in text else text
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -74,11 +82,11 @@ def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 def target_of(model: str, config: dict) -> tuple[str, list[str]]:
     """Return the one target of a configuration and its precisions; raise SlipwayError unless they are stated."""
-    targets = config["targets"]
-    precisions = next(iter(targets.values())).get("precisions")
-    if len(targets) != 1 or not isinstance(precisions, list) or model not in config["models"]:
+    targets = list((config.get("targets") or {}).items())
+    stated = [(name, target["precisions"]) for name, target in targets if isinstance(target.get("precisions"), list)]
+    if len(targets) != 1 or not stated or model not in (config.get("models") or {}):
         raise SlipwayError(f"{model}.yaml must have a model {model}, and one target with a list of its precisions")
-    return next(iter(targets)), precisions
+    return stated[0]
 
 
 def configure(place: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from measure_gpu import snakemake
+from measure_gpu import interpreter, snakemake, target_of
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.measuring.snakemake_runs import write_config
@@ -73,16 +73,25 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--configuration", type=Path, required=True, help="<model>.yaml of docs/measurements/<gpu>")
     arguments.add_argument("--precision", default="fp16", help="precision of the engine")
     arguments.add_argument(
-        "--profiles", help="optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone"
+        "--profiles",
+        type=profiles,
+        help="optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone",
     )
     arguments.add_argument("--weights", type=Path, help="checkpoint to start from; left out, seeded random weights")
     arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
-    arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
+    arguments.add_argument(
+        "--tensorrt-python", type=interpreter, help="interpreter that has TensorRT; left out, this one"
+    )
     arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
     arguments.add_argument(
         "--output", type=Path, help="JSON to write; left out, <model>.retraining.json beside <model>.yaml"
     )
     return arguments.parse_args(argv)
+
+
+def profiles(text: str) -> list[dict]:
+    """Return optimization profiles that are given as JSON; raise ValueError when they are not."""
+    return json.loads(text)
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -101,7 +110,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": config,
-        **({"profiles": json.loads(arguments.profiles)} if arguments.profiles else {}),
+        **({"profiles": arguments.profiles} if arguments.profiles else {}),
         "weights": "a checkpoint" if arguments.weights else "random",
         **summary(weeks),
         "refittable_engine_to_plain": compare(place, arguments.tensorrt_python),
@@ -114,11 +123,11 @@ def main(arguments: argparse.Namespace) -> None:
 def place_of(arguments: argparse.Namespace, config: dict) -> Place:
     """Return where to work; raise SlipwayError unless the configuration is of its model on one TensorRT target."""
     model = arguments.configuration.stem
-    target, chosen = next(iter(config["targets"].items()))
-    if model not in config["models"] or len(config["targets"]) > 1 or chosen.get("runtime") != "tensorrt":
+    target, _ = target_of(model, config)
+    if config["targets"][target].get("runtime") != "tensorrt":
         raise SlipwayError(
-            f"{arguments.configuration} is not of a model named {model} on one target with `runtime: tensorrt`; "
-            "engines of no other runtime have a timing cache or take new weights"
+            f"{arguments.configuration} must say `runtime: tensorrt` of its target {target}: engines of no other "
+            "runtime have a timing cache or take new weights"
         )
     return Place(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
 
@@ -169,7 +178,7 @@ def configure(place: Place, config: dict, arguments: argparse.Namespace, refit: 
     here["targets"][place.target]["precisions"] = [place.precision]
     tensorrt = {"python": arguments.tensorrt_python, "timing_cache": True, "refit": refit}
     if arguments.profiles:
-        tensorrt["profiles"] = json.loads(arguments.profiles)
+        tensorrt["profiles"] = arguments.profiles
     here["tensorrt"] = {**here.get("tensorrt", {}), **tensorrt}
     if arguments.calibration:
         here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}

@@ -113,11 +113,12 @@ def test_it_is_kept_while_nothing_changes(built):
     assert built.engine.read_bytes() == before
 
 
-def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference):
+def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference, capfd):
     with RemoteEngine(built.engine, "fp32", PYTHON) as engine:
         for seed, batch in enumerate([1, 3, 8, 11, 3, 8, 1, 3]):  # from the second time on as a CUDA graph
             images = random_batch("uint8", batch, tiny_network.CROP, seed)
             assert compare(reference(images), engine.infer(images))["relative_error"] < 1e-3, batch
+    assert "is not in profile" not in capfd.readouterr().err
 
 
 def test_both_ways_to_cuda_give_the_same(built, reference):

@@ -48,9 +48,17 @@ def test_the_configuration_needs_no_section_but_models_and_targets(arguments, tm
     assert written["models"]["small"]["weights"].endswith("/w.pth")
 
 
+def test_paths_are_found_from_the_working_folder_too(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, written in (("trt/bin/python", f"{tmp_path}/trt/bin/python"), ("python3.10", "python3.10")):
+        configure(tmp_path / "bench", tmp_path / "small.yaml", None, arguments("--tensorrt-python", given))
+        here = yaml.safe_load((tmp_path / "bench" / "config.yaml").read_text(encoding="utf-8"))
+        assert here["tensorrt"]["python"] == written
+
+
 @pytest.mark.parametrize(
     "targets",
-    [{"a": {"precisions": "auto"}}, {"a": {}}, {"a": {"precisions": ["fp16"]}, "b": {"precisions": ["fp16"]}}],
+    [{}, {"a": {"precisions": "auto"}}, {"a": {}}, {"a": {"precisions": ["fp16"]}, "b": {"precisions": ["fp16"]}}],
 )
 def test_one_target_with_listed_precisions_is_needed(targets):
     with pytest.raises(SlipwayError, match=r"small\.yaml must have a model small, and one target"):

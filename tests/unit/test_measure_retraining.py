@@ -1,10 +1,14 @@
 import json
+import re
+import shlex
+import subprocess
 import sys
 
 import pytest
 import torch
 import yaml
 from helpers.gpu_stand_in import write_engine, write_interpreter
+from helpers.workplace import REPOSITORY
 
 import measure_retraining
 from slipway.artifacts import read_json, write_json
@@ -87,6 +91,23 @@ def test_the_weights_may_be_given(measured, tmp_path):
     assert all((weights["features.0.bias"] > 0.5).all() for *_, weights in asked)
 
 
+def test_the_command_that_a_record_was_made_with_is_one():
+    folder = REPOSITORY / "docs" / "measurements" / "h100"
+    command = re.search("make measure-retraining .*", (folder / "resnet50.yaml").read_text(encoding="utf-8"))[0]
+    printed = subprocess.check_output(["sh", "-c", f"{command} -n"], cwd=REPOSITORY, text=True)
+    words = shlex.split(printed.splitlines()[-1])
+    given = measure_retraining.parse_arguments(words[words.index("scripts/measure_retraining.py") + 1 :])
+    assert given.profiles == read_json(folder / "resnet50.retraining.json")["profiles"]
+
+
+def test_profiles_that_are_no_json_are_told_before_anything_runs(measured, capsys):
+    measure, asked = measured
+    with pytest.raises(SystemExit):
+        measure("--profiles", "[{min:1,opt:128,max:256}]")
+    assert "--profiles: invalid profiles value" in capsys.readouterr().err
+    assert not asked
+
+
 def test_whole_numbers_stay_and_variances_stay_positive():
     random = torch.Generator().manual_seed(0)
     count = torch.tensor(7)
@@ -108,13 +129,14 @@ def test_what_is_configured_can_be_planned(measured, monkeypatch, profiles):
 
 
 @pytest.mark.parametrize(
-    "targets", [{"cpu": {"runtime": "openvino"}}, {"a": {"runtime": "tensorrt"}, "b": {"runtime": "tensorrt"}}]
+    ("runtimes", "reason"),
+    [(["openvino"], "must say `runtime: tensorrt` of its target"), (["tensorrt"] * 2, "and one target"), ([], "one")],
 )
-def test_a_configuration_of_another_runtime_or_of_several_targets_is_refused(measured, tmp_path, targets):
+def test_a_configuration_of_another_runtime_or_of_several_targets_is_refused(measured, tmp_path, runtimes, reason):
     measure, _ = measured
-    other = {**CONFIGURATION, "targets": targets}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(other), encoding="utf-8")
-    with pytest.raises(SlipwayError, match="on one target with `runtime: tensorrt`"):
+    targets = {f"t{number}": {"runtime": name, "precisions": ["fp16"]} for number, name in enumerate(runtimes)}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**CONFIGURATION, "targets": targets}), encoding="utf-8")
+    with pytest.raises(SlipwayError, match=reason):
         measure()
 
 

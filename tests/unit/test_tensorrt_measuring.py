@@ -4,6 +4,7 @@ import pytest
 from helpers.gpu_stand_in import BINDINGS, CLASSES, CROP, write_engine
 from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
+from benchmark import QUANTITIES
 from slipway.runtimes.tensorrt.measuring import Measurement
 from slipway.runtimes.tensorrt.runner import Engine
 
@@ -27,6 +28,12 @@ def test_measuring_with_graphs(graphs, tmp_path, dtype, batch):
     largest = TWO_PROFILES[found["profile"]]["max"]
     picture = 3 * CROP * CROP * (4 if dtype == "FLOAT" else 1)
     assert found["device_memory_bytes"] == path.stat().st_size + 4096 + largest * (picture + CLASSES * 4)
+
+
+def test_a_record_says_what_each_figure_is(graphs, tmp_path):
+    found = measured(write_engine(tmp_path / "m.trt"), 1)
+    figures = [*found["samples_ms"], *(name for name in found if name.endswith(("_per_s", "_bytes")))]
+    assert {name.replace("_graph", "") for name in figures} <= set(QUANTITIES)
 
 
 @pytest.mark.parametrize(

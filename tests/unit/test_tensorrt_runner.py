@@ -73,6 +73,16 @@ def test_the_profile_nearest_to_the_batch_is_taken(gpu, tmp_path, sizes):
     assert_answers(engine.infer(batch), batch)
 
 
+def test_a_second_profile_does_not_fill_the_log(gpu, tmp_path, capfd):
+    engine = Engine(write_engine(tmp_path / "m.trt", profiles=TWO_PROFILES), "fp32")
+    for _ in range(3):
+        engine.infer_all([pictures(2)])
+    assert "is not in profile" not in capfd.readouterr().err
+    with pytest.raises(ValueError, match="has no batch size 2"):
+        engine.lane(0).set_batch(2)
+    assert "TensorRT: (2, 3, 4, 4) is not within the profile" in capfd.readouterr().err
+
+
 def test_a_batch_outside_the_profiles_is_refused(gpu, tmp_path):
     engine = Engine(write_engine(tmp_path / "m.trt", profiles=[{"min": 2, "opt": 4, "max": 8}]), "fp32")
     for count in (1, 9):

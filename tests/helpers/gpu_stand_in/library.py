@@ -100,6 +100,7 @@ class Context:
                 self.seen.add(batch)
         except Refused as error:
             return self.engine.fail(str(error))
+        self.engine.look_up(self.profile)
         addresses = dict(self.addresses)
         stream.put("run", lambda: self.engine.compute(batch, addresses["input"], addresses["logits"]))
         return True
@@ -159,6 +160,12 @@ class CudaEngine:
         self.log.log(Severity.ERROR, message)
         return False
 
+    def look_up(self, profile):
+        """Say what TensorRT 8.5 does of a tensor that is named in another profile than the first."""
+        if profile:
+            words = f"bindingIndex 0 is not in profile {profile}. Using bindingIndex = {2 * profile} instead."
+            self.log.log(Severity.WARNING, f"ICudaEngine::getProfileDimensions: {words}")
+
     def get_tensor_name(self, index):
         return ["input", "logits"][index]
 
@@ -173,6 +180,7 @@ class CudaEngine:
 
     def get_tensor_profile_shape(self, name, profile_index):
         assert name == "input"
+        self.look_up(profile_index)
         sizes = self.plan["profiles"][profile_index]
         return [(sizes[end], 3, CROP, CROP) for end in ("min", "opt", "max")]
 

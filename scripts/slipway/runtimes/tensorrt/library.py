@@ -11,6 +11,9 @@ from typing import Any
 from . import explain
 
 EDITIONS = {".rtx": "tensorrt_rtx"}
+# What TensorRT 8.5 says whenever it looks up a tensor by its name in any optimization profile but the first, and so in
+# every run that is no CUDA graph: a server's log would hold little else, and a time that is taken the printing.
+_OF_NO_USE = "ICudaEngine::getProfileDimensions: bindingIndex"
 
 
 def edition_of(path: str | Path) -> str:
@@ -52,7 +55,7 @@ def runtime_of(trt: ModuleType, log: Any) -> Any:
 
 
 def logger(trt: ModuleType) -> Any:
-    """Return the process's TensorRT logger, which prints everything and keeps warnings and errors from now on.
+    """Return the process's TensorRT logger, which prints what is of use and keeps warnings and errors from now on.
 
     Its `errors` and `warnings` are lists of text, in order. There is one, since TensorRT takes no second.
     """
@@ -73,6 +76,8 @@ def _the_logger(trt: ModuleType) -> Any:
 
         def log(self, severity: Any, message: str) -> None:
             levels = trt.ILogger.Severity
+            if message.startswith(_OF_NO_USE):
+                return
             if severity in (levels.INTERNAL_ERROR, levels.ERROR):
                 self.errors.append(message)
             elif severity == levels.WARNING:
