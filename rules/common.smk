@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from slipway.planning.checks import require_batches
 from slipway.planning.config import complete
+from slipway.planning.config_files import require_keys_once
 from slipway.errors import SlipwayError
 from slipway.planning.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
@@ -32,6 +33,8 @@ prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
 fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
 with told_in_a_sentence():
+    for configfile in workflow.configfiles:
+        require_keys_once(configfile)
     plan = Plan(complete(config), fingerprints)
 
 for notice in plan.notices() if workflow.is_main_process else []:
@@ -126,7 +129,7 @@ def live(wildcards):
 
 
 def supported_release(wildcards):
-    """Return nothing, unless the Triton that would serve elsewhere is older than what is accepted."""
+    """Return nothing, unless the Triton that would serve elsewhere is unknown, or older than what is accepted."""
     with told_in_a_sentence():
         plan.require_supported_release()
     return []

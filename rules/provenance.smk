@@ -4,7 +4,7 @@ import atexit
 import shutil
 
 from slipway.planning.journal import Journal
-from slipway.planning.provenance import Artifacts, keep_records_with_results, mark_incomplete
+from slipway.planning.provenance import Artifacts, incomplete, keep_records_with_results, mark_incomplete
 from slipway.planning.run_lock import RunLock
 
 
@@ -39,7 +39,7 @@ if workflow.is_main_process:
     artifacts = Artifacts(fingerprints)
     edited = artifacts.changed()
     mark_incomplete(edited)
-    logger.addFilter(Journal(workflow, fingerprints, edited))
+    logger.addFilter(Journal(workflow, fingerprints, edited, incomplete()))
     atexit.register(fingerprints.save)
 
 

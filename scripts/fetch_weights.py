@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import socket
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,8 +128,18 @@ def rehearsal_warning(reason: object) -> None:
 
 
 def count_classes(model: "torch.nn.Module", pixels: int) -> int:
-    """Return how many logits the model answers an input of (1, 3, pixels, pixels) with."""
-    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
+    """Return how many logits the model answers an input of (1, 3, pixels, pixels) with; SlipwayError if with none."""
+    try:
+        return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
+    except SlipwayError:
+        raise
+    except Exception as error:  # whatever a model of the user's raises
+        traceback.print_exc()
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise SlipwayError(
+            f"the model does not take an input of shape (1, 3, {pixels}, {pixels}) ({said}); correct "
+            "`preprocess.crop` in config.yaml, or let `architecture` name a factory whose model takes it"
+        ) from None
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
@@ -139,7 +150,11 @@ def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
         except UnicodeDecodeError as error:
             raise SlipwayError(f"{arguments.labels_from} is not UTF-8 text ({error}); save it as that") from None
         if len(names) != count:
-            raise SlipwayError(f"{arguments.labels_from} has {len(names)} lines, but the model has {count} classes")
+            empty = sum(not name.strip() for name in names)
+            raise SlipwayError(
+                f"{arguments.labels_from} has {len(names)} lines, {f'{empty} of them empty, ' if empty else ''}but the "
+                f"model has {count} classes; write one name a line, or correct `arguments` (such as num_classes)"
+            )
         return names
     if ":" not in arguments.architecture:
         import torchvision

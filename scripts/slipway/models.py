@@ -1,7 +1,11 @@
 """PyTorch models by name: torchvision's classifiers and any importable factory; state dicts in canonical form."""
 
+import argparse
 import importlib
 import re
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,23 +24,18 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
     """Return the architecture with its initial weights, in eval mode.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
-    returns a torch.nn.Module; `arguments` are its keyword arguments.
+    returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported, or
+    not be called with them.
     """
-    if ":" not in architecture:
-        import torchvision
-
-        return torchvision.models.get_model(architecture, weights=None, **(arguments or {})).eval()
-    module, _, factory = architecture.partition(":")
+    make = _factory(architecture)
     try:
-        target = importlib.import_module(module)
-        for name in factory.split("."):
-            target = getattr(target, name)
-    except (ImportError, AttributeError) as error:
+        return make(**(arguments or {})).eval()
+    except (TypeError, ValueError, RuntimeError) as error:
+        traceback.print_exc()  # it may be a mistake within the user's own code
         raise SlipwayError(
-            f"architecture {architecture} cannot be imported ({error}); install its package into this environment, "
-            "or correct `architecture` in config.yaml"
+            f"architecture {architecture} cannot be made with the arguments {arguments or {}} ({error}); correct "
+            "`arguments` or `architecture` in config.yaml"
         ) from None
-    return target(**(arguments or {})).eval()
 
 
 def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":
@@ -74,9 +73,30 @@ def load_strictly(model: "torch.nn.Module", state: dict[str, "torch.Tensor"], or
     if missing or unexpected or reshaped:
         raise SlipwayError(
             f"checkpoint {origin} is of another architecture: {_few(missing)} missing, {_few(unexpected)} unknown, "
-            f"{_few(reshaped)} of another shape; correct `architecture` or `weights` in config.yaml"
+            f"{_few(reshaped)} of another shape; correct `architecture`, its `arguments` (such as num_classes) or "
+            "`weights` in config.yaml"
         )
     model.load_state_dict(state, strict=True)
+
+
+def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:
+    """Return what makes models of an architecture, called with its keyword arguments."""
+    if ":" not in architecture:
+        import torchvision
+
+        return partial(torchvision.models.get_model, architecture, weights=None)
+    module, _, factory = architecture.partition(":")
+    try:
+        target = importlib.import_module(module)
+        for name in factory.split("."):
+            target = getattr(target, name)
+    except Exception as error:  # whatever the user's own module raises
+        traceback.print_exc()
+        raise SlipwayError(
+            f"architecture {architecture} cannot be imported ({error}); install its package into this environment or "
+            "name its folder in PYTHONPATH, or correct `architecture` in config.yaml"
+        ) from None
+    return target
 
 
 def _read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
@@ -95,9 +115,19 @@ def _read_pytorch(path: Path) -> object:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # The options of a training, which torchvision's and timm's programs save beside the weights, run nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle raises whatever its damage leads to
-        forbidden = re.search(r"(?:Unsupported (?:global|class)|Trying to \w+)[^\n]*", str(error))
+        if "TorchScript" in str(error):
+            raise SlipwayError(
+                f"checkpoint {path} is a TorchScript archive, which was not loaded; save model.state_dict(), best as "
+                ".safetensors"
+            ) from None
+        # Up to PyTorch's own advice, which is to trust the file.
+        forbidden = re.search(
+            r"(?:Unsupported (?:global|class)|Trying to \w+).*?(?= was not an allowed|$)", str(error), re.MULTILINE
+        )
         if isinstance(error, pickle.UnpicklingError) and forbidden:
             raise SlipwayError(
                 f"checkpoint {path} holds more than weights and would run code when loaded, so it was not loaded "
@@ -117,7 +147,11 @@ def _only_tensors(content: object, path: Path) -> dict[str, "torch.Tensor"]:
         else {}
     )
     if not tensors:
-        raise SlipwayError(f"checkpoint {path} holds no state dict; save model.state_dict()")
+        held = _few(sorted(map(str, content))) if isinstance(content, dict) else type(content).__name__
+        raise SlipwayError(
+            f"checkpoint {path} holds no state dict, at its top or as {' or '.join(_WRAPPERS)}, but {held}; save "
+            "model.state_dict()"
+        )
     return tensors
 
 

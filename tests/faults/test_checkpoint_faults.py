@@ -53,7 +53,7 @@ UNUSABLE = {
         [
             "is of another architecture",
             "is (7, 512, 1, 1), not (1000, 512, 1, 1)",
-            "correct `architecture` or `weights`",
+            "correct `architecture`, its `arguments` (such as num_classes) or `weights`",
         ],
     ),
     "truncated": (truncated, ["is truncated or", "copy it again"]),

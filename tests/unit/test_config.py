@@ -1,4 +1,5 @@
 import copy
+import datetime
 import functools
 import math
 from collections.abc import Iterator
@@ -176,18 +177,19 @@ MISTAKES = {
         ["whole number", "65535"],
     ),
     "bool for a number": (minimal(profile={"steps": True}), "`profile.steps`", "True", ["whole number"]),
+    "text for a switch": (minimal(tensorrt={"refit": "yes"}), "`tensorrt.refit`", "'yes'", ["true or false"]),
     "nothing for a section": (minimal(benchmark=None), "`benchmark`", "None", ["mapping"]),
     "nothing for a model": (minimal(models={"m": None}), "`models.m`", "None", ["mapping"]),
     "list for a map": (minimal(models=["resnet50"]), "`models`", "['resnet50']", ["mapping"]),
     "no models": (minimal(models={}), "`models`", "{}", ["at least 1"]),
-    "name with a space": (minimal(models={"my model": {}}), "`models", "'my model'", ["A-Za-z0-9"]),
+    "name with a space": (minimal(models={"my model": {}}), "`models`", "the name 'my model'", ["A-Za-z0-9"]),
     "name with a slash": (minimal(targets={"a/b": {}}), "`targets", "'a/b'", ["A-Za-z0-9"]),
     "name that is a number": (minimal(models={50: {}}), "`models", "50", ["text"]),
     "unknown architecture": (
         model(architecture="resnet51"),
         "`models.m.architecture`",
         "'resnet51'",
-        ["torchvision classifier", "package.module:factory"],
+        ["must be a torchvision classifier", "package.module:factory"],
     ),
     "architecture that changes with its weights": (
         model(architecture="googlenet"),
@@ -213,6 +215,7 @@ MISTAKES = {
         "[0, 0, 0, 0]",
         ["most 3"],
     ),
+    "mean of 0..255": (model(preprocess={"mean": [124, 0, 0]}), "`models.m.preprocess.mean.0`", "124", ["at most 1"]),
     "deviation of zero": (model(preprocess={"std": [0, 1, 1]}), "`models.m.preprocess.std.0`", "0", ["more than 0"]),
     "resize below crop": (model(preprocess={"resize": 223}), "`models.m.preprocess.resize`", "223", ["224"]),
     "descending": (
@@ -237,6 +240,18 @@ MISTAKES = {
         "`accuracy.limits.fp32.min_cosine`",
         "2",
         ["at most 1"],
+    ),
+    "more images than are taken": (
+        minimal(calibration={"images": "p", "min_images": 9, "max_images": 8}),
+        "`calibration.min_images`",
+        "9",
+        ["at most", "`calibration.max_images`, 8"],
+    ),
+    "argument that is a date": (
+        model(arguments={"since": datetime.date(2026, 1, 1)}),
+        "`models.m.arguments`",
+        "2026",
+        ["quotes"],
     ),
     "same port twice": (minimal(deploy={"http_port": 8001}), "`deploy", "8001", ["different"]),
     "port of zero": (minimal(deploy={"grpc_port": 0}), "`deploy.grpc_port`", "0", ["at least 1", "65535"]),

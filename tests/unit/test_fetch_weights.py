@@ -45,6 +45,12 @@ def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
     assert count_classes(HeadFirst().eval(), 8) == 5
 
 
+def test_a_size_that_the_model_does_not_take_is_told():
+    with pytest.raises(SlipwayError, match=r"\(1, 3, 8, 8\) \(.*too small\); correct `preprocess\.crop`") as caught:
+        count_classes(build("squeezenet1_1"), 8)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_checkpoint_of_a_training_that_diverged_is_told(tmp_path, options):
     state = build("squeezenet1_1").state_dict()
     state["classifier.1.bias"][3] = float("nan")
@@ -98,6 +104,9 @@ def test_own_names_are_taken(tmp_path, options):
     with pytest.raises(SlipwayError, match=r"2 lines, but the model has 3 classes") as caught:
         class_names(options(*given), 3)
     assert str(path) in str(caught.value)
+    path.write_text("cat\ndog\n\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"3 lines, 1 of them empty, but the model has 2 classes"):
+        class_names(options(*given), 2)
     path.write_bytes("Bär\nKatze\n".encode("latin-1"))
     with pytest.raises(SlipwayError, match=r"names\.txt is not UTF-8 text"):
         class_names(options(*given), 2)

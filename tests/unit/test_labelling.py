@@ -42,6 +42,14 @@ def test_the_name_of_a_class_comes_before_the_order(tmp_path):
     assert classes(tmp_path, ["tench/a.jpg", "goldfish/b.jpg", "great white shark/c.jpg"]) == [0, 1, 2]
 
 
+def test_a_folder_beside_those_of_classes_is_not_told_by_the_order(tmp_path):
+    assert classes(tmp_path, ["tench/a.jpg", "goldfish/b.jpg", "grate white shark/c.jpg"]) == [0, 1, UNKNOWN]
+
+
+def test_numbers_from_one_on_are_no_indices(tmp_path):
+    assert classes(tmp_path, ["1/a.jpg", "2/b.jpg", "3/c.jpg"]) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("path", ["a.jpg", "3_a.jpg", "3/a.jpg", "whale/a.jpg", "12.jpg", "n01_12.jpg", "_1.jpg"])
 def test_what_tells_nothing_is_unknown(tmp_path, path):
     assert classes(tmp_path, [path]) == [UNKNOWN]

@@ -85,6 +85,14 @@ def test_the_local_server_is_not_held_to_it_and_the_plan_tells_before_anything_i
     found.plan().require_supported_release()
 
 
+def test_a_release_that_nobody_named_is_asked_for_before_anything_is_built(measured):
+    found = measured(triton={})
+    with pytest.raises(SlipwayError, match=r"nothing says which Triton serves; set `triton\.release`, such as"):
+        found.plan().require_supported_release()
+    found.triton |= {"image": "registry.example/triton@sha256:0"}
+    found.plan().require_supported_release()
+
+
 def test_a_release_that_is_accepted_is_warned_of_and_told_no_flags_that_it_lacks(measured):
     found = measured(targets={"h100": gpu_target(tensorrt={"version": "8.5.3.1"})}, triton=OLD).written()
     assert not any("restricted" in word for word in container(found)["args"])

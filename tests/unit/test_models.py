@@ -1,3 +1,4 @@
+import argparse
 import pickle
 
 import pytest
@@ -69,6 +70,30 @@ def test_what_cannot_be_imported_is_named(architecture):
     assert architecture in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "arguments", "phrase"),
+    [
+        (ARCHITECTURE, {"num_clases": 3}, "num_clases"),
+        (ARCHITECTURE, {"num_classes": "3"}, "'num_classes': '3'"),
+        (ARCHITECTURE, {"num_classes": -3}, "-3"),
+        ("torch.nn:Linear", {}, "in_features"),
+        ("torch.nn:functional", {}, "not callable"),
+    ],
+)
+def test_arguments_that_it_does_not_take_are_named(architecture, arguments, phrase):
+    with pytest.raises(SlipwayError, match="correct `arguments`") as caught:
+        build(architecture, arguments)
+    assert architecture in str(caught.value)
+    assert phrase in str(caught.value)
+
+
+def test_a_module_that_does_not_even_load_is_named_with_what_it_raised(tmp_path, monkeypatch):
+    (tmp_path / "unfinished_module.py").write_text("def make(:\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SlipwayError, match=r"cannot be imported \(.*unfinished_module\.py, line 1"):
+        build("unfinished_module:make")
+
+
 # Reading
 
 
@@ -92,6 +117,12 @@ def test_a_safetensors_file_reads_back(tmp_path, state):
 def test_a_wrapped_state_dict_is_unwrapped(tmp_path, state, wrapper):
     path = tmp_path / "training.pth"
     torch.save({wrapper: dict(state), "epoch": 90, "optimizer": {"lr": 0.1}}, path)
+    assert_same(read_checkpoint(path), state)
+
+
+def test_the_options_of_a_training_may_lie_beside_the_weights(tmp_path, state):
+    path = tmp_path / "training.pth"
+    torch.save({"model": dict(state), "args": argparse.Namespace(lr=0.1, milestones=[30, 60])}, path)
     assert_same(read_checkpoint(path), state)
 
 
@@ -178,7 +209,19 @@ def test_the_pickle_would_have_run(tmp_path):
 def test_a_whole_module_is_refused(tmp_path):
     path = tmp_path / "module.pth"
     torch.save(torch.nn.Linear(2, 2), path)
-    assert "model.state_dict()" in refusal(path)
+    message = refusal(path)
+    assert "(Unsupported global: GLOBAL torch.nn.modules.linear.Linear)" in message
+    assert "model.state_dict()" in message
+    assert "safe_globals" not in message  # which would be to trust it
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_torchscript_archive_is_refused_as_what_it_is(tmp_path):
+    path = tmp_path / "scripted.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    message = refusal(path)
+    assert "TorchScript" in message
+    assert "copy it again" not in message
 
 
 @pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}, {"state_dict": {}}, 7])
@@ -186,6 +229,12 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
     path = tmp_path / "something.pth"
     torch.save(content, path)
     assert "no state dict" in refusal(path)
+
+
+def test_what_a_file_holds_instead_of_a_state_dict_is_named(tmp_path, state):
+    path = tmp_path / "training.pth"
+    torch.save({"net": dict(state), "epoch": 3}, path)
+    assert "but 2 (epoch, net)" in refusal(path)
 
 
 # Loading

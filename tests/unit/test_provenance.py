@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from slipway.planning.fingerprints import Fingerprints
-from slipway.planning.provenance import Artifacts, keep_records_with_results, mark_incomplete
+from slipway.planning.provenance import Artifacts, incomplete, keep_records_with_results, mark_incomplete
 
 ENGINE = "results/m/m.trt"
 
@@ -158,3 +158,11 @@ def test_snakemakes_own_marks_stay(place):
     own.write_text(json.dumps({"external_jobid": "7"}))
     mark_incomplete([])
     assert marks(place) == ["abc"]
+
+
+def test_marked_artifacts_are_found_by_their_names_however_long(place):
+    long = f"results/{'m' * 200}/{'m' * 200}.trt"
+    assert incomplete() == set()
+    mark_incomplete([ENGINE, long])
+    (place / "results/.provenance/incomplete/.nfs0").touch()
+    assert {ENGINE, long} <= incomplete()

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from slipway.planning.reasons import of_content, of_settings
+from slipway.planning.reasons import of_content, of_rollback, of_settings
 from slipway.planning.settings import Settings
 
 ONE, TWO = "3f2a" * 16, "9c41" * 16
@@ -45,9 +47,27 @@ def test_every_change_is_told():
 
 
 def test_params_that_are_no_settings_are_quoted():
-    assert of_settings(["['a']"], ["['a', 'b']"]) == ["['a'] -> ['a', 'b']"]
+    assert of_settings(["['a', 'b']"], ["['b', 'a']"]) == ["['a', 'b'] -> ['b', 'a']"]
     assert of_settings([], ["1"]) == ["nothing -> 1"]
+    assert of_settings(["['a']", "1"], ["['b']", "2"]) == ["1, ['a'] -> 2, ['b']"]
+
+
+def test_what_lists_lost_and_gained_is_named():
+    assert of_settings(["['a', 'b']", "['b.sig']"], ["['a', 'c']", "['c.sig']"]) == [
+        "b, b.sig left out",
+        "c, c.sig added",
+    ]
 
 
 def test_content_is_told_by_both_hashes_snakemakes_prefix_left_out():
     assert of_content("weights.safetensors", f"sha256:{ONE}", TWO) == "weights.safetensors 3f2a3f2a.. -> 9c419c41.."
+
+
+def test_a_rollback_is_no_edit(tmp_path):
+    receipts = [tmp_path / name for name in ("a.json", "b.json", "cut.json", "list.json", "gone.json", "folder")]
+    receipts[0].write_text(json.dumps({"served_as": "a_trt", "version": 1, "rolled_back_from": 2}))
+    receipts[1].write_text(json.dumps({"served_as": "b_trt", "version": 1}))
+    receipts[2].write_text('{"served_as": "c_trt", "rolled_back')
+    receipts[3].write_text("[]")
+    receipts[5].mkdir()
+    assert of_rollback(map(str, receipts)) == ["a_trt was rolled back from version 2"]

@@ -173,6 +173,14 @@ def test_every_file_of_the_users_package_is_code(package):
     assert "nets" not in sys.modules
 
 
+@pytest.mark.parametrize("content", [b"class {{ name }}:\n", b"# caf\xe9\n", b"a\0"])
+def test_a_file_of_it_that_is_no_python_counts_by_its_bytes(package, content):
+    (package / "template.py").write_bytes(content)
+    before = Sources().of_architecture("nets:Small")["nets/template.py"]
+    (package / "template.py").write_bytes(content + b"#")
+    assert Sources().of_architecture("nets:Small")["nets/template.py"] != before
+
+
 def test_an_installed_package_enters_by_its_version():
     (version,) = Sources().of_architecture("torchvision:models.resnet18").values()
     assert version[0].isdigit()

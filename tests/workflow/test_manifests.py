@@ -106,10 +106,10 @@ def test_without_a_release_deploying_there_is_refused_before_anything_runs(made)
         made.configure("triton", {"release": "26.08"})
 
 
-def test_a_release_that_nobody_named_is_asked_for(made):
+def test_a_release_that_nobody_named_is_asked_for_before_anything_runs(made):
     made.configure("triton", {})
     try:
-        made.snakemake("manifests").refused("nothing says which Triton serves", "`triton.release`")
+        made.snakemake("-n", "manifests").refused("nothing says which Triton serves", "`triton.release`")
     finally:
         made.configure("triton", {"release": "26.08"})
     assert made.partial_files() == []

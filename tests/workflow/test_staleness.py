@@ -1,5 +1,6 @@
 """Each cause makes stale what depends on it and nothing else, and the plan says why: docs/staleness.md, as tests."""
 
+import base64
 import json
 import os
 import random
@@ -217,6 +218,15 @@ def test_an_artifact_that_was_put_back_is_left_alone(place):
     assert planned(place)[0]["fetch_weights"] == 1
     weights.write_bytes(content)
     assert planned(place)[0] == NOTHING
+
+
+def test_what_a_failed_run_left_is_made_again_and_the_plan_says_so(place):
+    mark = place.path("results/.provenance/incomplete") / base64.urlsafe_b64encode(ENGINE.encode()).decode()
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text('{"external_jobid": null}')
+    jobs, said = planned(place)
+    assert jobs == {"build_openvino": 1, **AFTER_CPU_ENGINE}
+    assert f"Reason: {ENGINE} left by a run that failed or was killed" in said
 
 
 def test_a_record_edited_by_hand_is_made_again(place):

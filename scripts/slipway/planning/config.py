@@ -2,6 +2,7 @@
 
 import copy
 import ipaddress
+import json
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -29,6 +30,8 @@ def complete(config: dict) -> dict:
     if errors:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
     _check_order(config)
+    _check_calibration(config)
+    _check_arguments(config)
     _check_profiles(config)
     _check_references(config)
     _check_names(config)
@@ -70,6 +73,7 @@ _WithDefaults = jsonschema.validators.extend(
 
 _KINDS = {
     "array": "a list",
+    "boolean": "true or false",
     "integer": "a whole number",
     "null": "null",
     "number": "a number",
@@ -87,6 +91,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return f"`{f'{key}.' if key else ''}{unknown}` is not a key; allowed are {allowed}"
     if error.validator == "required":
         return f"{error.message.replace(chr(39), '`')} and is missing"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"`{key}` has the name {error.instance!r}, but a name must be {_allowed(error.schema)}"
     parent = error.parent
     while parent is not None and parent.absolute_path == error.absolute_path:
         error, parent = parent, parent.parent
@@ -98,7 +104,8 @@ def _allowed(schema: dict) -> str:
     """Return what a schema allows, in words."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return schema.get("description", "").rstrip(".") or " or ".join(_allowed(choice) for choice in choices)
+        described = schema.get("description", "").rstrip(".")
+        return described[:1].lower() + described[1:] or " or ".join(_allowed(choice) for choice in choices)
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "pattern" in schema:
@@ -129,6 +136,26 @@ def _check_order(config: dict) -> None:
             values = config[section][name]
             if values != sorted(values):
                 raise SlipwayError(f"config: `{section}.{name}` is {values}, but must ascend: {sorted(values)}")
+
+
+def _check_calibration(config: dict) -> None:
+    least, most = config["calibration"]["min_images"], config["calibration"]["max_images"]
+    if config["calibration"]["images"] is not None and least > most:
+        raise SlipwayError(
+            f"config: `calibration.min_images` is {least}, but must be at most `calibration.max_images`, {most}"
+        )
+
+
+def _check_arguments(config: dict) -> None:
+    """Refuse what cannot travel to the programs as JSON, such as what YAML takes for a date."""
+    for model, settings in config["models"].items():
+        try:
+            json.dumps(settings["arguments"], allow_nan=False)
+        except (TypeError, ValueError):
+            raise SlipwayError(
+                f"config: `models.{model}.arguments` is {settings['arguments']!r}, but must hold only text, finite "
+                "numbers, true, false, null, lists and mappings; put quotes around what YAML takes for something else"
+            ) from None
 
 
 def _check_profiles(config: dict) -> None:

@@ -19,14 +19,18 @@ NAMED = 2
 class Journal(logging.Filter):
     """A filter of Snakemake's log that lets everything pass, and rewrites the reason of each job that is announced.
 
-    `workflow` is Snakemake's; `changed` are the artifacts that were edited since they were made (Artifacts.changed).
+    `workflow` is Snakemake's; `changed` are the artifacts that were edited since they were made (Artifacts.changed),
+    `incomplete` those that were marked before this run.
     """
 
-    def __init__(self, workflow: Any, fingerprints: Fingerprints, changed: dict[str, tuple[str, str]]) -> None:
+    def __init__(
+        self, workflow: Any, fingerprints: Fingerprints, changed: dict[str, tuple[str, str]], incomplete: set[str]
+    ) -> None:
         super().__init__()
         self._workflow = workflow
         self._fingerprints = fingerprints
         self._changed = changed
+        self._incomplete = incomplete - set(changed)
         self._jobs: dict[int, Any] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -46,7 +50,8 @@ class Journal(logging.Filter):
         reason = self._workflow.dag.reason(job)
         words = [
             *self._edited(job),
-            *_not_there(reason),
+            *self._left(job, reason),
+            *_missing(reason),
             *self._other_content(job, reason),
             *self._upstream(job, reason),
         ]
@@ -74,11 +79,17 @@ class Journal(logging.Filter):
         return self._jobs.get(jobid)
 
     def _edited(self, job: Any) -> list[str]:
-        return [
+        changed = [name for name in map(str, job.output) if name in self._changed]
+        # A rollback writes every receipt anew, also of a model that it leaves as it was.
+        return reasons.of_rollback(changed) or [
             f"{reasons.of_content(name, *self._changed[name])}, edited or truncated since it was made"
-            for name in map(str, job.output)
-            if name in self._changed
+            for name in changed
         ]
+
+    def _left(self, job: Any, reason: Any) -> list[str]:
+        """Say what a run that failed or was killed was to replace; Snakemake's reason is but that it is forced."""
+        left = self._incomplete.intersection(map(str, job.output)) if reason.forced else ()
+        return [f"{_listed(left)} left by a run that failed or was killed"] if left else []
 
     def _other_content(self, job: Any, reason: Any) -> list[str]:
         words = []
@@ -95,13 +106,8 @@ class Journal(logging.Filter):
         return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []
 
 
-def _not_there(reason: Any) -> list[str]:
-    words = []
-    if reason.missing_output:
-        words.append(f"{_listed(reason.missing_output)} missing")
-    if reason.incomplete_output:
-        words.append(f"{_listed(reason.incomplete_output)} left by a run that was killed")
-    return words
+def _missing(reason: Any) -> list[str]:
+    return [f"{_listed(reason.missing_output)} missing"] if reason.missing_output else []
 
 
 def _listed(files: Iterable) -> str:

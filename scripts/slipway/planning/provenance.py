@@ -5,6 +5,7 @@ and a copy of the results on another machine is as fresh as the original.
 """
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -105,6 +106,17 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
     for marker in wanted:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.write_text(json.dumps({"external_jobid": None, "reason": EDITED}), encoding="utf-8")
+
+
+def incomplete(folder: Path = FOLDER) -> set[str]:
+    """Return the artifacts that are marked: those of a run that failed or was killed, and those that were edited."""
+    marks = folder / "incomplete"
+    keys = ("".join(part.lstrip("@") for part in mark.relative_to(marks).parts) for mark in marks.rglob("*"))
+    names = set()
+    for key in keys:
+        with contextlib.suppress(ValueError):  # the folder that the mark of a long path lies in, or no mark
+            names.add(base64.urlsafe_b64decode(key).decode())
+    return names
 
 
 def _record_of(path: Path, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import ast
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 # What the reader calls a setting whose name says less.
 _NAMES = {
@@ -40,15 +41,29 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
     """
     before, now = set(before), set(now)
     gone, new = before - now, now - before
-    olds, news = _settings(gone), _settings(new)
+    olds, news = _literals(gone, dict), _literals(new, dict)
     if len(olds) == len(news) == 1:
         return _changes(olds[0], news[0])
-    return [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
+    lists = _literals(gone, list), _literals(new, list)
+    told = _exchanged(*lists) if list(map(len, lists)) == [len(gone), len(new)] else []
+    return told or [f"{', '.join(sorted(gone)) or 'nothing'} -> {', '.join(sorted(new)) or 'nothing'}"]
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
     """Return in words that a file has other content, by both SHA-256."""
     return f"{name} {short(before)} -> {short(now)}"
+
+
+def of_rollback(receipts: Iterable[str]) -> list[str]:
+    """Return in words what was rolled back since it was deployed, as those of the files that are receipts say."""
+    words = []
+    for path in map(Path, receipts):
+        try:
+            said = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else {}
+            words.append(f"{said['served_as']} was rolled back from version {said['rolled_back_from']}")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no receipt, or one that somebody edited
+    return words
 
 
 def short(value: object) -> str:
@@ -60,16 +75,23 @@ def short(value: object) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-def _settings(representations: Iterable[str]) -> list[dict]:
+def _literals(representations: Iterable[str], kind: type) -> list:
     found = []
     for text in representations:
         try:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, kind):
             found.append(value)
     return found
+
+
+def _exchanged(before: list[list], now: list[list]) -> list[str]:
+    """Return in words what lists have no more, and what they have anew, such as the models that are served."""
+    olds, news = ({str(item) for items in lists for item in items} for lists in (before, now))
+    changes = {"left out": sorted(olds - news), "added": sorted(news - olds)}
+    return [f"{', '.join(items)} {verb}" for verb, items in changes.items() if items]
 
 
 def _changes(before: dict, now: dict) -> list[str]:

@@ -73,7 +73,9 @@ class Sources:
         files = {path.relative_to(place.parent).as_posix(): path for place in folders for path in place.rglob("*.py")}
         if not folders and spec.has_location:
             files = {Path(spec.origin).name: Path(spec.origin)}
-        return {short: self._fingerprints.remember("code", path, _read)[0] for short, path in sorted(files.items())}
+        return {
+            short: self._fingerprints.remember("code", path, _read_users)[0] for short, path in sorted(files.items())
+        }
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
         pending, found = list(files), {}
@@ -107,6 +109,14 @@ def _read(path: Path) -> tuple[str, list[str]]:
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
     return hashlib.sha256(repr(_meaning(tree)).encode()).hexdigest()[:16], imported
+
+
+def _read_users(path: Path) -> tuple[str, list[str]]:
+    """Return the same of a file of the user's package, which may be no Python; whoever imports it then says so."""
+    try:
+        return _read(path)
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16], []
 
 
 def _meaning(node: object) -> object:

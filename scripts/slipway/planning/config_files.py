@@ -1,0 +1,37 @@
+"""What is written in config.yaml and lost when it is read: a key that stands there twice."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from slipway.errors import SlipwayError
+
+# libyaml's, where PyYAML was built with it.
+_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def require_keys_once(path: str | Path) -> None:
+    """Raise SlipwayError with both lines where a key stands twice in a mapping: YAML would drop the first unsaid."""
+    root = yaml.compose(Path(path).read_bytes(), Loader=_FAST_LOADER)
+    for key, first, second in _repeated(root, ""):
+        raise SlipwayError(
+            f"config: `{key}` stands in lines {first} and {second} of {path}, and only the latter would count; make "
+            "them one"
+        )
+
+
+def _repeated(node: yaml.Node | None, path: str) -> Iterator[tuple[str, int, int]]:
+    """Yield (key, line, line) of every key that a mapping at or below `node` has twice."""
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, path)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = f"{path}{key.value}", key.start_mark.line + 1
+        if name in lines:
+            yield name, lines[name], line
+        lines[name] = line
+        yield from _repeated(value, f"{name}.")
