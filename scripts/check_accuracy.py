@@ -136,7 +136,12 @@ def show(record: dict) -> None:
             f"  {found['labelled']} labelled photographs: top-1 {found['engine']['top1']:.1%} "
             f"(PyTorch {found['pytorch']['top1']:.1%}), same top class on {found['top1_agreement']:.1%}"
         )
-    elif not found:
+    elif found:
+        progress(
+            f"  none of the {found['images']} photographs tells its class: put them into a folder for each, named by "
+            "its index or name; agreement with PyTorch is all it shows"
+        )
+    else:
         progress("  no labelled photographs are configured (accuracy.labelled): agreement with PyTorch is all it shows")
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from slipway import local_server
-from slipway.artifacts import write_json
+from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run, unwind_when_terminated
@@ -17,7 +17,7 @@ from slipway.repositories.versions import read_index
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
-from slipway.triton.receipts import announce, prove, prove_under_load, receipt
+from slipway.triton.receipts import announce, prove, prove_under_load, receipt, receipts_of_dropped
 from slipway.triton.server_tls import add_tls, tls_of
 from slipway.triton.store import Published
 from slipway.triton.switching import require_own_ports, switch, try_beside
@@ -82,6 +82,9 @@ def main(arguments: argparse.Namespace) -> None:
             proven = partial(prove, versions, place.host)
         proofs = switch(place, versions, ports, arguments.start, proven)
         write_receipts(deployments, versions, proofs, arguments)
+        for path in receipts_of_dropped(arguments.receipts, place.store):
+            progress(f"  {read_json(path)['served_as']}: no longer served, since it is no longer in config.yaml")
+            path.unlink()
         place.store.history.went_live({version.name: version.number for version in versions})
         for version in versions:
             place.store.prune(version.name, arguments.keep_versions)

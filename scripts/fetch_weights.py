@@ -4,7 +4,6 @@ import argparse
 import errno
 import json
 import socket
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
-    source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .pth, .pt or .safetensors")
+    source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--try-with", type=int, default=224, help="pixels (height and width) that the model takes")
     arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
@@ -129,17 +128,7 @@ def rehearsal_warning(reason: object) -> None:
 
 def count_classes(model: "torch.nn.Module", pixels: int) -> int:
     """Return how many logits the model answers an input of (1, 3, pixels, pixels) with; SlipwayError if with none."""
-    try:
-        return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
-    except SlipwayError:
-        raise
-    except Exception as error:  # whatever a model of the user's raises
-        traceback.print_exc()
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise SlipwayError(
-            f"the model does not take an input of shape (1, 3, {pixels}, {pixels}) ({said}); correct "
-            "`preprocess.crop` in config.yaml, or let `architecture` name a factory whose model takes it"
-        ) from None
+    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from slipway import local_server
 from slipway.program import parser, progress, run
 from slipway.triton.place import alone
+from slipway.triton.receipts import receipts_of_dropped
 from slipway.triton.server import DRAIN_S, stop_process
+from slipway.triton.store import Store
 from slipway.triton.switching import stop_left_over
 
 
@@ -28,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
             progress(f"stopped tritonserver (process {running['pid']})")
         else:
             progress("nothing is deployed from this checkout")
-        for path in arguments.receipts:
+        for path in [*arguments.receipts, *receipts_of_dropped(arguments.receipts, Store(arguments.state))]:
             path.unlink(missing_ok=True)
         local_server.forget_state(arguments.state)
 

@@ -1,5 +1,6 @@
 """What a model is fed: normalised float32, or the uint8 pixels of a model that normalises them itself."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,12 +70,21 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
 def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
     """Return PyTorch's own logits (N, classes) for images (N, 3, H, W), computed on the CPU.
 
-    Raises SlipwayError where the model gives something else, or numbers that nothing can be compared with.
+    Raises SlipwayError where the model does not take them, gives something else, or numbers that nothing can be
+    compared with.
     """
     import torch
 
-    with torch.inference_mode():
-        logits = model(torch.from_numpy(images))
+    try:
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(images))
+    except Exception as error:  # whatever a model of the user's raises
+        traceback.print_exc()
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise SlipwayError(
+            f"the model does not take an input of shape {images.shape} ({said}); correct `preprocess.crop` in "
+            "config.yaml, or let `architecture` name a factory whose model takes it"
+        ) from None
     is_tensor = isinstance(logits, torch.Tensor)
     if not is_tensor or logits.ndim != 2:
         found = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__

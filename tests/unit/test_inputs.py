@@ -62,6 +62,12 @@ def test_a_broken_photograph_of_a_batch_is_named(tmp_path):
         photograph_batch([sample_photograph(), broken], PREPROCESS, "float32")
 
 
+def test_a_model_that_does_not_take_the_pictures_is_told():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    with pytest.raises(SlipwayError, match=r"does not take an input of shape \(1, 3, 4, 4\) .*`preprocess.crop`"):
+        logits_of(model, np.zeros((1, 3, 4, 4), np.float32))
+
+
 def test_an_unknown_input_format_is_named():
     with pytest.raises(SlipwayError, match="'float16' is unknown; `input` is one of float32, uint8"):
         random_batch("float16", 1, 8)

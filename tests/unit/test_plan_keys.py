@@ -14,8 +14,9 @@ from slipway.errors import SlipwayError
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 
-def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path):
-    path = tmp_path / "my.safetensors"
+@pytest.mark.parametrize("name", ["my.safetensors", "my.pth", "model_best.pth.tar", "last.ckpt"])
+def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
+    path = tmp_path / name
     path.touch()
     found = plan(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
     assert found.checkpoint("a") == str(path)

@@ -14,7 +14,7 @@ from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
 from slipway.triton import releases
 
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".safetensors")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".safetensors")
 
 
 class Decisions:

@@ -1,14 +1,16 @@
 """What a deployment proves and writes down: the smoke test of each version, its receipt, and the words at the end."""
 
 import datetime
+from pathlib import Path
 
+from slipway.artifacts import read_json
 from slipway.program import progress
 from slipway.triton.canary import canary
 from slipway.triton.client import ModelClient
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.ports import Ports
 from slipway.triton.smoke_test import smoke_test
-from slipway.triton.store import Published
+from slipway.triton.store import Published, Store
 
 
 def prove(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
@@ -50,6 +52,16 @@ def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
         "proven_on_labels": index["proven_on_labels"],
         **proof,
     }
+
+
+def receipts_of_dropped(receipts: list[Path], store: Store) -> list[Path]:
+    """Return the receipts of models that this checkout's server has had and that config.yaml no longer names.
+
+    `receipts` are those of the models that it names, each results/<model>/deploy/<receipt>.
+    """
+    first, named = receipts[0].absolute(), {path.absolute() for path in receipts}
+    found = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
+    return [path for path in found if store.versions(read_json(path)["served_as"])]
 
 
 def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:
