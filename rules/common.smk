@@ -33,7 +33,8 @@ prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
 fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
 with told_in_a_sentence():
-    for configfile in workflow.configfiles:
+    # Not once more in each job.
+    for configfile in workflow.configfiles if workflow.is_main_process else []:
         require_keys_once(configfile)
     plan = Plan(complete(config), fingerprints)
 

@@ -10,7 +10,7 @@ from slipway.manifests.common import deployment
 from slipway.manifests.evidence import Artifact, Evidence, Value, plain, require_shippable, trace
 from slipway.manifests.text import comment, documents
 from slipway.manifests.validation import require_valid, require_valid_composition
-from slipway.monitoring.promise import Promise, read_promise, slowest
+from slipway.monitoring.promise import read_slowest
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.releases import FLOOR
@@ -80,7 +80,7 @@ def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
     here = next((d for d in fleet if d["target"] == arguments.compose_target), fleet[0])
     made = {
         arguments.arena: arena.objects(fleet),
-        arguments.kubernetes: kubernetes.objects(fleet, promise_of(arguments)),
+        arguments.kubernetes: kubernetes.objects(fleet, read_slowest(arguments.selections, arguments.indexes)),
         arguments.kserve: kserve.objects(fleet),
     }
     composition = compose.composition(here)
@@ -93,11 +93,6 @@ def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
         **{path: documents(objects, header(fleet, f"kubectl apply -f {path.name}")) for path, objects in made.items()},
         arguments.compose_file: documents([composition], header([here], "docker compose up --detach")),
     }
-
-
-def promise_of(arguments: argparse.Namespace) -> Promise:
-    """Return what the load tests promised of the slowest target."""
-    return slowest([read_promise(*paths) for paths in zip(arguments.selections, arguments.indexes, strict=True)])
 
 
 def header(fleet: list[dict], command: str) -> str:

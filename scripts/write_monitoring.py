@@ -7,7 +7,7 @@ import yaml
 
 from slipway.artifacts import write_json, written_whole
 from slipway.monitoring.dashboard import dashboard
-from slipway.monitoring.promise import read_promise, slowest
+from slipway.monitoring.promise import read_slowest
 from slipway.monitoring.rules import rule_file
 from slipway.program import parser, progress, run
 
@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write both; the same selections and repositories give the same bytes."""
-    promise = slowest([read_promise(*paths) for paths in zip(arguments.selections, arguments.indexes, strict=True)])
+    promise = read_slowest(arguments.selections, arguments.indexes)
     rules = rule_file(promise)
     write_yaml(arguments.rules, rules)
     write_json(arguments.dashboard, dashboard(promise))

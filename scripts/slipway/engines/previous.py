@@ -23,11 +23,14 @@ def is_current(previous: BuiltEngine | None, head: dict) -> bool:
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 
-def why_not_comparable(previous: BuiltEngine | None, head: dict) -> str | None:
-    """Return why an engine that is there tells nothing of the speed of a new one; None when they compare."""
+def why_not_comparable(previous: BuiltEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
+    """Return why an engine that is there tells nothing of the speed of a new one; None when they compare.
+
+    With `but_for_refit`, one that takes new weights and one that does not compare as well.
+    """
     if previous is None:
         return "no whole engine was there before"
-    if _settings(previous.record["key"]) != _settings(head["key"]):
+    if _settings(previous.record["key"], but_for_refit) != _settings(head["key"], but_for_refit):
         return "the engine that was there was built with other settings, by another version or on other hardware"
     if not head["topology_sha256"] or previous.record.get("topology_sha256") != head["topology_sha256"]:
         return "the engine that was there is of another network"
@@ -50,16 +53,9 @@ def first_build(previous: BuiltEngine | None, head: dict) -> dict | None:
 
     Whether an engine takes new weights hardly changes what building it costs, so that setting may be another.
     """
-    if previous is None or not head["topology_sha256"]:
-        return None
-    of_this_network = previous.record.get("topology_sha256") == head["topology_sha256"]
-    alike = _without_refit(_settings(previous.record["key"])) == _without_refit(_settings(head["key"]))
-    return previous.record.get("first_build") if of_this_network and alike else None
+    return None if why_not_comparable(previous, head, but_for_refit=True) else previous.record.get("first_build")
 
 
-def _settings(key: dict) -> dict:
-    return {name: value for name, value in key.items() if name != "onnx_sha256"}
-
-
-def _without_refit(settings: dict) -> dict:
-    return {**settings, "builder": {**settings.get("builder", {}), "refit": None}}
+def _settings(key: dict, but_for_refit: bool) -> dict:
+    settings = {name: value for name, value in key.items() if name != "onnx_sha256"}
+    return {**settings, "builder": {**settings.get("builder", {}), "refit": None}} if but_for_refit else settings

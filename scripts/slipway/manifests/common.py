@@ -4,7 +4,6 @@ Its values are gathered once, each with its source; the functions that make mani
 return plain dicts, so the same inputs give the same bytes.
 """
 
-from slipway.errors import SlipwayError
 from slipway.manifests import demands, names
 from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
 from slipway.repositories.versions import repository_path, version_of
@@ -133,10 +132,7 @@ def _of_artifacts(evidence: Evidence) -> dict[str, Value]:
 def _image(chosen: dict) -> dict[str, Value]:
     """Return the image that serves, and its release, None where only an image was named."""
     release, image = chosen["triton_release"], chosen["image"]
-    releases.require_supported(release, chosen["oldest"])
-    if image is None and release is None:
-        newest = releases.releases()[-1].triton
-        raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
+    releases.require_supported(release, image, chosen["oldest"])
     of_release = Value(releases.image_of(release or ""), CONFIG, "triton.release", "NVIDIA's image of it")
     return {
         "image": Value(image, CONFIG, "triton.image") if image else of_release,

@@ -87,6 +87,11 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
     )
 
 
+def read_slowest(selections: list[Path], indexes: list[Path]) -> Promise:
+    """Return what servers of several targets are held to; the lists have one entry a target, in the same order."""
+    return slowest([read_promise(*paths) for paths in zip(selections, indexes, strict=True)])
+
+
 def slowest(promises: list[Promise]) -> Promise:
     """Return what servers of several targets are held to: the promise of the slowest, which knows the others.
 

@@ -199,10 +199,7 @@ class Decisions:
     def require_supported_release(self) -> None:
         """Raise SlipwayError when the Triton that would serve elsewhere is unknown, or older than what is accepted."""
         triton = self.config["triton"]
-        if triton["release"] is None and triton["image"] is None:
-            newest = releases.releases()[-1].triton
-            raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
-        releases.require_supported(triton["release"], triton["oldest"])
+        releases.require_supported(triton["release"], triton["image"], triton["oldest"])
 
     def require_servers(self) -> None:
         """Raise SlipwayError when `deploy.to` is elsewhere, and no Triton there would serve what is built.

@@ -50,8 +50,11 @@ def image_of(name: str) -> str:
     return f"{image}@{found.digest}" if found and found.digest else image
 
 
-def require_supported(name: str | None, oldest: str) -> None:
-    """Raise SlipwayError when a release is older than what is accepted; one that nobody named passes."""
+def require_supported(name: str | None, image: str | None, oldest: str) -> None:
+    """Raise SlipwayError when nothing says which Triton serves, or a release is older than what is accepted."""
+    if name is None and image is None:
+        newest = releases()[-1].triton
+        raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
     if name is not None and name < oldest:
         raise SlipwayError(
             f"config: Triton {name} (`triton.release`) is older than {oldest} and has known vulnerabilities; serve "
