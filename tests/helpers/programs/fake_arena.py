@@ -13,6 +13,8 @@ from pathlib import Path
 
 import yaml
 
+from helpers.programs.stand_ins import put_on_path
+
 # Options of `arena serve triton` that take a value, and those of them that may be repeated.
 VALUES = (
     "name",
@@ -33,12 +35,7 @@ LABELS = ("servingName", "servingVersion")
 
 def install(folder):
     """Write the program `arena` into a folder for PATH; return the environment that it needs."""
-    program = folder / "arena"
-    here = Path(__file__).resolve()
-    text = f'#!/bin/sh\nPYTHONPATH={here.parents[3] / "scripts"} exec {sys.executable} {here} "$@"\n'
-    program.write_text(text, encoding="utf-8")
-    program.chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return put_on_path(folder, "arena", __file__)
 
 
 def options(words):

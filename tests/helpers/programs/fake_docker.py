@@ -13,18 +13,15 @@ from pathlib import Path
 
 import yaml
 
+from helpers.programs.stand_ins import put_on_path
+
 STATE = "FAKE_DOCKER_STATE"
 
 
 def install(folder):
     """Write the program `docker` into a folder for PATH; return the environment that it needs."""
-    program = folder / "docker"
-    here = Path(__file__).resolve()
-    text = f'#!/bin/sh\nPYTHONPATH={here.parents[3] / "scripts"} exec {sys.executable} {here} "$@"\n'
-    program.write_text(text, encoding="utf-8")
-    program.chmod(0o755)
     (folder / "state").mkdir()
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", STATE: str(folder / "state")}
+    return put_on_path(folder, "docker", __file__) | {STATE: str(folder / "state")}
 
 
 def options(words):
