@@ -1,33 +1,14 @@
 # What every phase needs: the completed configuration, the plan, and the names of what it makes.
 import json
 import shlex
-import sys
-from contextlib import contextmanager
-from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
-
-sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from slipway.planning.checks import require_batches
 from slipway.planning.config import complete
 from slipway.planning.config_files import require_keys_once
-from slipway.errors import SlipwayError
 from slipway.planning.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
 from slipway.planning.plan import Plan
 from slipway.program import prefer_this_interpreter
-
-
-@contextmanager
-def told_in_a_sentence():
-    """Let Snakemake tell what is wrong with the configuration as the sentence that it is."""
-    try:
-        yield
-    except SlipwayError as error:
-        raise WorkflowError(str(error)) from None
-
 
 prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
@@ -69,8 +50,8 @@ WHOLE_MACHINE = usable_cores()
 
 
 def option(name, value):
-    """Return a command-line option for a file that may be absent."""
-    return f"{name} {shlex.quote(str(value))}" if value else ""
+    """Return a command-line option for a file that may be absent, as one word: a file's name may start with a dash."""
+    return f"{name}={shlex.quote(str(value))}" if value else ""
 
 
 def tensorrt_python(wildcards, input):

@@ -18,6 +18,7 @@ from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing, sample_photograph
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.terminal import printable
 from slipway.triton.asking import ask, ask_labels, ask_tensors, find_model, logits_of
 from slipway.triton.classifier import Classifier, batch_size
 from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
@@ -128,7 +129,7 @@ def main(arguments: argparse.Namespace) -> None:
         with memory as shared, told(subject, task, arguments.json) as predictions:
             for pictures in answered(connection, task, files, predictions, shared):
                 if not arguments.json:
-                    print(*table(pictures, width), sep="\n", flush=True)
+                    print(*map(printable, table(pictures, width)), sep="\n", flush=True)
     if predictions.failed:
         raise SlipwayError(f"{len(predictions.failed)} of {len(files)} photographs have no answer; each is named above")
 
@@ -148,7 +149,8 @@ def told(subject: Subject, task: Task, as_json: bool) -> Iterator[Predictions]:
     try:
         yield predictions
     finally:
-        print(document(predictions, who) if as_json else "\n".join(conclusion(predictions, who)), flush=True)
+        text = document(predictions, who) if as_json else "\n".join(conclusion(predictions, who))
+        print(printable(text), flush=True)
 
 
 def require_sensible(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import os
 import signal
 import sys
@@ -11,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.os_errors import explained
 from slipway.planned import require_planned
+from slipway.terminal import printable
 
 _terminal = sys.stderr
 
@@ -27,6 +28,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def progress(line: str) -> None:
     """Show a line to the person who waits, and keep it in the log."""
+    line = printable(line)
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:
         print(line, file=sys.stderr, flush=True)
@@ -34,21 +36,29 @@ def progress(line: str) -> None:
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
     """Run a program's `main`, if it finds what it was planned for; turn what went wrong into a sentence and exit."""
-    if arguments.log:
-        _redirect_to(arguments.log)
+    restrict_umask()
     try:
+        if arguments.log:
+            _redirect_to(arguments.log)
         require_planned(arguments)
         main(arguments)
     except SlipwayError as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from what is finished", 128 + signal.SIGINT)
     except OSError as error:
-        traceback.print_exc()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _fail(f"the disk is full ({error}); free some space and run again: nothing partial was left behind")
-        _fail(f"{type(error).__name__}: {error}")
+        sentence = explained(error)
+        if sentence is None:
+            traceback.print_exc()
+        _fail(sentence or f"{type(error).__name__}: {error}")
     except Exception as error:
         traceback.print_exc()
         _fail(f"unexpected {type(error).__name__}: {error}; the log has the whole story")
+
+
+def restrict_umask() -> None:
+    """Make new files and folders writable by their owner alone, whatever umask this process was started with."""
+    os.umask(os.umask(0o022) | 0o022)
 
 
 def unwind_when_terminated() -> None:
@@ -73,7 +83,7 @@ def _redirect_to(log: str) -> None:
     sys.stdout.reconfigure(line_buffering=True)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, code: int = 1) -> None:
     with contextlib.suppress(OSError):
         progress(f"error: {message}")
-    sys.exit(1)
+    sys.exit(code)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
@@ -136,6 +137,27 @@ def test_the_architectures_are_torchvisions_classifiers():
     assert listed == sorted(set(list_models(module=torchvision.models)) - {"googlenet", "inception_v3"})
 
 
+def numbers(part: object, path: tuple = ()) -> Iterator[tuple[tuple, dict]]:
+    """Yield (path, subschema) of every number anywhere in the schema."""
+    if isinstance(part, dict):
+        if {"integer", "number"} & set(np.atleast_1d(part["type"]) if isinstance(part.get("type"), str | list) else ()):
+            yield path, part
+        for name, below in part.items():
+            yield from numbers(below, (*path, name))
+    elif isinstance(part, list):
+        for index, below in enumerate(part):
+            yield from numbers(below, (*path, index))
+
+
+def test_no_number_is_without_bounds():
+    unbounded = [
+        path
+        for path, part in numbers(schema())
+        if "maximum" not in part or not {"minimum", "exclusiveMinimum"} & set(part)
+    ]
+    assert unbounded == []
+
+
 # Defaults
 
 
@@ -225,6 +247,64 @@ MISTAKES = {
         ["ascend", "[1, 8]"],
     ),
     "descending load": (minimal(load_test={"concurrency": [4, 1]}), "`load_test.concurrency`", "[4, 1]", ["ascend"]),
+    "a name that ends with a line end": (minimal(models={"tiny\n": {}}), "`models", r"'tiny\n'", ["A-Za-z0-9"]),
+    "a release that ends with a line end": (
+        minimal(triton={"release": "26.07\n"}),
+        "`triton.release`",
+        r"'26.07\n'",
+        ["release in quotes"],
+    ),
+    "a release in other digits": (
+        minimal(triton={"oldest": "२६.०७"}),
+        "`triton.oldest`",
+        "२६.०७",
+        ["of the form"],
+    ),
+    "a namespace that ends with a line end": (
+        minimal(deploy={"cluster": {"namespace": "inference\n"}}),
+        "`deploy.cluster.namespace`",
+        r"'inference\n'",
+        ["of the form"],
+    ),
+    "weights that end with a line end": (model(weights="w.pth\n"), "`models.m.weights`", r"'w.pth\n'", [".pth"]),
+    "a photograph that ends with a line end": (minimal(image="a.jpg\n"), "`image`", r"'a.jpg\n'", ["no line end"]),
+    "a path with an escape": (
+        minimal(calibration={"images": "a\x1b[2J"}),
+        "`calibration.images`",
+        r"'a\x1b[2J'",
+        ["control character"],
+    ),
+    "a label with a line end": (
+        minimal(deploy={"cluster": {"node_labels": {"cpu": {"zone\n": "a"}}}}),
+        "`deploy.cluster.node_labels.cpu`",
+        r"'zone\n'",
+        ["control character"],
+    ),
+    "a billion images": (minimal(profile={"batch_size": 10**9}), "`profile.batch_size`", "1000000000", ["at most"]),
+    "more patience than a life": (
+        minimal(deploy={"ready_timeout_s": 1e12}),
+        "`deploy.ready_timeout_s`",
+        "1000000000000.0",
+        ["at most 86400"],
+    ),
+    "a batch of 10**30": (
+        minimal(benchmark={"batch_sizes": [10**30]}),
+        "`benchmark.batch_sizes.0`",
+        str(10**30),
+        ["at most"],
+    ),
+    "a million instances": (
+        minimal(load_test={"instances": [10**6]}),
+        "`load_test.instances.0`",
+        "1000000",
+        ["at most 256"],
+    ),
+    "a picture of a million pixels a side": (
+        model(preprocess={"crop": 10**6, "resize": 10**6}),
+        "`models.m.preprocess",
+        "1000000",
+        ["at most 16384"],
+    ),
     "repeated": (minimal(load_test={"instances": [1, 1]}), "`load_test.instances`", "[1, 1]", ["without repetition"]),
     "no batch sizes": (minimal(benchmark={"batch_sizes": []}), "`benchmark.batch_sizes`", "[]", ["at least 1"]),
     "batch of zero": (minimal(benchmark={"batch_sizes": [0]}), "`benchmark.batch_sizes.0`", "0", ["at least 1"]),
@@ -279,6 +359,10 @@ def test_a_mistake_is_told_in_one_sentence(name):
     assert key in message
     assert value in message
     assert [word for word in allowed if word not in message] == []
+
+
+def test_a_factorys_own_arguments_may_hold_any_text():
+    assert complete(model(arguments={"prompt": "two\nlines"}))
 
 
 def test_equal_sides_are_allowed():

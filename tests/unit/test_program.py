@@ -147,3 +147,41 @@ except SystemExit as end:
     print(end)
 """
     assert printed(code) == str(128 + signal.SIGTERM)
+
+
+@pytest.mark.parametrize("name", ["logs", "logs/deep"])
+def test_a_file_where_the_logs_are_to_lie_is_told_in_a_sentence(run, log, tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("notes")
+    ended = run("pass", "--log", str(log))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: a file stands where")
+    assert str(tmp_path / name) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_shows_no_traceback(run, log):
+    ended = run("raise KeyboardInterrupt", "--log", str(log))
+    assert ended.returncode == 130
+    assert ended.stderr.splitlines()[-1] == "error: interrupted; the same command goes on from what is finished"
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
+def test_a_full_disk_shows_no_traceback_in_the_log_either(run, log):
+    run('with open("/dev/full", "w") as full:\n    full.write("x")', "--log", str(log))
+    assert "Traceback" not in log.read_text(encoding="utf-8")
+
+
+def test_what_is_made_under_any_umask_is_written_by_its_owner_alone(run, tmp_path):
+    body = 'os.umask(0)\nrun(lambda _: (open("made", "w"), os.mkdir("folder")), arguments)'
+    script = f"globals()['arguments'] = parser('Again.').parse_args([])\n{body}"
+    ended = run(script)
+    assert ended.returncode == 0
+    for name in ("made", "folder"):
+        assert (tmp_path / name).stat().st_mode & 0o022 == 0
+
+
+def test_control_characters_never_reach_the_terminal(run):
+    ended = run(r'progress("class \x1b[2J")')
+    assert "\x1b" not in ended.stderr
+    assert r"class \x1b[2J" in ended.stderr

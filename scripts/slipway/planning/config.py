@@ -4,6 +4,7 @@ import copy
 import ipaddress
 import json
 import math
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from slipway.repositories.versions import require_no_password
 
 # libyaml's, which reads the schema in a tenth of the time, where PyYAML was built with it.
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 
 
@@ -29,6 +31,7 @@ def complete(config: dict) -> dict:
     errors = list(_WithDefaults(_schema()).iter_errors(config))
     if errors:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
+    _check_text(config)
     _check_order(config)
     _check_calibration(config)
     _check_arguments(config)
@@ -53,6 +56,17 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
+def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
+    """Match as JSON Schema's own regular expressions do: `$` is the very end, and a digit is one of ASCII's."""
+    if validator.is_type(instance, "string") and not re.search(_to_the_end(pattern), instance, re.ASCII):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _to_the_end(pattern: str) -> str:
+    """Return a pattern whose `$` does not also match before a last line end, as Python's does."""
+    return re.sub(r"(?<!\\)\$", r"\\Z", pattern)
+
+
 def _is_integer(_: Any, value: object) -> bool:
     """Take 5 but not 5.0, which a program's option would not read, and not true."""
     return isinstance(value, int) and not isinstance(value, bool)
@@ -64,7 +78,7 @@ def _is_finite_number(checker: Any, value: object) -> bool:
 
 _WithDefaults = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
-    {"properties": _fill_defaults},
+    {"properties": _fill_defaults, "pattern": _match_pattern},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": _is_integer, "number": _is_finite_number}
     ),
@@ -127,6 +141,29 @@ def _allowed(schema: dict) -> str:
     if "items" in schema:
         words.append(f"with each item {_allowed(schema['items'])}")
     return " ".join(words)
+
+
+def _check_text(config: dict) -> None:
+    """Refuse control characters: a name or path with a line end or an escape is a slip, and hangs other programs."""
+    for key, text in _texts(config):
+        if _CONTROL.search(text):
+            raise SlipwayError(
+                f"config: `{key}` is {text!r}, but must hold no line end and no other control character; take it out"
+            )
+
+
+def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (key, text) of every text in a configuration, but for a factory's own arguments."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, key)
+    elif isinstance(value, dict):
+        for name, content in value.items():
+            yield from _texts(name, key) if isinstance(name, str) else ()
+            if name != "arguments":
+                yield from _texts(content, f"{key}.{name}" if key else str(name))
 
 
 def _check_order(config: dict) -> None:

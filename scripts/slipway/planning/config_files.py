@@ -14,18 +14,24 @@ _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def require_keys_once(path: str | Path) -> None:
     """Raise SlipwayError with both lines where a key stands twice in a mapping: YAML would drop the first unsaid."""
     root = yaml.compose(Path(path).read_bytes(), Loader=_FAST_LOADER)
-    for key, first, second in _repeated(root, ""):
+    for key, first, second in _repeated(root, "", set()):
         raise SlipwayError(
             f"config: `{key}` stands in lines {first} and {second} of {path}, and only the latter would count; make "
             "them one"
         )
 
 
-def _repeated(node: yaml.Node | None, path: str) -> Iterator[tuple[str, int, int]]:
-    """Yield (key, line, line) of every key that a mapping at or below `node` has twice."""
+def _repeated(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield (key, line, line) of every key that a mapping at or below `node` has twice.
+
+    An alias stands for the very node that was `seen` where it was written out.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _repeated(item, path)
+            yield from _repeated(item, path, seen)
     if not isinstance(node, yaml.MappingNode):
         return
     lines: dict[str, int] = {}
@@ -34,4 +40,4 @@ def _repeated(node: yaml.Node | None, path: str) -> Iterator[tuple[str, int, int
         if name in lines:
             yield name, lines[name], line
         lines[name] = line
-        yield from _repeated(value, f"{name}.")
+        yield from _repeated(value, f"{name}.", seen)

@@ -1,0 +1,32 @@
+# What comes before Snakemake reads config.yaml: the way to Slipway's modules, and one sentence where it cannot be read.
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from slipway.errors import SlipwayError
+from slipway.planning.config_text import require_readable
+from slipway.planning.folders import require_folders
+from slipway.planning.refusals import PlainRefusals
+from slipway.program import restrict_umask
+
+
+@contextmanager
+def told_in_a_sentence():
+    """Let Snakemake tell what is wrong with the configuration as the sentence that it is."""
+    try:
+        yield
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
+
+
+restrict_umask()
+if workflow.is_main_process:
+    logger.addFilter(PlainRefusals())
+    with told_in_a_sentence():
+        require_folders("results", "logs", ".snakemake")
+        require_readable("config.yaml")
