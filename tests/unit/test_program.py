@@ -155,7 +155,7 @@ def test_a_file_where_the_logs_are_to_lie_is_told_in_a_sentence(run, log, tmp_pa
     (tmp_path / name).write_text("notes")
     ended = run("pass", "--log", str(log))
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: a file stands where")
+    assert ended.stderr.startswith("error: a file ")
     assert str(tmp_path / name) in ended.stderr
     assert "Traceback" not in ended.stderr
 
