@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
+from slipway.networks.factories import made
 
 if TYPE_CHECKING:
     import torch
@@ -27,15 +28,7 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
     returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported, or
     not be called with them.
     """
-    make = _factory(architecture)
-    try:
-        return make(**(arguments or {})).eval()
-    except (TypeError, ValueError, RuntimeError) as error:
-        traceback.print_exc()  # it may be a mistake within the user's own code
-        raise SlipwayError(
-            f"architecture {architecture} cannot be made with the arguments {arguments or {}} ({error}); correct "
-            "`arguments` or `architecture` in config.yaml"
-        ) from None
+    return made(_factory(architecture), architecture, arguments or {})
 
 
 def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":

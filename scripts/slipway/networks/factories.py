@@ -1,0 +1,76 @@
+"""Calling what makes a network, and what it means when that fails."""
+
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from slipway.errors import SlipwayError
+from slipway.networks.user_code import causes, first_sentence, line_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+def made(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
+    """Return the module that a factory makes with its keyword arguments, in eval mode.
+
+    Raises SlipwayError with the cause and the line of the user's code where it makes none.
+    """
+    try:
+        network = factory(**arguments)
+    except Exception as error:  # whatever the user's own code raises
+        traceback.print_exc()
+        raise SlipwayError(_why_not(error, architecture, arguments)) from None
+    require_module(network, architecture)
+    return network.eval()
+
+
+def require_module(network: object, architecture: str) -> None:
+    """Raise SlipwayError unless a factory returned one torch.nn.Module."""
+    import torch
+
+    if isinstance(network, torch.nn.Module):
+        return
+    if isinstance(network, tuple | list):
+        kinds = ", ".join(type(each).__name__ for each in network)
+        found = f"a {type(network).__name__} ({kinds})"
+    elif isinstance(network, type) and issubclass(network, torch.nn.Module):
+        found = f"the class {network.__name__} and no network of it"
+    elif network is None:
+        found = "nothing (None): its `return` is missing"
+    else:
+        found = f"a {type(network).__name__}"
+    raise SlipwayError(
+        f"architecture {architecture} returns {found}, where one torch.nn.Module is needed; let `architecture` name a "
+        "factory that returns the network alone"
+    )
+
+
+def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
+    said, line = first_sentence(error), line_of(error) if ":" in architecture else None  # torchvision is as it is
+    place = f" at {line}" if line else ""
+    missing = next((each for each in causes(error) if isinstance(each, ModuleNotFoundError)), None)
+    if missing is not None:
+        return (
+            f"architecture {architecture} needs the package {missing.name}, which is not installed{place}; install it "
+            "into this environment"
+        )
+    if isinstance(error, OSError):
+        return (
+            f"architecture {architecture} cannot be made: its factory reads or downloads what is not to be had here "
+            f"({said}){place}; let it make the network alone, without weights, since those come from `weights`"
+        )
+    if line is None or _refused_by_the_call(error):
+        return (
+            f"architecture {architecture} cannot be made with the arguments {arguments} ({said}); correct `arguments` "
+            "or `architecture` in config.yaml"
+        )
+    return (
+        f"architecture {architecture} cannot be made with the arguments {arguments} ({said}){place}; correct "
+        "`arguments` in config.yaml, or the factory"
+    )
+
+
+def _refused_by_the_call(error: Exception) -> bool:
+    """Say whether it was the call itself that failed, before the factory's first line."""
+    return isinstance(error, TypeError) and error.__traceback__.tb_next is None
