@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.gpu_stand_in import library
 from helpers.models.weeks import FAST, SLOW, ways
 
 
@@ -87,3 +88,13 @@ def test_an_engine_that_cannot_be_compared_is_built_and_it_says_why(week):
     (attempt,) = week.build()["attempts"]
     assert "could not enqueue" in attempt["not_judged_because"]
     assert attempt["refused"] is None
+
+
+def test_an_engine_is_not_lost_for_what_the_inspector_says_of_it(week, monkeypatch):
+    noise = '{"Name": "conv", "LayerType": "Convolution", \x1e'
+    monkeypatch.setattr(library.Inspector, "get_layer_information", lambda *_: noise)
+    record = week.build()
+    assert record["unread_layers"] == [noise]
+    assert record["layers"] == {"unknown": 1}
+    assert any("nothing proves that they run in fp16" in line for line in week.said)
+    assert week.answers_as_trained()

@@ -1,6 +1,7 @@
 import pytest
 
 from slipway.runtimes.tensorrt import inspector
+from slipway.runtimes.tensorrt.inspector_text import layer_text, read_layer
 
 
 def layer(kind="CaskConvolution", parameter="Convolution", weights="Half", datatype="Row major linear FP32"):
@@ -49,3 +50,57 @@ def test_compute_layers_are_counted(kind, parameter):
 @pytest.mark.parametrize(("kind", "parameter"), [("Reformat", "Reformat"), ("CaskPooling", "Pooling"), ("NoOp", "")])
 def test_others_are_not(kind, parameter):
     assert not inspector.is_compute(layer(kind=kind, parameter=parameter))
+
+
+# Text as releases write it: control characters of 8.6, text that is no JSON.
+SPOILT = {
+    "a control character in a name": '{"Name": "conv1\x1econv2", "LayerType": "conv", "Weights": {"Type": "Half"}}',
+    "a line end in the metadata": '{"Name": "c", "LayerType": "conv", "Meta": "[ONNX\n]", "Weights": {"Type": "Half"}}',
+    "a comma too much": '{"Name": "c", "LayerType": "conv", "Weights": {"Type": "Half",},}',
+    "a comma too few": '{"Name": "c" "LayerType": "conv" "Weights": {"Type": "Half"}}',
+    "a quote in a name": '{"Name": "c"1", "LayerType": "conv", "Weights": {"Type": "Half"}}',
+    "cut short": '{"Name": "c", "LayerType": "conv", "Weights": {"Type": "Half", "Cou',
+    "a number that is none": '{"Name": "c", "LayerType": "conv", "Scale": -nan, "Weights": {"Type": "Half"}}',
+}
+
+
+@pytest.mark.parametrize("text", SPOILT.values(), ids=SPOILT.keys())
+def test_text_that_a_release_spoilt_still_tells_the_precision(text):
+    read = read_layer(text)
+    assert inspector.is_compute(read)
+    assert inspector.precision_of(read) == "fp16"
+
+
+def test_what_is_no_json_is_kept_whole():
+    text = SPOILT["cut short"]
+    assert read_layer(text)["unread"] == text
+    assert "unread" not in read_layer(SPOILT["a control character in a name"])
+
+
+@pytest.mark.parametrize("text", ["conv1", "\x00\xff", "[1, 2]", '"conv1"', "{}"])
+def test_text_without_any_field_is_a_layer_of_which_nothing_is_known(text):
+    read = read_layer(text)
+    assert not inspector.is_compute(read)
+
+
+class Form:
+    JSON, ONELINE = "json", "one line"
+
+
+class TensorRT:
+    LayerInformationFormat = Form
+
+
+class Inspector:
+    """Its JSON of the layers in `broken` cannot be decoded."""
+
+    broken = (1,)
+
+    def get_layer_information(self, index, form):
+        if form == Form.JSON and index in self.broken:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+        return f"layer {index} as {form}"
+
+
+def test_where_the_json_is_no_text_the_one_line_is_taken():
+    assert [layer_text(TensorRT, Inspector(), index) for index in (0, 1)] == ["layer 0 as json", "layer 1 as one line"]

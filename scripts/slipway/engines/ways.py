@@ -80,7 +80,7 @@ def refit(job: Job, path: Path) -> Attempt:
     start = time.perf_counter()
     try:
         found = job.module.refit(job.arguments.onnx, job.previous.path, path)
-        require_precision(job.arguments.precision, found["layers"])
+        require_precision(job.arguments.precision, found["layers"], found.get("unread_layers"))
     except (ValueError, SlipwayError) as error:
         return Attempt(REFIT, {}, _since(start), Findings(refused=str(error)))
     seconds = _since(start)
@@ -102,7 +102,7 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
     except ValueError as error:
         raise SlipwayError(str(error)) from None
     seconds = _since(start)
-    require_precision(job.arguments.precision, layers)
+    require_precision(job.arguments.precision, layers, found.get("unread_layers"))
     findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
     return Attempt(way_of(found.get("timing_cache")), {"layers": layers, **timed, **found}, seconds, findings)
@@ -143,8 +143,18 @@ def say_refused(attempt: Attempt, what_now: str) -> None:
     progress(f"  {attempt.way}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {what_now}")
 
 
-def require_precision(precision: str, layers: dict[str, int]) -> None:
-    """Raise SlipwayError unless the layers really run in the precision that was asked for."""
+def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
+    """Raise SlipwayError unless the layers really run in the precision that was asked for.
+
+    `unread` is the runtime's text about layers that could not be read. An engine is not lost for that: where nothing
+    else is known, this is said instead.
+    """
+    if unread and not set(layers) - {"unknown"}:
+        progress(
+            f"  what this runtime says of {len(unread)} layers could not be read, so nothing proves that they run in "
+            f"{precision}; the text is `unread_layers` in the build record"
+        )
+        return
     # A layer whose type the runtime does not tell is no proof of anything; most have to be told.
     strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
     if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:

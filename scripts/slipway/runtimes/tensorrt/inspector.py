@@ -1,6 +1,5 @@
 """What an engine really is: its tensors, its memory, and the precision that each compute layer runs in."""
 
-import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -8,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from . import explain
+from .inspector_text import UNREAD, layer_text, read_layer
 from .library import logger, runtime_of
 
 # The layers that carry a network's arithmetic, by what the inspector of any release calls them (lower case, in part).
@@ -35,18 +35,21 @@ _SPELLINGS = {
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU and return what it is.
 
-    That is its tensors, profiles, memory (bytes), layers by precision, and whether it takes new weights, or why not.
+    That is its tensors, profiles, memory (bytes), layers by precision, the inspector's text about layers that could not
+    be read, and whether it takes new weights, or why not.
     """
     log = logger(trt)
     runtime = runtime_of(trt, log)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise ValueError(explain.load_failure(trt, path, log.errors))
+    layers = engine_layers(trt, engine)
     return {
         "tensors": tensors_of(trt, engine),
         "profiles": profiles_of(trt, engine),
         "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
-        "layers": layers_of_engine(trt, engine),
+        "layers": count_by_precision(layers),
+        "unread_layers": [layer[UNREAD] for layer in layers if UNREAD in layer],
         "not_refittable_because": why_not_refittable(trt, engine, log),
     }
 
@@ -79,11 +82,16 @@ def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
         {
             "name": name,
             "mode": engine.get_tensor_mode(name).name,
-            "dtype": _NUMPY[engine.get_tensor_dtype(name).name],
+            "dtype": numpy_name(engine.get_tensor_dtype(name).name),
             "shape": list(engine.get_tensor_shape(name)),
         }
         for name in names
     ]
+
+
+def numpy_name(dtype: str) -> str:
+    """Return NumPy's name of a TensorRT data type; for one that NumPy lacks (FP8, BF16), TensorRT's in lower case."""
+    return _NUMPY.get(dtype, dtype.lower())
 
 
 def input_of(trt: ModuleType, engine: Any) -> str:
@@ -103,13 +111,9 @@ def activation_bytes(engine: Any) -> int:
     return int(getattr(engine, "device_memory_size_v2", 0) or engine.device_memory_size)
 
 
-def layers_of_engine(trt: ModuleType, engine: Any) -> dict[str, int]:
-    """Count the compute layers of the first optimization profile by the precision that they run in."""
-    counts: Counter[str] = Counter()
-    for layer in engine_layers(trt, engine):
-        if is_compute(layer):
-            counts[precision_of(layer)] += 1
-    return dict(counts)
+def count_by_precision(layers: list[dict]) -> dict[str, int]:
+    """Count the compute layers among an engine's layers by the precision that they run in."""
+    return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer)))
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
@@ -119,11 +123,9 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
     profiles.
     """
     inspector = engine.create_engine_inspector()
-    texts = [
-        inspector.get_layer_information(index, trt.LayerInformationFormat.JSON) for index in range(engine.num_layers)
-    ]
-    layers = [json.loads(text) for text in texts if text.strip().startswith("{")]
-    return [layer for layer in layers if _is_of_first_profile(layer["Name"])]
+    texts = [layer_text(trt, inspector, index) for index in range(engine.num_layers)]
+    layers = [read_layer(text) for text in texts if text.strip()]
+    return [layer for layer in layers if _is_of_first_profile(layer.get("Name", ""))]
 
 
 def _is_of_first_profile(name: str) -> bool:

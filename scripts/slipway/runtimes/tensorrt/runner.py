@@ -8,7 +8,7 @@ import numpy as np
 
 from . import explain, graph
 from .device import open_device
-from .inspector import layers_of_engine, profiles_of, tensors_of
+from .inspector import count_by_precision, engine_layers, profiles_of, tensors_of
 from .library import edition_of, import_library, logger, runtime_of
 
 
@@ -133,7 +133,7 @@ class Engine:
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the engine reports for each."""
-        return layers_of_engine(self.trt, self.cuda_engine)
+        return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
     def _run(self, lane: Lane, batch: int) -> None:
         """Run once as it is, record a graph of it, and from then on launch that."""

@@ -1,0 +1,51 @@
+"""The engine inspector's text about one layer, as each release of TensorRT words it."""
+
+import json
+import re
+from types import ModuleType
+from typing import Any
+
+_FIELDS = ("Name", "LayerType", "ParameterType")
+# One field of a layer, or of its weights or tensors, wherever the text around it is broken.
+_FIELD = r'"{}"\s*:\s*"((?:[^"\\]|\\.)*)'
+UNREAD = "unread"
+
+
+def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
+    """Return the inspector's JSON about a layer, or its one line where the JSON is no text; "" where it has neither."""
+    for form in (trt.LayerInformationFormat.JSON, trt.LayerInformationFormat.ONELINE):
+        try:
+            return inspector.get_layer_information(index, form)
+        except (RuntimeError, ValueError):  # a UnicodeDecodeError is a ValueError
+            continue
+    return ""
+
+
+def read_layer(text: str) -> dict:
+    """Return the inspector's fields of a layer.
+
+    TensorRT 8.6 writes control characters into its JSON. Text that is no JSON at all is searched for the fields that
+    matter, and kept whole as the field "unread".
+    """
+    try:
+        layer = json.loads(text, strict=False)
+    except ValueError:
+        return _searched(text)
+    return layer if isinstance(layer, dict) else {"Name": str(layer)}
+
+
+def _searched(text: str) -> dict:
+    layer = {name: _values(name, text)[0] for name in _FIELDS if _values(name, text)}
+    types = _values("Type", text)
+    formats = _values("Format/Datatype", text)
+    return {
+        "Name": "",
+        **layer,
+        **({"Weights": {"Type": types[0]}} if types else {}),
+        "Inputs": [{"Format/Datatype": form} for form in formats],
+        UNREAD: text,
+    }
+
+
+def _values(field: str, text: str) -> list[str]:
+    return re.findall(_FIELD.format(re.escape(field)), text, re.DOTALL)
