@@ -48,15 +48,16 @@ rule check_accuracy:
         **ON_TARGET,
     params:
         settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.target, wildcards.precision),
-        # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
+        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
         labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
+        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
         tensorrt_python=tensorrt_python,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
-        "{params.labelled} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "{params.labelled} {params.labels_from} {params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
 rule load_test:

@@ -15,7 +15,8 @@ from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import accuracy, compare, violations
 from slipway.models import load_model
 from slipway.photographs.image_files import find_images
-from slipway.photographs.labelling import class_of_each
+from slipway.photographs.label_files import served_labels
+from slipway.photographs.labelling import label_photographs
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
@@ -29,6 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--labels-from", type=Path, help="the label file that they are from, if it is the user's")
     arguments.add_argument("--golden", type=Path, required=True, help="golden input and logits (.npz)")
     arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
     arguments.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
@@ -39,7 +41,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
     )
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
-    add_planned(arguments, "labelled_sha256", "torch_version")
+    add_planned(arguments, "labelled_sha256", "labels_from_sha256", "torch_version")
     arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     add_input(arguments)
@@ -108,10 +110,10 @@ def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
         logits.append(engine.infer(batch))
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
     reference, logits = np.concatenate(reference), np.concatenate(logits)
+    labelling = label_photographs(images, arguments.labelled, *served_labels(arguments.labels, arguments.labels_from))
+    classes, known = labelling.classes, labelling.classes >= 0
     names = arguments.labels.read_text(encoding="utf-8").splitlines()
-    classes = class_of_each(images, arguments.labelled, names)
-    known = classes >= 0
-    found = {**compare(reference, logits), "labelled": int(known.sum())}
+    found = {**compare(reference, logits), "labelled": int(known.sum()), "folders": labelling.record(names)}
     if known.any():
         found["pytorch"] = accuracy(reference[known], classes[known])
         found["engine"] = accuracy(logits[known], classes[known])

@@ -11,6 +11,7 @@ from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, random_batch
 from slipway.models import build, load_strictly, read_checkpoint
+from slipway.photographs.label_files import read_labels
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 
@@ -134,15 +135,11 @@ def count_classes(model: "torch.nn.Module", pixels: int) -> int:
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
     """Return `count` class names: the user's, else those of torchvision's weights, else their indices."""
     if arguments.labels_from:
-        try:
-            names = arguments.labels_from.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise SlipwayError(f"{arguments.labels_from} is not UTF-8 text ({error}); save it as that") from None
+        names = read_labels(arguments.labels_from).names
         if len(names) != count:
-            empty = sum(not name.strip() for name in names)
             raise SlipwayError(
-                f"{arguments.labels_from} has {len(names)} lines, {f'{empty} of them empty, ' if empty else ''}but the "
-                f"model has {count} classes; write one name a line, or correct `arguments` (such as num_classes)"
+                f"{arguments.labels_from} names {len(names)} classes, but the model has {count}; write one name a "
+                "line, or correct `arguments` (such as num_classes)"
             )
         return names
     if ":" not in arguments.architecture:

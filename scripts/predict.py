@@ -14,6 +14,7 @@ from slipway import local_server
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.inputs import photograph
+from slipway.photographs import label_files
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing, sample_photograph
 from slipway.photographs.predictions import Predictions, conclusion, document, table
@@ -246,10 +247,7 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
     """Return a file's class names; raise SlipwayError unless it has one for each class."""
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
-    try:
-        labels = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise SlipwayError(f"--labels {path} is no text in UTF-8; save it so, one class name a line") from None
+    labels = label_files.read_labels(path).names
     if classifier.classes not in (None, len(labels)):
         raise SlipwayError(
             f"--labels {path} has {len(labels)} names, but {classifier.name} has {classifier.classes} classes; "

@@ -101,12 +101,12 @@ def test_own_names_are_taken(tmp_path, options):
     path.write_bytes("\ufeffcat\r\ndog\r\n".encode())  # as some editors write it
     given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
     assert class_names(options(*given), 2) == ["cat", "dog"]
-    with pytest.raises(SlipwayError, match=r"2 lines, but the model has 3 classes") as caught:
+    with pytest.raises(SlipwayError, match=r"names 2 classes, but the model has 3;") as caught:
         class_names(options(*given), 3)
     assert str(path) in str(caught.value)
-    path.write_text("cat\ndog\n\n", encoding="utf-8")
-    with pytest.raises(SlipwayError, match=r"3 lines, 1 of them empty, but the model has 2 classes"):
-        class_names(options(*given), 2)
+    path.write_text("cat\n\ndog\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"no name in line 2"):
+        class_names(options(*given), 3)
     path.write_bytes("Bär\nKatze\n".encode("latin-1"))
     with pytest.raises(SlipwayError, match=r"names\.txt is not UTF-8 text"):
         class_names(options(*given), 2)

@@ -106,7 +106,7 @@ def test_labels_of_another_model_are_refused(tmp_path):
     with pytest.raises(SlipwayError, match="is no file"):
         predict.read_labels(tmp_path / "none.txt", described(PICTURES, LOGITS))
     (tmp_path / "latin.txt").write_bytes("café".encode("latin-1"))
-    with pytest.raises(SlipwayError, match="is no text in UTF-8"):
+    with pytest.raises(SlipwayError, match="is not UTF-8 text"):
         predict.read_labels(tmp_path / "latin.txt", described(PICTURES, LOGITS))
     two = described(PICTURES, {"logits": ("FP32", [-1, 2])})
     assert predict.read_labels(tmp_path / "labels.txt", two) == ["cat", "dog"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 from slipway.planning.fingerprints import Fingerprints
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".avif"}
 
 
 def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
@@ -24,8 +24,23 @@ def require_images(folder: str | Path) -> None:
     if not Path(folder).is_dir():
         problem = "is a file" if Path(folder).exists() else "does not exist"
         raise SlipwayError(f"image folder {folder} {problem}; correct the path")
-    if next(_images_below(folder), None) is None:
+    if not holds_image(folder):
         raise SlipwayError(f"image folder {folder} holds no image ({', '.join(sorted(SUFFIXES))})")
+
+
+def class_folders(folder: str | Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted, without hidden ones."""
+    return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not is_hidden(path.name))
+
+
+def holds_image(folder: str | Path) -> bool:
+    """Say whether there is an image below a folder."""
+    return next(_images_below(folder), None) is not None
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a name is hidden, as .ipynb_checkpoints, or left by macOS in an archive, as ._photo.jpg."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints: Fingerprints | None = None) -> str:
@@ -34,14 +49,15 @@ def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints:
 
 
 def _images_below(folder: str | Path) -> Iterator[Path]:
-    """Yield the images below a folder, also behind links to folders, each folder once though links lead in a circle."""
+    """Yield the images below a folder, without hidden ones; behind links too, each folder once though links circle."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         if os.path.realpath(place) in seen:
             folders.clear()
             continue
         seen.add(os.path.realpath(place))
-        folders.sort()  # which of two names of a folder comes first is the same everywhere
+        # Sorted, so that which of two names of a folder comes first is the same everywhere.
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         for path in (Path(place, name) for name in files):
-            if path.suffix.lower() in SUFFIXES and path.is_file():
+            if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file():
                 yield path

@@ -1,40 +1,73 @@
-"""The true class of a photograph, from where it lies or what it is called."""
+"""The true class of each photograph, from the class folder in which it lies, or from its file name."""
 
-import re
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from slipway.photographs.class_folders import FILE_NAME, ClassFolder, Names, read_class_folders, with_images
+from slipway.photographs.label_files import Labels
+
 UNKNOWN = -1
 
 
-def class_of_each(images: list[Path], folder: Path, names: list[str]) -> np.ndarray:
-    """Return the class index of each image below `folder`, or -1 where nothing tells it, as int64 of shape (N,).
+@dataclass(frozen=True)
+class Labelling:
+    """The class of each photograph, -1 where nothing tells it, as int64 of shape (N,); and how each was told.
 
-    Folders tell it by their names: an index or the name of a class; where none of them is either, and there is one for
-    each class, by their sorted order (torchvision's ImageFolder, ImageNet's layout of wnid folders). Numbers of which
-    one is beyond the classes, such as those from 1 on, are no indices. Else a file name that starts with an index does
-    ("258_samoyed.jpg"), which in a class's own folder is often but a count.
+    `alternative` are the classes by a second reading of the folders that nothing here excludes; all -1 without one.
     """
-    folders = _classes_of_folders(sorted(path.name for path in folder.iterdir() if path.is_dir()), names)
-    found = [_class_of(image.relative_to(folder), folders, len(names)) for image in images]
-    return np.asarray(found, dtype=np.int64)
+
+    classes: np.ndarray
+    folders: list[ClassFolder]
+    alternative: np.ndarray
+    alternative_folders: list[ClassFolder]
+    photographs: Counter  # of each folder; of None those whose class their file name told
+
+    def record(self, names: list[str]) -> list[dict]:
+        """Return {folder, class, label, rule, photographs} of each folder, file names being one entry of no folder."""
+        told = [
+            {"folder": each.folder, "class": each.index, "label": names[each.index], "rule": each.rule}
+            | {"photographs": self.photographs[each.folder]}
+            for each in self.folders
+        ]
+        if self.photographs[None]:
+            nothing = dict.fromkeys(("folder", "class", "label"))
+            told.append(nothing | {"rule": FILE_NAME, "photographs": self.photographs[None]})
+        return told
 
 
-def _classes_of_folders(folders: list[str], names: list[str]) -> dict[str, int]:
-    """Return the class index of each folder that tells one."""
-    lowered = [name.lower() for name in names]
-    by_name = {name: index for index, name in enumerate(lowered) if lowered.count(name) == 1}
-    numbers = {name: int(name) for name in folders if name.isdecimal()}
-    indices = numbers if all(number < len(names) for number in numbers.values()) else {}
-    told = {name: by_name[name.lower()] for name in folders if name.lower() in by_name} | indices
-    if not told and len(folders) == len(names):
-        return {name: index for index, name in enumerate(folders)}
-    return told
+def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
+    """Return the class of each image below `folder`.
+
+    `source` says who named the classes: "file" (the user's label file), "torchvision" or "none". Raises SlipwayError
+    as `read_class_folders` does.
+    """
+    names = Names(labels)
+    folders, other = read_class_folders(folder, labels, source)
+    relative = [image.relative_to(folder) for image in images]
+    # In a class's own folder a number is often but a count.
+    is_class = bool(folders) or len(with_images(folder)) > 1
+    indices = {each.folder: each.index for each in folders}
+    classes = [_class_of(image, indices, names, is_class) for image in relative]
+    places = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in indices else None for image in relative]
+    others = {each.folder: each.index for each in other}
+    return Labelling(
+        classes=np.asarray(classes, dtype=np.int64),
+        folders=folders,
+        alternative=np.asarray([_class_of(image, others, names, True) for image in relative], dtype=np.int64),
+        alternative_folders=other,
+        photographs=Counter(place for place, index in zip(places, classes, strict=True) if index != UNKNOWN),
+    )
 
 
-def _class_of(image: Path, folders: dict[str, int], count: int) -> int:
-    if len(image.parts) > 1 and image.parts[0] in folders:
-        return folders[image.parts[0]]
-    numbered = re.match(r"(\d+)_", image.name)
-    return int(numbered[1]) if numbered and int(numbered[1]) < count else UNKNOWN
+def _class_of(image: Path, indices: dict[str, int], names: Names, is_class: bool) -> int:
+    """Return the class of an image by its path: that of its folder, else, unless folders are classes, of its name."""
+    if len(image.parts) > 1:
+        if image.parts[0] in indices:
+            return indices[image.parts[0]]
+        if is_class:
+            return UNKNOWN
+    index = names.of_file(image.name)
+    return UNKNOWN if index is None else index

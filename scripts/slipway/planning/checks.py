@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from slipway import hardware
 from slipway.errors import SlipwayError
+from slipway.photographs.class_folders import read_class_folders
 from slipway.photographs.image_files import require_images
+from slipway.photographs.label_files import read_labels
 from slipway.planning import precisions, profiles
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
     for section, key in (("accuracy", "labelled"), ("calibration", "images")):
         if config[section][key] is not None:
             _require_images(f"{section}.{key}", config[section][key])
+    for model, chosen in config["models"].items():
+        if chosen["labels"] is not None:
+            _require_labels(model, chosen["labels"], config["accuracy"]["labelled"])
 
 
 def require_precisions(decided: "Decisions") -> None:
@@ -83,6 +88,16 @@ def _require_images(key: str, folder: str) -> None:
         require_images(folder)
     except SlipwayError as error:
         raise SlipwayError(f"config: `{key}`: {error}") from None
+
+
+def _require_labels(model: str, labels: str, labelled: str | None) -> None:
+    """Raise SlipwayError unless a label file can be read, and folders of labelled photographs match its labels."""
+    try:
+        read = read_labels(labels)
+        if labelled is not None:
+            read_class_folders(Path(labelled), read, "file")
+    except SlipwayError as error:
+        raise SlipwayError(f"config: `models.{model}.labels`: {error}") from None
 
 
 def _require_calibration(decided: "Decisions", target: str, precision: str) -> None:

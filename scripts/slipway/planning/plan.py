@@ -132,6 +132,7 @@ class Plan(Ingredients):
             {**self._input(model), **checked["limits"][precision]},
             labelled_sha256=self._images(checked["labelled"], checked["max_images"]),
             max_images=checked["max_images"],
+            labels_from_sha256=self._content(self.config["models"][model]["labels"]),
             torch_version=package_version("torch"),
             code=self._code_with_runtime("check_accuracy", target) | self._code_of_architecture(model),
         )

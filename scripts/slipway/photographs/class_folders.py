@@ -1,0 +1,189 @@
+"""Which class a folder of photographs is of; the Snakefile asks while it is parsed.
+
+A folder is read by the name of a class, else as a class index. Only where nobody gave labels is it read by its place in
+the sorted order, which is that of torchvision's ImageFolder. A folder that can be read in two ways is an error, not a
+guess.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.photographs.image_files import class_folders, find_images, holds_image
+from slipway.photographs.label_files import Labels
+
+# By what a class was told, for records and pages.
+NAME, SPELLING, SYNONYM = "name", "name in another spelling", "one of its names"
+INDEX, ORDER, NUMBER_ORDER, FILE_NAME = "index", "sorted order", "order of the numbers", "file name"
+# Parts of a data set, which are no classes.
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """A folder of photographs of one class: its index, and the rule by which that was told."""
+
+    folder: str
+    index: int
+    rule: str
+
+
+def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
+    """Return the class of each folder in `folder`, and a second reading that nothing here excludes, mostly empty.
+
+    Raises SlipwayError where a folder can be read in two ways, where labels were given and a folder matches none, or
+    where some folders tell a class and others do not. Folders without photographs and hidden ones are passed over.
+    """
+    names, count = Names(labels), len(labels.names)
+    folders = with_images(folder)
+    named = {each.folder: each for name in folders if (each := names.read(name, folder))}
+    if len(named) == len(folders) and all(each.rule == NAME for each in named.values()):
+        return list(named.values()), []
+    numbers = {name: int(name) for name in folders if re.fullmatch("[0-9]+", name)}
+    indices = {name: ClassFolder(name, number, INDEX) for name, number in numbers.items()}
+    if any(number >= count for number in numbers.values()):  # such as those from 1 on
+        indices = {}
+    for name in sorted(indices.keys() & named.keys()):
+        _require_one_reading(named[name], indices[name], labels, folder)
+    readings = indices | named
+    if folders and len(readings) == len(folders):
+        found = [readings[name] for name in folders]
+        return found, [] if source == "torchvision" else _in_imagefolders_order(found, count)
+    if not readings and source != "file":
+        return _by_order(folder, count)
+    if not readings and len(folders) == 1 and None not in map(names.of_file, _file_names(folder / folders[0])):
+        return [], []
+    raise SlipwayError(_unmatched([name for name in folders if name not in readings], folder, labels, source))
+
+
+class Names:
+    """The classes by their names, in spellings ever farther from the label."""
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
+
+    def read(self, folder: str, place: Path) -> ClassFolder | None:
+        """Return the class that a folder has the name of, in the nearest spelling; None where there is none."""
+        for rule, spelled, classes in self._by_rule:
+            found = classes.get(spelled(folder), [])
+            if len(found) == 1:
+                return ClassFolder(folder, found[0], rule)
+            if found:
+                both = " and ".join(f"class {index} ({self.labels.names[index]!r})" for index in found[:2])
+                raise SlipwayError(
+                    f"the folder {folder} of {place} can be read in two ways: {both} have that name; name it by the "
+                    "index of its class, or give the classes different names in the file that `labels` names"
+                )
+        return None
+
+    def of_file(self, name: str) -> int | None:
+        """Return the class that the name of a file starts with, as an index or an ID; None where it does not."""
+        first, separator, _ = name.partition("_")
+        if separator and re.fullmatch("[0-9]+", first) and int(first) < len(self.labels.names):
+            return int(first)
+        return next(iter(self._by_id.get(first, [])), None) if separator else None
+
+    @cached_property
+    def _by_id(self) -> dict[str, list[int]]:
+        return self._classes(lambda index: self.labels.ids[index], _exact)
+
+    @cached_property
+    def _by_rule(self) -> list[tuple]:
+        names, ids = self.labels.names, self.labels.ids
+        return [
+            (NAME, _exact, self._classes(lambda index: [names[index], *ids[index]], _exact)),
+            (SPELLING, _loose, self._classes(lambda index: [names[index], *ids[index]], _loose)),
+            (SYNONYM, _loose, self._classes(lambda index: names[index].split(","), _loose)),
+        ]
+
+    def _classes(self, names_of: Callable[[int], list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for index in range(len(self.labels.names)):
+            for name in dict.fromkeys(map(spelled, names_of(index))):
+                if name:
+                    found.setdefault(name, []).append(index)
+        return found
+
+
+def _exact(name: str) -> str:
+    """Return a name in the one form that Unicode has for it, since file systems keep either."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def _loose(name: str) -> str:
+    """Return a name without case, punctuation and zeros before numbers, as folders are often named."""
+    words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+    return str(int(words)) if re.fullmatch("[0-9]+", words) else words
+
+
+def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labels, place: Path) -> None:
+    if named.index != numbered.index:
+        raise SlipwayError(
+            f"the folder {named.folder} of {place} can be read in two ways: as the label {labels.names[named.index]!r} "
+            f"it is class {named.index}, as an index it is class {numbered.index} "
+            f"({labels.names[numbered.index]!r}); name every folder exactly as its label"
+        )
+
+
+def _in_imagefolders_order(found: list[ClassFolder], count: int) -> list[ClassFolder]:
+    """Return how folders named 0, 1, ..., 10 are read in sorted order, where that differs: 0, 1, 10, ..., 2."""
+    order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
+    if not all(each.rule == INDEX and each.folder in order for each in found):
+        return []
+    other = [ClassFolder(each.folder, order[each.folder], ORDER) for each in found]
+    return other if any(one.index != two.index for one, two in zip(found, other, strict=True)) else []
+
+
+def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
+    """Return the folders in sorted order, where there is one for each class; numbers also in the order of numbers."""
+    everything, folders = class_folders(place), with_images(place)
+    ordered = everything if len(everything) == count else folders
+    if len(ordered) != count:
+        return [], []
+    if splits := [name for name in ordered if name.lower() in _SPLITS]:
+        raise SlipwayError(
+            f"the folders {', '.join(ordered[:_FEW])} of {place} are parts of a data set, not classes; set "
+            f"`accuracy.labelled` to one of them, such as {place / splits[-1]}"
+        )
+    found = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
+    if not all(re.fullmatch("[0-9]+", name) for name in ordered):
+        return found, []
+    other = [ClassFolder(name, index, NUMBER_ORDER) for index, name in enumerate(sorted(ordered, key=int))]
+    other.sort(key=lambda each: each.folder)
+    return found, other if found != [ClassFolder(each.folder, each.index, ORDER) for each in other] else []
+
+
+def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> str:
+    """Return a sentence on folders that are no class."""
+    loose = {_loose(name): name for name in reversed(labels.names)}
+    described = []
+    for name in folders[:_FEW]:
+        nearest = difflib.get_close_matches(_loose(name), loose, n=1)
+        described.append(f"{name} (nearest: {loose[nearest[0]]})" if nearest else name)
+    more = f" and {len(folders) - _FEW} more" if len(folders) > _FEW else ""
+    whose = {"file": "the label file", "torchvision": "torchvision's weights", "none": "the model"}[source]
+    advice = (
+        f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"
+    )
+    if part := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(place / name)), None):
+        advice = f"where the class folders lie in it, set `accuracy.labelled` to {place / part}; else {advice}"
+    return f"of {place}, the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
+
+
+def _has_only_folders(place: Path) -> bool:
+    return bool(class_folders(place)) and not any(path.is_file() for path in place.iterdir())
+
+
+def with_images(place: Path) -> list[str]:
+    """Return the names of the folders in a folder that have an image below them, sorted."""
+    return [name for name in class_folders(place) if holds_image(place / name)]
+
+
+def _file_names(place: Path) -> list[str]:
+    return [image.name for image in find_images(place)]
