@@ -38,6 +38,7 @@ if workflow.is_main_process:
         ) from None
     artifacts = Artifacts(fingerprints)
     edited = artifacts.changed()
+    artifacts.remember_what_a_killed_run_made()
     mark_incomplete(edited)
     logger.addFilter(Journal(workflow, fingerprints, edited, incomplete()))
     atexit.register(fingerprints.save)

@@ -120,6 +120,68 @@ def test_what_a_killed_run_made_anew_is_taken_as_made(place):
     assert list(artifacts().changed()) == [ENGINE]
 
 
+def flipped_in_silence(path):
+    """Change one bit of a file, and keep its size and the time of its last change."""
+    content, before = bytearray(path.read_bytes()), path.stat()
+    content[0] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_flipped_bit_with_the_time_kept_is_found(place):
+    """The time says that Snakemake made it so, but what Snakemake made then is known."""
+    snakemakes_record(place, ENGINE, (place / ENGINE).stat().st_mtime)
+    artifacts().remember([ENGINE])
+    flipped_in_silence(place / ENGINE)
+    assert list(artifacts().changed()) == [ENGINE]
+
+
+def test_an_edit_in_an_artifacts_folder_is_found_whose_own_time_stays(place):
+    folder = place / "results/m/repository"
+    folder.mkdir()
+    (folder / "model.py").write_text("pass")
+    (folder / ".snakemake_timestamp").touch()
+    snakemakes_record(place, "results/m/repository", (folder / ".snakemake_timestamp").stat().st_mtime)
+    artifacts().remember(["results/m/repository"])
+    assert artifacts().changed() == {}
+    (folder / "model.py").write_text("raise")
+    assert list(artifacts().changed()) == ["results/m/repository"]
+
+
+@pytest.mark.parametrize("extra", [".hidden", "2"])
+def test_nothing_extra_lies_in_an_artifacts_folder(place, extra):
+    folder = place / "results/m/repository"
+    folder.mkdir()
+    artifacts().remember(["results/m/repository"])
+    (folder / extra).mkdir()
+    assert list(artifacts().changed()) == ["results/m/repository"]
+
+
+def test_what_a_killed_run_made_anew_is_noted_when_it_is_found(place):
+    """So that a bit that is flipped from then on is found."""
+    snakemakes_record(place, ENGINE, (place / ENGINE).stat().st_mtime)
+    artifacts().remember([ENGINE])
+    (place / ENGINE).write_bytes(b"another engine")
+    snakemakes_record(place, ENGINE, (place / ENGINE).stat().st_mtime)
+    first = artifacts()
+    assert first.changed() == {}
+    first.remember_what_a_killed_run_made()
+    flipped_in_silence(place / ENGINE)
+    assert list(artifacts().changed()) == [ENGINE]
+
+
+@pytest.mark.parametrize(
+    "notes", ["", "null", "[]", "{}", '{"results/m/m.trt": null}', '{"results/m/m.trt": {"a": 1}}', "\0"]
+)
+def test_damaged_notes_are_as_none(place, notes):
+    (place / "results/.provenance").mkdir()
+    (place / "results/.provenance/artifacts.json").write_text(notes)
+    assert artifacts().changed() == {}
+    artifacts().remember([ENGINE])
+    (place / ENGINE).write_bytes(b"by hand")
+    assert list(artifacts().changed()) == [ENGINE]
+
+
 def test_what_a_killed_run_could_not_note_is_found(place):
     snakemakes_record(place, ENGINE, (place / ENGINE).stat().st_mtime)
     assert artifacts().forgotten([ENGINE, "results/m/missing"]) == [ENGINE]

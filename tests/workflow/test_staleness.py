@@ -211,6 +211,32 @@ def test_an_edited_or_truncated_artifact_is_found_and_made_again(place):
     assert sha256(engine) == made
 
 
+def flipped_in_silence(path):
+    """Change one bit of a file, and keep its size and the time of its last change."""
+    content, before = bytearray(path.read_bytes()), path.stat()
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_flipped_bit_is_found_in_every_artifact_though_its_time_was_kept(place):
+    """Also in each file of the repository, whose folder's own time stays."""
+    recorded = json.loads(place.path("results/.provenance/artifacts.json").read_text())
+    files = [name for name in recorded if place.path(name).is_file()]
+    folder = "results/tiny/cpu/repository/tiny_trt"
+    assert folder in recorded
+    within = [path for path in place.path(folder).rglob("*") if path.is_file() and path.name != ".snakemake_timestamp"]
+    assert len(files) > 14
+    assert len(within) >= 5
+    for path in [*map(place.path, files), *within]:
+        flipped_in_silence(path)
+    said = place.snakemake("-n", "preflight", *MADE).succeeded().said
+    assert [name for name in [*files, folder] if f"{name} " not in said] == []
+    for path in [*map(place.path, files), *within[1:]]:
+        flipped_in_silence(path)
+    assert planned(place)[0] == {"write_repository": 1}
+
+
 def test_an_artifact_that_was_put_back_is_left_alone(place):
     weights = place.path(WEIGHTS)
     content = weights.read_bytes()

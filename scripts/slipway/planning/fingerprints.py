@@ -31,11 +31,15 @@ class Fingerprints:
         return self.remember("sha256", path, sha256)
 
     def of_many(self, paths: Iterable[Path], folder: str | Path) -> str:
-        """Return one SHA-256 of some files' names below `folder` and of their contents, in order."""
+        """Return one SHA-256 of some files' names below `folder` and of their contents, in order.
+
+        Of what is no file, such as a folder, the name counts alone.
+        """
         total = hashlib.sha256()
         for path in paths:
             name = os.fsencode(Path(path).relative_to(folder).as_posix())  # as it is, where it is not UTF-8 too
-            total.update(name + f"\0{self.sha256(path)}\n".encode())
+            content = self.sha256(path) if Path(path).is_file() else "no file"
+            total.update(name + f"\0{content}\n".encode())
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:

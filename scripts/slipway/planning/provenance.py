@@ -6,6 +6,7 @@ and a copy of the results on another machine is as fresh as the original.
 
 import base64
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -19,8 +20,17 @@ FOLDER = Path("results/.provenance")
 SNAKEMAKE = Path(".snakemake")
 # The longest part of a path that file systems take; Snakemake cuts its records' names there.
 _LONGEST_NAME = 255
+ARTIFACTS = "artifacts.json"
 # What marks an artifact for being made again because it is not what was made.
 EDITED = "edited"
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What is noted of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
+
+    sha256: str
+    ended: float | None = None
 
 
 def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
@@ -45,52 +55,89 @@ def _keep(link: Path, kept: Path) -> None:
 
 
 class Artifacts:
-    """The SHA-256 that each artifact had when it was made, and which of them are no longer what was made."""
+    """The SHA-256 that each artifact had when it was made, and which of them are no longer what was made.
+
+    With the SHA-256 is noted which making it is of: the time at which Snakemake recorded that the job ended.
+    """
 
     def __init__(self, fingerprints: Fingerprints, folder: Path = FOLDER) -> None:
         self._fingerprints = fingerprints
         self._folder = folder
-        self._made = _read(folder / "artifacts.json")
+        self._made = made_artifacts(folder)
+        self._made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
         """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of those that were edited or truncated since.
 
-        One that Snakemake made and recorded in a run that was killed is as it was made, though nothing here says so.
+        One that a killed run made anew is as it was made, though nothing here says so.
         """
         found = {}
         for name, made in self._made.items():
             path = Path(name)
             if not path.exists():
                 continue
-            now = self._digest(path)
-            if now != made and not self._made_by_a_killed_run(path):
-                found[name] = (made, now)
+            now = self.digest(path)
+            if now == made.sha256:
+                continue
+            if self._made_by_a_killed_run(path):
+                self._made_anew.append(name)
+            else:
+                found[name] = (made.sha256, now)
         return found
 
     def remember(self, names: Iterable[str]) -> None:
         """Note the SHA-256 of artifacts that were just made."""
         known = dict(self._made)
-        known |= {name: self._digest(Path(name)) for name in map(str, names) if Path(name).exists()}
+        for name in map(str, names):
+            if (path := Path(name)).exists():
+                known[name] = Made(self.digest(path), self._recorded_end(path))
         if known != self._made:
             self._made = known
-            write_json(self._folder / "artifacts.json", known)
+            write_json(self._folder / ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
+
+    def remember_what_a_killed_run_made(self) -> None:
+        """Note the SHA-256 of what `changed` found a killed run to have made anew, so that later edits show."""
+        self.remember(self._made_anew)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
         """Return the artifacts that lie here whole, but whose making a killed run could not note any more."""
         unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
         return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
 
-    def _digest(self, path: Path) -> str:
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of a file, or of a folder: of everything in it, by name and content."""
         if path.is_file():
             return self._fingerprints.sha256(path)
-        files = [file for file in path.rglob("*") if file.is_file() and not _is_left_by_others(file)]
-        return self._fingerprints.of_many(sorted(files), path)
+        entries = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
+        return self._fingerprints.of_many(sorted(entries), path)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Say whether the artifact still has the time of change that Snakemake recorded when its job ended."""
-        record = _read(_record_of(path, self._folder / "snakemake"))
-        stamp = path / ".snakemake_timestamp" if path.is_dir() else path
-        return "endtime" in record and stamp.exists() and abs(stamp.stat().st_mtime - record["endtime"]) < 1e-6
+        """Say whether Snakemake recorded a later making than the noted one, and nobody touched the artifact since."""
+        ended, noted = self._recorded_end(path), self._made.get(str(path))
+        if ended is None or (noted and noted.ended == ended):
+            return False
+        stamp = stamp_of(path)
+        return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
+
+    def _recorded_end(self, path: Path) -> float | None:
+        return read_record(record_of(path, self._folder / "snakemake")).get("endtime")
+
+
+def made_artifacts(folder: Path = FOLDER) -> dict[str, Made]:
+    """Return what is noted of every artifact; a note that is damaged is as one that was never made."""
+    notes = read_record(folder / ARTIFACTS)
+    made = {}
+    for name, note in notes.items():
+        if isinstance(note, str):  # as they were noted by earlier versions
+            note = {"sha256": note}
+        with contextlib.suppress(TypeError):
+            made[name] = Made(**note)
+    return made
+
+
+def stamp_of(path: Path) -> Path:
+    """Return the file whose time of change Snakemake takes for the artifact's."""
+    return path / ".snakemake_timestamp" if path.is_dir() else path
 
 
 def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
@@ -99,9 +146,9 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
     What was marked so before and is no longer named, since somebody put the artifact back, is unmarked.
     """
     marks = folder / "incomplete"
-    wanted = {_record_of(Path(name), marks) for name in names}
+    wanted = {record_of(Path(name), marks) for name in names}
     for marker in marks.rglob("*"):
-        if marker not in wanted and _read(marker).get("reason") == EDITED:
+        if marker not in wanted and read_record(marker).get("reason") == EDITED:
             marker.unlink()
     for marker in wanted:
         marker.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +166,7 @@ def incomplete(folder: Path = FOLDER) -> set[str]:
     return names
 
 
-def _record_of(path: Path, folder: Path) -> Path:
+def record_of(path: Path, folder: Path) -> Path:
     """Return Snakemake's record of an artifact: its path in base 64, cut into names that a file system takes."""
     name = base64.urlsafe_b64encode(str(path).encode()).decode()
     length = _LONGEST_NAME - 1
@@ -127,13 +174,15 @@ def _record_of(path: Path, folder: Path) -> Path:
     return folder.joinpath(*(f"@{part}" for part in first), last)
 
 
-def _is_left_by_others(file: Path) -> bool:
-    """Say whether a file in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
-    return file.name.startswith(".") or file.parent.name == "__pycache__"
+def _is_left_by_others(entry: Path) -> bool:
+    """Say whether what lies in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
+    return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"
 
 
-def _read(path: Path) -> dict:
+def read_record(path: Path) -> dict:
+    """Return a record; an empty one where there is none, or where what lies there is no record."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
+    return content if isinstance(content, dict) else {}
