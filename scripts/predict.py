@@ -17,6 +17,7 @@ from slipway.inputs import photograph
 from slipway.photographs import label_files
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing, sample_photograph
+from slipway.photographs.normalisation import implausible
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.terminal import printable
@@ -166,6 +167,8 @@ def require_sensible(arguments: argparse.Namespace) -> None:
             raise SlipwayError(f"--{name.replace('_', '-')} takes finite numbers; give others, or leave it out")
     if arguments.std and min(arguments.std) <= 0:
         raise SlipwayError(f"--std is divided by, so {min(arguments.std):g} is too low; give deviations above 0")
+    if reason := implausible(arguments.mean or IMAGENET.mean, arguments.std or IMAGENET.std, "--"):
+        raise SlipwayError(reason)
     for name in ("ca", "certificate", "key", "server_name"):
         if getattr(arguments, name) and not arguments.tls:
             raise SlipwayError(f"--{name.replace('_', '-')} is for TLS; add --tls, or leave it out")

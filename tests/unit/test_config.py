@@ -237,7 +237,12 @@ MISTAKES = {
         "[0, 0, 0, 0]",
         ["most 3"],
     ),
-    "mean of 0..255": (model(preprocess={"mean": [124, 0, 0]}), "`models.m.preprocess.mean.0`", "124", ["at most 1"]),
+    "mean of 0..255": (
+        model(preprocess={"mean": [124, 0, 0]}),
+        "`models.m.preprocess.mean`",
+        "124",
+        ["write [0.4863, 0, 0]"],
+    ),
     "deviation of zero": (model(preprocess={"std": [0, 1, 1]}), "`models.m.preprocess.std.0`", "0", ["more than 0"]),
     "resize below crop": (model(preprocess={"resize": 223}), "`models.m.preprocess.resize`", "223", ["224"]),
     "descending": (

@@ -2,8 +2,10 @@
 
 import argparse
 
+from slipway.errors import SlipwayError
 from slipway.inputs import INPUT_DTYPES
 from slipway.photographs.images import Preprocessing
+from slipway.photographs.normalisation import implausible
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:
@@ -19,7 +21,9 @@ def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True)
 
 
 def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
-    """Return the preprocessing that the options describe."""
+    """Return the preprocessing that the options describe; raise SlipwayError where it cannot be of pixels of 0..1."""
+    if arguments.mean and (reason := implausible(arguments.mean, arguments.std, "--")):
+        raise SlipwayError(reason)
     return Preprocessing(
         arguments.resize, arguments.crop, tuple(arguments.mean), tuple(arguments.std), arguments.interpolation
     )

@@ -15,6 +15,7 @@ import yaml
 
 from slipway.errors import SlipwayError
 from slipway.manifests.names import as_label
+from slipway.photographs.normalisation import implausible
 from slipway.repositories.versions import require_no_password
 
 # libyaml's, which reads the schema in a tenth of the time, where PyYAML was built with it.
@@ -37,6 +38,7 @@ def complete(config: dict) -> dict:
     _check_arguments(config)
     _check_profiles(config)
     _check_references(config)
+    _check_normalisation(config)
     _check_names(config)
     _check_compose(config)
     return config
@@ -224,6 +226,13 @@ def _check_references(config: dict) -> None:
                 f"config: `models.{model}.preprocess.resize` is {preprocess['resize']}, but must be at least the crop, "
                 f"{preprocess['crop']}"
             )
+
+
+def _check_normalisation(config: dict) -> None:
+    for model, settings in config["models"].items():
+        preprocess = settings["preprocess"]
+        if reason := implausible(preprocess["mean"], preprocess["std"], f"models.{model}.preprocess."):
+            raise SlipwayError(f"config: {reason}")
 
 
 def _check_targets_named(config: dict) -> None:
