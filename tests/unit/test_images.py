@@ -139,6 +139,26 @@ def test_a_colour_profile_is_no_obstacle(tmp_path):
     assert load_image(path).mode == "RGB"
 
 
+@pytest.mark.parametrize("mode", ["LAB", "YCbCr", "CMYK", "P"])
+def test_other_colour_spaces_of_tiff_are_the_same_colour(tmp_path, mode):
+    path, colour = tmp_path / "print.tif", (204, 51, 102)  # one of those that a palette of 216 colours has
+    image = Image.new("RGB", (8, 8), colour)
+    if mode == "LAB":
+        profiles = [ImageCms.createProfile(name) for name in ("sRGB", "LAB")]
+        ImageCms.profileToProfile(image, *profiles, outputMode="LAB").save(path)
+    else:
+        image.convert(mode).save(path)
+    with Image.open(path) as stored:
+        assert stored.mode == mode
+    assert np.abs(pixels(load_image(path)) - colour).max() <= 2
+
+
+def test_a_colour_profile_changes_nothing_as_in_training(tmp_path):
+    path = tmp_path / "wide.png"
+    corners().save(path, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes())
+    assert np.array_equal(pixels(load_image(path)), pixels(corners()))
+
+
 def test_a_telephones_photograph_with_a_second_picture_loads_as_the_first(tmp_path):
     path = tmp_path / "portrait.jpg"
     corners().save(path, format="MPO", save_all=True, append_images=[Image.new("RGB", (64, 32), "black")], quality=100)
@@ -223,6 +243,13 @@ def test_an_animation_is_named(tmp_path):
     message = refusal(path)
     assert "3 frames" in message
     assert "still image" in message
+
+
+@pytest.mark.parametrize(("suffix", "said"), [("tif", "has 2 pages"), ("webp", "2 frames"), ("png", "2 frames")])
+def test_several_pictures_in_a_file_are_counted(tmp_path, suffix, said):
+    path = tmp_path / f"several.{suffix}"
+    noise(8, 8).save(path, save_all=True, append_images=[noise(8, 8, seed=1)])
+    assert said in refusal(path)
 
 
 def test_a_still_gif_loads(tmp_path):

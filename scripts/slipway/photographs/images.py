@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from slipway.errors import SlipwayError
+from slipway.photographs.sample_depth import is_deep, require_full_range, scaled_to_8_bits
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -51,8 +52,10 @@ def sample_photograph() -> Path:
 def load_image(path: str | Path) -> Image.Image:
     """Return the still image at `path`, upright and as 8-bit RGB; raise SlipwayError when that cannot be done.
 
-    EXIF orientation is applied, CMYK and grey are converted, 16 bits are scaled to 8, transparency lies on white.
-    Files that are missing, empty, truncated, not an image, animated or implausibly large are refused.
+    EXIF orientation is applied, CMYK, Lab and grey are converted, deeper samples are scaled to 8 bits by the range that
+    the file states, transparency lies on white. Colour profiles are passed over, as in the training of networks. Files
+    that are missing, empty, truncated, not an image, animated, of several pages, of a range that nothing states, or
+    implausibly large are refused.
     """
     path = Path(path)
     if not path.is_file():
@@ -64,9 +67,16 @@ def load_image(path: str | Path) -> Image.Image:
         with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":  # phones keep a depth map or preview as a second frame
-                raise SlipwayError(f"image {path} is animated ({frames} frames); give a still image")
+                several = f"has {frames} pages" if image.format == "TIFF" else f"is animated ({frames} frames)"
+                raise SlipwayError(f"image {path} {several}; give a still image")
+            rawmodes = str(image.tile)
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)
+            if is_deep(image):
+                return scaled_to_8_bits(image, path).convert("RGB")
+            colours = _as_rgb(image)
+            require_full_range(image, colours, rawmodes, path)
+            return colours
     except UnidentifiedImageError:
         raise SlipwayError(f"{path} is not an image that Pillow can read; give a JPEG or PNG file") from None
     except Image.DecompressionBombError as error:
@@ -76,15 +86,7 @@ def load_image(path: str | Path) -> Image.Image:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scaled_to_8_bits(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit samples (0..65535) to 8 bits; Pillow's own conversion clips them at 255."""
-    samples = np.asarray(image, dtype=np.float64)
-    return Image.fromarray(np.clip(samples / 257.0, 0, 255).round().astype(np.uint8))

@@ -1,0 +1,96 @@
+"""Pictures of more than 8 bits a sample as 8-bit ones, by the range of samples that the file itself states."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from slipway.errors import SlipwayError
+
+# Tags of TIFF.
+_BITS, _PHOTOMETRIC, _FORMAT, _LOWEST, _HIGHEST = 258, 262, 339, 340, 341
+_WHITE_IS_ZERO, _SIGNED = 0, 2
+# A picture that reaches less of its range is all but black: its samples have fewer bits than its file says.
+_DARKEST_SHARE = 1 / 16
+_ADVICE = "save it with 8 or 16 bits a sample"
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Say whether an opened image is grey with samples of 16 or 32 bits or floating-point numbers."""
+    return image.mode.startswith("I") or image.mode == "F"
+
+
+def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
+    """Return a deep grey image (`is_deep`) with 8 bits a sample, black where its range begins and white where it ends.
+
+    Raises SlipwayError unless the file states the range, and the samples lie in it.
+    """
+    samples = np.asarray(image, dtype=np.float64)
+    low, high = _range(image, path)
+    found = f"image {path} has samples from {samples.min():g} to {samples.max():g}"
+    slack = 0.01 * (high - low)
+    if not (low - slack <= samples.min() and samples.max() <= high + slack):  # so that NaN is told, too
+        raise SlipwayError(f"{found}, beyond the {low:g} to {high:g} that it states; {_ADVICE}")
+    if low < high and samples.min() < samples.max() < low + _DARKEST_SHARE * (high - low):
+        raise SlipwayError(
+            f"{found} of {low:g} to {high:g}, so it would be all but black: they seem to have fewer bits than it "
+            f"states; {_ADVICE}, or state SMaxSampleValue"
+        )
+    scaled = np.clip((samples - low) / (high - low), 0, 1)
+    if _tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        scaled = 1 - scaled
+    grey = Image.fromarray((255 * scaled).round().astype(np.uint8))
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey.paste(255, mask=Image.fromarray((samples == transparent).astype(np.uint8) * 255))
+    return grey
+
+
+def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
+    """Raise SlipwayError where Pillow's 8 bits of an image with more are not those that show it.
+
+    Of colours with 16 bits a sample, described by `rawmodes`, it takes the upper 8, which are black where the samples
+    use fewer.
+    """
+    tags = _tags(image)
+    if _SIGNED in _values(tags, _FORMAT):
+        raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")
+    if ";16" not in rawmodes:
+        return
+    highest = max(_values(tags, _HIGHEST), default=65535)
+    if highest < 0.9 * 65535 or max(high for _, high in colours.getextrema()) < 256 * _DARKEST_SHARE:
+        raise SlipwayError(
+            f"image {path} has 16 bits a sample and uses few of them, so it would be all but black; {_ADVICE}, from "
+            "black to white"
+        )
+
+
+def _range(image: Image.Image, path: Path) -> tuple[float, float]:
+    """Return the values of black and white, as the file or its format states them."""
+    tags = _tags(image)
+    highest, lowest = _values(tags, _HIGHEST), _values(tags, _LOWEST)
+    if highest:
+        low, high = float(min(lowest, default=0)), float(max(highest))
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise SlipwayError(f"image {path} states samples from {low:g} to {high:g}, which is no range; {_ADVICE}")
+        return low, high
+    if image.mode.startswith("I;16"):
+        return 0, 2 ** max(_values(tags, _BITS), default=16) - 1
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # which have no more than 16 bits
+        return 0, 65535
+    kind = "floating-point numbers" if image.mode == "F" else "whole numbers of 32 bits or with a sign"
+    raise SlipwayError(
+        f"image {path} has {kind} as samples and does not state which are black and white (SMinSampleValue and "
+        f"SMaxSampleValue); {_ADVICE}"
+    )
+
+
+def _tags(image: Image.Image) -> dict:
+    return getattr(image, "tag_v2", {})
+
+
+def _values(tags: dict, tag: int) -> list:
+    """Return the values of a tag, none where the file has not got it."""
+    values = tags.get(tag)
+    return [] if values is None else list(values) if isinstance(values, tuple) else [values]
