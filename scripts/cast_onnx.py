@@ -8,8 +8,15 @@ import numpy as np
 
 from slipway.artifacts import write_json, written_whole
 from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.graphs.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.graphs.onnx_files import (
+    agreement_with_base,
+    base_record,
+    described,
+    require_own_answers,
+    require_served_tensors,
+)
 from slipway.inputs import random_batch
+from slipway.measuring.company import IN_FEWER_BITS
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT
@@ -49,6 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         onnx.save(model, partial)
         onnx.checker.check_model(str(partial), full_check=True)
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), model, batches)
+        company = require_own_answers(model, batches[0][:1], IN_FEWER_BITS) if agreement else None
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
         "key": settings_of(arguments),
@@ -56,6 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         "source_sha256": base["sha256"],
         **described(arguments.output),
         "agreement": agreement,
+        "company": company,
         "not_compared_because": why_not,
         "calibration": None,
         "versions": {**base["versions"], PACKAGE: version, "onnx": onnx.__version__},

@@ -13,12 +13,14 @@ from slipway.engines.built import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import accuracy, compare, violations
+from slipway.measuring.company import dependence, in_company, tolerance_of
 from slipway.models import load_model
 from slipway.photographs.image_files import find_images
 from slipway.photographs.label_files import served_labels
 from slipway.photographs.labelling import label_photographs
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
+from slipway.planning.profiles import untaken
 from slipway.program import parser, progress, run
 
 BATCH = 8
@@ -59,6 +61,8 @@ def main(arguments: argparse.Namespace) -> None:
     with loaded(built, arguments.tensorrt_python) as engine:
         record = compared(arguments, built, engine, limits)
     problems = violations(record["sample"], limits)
+    if problem := dependence(record["company"], tolerance_of(limits)):
+        problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
     if found := record["photographs"]:
         problems += violations(found, limits) + dropped(found, limits["max_top1_drop"])
     if problems:
@@ -84,7 +88,14 @@ def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
 def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:
     """Return the record: agreement on the sample photograph, and on the folder where there is one."""
     golden = np.load(arguments.golden)
-    sample = compare(golden["logits"], engine.infer(golden["input"]))
+    answer = engine.infer(golden["input"])
+    if answer.dtype != np.float32:
+        raise SlipwayError(
+            f"the engine answers in {answer.dtype}, where FP32 is served: its ONNX file is not Slipway's"
+        )
+    sample = compare(golden["logits"], answer)
+    profiles = built.record.get("profiles") or []
+    company = in_company(engine.infer, golden["input"], lambda size: not untaken(profiles, [size]))
     photographs = on_photographs(arguments, engine) if arguments.labelled else None
     return {
         "origin": built.record["origin"],
@@ -92,6 +103,7 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
         "engine_key": built.record["key"],
         "limits": limits,
         "sample": sample,
+        "company": company,
         "photographs": photographs,
         "proven_on_labels": bool(photographs and photographs["labelled"]),
     }

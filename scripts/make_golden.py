@@ -9,6 +9,7 @@ from slipway.artifacts import read_json, sha256, write_json, written_whole
 from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import top_classes
 from slipway.models import load_model
+from slipway.networks.own_answers import require_own_answers
 from slipway.photographs.images import load_image, sample_photograph
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.photographs.variations import varied_batch
@@ -42,6 +43,7 @@ def main(arguments: argparse.Namespace) -> None:
     varied = varied_batch(load_image(image), preprocess, arguments.input)
     weights = read_json(arguments.weights_record)
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
+    company = require_own_answers(model, batch)
     logits, varied_logits = logits_of(model, batch), logits_of(model, varied)
     with written_whole(arguments.output) as partial, open(partial, "wb") as file:
         np.savez(file, input=batch, logits=logits, variations=varied, variation_logits=varied_logits)
@@ -54,6 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         "image_sha256": sha256(image),
         "input_dtype": arguments.input,
         "sha256": sha256(arguments.output),
+        "company": company,
         "top": top_classes(logits[0], labels),
     }
     write_json(arguments.record, record)

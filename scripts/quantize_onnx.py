@@ -9,8 +9,15 @@ from slipway.artifacts import write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.graphs.classifier_head import with_convolution_head
 from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.graphs.onnx_files import agreement_with_base, base_record, described, require_served_tensors
+from slipway.graphs.onnx_files import (
+    agreement_with_base,
+    base_record,
+    described,
+    require_own_answers,
+    require_served_tensors,
+)
 from slipway.graphs.quantized import Quantized, inspect, lowered, widened
+from slipway.measuring.company import IN_FEWER_BITS
 from slipway.photographs.calibration import Calibration, read_calibration
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
@@ -74,6 +81,7 @@ def main(arguments: argparse.Namespace) -> None:
         onnx.save(model, partial)
         onnx.checker.check_model(str(partial), full_check=True)
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), widened(model), sample(calibration))
+        company = require_own_answers(widened(model), calibration.images[:1], IN_FEWER_BITS) if agreement else None
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
         "key": settings_of(arguments),
@@ -82,6 +90,7 @@ def main(arguments: argparse.Namespace) -> None:
         **described(arguments.output),
         "quantized": counted.record(),
         "agreement": agreement,
+        "company": company,
         "not_compared_because": why_not,
         "calibration": calibration.record(arguments.method),
         "versions": {**base["versions"], PACKAGE: version, "onnx": onnx.__version__},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.errors import SlipwayError
+from slipway.networks.answer_types import require_scores
+from slipway.networks.forward_failures import why_it_fails
 from slipway.photographs.images import Preprocessing, load_image
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
 
 
 def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
-    """Return PyTorch's own logits (N, classes) for images (N, 3, H, W), computed on the CPU.
+    """Return PyTorch's own logits (N, classes), float32, for images (N, 3, H, W), computed on the CPU.
 
     Raises SlipwayError where the model does not take them, gives something else, or numbers that nothing can be
     compared with.
@@ -80,11 +82,7 @@ def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
             logits = model(torch.from_numpy(images))
     except Exception as error:  # whatever a model of the user's raises
         traceback.print_exc()
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise SlipwayError(
-            f"the model does not take an input of shape {images.shape} ({said}); correct `preprocess.crop` in "
-            "config.yaml, or let `architecture` name a factory whose model takes it"
-        ) from None
+        raise SlipwayError(why_it_fails(model, images, error)) from None
     is_tensor = isinstance(logits, torch.Tensor)
     if not is_tensor or logits.ndim != 2:
         found = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
@@ -92,12 +90,18 @@ def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
             f"the model answers with {found}, not with one tensor of logits (N, classes); let `architecture` name a "
             "factory that wraps it in a module which returns them alone"
         )
+    require_scores(logits.dtype)
+    if len(logits) != len(images):
+        raise SlipwayError(
+            f"the model answers a batch of {len(images)} pictures with {len(logits)} rows of logits, not with one for "
+            "each; let it keep the batch axis, the first one, as it is"
+        )
     if not torch.isfinite(logits).all():
         raise SlipwayError(
             "the model answers with NaN or infinities in PyTorch already: its checkpoint is of a training that "
             "diverged, or damaged; take an earlier one"
         )
-    return logits.numpy()
+    return logits.float().numpy()
 
 
 def require_input_dtype(input_dtype: str) -> None:

@@ -56,13 +56,13 @@ class Client(ReadyClient):
         return ModelConfig(name="m_trt", backend="openvino", max_batch_size=4)
 
     def infer(self, batch):
-        if batch.shape != EXPECTED.golden_input.shape:
+        if batch.shape[1:] != EXPECTED.golden_input.shape[1:]:
             raise SlipwayError("model m_trt refused the request")
         self.counts.pop("1", None)
         if self.answered:
             self.answered -= 1
             self.counts["2"] += 1
-        return Answer(EXPECTED.golden_logits, 1.0, "2")
+        return Answer(np.repeat(EXPECTED.golden_logits, len(batch), axis=0), 1.0, "2")
 
     def successes_by_version(self):
         return dict(self.counts)

@@ -10,10 +10,12 @@ from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
 from slipway.graphs.onnx_structure import digests
 from slipway.measuring.agreement import compare
+from slipway.measuring.company import Tolerance, dependence, in_company
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx
+    import onnxruntime
 
 
 def opset_of(model: "onnx.ModelProto") -> int:
@@ -83,12 +85,33 @@ def agreement_with_base(
     return found, None
 
 
-def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
-    """Return the logits (sum N, classes) of a model for batches (N, 3, H, W), unoptimised on the CPU."""
+def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance: Tolerance) -> dict:
+    """Return how far apart a file's answers to a sample (1, 3, H, W) are in batches of different company.
+
+    Raises SlipwayError where they depend on it. ONNX Runtime must be able to run the model.
+    """
+    session = session_of(model)
+    found = in_company(lambda batch: session.run([OUTPUT], {INPUT: batch})[0], sample)
+    if problem := dependence(found, tolerance):
+        raise SlipwayError(
+            f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
+            "one batch; PyTorch answers each by itself, so the conversion is wrong: install the versions of "
+            "envs/requirements.txt, or leave that precision out of `targets.*.precisions`"
+        )
+    return found
+
+
+def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
+    """Return a session of ONNX Runtime on the CPU that computes the model as it is written."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
+    """Return the logits (sum N, classes) of a model for batches (N, 3, H, W), unoptimised on the CPU."""
+    session = session_of(model)
     return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

@@ -8,6 +8,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.errors import SlipwayError
 from slipway.measuring.agreement import compare, top_classes, violations
+from slipway.measuring.company import dependence, in_company, tolerance_of
 from slipway.triton.client import ModelClient
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
@@ -54,17 +55,31 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
             f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "
             "something else answers on these ports"
         )
+    company = require_own_answers(client, expected, config.max_batch_size)
     return {
         "server_version": metadata["server"],
         "backend": config.backend,
         "max_batch_size": config.max_batch_size,
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
+        "company": company,
         "top": top_classes(answers[0].logits[0], expected.labels),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,
     }
+
+
+def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
+    """Return how far apart the served answers to the golden input are alone and in batches with strangers.
+
+    Raises SlipwayError where they depend on that company.
+    """
+    ask = lambda batch: client.infer(batch).logits  # noqa: E731
+    found = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
+    if problem := dependence(found, tolerance_of(expected.limits)):
+        raise SlipwayError(f"{expected.name} is served, but {problem}")
+    return found
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:

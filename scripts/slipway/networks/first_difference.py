@@ -1,0 +1,119 @@
+"""The module in which two runs of a network first differ for one picture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The module whose own code makes the difference, by its name ("" for the network), and the child called next.
+
+    `before` is None where the difference shows in what the module returns.
+    """
+
+    name: str
+    module: "torch.nn.Module"
+    before: str | None
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What went into a module, or came out of it: `caller` is the module whose forward called it."""
+
+    name: str
+    caller: str
+    is_output: bool
+    tensors: list["torch.Tensor"]
+
+
+def first_difference(
+    model: "torch.nn.Module", alone: np.ndarray, together: np.ndarray, allowed: float
+) -> Difference | None:
+    """Return where the answers to a picture (1, 3, H, W), and to it as the last of a batch (N, 3, H, W), first differ.
+
+    They differ where they are apart by more than `allowed` of the tensor's norm. Returns None where that cannot be
+    told, such as of a network that calls other modules for another batch.
+    """
+    runs = [_steps(model, batch) for batch in (alone, together)]
+    modules = dict(model.named_modules())
+    for one, other in zip(*runs, strict=False):
+        if (one.name, one.is_output) != (other.name, other.is_output):
+            return None
+        if _differ(one.tensors, other.tensors, len(together), allowed):
+            name = one.name if one.is_output else one.caller
+            return Difference(name, modules[name], None if one.is_output else one.name)
+    return None
+
+
+def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
+    """Run a batch and return what went into each module and came out, in the order in which that happened."""
+    import torch
+
+    steps: list[_Step] = []
+    running: list[str] = []
+
+    def entering(name: str) -> Callable[..., None]:
+        def hook(_: torch.nn.Module, inputs: tuple, named: dict) -> None:
+            if running:  # what goes into the network itself is alike
+                steps.append(_Step(name, running[-1], False, _copied([inputs, named])))
+            running.append(name)
+
+        return hook
+
+    def leaving(name: str) -> Callable[..., None]:
+        def hook(_: torch.nn.Module, __: tuple, outputs: object) -> None:
+            running.pop()
+            steps.append(_Step(name, running[-1] if running else "", True, _copied(outputs)))
+
+        return hook
+
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(module.register_forward_pre_hook(entering(name), with_kwargs=True))
+        handles.append(module.register_forward_hook(leaving(name)))
+    try:
+        with torch.inference_mode():
+            model(torch.from_numpy(batch))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return steps
+
+
+def _copied(value: object) -> list["torch.Tensor"]:
+    """Return copies of the floating-point tensors in a value, since the network may change them in place."""
+    import torch
+
+    leaves, _ = torch.utils._pytree.tree_flatten(value)
+    return [leaf.clone() for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+
+
+def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: int, allowed: float) -> bool:
+    pairs = zip(alone, together, strict=False)
+    return any(_apart(one.double(), _part(one, other, count).double(), allowed) for one, other in pairs)
+
+
+def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tensor":
+    """Return the last picture's part of a tensor: along the axis that grew with the batch.
+
+    Where no axis did, such as of a mean over the batch, it is taken for the same: what is made of it will show.
+    """
+    if one.shape == other.shape:
+        return other if count == 1 else one
+    for axis in range(one.ndim):
+        if other.ndim == one.ndim and other.shape[axis] == count * one.shape[axis]:
+            part = other.narrow(axis, other.shape[axis] - one.shape[axis], one.shape[axis])
+            if part.shape == one.shape:
+                return part
+    return one
+
+
+def _apart(one: "torch.Tensor", other: "torch.Tensor", allowed: float) -> bool:
+    distance = (one - other).norm()
+    return bool(distance.isnan() != one.norm().isnan() or distance > allowed * one.norm())

@@ -1,0 +1,100 @@
+"""What it means when a network fails on a batch of pictures: their size, number, channels or types, or its own code."""
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.networks.user_code import causes, first_sentence, line_of
+
+if TYPE_CHECKING:
+    import torch
+
+# Sides of the pictures that published networks take, in pixels.
+USUAL_SIZES = (224, 32, 64, 96, 128, 256, 299, 384, 112, 160, 192, 240, 260, 288, 300, 320, 380, 448, 456, 512, 28)
+# How long, and up to which side, a size is looked for that the network takes.
+SEARCH_S, LARGEST = 10, 512
+# Errors by which a network refuses a size: of PyTorch's operators, and of checks of its own.
+_MAY_BE_SIZE = (RuntimeError, ValueError, AssertionError, IndexError)
+_OF_TYPES = re.compile(
+    r"same dtype|expected scalar type|should be the same|expected .*dtype|but found (Double|Half|BFloat16)"
+)
+_OF_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
+_OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA error|No CUDA GPUs")
+
+
+def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception) -> str:
+    """Return in a sentence why a network fails on images (N, 3, H, W), where, and what to do.
+
+    It tries the network with other pictures to tell whether their size or their number is the cause.
+    """
+    said, line = first_sentence(error), line_of(error)
+    place = f" at {line}" if line else ""
+    failed = f"the network fails on an input of shape {images.shape} ({said}){place}"
+    if channels := _OF_CHANNELS.search(said):
+        return (
+            f"{failed}: it takes pictures of {channels[1]} channels, and photographs have {channels[2]}; let "
+            "`architecture` name a factory whose network takes them"
+        )
+    if _OF_DEVICE.search(said):
+        return f"{failed}: it asks for a GPU by itself; let it leave its tensors on the device of its input"
+    if _OF_TYPES.search(said):
+        return (
+            f"{failed}: {_types(model)}; let the factory return it in float32 (`.float()`), since the precision is "
+            "chosen by `targets.*.precisions`"
+        )
+    if isinstance(error, _MAY_BE_SIZE):
+        if len(images) > 1 and _takes(model, images[:1]):
+            return (
+                f"{failed}, though it takes a single picture: its code fixes the size of the batch, and Triton makes "
+                "batches of any size; write x.shape[0] or -1 where that number stands"
+            )
+        if len(images) == 1 and (count := next((n for n in (2, 4, 8) if _takes(model, images.repeat(n, 0))), None)):
+            return (
+                f"{failed}, though it takes a batch of {count}: its code fixes the size of the batch, and Triton makes "
+                "batches of any size; write x.shape[0] or -1 where that number stands"
+            )
+        if size := _size_that_it_takes(model, images):
+            return (
+                f"{failed}, though it takes pictures of {size} x {size} pixels; correct `preprocess.crop` in "
+                "config.yaml, or let `architecture` name a factory whose network takes that size"
+            )
+    missing = next((each for each in causes(error) if isinstance(each, ModuleNotFoundError)), None)
+    if missing is not None:
+        return f"{failed}: it needs the package {missing.name}; install it into this environment"
+    return (
+        f"{failed}, and not for the size of the pictures; it is called as model(x) with one batch of float32 pictures: "
+        "correct its forward, or let `architecture` name a factory that wraps it in a module which is called so"
+    )
+
+
+def _takes(model: "torch.nn.Module", images: np.ndarray) -> bool:
+    import torch
+
+    try:
+        with torch.inference_mode():
+            model(torch.from_numpy(images))
+    except Exception:  # whatever the network raises
+        return False
+    return True
+
+
+def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | None:
+    """Return a size of pictures that the network takes, a usual one before others; None where SEARCH_S found none."""
+    end = time.monotonic() + SEARCH_S
+    for size in dict.fromkeys((*USUAL_SIZES, *range(1, LARGEST + 1))):
+        if time.monotonic() > end:
+            break
+        if size != images.shape[-1] and _takes(model, np.zeros((1, 3, size, size), images.dtype)):
+            return size
+    return None
+
+
+def _types(model: "torch.nn.Module") -> str:
+    """Return in words which types a network's weights have."""
+    weights = model.state_dict().values()
+    found = sorted({str(each.dtype).removeprefix("torch.") for each in weights if each.is_floating_point()})
+    if found and found != ["float32"]:
+        return f"its weights are {' and '.join(found)}, and its pictures are float32"
+    return "its code mixes types"

@@ -1,0 +1,108 @@
+"""Whether a network answers each picture by itself in PyTorch, and always alike: else nothing after it can be right."""
+
+import inspect
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.inputs import logits_of
+from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
+from slipway.networks.first_difference import Difference, first_difference
+from slipway.networks.user_code import shown
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
+    """Return how far apart a network's answers to a sample (1, 3, H, W) are in batches of different company.
+
+    See slipway.measuring.company.in_company. Raises SlipwayError, with the module where it begins, when the network
+    answers at random, or by a picture's neighbours.
+    """
+    _require_repeatable(model, sample)
+    found = in_company(lambda batch: logits_of(model, batch), sample)
+    if problem := dependence(found, _tolerance(model)):
+        batch = np.concatenate([*strangers(sample), sample])
+        begins = first_difference(model, sample, batch, _tolerance(model).by_company)
+        raise SlipwayError(
+            f"the network cannot be served in batches, since {problem}, and Triton puts the requests of strangers into "
+            f"one batch; it is so in PyTorch{_where(begins)}{_what_to_do(begins)}"
+        )
+    return found
+
+
+def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
+    """Raise SlipwayError unless two runs give the same answer."""
+    first, again = (logits_of(model, sample).astype(np.float64) for _ in range(2))
+    allowed = _tolerance(model).by_company
+    if first.shape == again.shape and np.linalg.norm(first - again) <= allowed * np.linalg.norm(first):
+        return
+    apart = np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny)
+    left_on = [
+        f"{name or 'the network'} ({type(module).__name__})"
+        for name, module in model.named_modules()
+        if module.training and "drop" in type(module).__name__.lower()
+    ]
+    if left_on:
+        raise SlipwayError(
+            f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart): "
+            f"dropout is still in train mode in {_few(left_on)} after model.eval(); let the network leave it off in "
+            "eval mode (a `train` method or a `.train()` in its code puts it on), or have the factory leave it out"
+        )
+    begins = first_difference(model, sample, sample, allowed)
+    raise SlipwayError(
+        f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart): it "
+        f"draws random numbers, or remembers earlier pictures, in eval mode too{_where(begins)}; let it do so only "
+        "`if self.training`, such as F.dropout(x, p, self.training)"
+    )
+
+
+def _tolerance(model: "torch.nn.Module") -> Tolerance:
+    import torch
+
+    half = (torch.float16, torch.bfloat16)
+    return IN_FEWER_BITS if any(weight.dtype in half for weight in model.state_dict().values()) else IN_32_BITS
+
+
+def _where(begins: Difference | None) -> str:
+    """Return in words where the answers first differ."""
+    if begins is None:
+        return ""
+    of_class = f"{type(begins.module).__name__}{_file_of(begins.module)}"
+    place = f"`{begins.name}` ({of_class})" if begins.name else f"the network's own forward ({of_class})"
+    return f", beginning in {place}" + (f", before `{begins.before}`" if begins.before else "")
+
+
+def _what_to_do(begins: Difference | None) -> str:
+    import torch
+
+    module = begins.module if begins else None
+    if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+        why = "it has no running statistics (track_running_stats=False)"
+        if module.running_mean is not None:
+            why = "it is in train mode after model.eval()"
+        return (
+            f", which normalises over the batch, since {why}; train with running statistics and leave it in eval mode, "
+            "or take GroupNorm or LayerNorm"
+        )
+    return (
+        "; let it compute over the axes of one picture only, never over axis 0 (mean, softmax, sort, normalisation), "
+        "or by statistics that were kept in training"
+    )
+
+
+def _file_of(module: "torch.nn.Module") -> str:
+    """Return where a class of the user's is written; nothing for PyTorch's own."""
+    kind = type(module)
+    if kind.__module__.split(".")[0] in ("torch", "slipway"):
+        return ""
+    try:
+        return f", {shown(inspect.getsourcefile(kind))}:{inspect.getsourcelines(kind.forward)[1]}"
+    except (OSError, TypeError):
+        return ""
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")
