@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
         deployments = read_deployments(arguments)
         listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
         ports = Ports(*listening, tls_of(arguments))
-        running = local_server.running_server(arguments.state)
+        running = local_server.recover_state(arguments.state)
         require_own_ports(ports, running)
         keys = [deployment.index["engine_key"] for deployment in deployments]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
@@ -127,7 +127,7 @@ def write_receipts(
     deployments: list[Deployment], versions: list[Published], proofs: list[dict], arguments: argparse.Namespace
 ) -> None:
     """Write down what is live now."""
-    state = local_server.read_state(arguments.state)
+    state = local_server.running_server(arguments.state)
     for deployment, version, proof in zip(deployments, versions, proofs, strict=True):
         write_json(deployment.receipt, receipt(deployment.model, version, proof, state))
 

@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
         now = {said["served_as"]: said["version"] for said in live.values()}
         versions = versions_before(Store(arguments.state), now)
         ports = ports_of(live)
-        require_own_ports(ports, local_server.running_server(arguments.state))
+        require_own_ports(ports, local_server.recover_state(arguments.state))
         keys = [version.index["engine_key"] for version in versions]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
         start = local_server.start_number(arguments.state)
@@ -63,7 +63,7 @@ def versions_before(store: Store, now: dict[str, int]) -> list[Published]:
 
 def write_receipts(live: dict[Path, dict], served: dict[str, tuple[Published, dict]], state_folder: Path) -> None:
     """Write down what is live now, and withdraw the receipt of what is not served any more."""
-    state = local_server.read_state(state_folder)
+    state = local_server.running_server(state_folder)
     for path, said in live.items():
         name, number = said["served_as"], said["version"]
         if name not in served:

@@ -7,9 +7,9 @@ from slipway import local_server
 from slipway.program import parser, progress, run
 from slipway.triton.place import alone
 from slipway.triton.receipts import receipts_of_dropped
-from slipway.triton.server import DRAIN_S, stop_process
+from slipway.triton.server import DRAIN_S
 from slipway.triton.store import Store
-from slipway.triton.switching import stop_left_over
+from slipway.triton.switching import stop_all, stop_left_over
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -26,7 +26,7 @@ def main(arguments: argparse.Namespace) -> None:
         stop_left_over(arguments.state)
         running = local_server.running_server(arguments.state)
         if running:
-            stop_process(running["pid"], DRAIN_S)
+            stop_all(arguments.state, DRAIN_S)
             progress(f"stopped tritonserver (process {running['pid']})")
         else:
             progress("nothing is deployed from this checkout")

@@ -39,7 +39,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         else:
             partial.rename(path)
     finally:
-        _remove(partial)
+        remove(partial)
 
 
 def write_json(path: str | Path, content: object) -> None:
@@ -76,11 +76,11 @@ def _clear_up_after_a_kill(path: Path) -> None:
     """Remove what a killed writer of `path` left, and put back a folder that it had only moved aside."""
     for aside in path.parent.glob(f".replaced.*.{path.name}"):
         if path.exists():
-            _remove(aside)
+            remove(aside)
         else:
             aside.rename(path)
     for partial in path.parent.glob(f".partial.*.{path.name}"):
-        _remove(partial)
+        remove(partial)
 
 
 def _replace_folder(new: Path, path: Path) -> None:
@@ -107,8 +107,9 @@ def _settle(path: Path) -> None:
             os.close(descriptor)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
+def remove(path: Path) -> None:
+    """Remove a file or a folder, whichever lies there, if any."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

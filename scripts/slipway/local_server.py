@@ -3,14 +3,24 @@
 Nothing here imports the client or a runtime, since the Snakefile asks it while it is parsed.
 """
 
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-from slipway.artifacts import read_json, write_json
+from slipway.artifacts import remove, write_json
+from slipway.records import NUMBER, read_record
 
 # Where the server's state and log lie, beside the models' results.
 FOLDER = Path("results/.server")
+# What is known of a server before it is started, and what else once it is.
+INTENT = {"start": int, "listening": {"grpc": int, "metrics": int, "host": str}}
+STATE = {"pid": int, "created": NUMBER, **INTENT}
+# Triton's own id of a server that was given none, as by an earlier Slipway.
+NO_ID = "triton"
 
 
 def state_file(folder: Path = FOLDER) -> Path:
@@ -23,42 +33,86 @@ def key_file(folder: Path = FOLDER) -> Path:
     return folder / "control.key"
 
 
+def new_id(folder: Path = FOLDER, start: int = 0) -> str:
+    """Return the id of a server that is about to be started, which its command line and its metadata state.
+
+    It says whose it is, so a server that nobody could record is known again, and which start.
+    """
+    return f"{_ids_of(folder)}{start}-{secrets.token_hex(6)}"
+
+
 def read_state(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that was started last, or None when there is none."""
-    return read_json(state_file(folder)) if state_file(folder).is_file() else None
+    """Return the state of the server that was started last, or None when there is none, or none that can be read."""
+    return read_record(state_file(folder), STATE)
 
 
-def write_state(folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None) -> dict:
-    """Record a server that was started: its process, which start it is, where it listens, what it was started with.
+def write_intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None = None) -> None:
+    """Record a server that is about to be started: its id, which start it is, where it will listen, with what."""
+    write_json(state_file(folder), {"id": server_id, "start": start, "listening": listening, "identity": identity})
+
+
+def write_state(
+    folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
+) -> dict:
+    """Record a server that was started: its process beside what was intended.
 
     `created` is when the process was, in seconds after the machine was started.
     """
-    process = {"pid": pid, "created": _created(psutil.Process(pid))}
-    state = {**process, "start": start, "listening": listening, "identity": identity}
+    intent = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    state = {"pid": pid, "created": _created(psutil.Process(pid)), **intent}
     write_json(state_file(folder), state)
     return state
 
 
 def running_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that was started last if it still runs, else None."""
-    state = read_state(folder)
-    return state if is_running(state) else None
+    """Return the state of the server of this checkout that runs, be it recorded or not, else None."""
+    return next(running_servers(folder), None)
+
+
+def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
+    """Yield the state of every server that runs as the one of a folder: the recorded one, then any other."""
+    yield from filter(is_running, _known(folder))
+    yield from unrecorded_servers(folder)
+
+
+def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
+    """Yield the state of each server that was started here, as its command line tells.
+
+    Its start was recorded and then killed, or its record was lost or damaged since.
+    """
+    intents = {state.get("id"): state for state in _known(folder)}
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words = process.info["cmdline"] or []
+        flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+        server_id = flags.get("id", "")
+        if server_id.startswith(_ids_of(folder)) and process.info["uids"].real == os.getuid():
+            state = intents.get(server_id) or _told_by(flags)
+            if state:
+                yield state | {"pid": process.pid, "created": _created(process)}
+
+
+def recover_state(folder: Path = FOLDER) -> dict | None:
+    """Return the state of the server that runs, after writing it down where its record does not say so."""
+    running = running_server(folder)
+    if running and read_state(folder) != running:
+        write_json(state_file(folder), running)
+    return running
 
 
 def forget_state(folder: Path) -> None:
     """Remove the record of a server that was stopped, and its key."""
-    state_file(folder).unlink(missing_ok=True)
-    key_file(folder).unlink(missing_ok=True)
+    remove(state_file(folder))
+    remove(key_file(folder))
 
 
 def is_running(state: dict | None) -> bool:
     """Say whether the very process of `state` still runs; a process id alone could have been given to another."""
-    if state is None:
+    if state is None or "pid" not in state:
         return False
     try:
         process = psutil.Process(state["pid"])
         return abs(_created(process) - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two of a number that no process has
         return False
 
 
@@ -68,10 +122,13 @@ def start_number(folder: Path = FOLDER) -> int:
     While the server runs, this stays the same; once it has died, it is the next one, so a receipt that speaks of the
     dead server is stale and Snakemake makes a new one.
     """
-    state = read_state(folder)
-    if state is None:
-        return 1
-    return state["start"] if is_running(state) else state["start"] + 1
+    running = running_server(folder)
+    return running["start"] if running else next_start(folder)
+
+
+def next_start(folder: Path = FOLDER) -> int:
+    """Return a number that no start of the server had which is written down anywhere."""
+    return max((state["start"] for state in _known(folder)), default=0) + 1
 
 
 def who_listens(port: int) -> str:
@@ -91,3 +148,26 @@ def who_listens(port: int) -> str:
 def _created(process: psutil.Process) -> float:
     """Return when a process was created; not by the clock, which is set right now and then while a server runs."""
     return process.create_time() - psutil.boot_time()
+
+
+def _known(folder: Path) -> list[dict]:
+    """Return every state that is written down: that of the last start, and those in the receipts of what is live."""
+    receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
+    written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
+    return [state.get("server", state) for state in filter(None, written)]
+
+
+def _told_by(flags: dict[str, str]) -> dict | None:
+    """Return what a server's command line tells of its state; what it was started with is not known any more."""
+    try:
+        ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
+        start = int(flags["id"].split("-")[2])
+    except (KeyError, ValueError, IndexError):
+        return None
+    listening = {**ports, "host": flags.get("grpc-address", "127.0.0.1"), "tls": None}
+    return {"id": flags["id"], "start": start, "listening": listening, "identity": None}
+
+
+def _ids_of(folder: Path) -> str:
+    """Return what the ids of a checkout's servers begin with: it is told by where the folder of their state lies."""
+    return f"slipway-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"

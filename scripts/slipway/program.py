@@ -62,8 +62,20 @@ def restrict_umask() -> None:
 
 
 def unwind_when_terminated() -> None:
-    """Let SIGTERM (`kill`, a scheduler) end this program as Ctrl-C does: what it began is stopped and taken back."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Let SIGTERM (`kill`, a scheduler) and SIGHUP (a closed terminal) end this program as Ctrl-C does.
+
+    What it began is stopped and taken back, and a second signal does not disturb that. A program that was told to
+    outlive its terminal (nohup) does.
+    """
+    signals = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+
+    def unwind(number: int, _: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in signals:
+        signal.signal(each, unwind)
 
 
 def prefer_this_interpreter() -> None:

@@ -8,14 +8,17 @@ import psutil
 import pytest
 
 from slipway.artifacts import write_json
-from slipway.errors import SlipwayError
 from slipway.local_server import (
     forget_state,
     is_running,
+    new_id,
     read_state,
+    recover_state,
+    running_server,
     start_number,
     state_file,
     who_listens,
+    write_intent,
     write_state,
 )
 
@@ -101,11 +104,73 @@ def test_forgetting_is_for_good_and_may_be_repeated(tmp_path, process):
     assert read_state(tmp_path) is None
 
 
-def test_a_broken_state_is_named(tmp_path):
-    state_file(tmp_path).write_text("{", encoding="utf-8")
-    with pytest.raises(SlipwayError) as caught:
-        start_number(tmp_path)
-    assert str(state_file(tmp_path)) in str(caught.value)
+@pytest.fixture
+def own(tmp_path):
+    """Return a process with the command line of a server that was started here for the sixth time."""
+    listening = [f"--{name}-port={port}" for name, port in (("http", 1), ("grpc", 2), ("metrics", 3))]
+    flags = [*listening, "--grpc-address=127.0.0.1", f"--id={new_id(tmp_path, 6)}"]
+    started = subprocess.Popen([sys.executable, "-c", "input()", *flags], stdin=subprocess.PIPE)
+    yield started
+    started.kill()
+    started.communicate()
+
+
+DAMAGES = ["", "{", "{}", "null", "[]", "7", '{"pid": null}', '{"pid": -1, "created": 1.0}', "\udcff\udc80", None]
+
+
+def damage(path, content):
+    """Put something else in the place of a record; None stands for a folder."""
+    path.unlink(missing_ok=True)
+    if content is None:
+        (path / "below").mkdir(parents=True)
+    else:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_server_whose_record_is_damaged_is_known_by_its_command_line_and_recorded_again(tmp_path, own, content):
+    damage(state_file(tmp_path), content)
+    found = recover_state(tmp_path)
+    assert (found["pid"], found["start"], found["listening"]) == (own.pid, 6, LISTENING | {"tls": None})
+    assert read_state(tmp_path) == found
+    assert start_number(tmp_path) == 6
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_record_without_a_server_is_in_nobodys_way(tmp_path, content):
+    damage(state_file(tmp_path), content)
+    assert running_server(tmp_path) is None
+    assert start_number(tmp_path) == 1
+    forget_state(tmp_path)
+    assert not state_file(tmp_path).exists()
+
+
+def test_a_server_that_was_started_and_not_recorded_is_the_one_that_was_intended(tmp_path, own):
+    server_id = psutil.Process(own.pid).cmdline()[-1].removeprefix("--id=")
+    write_intent(tmp_path, server_id, 6, LISTENING, {"program": "tritonserver"})
+    found = running_server(tmp_path)
+    assert (found["pid"], found["identity"]) == (own.pid, {"program": "tritonserver"})
+    assert is_running(found)
+
+
+def test_an_intent_without_a_server_is_of_none(tmp_path):
+    write_intent(tmp_path, new_id(tmp_path, 6), 6, LISTENING)
+    assert running_server(tmp_path) is None
+    assert start_number(tmp_path) == 7
+
+
+def test_the_server_of_another_checkout_is_none_of_ours(tmp_path, own):
+    assert running_server(tmp_path / "elsewhere") is None
+
+
+def test_a_lost_record_is_found_in_the_receipt_with_all_that_the_server_was_started_with(tmp_path, process):
+    state = write_state(tmp_path / "results/.server", process.pid, 3, LISTENING, {"program": "tritonserver"})
+    write_json(tmp_path / "results/m/deploy/receipt.json", {"server": state})
+    state_file(tmp_path / "results/.server").unlink()
+    assert running_server(tmp_path / "results/.server") == state
+    process.kill()
+    process.communicate()
+    assert start_number(tmp_path / "results/.server") == 4
 
 
 def test_who_listens_names_the_process():

@@ -8,13 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from helpers.certificates import Authority, write_key
 
 from deploy import parse_arguments
-from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.planning.config import complete
 from slipway.planning.plan import Plan
 from slipway.triton.connection import endpoint_of
 from slipway.triton.ports import Ports, listening_flags
-from slipway.triton.restrictions import keep_key
 from slipway.triton.server_tls import server_tls, tls_of
 from slipway.triton.switching import takes_versions
 
@@ -98,20 +96,16 @@ def test_what_triton_is_told_and_what_clients_trust(authority):
     assert Ports.of(asdict(ports)) == ports
 
 
-def test_a_renewed_certificate_or_a_lost_key_starts_another_server(authority, tmp_path):
+def test_a_renewed_certificate_starts_another_server(authority, tmp_path):
     certificate, key = authority.issue("server", "localhost")
     ports = Ports(1, 2, 3, tls=server_tls("127.0.0.1", certificate, key))
     place = SimpleNamespace(state=tmp_path, identity={"program": "tritonserver"})
     running = {"listening": asdict(ports), "identity": dict(place.identity)}
-    assert not takes_versions(running, place, ports)
-    keep_key(tmp_path, "secret")
     assert takes_versions(running, place, ports)
     authority.issue("server", "localhost")
     renewed = ports.tls.as_they_are_now("127.0.0.1")
     assert renewed.certificate == ports.tls.certificate
     assert not takes_versions(running, place, Ports(1, 2, 3, tls=renewed))
-    local_server.forget_state(tmp_path)
-    assert not local_server.key_file(tmp_path).exists()
 
 
 def test_the_plan_hands_the_files_on_and_notices_another(authority, tmp_path):

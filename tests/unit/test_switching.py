@@ -23,8 +23,8 @@ BEFORE = {"m": 1, "added": None}
 class WaitingServer:
     """A process that waits; it does not become ready when it is told so."""
 
-    def __init__(self, why_not=None):
-        self.why_not = why_not
+    def __init__(self, why_not=None, ports=None):
+        self.why_not, self.ports, self.id = why_not, ports, "stand-in"
 
     def start(self):
         self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
@@ -34,6 +34,9 @@ class WaitingServer:
         if self.why_not:
             raise SlipwayError(self.why_not)
         return 0.1
+
+    def require_own(self):
+        """Be the one that answers."""
 
 
 @dataclass
@@ -64,7 +67,7 @@ class WaitingPlace:
 
     def server(self, _, names, ports, *__):
         self.started.append((names, ports))
-        return WaitingServer(self.why_not.pop(0) if self.why_not else None)
+        return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports)
 
 
 @dataclass(frozen=True)

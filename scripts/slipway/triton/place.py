@@ -40,11 +40,13 @@ class Place:
         """Say whether the server keeps what changes it to those who have its key."""
         return can_guard(self.installation.program, self.installation.environment.get("LD_LIBRARY_PATH"))
 
-    def server(self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str) -> Server:
+    def server(
+        self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str, server_id: str | None = None
+    ) -> Server:
         """Return a server of some models, not started yet, which only those who have `key` may change."""
         guards = flags(key, guarded_at(ports.host)) if self.can_guard else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
-        return Server(self.installation, repositories, ports, self.state / log, *loading)
+        return Server(self.installation, repositories, ports, self.state / log, *loading, server_id=server_id)
 
 
 def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float) -> Place:

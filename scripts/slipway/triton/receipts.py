@@ -3,8 +3,8 @@
 import datetime
 from pathlib import Path
 
-from slipway.artifacts import read_json
 from slipway.program import progress
+from slipway.records import read_record
 from slipway.triton.canary import canary
 from slipway.triton.client import ModelClient
 from slipway.triton.fitness import Host, require_fit
@@ -61,7 +61,8 @@ def receipts_of_dropped(receipts: list[Path], store: Store) -> list[Path]:
     """
     first, named = receipts[0].absolute(), {path.absolute() for path in receipts}
     found = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
-    return [path for path in found if store.versions(read_json(path)["served_as"])]
+    named_as = {path: read_record(path, {"served_as": str}) for path in found}
+    return [path for path, said in named_as.items() if said and store.versions(said["served_as"])]
 
 
 def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:

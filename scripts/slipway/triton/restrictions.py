@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from slipway.local_server import key_file
+import psutil
+
+from slipway.artifacts import remove
+from slipway.local_server import key_file, running_server
 from slipway.triton.reachability import is_loopback
 
 # Triton's names of what only those who have the key may ask for.
@@ -25,14 +28,14 @@ GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
 FIRST_RELEASE = "23.11"
 # What Triton answers to those who lack the key.
 REFUSAL = "This protocol is restricted"
-_HTTP_FLAG = "--http-restricted-api"
+_GRPC_FLAG, _HTTP_FLAG = "--grpc-restricted-protocol", "--http-restricted-api"
 HELP_S = 20
 
 
 def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> list[str]:
     """Return the flags by which a server keeps these APIs to those who have the key."""
     guarded = f"{','.join(sorted(protocols))}:{HEADER}={key}"
-    return [f"--grpc-restricted-protocol={guarded}", f"{_HTTP_FLAG}={guarded}"]
+    return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
 def guarded_at(host: str) -> tuple[str, ...]:
@@ -59,11 +62,34 @@ def new_key() -> str:
 def keep_key(state: Path, key: str) -> None:
     """Keep the key of the server that is about to start, for its user alone."""
     state.mkdir(parents=True, exist_ok=True)
-    key_file(state).unlink(missing_ok=True)
+    remove(key_file(state))
     with open(os.open(key_file(state), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
         file.write(key)
 
 
 def header(state: Path) -> Mapping[str, str]:
-    """Return the header with the key of the live server, for gRPC."""
-    return {GRPC_HEADER: key_file(state).read_text(encoding="ascii")}
+    """Return the header with the key of the live server, for gRPC; a file that holds another is mended."""
+    running = running_server(state)
+    key = key_of(running["pid"]) if running else None
+    if key is None:
+        return {GRPC_HEADER: _kept_key(state)}
+    if key != _kept_key(state):
+        keep_key(state, key)
+    return {GRPC_HEADER: key}
+
+
+def key_of(pid: int) -> str | None:
+    """Return the key that a server of this user was started with, as its command line says; None without one."""
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return None
+    told = [word for word in words if word.startswith(f"{_HTTP_FLAG}=") or word.startswith(f"{_GRPC_FLAG}=")]
+    return told[0].rpartition(f":{HEADER}=")[2] if told else None
+
+
+def _kept_key(state: Path) -> str:
+    try:
+        return key_file(state).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

@@ -17,7 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.local_server import new_id, who_listens
 from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.ownership import is_ready, require_own
 from slipway.triton.ports import Ports, listening_flags
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
@@ -119,11 +121,18 @@ class Server:
     """A tritonserver in the background, as a context manager that always stops it."""
 
     def __init__(
-        self, installation: Installation, repositories: list[Path], ports: Ports, log: Path, *flags: str
+        self,
+        installation: Installation,
+        repositories: list[Path],
+        ports: Ports,
+        log: Path,
+        *flags: str,
+        server_id: str | None = None,
     ) -> None:
         self.ports = ports
         self.log = log
-        self._command = installation.command(repositories, ports, *flags)
+        self.id = server_id or new_id(log.parent)
+        self._command = installation.command(repositories, ports, *flags, f"--id={self.id}")
         self._environment = {**os.environ, **installation.environment}
 
     def start(self) -> subprocess.Popen:
@@ -145,23 +154,29 @@ class Server:
 
         Raises SlipwayError with the end of the server's log when it dies or takes longer than `timeout_s`.
         """
-        import tritonclient.http as client
-
         start = time.monotonic()
-        with client.InferenceServerClient(f"{self.ports.clear_host}:{self.ports.http}") as asking:
-            while time.monotonic() - start < timeout_s:
-                if self.process.poll() is not None:
-                    raise SlipwayError(
-                        f"tritonserver ended with exit code {self.process.returncode}:\n{self.log_end()}"
-                    )
-                try:
-                    if asking.is_server_ready():
-                        return time.monotonic() - start
-                except Exception:  # the client raises whatever its transport does until the port is open
-                    pass
-                time.sleep(0.1)
+        while time.monotonic() - start < timeout_s:
+            if self.process.poll() is not None:
+                raise SlipwayError(self._why_it_ended())
+            if is_ready(self.process.pid, self.id, self.ports):
+                return time.monotonic() - start
+            time.sleep(0.1)
         raise SlipwayError(
             f"tritonserver was not ready within {timeout_s:.0f} s; raise deploy.ready_timeout_s, or see:"
+            f"\n{self.log_end()}"
+        )
+
+    def require_own(self) -> None:
+        """Raise SlipwayError unless this very server is the one that answers at its ports."""
+        if self.process.poll() is not None:
+            raise SlipwayError(self._why_it_ended())
+        require_own(self.process.pid, self.id, self.ports)
+
+    def _why_it_ended(self) -> str:
+        """Return in words why it ended: another server has one of its ports, or the end of its log."""
+        others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
+        return (
+            f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
             f"\n{self.log_end()}"
         )
 

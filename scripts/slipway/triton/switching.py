@@ -15,9 +15,10 @@ from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.program import progress
 from slipway.triton.connection import connect, endpoint_of
+from slipway.triton.ownership import require_own
 from slipway.triton.place import Place
 from slipway.triton.restrictions import header, keep_key, new_key
-from slipway.triton.server import DRAIN_S, Ports, stop_process
+from slipway.triton.server import DRAIN_S, Ports, Server, stop_process
 from slipway.triton.server_tls import ServerTls
 from slipway.triton.store import Published
 
@@ -48,25 +49,43 @@ def try_beside(
     """Serve models at free ports and prove them there, so that a bad one never comes near a live server."""
     trial = place.state / TRIAL
     stop_left_over(place.state)
-    server = place.server(repositories, names, replace(Ports.free(), tls=tls), "trial.log", new_key())
-    process = server.start()
+    server_id = local_server.new_id(trial)
+    server = place.server(repositories, names, replace(Ports.free(), tls=tls), "trial.log", new_key(), server_id)
     try:
-        local_server.write_state(trial, process.pid, 0, asdict(server.ports))
+        start_recorded(server, trial, 0, None)
         server.wait_until_ready(place.ready_timeout_s)
-        prove(server.ports)
+        proven_by(server, prove)
     except SlipwayError as error:
         raise SlipwayError(f"{error}\n{SERVES_ON}") from None
     finally:
-        stop_process(process.pid, UNSERVED_S)
-        local_server.forget_state(trial)
+        stop_left_over(place.state)
+
+
+def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
+    """Start a server; whenever this is interrupted, what was intended or what runs is written down."""
+    local_server.write_intent(state, server.id, start, asdict(server.ports), identity)
+    process = server.start()
+    local_server.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
+
+
+def proven_by(server: Server, prove: Prove) -> list[dict]:
+    """Return the proofs of this very server, and of no other that answers at its ports before or meanwhile."""
+    server.require_own()
+    proofs = prove(server.ports)
+    server.require_own()
+    return proofs
 
 
 def stop_left_over(state: Path) -> None:
-    """Stop the trial server of a deployment that was killed."""
-    left = local_server.running_server(state / TRIAL)
-    if left:
-        stop_process(left["pid"], UNSERVED_S)
-    local_server.forget_state(state / TRIAL)
+    """Stop every trial server of this checkout, also one that a deployment was killed before it could record it."""
+    stop_all(state / TRIAL, UNSERVED_S)
+
+
+def stop_all(state: Path, patience_s: float) -> None:
+    """Stop what is recorded in a folder as the server, and whatever else runs as one of it; forget it."""
+    for pid in {running["pid"] for running in local_server.running_servers(state)}:
+        stop_process(pid, patience_s)
+    local_server.forget_state(state)
 
 
 def switch(place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove) -> list[dict]:
@@ -89,9 +108,8 @@ def live_before(place: Place, versions: list[Published]) -> dict[str, int | None
 
 
 def takes_versions(running: dict, place: Place, ports: Ports) -> bool:
-    """Say whether the running server is to load versions: it listens and runs as wanted, and its key is here."""
-    as_wanted = running["listening"] == asdict(ports) and running["identity"] == place.identity
-    return as_wanted and local_server.key_file(place.state).is_file()
+    """Say whether the running server is to load versions: it listens and runs as wanted."""
+    return running["listening"] == asdict(ports) and running["identity"] == place.identity
 
 
 def switch_in_place(
@@ -99,9 +117,14 @@ def switch_in_place(
 ) -> list[dict]:
     """Load the versions in the running server; load the earlier ones again when one fails or does not hold."""
     progress("  switching in the running server, which answers all the while")
+    running = local_server.running_server(place.state)
+    whose = running["pid"], running.get("id", local_server.NO_ID), ports
+    require_own(*whose)
     try:
         load(place, {version.name: version.number for version in versions}, ports)
-        return prove(ports)
+        proofs = prove(ports)
+        require_own(*whose)
+        return proofs
     except BaseException as error:
         with telling_both(error, "`snakemake --cores 1 status` says what is served now."):
             load(place, before, ports)
@@ -146,8 +169,8 @@ def replace_server(
         progress("  the server has to be started anew, since it is to listen or to run otherwise than before")
         stop_process(running["pid"], DRAIN_S)
     try:
-        start_server(place, {version.name: version.number for version in versions}, ports, start)
-        return prove(ports)
+        server = start_server(place, {version.name: version.number for version in versions}, ports, start)
+        return proven_by(server, prove)
     except BaseException as error:
         stop_live(place.state)
         if not running:
@@ -159,17 +182,18 @@ def replace_server(
         raise
 
 
-def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, start: int) -> None:
-    """Start the server with these versions and wait until all are ready."""
+def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
+    """Return the server, started with these versions, once all are ready."""
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
         place.store.select(name, number)
     key = new_key()
     keep_key(place.state, key)
-    server = place.server([place.store.models], list(served), ports, "server.log", key)
-    process = server.start()
-    local_server.write_state(place.state, process.pid, start, asdict(ports), place.identity)
+    server_id = local_server.new_id(place.state, start)
+    server = place.server([place.store.models], list(served), ports, "server.log", key, server_id)
+    start_recorded(server, place.state, start, place.identity)
     progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
+    return server
 
 
 def start_again(place: Place, before: dict[str, int | None], ports: Ports, start: int) -> None:
@@ -183,7 +207,4 @@ def start_again(place: Place, before: dict[str, int | None], ports: Ports, start
 
 def stop_live(state: Path) -> None:
     """Stop the server that was just started, if it got that far."""
-    running = local_server.running_server(state)
-    if running:
-        stop_process(running["pid"], UNSERVED_S)
-    local_server.forget_state(state)
+    stop_all(state, UNSERVED_S)

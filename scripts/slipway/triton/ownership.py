@@ -1,0 +1,71 @@
+"""Whose server answers at a port: a proof holds only for the process that was started, which states its own id."""
+
+import psutil
+from tritonclient.utils import InferenceServerException
+
+from slipway.errors import SlipwayError
+from slipway.local_server import who_listens
+from slipway.triton.connection import connect, endpoint_of
+from slipway.triton.ports import Ports
+
+DEADLINE_S = 10.0
+
+
+def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
+    """Say whether the server of a process is ready, with every model that it is to have, and listens as it was told."""
+    if foreign_ports(pid, ports):
+        return False
+    with connect(endpoint_of(ports)) as client:
+        try:
+            return _id_of(client) == server_id and client.is_server_ready(client_timeout=DEADLINE_S)
+        except InferenceServerException:
+            return False
+
+
+def require_own(pid: int, server_id: str, ports: Ports) -> None:
+    """Raise SlipwayError unless the server that answers at `ports` is the one of this process, by its own word too."""
+    foreign = foreign_ports(pid, ports)
+    if foreign:
+        raise SlipwayError(
+            f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
+            f"{pid}), but by {who_listens(foreign[0])}: nothing that answers there proves anything"
+        )
+    with connect(endpoint_of(ports)) as client:
+        try:
+            found = _id_of(client)
+        except InferenceServerException as error:
+            raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
+    if found != server_id:
+        raise SlipwayError(
+            f"the server that answers on port {ports.grpc} calls itself {found}, and the one that was started here "
+            f"{server_id}: nothing that answers there proves anything"
+        )
+
+
+def foreign_ports(pid: int, ports: Ports) -> list[int]:
+    """Return which of the ports that a proof asks, gRPC and metrics, a process and its children do not listen on."""
+    try:
+        server = psutil.Process(pid)
+        if server.status() == psutil.STATUS_ZOMBIE:
+            return [ports.grpc, ports.metrics]
+        listening = {
+            connection.laddr.port
+            for process in (server, *server.children(recursive=True))
+            for connection in _connections(process)
+            if connection.status == psutil.CONN_LISTEN
+        }
+    except psutil.NoSuchProcess:
+        listening = set()
+    return [port for port in (ports.grpc, ports.metrics) if port not in listening]
+
+
+def _connections(process: psutil.Process) -> list:
+    try:
+        return process.net_connections(kind="inet")
+    except psutil.Error:  # a child that has ended meanwhile
+        return []
+
+
+def _id_of(client: object) -> str:
+    """Return the id that a server states in its metadata, as it was given at its start."""
+    return client.get_server_metadata(client_timeout=DEADLINE_S).name
