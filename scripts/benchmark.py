@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from slipway.artifacts import read_json, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.inputs import INPUT_DTYPES
 from slipway.measuring import comparison, torch_subjects
+from slipway.measuring.baselines import Measure, cpu_subjects, gpu_subjects
 from slipway.measuring.gpu_monitor import GpuMonitor
 from slipway.measuring.measure import KEPT_SAMPLES, Effort, distribution, disturbance, thin
-from slipway.measuring.subjects import Measure, cpu_subjects, gpu_subjects
 from slipway.models import load_model
 from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of

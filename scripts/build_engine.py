@@ -15,9 +15,9 @@ from importlib import metadata
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, how_it_was_made, make
 from slipway.engines.gates import Gates, limits_of
-from slipway.engines.previous import is_current, previous_engine, why_not_comparable, why_not_to_refit
-from slipway.engines.ways import COLD, IN_WORDS, TOLERATED, Job, how_it_was_made, make
+from slipway.engines.reuse import is_current, previous_engine, why_not_comparable, why_not_to_refit
 from slipway.errors import SlipwayError
 from slipway.hardware import is_gpu, require_cpu, require_hardware
 from slipway.planning.sources import Sources, digest

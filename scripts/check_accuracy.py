@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from slipway.artifacts import read_json, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import accuracy, compare, violations

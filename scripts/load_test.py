@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.hardware import is_gpu, require_hardware
 from slipway.measuring.gpu_monitor import GpuMonitor

@@ -11,8 +11,8 @@ from slipway.measuring.agreement import top_classes
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
 from slipway.photographs.images import load_image, sample_photograph
+from slipway.photographs.perturbations import varied_batch
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.photographs.variations import varied_batch
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 

@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 from slipway.artifacts import read_json, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.hardware import cpu
 from slipway.measuring.measure import sample_latency, summarise, warm_up
 from slipway.measuring.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config

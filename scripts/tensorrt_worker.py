@@ -1,7 +1,8 @@
 """Run one TensorRT engine for a program under another interpreter: requests on standard input, answers on output.
 
 It runs under the interpreter that has TensorRT and needs nothing of Slipway's environment. A request is a line of JSON
-with a "do"; "infer" is followed by one array in NumPy's own format, and so is its answer. See slipway.engines.remote.
+with a "do"; "infer" is followed by one array in NumPy's own format, and so is its answer. See
+slipway.engines.subprocess_engine.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import os
 import sys
 from typing import Any, BinaryIO
 
-from slipway.engines.array_pipe import read_array, write_array
+from slipway.engines.npy_stream import read_array, write_array
 from slipway.runtimes.tensorrt.measuring import Measurement
 from slipway.runtimes.tensorrt.runner import Engine
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, written_whole
 from slipway.errors import SlipwayError
-from slipway.manifests.bom import Served, bill
 from slipway.manifests.evidence import Artifact, refuse_rehearsal
+from slipway.manifests.sbom import Served, bill
 from slipway.program import parser, progress, run
 
 

@@ -8,9 +8,9 @@ from slipway.artifacts import sha256, write_json, written_whole
 from slipway.manifests import arena, compose, kserve, kubernetes
 from slipway.manifests.common import deployment
 from slipway.manifests.evidence import Artifact, Evidence, Value, plain, require_shippable, trace
-from slipway.manifests.text import comment, documents
 from slipway.manifests.validation import require_valid, require_valid_composition
-from slipway.monitoring.promise import read_slowest
+from slipway.manifests.yaml_writer import comment, documents
+from slipway.monitoring.slo import read_slowest
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.releases import FLOOR

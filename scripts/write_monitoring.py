@@ -7,8 +7,8 @@ import yaml
 
 from slipway.artifacts import write_json, written_whole
 from slipway.monitoring.dashboard import dashboard
-from slipway.monitoring.promise import read_slowest
 from slipway.monitoring.rules import rule_file
+from slipway.monitoring.slo import read_slowest
 from slipway.program import parser, progress, run
 
 LINE_LENGTH = 120
@@ -26,12 +26,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write both; the same selections and repositories give the same bytes."""
-    promise = read_slowest(arguments.selections, arguments.indexes)
-    rules = rule_file(promise)
+    slo = read_slowest(arguments.selections, arguments.indexes)
+    rules = rule_file(slo)
     write_yaml(arguments.rules, rules)
-    write_json(arguments.dashboard, dashboard(promise))
+    write_json(arguments.dashboard, dashboard(slo))
     alerts = sum("alert" in rule for group in rules["groups"] for rule in group["rules"])
-    progress(f"  {promise.model}: {alerts} alerts; p99 above {promise.p99_alert_ms:g} ms is slower than promised")
+    progress(f"  {slo.model}: {alerts} alerts; p99 above {slo.p99_alert_ms:g} ms is slower than promised")
 
 
 def write_yaml(path: Path, content: dict) -> None:

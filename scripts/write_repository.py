@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.repository import served_model, write_model

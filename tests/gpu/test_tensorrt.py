@@ -18,7 +18,7 @@ from helpers.models import tiny_network
 
 import cast_onnx
 from slipway.artifacts import read_json, write_json
-from slipway.engines.remote import RemoteEngine
+from slipway.engines.subprocess_engine import RemoteEngine
 from slipway.errors import SlipwayError
 from slipway.graphs.classifier_head import with_convolution_head
 from slipway.graphs.onnx_files import described

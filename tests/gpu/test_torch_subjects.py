@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from slipway.inputs import random_batch, served_model
-from slipway.measuring.cuda_lanes import Lane
+from slipway.measuring.cuda_timing import StreamContext
 from slipway.measuring.gpu_monitor import GpuMonitor
 from slipway.measuring.measure import Effort
 from slipway.measuring.torch_subjects import half_precision, measure_eager, measure_fp16
@@ -64,19 +64,19 @@ def test_the_graph_computes_what_the_model_does(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
     with torch.inference_mode():
         expected = served_model(model, PREPROCESS, input_dtype)(torch.from_numpy(images)).numpy()
-        lane = Lane(half_precision(model, PREPROCESS, input_dtype).to("cuda"), images)
-        lane.capture()
-        with torch.cuda.stream(lane.stream):
-            lane.upload()
-            lane.replay()
-            lane.download()
-        lane.stream.synchronize()
-    assert np.abs(lane.host_output.numpy() - expected).max() < 0.02 * np.abs(expected).max()
+        stream_context = StreamContext(half_precision(model, PREPROCESS, input_dtype).to("cuda"), images)
+        stream_context.capture()
+        with torch.cuda.stream(stream_context.stream):
+            stream_context.upload()
+            stream_context.replay()
+            stream_context.download()
+        stream_context.stream.synchronize()
+    assert np.abs(stream_context.host_output.numpy() - expected).max() < 0.02 * np.abs(expected).max()
 
 
 NOT_CAPTURABLE = """
 import numpy as np, torch
-from slipway.measuring.cuda_lanes import measure_forward
+from slipway.measuring.cuda_timing import measure_forward
 from slipway.measuring.measure import Effort
 
 def decides_on_the_host(images):

@@ -11,7 +11,7 @@ from helpers.models.weeks import Week
 
 import build_engine
 from slipway import hardware
-from slipway.engines import ways
+from slipway.engines import build_strategy
 from slipway.errors import SlipwayError
 from slipway.planning import sources
 from write_manifests import main
@@ -108,7 +108,7 @@ def week(tmp_path, monkeypatch, with_bindings):
     monkeypatch.setattr(build_engine, "runtime_version", lambda name: "8.5.3.1")
     for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
         monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
-    for module in (build_engine, ways):
+    for module in (build_engine, build_strategy):
         monkeypatch.setattr(module, "progress", week.said.append)
     week.train(1)
     yield week

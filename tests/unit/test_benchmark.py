@@ -6,7 +6,7 @@ import torch
 
 import benchmark
 from slipway.artifacts import sha256, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity
 from slipway.inputs import random_batch, served_model
@@ -93,7 +93,7 @@ def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measure
 
 def test_both_sides_answer_the_same(artifacts, model):
     """What is timed is the same computation: else a ratio of times means nothing."""
-    from slipway.engines.built import BuiltEngine
+    from slipway.engines.engine_artifact import BuiltEngine
 
     folder, input_dtype = artifacts
     images = random_batch(input_dtype, 2, PREPROCESS.crop)

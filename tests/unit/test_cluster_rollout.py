@@ -5,8 +5,8 @@ import threading
 import pytest
 from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 
+from slipway.cluster.pod_diagnostics import PASSES_AFTER_S
 from slipway.cluster.rollout import wait
-from slipway.cluster.troubles import PASSES_AFTER_S
 from slipway.errors import SlipwayError
 
 LONG_S = 60
@@ -15,7 +15,7 @@ SHORT_S = 0.5
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    monkeypatch.setattr("slipway.cluster.watching.PAUSE_S", 0.02)
+    monkeypatch.setattr("slipway.cluster.watch.PAUSE_S", 0.02)
     monkeypatch.setattr("slipway.cluster.rollout.LOOK_S", 0.05)
     with stand_in(tmp_path, monkeypatch) as server:
         yield server
@@ -119,7 +119,7 @@ def test_an_api_server_that_starts_again_may_forbid_for_moments_what_it_allowed(
 
 
 def test_credentials_that_are_withdrawn_meanwhile_are_said(server, waiting, monkeypatch):
-    monkeypatch.setattr("slipway.cluster.watching.REFUSED_S", 0.05)
+    monkeypatch.setattr("slipway.cluster.watch.REFUSED_S", 0.05)
     server.token = "another"
     server.drop_watches()
     assert "does not accept your credentials (401)" in str(waiting.ended())

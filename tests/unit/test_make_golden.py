@@ -7,7 +7,7 @@ from PIL import Image
 import make_golden
 from slipway.inputs import photograph_batch
 from slipway.photographs.images import load_image, sample_photograph
-from slipway.photographs.variations import variations, varied_batch
+from slipway.photographs.perturbations import variations, varied_batch
 
 
 def golden_of(folder, input_dtype):

@@ -6,7 +6,7 @@ import pytest
 from helpers.artifacts.measured import FILES, H100, L4, container, gpu_target, kinds, pod
 
 from slipway.artifacts import sha256
-from slipway.manifests.demands import product
+from slipway.manifests.pod_resources import product
 
 # What was measured and declared is what is asked for
 

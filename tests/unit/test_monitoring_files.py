@@ -13,8 +13,8 @@ import write_monitoring
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.monitoring.dashboard import dashboard, expressions
-from slipway.monitoring.promise import P99_MARGIN, read_promise, slowest
 from slipway.monitoring.rules import alerting, recording
+from slipway.monitoring.slo import P99_MARGIN, read_service_level, slowest
 from slipway.monitoring.traffic import traffic_of
 
 PAGE = """# TYPE nv_inference_request_success counter
@@ -51,12 +51,12 @@ def written(folder, **promised):
 
 @pytest.fixture(params=[CPU, GPU], ids=["cpu", "gpu"])
 def promise(request, tmp_path):
-    return read_promise(*write_promise(tmp_path, hardware=request.param))
+    return read_service_level(*write_promise(tmp_path, hardware=request.param))
 
 
 def test_the_promise_is_what_was_measured(tmp_path):
     selection, index = write_promise(tmp_path, p99_ms=100.0, throughput_per_s=50.0)
-    promise = read_promise(selection, index)
+    promise = read_service_level(selection, index)
     assert (promise.p99_ms, promise.throughput_per_s, promise.p99_limit_ms) == (100, 50, 1000)
     assert promise.p99_alert_ms == 100 * (1 + P99_MARGIN)
     assert promise.most_waiting == 16
@@ -68,17 +68,17 @@ def test_servers_of_several_targets_are_held_to_the_slowest(tmp_path):
     promises = []
     for name, hardware, p99_ms in (("h100", GPU, 4.0), ("cpu", CPU, 90.0), ("l4", GPU, 9.0)):
         (tmp_path / name).mkdir()
-        promises.append(read_promise(*write_promise(tmp_path / name, hardware=hardware, p99_ms=p99_ms)))
+        promises.append(read_service_level(*write_promise(tmp_path / name, hardware=hardware, p99_ms=p99_ms)))
     assert (slowest(promises).p99_ms, slowest(promises).on_gpu) == (90, True)
     assert slowest(promises[:1]) == promises[0]
 
 
 def test_a_queue_as_the_load_test_had_it_raises_no_alert(tmp_path):
-    assert read_promise(*write_promise(tmp_path, concurrency=64)).most_waiting == 64
+    assert read_service_level(*write_promise(tmp_path, concurrency=64)).most_waiting == 64
 
 
 def test_the_longer_queue_of_a_fast_target_raises_no_alert(tmp_path):
-    slow = read_promise(*write_promise(tmp_path, p99_ms=90.0, queue_ms=2.0, compute_ms=20.0))
+    slow = read_service_level(*write_promise(tmp_path, p99_ms=90.0, queue_ms=2.0, compute_ms=20.0))
     fast = replace(slow, p99_ms=12.0, max_batch_size=32, instances=4, queue_ms=6.0, compute_ms=2.0)
     together = slowest([fast, slow])
     assert (together.p99_ms, together.most_waiting, together.queue_to_compute) == (90, 128, 3)
@@ -91,7 +91,7 @@ def test_a_repository_of_another_selection_is_refused(tmp_path):
     selection, index = write_promise(tmp_path)
     selection.write_text(selection.read_text(encoding="utf-8").replace("17.4", "99.9"), encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"repository\.json was made from another .*selection\.json than"):
-        read_promise(selection, index)
+        read_service_level(selection, index)
 
 
 def test_the_same_measurement_gives_the_same_files_wherever_and_whenever(tmp_path):
@@ -116,7 +116,7 @@ def test_the_rule_file_is_plain_yaml(tmp_path):
 
 
 def test_a_promise_above_the_limit_draws_the_limit_alone(tmp_path):
-    promise = read_promise(*write_promise(tmp_path, p99_ms=900.0))
+    promise = read_service_level(*write_promise(tmp_path, p99_ms=900.0))
     figure = dashboard(promise)["panels"][3]
     assert figure["title"] == "p99"
     steps = figure["fieldConfig"]["defaults"]["thresholds"]["steps"]
@@ -152,7 +152,7 @@ def test_thresholds_ascend_as_grafana_wants_them(promise):
 
 
 def test_the_dashboard_names_the_artifacts_and_a_rehearsal(tmp_path):
-    promise = read_promise(*write_promise(tmp_path, origin="rehearsal"))
+    promise = read_service_level(*write_promise(tmp_path, origin="rehearsal"))
     board = dashboard(promise)
     [text] = [panel["options"]["content"] for panel in board["panels"] if panel["type"] == "text"]
     assert all(digest[:12] in text for digest in promise.artifacts.values())

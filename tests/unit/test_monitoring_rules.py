@@ -9,8 +9,8 @@ from helpers.artifacts.promised import GPU, write_promise
 from helpers.programs.prometheus import programs_or_skip
 from helpers.prometheus_series import MODEL, STEP_S, A, B, gone_after, growing, healthy, steady, unknown, unloaded_after
 
-from slipway.monitoring.promise import read_promise
 from slipway.monitoring.rules import alerting, recording, rule_file
+from slipway.monitoring.slo import read_service_level
 
 FIRING = 'count by (alertname) (ALERTS{alertstate="firing"})'
 
@@ -22,7 +22,7 @@ def promtool(pytestconfig):
 
 @pytest.fixture
 def promise(tmp_path):
-    return read_promise(*write_promise(tmp_path, hardware=GPU))
+    return read_service_level(*write_promise(tmp_path, hardware=GPU))
 
 
 OTHERS = [
@@ -103,7 +103,7 @@ def firing(case, series, minute, names):
 
 @pytest.mark.parametrize("hardware", ["AMD EPYC [avx2] x2", GPU])
 def test_promtool_accepts_the_rules(promtool, tmp_path, hardware):
-    promise = read_promise(*write_promise(tmp_path, hardware=hardware, origin="rehearsal"))
+    promise = read_service_level(*write_promise(tmp_path, hardware=hardware, origin="rehearsal"))
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_file(promise)), encoding="utf-8")
     done = subprocess.run([promtool, "check", "rules", tmp_path / "rules.yaml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -206,12 +206,12 @@ def test_every_alert_says_how_bad_it_is_what_to_do_and_what_it_comes_from(promis
 
 
 def test_a_rehearsal_says_so_in_every_alert(tmp_path):
-    promise = read_promise(*write_promise(tmp_path, origin="rehearsal"))
+    promise = read_service_level(*write_promise(tmp_path, origin="rehearsal"))
     assert all("random weights" in rule["annotations"]["rehearsal"] for rule in alerting(promise))
 
 
 def test_without_a_gpu_no_rule_asks_for_one(tmp_path):
-    promise = read_promise(*write_promise(tmp_path))
+    promise = read_service_level(*write_promise(tmp_path))
     assert not [rule for rule in [*recording(promise), *alerting(promise)] if "gpu" in rule["expr"]]
 
 
@@ -219,6 +219,6 @@ def test_without_a_gpu_no_rule_asks_for_one(tmp_path):
     ("queue_ms", "compute_ms", "limit"), [(300.0, 100.0, "6"), (10.0, 100.0, "1"), (0.1, 0.0, "1")]
 )
 def test_a_queue_is_allowed_twice_what_was_measured_and_what_computing_takes(tmp_path, queue_ms, compute_ms, limit):
-    promise = read_promise(*write_promise(tmp_path, queue_ms=queue_ms, compute_ms=compute_ms))
+    promise = read_service_level(*write_promise(tmp_path, queue_ms=queue_ms, compute_ms=compute_ms))
     [rule] = [rule for rule in alerting(promise) if rule["alert"] == "SlipwayQueueDominates"]
     assert rule["expr"].endswith(f"> {limit}")

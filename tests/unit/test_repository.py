@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from slipway.artifacts import sha256, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.triton.modelconfig import read_config
 from slipway.triton.repository import served_model, write_model
 

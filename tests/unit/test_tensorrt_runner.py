@@ -49,7 +49,7 @@ def test_several_requests_run_as_one_batch_in_order(gpu, tmp_path):
         batches = [pictures(count, seed * 10 + count) for count in (2, 1, 3)]
         logits = engine.infer_all(batches)
         assert_answers(logits, np.concatenate(batches))
-        assert np.shares_memory(logits, engine.lane(0).host_output)
+        assert np.shares_memory(logits, engine.stream_context(0).host_output)
     assert [size for size in gpu.did if isinstance(size, int)] == [6, 6, 6]
 
 
@@ -79,7 +79,7 @@ def test_a_second_profile_does_not_fill_the_log(gpu, tmp_path, capfd):
         engine.infer_all([pictures(2)])
     assert "is not in profile" not in capfd.readouterr().err
     with pytest.raises(ValueError, match="has no batch size 2"):
-        engine.lane(0).set_batch(2)
+        engine.stream_context(0).set_batch(2)
     assert "TensorRT: (2, 3, 4, 4) is not within the profile" in capfd.readouterr().err
 
 

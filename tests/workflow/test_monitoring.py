@@ -18,8 +18,8 @@ from helpers.programs.prometheus import programs_or_skip
 import status
 from slipway.hardware import gpu_identity
 from slipway.monitoring.dashboard import dashboard, expressions
-from slipway.monitoring.promise import read_promise
 from slipway.monitoring.rules import alerting, recording, rule_file
+from slipway.monitoring.slo import read_service_level
 from slipway.monitoring.traffic import read_traffic
 from slipway.triton.client import ModelClient
 from slipway.triton.metrics import read_page
@@ -68,7 +68,7 @@ def served(tmp_path_factory):
         server.wait_until_ready(60)
         asking = threading.Thread(target=keep_asking, args=(server, tiny.batch), daemon=True)
         asking.start()
-        yield Watched(server, read_promise(*write_promise(folder, model="tiny", p99_ms=700.0)))
+        yield Watched(server, read_service_level(*write_promise(folder, model="tiny", p99_ms=700.0)))
     asking.join(10)
 
 
@@ -150,14 +150,14 @@ def asked_of_a_server(promise):
 def test_the_server_exposes_every_metric_that_is_asked_for(served, tmp_path):
     exposed = names_of(read_page(served.server.ports))
     assert asked_of_a_server(served.promise) <= exposed
-    on_gpu = read_promise(*write_promise(tmp_path, hardware=GPU))
+    on_gpu = read_service_level(*write_promise(tmp_path, hardware=GPU))
     assert all(ONLY_ON_A_GPU.fullmatch(name) for name in asked_of_a_server(on_gpu) - exposed)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(gpu_identity() is None, reason="no NVIDIA GPU here")
 def test_a_server_with_a_gpu_exposes_what_is_asked_of_it(served, tmp_path):
-    on_gpu = read_promise(*write_promise(tmp_path, hardware=GPU))
+    on_gpu = read_service_level(*write_promise(tmp_path, hardware=GPU))
     until(lambda: asked_of_a_server(on_gpu) <= names_of(read_page(served.server.ports)))
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from slipway.cluster.connecting import connected
-from slipway.cluster.failures import Asked, Refused
-from slipway.cluster.kinds import Kind, in_order, kinds_of, root
+from slipway.cluster.api_errors import Asked, Refused
+from slipway.cluster.api_resources import Kind, in_order, kinds_of, root
+from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import APPLY, Transport
 from slipway.errors import SlipwayError
 

@@ -13,8 +13,8 @@ from kubernetes.stream import portforward
 from kubernetes.stream.ws_client import PortForward
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.failures import explained
-from slipway.cluster.troubles import state_of
+from slipway.cluster.api_errors import explained
+from slipway.cluster.pod_diagnostics import state_of
 from slipway.errors import SlipwayError
 
 CHUNK = 65536

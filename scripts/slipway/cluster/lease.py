@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.failures import Refused
+from slipway.cluster.api_errors import Refused
 from slipway.errors import SlipwayError
 
 # A deployer that says nothing for so long is taken for dead; one that lives says so three times in that time.

@@ -5,9 +5,9 @@ import re
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.capacity import FORBIDDEN, room
-from slipway.cluster.failures import Refused
-from slipway.cluster.rights import missing, needed
+from slipway.cluster.api_errors import Refused
+from slipway.cluster.rbac import missing, needed
+from slipway.cluster.scheduling_check import FORBIDDEN, room
 from slipway.cluster.transport import METADATA_ONLY
 from slipway.errors import SlipwayError
 from slipway.manifests.validation import OLDEST

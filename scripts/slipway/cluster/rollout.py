@@ -3,10 +3,10 @@
 import time
 
 from slipway.cluster.api import Cluster
+from slipway.cluster.api_resources import SERVERS
 from slipway.cluster.autoscaling import adds_nodes
-from slipway.cluster.kinds import SERVERS
-from slipway.cluster.troubles import Trouble, state_of, trouble_of, trouble_of_rollout
-from slipway.cluster.watching import Followed, Interest, following
+from slipway.cluster.pod_diagnostics import Trouble, state_of, trouble_of, trouble_of_rollout
+from slipway.cluster.watch import Followed, Interest, following
 from slipway.errors import SlipwayError
 
 REVISION = "deployment.kubernetes.io/revision"

@@ -19,7 +19,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from slipway.cluster.failures import Asked, Refused, Unreachable, explained, is_malformed
+from slipway.cluster.api_errors import Asked, Refused, Unreachable, explained, is_malformed
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata alone, so that what a secret holds is never sent here.

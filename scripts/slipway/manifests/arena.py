@@ -7,8 +7,8 @@ start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml ha
 import shlex
 
 from slipway.manifests.common import DRAWN, GRPC, HTTP, METRICS, MODELS, guards, triton_flags
-from slipway.manifests.demands import PRODUCT_LABEL, SHARED_GPU, mig_profile
 from slipway.manifests.names import annotations
+from slipway.manifests.pod_resources import PRODUCT_LABEL, SHARED_GPU, mig_profile
 
 APP = "tritoninferenceserver"
 CHART = f"{APP}-0.10.0"

@@ -4,7 +4,7 @@ Its values are gathered once, each with its source; the functions that make mani
 return plain dicts, so the same inputs give the same bytes.
 """
 
-from slipway.manifests import demands, names
+from slipway.manifests import names, pod_resources
 from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
 from slipway.repositories.versions import repository_path, version_of
 from slipway.triton import releases, restrictions
@@ -35,7 +35,7 @@ def deployment(model: str, evidence: Evidence, chosen: dict) -> dict[str, Value]
         **_of_artifacts(evidence),
         **_image(chosen),
         **_of_config(chosen),
-        **demands.of_pod(evidence, chosen["cluster"]),
+        **pod_resources.of_pod(evidence, chosen["cluster"]),
     }
     found["repository_path"] = _repository_path(found)
     told = warnings(evidence, plain(found))
@@ -64,7 +64,7 @@ def warnings(evidence: Evidence, d: dict) -> list[str]:
         )
     if not evidence.load_test.content["server"]["native_backends"]:
         told.append("measured behind Triton's Python backend: memory and speed of its own backends differ")
-    return told + demands.warnings(d)
+    return told + pod_resources.warnings(d)
 
 
 def can_guard(d: dict) -> bool:

@@ -1,9 +1,9 @@
 """kserve.yaml: an InferenceService for each target of a model, with a ServingRuntime of its own for its Triton."""
 
 from slipway.manifests.common import METRICS, triton_command
-from slipway.manifests.demands import resources
 from slipway.manifests.kubernetes import BUSY_PERCENT
 from slipway.manifests.names import metadata_of_target
+from slipway.manifests.pod_resources import resources
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
 
 # Where KServe expects a server, and where it puts the model.

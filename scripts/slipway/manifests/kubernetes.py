@@ -4,7 +4,7 @@ from slipway.manifests import prometheus
 from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_command
 from slipway.manifests.names import metadata_of_model, metadata_of_target, selector_of_model, selector_of_target
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
-from slipway.monitoring.promise import Promise
+from slipway.monitoring.slo import ServiceLevel
 
 # What a node without the image may take to pull it, beside the start of the server.
 PULL_S = 900
@@ -12,13 +12,13 @@ PULL_S = 900
 BUSY_PERCENT = 70
 
 
-def objects(fleet: list[dict], promise: Promise) -> list[dict]:
+def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
     """Return every object of a model: those that its targets share, then those of each target.
 
-    `promise` is what the load test promised of the slowest target, which the alerts hold all of them to.
+    `slo` is what the load test measured on the slowest target, which the alerts hold all of them to.
     """
     shared = [service_account(fleet[0]), service(fleet[0]), network_policy(fleet[0])]
-    shared += prometheus.objects(fleet, promise) if fleet[0]["prometheus_operator"] else []
+    shared += prometheus.objects(fleet, slo) if fleet[0]["prometheus_operator"] else []
     return shared + [found for d in fleet for found in (deployment(d), *disruption_budget(d), *autoscaler(d))]
 
 

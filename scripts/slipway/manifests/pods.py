@@ -3,7 +3,7 @@
 import math
 
 from slipway.manifests.common import DRAIN_S, POD_UID, USER, environment, guards
-from slipway.manifests.demands import resources
+from slipway.manifests.pod_resources import resources
 
 # The pod is taken out of its Service before Triton drains, and Triton drains before the pod is killed.
 LEAVE_SERVICE_S = 10

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 from slipway.manifests.names import annotations, metadata_of_model, selector_of_model
-from slipway.monitoring.promise import Promise
 from slipway.monitoring.rules import rule_file
+from slipway.monitoring.slo import ServiceLevel
 
 API = "monitoring.coreos.com/v1"
 
 
-def objects(fleet: list[dict], promise: Promise) -> list[dict]:
+def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
     """Return the operator's objects of a model: who is scraped, and the rules about what is scraped of them."""
-    return [pod_monitor(fleet[0]), prometheus_rule(fleet, promise)]
+    return [pod_monitor(fleet[0]), prometheus_rule(fleet, slo)]
 
 
 def pod_monitor(d: dict) -> dict:
@@ -28,7 +28,7 @@ def pod_monitor(d: dict) -> dict:
     }
 
 
-def prometheus_rule(fleet: list[dict], promise: Promise) -> dict:
+def prometheus_rule(fleet: list[dict], slo: ServiceLevel) -> dict:
     """Return what is recorded of a model in its namespace, and what raises an alert.
 
     Its limits were measured on every target, so it names their repositories, and not only the weights.
@@ -36,7 +36,7 @@ def prometheus_rule(fleet: list[dict], promise: Promise) -> dict:
     metadata = _metadata(fleet[0])
     served = ", ".join(annotations(d)["slipway/repository-index"] for d in fleet)
     metadata["annotations"] = metadata["annotations"] | {"slipway/repository-index": served}
-    rules = rule_file(replace(promise, namespace=fleet[0]["namespace"]))
+    rules = rule_file(replace(slo, namespace=fleet[0]["namespace"]))
     return {"apiVersion": API, "kind": "PrometheusRule", "metadata": metadata, "spec": rules}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.measuring.cuda_lanes import measure_forward, stream_of
+from slipway.measuring.cuda_timing import measure_forward, stream_of
 from slipway.measuring.measure import Effort
 
 if TYPE_CHECKING:

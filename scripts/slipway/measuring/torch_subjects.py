@@ -11,7 +11,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.inputs import served_model
-from slipway.measuring.cuda_lanes import measure_forward
+from slipway.measuring.cuda_timing import measure_forward
 from slipway.measuring.measure import Effort
 from slipway.photographs.images import Preprocessing
 

@@ -6,7 +6,6 @@ graphs are the alerts' thresholds.
 
 import hashlib
 
-from slipway.monitoring.promise import P99_MARGIN, Promise
 from slipway.monitoring.rules import (
     FAILURE,
     FAILURES_ALERT,
@@ -18,6 +17,7 @@ from slipway.monitoring.rules import (
     recorded,
     series,
 )
+from slipway.monitoring.slo import P99_MARGIN, ServiceLevel
 
 # Grafana's dashboard format that these panels are in; Grafana itself converts it to newer ones.
 SCHEMA_VERSION = 39
@@ -25,15 +25,15 @@ GRID_WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
-def dashboard(promise: Promise) -> dict:
+def dashboard(slo: ServiceLevel) -> dict:
     """Return the JSON model of the dashboard; on import, or beside it, Grafana asks which Prometheus to draw from."""
-    graphs = [*_speed_graphs(promise), *_load_graphs(promise), *_machine_graphs(promise)]
-    rows = [(5, [*_figures(promise), _deployed(promise)])]
+    graphs = [*_speed_graphs(slo), *_load_graphs(slo), *_machine_graphs(slo)]
+    rows = [(5, [*_figures(slo), _deployed(slo)])]
     rows += [(8, graphs[start : start + 2]) for start in range(0, len(graphs), 2)]
     return {
-        "uid": f"slipway-{hashlib.sha256(promise.model.encode()).hexdigest()[:16]}",
-        "title": f"Slipway: {promise.model}",
-        "tags": ["slipway", "triton", promise.origin],
+        "uid": f"slipway-{hashlib.sha256(slo.model.encode()).hexdigest()[:16]}",
+        "title": f"Slipway: {slo.model}",
+        "tags": ["slipway", "triton", slo.origin],
         "schemaVersion": SCHEMA_VERSION,
         "editable": True,
         "graphTooltip": 1,  # one crosshair through all graphs
@@ -51,50 +51,50 @@ def expressions(model: dict) -> list[str]:
     return [target["expr"] for panel in model["panels"] for target in panel.get("targets", [])]
 
 
-def _figures(promise: Promise) -> list[dict]:
+def _figures(slo: ServiceLevel) -> list[dict]:
     """Return the panels of one number each."""
-    servers = f"count(count by (job, instance) ({series(SUCCESS, promise.scope)})) or vector(0)"
+    servers = f"count(count by (job, instance) ({series(SUCCESS, slo.scope)})) or vector(0)"
     return [
         _figure("Servers that have it", servers, "short", _steps({1: "green"}, lowest="red")),
-        _figure("Requests a second", recorded("requests:rate5m", promise.scope), "reqps", _steps({})),
-        _figure("Failing", recorded("failures:ratio5m", promise.scope), "percentunit", _steps({FAILURES_ALERT: "red"})),
-        _figure("p99", recorded("request_ms:p99", promise.scope), "ms", _promised_p99(promise)),
+        _figure("Requests a second", recorded("requests:rate5m", slo.scope), "reqps", _steps({})),
+        _figure("Failing", recorded("failures:ratio5m", slo.scope), "percentunit", _steps({FAILURES_ALERT: "red"})),
+        _figure("p99", recorded("request_ms:p99", slo.scope), "ms", _promised_p99(slo)),
     ]
 
 
-def _deployed(promise: Promise) -> dict:
+def _deployed(slo: ServiceLevel) -> dict:
     """Return the panel that says what is deployed and what was promised of it."""
     lines = [
-        f"p99 **{promise.p99_ms:g} ms** at **{promise.throughput_per_s:g}/s** with {promise.concurrency} in flight",
-        f"{promise.instances} instance(s), batches up to {promise.max_batch_size}; limit {promise.p99_limit_ms:g} ms",
-        *(f"{file} `{digest[:12]}`" for file, digest in sorted(promise.artifacts.items())),
+        f"p99 **{slo.p99_ms:g} ms** at **{slo.throughput_per_s:g}/s** with {slo.concurrency} in flight",
+        f"{slo.instances} instance(s), batches up to {slo.max_batch_size}; limit {slo.p99_limit_ms:g} ms",
+        *(f"{file} `{digest[:12]}`" for file, digest in sorted(slo.artifacts.items())),
     ]
-    if promise.origin == "rehearsal":
+    if slo.origin == "rehearsal":
         lines.insert(0, "**REHEARSAL**: random weights, its predictions mean nothing")
     text = "  \n".join(lines)
     return {"type": "text", "title": "Promised by the load test", "options": {"mode": "markdown", "content": text}}
 
 
-def _speed_graphs(promise: Promise) -> list[dict]:
+def _speed_graphs(slo: ServiceLevel) -> list[dict]:
     """Return how much is answered, how fast, and where the time goes."""
     p99 = f"Lines: {P99_MARGIN:.0%} above the measured p99, and its limit. Of several servers the slowest."
     stages = {"queue": "waiting", **{stage: stage.replace("_", ": ") for stage in STAGES}}
     return [
         _graph(
             ("Requests and images a second", "The line is the rate that the load test measured for one server."),
-            {name: recorded(f"{name}:rate5m", promise.scope) for name in ("requests", "images")},
+            {name: recorded(f"{name}:rate5m", slo.scope) for name in ("requests", "images")},
             "short",
-            _steps({promise.throughput_per_s: "orange"}),
+            _steps({slo.throughput_per_s: "orange"}),
         ),
         _graph(
             ("Latency in the server, last 60 s", p99),
-            {name: recorded(f"request_ms:{name}", promise.scope) for name in QUANTILES},
+            {name: recorded(f"request_ms:{name}", slo.scope) for name in QUANTILES},
             "ms",
-            _promised_p99(promise),
+            _promised_p99(slo),
         ),
         _graph(
             ("Where a request's time goes", "Means; waiting that outgrows computing calls for more servers."),
-            {legend: recorded(f"{stage}_ms:mean5m", promise.scope) for stage, legend in stages.items()},
+            {legend: recorded(f"{stage}_ms:mean5m", slo.scope) for stage, legend in stages.items()},
             "ms",
             _steps({}),
             stacked=True,
@@ -102,33 +102,33 @@ def _speed_graphs(promise: Promise) -> list[dict]:
     ]
 
 
-def _load_graphs(promise: Promise) -> list[dict]:
+def _load_graphs(slo: ServiceLevel) -> list[dict]:
     """Return what waits, what fails, and how well requests are gathered into batches."""
     return [
         _graph(
             ("Waiting requests", "On the server where most wait. The line is what may wait before it is an alert."),
-            {"waiting": recorded("pending_requests:max", promise.scope)},
+            {"waiting": recorded("pending_requests:max", slo.scope)},
             "short",
-            _steps({promise.most_waiting: "orange"}),
+            _steps({slo.most_waiting: "orange"}),
         ),
         _graph(
             ("Failing requests", "By what Triton counts them as; those of a wrong shape or type are not counted."),
-            {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, promise.scope)}[{WINDOW}]))"},
+            {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, slo.scope)}[{WINDOW}]))"},
             "reqps",
             _steps({}),
         ),
         _graph(
             ("Images in a batch", "Mean of what the dynamic batcher formed."),
-            {"images": recorded("batch_size:mean5m", promise.scope)},
+            {"images": recorded("batch_size:mean5m", slo.scope)},
             "short",
-            _steps({promise.max_batch_size: "orange"}),
+            _steps({slo.max_batch_size: "orange"}),
         ),
     ]
 
 
-def _machine_graphs(promise: Promise) -> list[dict]:
+def _machine_graphs(slo: ServiceLevel) -> list[dict]:
     """Return what the machines or GPUs under the servers do, by every program on them."""
-    here = f"and on (job, instance) {series(SUCCESS, promise.scope)}"
+    here = f"and on (job, instance) {series(SUCCESS, slo.scope)}"
     cpu = _graph(
         ("Processors and memory of the machine", "Of the whole machine, every program on it counted."),
         {
@@ -141,13 +141,13 @@ def _machine_graphs(promise: Promise) -> list[dict]:
     gpu = _graph(
         ("GPU", "Of the whole GPU, every program on it counted."),
         {
-            "utilization {{gpu_uuid}}": recorded("gpu_utilization:mean5m", promise.scope),
-            "memory {{gpu_uuid}}": recorded("gpu_memory:ratio", promise.scope),
+            "utilization {{gpu_uuid}}": recorded("gpu_utilization:mean5m", slo.scope),
+            "memory {{gpu_uuid}}": recorded("gpu_memory:ratio", slo.scope),
         },
         "percentunit",
         _steps({GPU_MEMORY_ALERT: "orange"}),
     )
-    return [cpu, gpu] if promise.on_gpu else [cpu]
+    return [cpu, gpu] if slo.on_gpu else [cpu]
 
 
 # Grafana's parts
@@ -193,12 +193,12 @@ def _steps(colours: dict[float, str], lowest: str = "green") -> dict:
     return {"mode": "absolute", "steps": [{"value": None, "color": lowest}, *steps]}
 
 
-def _promised_p99(promise: Promise) -> dict:
+def _promised_p99(slo: ServiceLevel) -> dict:
     """Return the thresholds of a p99: the warning's, unless the critical one's is below it, and the critical one's."""
     return _steps(
         {
-            **({promise.p99_alert_ms: "orange"} if promise.p99_alert_ms < promise.p99_limit_ms else {}),
-            promise.p99_limit_ms: "red",
+            **({slo.p99_alert_ms: "orange"} if slo.p99_alert_ms < slo.p99_limit_ms else {}),
+            slo.p99_limit_ms: "red",
         }
     )
 

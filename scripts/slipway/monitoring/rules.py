@@ -8,7 +8,7 @@ servers the slowest counts. They leave out the way to the client, which the meas
 comes a little late, but not for nothing.
 """
 
-from slipway.monitoring.promise import P99_MARGIN, Promise
+from slipway.monitoring.slo import P99_MARGIN, ServiceLevel
 
 # What rates and means are taken over; several times the interval of any usual scraper.
 WINDOW = "5m"
@@ -26,12 +26,12 @@ SUCCESS, FAILURE = "nv_inference_request_success", "nv_inference_request_failure
 SUMMARY = "nv_inference_request_summary_us"
 
 
-def rule_file(promise: Promise) -> dict:
+def rule_file(slo: ServiceLevel) -> dict:
     """Return the content of a Prometheus rule file; a Kubernetes PrometheusRule takes the same as its `spec`.
 
     It is one group, so that what is recorded comes before the alerts that ask for it.
     """
-    return {"groups": [{"name": f"slipway-{promise.model}", "rules": [*recording(promise), *alerting(promise)]}]}
+    return {"groups": [{"name": f"slipway-{slo.model}", "rules": [*recording(slo), *alerting(slo)]}]}
 
 
 def series(metric: str, scope: dict[str, str], **labels: str) -> str:
@@ -45,27 +45,27 @@ def recorded(name: str, scope: dict[str, str]) -> str:
     return series(f"slipway:{name}", scope)
 
 
-def recording(promise: Promise) -> list[dict]:
+def recording(slo: ServiceLevel) -> list[dict]:
     """Return the recording rules; times are in ms, ratios and shares from 0 to 1, rates a second."""
-    expressions = {**_traffic(promise.scope), **_latency(promise.scope), **_waiting(promise.scope)}
+    expressions = {**_traffic(slo.scope), **_latency(slo.scope), **_waiting(slo.scope)}
     rules = [{"record": f"slipway:{name}", "expr": expression} for name, expression in expressions.items()]
-    if promise.on_gpu:
+    if slo.on_gpu:
         rules += [
-            {"record": f"slipway:{name}", "expr": expression, "labels": promise.scope}
-            for name, expression in _gpu(promise.scope).items()
+            {"record": f"slipway:{name}", "expr": expression, "labels": slo.scope}
+            for name, expression in _gpu(slo.scope).items()
         ]
     return rules
 
 
-def alerting(promise: Promise) -> list[dict]:
+def alerting(slo: ServiceLevel) -> list[dict]:
     """Return the alerts: whether it is there, answers rightly, fast enough, with memory left, and anybody asks."""
     return [
-        *_absence_alerts(promise),
-        _failure_alert(promise),
-        *_slowness_alerts(promise),
-        *_queue_alerts(promise),
-        *([_gpu_memory_alert(promise)] if promise.on_gpu else []),
-        _idleness_alert(promise),
+        *_absence_alerts(slo),
+        _failure_alert(slo),
+        *_slowness_alerts(slo),
+        *_queue_alerts(slo),
+        *([_gpu_memory_alert(slo)] if slo.on_gpu else []),
+        _idleness_alert(slo),
     ]
 
 
@@ -125,12 +125,12 @@ def _gpu(scope: dict[str, str]) -> dict[str, str]:
 # What raises an alert
 
 
-def _absence_alerts(promise: Promise) -> list[dict]:
-    model, served = promise.model, series(SUCCESS, promise.scope)
+def _absence_alerts(slo: ServiceLevel) -> list[dict]:
+    model, served = slo.model, series(SUCCESS, slo.scope)
     had_it = f"on (job, instance) last_over_time({served}[{REMEMBERED}])"
     return [
         _alert(
-            promise,
+            slo,
             "SlipwayServerDown",
             ("critical", "1m"),
             f"up == 0 and {had_it}",
@@ -139,7 +139,7 @@ def _absence_alerts(promise: Promise) -> list[dict]:
             "`snakemake --cores 1 deploy` starts a local server again without building anything.",
         ),
         _alert(
-            promise,
+            slo,
             "SlipwayModelUnloaded",
             ("warning", "5m"),
             f"(up == 1 and {had_it}) unless on (job, instance) {served}",
@@ -148,7 +148,7 @@ def _absence_alerts(promise: Promise) -> list[dict]:
             "deploy again, or stop scraping this server if that was meant.",
         ),
         _alert(
-            promise,
+            slo,
             "SlipwayModelAbsent",
             ("critical", "2m"),
             f"absent({served})",
@@ -159,104 +159,104 @@ def _absence_alerts(promise: Promise) -> list[dict]:
     ]
 
 
-def _failure_alert(promise: Promise) -> dict:
+def _failure_alert(slo: ServiceLevel) -> dict:
     # One failure alone is seen for no longer than WINDOW, so it never lasts long enough to raise this.
     return _alert(
-        promise,
+        slo,
         "SlipwayFailures",
         ("critical", WINDOW),
-        f"{recorded('failures:ratio5m', promise.scope)} > {FAILURES_ALERT}",
-        f"{VALUE_SHARE} of the requests to {promise.model} fail",
+        f"{recorded('failures:ratio5m', slo.scope)} > {FAILURES_ALERT}",
+        f"{VALUE_SHARE} of the requests to {slo.model} fail",
         f"More than {FAILURES_ALERT:.0%} failed for {WINDOW}. The label `reason` of {FAILURE} says of which kind, the "
         "server's log why. Requests of a wrong shape or type are refused earlier and not counted here.",
     )
 
 
-def _slowness_alerts(promise: Promise) -> list[dict]:
-    p99 = recorded("request_ms:p99", promise.scope)
-    model, measured = promise.model, f"{promise.p99_ms:g} ms at {promise.throughput_per_s:g} requests/s"
+def _slowness_alerts(slo: ServiceLevel) -> list[dict]:
+    p99 = recorded("request_ms:p99", slo.scope)
+    model, measured = slo.model, f"{slo.p99_ms:g} ms at {slo.throughput_per_s:g} requests/s"
     return [
         _alert(
-            promise,
+            slo,
             "SlipwayP99AbovePromise",
             ("warning", WINDOW),
-            f"{p99} > {promise.p99_alert_ms:g}",
-            f"{model} answers with p99 {VALUE_MS}; the load test promised {promise.p99_ms:g} ms",
-            f"More than {P99_MARGIN:.0%} above the load test's p99, {measured} with {promise.concurrency} in flight. "
+            f"{p99} > {slo.p99_alert_ms:g}",
+            f"{model} answers with p99 {VALUE_MS}; the load test promised {slo.p99_ms:g} ms",
+            f"More than {P99_MARGIN:.0%} above the load test's p99, {measured} with {slo.concurrency} in flight. "
             "Compare slipway:requests:rate5m with that rate (more load: add servers), then the time that requests wait "
             "with the time that they compute (slower: another program on the machine, or lowered clocks).",
         ),
         _alert(
-            promise,
+            slo,
             "SlipwayP99AboveLimit",
             ("critical", WINDOW),
-            f"{p99} > {promise.p99_limit_ms:g}",
-            f"{model} answers with p99 {VALUE_MS}; its limit is {promise.p99_limit_ms:g} ms",
+            f"{p99} > {slo.p99_limit_ms:g}",
+            f"{model} answers with p99 {VALUE_MS}; its limit is {slo.p99_limit_ms:g} ms",
             f"It was chosen because it held load_test.p99_limit_ms: p99 {measured}. Take load from it or add servers "
             "now; `snakemake --cores 1 evidence` measures again what it can hold.",
         ),
     ]
 
 
-def _queue_alerts(promise: Promise) -> list[dict]:
-    limit = max(1.0, round(QUEUE_FACTOR * promise.queue_to_compute, 2))
+def _queue_alerts(slo: ServiceLevel) -> list[dict]:
+    limit = max(1.0, round(QUEUE_FACTOR * slo.queue_to_compute, 2))
     return [
         _alert(
-            promise,
+            slo,
             "SlipwayQueueGrowing",
             ("warning", WINDOW),
-            f"{recorded('pending_requests:max', promise.scope)} > {promise.most_waiting}",
-            f"{{{{ $value }}}} requests wait for {promise.model} on one server",
-            f"For {WINDOW} more than {promise.most_waiting} have waited: more than its instances take at once, and "
+            f"{recorded('pending_requests:max', slo.scope)} > {slo.most_waiting}",
+            f"{{{{ $value }}}} requests wait for {slo.model} on one server",
+            f"For {WINDOW} more than {slo.most_waiting} have waited: more than its instances take at once, and "
             "than the load test had in flight. More is asked than it can answer "
-            f"({promise.throughput_per_s:g} requests/s were measured): add servers, or let clients send less.",
+            f"({slo.throughput_per_s:g} requests/s were measured): add servers, or let clients send less.",
         ),
         _alert(
-            promise,
+            slo,
             "SlipwayQueueDominates",
             ("warning", "10m"),
-            f"{recorded('queue_to_compute:ratio5m', promise.scope)} > {limit:g}",
-            f'Requests to {promise.model} wait {{{{ printf "%.1f" $value }}}} times as long as they are computed',
-            f"The load test measured {promise.queue_to_compute:.2g} times. Clients wait for a free instance: add "
+            f"{recorded('queue_to_compute:ratio5m', slo.scope)} > {limit:g}",
+            f'Requests to {slo.model} wait {{{{ printf "%.1f" $value }}}} times as long as they are computed',
+            f"The load test measured {slo.queue_to_compute:.2g} times. Clients wait for a free instance: add "
             "servers or instances, or let clients send less.",
         ),
     ]
 
 
-def _gpu_memory_alert(promise: Promise) -> dict:
+def _gpu_memory_alert(slo: ServiceLevel) -> dict:
     return _alert(
-        promise,
+        slo,
         "SlipwayGpuMemoryNearlyFull",
         ("warning", "10m"),
-        f"{recorded('gpu_memory:ratio', promise.scope)} > {GPU_MEMORY_ALERT}",
-        f"{VALUE_SHARE} of the memory of a GPU that serves {promise.model} is in use",
+        f"{recorded('gpu_memory:ratio', slo.scope)} > {GPU_MEMORY_ALERT}",
+        f"{VALUE_SHARE} of the memory of a GPU that serves {slo.model} is in use",
         "GPU {{ $labels.gpu_uuid }} of {{ $labels.instance }}. See with nvidia-smi which programs hold it; a server "
         "that is started anew, or a larger batch, may find none left.",
     )
 
 
-def _idleness_alert(promise: Promise) -> dict:
-    asked, by = series(SUCCESS, promise.scope), _by(promise.scope)
+def _idleness_alert(slo: ServiceLevel) -> dict:
+    asked, by = series(SUCCESS, slo.scope), _by(slo.scope)
     return _alert(
-        promise,
+        slo,
         "SlipwayNothingServed",
         ("info", WINDOW),
         f"sum {by} (increase({asked}[1h])) == 0 and sum {by} (increase({asked}[1d])) > 0",
-        f"{promise.model} has answered nothing for an hour",
+        f"{slo.model} has answered nothing for an hour",
         "It had answered requests within the last day. If clients should be asking, see whether they reach the server, "
         "and whether SlipwayFailures is raised too.",
     )
 
 
-def _alert(promise: Promise, name: str, urgency: tuple[str, str], expr: str, summary: str, description: str) -> dict:
+def _alert(slo: ServiceLevel, name: str, urgency: tuple[str, str], expr: str, summary: str, description: str) -> dict:
     """Return an alert; `urgency` is its severity and how long `expr` has to hold. It names what it was derived from."""
     severity, lasting = urgency
-    hashes = ", ".join(f"{file} {digest}" for file, digest in sorted(promise.artifacts.items()))
-    rehearsal = {"rehearsal": "random weights: its predictions mean nothing"} if promise.origin == "rehearsal" else {}
+    hashes = ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))
+    rehearsal = {"rehearsal": "random weights: its predictions mean nothing"} if slo.origin == "rehearsal" else {}
     return {
         "alert": name,
         "expr": expr,
         "for": lasting,
-        "labels": {"severity": severity, **promise.scope},
+        "labels": {"severity": severity, **slo.scope},
         "annotations": {"summary": summary, "description": description, "sha256": hashes, **rehearsal},
     }

@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
+from slipway.cluster.api_resources import SERVERS
 from slipway.cluster.forwarding import forwarded
-from slipway.cluster.kinds import SERVERS
-from slipway.cluster.managed import set_fields
+from slipway.cluster.managed_fields import set_fields
 from slipway.errors import SlipwayError
 from slipway.manifests import common, kserve
 from slipway.remote.candidate import Candidate

@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from slipway.cluster.kinds import SERVERS
-from slipway.cluster.managed import set_fields
+from slipway.cluster.api_resources import SERVERS
+from slipway.cluster.managed_fields import set_fields
 from slipway.cluster.rollout import KSERVE_LABEL
 
 # What the cluster adds to an object, which is nobody's to apply.

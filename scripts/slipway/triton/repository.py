@@ -10,7 +10,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.runtimes import RUNTIMES
 from slipway.triton.modelconfig import Served, model_config, write_config
 from slipway.triton.server import PYTHON_CONFIGURATION

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from helpers.kubernetes_api.server import ApiServer
 from slipway.cluster.api import Cluster
 from slipway.manifests import kserve, kubernetes
-from slipway.monitoring.promise import Promise
+from slipway.monitoring.slo import ServiceLevel
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def one(found, kind):
     return only
 
 
-PROMISE = Promise(
+PROMISE = ServiceLevel(
     model="resnet50_trt",
     origin="checkpoint",
     p99_ms=9.0,

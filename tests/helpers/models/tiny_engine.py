@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from slipway.artifacts import sha256, write_json
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.runtimes import runtime
 
 CROP, CLASSES = 16, 5

@@ -10,7 +10,7 @@ import numpy as np
 
 from .device import opened
 from .measuring import fill, on_gpu, record, repeat
-from .runner import Engine, Lane
+from .runner import Engine, StreamContext
 
 # Both engines run in turn, so that a GPU that warms up or is shared slows both.
 ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
@@ -43,11 +43,16 @@ def _batches(engine: Engine) -> list[int]:
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
     """Return the time that each of two engines takes for a batch, measured in turn."""
-    lanes = [_warm_lane(engine, batch) for engine in engines]
-    graphs = [record(lane)[0] for lane in lanes]
+    stream_contexts = [_warm_stream_context(engine, batch) for engine in engines]
+    graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
-    work = [found["run"].launch if recorded else lane.enqueue for found, lane in zip(graphs, lanes, strict=True)]
-    previous, new = _medians([partial(on_gpu, lane, run) for lane, run in zip(lanes, work, strict=True)])
+    work = [
+        found["run"].launch if recorded else stream_context.enqueue
+        for found, stream_context in zip(graphs, stream_contexts, strict=True)
+    ]
+    previous, new = _medians(
+        [partial(on_gpu, stream_context, run) for stream_context, run in zip(stream_contexts, work, strict=True)]
+    )
     return {
         "batch": batch,
         "previous_ms": round(previous, 5),
@@ -57,11 +62,11 @@ def _side_by_side(engines: list[Engine], batch: int) -> dict:
     }
 
 
-def _warm_lane(engine: Engine, batch: int) -> Lane:
-    lane = engine.lane(engine.profile_for(batch))
-    fill(lane, batch)
-    repeat(lambda: (lane.transfer_and_run(), lane.stream.synchronize()), WARM_UP_SECONDS, 2)
-    return lane
+def _warm_stream_context(engine: Engine, batch: int) -> StreamContext:
+    stream_context = engine.stream_context(engine.profile_for(batch))
+    fill(stream_context, batch)
+    repeat(lambda: (stream_context.transfer_and_run(), stream_context.stream.synchronize()), WARM_UP_SECONDS, 2)
+    return stream_context
 
 
 def _medians(calls: list[Callable[[], float]]) -> list[float]:

@@ -12,7 +12,7 @@ from .inspector import count_by_precision, engine_layers, profiles_of, tensors_o
 from .library import edition_of, import_library, logger, runtime_of
 
 
-class Lane:
+class StreamContext:
     """One optimization profile in use: its execution context, its stream, its buffers on both sides.
 
     `host_input` (max batch, ...) and `host_output` (max batch, classes) are page-locked and stay where they are, so a
@@ -92,7 +92,7 @@ class Engine:
             raise ValueError(explain.load_failure(self.trt, path, self._log.errors))
         self.profiles = profiles_of(self.trt, self.cuda_engine)
         self.max_batch = max(sizes["max"] for sizes in self.profiles)
-        self._lanes: dict[int, Lane] = {}
+        self._stream_contexts: dict[int, StreamContext] = {}
         self._graphs: dict[int, graph.Graph | None] = {}
         self._graphs_possible = graph.why_not() is None
         self.twins: list[Engine] = []
@@ -108,15 +108,15 @@ class Engine:
         The result is a view of the engine's own buffer, valid until the next call: nothing is allocated here.
         """
         total = sum(map(len, batches))
-        lane = self.lane(self.profile_for(total))
+        stream_context = self.stream_context(self.profile_for(total))
         start = 0
         for batch in batches:
-            lane.require_fit(batch)
-            lane.host_input[start : start + len(batch)] = batch
+            stream_context.require_fit(batch)
+            stream_context.host_input[start : start + len(batch)] = batch
             start += len(batch)
-        lane.set_batch(total)
-        self._run(lane, total)
-        return lane.host_output[:total]
+        stream_context.set_batch(total)
+        self._run(stream_context, total)
+        return stream_context.host_output[:total]
 
     def profile_for(self, batch: int) -> int:
         """Return the optimization profile whose optimal batch is nearest among those that take this size."""
@@ -125,32 +125,32 @@ class Engine:
             raise ValueError(f"no optimization profile of the engine takes batch size {batch}: {self.profiles}")
         return min(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
 
-    def lane(self, profile: int) -> Lane:
-        """Return the lane of a profile, made when it is first needed."""
-        if profile not in self._lanes:
-            self._lanes[profile] = Lane(self.trt, self.cuda_engine, profile, self.device)
-        return self._lanes[profile]
+    def stream_context(self, profile: int) -> StreamContext:
+        """Return the stream context of a profile, made when it is first needed."""
+        if profile not in self._stream_contexts:
+            self._stream_contexts[profile] = StreamContext(self.trt, self.cuda_engine, profile, self.device)
+        return self._stream_contexts[profile]
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the engine reports for each."""
         return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
-    def _run(self, lane: Lane, batch: int) -> None:
+    def _run(self, stream_context: StreamContext, batch: int) -> None:
         """Run once as it is, record a graph of it, and from then on launch that."""
         if batch not in self._graphs:
-            lane.transfer_and_run()
-            lane.stream.synchronize()
-            self._graphs[batch] = self._recorded(lane)
+            stream_context.transfer_and_run()
+            stream_context.stream.synchronize()
+            self._graphs[batch] = self._recorded(stream_context)
             return
         recorded = self._graphs[batch]
-        (recorded.launch if recorded else lane.transfer_and_run)()
-        lane.stream.synchronize()
+        (recorded.launch if recorded else stream_context.transfer_and_run)()
+        stream_context.stream.synchronize()
 
-    def _recorded(self, lane: Lane) -> graph.Graph | None:
+    def _recorded(self, stream_context: StreamContext) -> graph.Graph | None:
         if not self._graphs_possible:
             return None
         try:
-            return graph.Graph(lane.stream, lane.transfer_and_run)
+            return graph.Graph(stream_context.stream, stream_context.transfer_and_run)
         except ValueError as error:  # a layer that needs the host in between; it runs without
             print(f"TensorRT: no CUDA graph: {error}")
             return None

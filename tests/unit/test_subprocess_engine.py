@@ -7,7 +7,7 @@ import pytest
 from helpers.gpu_stand_in import write_engine, write_interpreter
 from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
-from slipway.engines.remote import RemoteEngine
+from slipway.engines.subprocess_engine import RemoteEngine
 from slipway.errors import SlipwayError
 
 

@@ -3,7 +3,7 @@
 import pytest
 from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 
-from slipway.cluster.managed import set_fields
+from slipway.cluster.managed_fields import set_fields
 from slipway.remote.kubernetes import Kubernetes
 from slipway.remote.objects import applicable, reference
 from slipway.remote.platform import Known

@@ -11,13 +11,13 @@ P99_MARGIN = 0.25
 
 
 @dataclass(frozen=True)
-class Promise:
+class ServiceLevel:
     """The load test's figures of the configuration that is served, the limit that it was chosen under, its origin.
 
     `p99_ms` and `throughput_per_s` were seen by the client, with `concurrency` requests in flight, each of one image;
     `queue_ms` and `compute_ms` are the server's means in the same test, the latter of the inference alone.
     `artifacts` is {file: its SHA-256}. `namespace` is where a cluster serves it, None outside of one. `faster` are the
-    promises of the model's other targets, if it has any.
+    levels of the model's other targets, if it has any.
     """
 
     model: str
@@ -33,7 +33,7 @@ class Promise:
     on_gpu: bool
     artifacts: dict[str, str]
     namespace: str | None = None
-    faster: tuple["Promise", ...] = ()
+    faster: tuple["ServiceLevel", ...] = ()
 
     @property
     def scope(self) -> dict[str, str]:
@@ -63,8 +63,8 @@ class Promise:
         return max(max(each.max_batch_size * each.instances, each.concurrency) for each in (self, *self.faster))
 
 
-def read_promise(selection_path: Path, index_path: Path) -> Promise:
-    """Return what selection.json promises of the model in a repository; `index_path` is the repository's index.
+def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
+    """Return what selection.json levels of the model in a repository; `index_path` is the repository's index.
 
     Raises SlipwayError when the repository was made from another selection.
     """
@@ -72,7 +72,7 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
     selection, index = found.content, repository.content
     require_made_from(repository, index["chain"]["selection_sha256"], found)
     measured = selection["measured"]
-    return Promise(
+    return ServiceLevel(
         model=index["name"],
         origin=index["origin"],
         p99_limit_ms=selection["limits"]["p99_ms"],
@@ -87,16 +87,16 @@ def read_promise(selection_path: Path, index_path: Path) -> Promise:
     )
 
 
-def read_slowest(selections: list[Path], indexes: list[Path]) -> Promise:
+def read_slowest(selections: list[Path], indexes: list[Path]) -> ServiceLevel:
     """Return what servers of several targets are held to; the lists have one entry a target, in the same order."""
-    return slowest([read_promise(*paths) for paths in zip(selections, indexes, strict=True)])
+    return slowest([read_service_level(*paths) for paths in zip(selections, indexes, strict=True)])
 
 
-def slowest(promises: list[Promise]) -> Promise:
-    """Return what servers of several targets are held to: the promise of the slowest, which knows the others.
+def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
+    """Return what servers of several targets are held to: the level of the slowest target, which knows the others.
 
     Nothing in Triton's metrics tells targets apart, and an alert that is late on a fast one is better than one that
     never ends on a slow one; nor may the longer queue of a fast one raise an alert for ever.
     """
-    ordered = sorted(promises, key=lambda each: each.p99_ms)
-    return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(each.on_gpu for each in promises))
+    ordered = sorted(levels, key=lambda each: each.p99_ms)
+    return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(each.on_gpu for each in levels))

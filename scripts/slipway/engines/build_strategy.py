@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.engines.gates import Findings, Gates
-from slipway.engines.previous import first_build
+from slipway.engines.reuse import first_build
 from slipway.errors import SlipwayError
 from slipway.program import progress
 

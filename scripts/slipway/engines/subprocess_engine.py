@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.engines.array_pipe import read_array, write_array
+from slipway.engines.npy_stream import read_array, write_array
 from slipway.errors import SlipwayError
 
 WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from slipway.engines.built import BuiltEngine
+from slipway.engines.engine_artifact import BuiltEngine
 from slipway.errors import SlipwayError
 
 

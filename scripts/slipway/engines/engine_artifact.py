@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from slipway.artifacts import read_json, sha256
-from slipway.engines.remote import RemoteEngine
+from slipway.engines.subprocess_engine import RemoteEngine
 from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES, runtime
 

@@ -12,7 +12,7 @@ import urllib3
 from kubernetes import client, watch
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.failures import Refused, Unreachable
+from slipway.cluster.api_errors import Refused, Unreachable
 from slipway.cluster.transport import OUTAGE_S, PAUSE_S
 from slipway.errors import SlipwayError
 

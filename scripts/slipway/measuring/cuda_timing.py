@@ -29,16 +29,16 @@ Forward = Callable[["torch.Tensor"], "torch.Tensor"]  # (N, 3, H, W) on the GPU 
 
 @cache
 def stream_of(number: int) -> "torch.cuda.Stream":
-    """Return the stream of lane `number`, the same one each time: libraries keep a workspace for every stream."""
+    """Return stream `number`, the same one each time: libraries keep a workspace for every stream."""
     import torch
 
     return torch.cuda.Stream()
 
 
-class Lane:
+class StreamContext:
     """A forward pass on a stream of its own: its input on the GPU, pinned memory on both sides, a CUDA graph of it.
 
-    `enqueue`, `replay`, `upload` and `download` go to the current stream, which the caller makes this lane's.
+    `enqueue`, `replay`, `upload` and `download` go to the current stream, which the caller makes this stream_context's.
     `host_output` is what was last downloaded, float32 (N, classes), once the stream is synchronised.
     """
 
@@ -108,21 +108,22 @@ def measure_forward(
     torch.cuda.reset_peak_memory_stats()
     counts = sorted(set(streams))
     with torch.inference_mode():
-        lanes = [Lane(forward, images)]
-        no_graph = _capture(lanes[0]) if graph else "not measured"
+        stream_contexts = [StreamContext(forward, images)]
+        no_graph = _capture(stream_contexts[0]) if graph else "not measured"
         ways = ["", "_graph"] if no_graph is None else [""]
         share = effort.seconds / (len(ways) * (2 + len(counts)) + 1)
         samples, throughput = {}, {}
         for way in ways:
-            samples |= _sample_way(lanes[0], way, share, effort, len(ways))
-        samples |= _sample_transfers(lanes[0], share, effort.min_samples)
-        lanes += [Lane(forward, images, number) for number in range(1, counts[-1])]
+            samples |= _sample_way(stream_contexts[0], way, share, effort, len(ways))
+        samples |= _sample_transfers(stream_contexts[0], share, effort.min_samples)
+        stream_contexts += [StreamContext(forward, images, number) for number in range(1, counts[-1])]
         for way in ways:
-            for lane in lanes[1:] if way else []:
-                lane.capture()
+            for stream_context in stream_contexts[1:] if way else []:
+                stream_context.capture()
             batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{way}"])))
             throughput[way] = {
-                str(count): round(len(images) / _seconds_a_batch(lanes[:count], way, batches), 2) for count in counts
+                str(count): round(len(images) / _seconds_a_batch(stream_contexts[:count], way, batches), 2)
+                for count in counts
             }
     return {
         "samples_ms": samples,
@@ -133,33 +134,35 @@ def measure_forward(
     }
 
 
-def _capture(lane: Lane) -> str | None:
-    """Capture the lane's graph; return why that failed, or None."""
+def _capture(stream_context: StreamContext) -> str | None:
+    """Capture the graph of a stream context; return why that failed, or None."""
     try:
-        lane.capture()
+        stream_context.capture()
     except RuntimeError as error:
         return str(error).splitlines()[0]
     return None
 
 
-def _run_of(lane: Lane, way: str) -> Callable[[], None]:
-    return lane.replay if way else lane.enqueue
+def _run_of(stream_context: StreamContext, way: str) -> Callable[[], None]:
+    return stream_context.replay if way else stream_context.enqueue
 
 
-def _sample_way(lane: Lane, way: str, seconds: float, effort: Effort, ways: int) -> dict[str, list[float]]:
+def _sample_way(
+    stream_context: StreamContext, way: str, seconds: float, effort: Effort, ways: int
+) -> dict[str, list[float]]:
     """Return the samples of one way to run, "" or "_graph", each quantity for `seconds`, after warming up."""
     import torch
 
-    run = _run_of(lane, way)
+    run = _run_of(stream_context, way)
 
     def to_the_end() -> None:
         run()
-        lane.stream.synchronize()
+        stream_context.stream.synchronize()
 
-    with torch.cuda.stream(lane.stream):
+    with torch.cuda.stream(stream_context.stream):
         warm_up(to_the_end, effort.warmup_seconds / ways)
         gpu, enqueue = _sample_resident(run, seconds, effort.min_samples)
-        round_trips = _sample_round_trips(lane, run, seconds, effort.min_samples)
+        round_trips = _sample_round_trips(stream_context, run, seconds, effort.min_samples)
     return {f"gpu{way}": gpu, f"enqueue{way}": enqueue, f"end_to_end{way}": round_trips}
 
 
@@ -181,19 +184,21 @@ def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> t
     return gpu, enqueue
 
 
-def _sample_round_trips(lane: Lane, run: Callable[[], None], seconds: float, minimum: int) -> list[float]:
+def _sample_round_trips(
+    stream_context: StreamContext, run: Callable[[], None], seconds: float, minimum: int
+) -> list[float]:
     """Return host times in ms from input in pinned memory to output in pinned memory."""
 
     def once() -> None:
-        lane.upload()
+        stream_context.upload()
         run()
-        lane.download()
-        lane.stream.synchronize()
+        stream_context.download()
+        stream_context.stream.synchronize()
 
     return sample_latency(once, seconds, minimum)
 
 
-def _sample_transfers(lane: Lane, seconds: float, minimum: int) -> dict[str, list[float]]:
+def _sample_transfers(stream_context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
     """Return the times in ms of the copies in and out."""
     import torch
 
@@ -202,27 +207,27 @@ def _sample_transfers(lane: Lane, seconds: float, minimum: int) -> dict[str, lis
 
     def once() -> None:
         begin.record()
-        lane.upload()
+        stream_context.upload()
         between.record()
-        lane.download()
+        stream_context.download()
         end.record()
         end.synchronize()
         found["h2d"].append(begin.elapsed_time(between))
         found["d2h"].append(between.elapsed_time(end))
 
-    with torch.cuda.stream(lane.stream):
+    with torch.cuda.stream(stream_context.stream):
         sample_latency(once, seconds, minimum)
     return found
 
 
-def _seconds_a_batch(lanes: list[Lane], way: str, batches: int) -> float:
-    """Return the host seconds a batch of at least `batches` in turn on the lanes, all enqueued before the one wait."""
+def _seconds_a_batch(stream_contexts: list[StreamContext], way: str, batches: int) -> float:
+    """Return host seconds a batch: `batches` or more in turn on the streams, all enqueued before one wait."""
     import torch
 
-    runs = [(lane.stream, _run_of(lane, way)) for lane in lanes]
-    rounds = math.ceil(batches / len(lanes))
+    runs = [(stream_context.stream, _run_of(stream_context, way)) for stream_context in stream_contexts]
+    rounds = math.ceil(batches / len(stream_contexts))
     torch.cuda.synchronize()
-    with torch.cuda.stream(lanes[0].stream):
+    with torch.cuda.stream(stream_contexts[0].stream):
         start = time.perf_counter()
         for _ in range(rounds):
             for stream, run in runs:
@@ -230,7 +235,7 @@ def _seconds_a_batch(lanes: list[Lane], way: str, batches: int) -> float:
                 run()
         torch.cuda.synchronize()
         elapsed = time.perf_counter() - start
-    return elapsed / (rounds * len(lanes))
+    return elapsed / (rounds * len(stream_contexts))
 
 
 def _events(count: int) -> "list[torch.cuda.Event]":

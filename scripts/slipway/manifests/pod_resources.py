@@ -7,7 +7,7 @@ from slipway.errors import SlipwayError
 from slipway.hardware import is_gpu
 from slipway.manifests.evidence import CONFIG, Evidence, Value
 
-HERE = "scripts/slipway/manifests/demands.py"
+HERE = "scripts/slipway/manifests/pod_resources.py"
 # /dev/shm, through which Triton hands data to its Python backend and to clients beside it; it counts as memory.
 SHM_MIB = 256
 # Cores of a pod beside a GPU, which only move bytes.

@@ -7,11 +7,11 @@ from decimal import Decimal
 from kubernetes.utils import parse_quantity
 
 from slipway.cluster.api import Cluster
+from slipway.cluster.api_errors import Refused
 from slipway.cluster.autoscaling import adds_nodes
-from slipway.cluster.failures import Refused
 from slipway.cluster.rollout import KSERVE_LABEL
 from slipway.errors import SlipwayError
-from slipway.manifests.demands import resources
+from slipway.manifests.pod_resources import resources
 
 FORBIDDEN = 403
 
