@@ -8,6 +8,7 @@ rule write_repository:
         selection=rules.choose_configuration.output,
         records=engine_records,
         weights_record=rules.fetch_weights.output.record,
+        golden_record=rules.make_golden.output.record,
         labels=rules.fetch_weights.output.labels,
     output:
         folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
@@ -24,5 +25,6 @@ rule write_repository:
         "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} {params.settings} --selection {input.selection:q} "
-        "--engine-records {input.records:q} --weights-record {input.weights_record:q} --labels {input.labels:q} "
+        "--engine-records {input.records:q} --weights-record {input.weights_record:q} "
+        "--golden-record {input.golden_record:q} --labels {input.labels:q} "
         "--lock {params.lock:q} --folder {output.folder:q} --index {output.index:q} --log {log:q}"

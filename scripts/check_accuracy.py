@@ -15,6 +15,8 @@ from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import accuracy, compare, violations
 from slipway.measuring.company import dependence, in_company, tolerance_of
 from slipway.models import load_model
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.variation import error_of_variation, variation, weakness
 from slipway.photographs.image_files import find_images
 from slipway.photographs.label_files import served_labels
 from slipway.photographs.labelling import label_photographs
@@ -60,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     built = BuiltEngine.of_record(arguments.engine_record)
     with loaded(built, arguments.tensorrt_python) as engine:
         record = compared(arguments, built, engine, limits)
-    problems = violations(record["sample"], limits)
+    problems = violations(record["sample"], limits) + not_following(record)
     if problem := dependence(record["company"], tolerance_of(limits)):
         problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
     if found := record["photographs"]:
@@ -88,29 +90,66 @@ def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
 def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:
     """Return the record: agreement on the sample photograph, and on the folder where there is one."""
     golden = np.load(arguments.golden)
+    meaning = Meaning.of_golden(golden)
     answer = engine.infer(golden["input"])
     if answer.dtype != np.float32:
         raise SlipwayError(
             f"the engine answers in {answer.dtype}, where FP32 is served: its ONNX file is not Slipway's"
         )
-    sample = compare(golden["logits"], answer)
+    sample = compare(golden["logits"], answer, meaning)
     profiles = built.record.get("profiles") or []
     company = in_company(engine.infer, golden["input"], lambda size: not untaken(profiles, [size]))
-    photographs = on_photographs(arguments, engine) if arguments.labelled else None
+    photographs = on_photographs(arguments, engine, meaning) if arguments.labelled else None
     return {
         "origin": built.record["origin"],
         "key": settings_of(arguments),
         "engine_key": built.record["key"],
         "limits": limits,
+        "output": meaning.record(),
         "sample": sample,
         "company": company,
+        "variation": following(golden, engine, limits),
         "photographs": photographs,
         "proven_on_labels": bool(photographs and photographs["labelled"]),
     }
 
 
-def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
-    """Return agreement on all photographs, and both accuracies on those whose class is known."""
+def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict:
+    """Return how far PyTorch's answers to the photograph and its variations differ, and how far the engine's follow.
+
+    `error` is 0 where they differ as PyTorch's do, and 1 where they might as well be all alike.
+    """
+    images = np.concatenate([golden["input"], golden["variations"]])
+    reference = np.concatenate([golden["logits"], golden["variation_logits"]])
+    answers = np.concatenate([engine.infer(image[None]) for image in images])
+    varies = variation(reference)
+    return {
+        "variation": varies,
+        "error": error_of_variation(reference, answers) if np.isfinite(answers).all() else None,
+        "weakness": weakness(varies, limits),
+    }
+
+
+def not_following(record: dict) -> list[str]:
+    """Return in words that the engine might as well give one answer to everything; rehearsals may, which prove nothing.
+
+    Only where the limits do not tell that themselves.
+    """
+    found = record["variation"]
+    if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:
+        return []
+    return [
+        f"its answers to the sample photograph and its variations differ otherwise than PyTorch's, by "
+        f"{found['error']:.2g} times their difference, so one answer to everything would be as near"
+    ]
+
+
+def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning) -> dict:
+    """Return agreement on all photographs, and both accuracies on those whose class is known.
+
+    Raises SlipwayError when what the outputs mean is not known, so that nobody takes labels for proof by mistake.
+    """
+    require_labels_of_use(meaning, arguments.labelled)
     preprocess = preprocessing_of(arguments)
     model = load_model(arguments.weights, read_json(arguments.weights_record))
     model = served_model(model, preprocess, arguments.input)
@@ -122,14 +161,36 @@ def on_photographs(arguments: argparse.Namespace, engine: Any) -> dict:
         logits.append(engine.infer(batch))
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
     reference, logits = np.concatenate(reference), np.concatenate(logits)
-    labelling = label_photographs(images, arguments.labelled, *served_labels(arguments.labels, arguments.labels_from))
+    if not meaning.has_classes:
+        return {**compare(reference, logits, meaning), "labelled": 0}
+    scores = {"pytorch": meaning.scores(reference), "engine": meaning.scores(logits)}
+    labels, source = served_labels(arguments.labels, arguments.labels_from)
+    require_name_for_each(labels.names, scores["engine"].shape[1])
+    labelling = label_photographs(images, arguments.labelled, labels, source)
     classes, known = labelling.classes, labelling.classes >= 0
-    names = arguments.labels.read_text(encoding="utf-8").splitlines()
-    found = {**compare(reference, logits), "labelled": int(known.sum()), "folders": labelling.record(names)}
+    found = {
+        **compare(reference, logits, meaning),
+        "labelled": int(known.sum()),
+        "folders": labelling.record(labels.names),
+    }
     if known.any():
-        found["pytorch"] = accuracy(reference[known], classes[known])
-        found["engine"] = accuracy(logits[known], classes[known])
+        found |= {subject: accuracy(each[known], classes[known]) for subject, each in scores.items()}
     return found
+
+
+def require_labels_of_use(meaning: Meaning, folder: Path) -> None:
+    """Raise SlipwayError when nobody said that the outputs are no class scores, and none were found."""
+    if not meaning.has_classes and not meaning.is_stated:
+        raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {meaning.because}")
+
+
+def require_name_for_each(names: list[str], classes: int) -> None:
+    """Raise SlipwayError when a single output, which is a yes or no, has no name for the no."""
+    if len(names) < classes:
+        raise SlipwayError(
+            f"`accuracy.labelled` names photographs by class, and a single output tells two, but {len(names)} is "
+            "named; give two lines in `labels`, the name of the no and the name of the yes"
+        )
 
 
 def dropped(found: dict, limit: float) -> list[str]:
@@ -143,12 +204,21 @@ def dropped(found: dict, limit: float) -> list[str]:
 def show(record: dict) -> None:
     """Show the figures in a line or two."""
     sample = record["sample"]
-    progress(f"  sample: cosine {sample['min_cosine']:.6f}, relative error {sample['relative_error']:.1e}")
+    cosine = f"cosine {sample['min_cosine']:.6f}, " if "min_cosine" in sample else ""
+    progress(f"  sample: {cosine}relative error {sample['relative_error']:.1e}")
+    if weak := record.get("variation", {}).get("weakness"):
+        progress(f"  CAUTION: {weak}")
+    if "min_cosine" not in sample:
+        progress("  its outputs are no class scores, so of the limits only max_relative_error is held against them")
+        return
     found = record["photographs"]
     if found and found["labelled"]:
+        decided = "decision_agreement" in found
+        words = "decision" if decided else "top class"
+        agreement = found["decision_agreement" if decided else "top1_agreement"]
         progress(
             f"  {found['labelled']} labelled photographs: top-1 {found['engine']['top1']:.1%} "
-            f"(PyTorch {found['pytorch']['top1']:.1%}), same top class on {found['top1_agreement']:.1%}"
+            f"(PyTorch {found['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
         )
     elif found:
         progress(

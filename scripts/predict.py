@@ -14,6 +14,7 @@ from slipway import local_server
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.inputs import photograph
+from slipway.outputs.meaning import KINDS, Meaning
 from slipway.photographs import label_files
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing, sample_photograph
@@ -21,7 +22,7 @@ from slipway.photographs.normalisation import implausible
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.terminal import printable
-from slipway.triton.asking import ask, ask_labels, ask_tensors, find_model, logits_of
+from slipway.triton.asking import ask, ask_labels, ask_tensors, assumed_meaning, find_model
 from slipway.triton.classifier import Classifier, batch_size
 from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
 from slipway.triton.ports import Ports
@@ -44,6 +45,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
     answers.add_argument("--labels", type=Path, help="class names, one a line; left out, those that the server has")
+    answers.add_argument(
+        "--output-meaning", choices=KINDS, help="what the scores mean, of a server that does not say; left out, assumed"
+    )
     answers.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     answers.add_argument("--strict", action="store_true", help="stop at the first photograph that has no answer")
     return arguments.parse_args(argv)
@@ -103,12 +107,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Task:
-    """How the model is asked, and how its answers are told: as the `top` classes, by their `labels` as far as known."""
+    """How the model is asked, and how its answers are told: as the `top` classes, by their `labels` as far as known.
+
+    `stated` is what --output-meaning says.
+    """
 
     classifier: Classifier
     preprocess: Preprocessing
     batch: int
     labels: list[str]
+    stated: str | None
     top: int
     strict: bool
 
@@ -223,7 +231,28 @@ def task_of(arguments: argparse.Namespace, connection: Connection, subject: Subj
         labels = read_labels(arguments.labels, classifier)
     else:
         labels = ask_labels(connection, classifier, preprocess.crop)
-    return Task(classifier, preprocess, min(batch, pictures), labels, arguments.top, arguments.strict)
+    stated = require_same_meaning(classifier, arguments.output_meaning)
+    return Task(classifier, preprocess, min(batch, pictures), labels, stated, arguments.top, arguments.strict)
+
+
+def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
+    """Return what --output-meaning says; raise SlipwayError when the server says otherwise."""
+    meaning = classifier.meaning
+    if meaning and stated not in (None, meaning.kind):
+        raise SlipwayError(
+            f"--output-meaning {stated} is not what the server says of {classifier.name}, whose outputs are "
+            f"{meaning.in_words}; leave it out"
+        )
+    return stated
+
+
+def meaning_of(task: Task, scores: np.ndarray) -> Meaning:
+    """Return what scores (N, classes) mean: as the server says, else as is stated or assumed.
+
+    Of a single yes or no, the first of two labels is that of a no.
+    """
+    meaning = task.classifier.meaning or assumed_meaning(scores, task.stated)
+    return replace(meaning, negative=task.labels[0]) if scores.shape[1] == 1 and len(task.labels) == 2 else meaning
 
 
 def preprocessing_of(arguments: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
@@ -251,7 +280,8 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
     labels = label_files.read_labels(path).names
-    if classifier.classes not in (None, len(labels)):
+    of_a_no_too = classifier.classes == 1 and len(labels) == 2
+    if classifier.classes not in (None, len(labels)) and not of_a_no_too:
         raise SlipwayError(
             f"--labels {path} has {len(labels)} names, but {classifier.name} has {classifier.classes} classes; "
             "give the file that it was trained with"
@@ -274,7 +304,8 @@ def answered(
         else:
             latency_ms = round(answer.latency_ms, 3)
             request = {"version": answer.version, "latency_ms": latency_ms, "attempts": answer.attempts}
-            yield predictions.add(asked, logits_of(answer.scores), task.labels, task.top, request)
+            meaning = meaning_of(task, answer.scores)
+            yield predictions.add(asked, answer.scores, meaning, task.labels, task.top, request)
 
 
 def readable(files: list[Path], task: Task, predictions: Predictions) -> Iterator[tuple[Path, np.ndarray]]:

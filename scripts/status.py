@@ -10,6 +10,8 @@ from slipway.artifacts import read_json, tree_digest
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity, gpu_identity, is_gpu
 from slipway.measuring.gpu_monitor import GpuMonitor
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import sentence_of
 from slipway.program import parser, progress, run
 from slipway.remote.showing import describe_remote, remote_receipts
 from slipway.triton.memory import process_memory_mb
@@ -68,6 +70,8 @@ def identity(receipt: dict, version: str) -> list[str]:
         f"  version    {version}, weights {chain['weights_sha256'][:SHOWN]} ({receipt['origin']})",
         f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
         f"             {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
+        f"  outputs    {Meaning.of(receipt.get('output')).in_words}",
+        f"             the sample photograph's: {sentence_of(tested, 1)}",
         f"  listens    {listening['host']}: gRPC {listening['grpc']}{' (TLS)' if listening.get('tls') else ''}, "
         f"HTTP {listening['http']}, metrics {listening['metrics']}",
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.engines.engine_artifact import BuiltEngine
+from slipway.outputs.meaning import Meaning
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
 from slipway.triton.repository import served_model, write_model
@@ -18,6 +19,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records to choose from")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
+    arguments.add_argument("--golden-record", type=Path, required=True, help="record of the golden answers (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
@@ -36,6 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     engine_record = records[selection["precision"]]
     engine = BuiltEngine.of_record(engine_record)
     weights = read_json(arguments.weights_record)
+    meaning = Meaning.of(read_json(arguments.golden_record).get("output"))
     served = served_model(
         arguments.name,
         engine,
@@ -43,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         weights["classes"],
         selection["max_batch_size"],
         selection["instances"],
+        meaning,
     )
     with written_whole(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)
@@ -60,6 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         "engine_key": engine.record["key"],
         "version_lock": arguments.lock,
         "input_dtype": served.input_dtype,
+        "output": meaning.record(),
         "accuracy_limits": selection["accuracy_limits"],
         "promise": {
             "in_flight": selection["measured"]["concurrency"],

@@ -52,6 +52,7 @@ def write_repository(workplace):
         "write_repository",
         *("--name", "tiny_trt", "--selection", "selection.json", "--engine-records", ENGINE_RECORD),
         *("--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt", "--crop", 64),
+        *("--golden-record", "results/tiny/golden.json"),
         *("--folder", REPOSITORY_FOLDER, "--index", INDEX),
     ).succeeded()
 

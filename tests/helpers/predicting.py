@@ -11,7 +11,8 @@ import tritonclient.grpc as triton
 from helpers.models.tiny_engine import CLASSES, CROP
 from helpers.workplace import REPOSITORY, Outcome
 from slipway.inputs import photograph_batch
-from slipway.measuring.agreement import top_classes
+from slipway.outputs.meaning import LOGITS
+from slipway.outputs.showing import answer_of
 from slipway.photographs.images import Preprocessing
 from slipway.triton.server import Ports, Server, find_installation
 
@@ -27,7 +28,7 @@ def said_by(model, pictures):
     """Return what a model's engine itself says of each picture: {file: classes}."""
     files = sorted(pictures.iterdir())
     logits = model.engine.load().infer(photograph_batch(files, IMAGENET, str(model.batch.dtype)))
-    return {str(file): top_classes(row, LABELS) for file, row in zip(files, logits, strict=True)}
+    return {str(file): answer_of(row, LOGITS, LABELS)["top"] for file, row in zip(files, logits, strict=True)}
 
 
 def served(repository, workspace, *flags, ports=None):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from slipway.measuring.agreement import accuracy, compare, top_classes, violations
+from slipway.measuring.agreement import accuracy, compare, violations
 
 LIMITS = {"min_cosine": 0.99, "max_relative_error": 0.1, "min_top1_agreement": 0.95, "max_top1_drop": 0.01}
 LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)
@@ -102,15 +102,3 @@ def test_accuracy_counts_top_1_and_top_5():
 
 def test_accuracy_of_fewer_than_five_classes():
     assert accuracy(np.array([[1.0, 2.0]]), np.array([0])) == {"top1": 0.0, "top5": 1.0}
-
-
-def test_top_classes_are_sorted_with_their_softmax():
-    logits = np.log(np.array([0.1, 0.6, 0.3], np.float32))
-    found = top_classes(logits, ["cat", "dog", "cow"], count=2)
-    assert [(entry["index"], entry["label"]) for entry in found] == [(1, "dog"), (2, "cow")]
-    assert [entry["confidence"] for entry in found] == pytest.approx([0.6, 0.3], abs=1e-6)
-
-
-def test_top_classes_of_large_logits_do_not_overflow():
-    found = top_classes(np.array([1000.0, 0.0], np.float32), ["a", "b"])
-    assert [entry["confidence"] for entry in found] == [1.0, 0.0]

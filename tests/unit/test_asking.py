@@ -5,7 +5,7 @@ import pytest
 from tritonclient.grpc import service_pb2
 
 from slipway.triton import asking
-from slipway.triton.asking import labels_of, logits_of, why_no_model
+from slipway.triton.asking import assumed_meaning, labels_of, why_no_model
 from slipway.triton.connection import RequestFailed
 
 
@@ -44,16 +44,33 @@ def test_a_model_that_cannot_be_asked_is_explained(index, model, version, said):
 # Answers
 
 
-def test_logits_are_taken_as_they_are():
-    scores = np.float32([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]])
-    np.testing.assert_array_equal(logits_of(scores), scores)
-
-
+@pytest.mark.parametrize(
+    ("scores", "kind"),
+    [
+        ([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]], "logits"),
+        ([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], "probabilities"),
+        ([[0.9, 0.8, 0.1]], "logits"),
+        ([[0.9]], "tensor"),
+        ([[3.5], [-2.0]], "tensor"),
+    ],
+)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_probabilities_stay_what_they_are(dtype):
-    scores = np.asarray([[0.7, 0.2, 0.1, 0.0], [0.25, 0.25, 0.25, 0.25]], dtype)
-    logits = logits_of(scores)
-    np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), scores, atol=1e-3)
+def test_what_a_server_does_not_say_is_assumed_and_one_value_is_never_100_percent(scores, kind, dtype):
+    assert assumed_meaning(np.asarray(scores, dtype)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores", "shown"),
+    [
+        ("sigmoid", [[0.9, 0.8]], [0.9, 0.8]),
+        ("sigmoid", [[2.0, -2.0]], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))]),
+        ("probabilities", [[0.6, 0.4]], [0.6, 0.4]),
+        ("logits", [[0.6, 0.4]], [0.549834, 0.450166]),
+    ],
+)
+def test_what_the_client_states_decides(kind, scores, shown):
+    meaning = assumed_meaning(np.float32(scores), kind)
+    np.testing.assert_allclose(meaning.probabilities(np.float32(scores))[0], shown, rtol=1e-5)
 
 
 def test_labels_come_from_triton_and_classes_without_one_have_a_number():

@@ -43,7 +43,7 @@ PROGRAM_OF = {
     "selection": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
     "repository": (
         "write_repository",
-        "--selection s --engine-records e --weights-record w --labels l --folder f --index i",
+        "--selection s --engine-records e --weights-record w --golden-record g --labels l --folder f --index i",
         ("m", "cpu"),
     ),
     "manifests": (

@@ -36,13 +36,13 @@ def test_a_broken_picture_leaves_the_others(tmp_path, dtype, capsys):
     kind = described({"x": ("UINT8" if dtype == "uint8" else "FP32", [-1, 3, 224, 224])}, LOGITS)
     predictions = Predictions()
     files = [tmp_path / "bad.png", tmp_path / "good.png"]
-    task = predict.Task(kind, IMAGENET, 1, [], 5, strict=False)
+    task = predict.Task(kind, IMAGENET, 1, [], None, 5, strict=False)
     ((file, picture),) = predict.readable(files, task, predictions)
     assert (file.name, picture.shape, picture.dtype) == ("good.png", (3, 224, 224), np.dtype(dtype))
     assert task.batch_bytes == picture.nbytes
     assert [Path(failed["file"]).name for failed in predictions.failed] == ["bad.png"]
     with pytest.raises(SlipwayError, match="not an image"):
-        list(predict.readable(files, predict.Task(kind, IMAGENET, 1, [], 5, strict=True), predictions))
+        list(predict.readable(files, predict.Task(kind, IMAGENET, 1, [], None, 5, strict=True), predictions))
 
 
 def test_folders_and_files_are_taken_in_their_order(tmp_path):

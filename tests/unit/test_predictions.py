@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from slipway.errors import SlipwayError
+from slipway.outputs.meaning import LOGITS
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 
 
@@ -16,7 +17,7 @@ def answered(*batches):
         files = [Path(f"{number}.{index}.jpg") for index in range(pictures)]
         logits = np.log(np.tile([0.2, 0.7, 0.1], (pictures, 1)))
         request = {"latency_ms": 10.0 * number, "attempts": 1}
-        predictions.add(files, logits, ["cat", "dog"], 2, request)
+        predictions.add(files, logits, LOGITS, ["cat", "dog"], 2, request)
     return predictions
 
 
@@ -29,7 +30,7 @@ def test_a_table_names_classes_by_label_and_number():
 
 def test_a_class_beyond_the_labels_has_its_number():
     predictions = Predictions()
-    (picture,) = predictions.add([Path("a")], np.float64([[0, 0, 5]]), ["cat"], 1, {"latency_ms": 1.0, "attempts": 1})
+    (picture,) = predictions.add([Path("a")], np.float64([[0, 0, 5]]), LOGITS, ["cat"], 1, {"latency_ms": 1.0})
     assert picture["top"][0]["label"] == "class 2"
 
 

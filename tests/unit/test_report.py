@@ -113,8 +113,8 @@ def test_the_model_is_described(page):
 
 
 def test_what_records_name_is_escaped(folder, page):
-    assert "<b> 1.0%" in page.text
-    assert "&lt;b&gt; 1.0%" in written(folder).read_text(encoding="utf-8")
+    assert "1.0% <b> (1)" in page.text
+    assert "1.0% &lt;b&gt; (1)" in written(folder).read_text(encoding="utf-8")
 
 
 def test_the_same_records_give_the_same_bytes(folder):

@@ -27,7 +27,11 @@ RECEIPT = {
         "precision": "fp32",
         "hardware": "AMD EPYC [avx2] x2",
     },
-    "smoke_test": {"instances": 2, "max_batch_size": 8},
+    "smoke_test": {
+        "instances": 2,
+        "max_batch_size": 8,
+        "top": [{"index": 713, "label": "photocopier", "confidence": 0.711}],
+    },
 }
 BUSY = Traffic(1234, 5, 2, 10.04, 0.42, {"0.5": 8.5, "0.9": 9.0, "0.99": 31.46})
 
@@ -69,6 +73,8 @@ def test_everything_that_is_asked_about_is_told_in_eighty_columns(server, result
         "version    3, weights 17a0c26ae094 (checkpoint)",
         "openvino 2026.4.1, fp32: xml bbb9fce88cce, bin fad5d35e62ed",
         "2 instance(s), batches up to 8",
+        "class scores, of which softmax makes probabilities (logits)",
+        "the sample photograph's: 71.1% photocopier (713)",
         "127.0.0.1: gRPC 8001, HTTP 8000, metrics 8002",
         "1234 answered, 5 failed, 2 waiting",
         "p50 8.5 ms, p99 31.5 ms in the last minute",

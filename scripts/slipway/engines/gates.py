@@ -12,6 +12,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.measuring.agreement import compare, violations
+from slipway.outputs.meaning import Meaning
 from slipway.program import progress
 
 
@@ -51,9 +52,9 @@ class Gates:
         """Run an engine beside the one that it would replace, and say what it does not hold."""
         start = time.perf_counter()
         try:
-            images, reference = self._golden()
+            images, reference, meaning = self._golden()
             tried = self.module.trial(self.previous, engine, self.precision, images)
-            accuracy = None if images is None else compare(reference, tried["logits"])
+            accuracy = None if images is None else compare(reference, tried["logits"], meaning)
         except Exception as error:  # a GPU's library has no common class for what it cannot do
             traceback.print_exc()
             progress(f"  it could not be compared with the engine that it would replace: {error}")
@@ -72,15 +73,15 @@ class Gates:
             gate_seconds=_since(start),
         )
 
-    def _golden(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """Return the images (N, 3, H, W) whose answers (N, classes) PyTorch gave; None where they are not known."""
+    def _golden(self) -> tuple[np.ndarray | None, np.ndarray | None, Meaning | None]:
+        """Return the images (N, 3, H, W) whose answers (N, values) PyTorch gave, what those mean; None if not known."""
         if self.why_no_proof:
-            return None, None
+            return None, None, None
         golden = np.load(self.golden)
         pairs = [("input", "logits"), ("variations", "variation_logits")]
         known = [pair for pair in pairs if pair[0] in golden.files]
         images, logits = (np.concatenate([golden[pair[side]] for pair in known]) for side in (0, 1))
-        return images, logits
+        return images, logits, Meaning.of_golden(golden)
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:

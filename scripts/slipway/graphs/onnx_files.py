@@ -76,7 +76,7 @@ def agreement_with_base(
         logits = answers(variant, batches)
     except Exception as error:  # ONNX Runtime has no common class for what it cannot do
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    found = compare(answers(base, batches), logits)
+    found = compare(answers(base, batches), logits, None)
     if not found["finite"] or not math.isfinite(found["relative_error"]):
         raise SlipwayError(
             "the converted model answers with infinities where the FP32 model does not: some value is beyond what the "

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from slipway.errors import SlipwayError
-from slipway.measuring.agreement import top_classes
+from slipway.outputs.meaning import STATED_BY_SERVER, Meaning
+from slipway.outputs.showing import answer_of, sentence_of
 from slipway.program import progress
 
 
@@ -20,17 +21,20 @@ class Predictions:
     pictures: list[dict] = field(default_factory=list)
     failed: list[dict] = field(default_factory=list)
     requests_ms: list[float] = field(default_factory=list)
+    meaning: Meaning | None = None
     start: float = field(default_factory=time.perf_counter)
 
-    def add(self, files: Sequence[Path], logits: np.ndarray, labels: list[str], top: int, request: dict) -> list[dict]:
-        """Keep one request's logits (N, classes), and return its pictures with their `top` most likely classes.
+    def add(
+        self, files: Sequence[Path], outputs: np.ndarray, meaning: Meaning, labels: list[str], top: int, request: dict
+    ) -> list[dict]:
+        """Keep one request's outputs (N, values), and return its pictures with what they mean, of classes the `top`.
 
         `request` says how it went, `latency_ms` among it. A class for which there is no label is called "class i".
         """
-        names = labels + [f"class {index}" for index in range(len(labels), logits.shape[1])]
+        self.meaning = meaning
         new = [
-            {"file": str(file), "top": top_classes(row, names, top), **request}
-            for file, row in zip(files, logits, strict=True)
+            {"file": str(file), **answer_of(row, meaning, labels, top), **request}
+            for file, row in zip(files, outputs, strict=True)
         ]
         self.requests_ms.append(request["latency_ms"])
         self.pictures += new
@@ -59,9 +63,7 @@ class Predictions:
 def table(pictures: list[dict], width: int) -> list[str]:
     """Return one line a picture: its file in `width` columns, the latency of its request, its classes."""
     return [
-        f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  "
-        + ", ".join(f"{top['confidence']:.1%} {top['label']} ({top['index']})" for top in picture["top"])
-        for picture in pictures
+        f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  " + sentence_of(picture) for picture in pictures
     ]
 
 
@@ -78,6 +80,8 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
             f"requests: {found['requests']}, of up to {who['batch']} pictures each; "
             f"latency p50 {p50:.1f} ms, p99 {p99:.1f} ms"
         )
+    if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.because not in ("", STATED_BY_SERVER)):
+        lines.append(f"outputs: {meaning.in_words}; {meaning.because}")
     if who["rehearsal"]:
         lines.append("REHEARSAL: random weights, so these predictions mean nothing")
     return lines
@@ -87,6 +91,7 @@ def document(predictions: Predictions, who: dict) -> str:
     """Return everything as JSON: who was asked and how, pictures, failures, figures."""
     everything = {
         **who,
+        "output": predictions.meaning and predictions.meaning.record(),
         "pictures": predictions.pictures,
         "failed": predictions.failed,
         "summary": predictions.summary(),

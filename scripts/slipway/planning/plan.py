@@ -41,6 +41,7 @@ class Plan(Ingredients):
         """Return what the golden input and logits are keyed on."""
         return Settings(
             self._input(model),
+            meaning=self.config["models"][model]["output"],
             image_sha256=self._content(self.config["image"]),
             torch_version=package_version("torch"),
             code=self._code_of_model("make_golden", model),

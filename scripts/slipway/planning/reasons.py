@@ -26,6 +26,7 @@ _NAMES = {
     "checkpoint_sha256": "weights",
     "labels_from_sha256": "class names",
     "image_sha256": "sample photograph",
+    "meaning": "what the outputs mean",
     "images_sha256": "calibration photographs",
     "labelled_sha256": "labelled photographs",
     "signed_by": "signing key",

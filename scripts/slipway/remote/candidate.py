@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 from slipway.artifacts import read_json, sha256
@@ -52,10 +51,7 @@ class Part:
 
     def expected(self, golden: Path) -> Expected:
         """Return what must be answered, with the golden input and logits of the file `golden`."""
-        answers = np.load(golden)
-        labels = (self.repository / "labels.txt").read_text(encoding="utf-8").splitlines()
-        name, limits = self.said["name"], self.said["accuracy_limits"]
-        return Expected(name, answers["input"], answers["logits"], labels, limits)
+        return Expected.of(self.said["name"], golden, self.repository / "labels.txt", self.said["accuracy_limits"])
 
 
 @dataclass(frozen=True)

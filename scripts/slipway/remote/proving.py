@@ -3,6 +3,7 @@
 import datetime
 
 from slipway.errors import SlipwayError
+from slipway.outputs.showing import sentence_of
 from slipway.program import progress
 from slipway.remote.candidate import Candidate, Part
 from slipway.remote.checks import verified
@@ -48,11 +49,13 @@ def announce(receipt: dict, files: str) -> None:
     place = ", ".join(f"{name} {told}" for name, told in receipt["place"].items() if told)
     lines = [f"{receipt['served_as']} is live on {receipt['to']} ({place}), from {files}:"]
     for target, proof in receipt["targets"].items():
-        tested, top = proof["smoke_test"], proof["smoke_test"]["top"][0]
+        tested = proof["smoke_test"]
         lines.append(
-            f"    {target}: version {proof['version']}, {top['label']} {top['confidence']:.1%}, p99 "
+            f"    {target}: version {proof['version']}, {sentence_of(tested, 1)}, p99 "
             f"{proof['canary']['p99_ms']:.0f} ms as asked from here, Triton {tested['server_version']}"
         )
+        if tested.get("weakness"):
+            lines.append(f"    CAUTION: {tested['weakness']}")
         if not proof["verified"]["runtime"]:
             lines.append(f"    not verified: the version that runs the engine ({proof['verified']['told_by']})")
     lines.append("look at it with: snakemake --cores 1 status        go back with: snakemake --cores 1 rollback")
@@ -76,5 +79,6 @@ def _of_target(part: Part) -> dict:
         "engine_key": index["engine_key"],
         "image": values["image"],
         "repository": values["repository_path"],
+        "output": index.get("output"),
         "proven_on_labels": index["proven_on_labels"],
     }

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import sentence_of
 from slipway.remote.kept import BEGUN, Kept
 from slipway.remote.places import platform_at
 
@@ -32,6 +34,8 @@ def _target(target: str, proof: dict) -> list[str]:
     return [
         f"  {target:<10} version {proof['version']}, weights {chain['weights_sha256'][:SHOWN]}, {key['runtime']} "
         f"{key['runtime_version']}, {key['precision']}; {proof['image']}",
+        f"             outputs {Meaning.of(proof.get('output')).in_words}; the sample photograph's: "
+        f"{sentence_of(tested, 1)}",
         f"             proven at {tested['latency_ms']:.1f} ms (median), p99 {proof['canary']['p99_ms']:.0f} ms of "
         f"{proof['canary']['limit_ms']:g} ms",
     ]

@@ -34,11 +34,12 @@ def is_it_right(target: Target, is_rehearsal: bool) -> Answer:
             f"{labelled['pytorch']['top1']:.1%}"
         )
         return Answer(question, OPEN if is_rehearsal else YES, text)
+    weak = accuracy.get("variation", {}).get("weakness")
     text = (
         f"it repeats PyTorch's answer to the sample photograph (relative error {found['relative_error']:.1e}, at most "
         f"{accuracy['limits']['max_relative_error']:g}); without labelled photographs nothing more is proven"
     )
-    return Answer(question, OPEN, text)
+    return Answer(question, OPEN, f"{text}; {weak}" if weak else text)
 
 
 def is_it_fast(target: Target) -> Answer:

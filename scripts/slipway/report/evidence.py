@@ -5,6 +5,8 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import sentence_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,24 @@ class Evidence:
     profile: dict
     onnx: dict[str, dict]
     targets: list[Target]
+
+    @property
+    def meaning(self) -> Meaning:
+        """Return what its outputs mean."""
+        return Meaning.of(self.golden.get("output"))
+
+    @property
+    def values_in_words(self) -> str:
+        """Return how many values it answers with, which are not always classes."""
+        count = self.weights["classes"]
+        if count == 1:
+            return "one output"
+        return f"{count} classes" if self.meaning.has_classes else f"{count} output values"
+
+    @property
+    def answer_in_words(self) -> str:
+        """Return PyTorch's answer to the sample photograph."""
+        return sentence_of(self.golden, 3)
 
     @property
     def is_rehearsal(self) -> bool:

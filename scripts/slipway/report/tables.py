@@ -59,10 +59,18 @@ def _agreement(engine: Engine, name: str) -> list[str]:
         engine.precision,
         "the sample photograph" if name == "sample" else f"{found['images']} photographs",
         f"{found['relative_error']:.1e} (at most {limits['max_relative_error']:g})",
-        f"{found['min_cosine']:.6f} (at least {limits['min_cosine']:g})",
-        f"{found['top1_agreement']:.1%} (at least {limits['min_top1_agreement']:.0%})",
+        f"{found['min_cosine']:.6f} (at least {limits['min_cosine']:g})" if "min_cosine" in found else NOTHING,
+        _same(found, limits["min_top1_agreement"]),
         *(NOTHING if top1 is None else f"{top1:.1%}" for top1 in of_labels),
     ]
+
+
+def _same(found: dict, limit: float) -> str:
+    """Return how often the best class, or where each is a yes or no of its own the decision, is PyTorch's."""
+    for name, words in (("top1_agreement", ""), ("decision_agreement", " of decisions")):
+        if name in found:
+            return f"{found[name]:.1%}{words} (at least {limit:.0%})"
+    return NOTHING
 
 
 def benchmark(target: Target) -> Table:

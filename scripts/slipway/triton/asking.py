@@ -11,6 +11,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.errors import SlipwayError
 from slipway.inputs import TRITON_TYPES
+from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.triton.classifier import Classifier, classifier_of
 from slipway.triton.connection import Connection, RequestFailed
 from slipway.triton.restrictions import REFUSAL
@@ -18,6 +19,8 @@ from slipway.triton.shared_memory import SharedBatch
 
 # How far a sum of probabilities that were computed in half precision may be from 1.
 HALF_PRECISION = 1e-2
+# How a meaning is known that a client states.
+OPTION = "--output-meaning says so"
 # What Triton says of a region that it does not know.
 FORGOTTEN = "Unable to find shared memory region"
 
@@ -134,15 +137,22 @@ def labels_of(named: list[str], classes: int) -> list[str]:
     return labels
 
 
-def logits_of(scores: np.ndarray) -> np.ndarray:
-    """Return scores (N, classes) as logits: as they are, or the logarithms of a model that answers with probabilities.
+def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
+    """Return what scores (N, classes) of a model that does not say it are taken to mean: `kind`, else by their numbers.
 
-    Softmax of those gives the probabilities back. Logits are never all positive with the sum 1 in every row.
+    Probabilities are never negative and sum to one in every row, which logits never do. Of one value nothing is known.
     """
-    scores = scores.astype(np.float64)
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1.0, rtol=0, atol=HALF_PRECISION):
-        return np.log(np.maximum(scores, np.finfo(np.float64).tiny))
-    return scores
+    if kind == "sigmoid":
+        within = (scores >= 0).all() and (scores <= 1).all()
+        return Meaning(kind, None if within else "sigmoid", because=OPTION)
+    if kind:
+        return Meaning(kind, LOGITS.activation if kind == "logits" else None, because=OPTION)
+    if scores.shape[1] == 1:
+        return Meaning("tensor", because="the server does not say what its single output means")
+    sums = scores.astype(np.float64).sum(axis=1)
+    if (scores >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=HALF_PRECISION):
+        return Meaning("probabilities", because="the server does not say, but they sum to one")
+    return Meaning("logits", LOGITS.activation, because="the server does not say, and this is usual")
 
 
 def _tensor(classifier: Classifier, shape: tuple[int, ...]) -> grpc.InferInput:

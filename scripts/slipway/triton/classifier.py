@@ -7,6 +7,7 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 
 from slipway.errors import SlipwayError
 from slipway.inputs import TRITON_TYPES
+from slipway.outputs.meaning import Meaning
 
 INPUT_DTYPES = {triton: dtype for dtype, triton in TRITON_TYPES.items()}
 OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
@@ -17,7 +18,8 @@ class Classifier:
     """What a client must know of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
 
     `side` and `classes` are None where the server leaves them open, `max_batch` where it states no limit. A model that
-    is not `batched` takes (3, side, side). `version` "" lets the server choose.
+    is not `batched` takes (3, side, side). `version` "" lets the server choose. `meaning` is that of the scores, where
+    the model's parameters state it.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Classifier:
     output: str
     classes: int | None
     has_labels: bool
+    meaning: Meaning | None = None
 
 
 def classifier_of(
@@ -56,6 +59,7 @@ def classifier_of(
         output=scores.name,
         classes=_classes(metadata.name, scores, batched=len(pictures.shape) == 4),
         has_labels=labelled,
+        meaning=Meaning.of_parameters({name: value.string_value for name, value in config.parameters.items()}),
     )
 
 

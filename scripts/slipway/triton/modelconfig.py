@@ -9,6 +9,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.errors import SlipwayError
+from slipway.outputs.meaning import Meaning
 
 INPUT, OUTPUT = "input", "logits"
 # The native backend of a runtime, and the file name that it loads. TensorRT for RTX has none.
@@ -24,7 +25,8 @@ NATIVE = {
 class Served:
     """A model as it is served: its name, tensors, engine, and how many copies and how large batches were chosen.
 
-    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles.
+    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles. `meaning` is that of
+    the outputs, which its parameters then state; None for one that only a load test asks.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Served:
     instances: int
     input_dtype: str = "float32"
     profiles: tuple[tuple[int, int, int], ...] = ()
+    meaning: Meaning | None = None
 
     @property
     def native_backend(self) -> str:
@@ -57,7 +60,11 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
     config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
     config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), dims=served.input_shape)
-    config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes], label_filename="labels.txt")
+    config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
+    if served.meaning is None or served.meaning.has_classes:
+        config.output[0].label_filename = "labels.txt"
+    for name, value in (served.meaning.parameters() if served.meaning else {}).items():
+        config.parameters[name].string_value = value
     # Left plain on purpose: with a queue policy, even a bound on its size, the batcher of Triton 2.51 sleeps through
     # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
     config.dynamic_batching.SetInParent()

@@ -3,6 +3,7 @@
 import datetime
 from pathlib import Path
 
+from slipway.outputs.showing import lines_of
 from slipway.program import progress
 from slipway.records import read_record
 from slipway.triton.canary import canary
@@ -49,6 +50,7 @@ def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
         "served_files": index["files"],
         "engine_key": index["engine_key"],
         "input_dtype": index["input_dtype"],
+        "output": version.expected.meaning.record(),
         "proven_on_labels": index["proven_on_labels"],
         **proof,
     }
@@ -71,7 +73,12 @@ def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> Non
     for version, proof in zip(versions, proofs, strict=True):
         tested, verified = proof["smoke_test"], proof["verified"]
         lines += [f"{version.name} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"]
-        lines += [f"    {top['confidence']:6.1%}  {top['label']} (class {top['index']})" for top in tested["top"]]
+        lines += [f"    {line}" for line in lines_of(tested)]
+        meaning = version.expected.meaning
+        if not meaning.has_classes:
+            lines += [f"    its outputs are {meaning.in_words}: {meaning.because}"]
+        if tested.get("weakness"):
+            lines += [f"    CAUTION: {tested['weakness']}"]
         if not verified["runtime"]:
             lines += [f"    not verified: the version that runs the engine ({verified['told_by']})"]
         if version.index["origin"] == "rehearsal":

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.engines.engine_artifact import BuiltEngine
+from slipway.outputs.meaning import Meaning
 from slipway.runtimes import RUNTIMES
 from slipway.triton.modelconfig import Served, model_config, write_config
 from slipway.triton.server import PYTHON_CONFIGURATION
@@ -20,13 +21,21 @@ VERSION = "1"
 ADAPTER = Path(__file__).with_name("adapter.py")
 
 
-def served_model(name: str, engine: BuiltEngine, crop: int, classes: int, max_batch: int, instances: int) -> Served:
+def served_model(
+    name: str,
+    engine: BuiltEngine,
+    crop: int,
+    classes: int,
+    max_batch: int,
+    instances: int,
+    meaning: Meaning | None = None,
+) -> Served:
     """Return how `engine` is served under `name`."""
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
     tensors = (crop, classes, max_batch, instances, record.get("input_dtype", "float32"))
-    return Served(name, key["runtime"], key["precision"], *tensors, profiles)
+    return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning)
 
 
 def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path) -> None:
@@ -35,13 +44,19 @@ def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path)
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.native_backend))
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
-    shutil.copyfile(labels, folder / "labels.txt")
+    write_labels(folder / "labels.txt", labels, served.classes)
     first, *others = engine.files
     shutil.copyfile(first, version / served.engine_file)
     for file in others:
         shutil.copyfile(file, (version / served.engine_file).with_suffix(file.suffix))
     shutil.copyfile(ADAPTER, version / "model.py")
     copy_runtime(served.runtime, version)
+
+
+def write_labels(path: Path, labels: Path, classes: int) -> None:
+    """Write one class name an output: a single output has that of a yes, the last of two."""
+    names = labels.read_bytes().splitlines(keepends=True)
+    path.write_bytes(names[-1] if classes == 1 and names else b"".join(names))
 
 
 def copy_runtime(name: str, version: Path) -> None:

@@ -2,13 +2,17 @@
 
 import statistics
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.errors import SlipwayError
-from slipway.measuring.agreement import compare, top_classes, violations
+from slipway.measuring.agreement import compare, violations
 from slipway.measuring.company import dependence, in_company, tolerance_of
+from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.showing import answer_of
+from slipway.outputs.variation import variation, weakness
 from slipway.triton.client import ModelClient
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
@@ -19,7 +23,8 @@ TIMED_REQUESTS = 10
 class Expected:
     """What a model must be and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
 
-    The type of the input, float32 or uint8, is the type that the model must take.
+    The type of the input, float32 or uint8, is the type that the model must take. `meaning` is that of the outputs, and
+    `varies` how far PyTorch's answers to the photograph and its variations differ, where that was measured.
     """
 
     name: str
@@ -27,6 +32,17 @@ class Expected:
     golden_logits: np.ndarray
     labels: list[str]
     limits: dict[str, float]
+    meaning: Meaning = LOGITS
+    varies: float | None = None
+
+    @classmethod
+    def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
+        """Return what a model must answer by its golden answers (.npz) and the class names of its repository."""
+        answers = np.load(golden)
+        names = labels.read_text(encoding="utf-8").splitlines()
+        both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
+        varies = variation(np.concatenate(both)) if len(both) == 2 else None
+        return cls(name, answers["input"], answers["logits"], names, limits, Meaning.of_golden(answers), varies)
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
@@ -41,7 +57,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     refusal = require_refusal(client, expected)
     before = client.successes_by_version()
     answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
-    agreement = compare(expected.golden_logits, answers[0].logits)
+    agreement = compare(expected.golden_logits, answers[0].logits, expected.meaning)
     problems = violations(agreement, expected.limits)
     if problems:
         raise SlipwayError(
@@ -63,7 +79,9 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
         "company": company,
-        "top": top_classes(answers[0].logits[0], expected.labels),
+        "output": expected.meaning.record(),
+        **answer_of(answers[0].logits[0], expected.meaning, expected.labels),
+        "weakness": weakness(expected.varies, expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,

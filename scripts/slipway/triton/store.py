@@ -10,8 +10,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.triton.history import History
@@ -96,9 +94,8 @@ class Store:
     def published(self, name: str, number: int) -> Published:
         """Return a version that is there."""
         folder = self._published / name / str(number)
-        index, golden = read_json(folder / INDEX), np.load(folder / GOLDEN)
-        labels = (folder / LABELS).read_text(encoding="utf-8").splitlines()
-        expected = Expected(name, golden["input"], golden["logits"], labels, index["accuracy_limits"])
+        index = read_json(folder / INDEX)
+        expected = Expected.of(name, folder / GOLDEN, folder / LABELS, index["accuracy_limits"])
         return Published(number, index, sha256(folder / INDEX), expected)
 
     def prune(self, name: str, keep: int) -> None:

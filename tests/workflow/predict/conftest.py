@@ -6,6 +6,7 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from helpers.predicting import MAX_BATCH, PICTURES, said_by
 from PIL import Image
 
+from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.triton.repository import served_model, write_model
 
 SLEEPY = "    def execute(self, requests: list) -> list:\n"
@@ -30,9 +31,20 @@ def normalised(folder):
 
 @pytest.fixture(scope="module")
 def repository(folder, tiny, normalised):
-    """Return a repository with both, as `tiny` and `float`, and the model `slow` that sleeps over each request."""
-    for name, model in {"tiny": tiny, "float": normalised, "slow": tiny}.items():
-        described = served_model(name, model.engine, CROP, CLASSES, MAX_BATCH, 1)
+    """Return a repository with both, as `tiny` and `float`, and the model `slow` that sleeps over each request.
+
+    `numbers` and `several` are the engine of `tiny`, which say that its outputs are no classes, or a yes or no each.
+    `float` does not say what its are.
+    """
+    models = {
+        "tiny": (tiny, LOGITS),
+        "float": (normalised, None),
+        "slow": (tiny, LOGITS),
+        "numbers": (tiny, Meaning("tensor")),
+        "several": (tiny, Meaning("sigmoid", "sigmoid")),
+    }
+    for name, (model, meaning) in models.items():
+        described = served_model(name, model.engine, CROP, CLASSES, MAX_BATCH, 1, meaning)
         write_model(folder / "repository" / name, described, model.engine, model.labels)
     adapter = folder / "repository" / "slow" / "1" / "model.py"
     text = adapter.read_text(encoding="utf-8")

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from helpers.models.tiny_engine import CROP
 from helpers.predicting import (
+    IMAGENET,
     NEVER_SLOW,
     PICTURES,
     RESIZE,
@@ -23,6 +25,7 @@ from helpers.workplace import REPOSITORY
 
 from slipway import local_server
 from slipway.artifacts import write_json
+from slipway.inputs import photograph_batch
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +59,50 @@ def test_json_has_the_engines_own_answers(server, pictures, expected, options, b
     assert found["summary"]["requests"] == requests
     assert {(picture["attempts"], picture["version"]) for picture in found["pictures"]} == {(1, "1")}
     assert regions(server) == {}
+
+
+def test_a_tensor_is_shown_as_numbers_and_no_class(server, pictures, tiny):
+    files = sorted(pictures.iterdir())
+    values = tiny.engine.load().infer(photograph_batch(files, IMAGENET, "uint8"))
+    found, outcome = predict(to(server, pictures, "--json", model="numbers"))
+    outcome.succeeded()
+    assert found["output"]["kind"] == "tensor"
+    for picture, row in zip(found["pictures"], values, strict=True):
+        assert "top" not in picture
+        np.testing.assert_allclose(picture["tensor"]["values"], row, rtol=1e-4)
+    printed, outcome = predict(to(server, pictures, model="numbers"))
+    outcome.succeeded()
+    assert "class" not in printed.replace("outputs: numbers that are no class scores", "")
+    assert "%" not in printed
+
+
+def test_classes_by_themselves_have_each_a_sigmoid(server, pictures, tiny):
+    files = sorted(pictures.iterdir())
+    values = tiny.engine.load().infer(photograph_batch(files, IMAGENET, "uint8")).astype(float)
+    found, outcome = predict(to(server, pictures, "--json", "--top", 5, model="several"))
+    outcome.succeeded()
+    for picture, row in zip(found["pictures"], 1 / (1 + np.exp(-values)), strict=True):
+        by_index = {top["index"]: top["confidence"] for top in picture["top"]}
+        np.testing.assert_allclose([by_index[index] for index in range(5)], row, atol=1e-4)
+        assert picture["threshold"] == 0.5
+        assert len(picture["present"]) == (row >= 0.5).sum()
+
+
+def test_what_a_server_does_not_say_is_assumed_aloud_and_may_be_stated(server, pictures):
+    printed, outcome = predict(to(server, pictures, model="float"))
+    outcome.succeeded()
+    assert "(logits); the server does not say, and this is usual" in printed
+    found, outcome = predict(to(server, pictures, "--json", "--output-meaning", "tensor", model="float"))
+    outcome.succeeded()
+    assert found["output"] == {
+        "kind": "tensor",
+        "activation": None,
+        "negative": None,
+        "because": found["output"]["because"],
+    }
+    assert all("tensor" in picture for picture in found["pictures"])
+    refused = predict(to(server, pictures, "--output-meaning", "tensor"))[1]
+    refused.refused("--output-meaning tensor is not what the server says of tiny")
 
 
 def test_a_model_that_takes_floats_is_fed_normalised_ones(server, pictures, normalised):
@@ -94,7 +141,10 @@ def test_a_broken_picture_is_named_and_the_others_are_answered(server, pictures,
 
 
 REFUSED = {
-    "unknown model": (["--model", "resnet"], ["there is no model resnet: ready are float, slow, tiny"]),
+    "unknown model": (
+        ["--model", "resnet"],
+        ["there is no model resnet: ready are float, numbers, several, slow, tiny"],
+    ),
     "unknown version": (["--model-version", "9"], ["no version 9 that is ready, but 1"]),
     "no version": (["--model-version", "new"], ["the server refused", "specified version string"]),
     "too large a batch": (["--batch", 5], ["takes at most 4 pictures a request, not 5; give --batch 4"]),
@@ -111,7 +161,7 @@ def test_what_cannot_be_is_refused_in_words(server, pictures, options, phrases):
 
 def test_one_of_several_models_must_be_named(server, pictures):
     _, outcome = predict(command("--url", f"127.0.0.1:{server.ports.grpc}", pictures))
-    outcome.refused("name the model with --model: ready are float, slow, tiny")
+    outcome.refused("name the model with --model: ready are float, numbers, several, slow, tiny")
 
 
 @pytest.mark.parametrize("port", ["http", "metrics"])

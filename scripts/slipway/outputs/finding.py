@@ -1,0 +1,195 @@
+"""Finding what a network's outputs mean: from its last operation, from its numbers, from what names its classes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+from slipway.outputs.meaning import LOGITS, STATED, Meaning
+
+if TYPE_CHECKING:
+    import torch
+
+# How far a sum of probabilities may be from 1.
+SUM_TOLERANCE = 1e-3
+# Operations that leave values what they are, or average them; the one before them tells what the values are.
+_TRANSPARENT = {
+    *(
+        "view",
+        "reshape",
+        "unsafe_view",
+        "reshape_alias",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "permute",
+        "transpose",
+        "t",
+    ),
+    *("contiguous", "clone", "to_copy", "to", "float", "detach", "alias", "expand", "lift_fresh", "dropout"),
+    *("mean", "avg_pool2d", "adaptive_avg_pool2d"),
+}
+_ALIASES = {"special_expit": "sigmoid", "special_softmax": "softmax", "special_log_softmax": "log_softmax"}
+# Operations whose results may be any numbers, so that those within 0..1 are so by chance.
+_UNBOUNDED = {
+    *("addmm", "linear", "mm", "matmul", "bmm", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"),
+    *("add", "relu", "native_batch_norm", "batch_norm", "native_layer_norm", "layer_norm"),
+}
+# Of the last operations only so many are remembered, since their results are held meanwhile.
+_REMEMBERED = 64
+
+
+def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: str | None) -> Meaning:
+    """Return what outputs (N, values) mean: what is stated, unless the network contradicts it, else what is found.
+
+    `last` is the network's last operation, and `named_by` says in words what names the classes, None if nothing does.
+    Raises SlipwayError with the contradiction, and when a softmax is over something else than the classes.
+    """
+    if stated == "tensor":
+        return Meaning("tensor", because=STATED)
+    found = _found(last, outputs)
+    if stated:
+        _require_no_contradiction(stated, found, outputs)
+        return _stated(stated, found, last, outputs)
+    if found:
+        return found
+    if outputs.shape[1] > 1:
+        if last not in _UNBOUNDED and _within_0_and_1(outputs):
+            return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
+        if named_by:
+            return Meaning("logits", "softmax", because=named_by)
+    return Meaning("tensor", because=_unknown(outputs.shape[1]))
+
+
+def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
+    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" where that is not seen.
+
+    Views, casts and averages are looked through. The model is run on the images (N, 3, H, W) once.
+    """
+    import torch
+
+    done = _recorded(model, torch.from_numpy(images))
+    wanted = done.pop()
+    name = ""
+    while done:
+        operation, arguments, result = done.pop()
+        if result is not wanted:
+            continue
+        name = _ALIASES.get(operation.strip("_"), operation.strip("_"))
+        if name not in _TRANSPARENT:
+            return name
+        wanted = next((each for each in arguments if isinstance(each, torch.Tensor)), None)
+    return name
+
+
+def require_no_lone_softmax(last: str, count: int) -> None:
+    """Raise SlipwayError when a network whose last operation is `last` takes the softmax of a single output."""
+    if last in ("softmax", "log_softmax") and count == 1:
+        raise SlipwayError(
+            f"the network ends in a {last} over its single output, which is the same whatever it is shown; let the "
+            "factory of `architecture` leave it out, and say `output: sigmoid` in config.yaml for a yes or no"
+        )
+
+
+def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
+    """Return the last operations of a run, each as (name, arguments, result), and at the end the model's answer."""
+    import collections
+
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    done = collections.deque(maxlen=_REMEMBERED)
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+            result = function(*args, **(kwargs or {}))
+            done.append((function.overloadpacket.__name__, args, result))
+            return result
+
+    with torch.inference_mode(), Recorder():
+        answer = model(images)
+    return [*done, answer]
+
+
+def _found(last: str, outputs: np.ndarray) -> Meaning | None:
+    """Return what the last operation and the numbers prove by themselves; None where they prove nothing."""
+    values = outputs.astype(np.float64)
+    if last in ("softmax", "log_softmax"):
+        return _of_softmax(last, values)
+    if last == "sigmoid":
+        return Meaning("sigmoid", because="the network ends in a sigmoid")
+    if values.shape[1] == 1 or (values < 0).any():
+        return None
+    sums = values.sum(axis=1)
+    if np.allclose(sums, 1.0, rtol=0, atol=SUM_TOLERANCE):
+        return Meaning("probabilities", because="they are never negative and sum to one in every answer")
+    if len(sums) > 1 and np.allclose(sums, sums[0], rtol=SUM_TOLERANCE, atol=0):
+        raise SlipwayError(
+            f"the {values.shape[1]} outputs are never negative and sum to {sums[0]:g} in every answer, so they are "
+            f"shares of that; let the factory of `architecture` divide them by it, which makes probabilities of "
+            "them, or say `output: tensor` in config.yaml"
+        )
+    return None
+
+
+def _of_softmax(last: str, values: np.ndarray) -> Meaning:
+    if not _sum_to_one(np.exp(values) if last == "log_softmax" else values):
+        raise SlipwayError(
+            f"the network ends in a {last} that is not over its {values.shape[1]} outputs, since they do not sum to "
+            "one; take it over dimension 1, or say `output: tensor` in config.yaml for numbers that are no class scores"
+        )
+    if last == "log_softmax":
+        return Meaning("logits", "softmax", because="the network ends in a log_softmax, which softmax leads back from")
+    return Meaning("probabilities", because="the network ends in a softmax")
+
+
+def _require_no_contradiction(stated: str, found: Meaning | None, outputs: np.ndarray) -> None:
+    """Raise SlipwayError when what is stated is not what the network shows."""
+    count = outputs.shape[1]
+    if count == 1 and stated in ("logits", "probabilities"):
+        raise SlipwayError(
+            f"config.yaml says `output: {stated}`, but the model has a single output, whose softmax is always 100 %; "
+            "say `output: sigmoid` for a yes or no, `output: tensor` for any other number"
+        )
+    if stated == "probabilities" and (found is None or found.kind != "probabilities"):
+        sums = outputs.astype(np.float64).sum(axis=1)
+        raise SlipwayError(
+            f"config.yaml says `output: probabilities`, but the outputs do not sum to one: their sums are "
+            f"{sums.min():.3g} to {sums.max():.3g}, the values {outputs.min():.3g} to {outputs.max():.3g}; say "
+            f"`output: {found.kind if found else 'logits'}`, or add the softmax to the network"
+        )
+    if found and found.kind != stated:
+        raise SlipwayError(
+            f"config.yaml says `output: {stated}`, but the outputs are {found.in_words}: {found.because}; say "
+            f"`output: {found.kind}`, or leave it out"
+        )
+
+
+def _stated(stated: str, found: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
+    if found:
+        return Meaning(found.kind, found.activation, because=f"{STATED}, and {found.because}")
+    if stated == "sigmoid":
+        applied = last not in _UNBOUNDED and _within_0_and_1(outputs)
+        return Meaning("sigmoid", None if applied else "sigmoid", because=STATED)
+    return Meaning(stated, LOGITS.activation, because=STATED)
+
+
+def _unknown(count: int) -> str:
+    if count == 1:
+        return (
+            "what its single output means is not known; say `output: sigmoid` in config.yaml if it is a yes or no, or "
+            "`output: tensor` if it is any other number"
+        )
+    return (
+        f"what its {count} outputs mean is not known; say `output: logits` in config.yaml or name the classes with "
+        "`labels` if they are class scores, `output: sigmoid` if each is a yes or no of its own, or `output: tensor` "
+        "if they are none of these"
+    )
+
+
+def _sum_to_one(values: np.ndarray) -> bool:
+    return bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE))
+
+
+def _within_0_and_1(values: np.ndarray) -> bool:
+    return bool((values >= 0).all() and (values <= 1).all())

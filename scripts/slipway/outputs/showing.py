@@ -1,0 +1,91 @@
+"""Outputs as they are shown everywhere: in records, at the end of a deployment, on the page, by the client."""
+
+import numpy as np
+
+from slipway.outputs.meaning import THRESHOLD, Meaning
+
+# The class of a single yes or no that nobody has named.
+POSITIVE = "positive class"
+# A tensor is shown whole up to so many values; of a larger one the first few.
+WHOLE, FIRST = 8, 5
+
+
+def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
+    """Return one sample's values (values,) as records hold them.
+
+    Of classes, {"top": [{"index", "label", "confidence"}, ...]}, the `count` most likely; where each has a probability
+    of its own also "present", the labels of those from "threshold" on. Of a tensor, {"tensor": its summary}. A class
+    without a label is called "class i".
+    """
+    if not meaning.has_classes:
+        return {"tensor": _summary(values)}
+    confidence = meaning.probabilities(values[None])[0]
+    names = labels + [f"class {index}" for index in range(len(labels), len(confidence))]
+    if meaning.kind == "sigmoid" and len(confidence) == 1:
+        entries = _of_one(float(confidence[0]), labels[-1] if labels else POSITIVE, meaning.negative)
+    else:
+        entries = [
+            {"index": int(index), "label": names[index], "confidence": round(float(confidence[index]), 6)}
+            for index in np.argsort(-confidence, kind="stable")
+        ]
+    answer = {"top": entries[:count]}
+    if meaning.kind == "sigmoid":
+        present = [entry["label"] for entry in entries if entry["confidence"] >= THRESHOLD]
+        answer |= {"threshold": THRESHOLD, "present": present}
+    return answer
+
+
+def lines_of(answer: dict) -> list[str]:
+    """Return an answer as lines, the most likely class first."""
+    if "tensor" in answer:
+        return [_sentence_of_tensor(answer["tensor"])]
+    lines = [f"{entry['confidence']:6.1%}  {entry['label']}{_number(entry, ' (class {})')}" for entry in answer["top"]]
+    if "present" in answer:
+        lines.append(f"each by itself; from {answer['threshold']:.0%} on: {', '.join(answer['present']) or 'none'}")
+    return lines
+
+
+def sentence_of(answer: dict, count: int | None = None) -> str:
+    """Return an answer in one line, of classes the `count` most likely."""
+    if "tensor" in answer:
+        return _sentence_of_tensor(answer["tensor"])
+    return ", ".join(
+        f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
+    )
+
+
+def _of_one(probability: float, positive: str, negative: str | None) -> list[dict]:
+    """Return the entries of a single sigmoid: its class, and the other one where it has a name."""
+    if negative is None:
+        return [{"label": positive, "confidence": round(probability, 6)}]
+    entries = [
+        {"index": 1, "label": positive, "confidence": round(probability, 6)},
+        {"index": 0, "label": negative, "confidence": round(1 - probability, 6)},
+    ]
+    return sorted(entries, key=lambda entry: -entry["confidence"])
+
+
+def _number(entry: dict, form: str) -> str:
+    return form.format(entry["index"]) if "index" in entry else ""
+
+
+def _summary(values: np.ndarray) -> dict:
+    values = values.astype(np.float64)
+    shown = values.ravel()[: values.size if values.size <= WHOLE else FIRST]
+    return {
+        "shape": list(values.shape),
+        "min": _short(values.min()),
+        "max": _short(values.max()),
+        "values": [_short(value) for value in shown],
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+def _sentence_of_tensor(tensor: dict) -> str:
+    size, shown = int(np.prod(tensor["shape"])), ", ".join(f"{value:g}" for value in tensor["values"])
+    if size == len(tensor["values"]):
+        return f"{size} value{'s' if size > 1 else ''}: {shown}"
+    return f"{size} values from {tensor['min']:g} to {tensor['max']:g}: {shown}, ..."

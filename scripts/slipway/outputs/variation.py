@@ -1,0 +1,59 @@
+"""Whether a model's answers depend on what it is shown at all; equal answers to everything prove nothing."""
+
+import numpy as np
+
+from slipway.errors import SlipwayError
+
+# Answers that differ by less, as a share of their size, may differ by rounding alone.
+ROUNDING = 1e-5
+
+
+def variation(outputs: np.ndarray) -> float:
+    """Return how far outputs (N, values) are from their mean, as a share of their size: 0 where all are equal."""
+    values = outputs.astype(np.float64)
+    size = np.linalg.norm(values)
+    return float(np.linalg.norm(values - values.mean(axis=0)) / size) if size else 0.0
+
+
+def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
+    """Return how far outputs (N, values) vary otherwise than the reference, as a share of its variation.
+
+    0 is the same variation; 1 is as far as equal answers to everything are.
+    """
+    reference, outputs = (values.astype(np.float64) for values in (reference, outputs))
+    wanted, found = (values - values.mean(axis=0) for values in (reference, outputs))
+    size = np.linalg.norm(wanted)
+    return float(np.linalg.norm(found - wanted) / size) if size else 0.0
+
+
+def require_zeros_nowhere(outputs: np.ndarray) -> None:
+    """Raise SlipwayError when every output is zero: nothing can be compared with that."""
+    if not outputs.any():
+        raise SlipwayError(
+            "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
+            "(a Vision Transformer's does), so nothing can be proven of it; give trained weights as `weights` in "
+            "config.yaml"
+        )
+
+
+def require_variation(outputs: np.ndarray, found: float) -> None:
+    """Raise SlipwayError unless outputs (N, values) to quite different inputs, which vary by `found`, are different."""
+    require_zeros_nowhere(outputs)
+    if found < ROUNDING:
+        raise SlipwayError(
+            f"the model gives the same answer whatever it is shown (photographs, noise, black and white differ by "
+            f"{found:.0e} of their size), so nothing can be proven of it; look at the checkpoint and at "
+            "`preprocess` in config.yaml"
+        )
+
+
+def weakness(varies: float | None, limits: dict[str, float]) -> str | None:
+    """Return in words why the golden answers prove little under these limits; None where they prove something."""
+    limit = limits.get("max_relative_error")
+    if varies is None or limit is None or varies > limit:
+        return None
+    return (
+        f"PyTorch's answers to the sample photograph and its variations differ by {varies:.1e} of their size, not more "
+        f"than the limit of {limit:g} (max_relative_error), so one answer to everything would hold it too; name an "
+        "`image` that the model tells apart in config.yaml"
+    )

@@ -1,0 +1,86 @@
+"""Tiny networks that differ in what their outputs mean, with weights by which their answers differ well."""
+
+import json
+
+import torch
+from safetensors.torch import save_file
+
+import export_onnx
+import make_golden
+from helpers.models.tiny_network import CROP, OPTIONS
+from slipway.artifacts import read_json, sha256
+
+# What a network does with its scores, by its name here.
+HEADS = {
+    "logits": lambda scores: scores,
+    "log_softmax": lambda scores: scores.log_softmax(1),
+    "softmax": torch.nn.Softmax(dim=1),
+    "functional_softmax": lambda scores: torch.nn.functional.softmax(scores, dim=-1).contiguous().view(-1, 3),
+    "exp_of_log_softmax": lambda scores: scores.log_softmax(1).exp(),
+    "softmax_of_the_batch": lambda scores: scores.softmax(0),
+    "percent": lambda scores: 100 * scores.softmax(1),
+    "sigmoid": torch.nn.Sigmoid(),
+    "functional_sigmoid": torch.special.expit,
+    "hard_sigmoid": torch.nn.functional.hardsigmoid,
+    "sigmoid_by_hand": lambda scores: 1 / (1 + torch.exp(-scores)),
+    "unit_length": lambda scores: torch.nn.functional.normalize(scores),
+    "constant": lambda scores: 0 * scores + 3,
+    "hardly": lambda scores: 1e-7 * scores + 3,
+    "zero": lambda scores: 0 * scores,
+    "nan": lambda scores: scores / 0 * 0,
+}
+SCALE = 6.0
+
+
+class Network(torch.nn.Module):
+    """Colours, averaged over parts of the picture, to `values` scores, then a head."""
+
+    def __init__(self, head="logits", values=3, **_):
+        super().__init__()
+        self.classify = torch.nn.Linear(3 * 16, values)
+        self.head = HEADS[head]
+
+    def forward(self, images):
+        parts = torch.nn.functional.adaptive_avg_pool2d(images, 4).flatten(1)
+        return self.head(self.classify(parts))
+
+
+class Prepared:
+    """A network's checkpoint, and what make_golden.py and export_onnx.py make of it, in a folder."""
+
+    def __init__(self, folder, labels=None, **arguments):
+        self.folder, self.arguments, self.labels = folder, arguments, labels
+
+    def weights(self):
+        """Write the checkpoint, its record and its class names as fetch_weights.py does."""
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            network = Network(**self.arguments)
+            network.classify.weight.data *= SCALE
+        save_file(network.state_dict(), self.folder / "weights.safetensors")
+        count = self.arguments.get("values", 3)
+        names = self.labels or [f"class {index}" for index in range(count)]
+        (self.folder / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+        record = {
+            "origin": "checkpoint",
+            "sha256": sha256(self.folder / "weights.safetensors"),
+            "architecture": f"{__name__}:Network",
+            "arguments": self.arguments,
+            "classes": count,
+            "key": {"labels_from_sha256": "0" * 64} if self.labels else {},
+        }
+        (self.folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
+        return f"--weights {self.folder}/weights.safetensors --weights-record {self.folder}/weights.json".split()
+
+    def golden(self, *options):
+        """Return the record of its golden answers."""
+        files = f"--labels {self.folder}/labels.txt --output {self.folder}/golden.npz".split()
+        written = [*files, "--record", f"{self.folder}/golden.json"]
+        make_golden.main(make_golden.parse_arguments([*self.weights(), *written, *OPTIONS, *options]))
+        return read_json(self.folder / "golden.json")
+
+    def onnx(self):
+        """Export it; return the record."""
+        written = f"--output {self.folder}/m.onnx --record {self.folder}/m.onnx.json --opset 20 --crop {CROP}".split()
+        export_onnx.main(export_onnx.parse_arguments([*self.weights(), *written]))
+        return read_json(self.folder / "m.onnx.json")
