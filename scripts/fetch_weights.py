@@ -48,7 +48,8 @@ def main(arguments: argparse.Namespace) -> None:
     model = build(arguments.architecture, arguments.arguments)
     if state is not None:
         load_strictly(model, state, arguments.checkpoint or arguments.weights)
-    labels = class_names(arguments, count_classes(model, arguments.try_with))
+    count = count_classes(model, arguments.try_with)
+    labels = class_names(arguments, count)
     with written_whole(arguments.output) as partial:
         partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
     with written_whole(arguments.labels) as partial:
@@ -61,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         "arguments": arguments.arguments,
         "weights": arguments.weights,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "classes": len(labels),
+        "classes": count,
     }
     write_json(arguments.record, record)
     progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
@@ -133,10 +134,14 @@ def count_classes(model: "torch.nn.Module", pixels: int) -> int:
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
-    """Return `count` class names: the user's, else those of torchvision's weights, else their indices."""
+    """Return `count` class names: the user's, else those of torchvision's weights, else their indices.
+
+    A single output may have two of the user's, the name of a no and the name of a yes.
+    """
     if arguments.labels_from:
         names = read_labels(arguments.labels_from).names
-        if len(names) != count:
+        of_yes_and_no = count == 1 and len(names) == 2
+        if len(names) != count and not of_yes_and_no:
             raise SlipwayError(
                 f"{arguments.labels_from} names {len(names)} classes, but the model has {count}; write one name a "
                 "line, or correct `arguments` (such as num_classes)"

@@ -141,7 +141,7 @@ def test_what_is_stated_and_contradicts_the_network_is_refused(tmp_path, head, v
 
 IMPOSSIBLE = [
     ("softmax", 1, "softmax over its single output, which is the same whatever it is shown; let the factory"),
-    ("softmax_of_the_batch", 3, "softmax that is not over its 3 outputs"),
+    ("softmax_of_pairs", 4, "softmax that is not over its 4 outputs"),
     ("percent", 3, "sum to 100 in every answer"),
     ("constant", 3, "the same answer whatever it is shown"),
     ("hardly", 3, "the same answer whatever it is shown"),

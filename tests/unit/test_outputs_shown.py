@@ -41,6 +41,7 @@ def test_a_single_yes_or_no_has_no_number():
         " 10.0%  defect (class 1)",
     ]
     assert sentence_of(answer_of(np.array([2.0]), Meaning("sigmoid", "sigmoid"), [])) == "88.1% positive class"
+    assert sentence_of(answer_of(np.array([2.0]), Meaning("sigmoid", "sigmoid"), ["class 0"])) == "88.1% positive class"
 
 
 @pytest.mark.parametrize(

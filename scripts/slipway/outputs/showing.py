@@ -22,7 +22,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     confidence = meaning.probabilities(values[None])[0]
     names = labels + [f"class {index}" for index in range(len(labels), len(confidence))]
     if meaning.kind == "sigmoid" and len(confidence) == 1:
-        entries = _of_one(float(confidence[0]), labels[-1] if labels else POSITIVE, meaning.negative)
+        entries = _of_one(float(confidence[0]), _name_of_yes(labels), meaning.negative)
     else:
         entries = [
             {"index": int(index), "label": names[index], "confidence": round(float(confidence[index]), 6)}
@@ -52,6 +52,11 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
     return ", ".join(
         f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
     )
+
+
+def _name_of_yes(labels: list[str]) -> str:
+    """Return the name of a single output's class, the last label, unless nobody gave it one."""
+    return labels[-1] if labels and labels != ["class 0"] else POSITIVE
 
 
 def _of_one(probability: float, positive: str, negative: str | None) -> list[dict]:

@@ -17,7 +17,7 @@ HEADS = {
     "softmax": torch.nn.Softmax(dim=1),
     "functional_softmax": lambda scores: torch.nn.functional.softmax(scores, dim=-1).contiguous().view(-1, 3),
     "exp_of_log_softmax": lambda scores: scores.log_softmax(1).exp(),
-    "softmax_of_the_batch": lambda scores: scores.softmax(0),
+    "softmax_of_pairs": lambda scores: scores.view(-1, 2, 2).softmax(2).flatten(1),
     "percent": lambda scores: 100 * scores.softmax(1),
     "sigmoid": torch.nn.Sigmoid(),
     "functional_sigmoid": torch.special.expit,
