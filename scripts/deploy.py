@@ -15,6 +15,7 @@ from slipway.planned import add_planned
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.repositories.versions import read_index
 from slipway.triton.fitness import Host, require_fit
+from slipway.triton.liveness import is_silent
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, prove_under_load, receipt, receipts_of_dropped
@@ -75,12 +76,13 @@ def main(arguments: argparse.Namespace) -> None:
         require_signed(arguments)
         versions = [place.store.publish(each.folder, each.index, each.golden) for each in deployments]
         proven = partial(prove_under_load, versions, place.host)
-        if running:
+        silent = running is not None and is_silent(arguments.state)
+        if running and not silent:
             progress("  a server of this checkout is live; trying the new repository beside it first")
             folders = [deployment.folder.parent for deployment in deployments]
             try_beside(place, folders, [version.name for version in versions], proven, ports.tls)
             proven = partial(prove, versions, place.host)
-        proofs = switch(place, versions, ports, arguments.start, proven)
+        proofs = switch(place, versions, ports, arguments.start, proven, afresh=silent)
         write_receipts(deployments, versions, proofs, arguments)
         for path in receipts_of_dropped(arguments.receipts, place.store):
             progress(f"  {read_json(path)['served_as']}: no longer served, since it is no longer in config.yaml")

@@ -10,6 +10,7 @@ from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.repositories.versions import DEPLOYED_AGAIN
+from slipway.triton.liveness import is_silent
 from slipway.triton.place import alone, find_place
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove, receipt
@@ -37,11 +38,13 @@ def main(arguments: argparse.Namespace) -> None:
         now = {said["served_as"]: said["version"] for said in live.values()}
         versions = versions_before(Store(arguments.state), now)
         ports = ports_of(live)
-        require_own_ports(ports, local_server.recover_state(arguments.state))
+        running = local_server.recover_state(arguments.state)
+        require_own_ports(ports, running)
         keys = [version.index["engine_key"] for version in versions]
         place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
-        start = local_server.start_number(arguments.state)
-        proofs = switch(place, versions, ports, start, partial(prove, versions, place.host))
+        silent = running is not None and is_silent(arguments.state)
+        start = local_server.next_start(arguments.state) if silent else local_server.start_number(arguments.state)
+        proofs = switch(place, versions, ports, start, partial(prove, versions, place.host), afresh=silent)
         served = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
         write_receipts(live, served, arguments.state)
         place.store.history.withdraw(now)

@@ -6,17 +6,22 @@ from pathlib import Path
 import psutil
 
 from slipway import local_server
-from slipway.artifacts import read_json, tree_digest
+from slipway.artifacts import tree_digest
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity, gpu_identity, is_gpu
 from slipway.measuring.gpu_monitor import GpuMonitor
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.showing import sentence_of
 from slipway.program import parser, progress, run
+from slipway.records import read_record
 from slipway.remote.showing import describe_remote, remote_receipts
 from slipway.triton.memory import process_memory_mb
+from slipway.triton.receipts import RECEIPT
+from slipway.triton.server import log_end
 
 SHOWN = 12  # characters of a SHA-256
+LOG_LINES = 5
+MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,7 +34,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Print one block a model."""
-    state = local_server.read_state(arguments.state)
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
     for path in arguments.receipts:
@@ -37,28 +41,39 @@ def main(arguments: argparse.Namespace) -> None:
         elsewhere = remote_receipts(path.parent)
         for receipt in elsewhere:
             progress("\n".join(describe_remote(receipt, results)))
-        if not path.is_file():
-            if not elsewhere:
-                progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
-            continue
-        receipt = read_json(path)
-        live = local_server.is_running(state) and receipt["server"]["pid"] == state["pid"]
-        progress("\n".join(describe(receipt, live, results)))
+        receipt = read_record(path, RECEIPT)
+        if receipt:
+            progress("\n".join(describe(receipt, results, arguments.state)))
+        elif path.exists():
+            progress(f"{results.name}: its receipt {path} is damaged; `snakemake --cores 1 deploy` writes it again")
+        elif not elsewhere:
+            progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
 
 
-def describe(receipt: dict, live: bool, results: Path) -> list[str]:
-    """Return the lines about one receipt; a live server is asked for its counters."""
-    title = f"{receipt['served_as']}: "
-    if not live:
-        return [title + "its server has ended; `snakemake --cores 1 deploy` starts it again without rebuilding"]
-    version = str(receipt.get("version", 1))
+def describe(receipt: dict, results: Path, state: Path) -> list[str]:
+    """Return the lines about one receipt: whether it answers, and what its server has counted."""
+    from slipway.triton.liveness import why_no_answer
+
+    name, version = receipt["served_as"], receipt.get("version", 1)
+    why = why_no_answer(state, name, version)
+    running = local_server.running_server(state)
+    if why:
+        return [f"{name}: does not answer, because {why}", *(ending(state) if running is None else []), f"  {MENDED}"]
     return [
-        title + f"live since {receipt['deployed_at']}, process {receipt['server']['pid']}",
-        *identity(receipt, version),
-        *traffic(receipt["served_as"], version, receipt["server"]["listening"]),
-        memory(receipt["server"]["pid"], receipt["engine_key"]),
+        f"{name}: answers, live since {receipt['deployed_at']}, process {running['pid']}",
+        *identity(receipt, str(version)),
+        *traffic(name, str(version), running["listening"]),
+        memory(running["pid"], receipt["engine_key"]),
         *cautions(receipt, results),
     ]
+
+
+def ending(state: Path) -> list[str]:
+    """Return how the log of a server that has ended ends."""
+    log = local_server.log_file(state)
+    if not log.is_file():
+        return []
+    return [f"  the end of {log}:", *(f"    {line}" for line in log_end(log, LOG_LINES).splitlines())]
 
 
 def identity(receipt: dict, version: str) -> list[str]:
@@ -138,8 +153,8 @@ def is_newest(receipt: dict, results: Path) -> bool:
 
     What was removed from the results since then makes nothing stale.
     """
-    weights = results / "weights.json"
-    if weights.is_file() and read_json(weights)["sha256"] != receipt["chain"]["weights_sha256"]:
+    weights = read_record(results / "weights.json", {"sha256": str})
+    if weights and weights["sha256"] != receipt["chain"]["weights_sha256"]:
         return False
     repositories = list(results.glob(f"*/repository/{receipt['served_as']}"))
     return not repositories or receipt["served_files"] in map(tree_digest, repositories)

@@ -58,6 +58,13 @@ def read_json(path: str | Path) -> dict:
         raise SlipwayError(f"{path} is not valid JSON ({error}); remove it and run snakemake again") from None
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder of Slipway's own, also where a file lies in its place."""
+    if path.is_file() or (path.is_symlink() and not path.exists()):
+        path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
+
+
 def tree_digest(folder: str | Path) -> dict[str, str]:
     """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
 

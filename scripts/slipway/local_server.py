@@ -33,6 +33,11 @@ def key_file(folder: Path = FOLDER) -> Path:
     return folder / "control.key"
 
 
+def log_file(folder: Path = FOLDER) -> Path:
+    """Return the log of the server that was started last."""
+    return folder / "server.log"
+
+
 def new_id(folder: Path = FOLDER, start: int = 0) -> str:
     """Return the id of a server that is about to be started, which its command line and its metadata state.
 
@@ -97,6 +102,13 @@ def recover_state(folder: Path = FOLDER) -> dict | None:
     if running and read_state(folder) != running:
         write_json(state_file(folder), running)
     return running
+
+
+def renumber(folder: Path, start: int) -> None:
+    """Write down that the running server counts as another start, since what it serves was proven once more."""
+    running = running_server(folder)
+    if running and running["start"] != start:
+        write_json(state_file(folder), running | {"start": start})
 
 
 def forget_state(folder: Path) -> None:

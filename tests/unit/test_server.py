@@ -13,8 +13,8 @@ from slipway.triton.server import (
     LOAD_COMPATIBLE,
     Installation,
     Ports,
-    Server,
     find_installation,
+    log_end,
     native_backends,
     stop_process,
 )
@@ -198,12 +198,10 @@ def test_the_reason_that_a_model_did_not_load_comes_first(tmp_path):
         "I1123 04:06:06.3 7 server.cc:674] \n" + "| a | table |\n" * 40,
         encoding="utf-8",
     )
-    server = Server(Installation("t", native_backends=False), [tmp_path], Ports(1, 2, 3), log)
-    assert server.log_end() == f"{reason}\nThe whole log is {log}"
+    assert log_end(log) == f"{reason}\nThe whole log is {log}"
 
 
 def test_else_the_end_of_the_log_is_told(tmp_path):
     log = tmp_path / "server.log"
     log.write_text("\n".join(str(number) for number in range(100)), encoding="utf-8")
-    server = Server(Installation("t", native_backends=False), [tmp_path], Ports(1, 2, 3), log)
-    assert server.log_end(lines=3) == "97\n98\n99"
+    assert log_end(log, lines=3) == "97\n98\n99"

@@ -9,7 +9,6 @@ from helpers.models.ready_client import ReadyClient
 import status
 from slipway.artifacts import tree_digest, write_json
 from slipway.monitoring.traffic import Traffic
-from slipway.triton.server import Ports
 
 RECEIPT = {
     "origin": "checkpoint",
@@ -41,6 +40,8 @@ def server(monkeypatch):
     """Let the server say what a test puts into this list."""
     said = [BUSY]
     monkeypatch.setattr("slipway.triton.client.ModelClient", ReadyClient)
+    monkeypatch.setattr("slipway.triton.liveness.why_no_answer", lambda *_: None)
+    monkeypatch.setattr("slipway.local_server.running_server", lambda _: RECEIPT["server"])
     monkeypatch.setattr("slipway.monitoring.traffic.read_traffic", lambda *_: said[-1])
     return said
 
@@ -62,14 +63,14 @@ def receipt(results, **changed):
 
 
 def described(results, **changed):
-    return status.describe(receipt(results, **changed), live=True, results=results)
+    return status.describe(receipt(results, **changed), results, results)
 
 
 def test_everything_that_is_asked_about_is_told_in_eighty_columns(server, results):
     lines = described(results)
     shown = "\n".join(lines)
     for told in (
-        f"resnet50_trt: live since 2026-11-23T03:02:11+00:00, process {os.getpid()}",
+        f"resnet50_trt: answers, live since 2026-11-23T03:02:11+00:00, process {os.getpid()}",
         "version    3, weights 17a0c26ae094 (checkpoint)",
         "openvino 2026.4.1, fp32: xml bbb9fce88cce, bin fad5d35e62ed",
         "2 instance(s), batches up to 8",
@@ -98,16 +99,24 @@ def test_a_version_that_is_not_there_is_told(server, results):
     assert "answered" not in shown
 
 
-def test_a_server_that_does_not_answer_is_told(results):
-    free = Ports.free()
-    listening = {"host": free.host, "http": free.http, "grpc": free.grpc, "metrics": free.metrics}
-    shown = "\n".join(described(results, server={"pid": os.getpid(), "listening": listening}))
-    assert "NOT READY" in shown
+def test_a_server_that_ended_is_told_with_the_end_of_its_log(results):
+    (results / "server.log").write_text("first\n" * 9 + "signal (11) received\n", encoding="utf-8")
+    lines = status.describe(receipt(results), results, results)
+    assert lines[0] == "resnet50_trt: does not answer, because its server has ended"
+    assert lines[1] == f"  the end of {results / 'server.log'}:"
+    assert lines[-2:] == ["    signal (11) received", f"  {status.MENDED}"]
 
 
-def test_a_server_that_ended_is_told(results):
-    [line] = status.describe(receipt(results), live=False, results=results)
-    assert "its server has ended" in line
+DAMAGES = ["", "{", "{}", "null", "[]", '{"served_as": 7}', "\x00\xff"]
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_receipt_is_told_in_a_sentence(results, capsys, content):
+    path = results / "deploy" / "receipt.json"
+    path.parent.mkdir()
+    path.write_text(content, encoding="latin-1")
+    status.main(status.parse_arguments(["--receipts", str(path), "--state", str(results / "none")]))
+    assert f"resnet50: its receipt {path} is damaged; `snakemake --cores 1 deploy`" in capsys.readouterr().err
 
 
 def test_a_rehearsal_and_a_step_back_are_told(server, results):
@@ -119,7 +128,7 @@ def test_a_rehearsal_and_a_step_back_are_told(server, results):
 def test_after_a_step_back_nobody_is_sent_to_deploy_what_was_rolled_back(server, results):
     served = receipt(results, rolled_back_from=4)
     (results / "cpu" / "repository" / "resnet50_trt" / "config.pbtxt").write_text("that of version 4")
-    shown = "\n".join(status.describe(served, live=True, results=results))
+    shown = "\n".join(status.describe(served, results, results))
     assert "STALE" not in shown
     assert "`snakemake deploy` serves what config.yaml says: put it right first" in shown
 
@@ -127,7 +136,7 @@ def test_after_a_step_back_nobody_is_sent_to_deploy_what_was_rolled_back(server,
 def test_a_newer_repository_makes_what_is_live_stale(server, results):
     served = receipt(results)
     (results / "cpu" / "repository" / "resnet50_trt" / "config.pbtxt").write_text("another configuration")
-    assert "STALE" in "\n".join(status.describe(served, live=True, results=results))
+    assert "STALE" in "\n".join(status.describe(served, results, results))
 
 
 def test_a_newer_checkpoint_makes_what_is_live_stale(server, results):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from slipway.artifacts import sha256
+from slipway.artifacts import sha256, written_whole
+from slipway.records import has_shape, read_record
 
 # A file that changed this recently may change again without its times showing it.
 SETTLED_AFTER_S = 2.0
@@ -60,16 +61,11 @@ class Fingerprints:
         """Write the store, if anything was learned and it can be written."""
         if self._store is None or not self._changed:
             return
-        partial = self._store.with_name(f"{self._store.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            self._store.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError), written_whole(self._store) as partial:
             partial.write_text(json.dumps(self._known), encoding="utf-8")
-            partial.replace(self._store)
 
 
 def _read(store: Path | None) -> dict[str, list]:
-    try:
-        known = json.loads(store.read_text(encoding="utf-8")) if store else {}
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+    """Return what a store holds: [[size, two times in ns], answer] by question and path, without what is damaged."""
+    known = store and read_record(store, {str: list})
+    return {name: entry for name, entry in (known or {}).items() if len(entry) == 2 and has_shape(entry[0], [int])}

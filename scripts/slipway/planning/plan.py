@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from slipway import toolchain
+from slipway import local_server, toolchain
 from slipway.errors import SlipwayError
-from slipway.local_server import start_number
 from slipway.planning.decisions import package_version
 from slipway.planning.ingredients import Ingredients
 from slipway.planning.profiles import sizes_of
@@ -209,8 +208,11 @@ class Plan(Ingredients):
         told = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._public_key()}
         return Settings(told, code=self._code("sign_repository"))
 
-    def local_server(self) -> Settings:
-        """Return where the local server listens, and which start of it a deployment made now is about."""
+    def local_server(self, silent: dict[str, str] | None = None) -> Settings:
+        """Return where the local server listens, and which start of it a deployment made now is about.
+
+        It is the next one where a model is `silent`, that is, live but not answering.
+        """
         chosen = self.config["deploy"]
         listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
         tls = {}
@@ -220,10 +222,18 @@ class Plan(Ingredients):
             tls = planned_tls(chosen["host"], chosen["tls"], self._content)
         return Settings(
             listening | tls,
-            start=start_number(),
+            start=local_server.next_start() if silent else local_server.start_number(),
             public_key_sha256=self._public_key(),
             code=self._code("deploy"),
         )
+
+    def silent(self) -> dict[str, str]:
+        """Return {name of a model that is live here but does not answer: why}; only a running server is asked."""
+        if local_server.running_server() is None:
+            return {}
+        from slipway.triton.liveness import why_silent  # it takes half a second to import
+
+        return why_silent()
 
     def remote(self) -> Settings:
         """Return what a deployment to another place is keyed on, beside its manifests."""

@@ -13,7 +13,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from slipway.artifacts import write_json
+from slipway import records
+from slipway.artifacts import make_folder, remove, write_json
 from slipway.planning.fingerprints import Fingerprints
 
 FOLDER = Path("results/.provenance")
@@ -35,14 +36,34 @@ class Made:
 
 def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
     """Make Snakemake's records of artifacts, and its marks of incomplete ones, lie in `folder`, by links to there."""
-    snakemake.mkdir(exist_ok=True)
+    make_folder(snakemake)
     _keep(snakemake / "metadata", folder / "snakemake")
     _keep(snakemake / "incomplete", folder / "incomplete")
+    mark_damaged(folder)
+
+
+def mark_damaged(folder: Path = FOLDER) -> None:
+    """Remove Snakemake's damaged records, and mark their artifacts, of which nothing is known, as incomplete.
+
+    Snakemake takes noise for no record, so nothing would be stale, and `null` stops every run.
+    """
+    known, marks = folder / "snakemake", folder / "incomplete"
+    damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
+    for name in damaged:
+        remove(known / name)
+        write_json(marks / name, {"external_jobid": None})
+
+
+def _is_damaged(path: Path) -> bool:
+    """Say whether neither a record of Snakemake's lies there nor the folder of those of a long path."""
+    if path.is_dir():
+        return not path.name.startswith("@")
+    return path.exists() and not path.name.startswith(".") and records.read_record(path, dict) is None
 
 
 def _keep(link: Path, kept: Path) -> None:
     """Make `link` a link to the folder `kept`, with what it held as a folder."""
-    kept.mkdir(parents=True, exist_ok=True)
+    make_folder(kept)
     if link.is_symlink() and link.resolve() == kept.resolve():
         return
     if link.is_symlink():
@@ -51,6 +72,8 @@ def _keep(link: Path, kept: Path) -> None:
         for record in link.iterdir():
             shutil.move(record, kept / record.name)
         link.rmdir()
+    else:
+        remove(link)
     link.symlink_to(os.path.relpath(kept, link.parent.resolve()))
 
 
@@ -120,7 +143,8 @@ class Artifacts:
         return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
 
     def _recorded_end(self, path: Path) -> float | None:
-        return read_record(record_of(path, self._folder / "snakemake")).get("endtime")
+        record = records.read_record(record_of(path, self._folder / "snakemake"), {"endtime": records.NUMBER})
+        return record and record["endtime"]
 
 
 def made_artifacts(folder: Path = FOLDER) -> dict[str, Made]:
@@ -181,8 +205,4 @@ def _is_left_by_others(entry: Path) -> bool:
 
 def read_record(path: Path) -> dict:
     """Return a record; an empty one where there is none, or where what lies there is no record."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return records.read_record(path, dict) or {}

@@ -31,7 +31,7 @@ _NAMES = {
     "labelled_sha256": "labelled photographs",
     "signed_by": "signing key",
     "publication": "what was published is gone: publication",
-    "start": "the server has ended: start",
+    "start": "the server has ended or does not answer: start",
 }
 
 

@@ -9,7 +9,11 @@ import time
 from pathlib import Path
 from typing import IO
 
+from slipway.artifacts import make_folder, remove
+from slipway.records import read_record
+
 FOLDER = Path(".snakemake")
+HOLDER = {"pid": int, "host": str, "since": str}
 
 
 class RunLock:
@@ -30,7 +34,9 @@ class RunLock:
 
         On a file system without locks nobody is kept out but by Snakemake's own.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._file.parent)
+        if self._file.is_dir():
+            remove(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
         try:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,16 +64,10 @@ class RunLock:
 
     def holder(self) -> str:
         """Return in words who works here."""
-        try:
-            said = json.loads(self._file.read_text(encoding="utf-8"))
-            return f"process {said['pid']} on {said['host']}, since {said['since']}"
-        except (OSError, ValueError, KeyError):
-            return "another process"
+        said = read_record(self._file, HOLDER)
+        return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
 
     def _last_holder_was_here(self) -> bool:
         """Say whether the last holder was on this machine: a network file system may lock for each machine alone."""
-        self._held.seek(0)
-        try:
-            return json.load(self._held)["host"] == socket.gethostname()
-        except (ValueError, KeyError):
-            return True
+        said = read_record(self._file, HOLDER)
+        return said is None or said["host"] == socket.gethostname()

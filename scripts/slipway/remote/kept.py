@@ -12,10 +12,12 @@ from pathlib import Path
 
 import yaml
 
-from slipway.artifacts import read_json, write_json, written_whole
+from slipway.artifacts import write_json, written_whole
+from slipway.records import read_record, require_record
 from slipway.remote.candidate import FILES, GOLDEN, RECORD, Candidate
 
 RECEIPT, BEGUN = "receipt.json", "begun.json"
+RECEIPT_SHAPE = {"number": int}
 
 
 class Kept:
@@ -27,13 +29,16 @@ class Kept:
         self._to = to
 
     def live(self) -> dict | None:
-        """Return the receipt of what is live there, None where nothing is."""
-        return read_json(self.receipt_file) if self.receipt_file.is_file() else None
+        """Return the receipt of what is live there, None where nothing is; of a damaged one, the copy that was kept."""
+        found = read_record(self.receipt_file, RECEIPT_SHAPE)
+        if found or not self.receipt_file.exists():
+            return found
+        kept = [read_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE) for number in self.proven()]
+        return max(filter(None, kept), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
 
     def begun(self) -> dict | None:
         """Return {"number", "before"} of a deployment that did not come to its end, None where there is none."""
-        path = self.folder / BEGUN
-        return read_json(path) if path.is_file() else None
+        return read_record(self.folder / BEGUN, {"number": int, "before": dict})
 
     def version(self, number: int) -> Candidate | None:
         """Return a version that was kept, None where it is not there."""
@@ -42,7 +47,7 @@ class Kept:
 
     def receipt_of(self, number: int) -> dict:
         """Return the receipt of a version that was proven."""
-        return read_json(self.folder / str(number) / RECEIPT)
+        return require_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE, "deploy again")
 
     def proven(self) -> list[int]:
         """Return the numbers of the versions that were proven, ascending."""
@@ -50,7 +55,8 @@ class Kept:
 
     def rolled_back(self) -> set[int]:
         """Return the numbers of the versions that a rollback took out of service."""
-        return {self.receipt_of(number).get("rolled_back_from") for number in self.proven()} - {None}
+        receipts = [read_record(self.folder / str(number) / RECEIPT, dict) or {} for number in self.proven()]
+        return {receipt.get("rolled_back_from") for receipt in receipts} - {None}
 
     def keep(self, candidate: Candidate) -> Candidate:
         """Copy what was not kept before beside the older versions; return it from there."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256
+from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.showing import sentence_of
@@ -14,7 +14,8 @@ SHOWN = 12  # characters of a SHA-256
 
 def remote_receipts(folder: Path) -> list[dict]:
     """Return the receipts of a model's `deploy` folder that are about other places, sorted by place."""
-    return [read_json(path) for path in sorted(folder.glob("receipt.*.json"))]
+    places = [path.name.split(".")[1] for path in sorted(folder.glob("receipt.*.json"))]
+    return list(filter(None, (Kept(folder.parent, to).live() for to in places)))
 
 
 def describe_remote(receipt: dict, results: Path) -> list[str]:

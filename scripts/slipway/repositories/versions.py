@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.artifacts import read_json, tree_digest
 from slipway.errors import SlipwayError
+from slipway.records import read_record
 
 # What whoever goes back to a version has to know, wherever it is served.
 DEPLOYED_AGAIN = (
@@ -31,9 +32,9 @@ def publication_number(record: Path) -> int:
     While what was published lies in its folder, this stays the same; once it is gone, it is the next one, so the record
     is stale and Snakemake publishes again. Storage that is no folder is not asked, which would take a connection.
     """
-    if not record.is_file():
+    said = read_record(record, {"key": dict, "destination": str, "version": str})
+    if said is None:
         return 1
-    said = read_json(record)
     number, destination = said["key"].get("publication", 1), said["destination"].removeprefix("file://")
     version = Path(destination) / said["version"]
     there = "://" in destination or (version.is_dir() and version.with_name(f"{version.name}.json").is_file())

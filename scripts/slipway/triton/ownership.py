@@ -1,6 +1,7 @@
 """Whose server answers at a port: a proof holds only for the process that was started, which states its own id."""
 
 import psutil
+import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from slipway.errors import SlipwayError
@@ -17,12 +18,12 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
         return False
     with connect(endpoint_of(ports)) as client:
         try:
-            return _id_of(client) == server_id and client.is_server_ready(client_timeout=DEADLINE_S)
+            return _id_of(client, DEADLINE_S) == server_id and client.is_server_ready(client_timeout=DEADLINE_S)
         except InferenceServerException:
             return False
 
 
-def require_own(pid: int, server_id: str, ports: Ports) -> None:
+def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEADLINE_S) -> None:
     """Raise SlipwayError unless the server that answers at `ports` is the one of this process, by its own word too."""
     foreign = foreign_ports(pid, ports)
     if foreign:
@@ -32,7 +33,7 @@ def require_own(pid: int, server_id: str, ports: Ports) -> None:
         )
     with connect(endpoint_of(ports)) as client:
         try:
-            found = _id_of(client)
+            found = _id_of(client, deadline_s)
         except InferenceServerException as error:
             raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
     if found != server_id:
@@ -66,6 +67,6 @@ def _connections(process: psutil.Process) -> list:
         return []
 
 
-def _id_of(client: object) -> str:
+def _id_of(client: grpc.InferenceServerClient, deadline_s: float) -> str:
     """Return the id that a server states in its metadata, as it was given at its start."""
-    return client.get_server_metadata(client_timeout=DEADLINE_S).name
+    return client.get_server_metadata(client_timeout=deadline_s).name

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import filelock
 
+from slipway.artifacts import make_folder, remove
 from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES
 from slipway.triton.fitness import Host
@@ -61,9 +62,12 @@ def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, read
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
     """Keep a second deployment of this checkout out while the block runs."""
-    state.mkdir(parents=True, exist_ok=True)
+    make_folder(state)
+    lock = state / "deploying.lock"
+    if lock.is_dir():
+        remove(lock)
     try:
-        with filelock.FileLock(state / "deploying.lock", timeout=0):
+        with filelock.FileLock(lock, timeout=0):
             yield
     except filelock.Timeout:
         raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None

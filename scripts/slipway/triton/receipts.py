@@ -13,6 +13,18 @@ from slipway.triton.ports import Ports
 from slipway.triton.smoke_test import smoke_test
 from slipway.triton.store import Published, Store
 
+# What a receipt holds that something reads back.
+RECEIPT = {
+    "origin": str,
+    "served_as": str,
+    "deployed_at": str,
+    "server": {"pid": int, "listening": {"host": str, "grpc": int, "metrics": int}},
+    "chain": {"weights_sha256": str, "engine_files": {str: str}},
+    "served_files": {str: str},
+    "engine_key": {"runtime": str, "runtime_version": str, "precision": str, "hardware": str},
+    "smoke_test": {"instances": int, "max_batch_size": int},
+}
+
 
 def prove(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
     """Smoke-test every version at `ports`, and compare its engine with the server that now states its version."""

@@ -163,7 +163,7 @@ class Server:
             time.sleep(0.1)
         raise SlipwayError(
             f"tritonserver was not ready within {timeout_s:.0f} s; raise deploy.ready_timeout_s, or see:"
-            f"\n{self.log_end()}"
+            f"\n{log_end(self.log)}"
         )
 
     def require_own(self) -> None:
@@ -177,19 +177,8 @@ class Server:
         others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
         return (
             f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
-            f"\n{self.log_end()}"
+            f"\n{log_end(self.log)}"
         )
-
-    def log_end(self, lines: int = 15) -> str:
-        """Return why models could not be loaded, where the server's log says so, else the end of the log."""
-        log = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        failures = [
-            line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)
-        ]
-        if failures:
-            whys = [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]
-            return "\n".join([*dict.fromkeys(whys), f"The whole log is {self.log}"])
-        return "\n".join(log[-lines:])
 
     def __enter__(self) -> "Server":
         self.start()
@@ -198,6 +187,16 @@ class Server:
     def __exit__(self, *_: object) -> None:
         stop_process(self.process.pid, timeout_s=30)
         self.process.wait()
+
+
+def log_end(path: Path, lines: int = 15) -> str:
+    """Return why models could not be loaded, where a server's log says so, else the end of the log."""
+    log = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
+    if failures:
+        whys = [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]
+        return "\n".join([*dict.fromkeys(whys), f"The whole log is {path}"])
+    return "\n".join(log[-lines:])
 
 
 def stop_process(pid: int, timeout_s: float) -> None:

@@ -88,16 +88,21 @@ def stop_all(state: Path, patience_s: float) -> None:
     local_server.forget_state(state)
 
 
-def switch(place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove) -> list[dict]:
+def switch(
+    place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove, afresh: bool = False
+) -> list[dict]:
     """Serve these versions at `ports` and return their proofs; when one does not hold, serve what was served before.
 
-    `start` is the number of a server that has to be started for it.
+    `start` is the number of a server that has to be started for it, also where one that runs is to be replaced `afresh`
+    since it does not answer.
     """
     running = local_server.running_server(place.state)
     before = live_before(place, versions)
-    if running and takes_versions(running, place, ports):
-        return switch_in_place(place, versions, before, ports, prove)
-    return replace_server(place, versions, before, ports, start, prove)
+    if running and not afresh and takes_versions(running, place, ports):
+        proofs = switch_in_place(place, versions, before, ports, prove)
+        local_server.renumber(place.state, start)
+        return proofs
+    return replace_server(place, versions, before, ports, start, prove, UNSERVED_S if afresh else DRAIN_S)
 
 
 def live_before(place: Place, versions: list[Published]) -> dict[str, int | None]:
@@ -161,13 +166,20 @@ def load(place: Place, wanted: dict[str, int | None], ports: Ports) -> None:
 
 
 def replace_server(
-    place: Place, versions: list[Published], before: dict[str, int | None], ports: Ports, start: int, prove: Prove
+    place: Place,
+    versions: list[Published],
+    before: dict[str, int | None],
+    ports: Ports,
+    start: int,
+    prove: Prove,
+    patience_s: float = DRAIN_S,
 ) -> list[dict]:
     """Start a server of the versions at `ports`, after stopping one that is there; go back to that when it fails."""
     running = local_server.running_server(place.state)
     if running:
-        progress("  the server has to be started anew, since it is to listen or to run otherwise than before")
-        stop_process(running["pid"], DRAIN_S)
+        otherwise = "it does not answer" if patience_s < DRAIN_S else "it is to listen or to run otherwise than before"
+        progress(f"  the server has to be started anew, since {otherwise}")
+        stop_process(running["pid"], patience_s)
     try:
         server = start_server(place, {version.name: version.number for version in versions}, ports, start)
         return proven_by(server, prove)
@@ -190,7 +202,7 @@ def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, star
     key = new_key()
     keep_key(place.state, key)
     server_id = local_server.new_id(place.state, start)
-    server = place.server([place.store.models], list(served), ports, "server.log", key, server_id)
+    server = place.server([place.store.models], list(served), ports, local_server.log_file().name, key, server_id)
     start_recorded(server, place.state, start, place.identity)
     progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
     return server

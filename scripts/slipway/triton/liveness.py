@@ -1,0 +1,110 @@
+"""Whether what is live here answers: the golden request, with the golden answer, in time, by the server started here.
+
+A server says that it is ready, and its model too, long after the process that holds the engine has died.
+"""
+
+from pathlib import Path
+
+import psutil
+
+from slipway import local_server
+from slipway.errors import SlipwayError
+from slipway.measuring.agreement import compare, violations
+from slipway.program import progress
+from slipway.triton.client import ModelClient
+from slipway.triton.ownership import require_own
+from slipway.triton.ports import Ports
+from slipway.triton.store import Published, Store
+
+# How long an answer may take, which is long for a server that is busy, and short for a person who waits.
+DEADLINE_S = 5.0
+# The same before a server is ended because it does not answer.
+PATIENT_S = 15.0
+DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
+
+
+class Damaged(SlipwayError):
+    """The golden request of a version cannot be read, so nobody can ask it."""
+
+
+def why_silent(
+    folder: Path = local_server.FOLDER, deadline_s: float = DEADLINE_S, strict: bool = True
+) -> dict[str, str]:
+    """Return {name of a model that is live but does not answer: why}."""
+    live = Store(folder).history.live()
+    whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
+    return {name: why for name, why in whys.items() if why}
+
+
+def is_silent(folder: Path) -> bool:
+    """Say whether a running server has a model that does not answer, after telling the person which and why."""
+    silent = why_silent(folder, PATIENT_S, strict=False)
+    for name, why in silent.items():
+        progress(f"  {name} does not answer, because {why}")
+    return bool(silent)
+
+
+def why_no_answer(
+    folder: Path, name: str, number: int, deadline_s: float = DEADLINE_S, strict: bool = True
+) -> str | None:
+    """Return why a version of a model does not answer the golden request as it must, or None when it does.
+
+    Where this is `strict`, neither does one whose golden request is damaged here, or whose place another version has.
+    """
+    running = local_server.running_server(folder)
+    if running is None:
+        return "its server has ended"
+    try:
+        server = psutil.Process(running["pid"])
+        if server.status() == psutil.STATUS_STOPPED:
+            return f"its server (process {server.pid}) is stopped by a signal"
+        ports = Ports.of(running["listening"])
+        require_own(server.pid, running.get("id", local_server.NO_ID), ports, deadline_s)
+        with ModelClient(ports, name, deadline_s) as client:
+            client.require_ready()
+            return _why_dead(client, server) or _why_wrong(client, _published(folder, name, number), strict)
+    except Damaged as error:
+        return str(error) if strict else None
+    except SlipwayError as error:
+        return str(error)
+    except psutil.NoSuchProcess:
+        return "its server ended just now"
+
+
+def _published(folder: Path, name: str, number: int) -> Published:
+    try:
+        return Store(folder).published(name, number)
+    except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
+        raise Damaged(f"version {number} of it in {folder}, with its golden request, is damaged: {error}") from None
+
+
+def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | None:
+    """Return why the answer to the golden request is not that of a version."""
+    answer = client.infer(version.expected.golden_input)
+    if answer.version != str(version.number):
+        other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
+        return other if strict else None
+    if answer.logits.shape != version.expected.golden_logits.shape:
+        return f"its answer has the shape {answer.logits.shape}"
+    wrong = violations(compare(version.expected.golden_logits, answer.logits), version.expected.limits)
+    return f"its answer is wrong: {'; '.join(wrong)}" if wrong else None
+
+
+def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
+    """Return how many of the processes that hold the engine have died, though another one may answer still."""
+    config = client.config()
+    versions = list(map(str, config.version_policy.specific.versions))
+    if config.backend != "python" or not versions:
+        return None
+    wanted = sum(group.count for group in config.instance_group) * len(versions)
+    adapters = [(client.model, version, "model.py") for version in versions]
+    alive = sum(_runs(child, adapters) for child in server.children(recursive=True))
+    return f"{wanted - alive} of the {wanted} processes that hold its engine died" if alive < wanted else None
+
+
+def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
+    """Say whether a living process runs an instance of a model: it was told which version's adapter to load."""
+    try:
+        return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
+    except psutil.Error:
+        return False

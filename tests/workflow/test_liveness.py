@@ -1,0 +1,202 @@
+"""A live model that no longer answers is told by `status`, makes its receipt stale, and is mended by `deploy`."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from helpers.artifacts.plans import plan
+from helpers.artifacts.training import RECEIPT, Training, options
+from helpers.workplace import Workplace
+
+from slipway import local_server
+from slipway.artifacts import read_json
+from slipway.triton.client import ModelClient
+from slipway.triton.server import Ports
+
+pytestmark = pytest.mark.slow
+
+STATE = "results/.server"
+
+
+def own_servers(place):
+    """Return the process of every server that runs for a workplace, the ones on trial too."""
+    with contextlib.chdir(place.folder):
+        folders = local_server.FOLDER, local_server.FOLDER / "trial"
+        return [state["pid"] for folder in folders for state in local_server.unrecorded_servers(folder)]
+
+
+def new_place(folder):
+    folder.mkdir(parents=True)
+    made = Workplace(folder)
+    made.served_at = Ports.free()
+    return made
+
+
+@pytest.fixture(scope="module")
+def trainings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trainings")
+    return [Training(folder / str(seed), seed, instances=1 + seed) for seed in range(2)]
+
+
+@pytest.fixture(scope="module")
+def live(trainings, tmp_path_factory):
+    """Return a workplace in which a model with two instances is live."""
+    place = new_place(tmp_path_factory.mktemp("live") / "place")
+    deploy(place, trainings[1]).succeeded()
+    yield place
+    place.program_here("undeploy", "--receipts", RECEIPT).succeeded()
+    assert not own_servers(place)
+
+
+def deploy(place, training):
+    """Deploy as the workflow would: it counts the start anew where what is live does not answer."""
+    return place.program_here("deploy", *options(place, training), "--start", planned_start(place))
+
+
+def planned_start(place):
+    with contextlib.chdir(place.folder):
+        planned = plan()
+        return planned.local_server(planned.silent())["start"]
+
+
+def status(place):
+    said = place.program_here("status", "--receipts", RECEIPT).succeeded().said
+    return next(line for line in said.splitlines() if line.startswith("tiny: "))
+
+
+def server_of(place):
+    return psutil.Process(read_json(place.path(RECEIPT))["server"]["pid"])
+
+
+def kill_one_engine(server):
+    """Kill a process that holds the engine, as a machine without memory does; another one answers on."""
+    next(child for child in server.children() if child.name().startswith("triton_python_b")).kill()
+
+
+def kill_every_engine(server):
+    for child in server.children():
+        child.kill()
+
+
+DEATHS = {
+    kill_one_engine: "1 of the 2 processes that hold its engine died",
+    kill_every_engine: "2 of the 2 processes that hold its engine died",
+    psutil.Process.suspend: "is stopped by a signal",
+    psutil.Process.kill: "its server has ended",
+}
+
+
+@pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.__name__)
+def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, trainings, death):
+    assert status(live).startswith("tiny: answers, live since ")
+    before, receipt = planned_start(live), read_json(live.path(RECEIPT))
+    death(server_of(live))
+    time.sleep(0.3)
+    assert "does not answer, because" in status(live)
+    assert DEATHS[death] in status(live)
+    assert planned_start(live) == before + 1
+    deploy(live, trainings[1]).succeeded()
+    assert planned_start(live) == before + 1, "the receipt is fresh"
+    assert status(live).startswith("tiny: answers, live since ")
+    assert read_json(live.path(RECEIPT))["version"] == receipt["version"]
+    with ModelClient(live.served_at, "tiny") as client:
+        assert trainings[1].gave(client.infer(trainings[1].input).logits)
+    assert own_servers(live) == [server_of(live).pid]
+
+
+def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorded_again(live, trainings):
+    server = server_of(live).pid
+    live.path(f"{STATE}/state.json").write_text("null")
+    live.path(f"{STATE}/control.key").write_text("noise")
+    assert status(live).startswith("tiny: answers")
+    live.path(RECEIPT).rename(live.path("kept"))
+    live.path(RECEIPT).write_text("{}")
+    assert "is damaged; `snakemake --cores 1 deploy` writes it again" in status(live)
+    live.path("kept").rename(live.path(RECEIPT))
+    deploy(live, trainings[1]).succeeded()
+    assert server_of(live).pid == server
+    assert read_json(live.path(f"{STATE}/state.json"))["pid"] == server
+
+
+# Runs deploy.py in a process that is killed, or gets a signal, right after the server was started.
+INTERRUPTED = """
+import os, runpy, signal, subprocess, sys
+started, by, words = subprocess.Popen, getattr(signal, sys.argv[1]), sys.argv[2:]
+def start(command, *more, **options):
+    process = started(command, *more, **options)
+    if "tritonserver" in os.path.basename(command[0]) and "--help" not in command:
+        os.kill(os.getpid(), by)
+    return process
+subprocess.Popen = start
+sys.argv = words
+sys.path.insert(0, os.path.dirname(words[0]))
+runpy.run_path(words[0], run_name="__main__")
+"""
+
+
+def interrupted(place, training, by):
+    command = [sys.executable, "-c", INTERRUPTED, by, *place.program_command("deploy", *options(place, training))[1:]]
+    return place.run(command)
+
+
+def test_a_server_that_a_killed_deployment_could_not_record_is_its_own_to_the_next(live, trainings):
+    assert interrupted(live, trainings[0], "SIGKILL").code == -signal.SIGKILL
+    assert len(own_servers(live)) == 2, "one is left on trial"
+    deploy(live, trainings[0]).succeeded()
+    assert own_servers(live) == [server_of(live).pid]
+
+
+def test_a_first_server_that_a_killed_deployment_could_not_record_is_replaced(tmp_path, trainings):
+    place = new_place(tmp_path / "place")
+    assert interrupted(place, trainings[0], "SIGKILL").code == -signal.SIGKILL
+    [left] = own_servers(place)
+    try:
+        deploy(place, trainings[0]).succeeded()
+        assert own_servers(place) == [server_of(place).pid]
+        assert status(place).startswith("tiny: answers")
+    finally:
+        place.program_here("undeploy", "--receipts", RECEIPT).succeeded()
+    assert not psutil.pid_exists(left)
+    assert not own_servers(place)
+
+
+@pytest.mark.parametrize("by", ["SIGHUP", "SIGTERM", "SIGINT"])
+def test_a_closed_terminal_leaves_no_server(tmp_path, trainings, by):
+    place = new_place(tmp_path / "place")
+    outcome = interrupted(place, trainings[0], by)
+    assert outcome.code in (128 + getattr(signal, by), -signal.SIGINT), outcome.said
+    assert not own_servers(place)
+    assert not place.path(RECEIPT).exists()
+
+
+def test_of_two_checkouts_that_deploy_to_the_same_ports_at_once_one_succeeds(tmp_path, trainings):
+    places = [new_place(tmp_path / name / "place") for name in ("one", "other")]
+    places[1].served_at = places[0].served_at
+    started = [
+        subprocess.Popen(
+            list(map(str, place.program_command("deploy", *options(place, training)))),
+            cwd=place.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for place, training in zip(places, trainings, strict=True)
+    ]
+    said = [process.communicate(timeout=300)[0] for process in started]
+    try:
+        codes = [process.returncode for process in started]
+        assert sorted(codes) == [0, 1], said
+        winner, loser = codes.index(0), codes.index(1)
+        assert " is taken by " in said[loser], said[loser]
+        assert not places[loser].path(RECEIPT).exists()
+        assert own_servers(places[winner]) == [server_of(places[winner]).pid]
+        assert not own_servers(places[loser])
+        with ModelClient(places[0].served_at, "tiny") as client:
+            assert trainings[winner].gave(client.infer(trainings[winner].input).logits)
+    finally:
+        for place in places:
+            place.program_here("undeploy", "--receipts", RECEIPT)
