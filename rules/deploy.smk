@@ -42,6 +42,7 @@ rule deploy_local:
         # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
         keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
+        oldest=lambda wildcards, input: config["triton"]["oldest"],
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
     message:
@@ -50,6 +51,7 @@ rule deploy_local:
         "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} --signatures {params.signatures:q} "
         "{params.settings} {params.public_key} "
+        "--oldest {params.oldest} "
         "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 

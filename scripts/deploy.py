@@ -14,6 +14,8 @@ from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.repositories.versions import read_index
+from slipway.triton import releases
+from slipway.triton.exposure import require_accepted
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.liveness import is_silent
 from slipway.triton.place import alone, find_place
@@ -33,9 +35,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--goldens", type=Path, nargs="+", required=True, help="golden inputs and logits (.npz)")
     arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts to write (.json)")
     arguments.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    arguments.add_argument("--http-port", type=int, default=8000, help="port of the HTTP API")
+    arguments.add_argument("--http-port", type=int, help="port of the HTTP API; left out, there is none")
     arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API")
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics")
+    arguments.add_argument(
+        "--shared-memory", action=argparse.BooleanOptionalAction, default=False, help="let clients here share memory"
+    )
+    arguments.add_argument("--oldest", default=releases.FLOOR, help="oldest Triton release that others may reach")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions of a model to keep, the live one too")
@@ -68,10 +74,13 @@ def main(arguments: argparse.Namespace) -> None:
         deployments = read_deployments(arguments)
         listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
         ports = Ports(*listening, tls_of(arguments))
+        keys = [deployment.index["engine_key"] for deployment in deployments]
+        require_accepted(arguments.host, {key["runtime"] for key in keys}, arguments.oldest)
         running = local_server.recover_state(arguments.state)
         require_own_ports(ports, running)
-        keys = [deployment.index["engine_key"] for deployment in deployments]
-        place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+        place = find_place(
+            *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, arguments.shared_memory)
+        )
         require_fitness(deployments, place.host)
         require_signed(arguments)
         versions = [place.store.publish(each.folder, each.index, each.golden) for each in deployments]

@@ -4,6 +4,7 @@ import argparse
 import csv
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
@@ -19,6 +20,7 @@ from slipway.triton import model_analyzer
 from slipway.triton.memory import PeakMemory
 from slipway.triton.modelconfig import NATIVE, read_config
 from slipway.triton.repository import served_model, write_model
+from slipway.triton.restrictions import new_key
 from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
 from slipway.triton.workspace import workspace as new_workspace
 
@@ -117,12 +119,13 @@ def measure(
     engines: dict[str, BuiltEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
 ) -> list[dict]:
     """Run the sweep; return one row a measurement, and raise SlipwayError when there is none."""
-    settings = model_analyzer.configuration(list(engines), sweep_of(arguments), Ports.free(), server, workspace)
+    ports, key = replace(Ports.free(), http=None), new_key()
+    settings = model_analyzer.configuration(list(engines), sweep_of(arguments), ports, server, workspace, key)
     gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     with PeakMemory(gpu=gpu) as memory:
-        model_analyzer.run(settings, workspace, on_line=Narrator(memory))
+        model_analyzer.run(settings, workspace, key, on_line=Narrator(memory))
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:
         raise SlipwayError(

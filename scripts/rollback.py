@@ -41,7 +41,10 @@ def main(arguments: argparse.Namespace) -> None:
         running = local_server.recover_state(arguments.state)
         require_own_ports(ports, running)
         keys = [version.index["engine_key"] for version in versions]
-        place = find_place(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+        shared_memory = shared_memory_of(live)
+        place = find_place(
+            *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, shared_memory)
+        )
         silent = running is not None and is_silent(arguments.state)
         start = local_server.next_start(arguments.state) if silent else local_server.start_number(arguments.state)
         proofs = switch(place, versions, ports, start, partial(prove, versions, place.host), afresh=silent)
@@ -84,6 +87,12 @@ def ports_of(live: dict[Path, dict]) -> Ports:
     server = next(iter(live.values()))["server"]
     ports = Ports.of(server["listening"])
     return replace(ports, tls=ports.tls.as_they_are_now(ports.host)) if ports.tls else ports
+
+
+def shared_memory_of(live: dict[Path, dict]) -> bool:
+    """Say whether the receipts' server shares memory with clients on this machine."""
+    server = next(iter(live.values()))["server"]
+    return (server.get("identity") or {}).get("shared_memory", False)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from slipway.outputs.showing import sentence_of
 from slipway.program import parser, progress, run
 from slipway.records import read_record
 from slipway.remote.showing import describe_remote, remote_receipts
+from slipway.triton import releases
 from slipway.triton.memory import process_memory_mb
+from slipway.triton.ports import Ports
 from slipway.triton.receipts import RECEIPT
 from slipway.triton.server import log_end
 
@@ -80,15 +82,14 @@ def identity(receipt: dict, version: str) -> list[str]:
     """Return which version, weights and engine are served, and where."""
     chain, key, tested = receipt["chain"], receipt["engine_key"], receipt["smoke_test"]
     files = ", ".join(f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain["engine_files"].items())
-    listening = receipt["server"]["listening"]
+    listening = Ports.of(receipt["server"]["listening"])
     return [
         f"  version    {version}, weights {chain['weights_sha256'][:SHOWN]} ({receipt['origin']})",
         f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
         f"             {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
         f"  outputs    {Meaning.of(receipt.get('output')).in_words}",
         f"             the sample photograph's: {sentence_of(tested, 1)}",
-        f"  listens    {listening['host']}: gRPC {listening['grpc']}{' (TLS)' if listening.get('tls') else ''}, "
-        f"HTTP {listening['http']}, metrics {listening['metrics']}",
+        f"  listens    {listening.host}: {listening.in_words()}",
     ]
 
 
@@ -96,7 +97,6 @@ def traffic(model: str, version: str, listening: dict) -> list[str]:
     """Return what the server has counted for a version of a model since it was loaded, and whether it is ready."""
     from slipway.monitoring.traffic import read_traffic
     from slipway.triton.client import ModelClient
-    from slipway.triton.server import Ports
 
     ports = Ports.of(listening)
     try:
@@ -135,7 +135,7 @@ def memory(pid: int, engine_key: dict) -> str:
 
 def cautions(receipt: dict, results: Path) -> list[str]:
     """Return what a person should know before relying on what is live."""
-    lines = []
+    lines = [f"  {caution}" for caution in releases.cautions(receipt["smoke_test"].get("server_version"))]
     if receipt["origin"] == "rehearsal":
         lines.append("  REHEARSAL  random weights: its predictions mean nothing")
     if "rolled_back_from" in receipt:

@@ -176,7 +176,7 @@ def _told_by(flags: dict[str, str]) -> dict | None:
         start = int(flags["id"].split("-")[2])
     except (KeyError, ValueError, IndexError):
         return None
-    listening = {**ports, "host": flags.get("grpc-address", "127.0.0.1"), "tls": None}
+    listening = {**ports, "http": ports["http"] or None, "host": flags.get("grpc-address", "127.0.0.1"), "tls": None}
     return {"id": flags["id"], "start": start, "listening": listening, "identity": None}
 
 

@@ -43,6 +43,8 @@ def options(tmp_path):
         http_port=1,
         grpc_port=2,
         metrics_port=3,
+        shared_memory=False,
+        oldest="26.07",
         ready_timeout_s=1,
         tensorrt_python=None,
         start=1,
@@ -69,7 +71,7 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
 
     def find(workspace, backends, python):
         asked.append(python)
-        return Installation("tritonserver", native_backends=False)
+        return Installation("tritonserver", native_backends=False, folder=workspace)
 
     monkeypatch.setattr(place, "find_installation", find)
     assert place.find_place([TENSORRT], tmp_path, python, 1).host.python == python

@@ -56,8 +56,8 @@ def test_what_is_no_interpreter_is_named(tmp_path, text):
 
 def test_a_launcher_changes_the_environment_and_passes_the_arguments_on(tmp_path):
     launcher = tmp_path / "below" / "launcher"
-    write_launcher(launcher, sys.executable, {"ADDED": "a 'b' $HOME\n", "REMOVED": None})
-    command = [launcher, "-c", SHOW, "an argument", "$HOME"]
+    write_launcher(launcher, [sys.executable, "-c", SHOW], {"ADDED": "a 'b' $HOME\n", "REMOVED": None})
+    command = [launcher, "an argument", "$HOME"]
     done = subprocess.run(command, env={"REMOVED": "x", "KEPT": "y"}, capture_output=True, text=True, check=True)
     arguments, environment = json.loads(done.stdout)
     assert arguments == ["an argument", "$HOME"]
@@ -70,7 +70,7 @@ def test_a_launcher_takes_the_place_of_a_link_without_touching_its_target(tmp_pa
     target, launcher = tmp_path / "stub", tmp_path / "launcher"
     target.write_text("the program", encoding="utf-8")
     launcher.symlink_to(target)
-    write_launcher(launcher, target, {})
+    write_launcher(launcher, [str(target)], {})
     assert target.read_text(encoding="utf-8") == "the program"
 
 
@@ -82,9 +82,7 @@ def test_the_stub_finds_the_interpreters_packages_without_its_variables(tmp_path
     stub.write_text('#!/bin/sh\nexec python3 -I "$@"\n', encoding="utf-8")
     stub.chmod(0o755)
     launcher = tmp_path / "launcher"
-    write_stub_launcher(launcher, stub, ask_interpreter(script), tmp_path / "libs", tmp_path / "environment")
-    asks = "import only_there, numpy, os; print(only_there.answer, os.environ['LD_LIBRARY_PATH'])"
+    write_stub_launcher(launcher, stub, ask_interpreter(script), tmp_path)
+    asks = "import only_there, numpy; print(only_there.answer)"
     done = subprocess.run([launcher, "-c", asks], env=os.environ, capture_output=True, text=True, check=True)
-    answer, libraries = done.stdout.split()
-    assert answer == "42"
-    assert libraries.split(":")[-1] == str(tmp_path / "libs")
+    assert done.stdout == "42\n"

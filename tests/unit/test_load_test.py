@@ -85,7 +85,7 @@ def options(tiny, folder):
 
 @pytest.mark.parametrize(("native", "backend"), [(True, "openvino"), (False, "python")])
 def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native, backend):
-    server = Installation("t", native_backends=native)
+    server = Installation("t", native_backends=native, folder=tmp_path)
     load_test.lay_out_candidate(tmp_path / "r", "m_fp32", tiny.engine, options(tiny, tmp_path), server)
     config = read_config(tmp_path / "r" / "m_fp32" / "config.pbtxt")
     assert (config.backend, config.max_batch_size, config.instance_group[0].count) == (backend, 4, 2)
@@ -124,6 +124,6 @@ def test_a_point_that_never_became_stable_is_told(capsys):
 def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
     for name, answer in {"configuration": {}, "run": None, "read_table": []}.items():
         monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
-    server = Installation("t", native_backends=True)
+    server = Installation("t", native_backends=True, folder=tmp_path)
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
         load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, options(tiny, tmp_path))

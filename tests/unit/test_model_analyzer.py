@@ -38,10 +38,23 @@ def test_a_missing_table_is_named(tmp_path):
     assert str(tmp_path) in str(caught.value)
 
 
-def settings_for(workspace, backend, program="tritonserver", **environment):
+def tritonserver(folder):
+    """Return a stand-in for a tritonserver that can guard, and prints its environment and flags, one a line."""
+    program = folder / "tritonserver"
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --help ] && echo --http-restricted-api && exit 1\n'
+        'printf "%s\\n" "${CUDA_VISIBLE_DEVICES-no choice}" "$LD_LIBRARY_PATH" "$@"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return program
+
+
+def settings_for(workspace, backend, program="tritonserver"):
     write_config(workspace / "repository" / "m_fp16" / "config.pbtxt", model_config(ENGINE, backend))
-    server = Installation(program, backend != "python", environment)
-    return configuration(["m_fp16"], SWEEP, Ports(1, 2, 3), server, workspace)
+    server = Installation(str(program), backend != "python", workspace)
+    return configuration(["m_fp16"], SWEEP, Ports(None, 2, 3), server, workspace, "the-key")
 
 
 @pytest.mark.parametrize(
@@ -68,21 +81,31 @@ def test_the_window_is_what_perf_analyzer_is_told(tmp_path):
 
 def test_the_server_sees_the_gpus_that_model_analyzer_would_hide(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    asks = "import os, sys; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['LD_LIBRARY_PATH'], sys.argv[1:])"
-    settings = settings_for(tmp_path, "python", sys.executable, LD_LIBRARY_PATH="/of/the/server")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/server")
+    settings = settings_for(tmp_path, "python", tritonserver(tmp_path))
     # As Model Analyzer starts it: no GPU to be seen, and perf_analyzer's libraries.
     hidden = {"CUDA_VISIBLE_DEVICES": "", "LD_LIBRARY_PATH": "/of/perf_analyzer", "PATH": "/usr/bin:/bin"}
-    command = [settings["triton_server_path"], "-c", asks, "--http-port=1"]
+    command = [settings["triton_server_path"], "--grpc-port", "2"]
     done = subprocess.run(command, env=hidden, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "3 /of/the/server ['--http-port=1']"
+    [gpus, libraries, *flags] = done.stdout.splitlines()
+    assert (gpus, libraries) == ("3", "/of/the/server")
+    assert flags[-2:] == ["--grpc-port", "2"]
+
+
+def test_the_server_of_a_load_test_is_guarded_as_a_deployed_one_is(tmp_path):
+    program = tritonserver(tmp_path)
+    launcher = settings_for(tmp_path, "python", program)["triton_server_path"]
+    flags = subprocess.run([launcher], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"--allow-http=false", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= set(flags)
+    assert "--grpc-restricted-protocol=logging,model-repository,trace:slipway-key=the-key" in flags
+    assert any(flag.startswith("--grpc-restricted-protocol=shared-memory:shared memory is off=") for flag in flags)
 
 
 def test_without_a_choice_of_gpus_the_server_sees_all(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    settings = settings_for(tmp_path, "python", sys.executable)
-    command = [settings["triton_server_path"], "-c", "import os; print('CUDA_VISIBLE_DEVICES' in os.environ)"]
+    command = [settings_for(tmp_path, "python", tritonserver(tmp_path))["triton_server_path"]]
     done = subprocess.run(command, env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.splitlines()[0] == "no choice"
 
 
 def test_a_program_is_found_beside_the_interpreter_or_on_path(tmp_path, monkeypatch):

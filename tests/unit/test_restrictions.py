@@ -7,7 +7,7 @@ import pytest
 from slipway.triton import place
 from slipway.triton.fitness import Host
 from slipway.triton.place import Place
-from slipway.triton.restrictions import can_guard, guarded_at, header, keep_key, new_key
+from slipway.triton.restrictions import can_guard, header, keep_key, local_flags, new_key
 from slipway.triton.server import Installation, Ports
 from slipway.triton.store import Store
 
@@ -20,21 +20,31 @@ def tritonserver(folder, usage):
     return str(program)
 
 
-def serving(folder, usage, host):
+def serving(folder, usage, host, shared_memory=True):
     """Return the flags of a server of such a tritonserver, and what identifies it."""
-    installation = Installation(tritonserver(folder, usage), native_backends=True)
-    found = Place(installation, Host(True), folder, Store(folder), 1)
+    installation = Installation(tritonserver(folder, usage), native_backends=True, folder=folder)
+    found = Place(installation, Host(True), folder, Store(folder), 1, shared_memory)
     command = found.server([folder], ["m"], Ports(1, 2, 3, host), "log", "the-key")._command
     return [word for word in command if "restricted" in word], found.identity
 
 
 @pytest.mark.parametrize(
-    ("host", "shared"),
+    ("host", "guarded"),
     [("127.0.0.1", False), ("::1", False), ("localhost", False), ("0.0.0.0", True), ("10.0.0.7", True), ("gpu7", True)],
 )
-def test_shared_memory_is_open_where_only_this_machine_reaches_the_server(host, shared):
-    assert ("shared-memory" in guarded_at(host)) == shared
-    assert {"model-repository", "trace", "logging"} <= set(guarded_at(host))
+def test_shared_memory_is_open_where_it_is_asked_for_and_only_this_machine_reaches_the_server(host, guarded):
+    for flag in local_flags("the-key", host, shared_memory=True):
+        apis = set(flag.partition("=")[2].partition(":")[0].split(","))
+        assert apis == {"model-repository", "trace", "logging", *(["shared-memory"] if guarded else [])}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_else_it_takes_a_header_that_no_client_can_send(host):
+    with_key, *off = [flag.partition("=")[2] for flag in local_flags("k", host, shared_memory=False) if "grpc" in flag]
+    assert with_key == "logging,model-repository,trace:slipway-key=k"
+    header, _, value = off[0].removeprefix("shared-memory:").partition("=")
+    assert " " in header, "gRPC and HTTP/2 transmit no such name"
+    assert value != "k"
 
 
 def test_both_protocols_are_guarded_by_the_key_which_identifies_no_server(tmp_path):
@@ -48,12 +58,12 @@ def test_a_tritonserver_that_cannot_guard_is_started_all_the_same(tmp_path):
     flags, identity = serving(tmp_path, "--grpc-restricted-protocol", "127.0.0.1")
     assert flags == []
     assert identity["guarded"] is False
-    assert not can_guard(str(tmp_path / "no such program"), None)
+    assert not can_guard(str(tmp_path / "no such program"))
 
 
 def test_the_real_tritonserver_can_guard(tmp_path):
     found = place.find_installation(tmp_path, {"a backend that no server has"})
-    assert can_guard(found.program, found.environment.get("LD_LIBRARY_PATH"))
+    assert can_guard(found.program)
 
 
 def test_each_start_has_a_key_that_its_user_alone_may_read(tmp_path):

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -62,12 +63,12 @@ def test_a_port_taken_on_every_address_is_seen():
 
 
 def test_the_command_line(tmp_path):
-    server = Installation("tritonserver", native_backends=True, flags=("--first",))
+    server = Installation("tritonserver", native_backends=True, folder=tmp_path, flags=("--first",))
     command = server.command([tmp_path / "a", tmp_path / "b"], Ports(1, 2, 3, "10.0.0.1"), "--last")
     assert command[:2] == ["tritonserver", "--first"]
     assert command[-1] == "--last"
     assert [flag for flag in command if flag.startswith("--model-repository=")] == [
-        f"--model-repository={tmp_path / name}" for name in "ab"
+        f"--model-repository={name}" for name in "ab"
     ]
     assert set(command) >= {
         *("--http-port=1", "--grpc-port=2", "--metrics-port=3"),
@@ -78,7 +79,7 @@ def test_the_command_line(tmp_path):
 
 
 def test_a_server_without_native_backends_is_told_the_other_configuration(tmp_path):
-    command = Installation("t", native_backends=False).command([tmp_path], Ports(1, 2, 3))
+    command = Installation("t", native_backends=False, folder=tmp_path).command([tmp_path], Ports(1, 2, 3))
     assert "--model-config-name=python" in command
 
 
@@ -90,7 +91,7 @@ COMPATIBLE, EXACT = {"builder": {"compatibility": "version"}}, {"runtime": "open
     [(True, [EXACT, COMPATIBLE], True), (True, [EXACT], False), (False, [COMPATIBLE], False)],
 )
 def test_a_server_is_told_to_load_version_compatible_engines_where_it_loads_them_itself(native, keys, told):
-    server = Installation("tritonserver", native, flags=("--first",)).for_engines(keys)
+    server = Installation("tritonserver", native, Path(), flags=("--first",)).for_engines(keys)
     assert server.flags[0] == "--first"
     assert (LOAD_COMPATIBLE in server.flags) == told
 
@@ -158,13 +159,11 @@ def test_one_missing_backend_sends_all_models_to_the_python_backend(installed, t
     assert "--model-config-name=python" in found.command([tmp_path], Ports(1, 2, 3))
 
 
-def test_the_wheels_server_keeps_its_own_environment(tmp_path):
+def test_the_wheels_server_finds_its_backends_in_the_folder_that_it_works_in(tmp_path):
     found = find_installation(tmp_path, {"openvino"})
-    assert set(found.environment) == {"LD_LIBRARY_PATH"}
-    [flag] = found.flags
-    stub = tmp_path / "backends" / "python" / "triton_python_backend_stub"
-    assert flag == f"--backend-directory={stub.parents[1]}"
-    assert os.access(stub, os.X_OK)
+    assert found.folder == tmp_path
+    assert found.flags == ("--backend-directory=backends",)
+    assert os.access(tmp_path / "backends" / "python" / "triton_python_backend_stub", os.X_OK)
 
 
 def pretended(tmp_path, **said):

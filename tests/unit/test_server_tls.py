@@ -12,7 +12,7 @@ from slipway.errors import SlipwayError
 from slipway.planning.config import complete
 from slipway.planning.plan import Plan
 from slipway.triton.connection import endpoint_of
-from slipway.triton.ports import Ports, listening_flags
+from slipway.triton.ports import Ports
 from slipway.triton.server_tls import server_tls, tls_of
 from slipway.triton.switching import takes_versions
 
@@ -81,7 +81,7 @@ def test_what_triton_is_told_and_what_clients_trust(authority):
     certificate, key = authority.issue("server", "triton.test")
     own = authority.issue("deployer")
     ports = Ports(1, 2, 3, "0.0.0.0", server_tls("0.0.0.0", certificate, key, authority.file, *own))
-    flags = listening_flags(ports)
+    flags = ports.flags()
     addresses = ["--http-address=127.0.0.1", "--grpc-address=0.0.0.0", "--metrics-address=127.0.0.1"]
     assert [flag for flag in flags if "-address=" in flag] == addresses
     assert flags[-5:] == [
@@ -137,5 +137,5 @@ def test_without_tls_nothing_listens_elsewhere_than_on_this_machine():
     config = complete({"models": {"m": {}}, "targets": {"cpu": {}}})
     assert config["deploy"]["host"] == "127.0.0.1"
     assert not any(config["deploy"]["tls"].values())
-    listening = [flag for flag in listening_flags(Ports(1, 2, 3)) if "address" in flag]
+    listening = [flag for flag in Ports(1, 2, 3).flags() if "address" in flag]
     assert [flag.partition("=")[2] for flag in listening] == ["127.0.0.1"] * 3

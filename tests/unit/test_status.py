@@ -29,6 +29,7 @@ RECEIPT = {
     "smoke_test": {
         "instances": 2,
         "max_batch_size": 8,
+        "server_version": "2.51.0",
         "top": [{"index": 713, "label": "photocopier", "confidence": 0.711}],
     },
 }
@@ -81,10 +82,23 @@ def test_everything_that_is_asked_about_is_told_in_eighty_columns(server, result
         "p50 8.5 ms, p99 31.5 ms in the last minute",
         "mean 10.0 ms since it was loaded, 0.4 ms of it queued",
         "MB, of server and engines",
+        "VULNERABLE Triton 24.10, known since 2025-08-04 (CVE-2025-23310",
     ):
         assert told in shown
     assert max(map(len, lines)) <= 80
     assert not [word for word in ("STALE", "REHEARSAL", "ABSENT", "BACK", "GPU") if word in shown]
+
+
+def test_nothing_says_that_http_is_served_where_it_is_off(server, results):
+    listening = {"host": "127.0.0.1", "http": None, "grpc": 8001, "metrics": 8002}
+    shown = "\n".join(described(results, server={"pid": os.getpid(), "listening": listening}))
+    assert "127.0.0.1: gRPC 8001, metrics 8002" in shown
+    assert "HTTP" not in shown
+
+
+def test_a_release_without_known_vulnerabilities_is_not_cautioned_against(server, results):
+    tested = RECEIPT["smoke_test"] | {"server_version": "2.71.0"}
+    assert "VULNERABLE" not in "\n".join(described(results, smoke_test=tested))
 
 
 def test_a_quiet_minute_has_no_quantiles(server, results):

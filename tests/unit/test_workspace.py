@@ -75,14 +75,13 @@ def test_what_a_killed_one_left_goes_with_its_processes_and_one_that_runs_stays(
 
 
 def test_model_analyzer_ends_with_the_load_test(tmp_path, monkeypatch):
-    program = tmp_path / "model-analyzer"
-    program.write_text(f"#!{sys.executable}\nimport time\nprint('measuring', flush=True)\ntime.sleep(600)\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(model_analyzer, "program_of_this_environment", lambda _: str(program))
+    program = tmp_path / "model_analyzer.py"
+    program.write_text("import time\nprint('measuring', flush=True)\ntime.sleep(600)\n")
+    monkeypatch.setattr(model_analyzer.keyed_model_analyzer, "__file__", str(program))
 
     def interrupt(_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        model_analyzer.run({}, tmp_path, interrupt)
+        model_analyzer.run({}, tmp_path, "key", interrupt)
     assert not [child for child in psutil.Process().children() if str(program) in child.cmdline()]

@@ -1,6 +1,5 @@
 """`snakemake manifests` for a CPU, from a checkpoint to files that the published schemas take; nothing is deployed."""
 
-import os
 import signal
 import subprocess
 import urllib.error
@@ -148,9 +147,8 @@ def test_a_real_triton_takes_the_arguments_and_answers_the_probes(made, tmp_path
     given = [argument.partition("=") for argument in container["args"][1:]]
     arguments = [f"{name}{sign}{replaced.get(name, value)}" for name, sign, value in given]
     command = [installation.program, *installation.flags, f"--model-config-name={PYTHON_CONFIGURATION}", *arguments]
-    environment = {**os.environ, **installation.environment}
     with open(tmp_path / "log", "wb") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, cwd=installation.folder, stdout=log, stderr=subprocess.STDOUT)
     try:
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             path = container[probe]["httpGet"]["path"]

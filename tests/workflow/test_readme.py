@@ -37,7 +37,7 @@ def test_the_first_command_ends_with_the_proof(outputs, clone):
     shown = outputs["make deploy"]
     assert re.search(r"resnet50_trt answers the sample photograph in [\d.]+ ms", shown)
     assert re.search(r"\d+\.\d%  .+ \(class \d+\)", shown)
-    assert f"gRPC {clone.ports.grpc}, HTTP {clone.ports.http}" in shown
+    assert f"gRPC {clone.ports.grpc}, metrics http://127.0.0.1:{clone.ports.metrics}/metrics" in shown
 
 
 def test_a_deploy_after_it_has_nothing_to_do(outputs):

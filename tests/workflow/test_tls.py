@@ -84,7 +84,9 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
     place, trainings, authority, picture
 ):
     certificate, key = authority.issue("server", "triton.test", "localhost")
-    tls = ["--host", "0.0.0.0", *named(certificate, key)]
+    # Others reach it, and it shares memory with nobody, however it is asked to.
+    open_to_others = ["--host", "0.0.0.0", "--oldest", "24.10", "--shared-memory", "--http-port", place.served_at.http]
+    tls = [*open_to_others, *named(certificate, key)]
     said = place.program("deploy", *options(place, trainings[0], *tls)).succeeded().said
     assert "over TLS; in the clear on 127.0.0.1" in said
     at, first, listening = place.served_at, server_of(place), addresses(place)
@@ -104,7 +106,8 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
 
     own = authority.issue("deployer")
     mutual = ["--tls-client-ca", authority.file, *named(*own, "--tls-deployer")]
-    said = place.program("deploy", *options(place, trainings[1], *named(certificate, key), *mutual)).succeeded().said
+    said = place.program("deploy", *options(place, trainings[1], "--shared-memory", *named(certificate, key), *mutual))
+    said = said.succeeded().said
     assert "the server has to be started anew" in said
     assert "over mutual TLS" in said
     place.program("predict", picture, "--shared-memory").succeeded()
@@ -115,7 +118,7 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
 
 
 def test_only_the_deployer_may_change_what_is_served(place, trainings):
-    said = place.program("deploy", *options(place, trainings[0])).succeeded().said
+    said = place.program("deploy", *options(place, trainings[0], "--shared-memory")).succeeded().said
     at = place.served_at
     key = place.path(KEY_FILE).read_text()
     assert stat.S_IMODE(place.path(KEY_FILE).stat().st_mode) == 0o600
@@ -126,7 +129,7 @@ def test_only_the_deployer_may_change_what_is_served(place, trainings):
             assert "restricted" in refusal_of(call)
         guessed = {"triton-grpc-protocol-slipway-key": "0" * len(key)}
         assert "restricted" in refusal_of(lambda: stranger.unload_model("tiny", headers=guessed))
-        # Who only asks it needs no key, and on this machine may share memory with it.
+        # Who only asks it needs no key, and on this machine may share memory with it where that was asked for.
         assert stranger.is_model_ready("tiny")
         assert stranger.get_model_metadata("tiny").name == "tiny"
         assert stranger.get_model_config("tiny").config.name == "tiny"

@@ -13,6 +13,7 @@ from slipway.planning import checks, precisions, profiles, version_lock
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
 from slipway.triton import releases
+from slipway.triton.reachability import is_loopback
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".safetensors")
 
@@ -202,12 +203,13 @@ class Decisions:
         releases.require_supported(triton["release"], triton["image"], triton["oldest"])
 
     def require_servers(self) -> None:
-        """Raise SlipwayError when `deploy.to` is elsewhere, and no Triton there would serve what is built.
+        """Raise SlipwayError when no Triton at `deploy.to` would serve what is built, or should.
 
         What only shows once something is built, such as random weights, is refused when manifests are written.
         """
         place, triton = self.config["deploy"]["to"], self.config["triton"]
         if place == "local":
+            self._require_accepted_release()
             return
         without = [target for target in self.fleet if self.runtime(target) == "tensorrt_rtx"] or self.fleet == []
         if without:
@@ -220,6 +222,14 @@ class Decisions:
             raise SlipwayError(
                 f"config: `deploy.to` is {place}, but nothing says which Triton serves there; set `triton.release`"
             )
+
+    def _require_accepted_release(self) -> None:
+        """Raise SlipwayError when others would reach a local server that is older than what is accepted."""
+        host = self.config["deploy"]["host"]
+        if not is_loopback(host):
+            from slipway.triton.exposure import require_accepted  # the Snakefile is parsed without, where it can be
+
+            require_accepted(host, {self.runtime(self.deployed_target)}, self.config["triton"]["oldest"])
 
     def _check_version_lock(self) -> None:
         for target in self._locked():

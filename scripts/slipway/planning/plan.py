@@ -214,14 +214,15 @@ class Plan(Ingredients):
         It is the next one where a model is `silent`, that is, live but not answering.
         """
         chosen = self.config["deploy"]
-        listening = {name: chosen[name] for name in ("host", "http_port", "grpc_port", "metrics_port")}
+        listening = {name: chosen[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
+        http = {"http_port": chosen["http_port"]} if chosen["http"] else {}
         tls = {}
         if any(chosen["tls"].values()):
             from slipway.triton.server_tls import planned_tls  # the Snakefile is parsed without, where there is none
 
             tls = planned_tls(chosen["host"], chosen["tls"], self._content)
         return Settings(
-            listening | tls,
+            listening | http | tls,
             start=local_server.next_start() if silent else local_server.start_number(),
             public_key_sha256=self._public_key(),
             code=self._code("deploy"),

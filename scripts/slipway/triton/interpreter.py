@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
+from slipway.triton.plain_paths import listed
 
 _QUESTION = """
 import json, os, sys, sysconfig
@@ -79,23 +80,22 @@ def ask_interpreter(python: Path) -> Interpreter:
     )
 
 
-def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, libraries: Path, folder: Path) -> None:
-    """Write the script that starts `stub` with `interpreter`; `folder` receives the virtual environment.
+def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
+    """Write the script that starts `stub` with `interpreter`.
 
-    `libraries` is where the stub's own shared libraries are.
+    `folder` is where the stub will work, and receives the virtual environment. Its own libraries the stub finds itself.
     """
-    _write_environment(folder, interpreter)
-    path = _joined(str(folder / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
+    environment = folder / "python"
+    _write_environment(environment, interpreter)
+    path = _joined(listed(folder, environment / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
     own = interpreter.changes.get("LD_LIBRARY_PATH", os.environ.get("LD_LIBRARY_PATH"))
-    changes = interpreter.changes | {
-        "PATH": path,
-        "LD_LIBRARY_PATH": _joined(own, *dict.fromkeys(interpreter.libraries), str(libraries)),
-    }
-    write_launcher(launcher, stub, changes)
+    libraries = [listed(folder, Path(found)) for found in dict.fromkeys(interpreter.libraries)]
+    changes = interpreter.changes | {"PATH": path, "LD_LIBRARY_PATH": _joined(own, *libraries)}
+    write_launcher(launcher, [str(stub)], changes)
 
 
-def write_launcher(launcher: Path, program: Path, changes: dict[str, str | None]) -> None:
-    """Write a script that starts `program` with its own arguments in a changed environment (None: without)."""
+def write_launcher(launcher: Path, command: list[str], changes: dict[str, str | None]) -> None:
+    """Write a script that starts `command`, with its own arguments behind, in a changed environment (None: without)."""
     lines = [
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
         for name, value in sorted(changes.items())
@@ -103,7 +103,7 @@ def write_launcher(launcher: Path, program: Path, changes: dict[str, str | None]
     ]
     launcher.parent.mkdir(parents=True, exist_ok=True)
     launcher.unlink(missing_ok=True)  # an earlier version put a link there, through which the program would be written
-    launcher.write_text("\n".join(["#!/bin/sh", *lines, f'exec {shlex.quote(str(program))} "$@"', ""]))
+    launcher.write_text("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""]), encoding="utf-8")
     launcher.chmod(0o755)
 
 
@@ -111,9 +111,11 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     """Lay out a virtual environment whose one .pth file names the interpreter's folders."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
-    (packages / "interpreter.pth").write_text("".join(f"{path}\n" for path in interpreter.packages))
+    # As code in ASCII, since the lines of such a file are read in the encoding of whatever locale the server runs in.
+    extend = f"import sys; sys.path.extend({list(interpreter.packages)!a})\n"
+    (packages / "interpreter.pth").write_text(extend, encoding="ascii")
     home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
-    (folder / "pyvenv.cfg").write_text(home)
+    (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
     (folder / "bin").mkdir(exist_ok=True)
     python = folder / "bin" / "python3"
     python.unlink(missing_ok=True)

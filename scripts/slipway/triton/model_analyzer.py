@@ -14,12 +14,16 @@ import yaml
 from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.errors import SlipwayError
+from slipway.triton import keyed_model_analyzer, restrictions
 from slipway.triton.interpreter import write_launcher
 from slipway.triton.modelconfig import read_config
+from slipway.triton.proxies import without_proxies
 from slipway.triton.server import Installation, Ports, perf_analyzer_environment, stop_process
 
 # A window must hold several rounds of the requests in flight, or it measures the first of them alone.
 ROUNDS_IN_A_WINDOW = 4
+# Model Analyzer wants a port of the HTTP API even where there is none.
+NO_HTTP = 8000
 # How long it is given to end with its server, once nobody waits for what it measures.
 ENDING_S = 5
 
@@ -51,8 +55,13 @@ class Sweep:
     stability_percent: float
 
 
-def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path) -> dict:
-    """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository."""
+def configuration(
+    models: list[str], sweep: Sweep, ports: Ports, server: Installation, workspace: Path, key: str
+) -> dict:
+    """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository.
+
+    Its server takes `key` from those who load models.
+    """
     repository = workspace / "repository"
     asked = _asked(sweep)
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
@@ -68,10 +77,10 @@ def configuration(models: list[str], sweep: Sweep, ports: Ports, server: Install
         "run_config_search_disable": not asked,  # else it would search where nothing is asked
         "duration_seconds": 1,
         "triton_launch_mode": "local",
-        "triton_server_path": str(_launcher(server, workspace)),
+        "triton_server_path": str(_launcher(server, ports, key, workspace)),
         "triton_server_flags": flags,
         "triton_server_environment": perf_analyzer_environment(workspace),  # it gives perf_analyzer the same one
-        "triton_http_endpoint": f"{ports.host}:{ports.http}",
+        "triton_http_endpoint": f"{ports.host}:{NO_HTTP}",
         "triton_grpc_endpoint": f"{ports.host}:{ports.grpc}",
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
         "client_protocol": "grpc",
@@ -94,18 +103,21 @@ def window(sweep: Sweep) -> int:
     return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
 
 
-def run(settings: dict, workspace: Path, on_line: Callable[[str], None]) -> None:
-    """Run Model Analyzer on its configuration; hand each line it prints to `on_line`.
+def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None]) -> None:
+    """Run Model Analyzer on its configuration, with its server's key; hand each line it prints to `on_line`.
 
     Raises SlipwayError when it fails.
     """
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     process = subprocess.Popen(
-        [program_of_this_environment("model-analyzer"), "profile", "-f", str(path)],
+        # Without the folder of the program before all others, whose modules are no packages to import.
+        [sys.executable, "-P", keyed_model_analyzer.__file__, "profile", "-f", str(path)],
         cwd=workspace,
         # With a GPU it would demand NVIDIA's DCGM; the GPU's memory is measured here, and nothing else of it is needed.
-        env=os.environ | {"NUMBA_DISABLE_CUDA": "1"},
+        env=without_proxies(os.environ)
+        | {"NUMBA_DISABLE_CUDA": "1"}
+        | {keyed_model_analyzer.NAME: restrictions.GRPC_HEADER, keyed_model_analyzer.VALUE: key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -175,13 +187,14 @@ def _asked(sweep: Sweep) -> dict[str, list[int]]:
     return {"instances": instances, "max_batch_sizes": sizes} if instances else {}
 
 
-def _launcher(server: Installation, workspace: Path) -> Path:
+def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:
     """Return a script that starts the server in its own environment, and with the GPUs that this process sees.
 
-    Model Analyzer hides every GPU that it did not find itself, and gives the server perf_analyzer's libraries.
+    Model Analyzer hides every GPU that it did not find itself, and gives the server perf_analyzer's libraries. Its own
+    flags may hold no spaces, and none of them keeps other machines and users out, as a deployed server does.
     """
-    wanted = {**os.environ, **server.environment}
-    names = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", *server.environment}
+    names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+    guards = restrictions.local_flags(key, ports.host, shared_memory=False) if server.can_guard else []
     launcher = workspace / "start-tritonserver"
-    write_launcher(launcher, Path(server.program), {name: wanted.get(name) for name in names})
+    write_launcher(launcher, [server.program, *ports.flags(), *guards], {name: os.environ.get(name) for name in names})
     return launcher

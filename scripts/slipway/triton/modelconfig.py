@@ -59,7 +59,9 @@ class Served:
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
     """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
     config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
-    config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), dims=served.input_shape)
+    # Triton itself makes nothing of the format, but its own image clients refuse an input that states none.
+    layout = pb.ModelInput.FORMAT_NCHW
+    config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), format=layout, dims=served.input_shape)
     config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
     if served.meaning is None or served.meaning.has_classes:
         config.output[0].label_filename = "labels.txt"

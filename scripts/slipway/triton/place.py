@@ -12,7 +12,7 @@ from slipway.errors import SlipwayError
 from slipway.runtimes import RUNTIMES
 from slipway.triton.fitness import Host
 from slipway.triton.modelconfig import NATIVE
-from slipway.triton.restrictions import can_guard, flags, guarded_at
+from slipway.triton.restrictions import local_flags
 from slipway.triton.server import Installation, Ports, Server, find_installation
 from slipway.triton.store import Store
 
@@ -29,34 +29,38 @@ class Place:
     state: Path
     store: Store
     ready_timeout_s: float
+    shared_memory: bool = False
 
     @property
     def identity(self) -> dict:
         """Return what a running server must have been started with to take new versions, beside where it listens."""
         program = [self.installation.program, *self.installation.flags, EXPLICIT]
-        return {"program": program, "python": str(self.host.python), "guarded": self.can_guard}
-
-    @property
-    def can_guard(self) -> bool:
-        """Say whether the server keeps what changes it to those who have its key."""
-        return can_guard(self.installation.program, self.installation.environment.get("LD_LIBRARY_PATH"))
+        return {
+            "program": program,
+            "python": str(self.host.python),
+            "guarded": self.installation.can_guard,
+            "shared_memory": self.shared_memory,
+        }
 
     def server(
         self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str, server_id: str | None = None
     ) -> Server:
         """Return a server of some models, not started yet, which only those who have `key` may change."""
-        guards = flags(key, guarded_at(ports.host)) if self.can_guard else []
+        guards = local_flags(key, ports.host, self.shared_memory) if self.installation.can_guard else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.installation, repositories, ports, self.state / log, *loading, server_id=server_id)
 
 
-def find_place(keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float) -> Place:
+def find_place(
+    keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float, shared_memory: bool = False
+) -> Place:
     """Return where engines of these keys are served: a server of this machine, and what runs the engines in it."""
     runtimes = {key["runtime"] for key in keys}
     # An interpreter that has TensorRT need not have what any other runtime's engines want.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
     installation = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
-    return Place(installation, Host(installation.native_backends, python), state, Store(state), ready_timeout_s)
+    host = Host(installation.native_backends, python)
+    return Place(installation, host, state, Store(state), ready_timeout_s, shared_memory)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from slipway.errors import SlipwayError
 from slipway.triton.server_tls import ServerTls
 
+# The flag of a server that is asked over gRPC alone.
+WITHOUT_HTTP = "--allow-http=false"
+
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server listens, and over what TLS; what it cannot encrypt then stays on this machine."""
+    """Where a server listens, and over what TLS; what it cannot encrypt then stays on this machine.
 
-    http: int
+    `http` is None where it has no HTTP API; metrics it has all the same.
+    """
+
+    http: int | None
     grpc: int
     metrics: int
     host: str = "127.0.0.1"
@@ -46,21 +52,27 @@ class Ports:
 
         Raises SlipwayError when nobody may listen there: at another machine's address, or at a port for root alone.
         """
-        hosts = {self.http: self.clear_host, self.grpc: self.host, self.metrics: self.clear_host}
-        return [port for port, host in hosts.items() if not _can_bind(host, port)]
+        return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
 
+    def flags(self) -> list[str]:
+        """Return the flags that make a server listen here and nowhere else."""
+        listening = [
+            flag
+            for kind, (port, host) in self._by_kind().items()
+            for flag in (f"--{kind}-port={port}", f"--{kind}-address={host}")
+        ]
+        without_http = [] if self.http else [WITHOUT_HTTP]
+        return listening + without_http + (self.tls.flags() if self.tls else [])
 
-def listening_flags(ports: Ports) -> list[str]:
-    """Return the flags that make a server listen at `ports` and nowhere else."""
-    kinds = {
-        "http": (ports.http, ports.clear_host),
-        "grpc": (ports.grpc, ports.host),
-        "metrics": (ports.metrics, ports.clear_host),
-    }
-    listening = [
-        flag for kind, (port, host) in kinds.items() for flag in (f"--{kind}-port={port}", f"--{kind}-address={host}")
-    ]
-    return listening + (ports.tls.flags() if ports.tls else [])
+    def in_words(self) -> str:
+        """Return the ports by what listens there, such as "gRPC 8001 (TLS), metrics 8002"."""
+        http = f", HTTP {self.http}" if self.http else ""
+        return f"gRPC {self.grpc}{' (TLS)' if self.tls else ''}{http}, metrics {self.metrics}"
+
+    def _by_kind(self) -> dict[str, tuple[int, str]]:
+        """Return {kind: (port, address)} of what listens, by Triton's names."""
+        http = {"http": (self.http, self.clear_host)} if self.http else {}
+        return http | {"grpc": (self.grpc, self.host), "metrics": (self.metrics, self.clear_host)}
 
 
 def _can_bind(host: str, port: int) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from slipway.outputs.showing import lines_of
 from slipway.program import progress
 from slipway.records import read_record
+from slipway.triton import releases
 from slipway.triton.canary import canary
 from slipway.triton.client import ModelClient
 from slipway.triton.fitness import Host, require_fit
@@ -98,7 +99,8 @@ def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> Non
     server_version = proofs[0]["smoke_test"]["server_version"]
     lines += [
         f"Triton {server_version} listens on {ports.host}: gRPC {ports.grpc}{_secured(ports)}, "
-        f"HTTP {ports.http}, metrics http://{ports.clear_host}:{ports.metrics}/metrics",
+        f"{f'HTTP {ports.http}, ' if ports.http else ''}metrics http://{ports.clear_host}:{ports.metrics}/metrics",
+        *releases.cautions(server_version),
         "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status",
     ]
     progress("\n".join(f"  {line}" for line in ["", *lines, ""]))

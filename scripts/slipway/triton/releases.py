@@ -32,7 +32,8 @@ class Release:
     """A Triton release: its name ("25.09"), and the versions of what it has inside, None where nobody published them.
 
     `server` is what a running server states as its own version, `source` says in words where the rest was read, and
-    `digest` ("sha256:...") is that of its image, None where nobody here has seen it.
+    `digest` ("sha256:...") is that of its image, None where nobody here has seen it; `wheel` is the version of the
+    package nvidia-pytriton that carries its server, None for none.
     """
 
     triton: str
@@ -41,6 +42,7 @@ class Release:
     server: str | None
     source: str
     digest: str | None = None
+    wheel: str | None = None
 
 
 def image_of(name: str) -> str:
@@ -72,6 +74,26 @@ def release_of_server(version: str | None) -> Release | None:
     return next((found for found in releases() if found.server and found.server == version), None)
 
 
+def release_of_wheel(version: str) -> Release | None:
+    """Return the release whose server this version of nvidia-pytriton carries, or None when the table has none."""
+    return next((found for found in releases() if found.wheel == version), None)
+
+
+def vulnerability(release: str) -> str | None:
+    """Return since when a release is known to be vulnerable, in words that follow its name; None where it is not."""
+    if release >= FLOOR:
+        return None
+    known = next((told for told in _table()["advisories"] if release < told["fixed"]), None)
+    return f"known since {known['known_since']} ({known['names']})" if known else f"mended by {FLOOR}"
+
+
+def cautions(server_version: str | None) -> list[str]:
+    """Return the line on the known vulnerabilities of a server that states this version; none where it has none."""
+    found = release_of_server(server_version)
+    known = vulnerability(found.triton) if found else None
+    return [f"VULNERABLE Triton {found.triton}, {known}"] if known else []
+
+
 def releases_with(tensorrt: str) -> list[str]:
     """Return the names of the releases that have this TensorRT, oldest first."""
     return [found.triton for found in releases() if same_tensorrt(found.tensorrt, tensorrt)]
@@ -80,8 +102,13 @@ def releases_with(tensorrt: str) -> list[str]:
 @cache
 def releases() -> tuple[Release, ...]:
     """Return the whole table, oldest release first."""
-    table = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    table = _table()
     return tuple(Release(**row | {"source": table["sources"][row["source"]]}) for row in table["releases"])
+
+
+@cache
+def _table() -> dict:
+    return yaml.safe_load(TABLE.read_text(encoding="utf-8"))
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -20,8 +20,12 @@ from slipway.triton.reachability import is_loopback
 
 # Triton's names of what only those who have the key may ask for.
 GUARDED = ("logging", "model-repository", "trace")
-# Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open.
+# Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open, and
+# only where it was asked for: Triton 2.51 takes any region of its user, its own among them.
 SHARED_MEMORY = "shared-memory"
+# The header that shared memory takes where it is off. Its name is none that gRPC or HTTP/2 transmit, so not even who
+# reads it, or its value in `ps`, can send it. What Triton answers ends with it.
+NO_SHARED_MEMORY = "shared memory is off"
 HEADER = "slipway-key"
 GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
 # The first release that can guard both gRPC and HTTP.
@@ -38,17 +42,19 @@ def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> l
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
-def guarded_at(host: str) -> tuple[str, ...]:
-    """Return the APIs that a server at `host` guards."""
-    return GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY)
+def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
+    """Return the flags by which a local server at `host` keeps APIs to those who have the key, or from everybody."""
+    if not shared_memory:
+        off = f"{SHARED_MEMORY}:{NO_SHARED_MEMORY}={new_key()}"
+        return [*flags(key, GUARDED), f"{_GRPC_FLAG}={off}", f"{_HTTP_FLAG}={off}"]
+    return flags(key, GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY))
 
 
 @cache
-def can_guard(program: str, libraries: str | None) -> bool:
+def can_guard(program: str) -> bool:
     """Say whether a tritonserver knows the flags; those before FIRST_RELEASE do not start with them."""
-    environment = {**os.environ, **({"LD_LIBRARY_PATH": libraries} if libraries else {})}
     try:
-        told = subprocess.run([program, "--help"], env=environment, capture_output=True, timeout=HELP_S, check=False)
+        told = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):
         return False
     return _HTTP_FLAG.encode() in told.stdout + told.stderr

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from slipway.errors import SlipwayError
 from slipway.local_server import new_id, who_listens
 from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
 from slipway.triton.ownership import is_ready, require_own
-from slipway.triton.ports import Ports, listening_flags
+from slipway.triton.plain_paths import listed, make_link, seen_from
+from slipway.triton.ports import Ports
+from slipway.triton.restrictions import can_guard
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
@@ -35,28 +37,36 @@ METRICS_FLAGS = (
     "--metrics-config=summary_latencies=true",
     "--metrics-config=summary_quantiles=0.5:0.01,0.9:0.01,0.99:0.001",
 )
+# Where the wheel's server finds its backends, in the folder that it works in.
+BACKENDS = "backends"
+BACKENDS_FLAG = f"--backend-directory={BACKENDS}"
 # How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
 
 @dataclass(frozen=True)
 class Installation:
-    """A tritonserver that can be started: its program, and what it needs from the environment and its flags."""
+    """A tritonserver that can be started: its program, its flags, and the folder that it works in."""
 
     program: str
     native_backends: bool
-    environment: dict[str, str] = field(default_factory=dict)
+    folder: Path
     flags: tuple[str, ...] = ()
 
     def command(self, repositories: list[Path], ports: Ports, *flags: str) -> list[str]:
-        """Return the command line that serves `repositories` at `ports`."""
-        repository_flags = [f"--model-repository={Path(repository).resolve()}" for repository in repositories]
+        """Return the command line that, in `folder`, serves `repositories` at `ports`."""
+        repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
         configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
         as_written = "--disable-auto-complete-config"
         return [
             *(self.program, *self.flags, *configuration, *repository_flags, as_written),
-            *(*listening_flags(ports), *METRICS_FLAGS, *flags),
+            *(*ports.flags(), *METRICS_FLAGS, *flags),
         ]
+
+    @property
+    def can_guard(self) -> bool:
+        """Say whether the server keeps what changes it to those who have its key."""
+        return can_guard(self.program)
 
     def for_engines(self, keys: Iterable[dict]) -> "Installation":
         """Return this installation, told to load version-compatible engines where some keys are of such.
@@ -71,25 +81,28 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
     """Return the tritonserver of this machine that serves models which want these backends.
 
     It serves them natively where it has all of them, and else through the Python backend, under `python` (the running
-    interpreter by default). `workspace` receives what the wheel's server needs.
+    interpreter by default). `workspace` is the folder that it works in, and receives what the wheel's server needs.
     """
-    on_path = shutil.which("tritonserver")
-    if on_path and set(backends) <= native_backends(on_path):
-        return Installation(on_path, native_backends=True)
+    folder = workspace.resolve()
+    if native := on_path_with(backends):
+        return Installation(native, native_backends=True, folder=folder)
     package = _wheel()
     if package:
-        return Installation(
-            str(package / "tritonserver" / "bin" / "tritonserver"),
-            native_backends=False,
-            environment={"LD_LIBRARY_PATH": _joined(str(_libraries(package)), os.environ.get("LD_LIBRARY_PATH"))},
-            flags=(f"--backend-directory={_backends(package, workspace.resolve(), python or Path(sys.executable))}",),
-        )
-    if on_path:
-        return Installation(on_path, native_backends=False)
+        program = package / "tritonserver" / "bin" / "tritonserver"
+        _lay_out_backends(package, folder, python or Path(sys.executable))
+        return Installation(str(program), native_backends=False, folder=folder, flags=(BACKENDS_FLAG,))
+    if on_path := shutil.which("tritonserver"):
+        return Installation(on_path, native_backends=False, folder=folder)
     raise SlipwayError(
         "no tritonserver was found: put one on PATH, or install the wheel that carries one "
         "(pip install -r envs/requirements.txt)"
     )
+
+
+def on_path_with(backends: Collection[str]) -> str | None:
+    """Return the tritonserver on PATH that has all of these backends, None where there is none."""
+    found = shutil.which("tritonserver")
+    return found if found and set(backends) <= native_backends(found) else None
 
 
 def native_backends(program: str) -> set[str]:
@@ -108,13 +121,13 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     package = _wheel()
     if package is None:
         return {}
-    libraries = _libraries(package)
+    libraries = package.parent / "nvidia_pytriton.libs"
     folder = workspace / "lib"
     for wanted, pattern in {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}.items():
         found = sorted(libraries.glob(pattern))
         if found:
-            _link(folder / wanted, found[0])
-    return {"LD_LIBRARY_PATH": _joined(str(folder), os.environ.get("LD_LIBRARY_PATH"))}
+            make_link(folder / wanted, found[0])
+    return {"LD_LIBRARY_PATH": _joined(listed(workspace, folder), os.environ.get("LD_LIBRARY_PATH"))}
 
 
 class Server:
@@ -132,8 +145,8 @@ class Server:
         self.ports = ports
         self.log = log
         self.id = server_id or new_id(log.parent)
+        self._folder = installation.folder
         self._command = installation.command(repositories, ports, *flags, f"--id={self.id}")
-        self._environment = {**os.environ, **installation.environment}
 
     def start(self) -> subprocess.Popen:
         """Start the server in a session of its own, so that it outlives this program unless stopped."""
@@ -141,7 +154,7 @@ class Server:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -221,12 +234,8 @@ def _wheel() -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _libraries(package: Path) -> Path:
-    return package.parent / "nvidia_pytriton.libs"
-
-
-def _backends(package: Path, workspace: Path, python: Path) -> Path:
-    """Return a backend directory with the wheel's Python backend, as links, and its stub for `python`."""
+def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
+    """Put a backend directory with the wheel's Python backend, as links, and its stub for `python` into a workspace."""
     interpreter = ask_interpreter(python)
     stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
@@ -241,19 +250,10 @@ def _backends(package: Path, workspace: Path, python: Path) -> Path:
             f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
             "install `numpy<2` there"
         )
-    folder = workspace / "backends" / "python"
+    folder = workspace / BACKENDS / "python"
     for file in (package / "tritonserver" / "backends" / "python").iterdir():
-        _link(folder / file.name, file)
-    write_stub_launcher(folder / stub.name, stub, interpreter, _libraries(package), workspace / "python")
-    return folder.parent
-
-
-def _link(name: Path, target: Path) -> None:
-    """Make `name` a symbolic link to `target`, whatever it was before."""
-    name.parent.mkdir(parents=True, exist_ok=True)
-    if not (name.is_symlink() and name.readlink() == target):
-        name.unlink(missing_ok=True)
-        name.symlink_to(target)
+        make_link(folder / file.name, file)
+    write_stub_launcher(folder / stub.name, stub, interpreter, workspace)
 
 
 def _joined(*parts: str | None) -> str:

@@ -40,8 +40,8 @@ class SharedBatch:
             self.__exit__()
             if REFUSAL in str(error):
                 raise SlipwayError(
-                    f"{self._connection.endpoint} shares no memory with its clients, since it is open to other "
-                    "machines (or its owner restricted that); leave --shared-memory out"
+                    f"{self._connection.endpoint} shares no memory with its clients: that takes `deploy.shared_memory` "
+                    "on a server that this machine alone reaches; leave --shared-memory out"
                 ) from None
             raise SlipwayError(
                 f"{error}. It does not see this machine's /dev/shm: it runs in a container (give it --ipc=host), "

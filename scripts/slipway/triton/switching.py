@@ -49,8 +49,9 @@ def try_beside(
     """Serve models at free ports and prove them there, so that a bad one never comes near a live server."""
     trial = place.state / TRIAL
     stop_left_over(place.state)
-    server_id = local_server.new_id(trial)
-    server = place.server(repositories, names, replace(Ports.free(), tls=tls), "trial.log", new_key(), server_id)
+    # Without HTTP: nobody but this workflow is to ask it.
+    ports, server_id = replace(Ports.free(), http=None, tls=tls), local_server.new_id(trial)
+    server = place.server(repositories, names, ports, "trial.log", new_key(), server_id)
     try:
         start_recorded(server, trial, 0, None)
         server.wait_until_ready(place.ready_timeout_s)

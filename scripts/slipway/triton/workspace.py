@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from slipway.program import progress
+from slipway.triton.plain_paths import temporary_folder
 
 PREFIX, LOCK = "slipway-load-test-", ".lock"
 
@@ -22,7 +23,7 @@ PREFIX, LOCK = "slipway-load-test-", ".lock"
 def workspace() -> Iterator[Path]:
     """Yield an empty folder, after what killed load tests left on this machine was stopped and removed."""
     clear_left_over()
-    with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK) as lock:
+    with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
         with contextlib.suppress(OSError):  # without locks, nobody can take it for one that was killed
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _folder_of(Path(lock.name))
@@ -35,7 +36,7 @@ def workspace() -> Iterator[Path]:
 
 def clear_left_over() -> None:
     """Stop the processes of load tests that were killed, whose servers would disturb this one, and remove the rest."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*{LOCK}"):
+    for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
         folder = _folder_of(path)
         # One that still runs holds its lock; another user's may not be touched.
         with contextlib.suppress(OSError), path.open("rb") as lock:

@@ -51,6 +51,6 @@ def options(place, training, *more):
     """Return the options of deploy.py that serve a training at a workplace's `served_at`."""
     return [
         *("--models", "tiny", "--folders", training.folder, "--indexes", training.index, "--goldens", training.golden),
-        *("--receipts", RECEIPT, "--http-port", place.served_at.http, "--grpc-port", place.served_at.grpc),
+        *("--receipts", RECEIPT, "--grpc-port", place.served_at.grpc),
         *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
     ]

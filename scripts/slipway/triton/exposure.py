@@ -1,0 +1,40 @@
+"""Whether others may reach the Triton of this machine: not with vulnerabilities that are known and not accepted."""
+
+import os
+from collections.abc import Collection
+from importlib import metadata
+
+from slipway.errors import SlipwayError
+from slipway.triton import releases
+from slipway.triton.fitness import RELEASE_VARIABLE
+from slipway.triton.modelconfig import NATIVE
+from slipway.triton.reachability import is_loopback
+from slipway.triton.server import on_path_with
+
+# The package that carries a server.
+WHEEL = "nvidia-pytriton"
+
+
+def local_release(runtimes: Collection[str]) -> str | None:
+    """Return the release of the server that would serve engines of these runtimes, None where nobody tells it."""
+    if on_path_with({NATIVE[name][0] for name in runtimes}):
+        return os.environ.get(RELEASE_VARIABLE)
+    try:
+        found = releases.release_of_wheel(metadata.version(WHEEL))
+    except metadata.PackageNotFoundError:
+        return os.environ.get(RELEASE_VARIABLE)
+    return found and found.triton
+
+
+def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
+    """Raise SlipwayError when others would reach a server at `host` that is older than what is accepted."""
+    if is_loopback(host):
+        return
+    release = local_release(runtimes)
+    if release is not None and release < oldest:
+        known = releases.vulnerability(release) or "older than what `triton.oldest` accepts"
+        raise SlipwayError(
+            f"`deploy.host` {host} would let others reach the server of this machine, Triton {release}, whose "
+            f"vulnerabilities are {known}: leave it at 127.0.0.1, put a newer tritonserver on PATH, or accept that "
+            f'knowingly with `triton.oldest: "{release}"`. Nothing was changed'
+        )
