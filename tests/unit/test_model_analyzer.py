@@ -98,7 +98,7 @@ def test_the_server_of_a_load_test_is_guarded_as_a_deployed_one_is(tmp_path):
     flags = subprocess.run([launcher], capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"--allow-http=false", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= set(flags)
     assert "--grpc-restricted-protocol=logging,model-repository,trace:slipway-key=the-key" in flags
-    assert any(flag.startswith("--grpc-restricted-protocol=shared-memory:shared memory is off=") for flag in flags)
+    assert any(flag.startswith("--grpc-restricted-protocol=shared-memory:shared memory: off=") for flag in flags)
 
 
 def test_without_a_choice_of_gpus_the_server_sees_all(tmp_path, monkeypatch):

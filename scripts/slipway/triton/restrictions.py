@@ -23,9 +23,9 @@ GUARDED = ("logging", "model-repository", "trace")
 # Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open, and
 # only where it was asked for: Triton 2.51 takes any region of its user, its own among them.
 SHARED_MEMORY = "shared-memory"
-# The header that shared memory takes where it is off. Its name is none that gRPC or HTTP/2 transmit, so not even who
-# reads it, or its value in `ps`, can send it. What Triton answers ends with it.
-NO_SHARED_MEMORY = "shared memory is off"
+# The header that shared memory takes where it is off. No client can send it, though `ps` shows its value: gRPC's server
+# refuses a name with a space, and HTTP/1 ends a name at a colon (Triton's takes one with a space). Its refusals end so.
+NO_SHARED_MEMORY = "shared memory: off"
 HEADER = "slipway-key"
 GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
 # The first release that can guard both gRPC and HTTP.
