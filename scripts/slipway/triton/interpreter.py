@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.errors import SlipwayError
-from slipway.triton.plain_paths import listed
+from slipway.triton.plain_paths import listed, seen_from
 
 _QUESTION = """
 import json, os, sys, sysconfig
@@ -103,7 +103,7 @@ def write_launcher(launcher: Path, command: list[str], changes: dict[str, str | 
     ]
     launcher.parent.mkdir(parents=True, exist_ok=True)
     launcher.unlink(missing_ok=True)  # an earlier version put a link there, through which the program would be written
-    launcher.write_text("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""]), encoding="utf-8")
+    launcher.write_bytes(os.fsencode("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""])))
     launcher.chmod(0o755)
 
 
@@ -111,15 +111,22 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     """Lay out a virtual environment whose one .pth file names the interpreter's folders."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
-    # As code in ASCII, since the lines of such a file are read in the encoding of whatever locale the server runs in.
-    extend = f"import sys; sys.path.extend({list(interpreter.packages)!a})\n"
+    # As bytes, in a line of code: an embedded interpreter takes every name to be in ASCII, and fails at others.
+    names = [os.fsencode(path) for path in interpreter.packages]
+    extend = f"import os, sys; sys.path.extend(map(os.fsdecode, {names}))\n"
     (packages / "interpreter.pth").write_text(extend, encoding="ascii")
-    home = f"home = {interpreter.executable.parent}\ninclude-system-site-packages = false\n"
-    (folder / "pyvenv.cfg").write_text(home, encoding="utf-8")
+    home = f"home = {_home(interpreter, folder.parent)}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(home, encoding="ascii")
     (folder / "bin").mkdir(exist_ok=True)
     python = folder / "bin" / "python3"
     python.unlink(missing_ok=True)
     python.symlink_to(interpreter.executable)
+
+
+def _home(interpreter: Interpreter, folder: Path) -> str:
+    """Return the folder of an interpreter in ASCII, through a link in `folder`, where the stub works, if need be."""
+    home = interpreter.executable.parent
+    return str(home) if str(home).isascii() else f"{seen_from(folder, home.parent)}/{home.name}"
 
 
 def _joined(*parts: str | None) -> str:
