@@ -11,6 +11,7 @@ from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, random_batch
 from slipway.models import build, load_strictly, read_checkpoint
+from slipway.networks.rehearsed import fill_zero_weights
 from slipway.photographs.label_files import read_labels
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
@@ -48,6 +49,8 @@ def main(arguments: argparse.Namespace) -> None:
     model = build(arguments.architecture, arguments.arguments)
     if state is not None:
         load_strictly(model, state, arguments.checkpoint or arguments.weights)
+    else:
+        fill_zero_weights(model)
     count = count_classes(model, arguments.try_with)
     labels = class_names(arguments, count)
     with written_whole(arguments.output) as partial:

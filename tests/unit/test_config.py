@@ -191,6 +191,18 @@ def test_one_limit_set_leaves_the_other_limits_of_its_precision(precision):
 MISTAKES = {
     "unknown key": (minimal(modells={}), "`modells`", "", ["models", "targets", "load_test"]),
     "unknown key below": (minimal(deploy={"prot": 1}), "`deploy.prot`", "", ["http_port", "grpc_port", "metrics_port"]),
+    "class names of a tensor": (
+        model(output="tensor", labels="names.txt"),
+        "`models.m.output`",
+        "tensor",
+        ["labels", "names.txt"],
+    ),
+    "unknown meaning of outputs": (
+        model(output="scores"),
+        "`models.m.output`",
+        "'scores'",
+        ["logits", "sigmoid", "tensor"],
+    ),
     "unknown key of a model": (model(crop=224), "`models.m.crop`", "", ["architecture", "preprocess"]),
     "text for a number": (
         minimal(deploy={"http_port": "8000"}),

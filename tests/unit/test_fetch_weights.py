@@ -13,6 +13,7 @@ from fetch_weights import class_names, count_classes, download, main, obtain, pa
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.models import build, load_model
+from slipway.networks.rehearsed import fill_zero_weights
 
 
 @pytest.fixture
@@ -104,6 +105,7 @@ def test_own_names_are_taken(tmp_path, options):
     with pytest.raises(SlipwayError, match=r"names 2 classes, but the model has 3;") as caught:
         class_names(options(*given), 3)
     assert str(path) in str(caught.value)
+    assert class_names(options(*given), 1) == ["cat", "dog"], "a single output has a name for its no and its yes"
     path.write_text("cat\n\ndog\n", encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"no name in line 2"):
         class_names(options(*given), 3)
@@ -151,3 +153,15 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
     for reason in (errno.ENOSPC, errno.EROFS):
         with pytest.raises(SlipwayError, match=r"cannot be kept.* as TORCH_HOME"):
             failing(OSError(reason, os.strerror(reason)))
+
+
+def test_a_head_that_starts_at_zero_rehearses_with_other_values():
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(32, 16, 1, 2, 16, 16, num_classes=3).eval()
+    assert not network(torch.rand(1, 3, 32, 32)).any()
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    fill_zero_weights(network)
+    first, second = network(torch.rand(2, 3, 32, 32))
+    assert (first - second).norm() > 1e-4 * first.norm() > 0
+    changed = [name for name, values in network.state_dict().items() if not torch.equal(values, before[name])]
+    assert changed == ["class_token", "heads.head.weight"]

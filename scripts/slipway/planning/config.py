@@ -37,6 +37,7 @@ def complete(config: dict) -> dict:
     _check_calibration(config)
     _check_arguments(config)
     _check_profiles(config)
+    _check_outputs(config)
     _check_references(config)
     _check_normalisation(config)
     _check_names(config)
@@ -205,6 +206,15 @@ def _check_profiles(config: dict) -> None:
         for sizes in section["tensorrt"].get("profiles", []):
             if not sizes["min"] <= sizes["opt"] <= sizes["max"]:
                 raise SlipwayError(f"config: `{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max")
+
+
+def _check_outputs(config: dict) -> None:
+    for model, settings in config["models"].items():
+        if settings["output"] == "tensor" and settings["labels"] is not None:
+            raise SlipwayError(
+                f"config: `models.{model}.output` is 'tensor', which are no class scores, but `labels` names classes "
+                f"({settings['labels']}); leave one of them out"
+            )
 
 
 def _check_references(config: dict) -> None:
