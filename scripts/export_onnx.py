@@ -1,16 +1,27 @@
 """Export a checkpoint to ONNX with a dynamic batch, check the file, and compare it with PyTorch on several batches."""
 
 import argparse
+import math
 import platform
+import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from slipway.artifacts import read_json, write_json, written_whole
 from slipway.errors import SlipwayError
-from slipway.graphs.onnx_files import described
+from slipway.graphs.onnx_files import described, require_served_tensors
+from slipway.graphs.onnx_files import require_own_answers as own_answers_of_file
 from slipway.inputs import logits_of, random_batch, served_model
 from slipway.measuring.agreement import compare
+from slipway.measuring.company import IN_32_BITS, strangers
 from slipway.models import load_model
+from slipway.networks.answer_types import answers_in_float32
+from slipway.networks.export_failures import FrozenLines, why_not_exported, why_the_batch_is_fixed
+from slipway.networks.own_answers import require_own_answers
+from slipway.networks.user_code import first_sentence, without_colours
 from slipway.outputs.variation import require_zeros_nowhere
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
@@ -18,7 +29,7 @@ from slipway.program import parser, progress, run
 from slipway.triton.modelconfig import INPUT, OUTPUT
 
 if TYPE_CHECKING:
-    import numpy as np
+    import onnxruntime
     import torch
 
 CHECKED_BATCHES = (1, 2, 5)
@@ -52,10 +63,16 @@ def main(arguments: argparse.Namespace) -> None:
     weights = read_json(arguments.weights_record)
     preprocess = preprocessing_of(arguments) if arguments.input == "uint8" else None
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
+    example = random_batch(arguments.input, 2, arguments.crop)
+    require_own_answers(model, example[:1])
+    model, answers_in = answers_in_float32(model, torch.from_numpy(example[:1]))
+    if answers_in != "float32":
+        progress(f"  the network answers in {answers_in}; the exported graph casts its logits to FP32, which is served")
     with written_whole(arguments.output) as partial:
-        export(model, random_batch(arguments.input, 2, arguments.crop), arguments.opset, partial)
-        onnx.checker.check_model(str(partial), full_check=True)
-        agreement = compare_with_pytorch(model, partial, arguments.crop, arguments.input)
+        frozen = exported(model, example, arguments.opset, partial)
+        require_valid(partial, arguments.input)
+        agreement = compare_with_pytorch(model, partial, arguments.crop, arguments.input, frozen)
+        company = own_answers_of_file(onnx.load(partial), example[:1], IN_32_BITS)
     about = described(arguments.output)
     record = {
         "origin": weights["origin"],
@@ -66,7 +83,9 @@ def main(arguments: argparse.Namespace) -> None:
         "fp32_bytes": about["bytes"],
         "crop": arguments.crop,
         "input_dtype": arguments.input,
+        "answers_in": answers_in,
         "agreement": agreement,
+        "company": company,
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
     }
     write_json(arguments.record, record)
@@ -77,7 +96,44 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def export(model: "torch.nn.Module", example: "np.ndarray", opset: int, path: Path) -> None:
+def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> FrozenLines:
+    """Export, and return the lines of the user's code that the exporter replaced by what they did once.
+
+    Raises SlipwayError with the operator or line that cannot be exported, or that fixes the batch size.
+    """
+    import onnx
+    import torch
+
+    with FrozenLines() as frozen:
+        try:
+            export(model, example, opset, path)
+        except Exception as error:  # of many kinds, of PyTorch and of what it calls
+            print(without_colours(traceback.format_exc()), file=sys.stderr)
+            raise SlipwayError(why_not_exported(error, opset)) from None
+    inputs = onnx.load(path).graph.input
+    if not inputs:
+        raise SlipwayError(f"the exported file has no input: {frozen.in_words()}")
+    if inputs[0].type.tensor_type.shape.dim[0].HasField("dim_value"):
+        raise SlipwayError(why_the_batch_is_fixed(model, torch.from_numpy(example)))
+    return frozen
+
+
+def require_valid(path: Path, input_dtype: str) -> None:
+    """Raise SlipwayError unless an exported file is sound ONNX with the tensors that are served."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        traceback.print_exc()
+        raise SlipwayError(
+            f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of PyTorch's exporter; write "
+            "the part of the network that it names with other operators"
+        ) from None
+    require_served_tensors(onnx.load(path), input_dtype)
+
+
+def export(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> None:
     """Write `model` for inputs like `example` (batch, 3, H, W) with a dynamic batch to `path`, weights inside."""
     import torch
 
@@ -119,25 +175,54 @@ def simplify(path: Path) -> None:
     onnx.save(onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"]), path)
 
 
-def compare_with_pytorch(model: "torch.nn.Module", path: Path, crop: int, input_dtype: str) -> dict[str, dict]:
-    """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one."""
-    import onnxruntime
+def compare_with_pytorch(
+    model: "torch.nn.Module", path: Path, crop: int, input_dtype: str, frozen: FrozenLines
+) -> dict[str, dict]:
+    """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one.
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    Pictures that are unlike each other are compared too, one at a time, for what the network decides by a picture.
+    """
+    session = session_of_file(path)
     found = {}
     for batch in CHECKED_BATCHES:
         images = random_batch(input_dtype, batch, crop, seed=batch)
-        reference = logits_of(model, images)
-        require_zeros_nowhere(reference)
-        agreement = compare(reference, session.run([OUTPUT], {INPUT: images})[0], None)
-        if not agreement["relative_error"] <= MAX_RELATIVE_ERROR:  # NaN is no agreement
-            raise SlipwayError(
-                f"the ONNX file answers differently from PyTorch at batch size {batch}: relative error "
-                f"{agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}; the model does something that "
-                "the export does not carry, such as Python control flow that depends on its input"
-            )
-        found[str(batch)] = agreement
+        found[str(batch)] = agreement_on(model, session, [images], frozen)
+    agreement_on(model, session, strangers(random_batch(input_dtype, 1, crop)), frozen)
     return found
+
+
+def session_of_file(path: Path) -> "onnxruntime.InferenceSession":
+    """Return a session of ONNX Runtime on the CPU; raise SlipwayError where it has not what the file needs."""
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no common class for what it cannot do
+        traceback.print_exc()
+        raise SlipwayError(
+            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so nothing could prove it; write "
+            "that part of the network with other operators"
+        ) from None
+
+
+def agreement_on(
+    model: "torch.nn.Module", session: "onnxruntime.InferenceSession", batches: list[np.ndarray], frozen: FrozenLines
+) -> dict:
+    """Return the agreement over batches of images (N, 3, H, W); raise SlipwayError where it is poor."""
+    reference = np.concatenate([logits_of(model, images) for images in batches])
+    require_zeros_nowhere(reference)
+    try:
+        answers = [session.run([OUTPUT], {INPUT: images})[0] for images in batches]
+        agreement = compare(reference, np.concatenate(answers), None)
+        problem = f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
+    except Exception:  # a shape that is fixed in the file, and whatever else ONNX Runtime raises
+        traceback.print_exc()
+        agreement, problem = {"relative_error": math.inf}, "ONNX Runtime cannot run it; the log says why"
+    if agreement["relative_error"] <= MAX_RELATIVE_ERROR:  # NaN is no agreement
+        return agreement
+    raise SlipwayError(
+        f"the ONNX file answers differently from PyTorch at batch size {len(batches[0])} ({problem}): {frozen.in_words()}"
+    )
 
 
 if __name__ == "__main__":

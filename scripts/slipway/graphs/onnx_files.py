@@ -60,7 +60,7 @@ def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
             found = f"{value.name}, {onnx.TensorProto.DataType.Name(tensor.elem_type)}, batch {tensor.shape.dim[0]}"
             raise SlipwayError(
                 f"the conversion changed the tensor {name}: it is now {' '.join(found.split())}; "
-                "install the ModelOpt of envs/requirements.txt"
+                "install the versions of envs/requirements.txt"
             )
 
 

@@ -1,0 +1,212 @@
+"""What it means when PyTorch's exporters fail on a network: the operator or the line, and what people do about it."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from slipway.networks.user_code import (
+    causes,
+    first_sentence,
+    last_line,
+    line_in_text,
+    line_of,
+    without_colours,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+# How the exporters name an operator that they cannot write.
+_OPERATOR = re.compile(
+    r"No ONNX function found for <OpOverload\(op='(?P<new>[\w.]+)'"
+    r"|Exporting the operator '(?P<old>[\w:]+)' to ONNX"
+    r"|unrecognized namespace (?P<custom>[\w:]+)"
+    r"|Couldn't export Python operator (?P<python>\w+)"
+)
+_TRACED_LINE = re.compile(r"^(?P<file>[^\n]+)\((?P<line>\d+)\): ", re.MULTILINE)
+_TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
+
+
+def why_not_exported(error: Exception, opset: int) -> str:
+    """Return in a sentence what of a network an exporter cannot carry to an ONNX opset, where, and what to do."""
+    said = "\n".join(f"{type(each).__name__}: {without_colours(str(each))}" for each in causes(error))
+    line = line_of(error) or _line_of_node(error)
+    place = f" at {line}" if line else ""
+    if found := _OPERATOR.search(said):
+        return _of_operator(_operator(error, found), place, said, opset)
+    for pattern, words in _CAUSES:
+        if pattern.search(said):
+            return f"the network cannot be exported: {words(line)}".replace("{place}", place)
+    return (
+        f"the network cannot be exported: it fails{place} ({first_sentence(_first(error))}), though it runs in "
+        "PyTorch; while it is exported, tensors have no values and the batch size is a symbol, so keep that line to "
+        "PyTorch's own operators on tensors and their shapes"
+    )
+
+
+def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") -> str:
+    """Return in a sentence which line of a network fixes the batch size that it was exported with."""
+    line = _line_that_fixes_the_batch(model, example)
+    place = f" at {line}" if line else ""
+    return (
+        f"the exported file takes only batches of {len(example)}: the network's code fixes the batch size{place}; "
+        "write x.shape[0], or -1 in view and reshape, where that number stands, and neither loop over the batch nor "
+        "compare its size"
+    )
+
+
+class FrozenLines:
+    """The lines of the user's code that the older exporter replaces by what they did once, while it is a context."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __enter__(self) -> "FrozenLines":
+        self._caught = warnings.catch_warnings(record=True)
+        self._warnings = self._caught.__enter__()
+        warnings.simplefilter("always")
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._caught.__exit__(*problem)
+        for each in self._warnings:
+            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
+            line = last_line([(each.filename, each.lineno)]) if each.category.__name__ == "TracerWarning" else None
+            if line and line not in self.lines:
+                self.lines.append(line)
+
+    def in_words(self) -> str:
+        """Return why a file answers otherwise than the network, and what to do."""
+        said = "the network does something that the export does not carry, such as a number that its code computes"
+        if self.lines:
+            lines = "; ".join(self.lines[:3])
+            said = f"the exporter replaced these lines of Python by what they did for one batch: {lines}"
+        return (
+            f"{said}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in "
+            "place of numbers"
+        )
+
+
+def _of_operator(name: str, place: str, said: str, opset: int) -> str:
+    namespace = re.split(r"[.:]", name)[0]
+    if namespace not in ("aten", "prims", "prim", "torchvision", "quantized"):
+        return (
+            f"the network cannot be exported: it uses {name}{place}, an operator of its own, which no runtime has; "
+            "write it with PyTorch's operators where torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()"
+        )
+    if "complex" in name or "complex-valued" in said:
+        return (
+            f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX has not; "
+            "compute with real and imaginary parts as two real tensors"
+        )
+    newer = ", or build for a newer TensorRT, whose exporter carries more" if opset < 18 else ""
+    return (
+        f"the network cannot be exported: it uses the operator {name}{place}, which the exporter cannot write in ONNX "
+        f"opset {opset}; write that line with other operators, of those that https://onnx.ai/onnx/operators "
+        f"lists{newer}"
+    )
+
+
+def _of_control_flow(line: str | None) -> str:
+    if line and _TAKES_A_NUMBER.search(line):
+        return (
+            "it takes a Python number out of a tensor{place}, which a graph has not; keep it a tensor (no .item(), "
+            "int() or float(); torch.where and masks in place of loops and slices of that length)"
+        )
+    return (
+        "its Python code decides by the values of a tensor{place}, which a graph has not; compute both sides and "
+        "choose with torch.where, or use torch.cond, or decide by shapes alone"
+    )
+
+
+def _of_numpy(_: str | None) -> str:
+    return "it leaves PyTorch for NumPy{place}, which a graph has not; write that line with PyTorch's operators"
+
+
+def _of_in_place(_: str | None) -> str:
+    return (
+        "it changes a view of a tensor in place{place}, which a graph has not; change a copy (.clone()) or make a new "
+        "tensor (x = x + 1, torch.where, torch.cat)"
+    )
+
+
+def _of_size(_: str | None) -> str:
+    return (
+        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller architecture"
+    )
+
+
+def _of_dynamo(_: str | None) -> str:
+    return (
+        "it does something{place} that PyTorch's exporter cannot follow; keep forward to PyTorch's own operators and "
+        "modules, without other packages, files, prints of values or generators"
+    )
+
+
+# What exporters say, and in words what it means, given the line that it is about. The first that fits counts.
+_CAUSES = (
+    (re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE), _of_numpy),
+    (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _of_control_flow),
+    (re.compile(r"Could not extract specialized integer|symbolic.*not.*bool", re.IGNORECASE), _of_control_flow),
+    (
+        re.compile(r"modified in-?place|view of a leaf|single memory location|is a view and", re.IGNORECASE),
+        _of_in_place,
+    ),
+    (re.compile(r"2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds", re.IGNORECASE), _of_size),
+    (re.compile(r"^(Unsupported|InternalTorchDynamoError): ", re.MULTILINE), _of_dynamo),
+)
+
+
+def _first(error: Exception) -> BaseException:
+    """Return the error that the others were raised from."""
+    return list(causes(error))[-1]
+
+
+def _operator(error: Exception, found: re.Match) -> str:
+    """Return the name of an operator as the user's code calls it, where the graph's node still tells."""
+    name = next(group for group in found.groups() if group)
+    for node in _nodes(error):
+        original = getattr(node, "meta", {}).get("original_aten") if hasattr(node, "meta") else None
+        if name.startswith("prims.") and original is not None:
+            return str(original).removesuffix(".default")
+    return name.replace("::", ".")
+
+
+def _line_of_node(error: Exception) -> str | None:
+    """Return the line that a graph's node comes from, which the exporter could not write."""
+    for node in _nodes(error):
+        if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
+            return line
+        if hasattr(node, "sourceRange"):  # of the older exporter: innermost first
+            frames = [(frame["file"], int(frame["line"])) for frame in _TRACED_LINE.finditer(node.sourceRange())]
+            if line := last_line(frames[::-1]):
+                return line
+    return None
+
+
+def _nodes(error: Exception) -> Iterator[object]:
+    """Yield the nodes of a graph that the frames of an error were about."""
+    for each in causes(error):
+        trace = each.__traceback__
+        while trace is not None:
+            node = trace.tb_frame.f_locals.get("node")
+            if node is not None:
+                yield node
+            trace = trace.tb_next
+
+
+def _line_that_fixes_the_batch(model: "torch.nn.Module", example: "torch.Tensor") -> str | None:
+    import torch
+
+    try:
+        batch = ({0: torch.export.Dim("batch", min=1, max=4096)},)
+        report = torch.export.draft_export(model, (example,), dynamic_shapes=batch, strict=False)._report
+        files = {number: name for name, number in torch._logging.structured.INTERN_TABLE.items()}
+        for failure in report.failures:
+            frames = failure.data.get("user_stack") or failure.data.get("stack") or []
+            if line := last_line([(files.get(frame["filename"], "<unknown>"), frame["line"]) for frame in frames]):
+                return line
+    except Exception:  # it is PyTorch's diagnosis of a failure, and may fail itself
+        return None
+    return None
