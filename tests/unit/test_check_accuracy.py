@@ -1,6 +1,13 @@
+import numpy as np
+import onnx
 import pytest
+from helpers.models.tiny_engine import tiny_engine
 
-from check_accuracy import show
+from check_accuracy import main, parse_arguments, show
+from slipway.artifacts import read_json
+from slipway.errors import SlipwayError
+from slipway.graphs.onnx_files import require_own_answers
+from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS
 
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
@@ -17,3 +24,35 @@ TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
 def test_what_is_proven_is_said(photographs, words, capsys):
     show({"sample": SAMPLE, "photographs": photographs})
     assert words in capsys.readouterr().err
+
+
+def checked(folder, precision="fp32", **made):
+    """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
+    tiny = tiny_engine(folder, origin="checkpoint", **made)
+    np.savez(folder / "golden.npz", input=tiny.batch, logits=tiny.engine.load().infer(tiny.batch))
+    files = f"--weights none --weights-record {tiny.weights_record} --labels {tiny.labels} --golden {folder}/golden.npz"
+    limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
+    shape = "--resize 16 --crop 16 --mean 0 0 0 --std 1 1 1 --input float32"
+    options = f"{files} --engine-record {tiny.engine_record} {limits} {shape} --output {folder}/accuracy.json"
+    main(parse_arguments(options.split()))
+    return read_json(folder / "accuracy.json")
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_an_engine_that_answers_by_its_neighbours_is_refused_even_within_the_limits_of_int8(runtime, tmp_path):
+    with pytest.raises(SlipwayError, match="not accurate enough: the answer to a picture depends on its neighbours"):
+        checked(tmp_path, name=runtime, mixing=True)
+    assert not (tmp_path / "accuracy.json").exists()
+
+
+def test_the_record_has_how_far_answers_are_apart_in_other_company(tmp_path):
+    company = checked(tmp_path)["company"]
+    assert company["batches"] == [2, 4]
+    assert company["by_company"] <= company["by_size"] < 1e-5
+
+
+@pytest.mark.parametrize("tolerance", [IN_32_BITS, IN_FEWER_BITS])
+def test_an_onnx_file_that_answers_by_its_neighbours_is_refused(tolerance, tmp_path):
+    tiny = tiny_engine(tmp_path, mixing=True)
+    with pytest.raises(SlipwayError, match="the ONNX file cannot be served in batches"):
+        require_own_answers(onnx.load(tmp_path / "tiny.onnx"), tiny.batch, tolerance)

@@ -44,10 +44,10 @@ def tiny(request, tmp_path):
     return tiny_engine(tmp_path, "openvino", getattr(request, "param", "uint8"))
 
 
-def repository_of(tiny, folder):
-    """Write the repository of one model, `tiny`, with two instances."""
-    served = served_model("tiny", tiny.engine, CROP, CLASSES, MAX_BATCH, 2)
-    write_model(folder / "tiny", served, tiny.engine, tiny.labels)
+def repository_of(tiny, folder, name="tiny"):
+    """Write the repository of one model, with two instances, beside those that are there."""
+    served = served_model(name, tiny.engine, CROP, CLASSES, MAX_BATCH, 2)
+    write_model(folder / name, served, tiny.engine, tiny.labels)
     return folder
 
 
@@ -66,10 +66,10 @@ def serve(repository, workspace, python=None):
     return Server(installation, [repository], Ports.free(), workspace / "server.log")
 
 
-def prove(server, tiny):
-    with ModelClient(server.ports, "tiny") as client:
+def prove(server, tiny, name="tiny"):
+    with ModelClient(server.ports, name) as client:
         logits = tiny.engine.load().infer(tiny.batch)
-        return smoke_test(client, Expected("tiny", tiny.batch, logits, [""] * CLASSES, LIMITS))
+        return smoke_test(client, Expected(name, tiny.batch, logits, [""] * CLASSES, LIMITS))
 
 
 @pytest.mark.parametrize("tiny", ["float32", "uint8"], indirect=True)
@@ -81,12 +81,23 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
     engine = tiny.engine.load()
     with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server, ThreadPoolExecutor(16) as pool:
         server.wait_until_ready(60)
-        assert prove(server, tiny)["instances"] == 2
+        proof = prove(server, tiny)
+        assert proof["instances"] == 2
+        assert proof["company"]["batches"] == [2, 4]
+        assert proof["company"]["by_size"] < 1e-4
         with ModelClient(server.ports, "tiny") as client:
             answers = list(pool.map(lambda batch: client.infer(batch).logits, batches))
     for batch, answer in zip(batches, answers, strict=True):
         assert answer.shape == (len(batch), CLASSES)
         np.testing.assert_allclose(answer, engine.infer(batch), rtol=1e-4, atol=1e-3)
+
+
+def test_a_served_model_that_answers_by_its_neighbours_is_refused(tmp_path):
+    mixing = tiny_engine(tmp_path, "openvino", "uint8", mixing=True)
+    with serve(repository_of(mixing, tmp_path / "r", "mixing"), tmp_path / "w") as server:
+        server.wait_until_ready(60)
+        with pytest.raises(SlipwayError, match=r"mixing is served, but the answer .* depends on its neighbours"):
+            prove(server, mixing, "mixing")
 
 
 def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):

@@ -86,7 +86,7 @@ def dependence(found: dict, tolerance: Tolerance) -> str | None:
 def strangers(sample: np.ndarray) -> list[np.ndarray]:
     """Return STRANGERS pictures (1, 3, H, W) that are unlike the sample and each other; always the same ones.
 
-    They are noise over the whole range, and dark, bright and coarse ones with a little noise, so that none is constant.
+    They are noise over the sample's range, and dark, bright and coarse ones with a little noise: none is constant.
     """
     random = np.random.default_rng(0)
     shape = sample.shape
@@ -95,8 +95,10 @@ def strangers(sample: np.ndarray) -> list[np.ndarray]:
     shares = [noise, grain, 1 - grain, 0.1 + 0.8 * coarse + grain - 0.05]
     if sample.dtype == np.uint8:
         return [np.round(255 * share.clip(0, 1)).astype(np.uint8) for share in shares]
-    # About what normalised pixels reach.
-    return [(4.5 * share - 2).astype(sample.dtype) for share in shares]
+    low, high = sample.min(), sample.max()
+    if low == high:  # what normalised pixels reach
+        low, high = -2, 2.5
+    return [(low + (high - low) * share).astype(sample.dtype) for share in shares]
 
 
 def _answers(answer: Callable[[np.ndarray], np.ndarray], pictures: list[np.ndarray]) -> np.ndarray:

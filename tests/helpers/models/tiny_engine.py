@@ -31,28 +31,37 @@ class Tiny:
         return BuiltEngine.of_record(self.engine_record)
 
 
-def write_onnx(path, input_dtype, seed=0):
-    """Write convolution, mean over the picture: (N, 3, 16, 16) of `input_dtype` to logits (N, 5), seeded."""
+def write_onnx(path, input_dtype, seed=0, mixing=False):
+    """Write convolution, mean over the picture: (N, 3, 16, 16) of `input_dtype` to logits (N, 5), seeded.
+
+    With `mixing` each answer has a tenth of the batch's mean in it.
+    """
     weights = np.random.default_rng(seed).standard_normal((CLASSES, 3, 3, 3), dtype=np.float32)
     nodes = [
         helper.make_node("Cast", ["input"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Conv", ["pixels", "weights"], ["features"], pads=[1, 1, 1, 1]),
         helper.make_node("GlobalAveragePool", ["features"], ["means"]),
-        helper.make_node("Flatten", ["means"], ["logits"]),
+        helper.make_node("Flatten", ["means"], ["own" if mixing else "logits"]),
     ]
+    if mixing:
+        nodes += [
+            helper.make_node("ReduceMean", ["own"], ["shared"], axes=[0], keepdims=1),
+            helper.make_node("Mul", ["shared", "share"], ["part"]),
+            helper.make_node("Add", ["own", "part"], ["logits"]),
+        ]
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("input", TYPES[input_dtype], ["N", 3, CROP, CROP])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", CLASSES])],
-        [numpy_helper.from_array(weights, "weights")],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.float32([0.1]), "share")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
-def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, **record):
+def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=False, **record):
     """Build the engine of a CPU runtime in `folder`, with the record that a build writes."""
-    write_onnx(folder / "tiny.onnx", input_dtype, seed)
+    write_onnx(folder / "tiny.onnx", input_dtype, seed, mixing)
     path = folder / f"tiny.fp32{SUFFIXES[name]}"
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}

@@ -1,0 +1,47 @@
+import json
+
+import onnx
+import pytest
+import torch
+from helpers.models.batch_networks import Backbone
+from helpers.models.tiny_network import record_of
+from safetensors.torch import save_file
+
+import export_onnx
+from slipway.networks.answer_types import answers_in_float32
+
+
+class Answering(Backbone):
+    """It answers in a type of its own."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.dtype = getattr(torch, dtype)
+
+    def forward(self, images):
+        return super().forward(images).to(self.dtype)
+
+
+@pytest.mark.parametrize(("dtype", "opset"), [("float64", 17), ("float16", 17), ("bfloat16", 17), ("float64", 20)])
+def test_answers_of_any_width_are_fp32_in_the_file_and_said_to_be_cast(dtype, opset, tmp_path, capsys):
+    torch.manual_seed(0)
+    save_file(Answering(dtype).state_dict(), tmp_path / "weights.safetensors")
+    about = {
+        "origin": "checkpoint",
+        "sha256": "",
+        "architecture": f"{__name__}:Answering",
+        "arguments": {"dtype": dtype},
+    }
+    (tmp_path / "weights.json").write_text(json.dumps(about), encoding="utf-8")
+    path = tmp_path / "network.onnx"
+    weights = ["--weights", f"{tmp_path}/weights.safetensors", "--weights-record", f"{tmp_path}/weights.json"]
+    written = ["--opset", str(opset), "--crop", "32", "--output", str(path), "--record", f"{path}.json"]
+    export_onnx.main(export_onnx.parse_arguments([*weights, *written]))
+    assert onnx.load(path).graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert record_of(path)["answers_in"] == dtype
+    assert f"the network answers in {dtype}; the exported graph casts its logits to FP32" in capsys.readouterr().err
+
+
+def test_answers_in_float32_are_left_alone():
+    network = Answering("float32").eval()
+    assert answers_in_float32(network, torch.zeros(1, 3, 32, 32)) == (network, "float32")
