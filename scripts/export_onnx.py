@@ -221,7 +221,8 @@ def agreement_on(
     if agreement["relative_error"] <= MAX_RELATIVE_ERROR:  # NaN is no agreement
         return agreement
     raise SlipwayError(
-        f"the ONNX file answers differently from PyTorch at batch size {len(batches[0])} ({problem}): {frozen.in_words()}"
+        f"the ONNX file answers differently from PyTorch at batch size {len(batches[0])} ({problem}): "
+        f"{frozen.in_words()}"
     )
 
 

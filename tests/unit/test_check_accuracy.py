@@ -7,7 +7,7 @@ from check_accuracy import main, parse_arguments, show
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.graphs.onnx_files import require_own_answers
-from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS
+from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS, strangers
 
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
@@ -26,10 +26,13 @@ def test_what_is_proven_is_said(photographs, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def checked(folder, precision="fp32", **made):
+def checked(folder, **made):
     """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
     tiny = tiny_engine(folder, origin="checkpoint", **made)
-    np.savez(folder / "golden.npz", input=tiny.batch, logits=tiny.engine.load().infer(tiny.batch))
+    varied, engine = np.concatenate(strangers(tiny.batch)), tiny.engine.load()
+    logits, *varied_logits = [engine.infer(image[None]) for image in [tiny.batch[0], *varied]]
+    answers = {"logits": logits, "variation_logits": np.concatenate(varied_logits)}
+    np.savez(folder / "golden.npz", input=tiny.batch, variations=varied, **answers)
     files = f"--weights none --weights-record {tiny.weights_record} --labels {tiny.labels} --golden {folder}/golden.npz"
     limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
     shape = "--resize 16 --crop 16 --mean 0 0 0 --std 1 1 1 --input float32"
