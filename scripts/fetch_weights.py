@@ -3,14 +3,20 @@
 import argparse
 import errno
 import json
-import socket
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slipway.artifacts import sha256, write_json, written_whole
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, random_batch
-from slipway.models import build, load_strictly, read_checkpoint
+from slipway.models import build
+from slipway.models.canonical import write_canonical
+from slipway.models.checkpoint_files import content_of, read_checkpoint
+from slipway.models.choosing import load_checkpoint
+from slipway.models.lazy_modules import settle
+from slipway.models.published import TRANSFORMING, network_arguments, published_weights
+from slipway.networks.downloads import download_timeout
 from slipway.networks.rehearsed import fill_zero_weights
 from slipway.photographs.label_files import read_labels
 from slipway.planned import add_planned, settings_of
@@ -18,9 +24,11 @@ from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
     import torch
+    from torchvision.models import WeightsEnum
+
+    from slipway.models.checkpoint_files import Content
 
 REHEARSAL_SEED = 0
-DOWNLOAD_TIMEOUT_S = 20
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -32,6 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
+    arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     arguments.add_argument("--try-with", type=int, default=224, help="pixels (height and width) that the model takes")
     arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
@@ -43,18 +52,17 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
-    from safetensors.torch import save
-
-    origin, state = obtain(arguments)
-    model = build(arguments.architecture, arguments.arguments)
-    if state is not None:
-        load_strictly(model, state, arguments.checkpoint or arguments.weights)
-    else:
+    origin, content, published = obtain(arguments)
+    complete = network_arguments(arguments.architecture, arguments.arguments, published)
+    input_shape = (1, 3, arguments.try_with, arguments.try_with)
+    model = settle(build(arguments.architecture, complete), input_shape)
+    source = arguments.checkpoint or arguments.weights
+    choice = load_checkpoint(model, content, source, arguments.weights_key) if content else None
+    if content is None:
         fill_zero_weights(model)
     count = count_classes(model, arguments.try_with)
     labels = class_names(arguments, count)
-    with written_whole(arguments.output) as partial:
-        partial.write_bytes(save({name: tensor.contiguous() for name, tensor in model.state_dict().items()}))
+    write_canonical(model, arguments.output)
     with written_whole(arguments.labels) as partial:
         partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
     record = {
@@ -62,23 +70,33 @@ def main(arguments: argparse.Namespace) -> None:
         "key": settings_of(arguments),
         "sha256": sha256(arguments.output),
         "architecture": arguments.architecture,
-        "arguments": arguments.arguments,
+        "arguments": complete,
+        "input_shape": input_shape,
         "weights": arguments.weights,
+        "choice": asdict(choice) if choice else None,
+        "notes": notes(arguments, published),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": count,
     }
     write_json(arguments.record, record)
+    for line in [str(choice)] * (origin == "checkpoint") + record["notes"]:
+        progress(f"  {line}")
     progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
 
 
-def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
-    """Return the origin ("checkpoint", "torchvision" or "rehearsal") and the state dict; a rehearsal has none."""
+def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":
+    """Return the origin ("checkpoint", "torchvision" or "rehearsal"), its content, and which published weights it is.
+
+    A rehearsal has no content, and stands for the published weights.
+    """
     import torch
 
     if arguments.checkpoint:
-        return "checkpoint", read_checkpoint(arguments.checkpoint)
+        content = read_checkpoint(arguments.checkpoint)
+        return "checkpoint", content, published_weights(arguments.architecture, arguments.checkpoint)
+    published = named_weights(arguments.architecture, arguments.weights)
     try:
-        return "torchvision", download(arguments.architecture, arguments.weights)
+        return "torchvision", content_of(download(published)), published
     except OSError as error:  # urllib's URLError among them, which has no errno
         if error.errno in NOT_THE_NETWORK:
             raise SlipwayError(
@@ -87,22 +105,17 @@ def obtain(arguments: argparse.Namespace) -> tuple[str, dict | None]:
             ) from None
         if arguments.weights != "default":
             raise SlipwayError(
-                f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded ({error}). "
-                "Either put `weights: path/to/checkpoint.pth` with a local copy into config.yaml, or `weights: "
-                "default` to rehearse with random weights until the download can be reached"
+                f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded from "
+                f"{published.url} ({error}). Either put `weights: path/to/checkpoint.pth` with a local copy into "
+                "config.yaml, or `weights: default` to rehearse with random weights until the download can be reached"
             ) from None
         rehearsal_warning(error)
         torch.manual_seed(REHEARSAL_SEED)
-        return "rehearsal", None
+        return "rehearsal", None, published
 
 
-def download(architecture: str, name: str) -> dict:
-    """Return the state dict of torchvision's weights, by their name or `default`.
-
-    PyTorch keeps what it downloads for all checkouts; of two that want it at once, one downloads and the other waits.
-    """
-    import filelock
-    import torch
+def named_weights(architecture: str, name: str) -> "WeightsEnum":
+    """Return the weights that torchvision publishes for an architecture by their name or `default`."""
     import torchvision
 
     if ":" in architecture:
@@ -112,12 +125,31 @@ def download(architecture: str, name: str) -> dict:
         raise SlipwayError(
             f"torchvision has no weights {name} for {architecture}; it has {', '.join(known.__members__)} and default"
         )
-    chosen = known.DEFAULT if name == "default" else known[name]
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)
+    return known.DEFAULT if name == "default" else known[name]
+
+
+def download(weights: "WeightsEnum") -> dict:
+    """Return the state dict of weights that torchvision publishes.
+
+    PyTorch keeps what it downloads for all checkouts; of two that want it at once, one downloads and the other waits.
+    """
+    import filelock
+    import torch
+
     cache = Path(torch.hub.get_dir())
     cache.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(cache / "slipway.lock"):
-        return chosen.get_state_dict(progress=False, check_hash=True)
+    with download_timeout(), filelock.FileLock(cache / "slipway.lock"):
+        return weights.get_state_dict(progress=False, check_hash=True)
+
+
+def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> list[str]:
+    """Return what the user should know of the network that was made, in sentences."""
+    if arguments.architecture not in TRANSFORMING or published or "transform_input" in arguments.arguments:
+        return []
+    return [
+        f"{arguments.architecture} has transform_input: false, as torchvision makes it without pretrained weights; if "
+        "the training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
+    ]
 
 
 def rehearsal_warning(reason: object) -> None:

@@ -21,7 +21,9 @@ from measure_gpu import interpreter, snakemake, target_of
 from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.measuring.snakemake_runs import write_config
-from slipway.models import build, read_checkpoint
+from slipway.models import build
+from slipway.models.checkpoint_files import read_checkpoint
+from slipway.models.choosing import load_checkpoint
 from slipway.planning.config import complete
 from slipway.program import parser, progress, run
 
@@ -142,12 +144,13 @@ def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"
     """Return the state dict to start from: the given checkpoint's, or a seeded random one of the architecture."""
     import torch
 
-    if weights:
-        return read_checkpoint(weights)
     chosen = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return build(chosen["architecture"], chosen["arguments"]).state_dict()
+        network = build(chosen["architecture"], chosen["arguments"])
+    if weights:
+        load_checkpoint(network, read_checkpoint(weights), weights, chosen["weights_key"])
+    return network.state_dict()
 
 
 def train(place: Place, state: dict[str, "torch.Tensor"], seed: int) -> None:

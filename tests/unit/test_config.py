@@ -134,7 +134,7 @@ def test_the_architectures_are_torchvisions_classifiers():
         for choice in schema()["$defs"]["model"]["properties"]["architecture"]["anyOf"]
         if "enum" in choice
     )
-    assert listed == sorted(set(list_models(module=torchvision.models)) - {"googlenet", "inception_v3"})
+    assert listed == list_models(module=torchvision.models)
 
 
 def numbers(part: object, path: tuple = ()) -> Iterator[tuple[tuple, dict]]:
@@ -224,12 +224,6 @@ MISTAKES = {
         "`models.m.architecture`",
         "'resnet51'",
         ["must be a torchvision classifier", "package.module:factory"],
-    ),
-    "architecture that changes with its weights": (
-        model(architecture="googlenet"),
-        "`models.m.architecture`",
-        "'googlenet'",
-        ["torchvision classifier"],
     ),
     "weights of another kind": (model(weights="model.onnx"), "`models.m.weights`", "'model.onnx'", [".safetensors"]),
     "unknown precision": (target(precisions=["fp12"]), "`targets.cpu.precisions", "'fp12'", ["fp32", "bf16"]),

@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import json
 import os
@@ -9,10 +10,11 @@ import pytest
 import torch
 import torchvision
 
-from fetch_weights import class_names, count_classes, download, main, obtain, parse_arguments
+from fetch_weights import class_names, count_classes, download, main, named_weights, obtain, parse_arguments
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.models import build, load_model
+from slipway.models.published import network_arguments, published_weights
 from slipway.networks.rehearsed import fill_zero_weights
 
 
@@ -116,12 +118,12 @@ def test_own_names_are_taken(tmp_path, options):
 
 def test_unknown_weights_are_refused_with_those_there_are():
     with pytest.raises(SlipwayError, match=r"NO_SUCH.*IMAGENET1K_V1"):
-        download("squeezenet1_1", "NO_SUCH")
+        named_weights("squeezenet1_1", "NO_SUCH")
 
 
 def test_an_own_architecture_has_no_weights_to_download():
     with pytest.raises(SlipwayError, match="path of a checkpoint"):
-        download("my.models:make", "default")
+        named_weights("my.models:make", "default")
 
 
 def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
@@ -136,8 +138,9 @@ def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     monkeypatch.setattr(torchvision.models.SqueezeNet1_1_Weights, "get_state_dict", slow)
+    wanted = named_weights("squeezenet1_1", "default")
     with ThreadPoolExecutor(2) as both:
-        assert list(both.map(lambda _: download("squeezenet1_1", "default"), range(2))) == [{}, {}]
+        assert list(both.map(lambda _: download(wanted), range(2))) == [{}, {}]
     assert worst == [1, 1]
 
 
@@ -146,7 +149,8 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
 
     def failing(error):
         monkeypatch.setattr("fetch_weights.download", lambda *_: (_ for _ in ()).throw(error))
-        return obtain(given)
+        origin, content, _ = obtain(given)
+        return origin, content
 
     for error in (urllib.error.URLError("no route"), TimeoutError("slow"), ConnectionResetError(104, "reset")):
         assert failing(error) == ("rehearsal", None)
@@ -165,3 +169,65 @@ def test_a_head_that_starts_at_zero_rehearses_with_other_values():
     assert (first - second).norm() > 1e-4 * first.norm() > 0
     changed = [name for name, values in network.state_dict().items() if not torch.equal(values, before[name])]
     assert changed == ["class_token", "heads.head.weight"]
+
+
+def test_the_choice_among_several_sets_is_in_the_record(tmp_path, options):
+    states = [build("squeezenet1_1", {"num_classes": 3}).state_dict() for _ in range(2)]
+    torch.save({"model": states[0], "model_ema": states[1]}, tmp_path / "c.pth")
+    given = ("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}', "--try-with", "64")
+    unclear = options(*given, "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="`weights_key: model` or `weights_key: model_ema`"):
+        main(unclear)
+    assert not unclear.output.exists()
+    clear = options(*given, "--checkpoint", str(tmp_path / "c.pth"), "--weights-key", "model_ema")
+    main(clear)
+    record = json.loads(clear.record.read_text(encoding="utf-8"))
+    assert record["choice"] == {
+        "weights_key": "model_ema",
+        "why": "as `weights_key: model_ema` asks",
+        "left_out": "model (52 tensors)",
+        "cast": None,
+    }
+    assert torch.equal(load_model(clear.output, record).classifier[1].weight, states[1]["classifier.1.weight"])
+
+
+# Networks that torchvision makes otherwise for its published weights
+
+
+def test_published_weights_have_the_arguments_that_torchvision_gives_them():
+    published = torchvision.models.Inception_V3_Weights.DEFAULT
+    complete = network_arguments("inception_v3", {}, published)
+    assert complete == {"init_weights": False, "transform_input": True}
+    assert network_arguments("inception_v3", {"transform_input": False}, published)["transform_input"] is False
+    large = torchvision.models.ViT_H_14_Weights.DEFAULT
+    assert network_arguments("vit_h_14", {}, large) == {"image_size": 518}
+    assert network_arguments("resnet18", {"num_classes": 3}, None) == {"num_classes": 3}
+
+
+def test_a_copy_of_a_published_file_is_known_by_its_content(tmp_path, monkeypatch):
+    path = tmp_path / "my inception.pth"
+    path.write_bytes(b"published")
+    assert published_weights("inception_v3", path) is None
+    weights = torchvision.models.Inception_V3_Weights.DEFAULT
+    renamed = dataclasses.replace(weights.value, url=f"https://download.pytorch.org/inception-{sha256(path)[:8]}.pth")
+    monkeypatch.setattr(weights, "_value_", renamed)
+    assert published_weights("inception_v3", path) is weights
+
+
+def test_a_checkpoint_of_ones_own_says_that_no_file_tells_of_transform_input(tmp_path, options):
+    torch.manual_seed(2)
+    network = torchvision.models.googlenet(weights=None, num_classes=3, init_weights=False).eval()
+    torch.save(network.state_dict(), tmp_path / "c.pth")
+    images = torch.rand(1, 3, 64, 64)
+    for given, transforms in (({}, False), ({"transform_input": True}, True)):
+        arguments = options(
+            *("--architecture", "googlenet", "--arguments", json.dumps({"num_classes": 3, **given})),
+            *("--checkpoint", str(tmp_path / "c.pth"), "--try-with", "64"),
+        )
+        main(arguments)
+        record = json.loads(arguments.record.read_text(encoding="utf-8"))
+        assert [note for note in record["notes"] if "transform_input: true" in note] == record["notes"]
+        assert len(record["notes"]) == (0 if given else 1)
+        network.transform_input = transforms
+        with torch.inference_mode():
+            assert torch.equal(load_model(arguments.output, record)(images), network(images))

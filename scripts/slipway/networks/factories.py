@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from slipway.errors import SlipwayError
+from slipway.networks.downloads import attempted_download
 from slipway.networks.user_code import causes, first_sentence, line_of
 
 if TYPE_CHECKING:
@@ -54,6 +55,12 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
         return (
             f"architecture {architecture} needs the package {missing.name}, which is not installed{place}; install it "
             "into this environment"
+        )
+    if address := attempted_download(error):
+        return (
+            f"architecture {architecture} cannot be made: its factory downloads {address}, which cannot be fetched "
+            f"here ({said}){place}; let it make the network alone, without weights (such as pretrained=False), "
+            "since those come from `weights`, or bring the file to where it is looked for (TORCH_HOME, HF_HOME)"
         )
     if isinstance(error, OSError):
         return (

@@ -40,6 +40,17 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
             _require_labels(model, chosen["labels"], config["accuracy"]["labelled"])
 
 
+def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
+    """Raise SlipwayError if a model without a checkpoint says where in it the weights are."""
+    for model, chosen in config["models"].items():
+        if chosen["weights_key"] is not None and checkpoints[model] is None:
+            raise SlipwayError(
+                f"config: `models.{model}.weights_key` is {chosen['weights_key']!r}, but `weights` is "
+                f"{chosen['weights']}, which has one set of weights; name your checkpoint there, or leave "
+                "`weights_key` out"
+            )
+
+
 def require_precisions(decided: "Decisions") -> None:
     """Raise SlipwayError unless every engine that is asked for can be built on its target's hardware."""
     for target in decided.targets:

@@ -15,7 +15,7 @@ from slipway.toolchain import ABSENT
 from slipway.triton import releases
 from slipway.triton.reachability import is_loopback
 
-CHECKPOINT_SUFFIXES = (".pth", ".pt", ".pth.tar", ".ckpt", ".safetensors")
+CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
 
 class Decisions:
@@ -29,7 +29,9 @@ class Decisions:
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
         checks.require_precisions(self)
         self._check_version_lock()
-        checks.require_files(config, {model: self.checkpoint(model) for model in self.models})
+        checkpoints = {model: self.checkpoint(model) for model in self.models}
+        checks.require_files(config, checkpoints)
+        checks.require_weights_keys(config, checkpoints)
 
     def runtime(self, target: str) -> str:
         """Return the runtime of a target, with `auto` decided: TensorRT where it and a GPU are, else OpenVINO."""

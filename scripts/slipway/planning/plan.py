@@ -31,6 +31,7 @@ class Plan(Ingredients):
         return Settings(
             source,
             architecture=chosen["architecture"],
+            weights_key=chosen["weights_key"],
             arguments=json.dumps(chosen["arguments"], sort_keys=True),
             labels_from_sha256=self._content(chosen["labels"]),
             code=self._code_of_model("fetch_weights", model),

@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.planning.fingerprints import Fingerprints
+from slipway.users_modules import find_users_module
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 _RUNTIMES = SCRIPTS / "slipway" / "runtimes"
@@ -61,7 +61,7 @@ class Sources:
         return self._known[asked]
 
     def _of_users_module(self, name: str) -> dict[str, str]:
-        spec = find_spec(name)
+        spec = find_users_module(name)
         if spec is None:
             return {}  # the job says that it cannot be imported
         with contextlib.suppress(metadata.PackageNotFoundError):

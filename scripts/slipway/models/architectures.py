@@ -1,0 +1,54 @@
+"""Networks by name: torchvision's classifiers, and factories of the user's own package."""
+
+import importlib
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from slipway.errors import SlipwayError
+from slipway.models.auxiliary_heads import drop_heads
+from slipway.networks.downloads import download_timeout
+from slipway.networks.factories import made
+from slipway.users_modules import find_users_module, users_modules_first
+
+if TYPE_CHECKING:
+    import torch
+
+
+def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module":
+    """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
+
+    `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
+    returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported, or
+    not be called with them, or returns something else.
+    """
+    import torch
+
+    # Without gradients, since networks with the older weight_norm could not be copied otherwise.
+    with users_modules_first(), torch.no_grad(), download_timeout():
+        model = made(_factory(architecture), architecture, arguments or {})
+    drop_heads(model)
+    return model
+
+
+def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:
+    """Return what makes models of an architecture, called with its keyword arguments."""
+    if ":" not in architecture:
+        import torchvision
+
+        return partial(torchvision.models.get_model, architecture, weights=None)
+    module, _, factory = architecture.partition(":")
+    try:
+        if find_users_module(module.partition(".")[0]) is None:
+            raise ModuleNotFoundError(f"No module named {module.partition('.')[0]!r}")
+        target = importlib.import_module(module)
+        for name in factory.split("."):
+            target = getattr(target, name)
+    except Exception as error:  # whatever the user's own module raises
+        traceback.print_exc()
+        raise SlipwayError(
+            f"architecture {architecture} cannot be imported ({error}); install its package into this environment or "
+            "name its folder in PYTHONPATH, or correct `architecture` in config.yaml"
+        ) from None
+    return target

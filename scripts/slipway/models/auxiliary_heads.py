@@ -1,0 +1,34 @@
+"""The auxiliary heads of GoogLeNet and Inception v3: they help to train, and answer nothing in eval mode."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
+
+
+def drop_heads(model: "torch.nn.Module") -> None:
+    """Take the auxiliary heads out of torchvision's networks, wherever they are in a model."""
+    for module, heads in _networks(model).values():
+        module.aux_logits = False
+        for head in heads:
+            setattr(module, head, None)
+
+
+def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
+    """Return what the names of the auxiliary heads' tensors would start with, such as "AuxLogits."."""
+    return tuple(
+        f"{path}.{head}." if path else f"{head}." for path, (_, heads) in _networks(model).items() for head in heads
+    )
+
+
+def _networks(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.Module", tuple[str, ...]]]:
+    return {path: (module, _HEADS[kind]) for path, module in model.named_modules() for kind in _kinds(module)}
+
+
+def _kinds(module: "torch.nn.Module") -> Iterator[str]:
+    if torchvision := sys.modules.get("torchvision"):  # else nobody can have made one of its networks
+        yield from (kind for kind in _HEADS if isinstance(module, getattr(torchvision.models, kind)))

@@ -1,0 +1,54 @@
+"""The canonical form of a network's weights: a safetensors file that loads again exactly.
+
+Its metadata keep what PyTorch's `state_dict` says of each module's version, since some modules load by it.
+"""
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.artifacts import written_whole
+from slipway.errors import SlipwayError
+from slipway.models.architectures import build
+from slipway.models.lazy_modules import settle
+from slipway.models.loading import load
+
+if TYPE_CHECKING:
+    import torch
+
+_VERSIONS = "module_versions"
+
+
+def write_canonical(model: "torch.nn.Module", path: Path) -> None:
+    """Write the weights of a network to a safetensors file, whole or not at all."""
+    import torch
+    from safetensors.torch import save
+
+    state = model.state_dict()
+    if others := sorted(name for name, value in state.items() if not isinstance(value, torch.Tensor)):
+        raise SlipwayError(
+            f"the network keeps more than tensors in its state dict ({others[0]}), which no safetensors file holds; "
+            "let the factory make it without"
+        )
+    # Tied weights share their memory, which safetensors does not write: each name gets its own.
+    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
+    with written_whole(path) as partial:
+        partial.write_bytes(save(tensors, {"format": "pt", _VERSIONS: versions}))
+
+
+def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":
+    """Return the model of a canonical checkpoint and its record, in eval mode on the CPU."""
+    from safetensors import safe_open
+
+    model = settle(build(record["architecture"], record["arguments"]), record.get("input_shape", (1, 3, 224, 224)))
+    with safe_open(weights, framework="pt") as file:
+        state = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
+        state._metadata = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))
+    differences = load(model, state)
+    if differences:
+        raise SlipwayError(
+            f"{weights} does not fit {record['architecture']} any more: {differences}; run snakemake again"
+        )
+    return model

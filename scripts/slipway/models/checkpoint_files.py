@@ -1,0 +1,156 @@
+"""What a checkpoint file holds, whatever program saved it; nothing in the file is executed."""
+
+import argparse
+import pathlib
+import pickle
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.errors import SlipwayError
+
+if TYPE_CHECKING:
+    import torch
+
+
+_PATHLIB = ("pathlib", "pathlib._local")
+# What training programs save beside the weights, and what stands for it: none of it does anything when it is made.
+_HARMLESS = (
+    argparse.Namespace,
+    *((pathlib.PurePosixPath, f"{module}.{kind}") for module in _PATHLIB for kind in ("PosixPath", "PurePosixPath")),
+    *(
+        (pathlib.PureWindowsPath, f"{module}.{kind}")
+        for module in _PATHLIB
+        for kind in ("WindowsPath", "PureWindowsPath")
+    ),
+    (OrderedDict, "lightning_fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "lightning.fabric.utilities.data.AttributeDict"),
+    (OrderedDict, "pytorch_lightning.utilities.parsing.AttributeDict"),
+)
+
+
+@dataclass
+class Content:
+    """The tensors of a checkpoint by their dotted names, such as "state_dict.module.conv1.weight".
+
+    `mappings` are the dotted paths of the mappings that hold them, by tensor. `versions` is what PyTorch noted of each
+    module, by its dotted path. `keys` are the names at the top of the file.
+    """
+
+    tensors: dict[str, "torch.Tensor"] = field(default_factory=dict)
+    mappings: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, dict] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+
+
+def read_checkpoint(path: str | Path) -> Content:
+    """Return the content of a .safetensors or PyTorch file.
+
+    Raises SlipwayError when the file is missing, truncated, holds pickled code, or no tensors by name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SlipwayError(f"checkpoint {path} does not exist; correct `weights` in config.yaml")
+    content = content_of(_read_safetensors(path) if _is_safetensors(path) else _read_pytorch(path))
+    if not content.tensors:
+        held = f"{len(content.keys)} ({', '.join(content.keys[:3])})" if content.keys else "nothing by name"
+        raise SlipwayError(f"checkpoint {path} holds no state dict, but {held}; save model.state_dict()")
+    return content
+
+
+def content_of(saved: object) -> Content:
+    """Return the tensors by name in what a program saved, at any depth of its mappings and lists."""
+    content = Content()
+    if isinstance(saved, Mapping):
+        content.keys = sorted(map(str, saved))
+        _collect(saved, "", content)
+    return content
+
+
+def dotted(*parts: str) -> str:
+    """Return a dotted name of those of its parts that are not empty."""
+    return ".".join(part for part in parts if part)
+
+
+def _collect(saved: Mapping | list | tuple, path: str, content: Content) -> None:
+    import torch
+
+    versions = getattr(saved, "_metadata", None)
+    if isinstance(versions, Mapping):
+        content.versions |= {dotted(path, str(module)): version for module, version in versions.items()}
+    entries = saved.items() if isinstance(saved, Mapping) else ((str(index), each) for index, each in enumerate(saved))
+    for name, value in entries:
+        if not isinstance(name, str):
+            continue  # an optimizer's state, by the number of the parameter
+        full = dotted(path, name)
+        if isinstance(value, torch.Tensor):
+            if full in content.tensors:
+                raise SlipwayError(f"the checkpoint holds two tensors that are {full}; save model.state_dict()")
+            content.tensors[full], content.mappings[full] = value.detach(), path
+        elif isinstance(value, Mapping | list | tuple):
+            _collect(value, full, content)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Say whether a file is one of safetensors by its suffix or its first bytes, which are a length and a brace."""
+    with path.open("rb") as file:
+        first = file.read(9)
+    return path.suffix == ".safetensors" or (first[8:] == b"{" and first[6:8] == b"\0\0")
+
+
+def _read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SlipwayError(f"checkpoint {path} is truncated or no safetensors file ({error}); copy it again") from None
+
+
+def _read_pytorch(path: Path) -> object:
+    import torch
+
+    try:
+        with torch.serialization.safe_globals([*_HARMLESS, *_numpy_values()]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle raises whatever its damage leads to
+        raise SlipwayError(f"checkpoint {path} {_reason(error)}") from None
+
+
+def _numpy_values() -> list:
+    """Return what NumPy's numbers and arrays are made by, such as an accuracy that was saved beside the weights."""
+    import _codecs
+
+    import numpy as np
+
+    scalar, rebuild = np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0]
+    makers = [
+        (maker, f"numpy.{package}.multiarray.{name}")
+        for package in ("core", "_core")
+        for maker, name in ((scalar, "scalar"), (rebuild, "_reconstruct"))
+    ]
+    kinds = {type(np.dtype(kind)) for kind in (*np.typecodes["AllInteger"], *np.typecodes["AllFloat"], "?", "U1", "S1")}
+    return [*makers, np.ndarray, np.dtype, *kinds, _codecs.encode]
+
+
+def _reason(error: Exception) -> str:
+    """Return why PyTorch did not load a file, and what to do."""
+    if "TorchScript" in str(error):
+        return (
+            "is a TorchScript archive, which holds code and was not loaded; save the model.state_dict() of the network "
+            "that was scripted, best as .safetensors"
+        )
+    # Up to PyTorch's own advice, which is to trust the file.
+    forbidden = re.search(
+        r"(?:Unsupported (?:global|class)|Trying to \w+).*?(?= was not an allowed|$)", str(error), re.MULTILINE
+    )
+    if isinstance(error, pickle.UnpicklingError) and forbidden:
+        return (
+            f"holds more than weights and would run code when loaded, so it was not loaded ({forbidden[0]}); save only "
+            "model.state_dict(), best as .safetensors"
+        )
+    return f"is truncated or no PyTorch file ({type(error).__name__}); copy it again"

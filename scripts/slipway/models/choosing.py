@@ -1,0 +1,160 @@
+"""Which of the weights in a checkpoint are taken: those of the one reading that fits the network exactly."""
+
+import re
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.errors import SlipwayError
+from slipway.models.checkpoint_files import Content
+from slipway.models.loading import few, load
+from slipway.models.network import Network
+from slipway.models.readings import TOP, Fit, fit, readings
+
+if TYPE_CHECKING:
+    import torch
+
+# How averages of the training's last weights are named, which many programs keep beside the last ones.
+_AVERAGES = re.compile(r"(^|[._])(ema|swa|averaged?|shadow|polyak)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which weights of a checkpoint were loaded, and why; what was left out and what was cast, in words or None."""
+
+    weights_key: str
+    why: str
+    left_out: str | None
+    cast: str | None
+
+    def __str__(self) -> str:
+        """Return it in a sentence."""
+        where = "at the top of the file" if self.weights_key == TOP else f"of `{self.weights_key}`"
+        more = (f"left out: {self.left_out}" if self.left_out else None, f"cast: {self.cast}" if self.cast else None)
+        return "; ".join([f"the weights are those {where}, {self.why}", *filter(None, more)])
+
+
+def load_checkpoint(
+    model: "torch.nn.Module", content: Content, origin: str | Path, weights_key: str | None = None
+) -> Choice:
+    """Load the weights of a checkpoint's content into `model`, and return which were taken.
+
+    `weights_key` names the place in the file to take them from, such as "model_ema". Raises SlipwayError unless exactly
+    one set of weights there fits the network exactly.
+    """
+    network = Network(model)
+    fits = [fit(reading, network) for reading in readings(content, network.size, weights_key)]
+    if not fits:
+        raise SlipwayError(
+            f"`weights_key` is {weights_key!r}, but checkpoint {origin} has no tensors there; they are in "
+            f"{few(_places(content))}; correct it in config.yaml"
+        )
+    exact = _distinct([each for each in fits if each.is_exact], weights_key)
+    if not exact:
+        raise SlipwayError(f"checkpoint {origin} {_misfit(fits)}")
+    if len(exact) > 1:
+        raise SlipwayError(f"checkpoint {origin} {_ambiguity(exact)}")
+    chosen = exact[0]
+    if weights_key is None and (average := _unread_average(fits, chosen, network.size)):
+        raise SlipwayError(
+            f"checkpoint {origin} holds `{average}` beside `{chosen.reading.key}`, which by its name is an average of "
+            "the weights but does not have the network's names; save the weights that are to be served by themselves, "
+            f"or take the others by `weights_key: {chosen.reading.key}` under the model in config.yaml"
+        )
+    if differences := load(model, chosen.state()):
+        raise SlipwayError(f"checkpoint {origin} is of another architecture: {differences}")
+    casts = ", ".join(f"{count} tensors from {words}" for words, count in sorted(chosen.casts.items()))
+    return Choice(chosen.reading.key, _why(fits, chosen, weights_key), _left_out(content, chosen), casts or None)
+
+
+def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
+    """Return one fit of each set of weights; where `weights_key` names one exactly, that one alone."""
+    named = [each for each in exact if each.reading.key == weights_key]
+    kept: list[Fit] = []
+    for each in named or exact:
+        if not any(_are_same(each, other) for other in kept):
+            kept.append(each)
+    return kept
+
+
+def _are_same(one: Fit, other: Fit) -> bool:
+    import torch
+
+    return one.tensors.keys() == other.tensors.keys() and all(
+        tensor is other.tensors[name] or torch.equal(tensor, other.tensors[name])
+        for name, tensor in one.tensors.items()
+    )
+
+
+def _misfit(fits: list[Fit]) -> str:
+    """Return what keeps the nearest reading from fitting."""
+    nearest = max(fits, key=lambda each: (_matches(each), len(each.tensors), len(each.reading.key.strip(TOP))))
+    if not nearest.differences:
+        return (
+            f"holds numbers of another kind than the network's: {few(nearest.refused)}; whole numbers, truth "
+            "values, complex numbers and floats of one byte are no weights by themselves: save the float weights that "
+            "they were made from, or correct `weights` in config.yaml"
+        )
+    where = "" if nearest.reading.key == TOP else f", read as `{nearest.reading.key}`, which is nearest"
+    return (
+        f"is of another architecture{where}: {nearest.differences}; correct `architecture`, its `arguments` (such as "
+        "num_classes) or `weights` in config.yaml"
+    )
+
+
+def _matches(found: Fit) -> int:
+    """Return how many tensors of a reading have their place in the network."""
+    return len(found.tensors) - len(found.differences.unexpected) - len(found.differences.reshaped)
+
+
+def _ambiguity(exact: list[Fit]) -> str:
+    keys = [each.reading.key for each in exact]
+    averages = [key for key in keys if _AVERAGES.search(key)]
+    hint = f" (`{averages[0]}` is an average by its name, as is often served)" if len(averages) == 1 else ""
+    lines = " or ".join(f"`weights_key: {key}`" for key in keys)
+    return (
+        f"holds {len(keys)} different sets of weights that fit: {' and '.join(f'`{key}`' for key in keys)}{hint}; "
+        f"choose one by a line under the model in config.yaml: {lines}"
+    )
+
+
+def _unread_average(fits: list[Fit], chosen: Fit, size: int) -> str | None:
+    """Return a place that is named as an average and as large as the network, but could not be read as its weights."""
+    readable = frozenset().union(*(each.reading.names for each in fits if each.is_exact), chosen.reading.names)
+    unread = [each.reading for each in fits if not each.reading.names & readable]
+    return next(
+        (each.key for each in unread if 2 * len(each.names) >= size and _AVERAGES.search(each.key)),
+        None,
+    )
+
+
+def _why(fits: list[Fit], chosen: Fit, weights_key: str | None) -> str:
+    if weights_key:
+        return f"as `weights_key: {weights_key}` asks"
+    same = [
+        each.reading.key
+        for each in fits
+        if each.is_exact and each is not chosen and not each.reading.names & chosen.reading.names
+    ]
+    if same:
+        return f"which are the same as `{same[0]}`"
+    others = [each for each in fits if not each.reading.names & chosen.reading.names]
+    return f"the only ones that fit beside `{others[0].reading.key}`" if others else "the only ones in the file"
+
+
+def _left_out(content: Content, chosen: Fit) -> str | None:
+    """Return what of the file's tensors was not taken, by the place where its path leaves that of what was."""
+    path = chosen.reading.key.split(".") if chosen.reading.key != TOP else []
+    places: dict[str, int] = {}
+    for name in content.tensors.keys() - chosen.reading.names:
+        parts = name.split(".")
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, parts, strict=False)))
+        place = ".".join(parts[: shared + 1])
+        places[place] = places.get(place, 0) + 1
+    listed = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(places.items())]
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") or None
+
+
+def _places(content: Content) -> list[str]:
+    return sorted({name.split(".")[0] for name in content.tensors})

@@ -1,0 +1,95 @@
+"""Loading a state dict as the network itself does it, strictly: everything that does not fit is told."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_RESHAPED = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
+    r"the shape in current model is torch\.Size\(\[(.*?)\]\)"
+)
+# How many training steps a BatchNorm has seen: PyTorch before 0.4.1 did not count, and nothing in eval mode needs it.
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What of a state dict does not fit a network: names, and sentences about shapes and everything else."""
+
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    reshaped: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Return how many there are; without any, the state dict fits."""
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped) + len(self.others)
+
+    def __str__(self) -> str:
+        """Return them as a part of a sentence, with examples."""
+        names = f"{few(self.missing)} missing, {few(self.unexpected)} unknown, {few(self.reshaped)} of another shape"
+        return "; ".join([*([names] if len(self) > len(self.others) else []), *self.others[:3]])
+
+
+def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assign: bool = False) -> Differences:
+    """Load `state` into `model` and return what does not fit; where anything does not, the model is of no use.
+
+    The modules' own hooks run, so names that a later version of a module changed are read. With `assign` the tensors
+    become the parameters themselves, whatever their dtype, instead of being copied.
+    """
+    incompatible, tied = [], _tied_names(model)
+    hook = model.register_load_state_dict_post_hook(lambda _, keys: incompatible.append(keys))
+    problems = []
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            model.load_state_dict(state, strict=False, assign=assign)
+    except RuntimeError as error:  # one line for each tensor that does not fit
+        problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
+    except Exception as error:  # whatever a module's own hook raises
+        problems = [f"{type(error).__name__}: {error}"]
+    finally:
+        hook.remove()
+        model.train(model.training)  # a hook may have put new modules in, which are made for training
+    missing, unexpected = incompatible[-1] if incompatible else ([], [])
+    lacking = {name for name in missing if name.rpartition(".")[2] != COUNTER}
+    return Differences(
+        missing=sorted(name for name in lacking if tied.get(name, {name}) <= lacking),
+        unexpected=sorted(unexpected),
+        reshaped=sorted(_shapes(found) for problem in problems if (found := _RESHAPED.search(problem))),
+        others=[problem for problem in problems if not _RESHAPED.search(problem)],
+    )
+
+
+def tied_names(model: "torch.nn.Module") -> list[list[str]]:
+    """Return the names of each tensor that several modules share."""
+    return [sorted(names) for names in {frozenset(names) for names in _tied_names(model).values()}]
+
+
+def few(items: list[str]) -> str:
+    """Return the number of items, and some of them."""
+    return "none" if not items else f"{len(items)} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
+
+
+def _tied_names(model: "torch.nn.Module") -> dict[str, set[str]]:
+    """Return, for each name of a tensor that has several, all of its names."""
+    import torch
+
+    names_by_tensor: dict[int, set[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, torch.Tensor):
+            names_by_tensor.setdefault(id(tensor), set()).add(name)
+    return {name: names for names in names_by_tensor.values() if len(names) > 1 for name in names}
+
+
+def _shapes(found: re.Match) -> str:
+    name, given, expected = found.groups()
+    return f"{name} is {_as_tuple(given)}, not {_as_tuple(expected)}"
+
+
+def _as_tuple(sizes: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in sizes.split(",") if size.strip())

@@ -1,0 +1,84 @@
+"""What a network expects of a state dict, and copies of it in which one can be tried without loading it."""
+
+import copy
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from slipway.models.auxiliary_heads import head_names
+from slipway.models.loading import COUNTER, tied_names
+
+if TYPE_CHECKING:
+    import torch
+
+# What PyTorch puts around a module and into the names of its parameters.
+_WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)\.")
+# The names in DenseNet's published files, from when names of modules might have dots. torchvision renames them too.
+_DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+
+
+class Network:
+    """A network, and what it expects of a state dict."""
+
+    def __init__(self, model: "torch.nn.Module") -> None:
+        self.model = model
+        self.expected = dict(model.state_dict())
+        self.heads = head_names(model)
+        self.tied = tied_names(model)
+
+    @cached_property
+    def size(self) -> int:
+        """Return how many tensors it needs, without counters, which may be absent."""
+        return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
+
+    @cached_property
+    def unsaved_buffers(self) -> dict[str, "torch.Tensor"]:
+        """Return its buffers that no state dict has, which the network makes by itself."""
+        return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
+
+    @cached_property
+    def common_prefix(self) -> str:
+        """Return what all of its names start with, such as "model." of a network that wraps another; else ""."""
+        components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
+        shared = []
+        for names in components:
+            if len(set(names)) > 1:
+                break
+            shared.append(names[0])
+        return "".join(f"{name}." for name in shared)
+
+    def spelling(self, name: str) -> str:
+        """Return the network's own name of a tensor that a checkpoint names otherwise; unknown names stay."""
+        if name in self.expected:
+            return name
+        variants = (_WRAPPERS.sub("", name), _DENSE_LAYER.sub(r"\1\2", name), self.common_prefix + name)
+        return next((variant for variant in variants if variant in self.expected), name)
+
+    def needs(self, name: str, tensor: "torch.Tensor") -> bool:
+        """Say whether a tensor is of any use: auxiliary heads, and buffers that the network has equally, are not."""
+        import torch
+
+        if name.startswith(self.heads):
+            return False
+        own = self.unsaved_buffers.get(name)
+        return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
+
+    def versions(self) -> Iterator[dict]:
+        """Yield what a file without versions may mean, by module: none, the current ones, or the first of each."""
+        yield {}
+        current = getattr(self.model.state_dict(), "_metadata", {})
+        yield dict(current)
+        yield {module: {"version": 1} for module in current}
+
+    def skeleton(self) -> "torch.nn.Module":
+        """Return a copy whose tensors have shapes but no values, so that trying a checkpoint takes no memory."""
+        import torch
+
+        empty = {}
+        for tensor in chain(self.model.parameters(), self.model.buffers()):
+            values = torch.empty_like(tensor, device="meta", requires_grad=False)
+            is_parameter = isinstance(tensor, torch.nn.Parameter)
+            empty[id(tensor)] = torch.nn.Parameter(values, requires_grad=False) if is_parameter else values
+        return copy.deepcopy(self.model, empty)

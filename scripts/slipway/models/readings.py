@@ -1,0 +1,138 @@
+"""How a checkpoint may be read: each place in it whose tensors might be the network's weights."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from slipway.models.checkpoint_files import Content
+from slipway.models.dtypes import name_of, refusal
+from slipway.models.loading import COUNTER, Differences, load
+from slipway.models.network import Network
+
+if TYPE_CHECKING:
+    import torch
+
+TOP = "."  # the `weights_key` of tensors that lie at the top of a file
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The tensors of one place in a checkpoint, by the names that they have there.
+
+    `key` is the dotted path of the place, such as "state_dict.module". `names` are those in the whole file.
+    """
+
+    key: str
+    tensors: dict[str, "torch.Tensor"]
+    names: frozenset[str]
+    versions: dict[str, dict]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a reading fits a network: its tensors by the network's names, what differs, what is cast or cannot be."""
+
+    reading: Reading
+    tensors: dict[str, "torch.Tensor"]
+    versions: dict[str, dict]
+    differences: Differences = field(default_factory=Differences)
+    refused: list[str] = field(default_factory=list)
+    casts: Counter = field(default_factory=Counter)
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether the network takes the reading as it is."""
+        return not self.differences and not self.refused
+
+    def state(self) -> "OrderedDict[str, torch.Tensor]":
+        """Return a state dict of its own, since PyTorch writes into the versions of the one that it loads."""
+        state = OrderedDict(self.tensors)
+        state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
+        return state
+
+
+def readings(content: Content, size: int, weights_key: str | None) -> list[Reading]:
+    """Return every reading that has at least half of `size` tensors, or all there are if none has, the shortest first.
+
+    Only those at or below `weights_key` count, where it is given.
+    """
+    chosen = [reading for reading in _all_readings(content) if _is_below(reading.key, weights_key)]
+    large = [reading for reading in chosen if 2 * len(reading.tensors) >= size]
+    return large or sorted(chosen, key=lambda reading: -len(reading.tensors))[:3]
+
+
+def fit(reading: Reading, network: Network) -> Fit:
+    """Return how a reading fits a network, in the names and versions in which it fits best."""
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in reading.tensors.items():
+        spelling = network.spelling(name)
+        # Two tensors that would be one keep their names, which the network then does not know.
+        tensors[name if spelling in reading.tensors or spelling in tensors else spelling] = tensor
+    tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
+    best = None
+    for versions in [*([reading.versions] if reading.versions else []), *network.versions()]:
+        tried = _tried(Fit(reading, tensors, versions), network)
+        if best is None or len(tried.differences) < len(best.differences):
+            best = tried
+        if not best.differences:
+            break
+    return best
+
+
+def _tried(candidate: Fit, network: Network) -> Fit:
+    """Return the candidate with what differs, is cast or cannot be, once it was loaded into a copy of the network."""
+    skeleton = network.skeleton()
+    differences = load(skeleton, candidate.state(), assign=True)
+    loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
+    differences.others.extend(
+        f"{first} and {other} are one tensor in the network, but two in the checkpoint"
+        for first, *others in network.tied
+        for other in others
+        if {first, other} <= loaded.keys() and not _are_equal(loaded[first], loaded[other])
+    )
+    refused, casts = [], Counter()
+    for name, own in network.expected.items():
+        tensor = loaded.get(name)
+        if tensor is None or tensor.dtype == own.dtype or name.rpartition(".")[2] == COUNTER:
+            continue
+        if reason := refusal(tensor, own.dtype):
+            refused.append(f"{name} is {reason}")
+        else:
+            casts[f"{name_of(tensor.dtype)} to {name_of(own.dtype)}"] += 1
+    return replace(candidate, differences=differences, refused=refused, casts=casts)
+
+
+def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
+    import torch
+
+    return torch.equal(first, other)
+
+
+def _all_readings(content: Content) -> Iterator[Reading]:
+    """Yield what lies below each prefix of the dotted names, and what lies at the top of a mapping beside others."""
+    prefixes = {""}
+    for name in content.tensors:
+        parts = name.split(".")
+        prefixes.update(".".join(parts[:depth]) for depth in range(1, len(parts)))
+    for prefix in sorted(prefixes, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix)):
+        below = [name for name in content.tensors if not prefix or name.startswith(f"{prefix}.")]
+        direct = [name for name in below if content.mappings[name] == prefix]
+        yield _reading(content, prefix, below)
+        if 0 < len(direct) < len(below):
+            yield _reading(content, prefix, direct)
+
+
+def _reading(content: Content, prefix: str, names: list[str]) -> Reading:
+    start = len(prefix) + 1 if prefix else 0
+    versions = {
+        "" if module == prefix else module[start:]: version
+        for module, version in content.versions.items()
+        if module == prefix or not prefix or module.startswith(f"{prefix}.")
+    }
+    tensors = {name[start:]: content.tensors[name] for name in names}
+    return Reading(prefix or TOP, tensors, frozenset(names), versions)
+
+
+def _is_below(key: str, weights_key: str | None) -> bool:
+    return weights_key in (None, TOP, key) or key.startswith(f"{weights_key}.")

@@ -1,0 +1,56 @@
+"""What a network's code tries to fetch: waited for briefly, and named when it cannot be had."""
+
+import socket
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from slipway.networks.user_code import causes
+
+TIMEOUT_S = 20
+_ADDRESSES = ("url", "fullurl", "req", "request", "repo_id", "host")
+
+
+@contextmanager
+def download_timeout() -> Iterator[None]:
+    """Let no connection wait longer than TIMEOUT_S for an answer."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT_S)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def attempted_download(error: BaseException) -> str | None:
+    """Return the address that could not be fetched, or None if it is unknown or the error not one of the network.
+
+    Libraries keep the address in the exception, or only in the variables of the functions that raised it.
+    """
+    chain = list(causes(error))
+    if not any(_is_of_the_network(each) for each in chain):
+        return None
+    candidates = [getattr(each, name, None) for each in chain for name in _ADDRESSES]
+    for each in chain:
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            candidates += [frame.f_locals.get(name) for name in _ADDRESSES]
+    addresses = [address for candidate in candidates if (address := _address(candidate))]
+    return next((address for address in addresses if "://" in address), next(iter(addresses), None))
+
+
+def _is_of_the_network(error: BaseException) -> bool:
+    """Say whether an exception tells that something could not be fetched; libraries' own are known by name."""
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return True
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(
+        names & {"URLError", "RequestException", "HTTPError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
+    )
+
+
+def _address(candidate: object) -> str | None:
+    """Return the text of an address, or of the address of a request."""
+    for value in (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None)):
+        if isinstance(value, str) and value:
+            return value
+    return None
