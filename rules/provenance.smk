@@ -3,19 +3,65 @@
 import atexit
 import shutil
 
+from slipway.planning import outliving
+from slipway.planning.attempts import Attempts
 from slipway.planning.journal import Journal
-from slipway.planning.provenance import Artifacts, incomplete, keep_records_with_results, mark_incomplete
-from slipway.planning.run_lock import RunLock
+from slipway.planning.looking import only_looks
+from slipway.planning.provenance import Artifacts, incomplete, keep_records_with_results, mark_incomplete, submitted
+from slipway.planning.run_lock import PATIENCE_S, RunLock
+
+# Their jobs change more than their outputs: a server, or what a cluster runs.
+ACTING = ("deploy_local", "deploy_remote")
 
 
 def work_alone():
-    """Take the folder's lock, but for a dry run, which may look on; stop when another workflow has it."""
-    lock = RunLock()
-    if not workflow.output_settings.dryrun and not lock.take():
-        raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
-    if lock.caution():
-        logger.warning(lock.caution())
-    return lock
+    """Take the folder's lock, stop when another workflow has it; return what was edited since it was made."""
+    if not run_lock.take(PATIENCE_S):
+        raise WorkflowError(f"another snakemake works in this folder ({run_lock.holder()}); wait for it, or stop it")
+    if run_lock.caution():
+        logger.warning(run_lock.caution())
+    with told_in_a_sentence():
+        for program in outliving.end(jobs_of_killed_run()):
+            logger.warning(f"{program} had outlived its snakemake, which was killed, and was ended before this run")
+    if run_lock.killed_run and submitted():
+        logger.warning(
+            f"a run that was killed had submitted the jobs {', '.join(sorted(submitted()))}: cancel those that still "
+            "run, or they write over what this run makes"
+        )
+    run_lock.work()
+    atexit.register(run_lock.end)
+    outliving.mark_programs_of(run_lock.run)
+    return put_in_order()
+
+
+def look_on():
+    """Return what was edited since it was made, beside whoever works in this folder, and in nobody's way."""
+    if not run_lock.take():
+        logger.info(f"Another snakemake works in this folder ({run_lock.holder()}); things are shown as they are now.")
+        return artifacts.changed()
+    found = artifacts.changed() if jobs_of_killed_run() else put_in_order()
+    run_lock.give_back()
+    return found
+
+
+def jobs_of_killed_run():
+    """Return the programs that outlived the last run, if it was killed."""
+    return outliving.programs_of(run_lock.killed_run, Path(workflow.basedir) / "scripts")
+
+
+def put_in_order():
+    """Settle what an earlier run left half done, and mark what was edited since it was made."""
+    try:
+        keep_records_with_results()
+        attempts.settle()
+        edited = artifacts.changed()
+        artifacts.remember_what_a_killed_run_made()
+        mark_incomplete(edited)
+    except OSError as error:
+        raise WorkflowError(
+            f"results/ does not take the records of what is made ({error}); free some space there"
+        ) from None
+    return edited
 
 
 def remember_what_was_made():
@@ -23,23 +69,18 @@ def remember_what_was_made():
     finished = [file for job in workflow.dag.finished_jobs for file in job.output]
     left = artifacts.forgotten(file for job in workflow.dag.jobs for file in job.output)
     try:
+        attempts.settle(workflow.dag.finished_jobs)
         artifacts.remember([*finished, *left])
     except OSError as error:
         logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
 
 
 if workflow.is_main_process:
-    run_lock = work_alone()
-    try:
-        keep_records_with_results()
-    except OSError as error:
-        raise WorkflowError(
-            f"results/ does not take the records of what is made ({error}); free some space there"
-        ) from None
+    run_lock = RunLock()
     artifacts = Artifacts(fingerprints)
-    edited = artifacts.changed()
-    artifacts.remember_what_a_killed_run_made()
-    mark_incomplete(edited)
+    attempts = Attempts(artifacts.digest, ACTING)
+    looking = workflow.output_settings.dryrun or only_looks(sys.argv)
+    edited = look_on() if looking else work_alone()
     logger.addFilter(Journal(workflow, fingerprints, edited, incomplete()))
     atexit.register(fingerprints.save)
 
@@ -47,16 +88,17 @@ if workflow.is_main_process:
 onstart:
     if workflow.non_local_exec:
         require_declared_targets()
-    # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
-    shutil.rmtree(".snakemake/backups", ignore_errors=True)
+    if not looking:
+        # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
+        shutil.rmtree(".snakemake/backups", ignore_errors=True)
+        attempts.begin(workflow.dag)
 
 
 onsuccess:
-    remember_what_was_made()
+    if not looking:
+        remember_what_was_made()
 
 
 onerror:
-    remember_what_was_made()
-    # Snakemake puts back what a failed job was to replace, but then takes it for new; it is to be made again.
-    for job in workflow.scheduler.failed:
-        workflow.persistence.started(job)
+    if not looking:
+        remember_what_was_made()

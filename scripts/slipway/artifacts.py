@@ -29,7 +29,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_up_after_a_kill(path)
+    clear_up_after_a_kill(path)
     partial = path.with_name(f".partial.{os.getpid()}.{path.name}")
     try:
         yield partial
@@ -79,7 +79,7 @@ def tree_digest(folder: str | Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
-def _clear_up_after_a_kill(path: Path) -> None:
+def clear_up_after_a_kill(path: Path) -> None:
     """Remove what a killed writer of `path` left, and put back a folder that it had only moved aside."""
     for aside in path.parent.glob(f".replaced.*.{path.name}"):
         if path.exists():

@@ -1,7 +1,9 @@
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -15,6 +17,7 @@ from pathlib import Path
 from slipway.planning.run_lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
 print(lock.take(), flush=True)
+lock.work()
 sys.stdin.read()
 """
 
@@ -51,7 +54,43 @@ def test_a_killed_holder_is_in_nobodys_way(other, tmp_path):
     third = RunLock(tmp_path)
     assert third.take()
     assert not stale.exists()
+    assert third.killed_run
+    third.work()
     assert f"process {os.getpid()} on " in third.holder()
+
+
+def test_a_run_that_came_to_its_end_was_not_killed(tmp_path):
+    first = RunLock(tmp_path)
+    assert first.take()
+    first.work()
+    first.end()
+    second = RunLock(tmp_path)
+    assert second.take()
+    assert second.killed_run is None
+
+
+def test_whoever_only_looks_is_waited_for(tmp_path):
+    """It holds the lock for a moment, and keeps for the next run that the last one was killed."""
+    looking, working = RunLock(tmp_path), RunLock(tmp_path)
+    (tmp_path / "slipway").mkdir()
+    note = {"pid": 1, "host": socket.gethostname(), "since": "now", "run": "killed"}
+    (tmp_path / "slipway/running.json").write_text(json.dumps(note))
+    assert looking.take()
+    assert not working.take()
+    threading.Timer(0.2, looking.give_back).start()
+    assert working.take(patience_s=10)
+    assert working.killed_run == "killed"
+
+
+@pytest.mark.parametrize("noise", ["null", "{}", "[]", "\0\0", "7", '{"pid": 1}', '{"host": 3, "run": []}'])
+def test_a_damaged_note_stops_nobody(tmp_path, noise):
+    (tmp_path / "slipway").mkdir()
+    (tmp_path / "slipway/running.json").write_text(noise)
+    lock = RunLock(tmp_path)
+    assert lock.holder() == "another process"
+    assert lock.take()
+    lock.work()
+    assert f"process {os.getpid()} on " in lock.holder()
 
 
 def test_a_lock_left_on_another_machine_is_not_cleared(tmp_path):

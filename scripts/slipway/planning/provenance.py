@@ -179,6 +179,12 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
         marker.write_text(json.dumps({"external_jobid": None, "reason": EDITED}), encoding="utf-8")
 
 
+def submitted(folder: Path = FOLDER) -> set[str]:
+    """Return a cluster's own names of the jobs that had been handed to it for artifacts which are marked."""
+    marks = map(read_record, (folder / "incomplete").rglob("*"))
+    return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
+
+
 def incomplete(folder: Path = FOLDER) -> set[str]:
     """Return the artifacts that are marked: those of a run that failed or was killed, and those that were edited."""
     marks = folder / "incomplete"

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import time
+import uuid
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +15,9 @@ from slipway.records import read_record
 
 FOLDER = Path(".snakemake")
 HOLDER = {"pid": int, "host": str, "since": str}
+# Whoever only looks holds the lock for a moment, while it puts in order what a killed run left.
+PATIENCE_S = 3.0
+PAUSE_S = 0.1
 
 
 class RunLock:
@@ -28,8 +32,11 @@ class RunLock:
         self._snakemakes = folder / "locks"
         self._held: IO | None = None
         self._no_locks: OSError | None = None
+        self.run = uuid.uuid4().hex
+        # The run that was killed while it held the lock on this machine, if the last one was.
+        self.killed_run: str | None = None
 
-    def take(self) -> bool:
+    def take(self, patience_s: float = 0.0) -> bool:
         """Take the lock and clear what a killed run left; return False when another process has it.
 
         On a file system without locks nobody is kept out but by Snakemake's own.
@@ -39,19 +46,36 @@ class RunLock:
             remove(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(patience_s)
         except BlockingIOError:
             self._held.close()
             return False
         except OSError as error:
             self._no_locks = error
             return True
-        if self._last_holder_was_here():
+        last = read_record(self._file, HOLDER)
+        # A network file system may lock for each machine alone.
+        if last is None or last["host"] == socket.gethostname():
             shutil.rmtree(self._snakemakes, ignore_errors=True)
-        self._held.truncate(0)
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T")}, self._held)
-        self._held.flush()
+            self.killed_run = last and last.get("run")
         return True
+
+    def work(self) -> None:
+        """Write down who works here, for others who want to, and for the next run if this one is killed."""
+        said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
+        self._held.truncate(0)
+        json.dump(said, self._held)
+        self._held.flush()
+
+    def end(self) -> None:
+        """Give the lock back at the end of the work, which leaves nothing to the next run."""
+        if not self._held.closed:
+            self._held.truncate(0)
+            self._held.close()
+
+    def give_back(self) -> None:
+        """Give the lock back after a look, which leaves to the next run what a killed one left."""
+        self._held.close()
 
     def caution(self) -> str | None:
         """Return in words that the file system has no locks, if so: then a killed run's lock stays in the way."""
@@ -67,7 +91,13 @@ class RunLock:
         said = read_record(self._file, HOLDER)
         return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
 
-    def _last_holder_was_here(self) -> bool:
-        """Say whether the last holder was on this machine: a network file system may lock for each machine alone."""
-        said = read_record(self._file, HOLDER)
-        return said is None or said["host"] == socket.gethostname()
+    def _lock(self, patience_s: float) -> None:
+        """Lock the file; raise BlockingIOError if another process has it for longer than `patience_s`."""
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                return fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(PAUSE_S)

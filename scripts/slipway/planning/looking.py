@@ -1,0 +1,50 @@
+"""Whether a command line of Snakemake only looks at the workflow, and so disturbs nobody who works in the folder."""
+
+import argparse
+import contextlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from snakemake.cli import parse_args
+
+# The rules that tell how things are, and make nothing.
+_TELLING = {"status"}
+# Snakemake's options that print something of the workflow instead of running it.
+_PRINTING = (
+    "dryrun",
+    "lint",
+    "list_rules",
+    "list_target_rules",
+    "print_compilation",
+    "dag",
+    "rulegraph",
+    "filegraph",
+    "d3dag",
+    "summary",
+    "detailed_summary",
+    "list_changes",
+    "list_input_changes",
+    "list_params_changes",
+    "list_untracked",
+    "list_conda_envs",
+    "report",
+)
+
+
+def only_looks(command: Sequence[str]) -> bool:
+    """Say whether `command`, with its program first, prints something of the workflow, or runs only what tells."""
+    if Path(command[0]).name not in ("snakemake", "__main__.py"):
+        return False
+    chosen = _options(command[1:])
+    if chosen is None:
+        return False
+    prints = any(getattr(chosen, option, None) for option in _PRINTING)
+    return prints or (bool(chosen.targets) and _TELLING.issuperset(chosen.targets))
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """Return the options as Snakemake reads them, profiles included, but for what it says about them."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+        return parse_args(list(arguments))[1]
+    return None

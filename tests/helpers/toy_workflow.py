@@ -1,0 +1,166 @@
+"""A workflow of toy rules under the real hooks of rules/provenance.smk, which shows in seconds how a run ends."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from helpers.workplace import REPOSITORY, Outcome
+
+PATIENCE_S = 120
+# One output, several, and a folder beside a file; `used` is made from all of them.
+OUTPUTS = {
+    "one": ["results/one.txt"],
+    "several": ["results/first.txt", "results/second.txt"],
+    "folder": ["results/folder", "results/folder.json"],
+}
+SNAKEFILE = """
+include: "rules/before_config.smk"
+configfile: "config.yaml"
+
+from slipway.planning.fingerprints import Fingerprints
+
+fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
+ACTING = ["acting"]
+
+
+def require_declared_targets():
+    pass
+
+
+include: "rules/provenance.smk"
+
+rule used:
+    input: ancient("results/folder"), "results/one.txt", "results/second.txt", "results/folder.json"
+    output: update("results/used.txt")
+    shell: "cat results/one.txt results/second.txt results/folder/* >{output}"
+"""
+RULE = """
+rule {name}:
+    output: {outputs}
+    params: settings=config["text"]
+    shell: "python scripts/make.py {{params.settings}} {{output}}"
+"""
+PROGRAM = """
+# Write a text to each output; with one that ends in "!", do not come to an end after the first.
+import os, pathlib, sys, time
+text, *outputs = sys.argv[1:]
+for number, output in enumerate(map(pathlib.Path, outputs)):
+    if number and text.endswith("!"):
+        break
+    if output.suffix:
+        output.write_text(text)
+    else:
+        output.mkdir(exist_ok=True)
+        (output / "content").write_text(text)
+if text == "fails!" or os.environ.get("FAILS"):
+    sys.exit(1)
+if text == "hangs!" or os.environ.get("HANGS"):
+    pathlib.Path(f"hangs.{pathlib.Path(outputs[0]).stem}").touch()
+    time.sleep(600)
+"""
+STATUS = """
+rule status:
+    input: ancient("scripts/make.py")
+    shell: "echo all is well"
+"""
+
+
+@dataclass
+class ToyWorkflow:
+    """A folder with the toy workflow, made once with the text `good`."""
+
+    folder: Path
+
+    def make(self):
+        """Write the workflow, and make everything with it."""
+        (self.folder / "rules").symlink_to(REPOSITORY / "rules")
+        (self.folder / "scripts").mkdir()
+        (self.folder / "scripts/slipway").symlink_to(REPOSITORY / "scripts/slipway")
+        (self.folder / "scripts/make.py").write_text(PROGRAM)
+        rules = [RULE.format(name=name, outputs=", ".join(map(_update, files))) for name, files in OUTPUTS.items()]
+        (self.folder / "Snakefile").write_text("\n".join([SNAKEFILE, *rules, STATUS]))
+        self.configure("good")
+        assert self.run("used").code == 0
+        return self
+
+    def copied(self, folder):
+        """Return a copy of this workflow, with all times kept."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return ToyWorkflow(folder)
+
+    def configure(self, text):
+        """Let the outputs hold another text; with "fails!" or "hangs!" they never come to hold it."""
+        (self.folder / "config.yaml").write_text(f"text: {text}\n")
+
+    def run(self, *targets, **environment):
+        """Run Snakemake to its end."""
+        with self.started(*targets, **environment) as process:
+            said, _ = process.communicate(timeout=PATIENCE_S)
+            return Outcome(process.returncode, said)
+
+    @contextlib.contextmanager
+    def started(self, *targets, **environment):
+        """Yield a running Snakemake, whose process group it leads; kill whatever is left of it."""
+        command = [Path(sys.executable).with_name("snakemake"), "--cores", "3", "--keep-going", *targets]
+        process = subprocess.Popen(
+            [*command, "--profile", REPOSITORY / "profiles/default"],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate(timeout=PATIENCE_S)
+
+    def hanging(self, process, *rules):
+        """Return once the programs of these rules hang, each with its first output written."""
+        deadline = time.monotonic() + PATIENCE_S
+        wanted = [self.folder / f"hangs.{Path(OUTPUTS[rule][0]).stem}" for rule in rules]
+        while not all(path.exists() for path in wanted):
+            assert process.poll() is None, f"it ended too soon:\n{process.stdout.read()}"
+            assert time.monotonic() < deadline, "the programs never began"
+            time.sleep(0.05)
+        for path in wanted:
+            path.unlink()
+
+    def programs(self):
+        """Return the processes of the toy program that run in this folder."""
+        return [process for process in psutil.process_iter() if self._runs(process)]
+
+    def contents(self):
+        """Return {path: text} of everything that was made."""
+        files = [path for path in (self.folder / "results").rglob("*") if path.is_file()]
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_text()
+            for path in sorted(files)
+            if ".provenance" not in path.parts and path.name != ".snakemake_timestamp"
+        }
+
+    def planned(self):
+        """Return the rules whose jobs a dry run announces, and everything that it said."""
+        said = self.run("-n", "used").succeeded().said
+        return {rule for rule in (*OUTPUTS, "used") if f"rule {rule}:" in said}, said
+
+    def _runs(self, process):
+        try:
+            return process.cwd() == str(self.folder) and "scripts/make.py" in process.cmdline()
+        except psutil.Error:
+            return False
+
+
+def _update(name):
+    return f'update("{name}")' if Path(name).suffix else f'update(directory("{name}"))'
