@@ -15,7 +15,10 @@ min_version("9.19")
 include: "rules/before_config.smk"
 
 
-configfile: "config.yaml"
+# A configuration that --configfile names stands alone.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
 
 
 include: "rules/common.smk"

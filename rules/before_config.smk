@@ -29,4 +29,5 @@ if workflow.is_main_process:
     logger.addFilter(PlainRefusals())
     with told_in_a_sentence():
         require_folders("results", "logs", ".snakemake")
-        require_readable("config.yaml")
+        for file in workflow.overwrite_configfiles or ["config.yaml"]:
+            require_readable(file)

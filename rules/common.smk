@@ -3,8 +3,9 @@ import json
 import shlex
 
 from slipway.planning.checks import require_batches
-from slipway.planning.config import complete
+from slipway.planning.config import complete, schema
 from slipway.planning.config_files import require_keys_once
+from slipway.planning.config_scalars import require_read_as_written
 from slipway.planning.fingerprints import Fingerprints
 from slipway.hardware import usable_cores
 from slipway.planning.plan import Plan
@@ -15,8 +16,9 @@ prefer_this_interpreter()
 fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
 with told_in_a_sentence():
     # Not once more in each job.
-    for configfile in workflow.configfiles if workflow.is_main_process else []:
-        require_keys_once(configfile)
+    for file in workflow.configfiles if workflow.is_main_process else []:
+        require_keys_once(file)
+        require_read_as_written(file, schema())
     plan = Plan(complete(config), fingerprints)
 
 for notice in plan.notices() if workflow.is_main_process else []:

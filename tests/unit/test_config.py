@@ -117,6 +117,10 @@ def test_the_shipped_file_is_what_the_defaults_give():
     assert complete(shipped()) == complete(bare)
 
 
+def test_a_configuration_without_targets_is_about_this_machine():
+    assert complete({"models": {"resnet50": {}}}) == complete(shipped())
+
+
 def test_the_shipped_file_shows_every_key():
     shown = {("models", "*", *path[2:]) if path[0] == "models" else path for path, _ in leaves(shipped())}
     shown = {("targets", "*", *path[2:]) if path[0] == "targets" else path for path in shown}
@@ -350,7 +354,7 @@ MISTAKES = {
     "unknown place": (minimal(deploy={"to": "moon"}), "`deploy.to`", "'moon'", ["local"]),
     "empty host": (minimal(deploy={"host": ""}), "`deploy.host`", "''", ["at least 1"]),
     "nothing at all": ({}, "`models`", "", ["required"]),
-    "no targets": ({"models": {"m": {}}}, "`targets`", "", ["required"]),
+    "no target among them": (minimal(targets={}), "`targets`", "{}", ["at least 1"]),
     # YAML reads an unquoted `on:` as true and `8000:` as a number.
     "key that YAML reads as a number": (minimal(deploy={8000: "http"}), "`deploy.8000`", "", ["http_port"]),
     "key that YAML reads as true": (minimal(**{"deploy": {True: 1, "prot": 2}}), "`deploy.", "", ["http_port"]),

@@ -29,7 +29,7 @@ def complete(config: dict) -> dict:
 
     Raises SlipwayError with the key, its value and what is allowed, when the configuration is not valid.
     """
-    errors = list(_WithDefaults(_schema()).iter_errors(config))
+    errors = list(_WithDefaults(schema()).iter_errors(config))
     if errors:
         raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
     _check_text(config)
@@ -46,7 +46,8 @@ def complete(config: dict) -> dict:
 
 
 @cache
-def _schema() -> dict:
+def schema() -> dict:
+    """Return what config.yaml may say, as JSON Schema."""
     return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=_FAST_LOADER)
 
 
