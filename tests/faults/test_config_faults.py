@@ -88,3 +88,30 @@ def is_one_sentence(outcome):
     """Say whether one line tells what is wrong with the configuration, and nothing tells where the code is."""
     told = [line for line in outcome.said.splitlines() if line.startswith("config: ")]
     return len(told) == 1 and not any(word in outcome.said for word in ("Traceback", 'File "', "Error in", "Error:"))
+
+
+def test_a_configuration_of_ones_own_stands_alone(workplace):
+    """Neither the models nor the targets of config.yaml are in it, and without targets it is about this machine."""
+    mine = workplace.path("elsewhere/mine.yaml")
+    mine.parent.mkdir()
+    mine.write_text("models: {own: {weights: good.pth, architecture: squeezenet1_1}}\n")
+    random_checkpoint(workplace.path("good.pth"), seed=1)
+    workplace.configure("targets", {"l4": {"runtime": "tensorrt"}})
+
+    said = workplace.snakemake("-n", "--configfile", str(mine), "--", "evidence").succeeded().said
+
+    assert "results/own/cpu/own.benchmark.json" in said
+    assert "tiny" not in said
+    assert "l4" not in said
+
+
+def test_what_yaml_reads_otherwise_than_it_is_written_is_told_in_one_sentence(workplace):
+    with workplace.path("config.yaml").open("a") as file:
+        file.write("accuracy: {limits: {fp32: {max_relative_error: 1e-3}}}\n")
+
+    outcome = workplace.snakemake("-n", WEIGHTS).refused(
+        "`accuracy.limits.fp32.max_relative_error` in line",
+        "is written 1e-3, which YAML reads as text; write 1.0e-3",
+    )
+
+    assert is_one_sentence(outcome), outcome.said
