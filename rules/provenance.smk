@@ -39,9 +39,13 @@ def look_on():
     if not run_lock.take():
         logger.info(f"Another snakemake works in this folder ({run_lock.holder()}); things are shown as they are now.")
         return artifacts.changed()
-    found = artifacts.changed() if jobs_of_killed_run() else put_in_order()
+    if jobs_of_killed_run() or run_lock.caution():
+        edited = artifacts.changed()
+        mark_incomplete(edited)
+    else:
+        edited = put_in_order()
     run_lock.give_back()
-    return found
+    return edited
 
 
 def jobs_of_killed_run():
