@@ -34,6 +34,12 @@ def variant(runtime: str, version: str, precision: str) -> str:
 def refusal(runtime: str, version: str, identity: str, precision: str) -> str | None:
     """Return in words why a precision cannot be had, or None when it can."""
     offered = RUNTIMES[runtime].precisions
+    if (runtime, precision) == ("onnxruntime", "int8"):
+        return (
+            "ONNX Runtime would compute it in fp32: ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, "
+            "before each convolution, and ONNX Runtime fuses a convolution only with one behind it too; take the "
+            "runtime openvino for int8, or fp32"
+        )
     if precision not in offered:
         return f"{runtime} builds only {', '.join(offered)}"
     if not hardware.is_gpu(identity):

@@ -36,7 +36,7 @@ class Traits:
 
 RUNTIMES = {
     "openvino": Traits("openvino", "openvino", ("fp32", "bf16", "int8"), 20, (".openvino.xml", ".openvino.bin")),
-    "onnxruntime": Traits("onnxruntime", "onnxruntime-gpu", ("fp32", "int8"), 20, (".ort.onnx",)),
+    "onnxruntime": Traits("onnxruntime", "onnxruntime-gpu", ("fp32",), 20, (".ort.onnx",)),
     "tensorrt": Traits("tensorrt", "tensorrt", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".trt",)),
     "tensorrt_rtx": Traits("tensorrt", "tensorrt-rtx", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".rtx",)),
 }

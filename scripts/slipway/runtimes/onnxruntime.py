@@ -18,7 +18,7 @@ def engine_files(path: str | Path) -> list[Path]:
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, its layouts included, and save the result at `path`; there are no options.
 
-    For int8 the file has quantize and dequantize nodes, which are fused into INT8 kernels where there are such.
+    For int8 the file has quantize and dequantize nodes before and behind a convolution, which are fused into one.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
