@@ -43,7 +43,7 @@ def new_id(folder: Path = FOLDER, start: int = 0) -> str:
 
     It says whose it is, so a server that nobody could record is known again, and which start.
     """
-    return f"{_ids_of(folder)}{start}-{secrets.token_hex(6)}"
+    return f"{ids_of(folder)}{start}-{secrets.token_hex(6)}"
 
 
 def read_state(folder: Path = FOLDER) -> dict | None:
@@ -90,7 +90,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
         words = process.info["cmdline"] or []
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
         server_id = flags.get("id", "")
-        if server_id.startswith(_ids_of(folder)) and process.info["uids"].real == os.getuid():
+        if server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid():
             state = intents.get(server_id) or _told_by(flags)
             if state:
                 yield state | {"pid": process.pid, "created": _created(process)}
@@ -180,6 +180,6 @@ def _told_by(flags: dict[str, str]) -> dict | None:
     return {"id": flags["id"], "start": start, "listening": listening, "identity": None}
 
 
-def _ids_of(folder: Path) -> str:
+def ids_of(folder: Path) -> str:
     """Return what the ids of a checkout's servers begin with: it is told by where the folder of their state lies."""
     return f"slipway-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"

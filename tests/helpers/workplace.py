@@ -18,6 +18,14 @@ import yaml
 from slipway import program
 from slipway.triton.server import Ports
 
+# A folder's name that a shell would split, expand and run, and that is no ASCII.
+ODD = "a b;$(touch owned)'\"ä"
+# Proxies that nobody can reach, which a client of a server on this machine must not ask.
+CLOSED_PROXIES = {
+    case(name): "http://127.0.0.1:9"
+    for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy")
+    for case in (str.lower, str.upper)
+}
 REPOSITORY = Path(__file__).resolve().parents[2]
 ARCHITECTURE = "squeezenet1_1"
 CROP = 64

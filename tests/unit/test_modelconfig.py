@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 from google.protobuf import text_format
+from helpers.image_client import shape_of_picture
 from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.errors import SlipwayError
@@ -32,6 +33,13 @@ def test_a_file_reads_back_equal(tmp_path, served, backend):
     path = tmp_path / "below" / "config.pbtxt"
     write_config(path, config)
     assert read_config(path) == config
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_tritons_own_image_clients_take_every_configuration(served, backend, dtype):
+    config = model_config(dataclasses.replace(served, input_dtype=dtype), backend)
+    assert shape_of_picture(config) == (192, 192, 3, True)
 
 
 @pytest.mark.parametrize(("served", "backend"), EVERY)

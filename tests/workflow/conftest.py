@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers.kubernetes_api.site import api, trained_servers  # noqa: F401
-from helpers.workplace import REPOSITORY, Workplace, free_ports
+from helpers.workplace import CLOSED_PROXIES, ODD, REPOSITORY, Workplace, free_ports
 
 # A real classifier, small enough for a whole chain in a minute and a half.
 SMALL = {
@@ -28,9 +28,15 @@ SHORTER = {"seconds": 0.5, "warmup_seconds": 0.1, "min_samples": 3, "requests": 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """Return a folder in which a small model was carried all the way to a live server."""
-    workplace = Workplace(tmp_path_factory.mktemp("small"), {**SMALL, "deploy": free_ports()})
-    workplace.first_words = workplace.snakemake("deploy").succeeded().said
+    """Return a folder in which a small model was carried all the way to a live server.
+
+    The folder has an odd name, as has the one for temporary files, and the environment names proxies that are gone.
+    """
+    folder = tmp_path_factory.mktemp("small") / ODD
+    (folder / "temporary").mkdir(parents=True)
+    workplace = Workplace(folder, {**SMALL, "deploy": free_ports()})
+    odd = CLOSED_PROXIES | {"TMPDIR": str(folder / "temporary")}
+    workplace.first_words = workplace.snakemake("deploy", **odd).succeeded().said
     yield workplace
     workplace.snakemake("undeploy")
 

@@ -32,6 +32,10 @@ def record(workplace, name):
     return json.loads(workplace.path(f"results/{name}").read_text(encoding="utf-8"))
 
 
+def test_nothing_of_the_path_was_executed(small):
+    assert not list(small.folder.parent.rglob("owned"))
+
+
 def test_the_last_words_are_the_answer_and_how_to_stop(small):
     assert re.search(r"small_trt answers the sample photograph in [\d.]+ ms", small.first_words)
     assert f"gRPC {small.ports.grpc}" in small.first_words

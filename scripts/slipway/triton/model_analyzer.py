@@ -18,6 +18,7 @@ from slipway.triton import keyed_model_analyzer, restrictions
 from slipway.triton.interpreter import write_launcher
 from slipway.triton.modelconfig import read_config
 from slipway.triton.proxies import without_proxies
+from slipway.triton.regions import region_flag
 from slipway.triton.server import Installation, Ports, perf_analyzer_environment, stop_process
 
 # A window must hold several rounds of the requests in flight, or it measures the first of them alone.
@@ -196,5 +197,9 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
     guards = restrictions.local_flags(key, ports.host, shared_memory=False) if server.can_guard else []
     launcher = workspace / "start-tritonserver"
-    write_launcher(launcher, [server.program, *ports.flags(), *guards], {name: os.environ.get(name) for name in names})
+    write_launcher(
+        launcher,
+        [server.program, *ports.flags(), *guards, region_flag(workspace.name)],
+        {name: os.environ.get(name) for name in names},
+    )
     return launcher

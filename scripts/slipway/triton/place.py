@@ -9,13 +9,17 @@ import filelock
 
 from slipway.artifacts import make_folder, remove
 from slipway.errors import SlipwayError
+from slipway.local_server import ids_of, running_servers
 from slipway.runtimes import RUNTIMES
 from slipway.triton.fitness import Host
 from slipway.triton.modelconfig import NATIVE
+from slipway.triton.regions import remove_regions
 from slipway.triton.restrictions import local_flags
 from slipway.triton.server import Installation, Ports, Server, find_installation
 from slipway.triton.store import Store
 
+# Where a server that new versions are tried in is recorded, below the state of the live one.
+TRIAL = "trial"
 # Triton loads what it is told to, when it is told to.
 EXPLICIT = "--model-control-mode=explicit"
 
@@ -63,6 +67,13 @@ def find_place(
     return Place(installation, host, state, Store(state), ready_timeout_s, shared_memory)
 
 
+def remove_left_regions(state: Path) -> None:
+    """Remove what servers of this checkout that were killed, live or on trial, left in shared memory."""
+    for folder in (state, state / TRIAL):
+        running = {server["id"] for server in running_servers(folder) if "id" in server}
+        remove_regions(ids_of(folder), but_of=running)
+
+
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
     """Keep a second deployment of this checkout out while the block runs."""
@@ -72,6 +83,9 @@ def alone(state: Path) -> Iterator[None]:
         remove(lock)
     try:
         with filelock.FileLock(lock, timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                remove_left_regions(state)
     except filelock.Timeout:
         raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None

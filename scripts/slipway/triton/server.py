@@ -22,6 +22,7 @@ from slipway.triton.interpreter import ask_interpreter, write_stub_launcher
 from slipway.triton.ownership import is_ready, require_own
 from slipway.triton.plain_paths import listed, make_link, seen_from
 from slipway.triton.ports import Ports
+from slipway.triton.regions import region_flag
 from slipway.triton.restrictions import can_guard
 
 # The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
@@ -146,7 +147,7 @@ class Server:
         self.log = log
         self.id = server_id or new_id(log.parent)
         self._folder = installation.folder
-        self._command = installation.command(repositories, ports, *flags, f"--id={self.id}")
+        self._command = installation.command(repositories, ports, *flags, f"--id={self.id}", region_flag(self.id))
 
     def start(self) -> subprocess.Popen:
         """Start the server in a session of its own, so that it outlives this program unless stopped."""

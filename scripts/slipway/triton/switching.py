@@ -16,7 +16,7 @@ from slipway.errors import SlipwayError
 from slipway.program import progress
 from slipway.triton.connection import connect, endpoint_of
 from slipway.triton.ownership import require_own
-from slipway.triton.place import Place
+from slipway.triton.place import TRIAL, Place
 from slipway.triton.restrictions import header, keep_key, new_key
 from slipway.triton.server import DRAIN_S, Ports, Server, stop_process
 from slipway.triton.server_tls import ServerTls
@@ -25,8 +25,6 @@ from slipway.triton.store import Published
 # How long a server that nobody asks any more is given to end.
 UNSERVED_S = 5
 SERVES_ON = "The server that was live serves on unchanged."
-# Where a server that new versions are tried in is recorded, below the state of the live one.
-TRIAL = "trial"
 
 # Given where a server listens, returns what was proven of each version, or raises SlipwayError.
 Prove = Callable[[Ports], list[dict]]

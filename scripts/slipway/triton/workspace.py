@@ -15,6 +15,7 @@ import psutil
 
 from slipway.program import progress
 from slipway.triton.plain_paths import temporary_folder
+from slipway.triton.regions import remove_regions
 
 PREFIX, LOCK = "slipway-load-test-", ".lock"
 
@@ -43,6 +44,7 @@ def clear_left_over() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if folder.is_dir():
                 stop_processes_of(folder)
+                remove_regions(f"{folder.name}-", but_of=set())
                 shutil.rmtree(folder)
                 path.unlink()
                 progress(f"  removed {folder}, left by a load test that was killed")
