@@ -6,6 +6,7 @@ import sys
 
 import psutil
 import pytest
+from helpers.artifacts.damages import DAMAGES, damage
 
 from slipway.artifacts import write_json
 from slipway.local_server import (
@@ -115,19 +116,7 @@ def own(tmp_path):
     started.communicate()
 
 
-DAMAGES = ["", "{", "{}", "null", "[]", "7", '{"pid": null}', '{"pid": -1, "created": 1.0}', "\udcff\udc80", None]
-
-
-def damage(path, content):
-    """Put something else in the place of a record; None stands for a folder."""
-    path.unlink(missing_ok=True)
-    if content is None:
-        (path / "below").mkdir(parents=True)
-    else:
-        path.write_bytes(content.encode("utf-8", "surrogateescape"))
-
-
-@pytest.mark.parametrize("content", DAMAGES)
+@pytest.mark.parametrize("content", [*DAMAGES, '{"pid": -1, "created": 1.0}'])
 def test_a_server_whose_record_is_damaged_is_known_by_its_command_line_and_recorded_again(tmp_path, own, content):
     damage(state_file(tmp_path), content)
     found = recover_state(tmp_path)
@@ -136,7 +125,7 @@ def test_a_server_whose_record_is_damaged_is_known_by_its_command_line_and_recor
     assert start_number(tmp_path) == 6
 
 
-@pytest.mark.parametrize("content", DAMAGES)
+@pytest.mark.parametrize("content", [*DAMAGES, '{"pid": -1, "created": 1.0}'])
 def test_a_damaged_record_without_a_server_is_in_nobodys_way(tmp_path, content):
     damage(state_file(tmp_path), content)
     assert running_server(tmp_path) is None

@@ -4,6 +4,7 @@ import copy
 import os
 
 import pytest
+from helpers.artifacts.damages import DAMAGES, damage
 from helpers.models.ready_client import ReadyClient
 
 import status
@@ -121,14 +122,9 @@ def test_a_server_that_ended_is_told_with_the_end_of_its_log(results):
     assert lines[-2:] == ["    signal (11) received", f"  {status.MENDED}"]
 
 
-DAMAGES = ["", "{", "{}", "null", "[]", '{"served_as": 7}', "\x00\xff"]
-
-
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_receipt_is_told_in_a_sentence(results, capsys, content):
-    path = results / "deploy" / "receipt.json"
-    path.parent.mkdir()
-    path.write_text(content, encoding="latin-1")
+    path = damage(results / "deploy" / "receipt.json", content)
     status.main(status.parse_arguments(["--receipts", str(path), "--state", str(results / "none")]))
     assert f"resnet50: its receipt {path} is damaged; `snakemake --cores 1 deploy`" in capsys.readouterr().err
 

@@ -50,6 +50,8 @@ def mark_damaged(folder: Path = FOLDER) -> None:
     known, marks = folder / "snakemake", folder / "incomplete"
     damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
     for name in damaged:
+        if any(parent in damaged for parent in name.parents):
+            continue
         remove(known / name)
         write_json(marks / name, {"external_jobid": None})
 
