@@ -44,7 +44,7 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
     capfd.readouterr()
     status.main(status.parse_arguments(["--receipts", str(site.results / "deploy/receipt.json")]))
     said = capfd.readouterr().err
-    assert f"live on {to} since" in said
+    assert f"tiny_trt: answers; live on {to} since" in said
     assert "BACK" in said
     assert "STALE" in said
     assert ("1 of 1 pods ready" if to == "kubernetes" else ", ready") in said

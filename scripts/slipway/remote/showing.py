@@ -6,10 +6,23 @@ from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.showing import sentence_of
+from slipway.records import has_shape
+from slipway.remote.candidate import Candidate
 from slipway.remote.kept import BEGUN, Kept
 from slipway.remote.places import platform_at
+from slipway.remote.platform import Platform
+from slipway.triton.client import ModelClient
+from slipway.triton.liveness import why_wrong
 
 SHOWN = 12  # characters of a SHA-256
+DEADLINE_S = 10.0  # of the golden request, which may go through a tunnel
+SHOWN_OF_RECEIPT = {
+    **dict.fromkeys(("served_as", "to", "deployed_at"), str),
+    "place": dict,
+    "contents": dict,
+    "identity": {"indexes": {str: str}},
+    "targets": {str: {"chain": dict, "engine_key": dict, "smoke_test": dict, "canary": dict}},
+}
 
 
 def remote_receipts(folder: Path) -> list[dict]:
@@ -21,11 +34,16 @@ def remote_receipts(folder: Path) -> list[dict]:
 def describe_remote(receipt: dict, results: Path) -> list[str]:
     """Return the lines about one receipt, with what its place says now; a place that does not answer is told."""
     kept = Kept(results, receipt["to"])
+    if not has_shape(receipt, SHOWN_OF_RECEIPT):
+        return [
+            f"{results.name}: its receipt {kept.receipt_file} is damaged; `snakemake --cores 1 deploy` writes it again"
+        ]
     place = ", ".join(f"{name} {told}" for name, told in receipt["place"].items() if told)
+    answers, now = _now(receipt, kept)
     return [
-        f"{receipt['served_as']}: live on {receipt['to']} since {receipt['deployed_at']} ({place})",
+        f"{receipt['served_as']}: {answers}; live on {receipt['to']} since {receipt['deployed_at']} ({place})",
         *(line for target, proof in receipt["targets"].items() for line in _target(target, proof)),
-        *_now(receipt, kept),
+        *now,
         *_cautions(receipt, kept, results),
     ]
 
@@ -42,11 +60,33 @@ def _target(target: str, proof: dict) -> list[str]:
     ]
 
 
-def _now(receipt: dict, kept: Kept) -> list[str]:
+def _now(receipt: dict, kept: Kept) -> tuple[str, list[str]]:
+    """Return whether it answers, and how it is doing as the place says."""
     try:
-        return platform_at(receipt["to"], receipt["place"], kept.folder).describe(receipt["contents"])
+        platform = platform_at(receipt["to"], receipt["place"], kept.folder)
+        described = platform.describe(receipt["contents"])
     except SlipwayError as error:
-        return [f"  UNKNOWN    {error}"]
+        return "whether it answers is not known", [f"  UNKNOWN    {error}"]
+    why = _why_no_answer(platform, kept.version(receipt["number"]))
+    return f"does not answer, because {why}" if why else "answers", described
+
+
+def _why_no_answer(platform: Platform, candidate: Candidate | None) -> str | None:
+    """Return why a target's server does not answer the golden request as when it was proven, or None when all do."""
+    if candidate is None:
+        return "its version, with the golden request, is not kept here"
+    try:
+        with platform.reach(candidate) as reached:
+            for part in candidate.parts:
+                expected = part.expected(candidate.golden)
+                with ModelClient(reached[part.target], expected.name, DEADLINE_S) as client:
+                    client.require_ready()
+                    why = why_wrong(client.infer(expected.golden_input).logits, expected)
+                if why:
+                    return f"on {part.target}, {why}"
+    except (SlipwayError, OSError) as error:
+        return str(error)
+    return None
 
 
 def _cautions(receipt: dict, kept: Kept, results: Path) -> list[str]:

@@ -5,6 +5,7 @@ A server says that it is ready, and its model too, long after the process that h
 
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from slipway import local_server
@@ -14,6 +15,7 @@ from slipway.program import progress
 from slipway.triton.client import ModelClient
 from slipway.triton.ownership import require_own
 from slipway.triton.ports import Ports
+from slipway.triton.smoke_test import Expected
 from slipway.triton.store import Published, Store
 
 # How long an answer may take, which is long for a server that is busy, and short for a person who waits.
@@ -84,9 +86,14 @@ def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | N
     if answer.version != str(version.number):
         other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
         return other if strict else None
-    if answer.logits.shape != version.expected.golden_logits.shape:
-        return f"its answer has the shape {answer.logits.shape}"
-    wrong = violations(compare(version.expected.golden_logits, answer.logits), version.expected.limits)
+    return why_wrong(answer.logits, version.expected)
+
+
+def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
+    """Return why an answer (1, outputs) to the golden request is not the golden one, or None when it is."""
+    if answer.shape != expected.golden_logits.shape:
+        return f"its answer has the shape {answer.shape}, not {expected.golden_logits.shape}"
+    wrong = violations(compare(expected.golden_logits, answer, expected.meaning), expected.limits)
     return f"its answer is wrong: {'; '.join(wrong)}" if wrong else None
 
 
