@@ -29,6 +29,32 @@ rule benchmark:
         "--output {output:q} --log {log:q}"
 
 
+rule evaluate_checkpoint:
+    input:
+        program=ancient(program_file("evaluate_checkpoint")),
+        weights=rules.fetch_weights.output.weights,
+        record=rules.fetch_weights.output.record,
+        labels=rules.fetch_weights.output.labels,
+        golden=rules.make_golden.output.golden,
+    output:
+        update("results/{model}/accuracy.json"),
+    log:
+        "logs/{model}/evaluate_checkpoint.log",
+    conda:
+        "../envs/slipway.yaml"
+    params:
+        settings=lambda wildcards: plan.checkpoint_accuracy(wildcards.model),
+        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
+        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
+        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
+    message:
+        "Evaluating {wildcards.model} in PyTorch on labelled photographs"
+    shell:
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} "
+        "--labels {input.labels:q} --golden {input.golden:q} {params.settings} {params.labelled} {params.labels_from} "
+        "--output {output:q} --log {log:q}"
+
+
 rule check_accuracy:
     input:
         program=ancient(program_file("check_accuracy")),
@@ -36,6 +62,8 @@ rule check_accuracy:
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
         golden=rules.make_golden.output.golden,
+        # An engine is compared with PyTorch once that is right itself.
+        checkpoint=ancient(checkpoint_accuracy),
         engine=engine_files,
         record="results/{model}/{target}/{model}.{precision}.engine.json",
     output:

@@ -69,6 +69,11 @@ def accuracy_records(wildcards):
     return of_every_precision("accuracy.json", wildcards)
 
 
+def checkpoint_accuracy(wildcards):
+    """Return the record of PyTorch's own accuracy, where there are labelled photographs."""
+    return f"results/{wildcards.model}/accuracy.json" if config["accuracy"]["labelled"] else []
+
+
 def engine_files(wildcards):
     """Return the engine that a build record describes."""
     return expand(

@@ -8,6 +8,7 @@ rule write_report:
         golden_record=rules.make_golden.output.record,
         profile=rules.profile_model.output.record,
         onnx_records=onnx_records_of_model,
+        accuracy=checkpoint_accuracy,
         measured=measured_of_every_target,
     output:
         update("results/{model}/report.html"),

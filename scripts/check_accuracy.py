@@ -44,6 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
     )
+    arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy of PyTorch and the engine")
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
     add_planned(arguments, "labelled_sha256", "labels_from_sha256", "torch_version")
     arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
@@ -67,6 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
         problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
     if found := record["photographs"]:
         problems += violations(found, limits) + dropped(found, limits["max_top1_drop"])
+        problems += below_floor(found, arguments.min_top1)
     if problems:
         raise SlipwayError(
             f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. Leave this "
@@ -199,6 +201,19 @@ def dropped(found: dict, limit: float) -> list[str]:
         return []
     drop = found["pytorch"]["top1"] - found["engine"]["top1"]
     return [f"top-1 accuracy falls by {drop:.4f}, allowed {limit:g}"] if drop > limit else []
+
+
+def below_floor(found: dict, floor: float | None) -> list[str]:
+    """Return in words which top-1 accuracy is below `accuracy.min_top1`."""
+    if floor is None:
+        return []
+    if not found["labelled"]:
+        return [f"none of the {found['images']} photographs tells its class, so `accuracy.min_top1` cannot be held"]
+    return [
+        f"the top-1 accuracy of {name} is {found[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
+        for subject, name in (("pytorch", "PyTorch itself"), ("engine", "the engine"))
+        if found[subject]["top1"] < floor
+    ]
 
 
 def show(record: dict) -> None:

@@ -23,6 +23,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
     arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
+    arguments.add_argument(
+        "--labelled",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="whether the checkpoint was evaluated on labelled photographs (accuracy.json)",
+    )
     arguments.add_argument("--template", type=Path, default=TEMPLATE, help="page to fill in")
     add_planned(arguments, "template_sha256")
     arguments.add_argument("--output", type=Path, required=True, help="page to write (.html)")
@@ -31,7 +37,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the records, write the page; the same records give the same bytes."""
-    evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants)
+    evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants, arguments.labelled)
     page = render(evidence, arguments.template)
     with written_whole(arguments.output) as partial:
         partial.write_text(page, encoding="utf-8")
@@ -46,7 +52,7 @@ def render(evidence: Evidence, template: Path) -> str:
     return environment.get_template(template.name).render(
         evidence=evidence,
         tables=tables,
-        answers={target.name: answers(target, evidence.is_rehearsal) for target in evidence.targets},
+        answers={target.name: answers(target, evidence.is_rehearsal, evidence.warnings) for target in evidence.targets},
         charts={target.name: benchmark_chart(target) for target in evidence.targets},
         pictures={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
     )

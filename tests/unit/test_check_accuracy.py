@@ -3,7 +3,7 @@ import onnx
 import pytest
 from helpers.models.tiny_engine import tiny_engine
 
-from check_accuracy import main, parse_arguments, show
+from check_accuracy import below_floor, main, parse_arguments, show
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.graphs.onnx_files import require_own_answers
@@ -59,3 +59,24 @@ def test_an_onnx_file_that_answers_by_its_neighbours_is_refused(tolerance, tmp_p
     tiny = tiny_engine(tmp_path, mixing=True)
     with pytest.raises(SlipwayError, match="the ONNX file cannot be served in batches"):
         require_own_answers(onnx.load(tmp_path / "tiny.onnx"), tiny.batch, tolerance)
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        (None, []),
+        (0.85, []),
+        (0.853, ["the top-1 accuracy of PyTorch itself is 0.8520, below `accuracy.min_top1`, 0.853"]),
+        (0.9, ["PyTorch itself is 0.8520", "the engine is 0.8560"]),
+    ],
+)
+def test_the_floor_is_of_pytorch_and_of_the_engine(floor, said):
+    problems = below_floor({"images": 50, "labelled": 40, **TOP1}, floor)
+    assert len(problems) == len(said)
+    assert all(words in problem for words, problem in zip(said, problems, strict=True))
+
+
+def test_a_floor_is_not_held_by_photographs_of_no_class():
+    assert below_floor({"images": 50, "labelled": 0}, None) == []
+    (problem,) = below_floor({"images": 50, "labelled": 0}, 0.1)
+    assert "none of the 50 photographs tells its class" in problem

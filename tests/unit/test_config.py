@@ -193,6 +193,12 @@ def test_one_limit_set_leaves_the_other_limits_of_its_precision(precision):
 # Mistakes: (configuration, key, value, words that say what is allowed)
 
 MISTAKES = {
+    "a floor without photographs": (
+        minimal(accuracy={"min_top1": 0.8}),
+        "`accuracy.min_top1`",
+        "0.8",
+        ["`accuracy.labelled`"],
+    ),
     "unknown key": (minimal(modells={}), "`modells`", "", ["models", "targets", "load_test"]),
     "unknown key below": (minimal(deploy={"prot": 1}), "`deploy.prot`", "", ["http_port", "grpc_port", "metrics_port"]),
     "class names of a tensor": (

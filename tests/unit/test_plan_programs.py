@@ -29,6 +29,11 @@ PROGRAM_OF = {
         "--weights w --weights-record r --labels l --golden g --engine-record e --output o",
         ("m", "cpu", "bf16"),
     ),
+    "checkpoint_accuracy": (
+        "evaluate_checkpoint",
+        "--weights w --weights-record r --labels l --golden g --labelled p --output o",
+        ("m",),
+    ),
     "load_test": (
         "load_test",
         "--model m --engine-records e --weights-record w --labels l --table t --record r --original o --plots p",

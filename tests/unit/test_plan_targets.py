@@ -108,6 +108,23 @@ def test_notices_are_about_auto_alone():
     assert [notice.split(":")[0] for notice in notices] == ["target c"]
 
 
+def test_class_folders_that_match_no_label_are_told_while_planning():
+    for name in ("cats", "dogs"):
+        Path("photographs", name).mkdir(parents=True)
+        Path("photographs", name, "0_a.jpg").touch()
+    Path("labels.txt").write_text("dog\ncat\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"config: `models\.m\.labels`: .*cats \(nearest: cat\).* match no label"):
+        plan(models={"m": {"labels": "labels.txt"}}, accuracy={"labelled": "photographs"})
+    Path("labels.txt").write_text('{"dogs": 1, "cats": 0}', encoding="utf-8")
+    plan(models={"m": {"labels": "labels.txt"}}, accuracy={"labelled": "photographs"})
+
+
+def test_a_label_file_that_cannot_be_read_is_told_while_planning():
+    Path("labels.json").write_text('{"dogs": 1, "cats": 2}', encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"config: `models\.m\.labels`: labels\.json is neither"):
+        plan(models={"m": {"labels": "labels.json"}})
+
+
 @pytest.mark.parametrize(
     ("named", "words"),
     [

@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 def written(folder, engines=tuple(reported.ENGINES)):
     output = folder / "report.html"
-    options = ["--folder", str(folder), "--engines", *engines, "--variants", *reported.VARIANTS]
+    options = ["--labelled", "--folder", str(folder), "--engines", *engines, "--variants", *reported.VARIANTS]
     main(parse_arguments([*options, "--output", str(output)]))
     return output
 
@@ -84,6 +84,34 @@ def test_speed_on_a_busy_machine_is_left_open(tmp_path):
 
 def test_accuracy_without_labels_is_left_open(page):
     assert "without labelled photographs nothing more is proven" in page.text
+
+
+def test_the_class_of_each_folder_is_shown_with_what_told_it(page):
+    assert ["tench", "0", "tench, Tinca tinca", "one of its names", "130"] in page.rows
+    assert ["9", "9", "ostrich", "index", "120"] in page.rows
+
+
+def test_pytorchs_own_accuracy_is_shown_beside_the_published_one_and_other_preprocessings(page):
+    assert "top-1 accuracy is 85.2% (99 % interval\n79.0% to 90.0%)" in page.text
+    assert "on 250 of 260 photographs; torchvision publishes 80.9%." in page.text
+    assert ["mean and std 0.5", "200", "74.0%", "85.0%", "1"] in page.rows
+
+
+def test_a_preprocessing_that_seems_wrong_leaves_open_whether_the_model_is_right(tmp_path, page):
+    folder = reported.write_records(tmp_path)
+    write_json(folder / "accuracy.json", reported.checkpoint_accuracy(["it is better with mean and std 0.5"]))
+    text = Page(written(folder).read_text(encoding="utf-8")).text
+    assert "Warning: it is better with mean and std 0.5." in text
+    assert "PyTorch's 85.2%; but it is better with mean and std 0.5" in text
+    assert "Warning" not in page.text
+
+
+def test_a_model_without_labelled_photographs_has_no_such_part(tmp_path):
+    folder = reported.write_records(tmp_path)
+    (folder / "accuracy.json").unlink()
+    options = ["--no-labelled", "--folder", str(folder), "--engines", "cpu/fp32", "--variants", *reported.VARIANTS]
+    main(parse_arguments([*options, "--output", str(folder / "report.html")]))
+    assert "On labelled photographs" not in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_every_engine_has_its_row(page):

@@ -37,7 +37,8 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
             _require_images(f"{section}.{key}", config[section][key])
     for model, chosen in config["models"].items():
         if chosen["labels"] is not None:
-            _require_labels(model, chosen["labels"], config["accuracy"]["labelled"])
+            has_classes = chosen["output"] != "tensor"
+            _require_labels(model, chosen["labels"], config["accuracy"]["labelled"] if has_classes else None)
 
 
 def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:

@@ -40,6 +40,7 @@ def complete(config: dict) -> dict:
     _check_outputs(config)
     _check_references(config)
     _check_normalisation(config)
+    _check_floor(config)
     _check_names(config)
     _check_compose(config)
     return config
@@ -244,6 +245,15 @@ def _check_normalisation(config: dict) -> None:
         preprocess = settings["preprocess"]
         if reason := implausible(preprocess["mean"], preprocess["std"], f"models.{model}.preprocess."):
             raise SlipwayError(f"config: {reason}")
+
+
+def _check_floor(config: dict) -> None:
+    accuracy = config["accuracy"]
+    if accuracy["min_top1"] is not None and accuracy["labelled"] is None:
+        raise SlipwayError(
+            f"config: `accuracy.min_top1` is {accuracy['min_top1']:g}, but no photographs tell the accuracy; name a "
+            "folder of labelled ones as `accuracy.labelled`"
+        )
 
 
 def _check_targets_named(config: dict) -> None:

@@ -9,6 +9,7 @@ from importlib import metadata
 
 from slipway import hardware, toolchain
 from slipway.errors import SlipwayError
+from slipway.photographs.published import as_written, published_weights
 from slipway.planning import checks, precisions, profiles, version_lock
 from slipway.runtimes import RUNTIMES, Traits
 from slipway.toolchain import ABSENT
@@ -135,7 +136,19 @@ class Decisions:
         ]
         triton = self.config["triton"]
         locks = [version_lock.notice(target, self._tensorrt_version(target), triton) for target in self._locked()]
-        return decided + [notice for notice in locks if notice]
+        return decided + [notice for notice in [*locks, *map(self._published_notice, self.models)] if notice]
+
+    def _published_notice(self, model: str) -> str | None:
+        """Return how the preprocessing differs from what torchvision published the model's weights with, in words."""
+        chosen = self.config["models"][model]
+        weights = published_weights(chosen["architecture"], chosen["weights"])
+        differences = weights.differences(chosen["preprocess"]) if weights else {}
+        if not differences:
+            return None
+        return (
+            f"model {model}: {weights} were published with another preprocessing than `models.{model}.preprocess` has, "
+            f"which may cost accuracy; as published it is preprocess: {as_written(differences)}"
+        )
 
     def _why(self, target: str) -> str:
         if self.runtime(target) == "tensorrt":

@@ -133,9 +133,23 @@ class Plan(Ingredients):
             {**self._input(model), **checked["limits"][precision]},
             labelled_sha256=self._images(checked["labelled"], checked["max_images"]),
             max_images=checked["max_images"],
+            min_top1=checked["min_top1"],
             labels_from_sha256=self._content(self.config["models"][model]["labels"]),
             torch_version=package_version("torch"),
             code=self._code_with_runtime("check_accuracy", target) | self._code_of_architecture(model),
+        )
+
+    def checkpoint_accuracy(self, model: str) -> Settings:
+        """Return what the checkpoint's own accuracy on labelled photographs is keyed on."""
+        chosen, checked = self.config["models"][model], self.config["accuracy"]
+        return Settings(
+            chosen["preprocess"],
+            labelled_sha256=self._images(checked["labelled"], checked["max_images"]),
+            max_images=checked["max_images"],
+            min_top1=checked["min_top1"],
+            labels_from_sha256=self._content(chosen["labels"]),
+            torch_version=package_version("torch"),
+            code=self._code_of_model("evaluate_checkpoint", model),
         )
 
     def load_test(self, model: str, target: str) -> Settings:
@@ -165,6 +179,7 @@ class Plan(Ingredients):
         return Settings(
             engines=[f"{target}/{precision}" for target in self.targets for precision in self.precisions(target)],
             variants=self.variants(),
+            labelled=self.config["accuracy"]["labelled"] is not None,
             template_sha256=self._content(str(REPORT_TEMPLATE)),
             code=self._code("write_report"),
         )

@@ -18,12 +18,15 @@ class Answer:
     text: str
 
 
-def answers(target: Target, is_rehearsal: bool) -> list[Answer]:
-    """Return the answers for the engine and the configuration that were chosen on a target."""
-    return [is_it_right(target, is_rehearsal), is_it_fast(target), how_busy_may_it_be(target)]
+def answers(target: Target, is_rehearsal: bool, warnings: list[str]) -> list[Answer]:
+    """Return the answers for the engine and the configuration that were chosen on a target.
+
+    `warnings` are what the accuracy of PyTorch itself gives reason to look at.
+    """
+    return [is_it_right(target, is_rehearsal, warnings), is_it_fast(target), how_busy_may_it_be(target)]
 
 
-def is_it_right(target: Target, is_rehearsal: bool) -> Answer:
+def is_it_right(target: Target, is_rehearsal: bool, warnings: list[str]) -> Answer:
     """Return how the served engine's answers compare with PyTorch's; labelled photographs alone settle it."""
     accuracy = target.chosen.accuracy
     question, found = "Is it right?", accuracy["sample"]
@@ -33,6 +36,8 @@ def is_it_right(target: Target, is_rehearsal: bool) -> Answer:
             f"top-1 {labelled['engine']['top1']:.1%} on {labelled['labelled']} labelled photographs, PyTorch's "
             f"{labelled['pytorch']['top1']:.1%}"
         )
+        if warnings:
+            return Answer(question, OPEN, f"{text}; but {'; '.join(warnings)}")
         return Answer(question, OPEN if is_rehearsal else YES, text)
     weak = accuracy.get("variation", {}).get("weakness")
     text = (

@@ -50,6 +50,12 @@ class Evidence:
     profile: dict
     onnx: dict[str, dict]
     targets: list[Target]
+    accuracy: dict | None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what PyTorch's own accuracy on labelled photographs gives reason to look at."""
+        return self.accuracy["warnings"] if self.accuracy else []
 
     @property
     def meaning(self) -> Meaning:
@@ -75,21 +81,26 @@ class Evidence:
         return self.weights["origin"] == "rehearsal"
 
 
-def read_evidence(folder: Path, engines: list[str], variants: list[str]) -> Evidence:
+def read_evidence(folder: Path, engines: list[str], variants: list[str], labelled: bool = False) -> Evidence:
     """Return what the records of results/<model>/ say of its engines, such as "l4/fp16", and ONNX variants.
 
-    Raises SlipwayError when a record is absent, or is about another engine or load test than the one beside it.
+    `labelled` says whether the checkpoint was evaluated on labelled photographs. Raises SlipwayError when a record is
+    absent, or is about another engine or load test than the one beside it.
     """
     model = folder.name
     targets = dict.fromkeys(engine.partition("/")[0] for engine in engines)
-    return Evidence(
+    evidence = Evidence(
         model=model,
         weights=read_json(folder / "weights.json"),
         golden=read_json(folder / "golden.json"),
         profile=read_json(folder / "profile" / "profile.json"),
         onnx={variant: read_json(folder / _onnx_record(model, variant)) for variant in variants},
         targets=[read_target(folder / target, model, _precisions(engines, target)) for target in targets],
+        accuracy=read_json(folder / "accuracy.json") if labelled else None,
     )
+    same = not labelled or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
+    _require(same, folder, "the accuracy of the checkpoint is that of another one")
+    return evidence
 
 
 def read_target(folder: Path, model: str, precisions: list[str]) -> Target:

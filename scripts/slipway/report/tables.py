@@ -73,6 +73,28 @@ def _same(found: dict, limit: float) -> str:
     return NOTHING
 
 
+def class_folders(evidence: Evidence) -> Table:
+    """Return of which class each folder of labelled photographs was taken to be, and what told so."""
+    columns = ["folder", "class", "label", "told by", "photographs"]
+    rows = [
+        [*(NOTHING if each[name] is None else str(each[name]) for name in ("folder", "class", "label", "rule"))]
+        + [str(each["photographs"])]
+        for each in evidence.accuracy["folders"]
+    ]
+    return Table(columns, rows)
+
+
+def preprocessings(evidence: Evidence) -> Table:
+    """Return PyTorch's top-1 accuracy with other preprocessings, beside the configured one, on the same photographs."""
+    columns = ["preprocessing", "photographs", "top-1", "top-1 as configured", "probability by chance"]
+    rows = [
+        [each["name"], str(each["images"]), f"{each['top1']:.1%}", f"{each['configured_top1']:.1%}"]
+        + [f"{each['chance']:.2g}"]
+        for each in evidence.accuracy["alternatives"]
+    ]
+    return Table(columns, rows)
+
+
 def benchmark(target: Target) -> Table:
     """Return the latency and throughput of every subject at every batch size, beside PyTorch's in the same job."""
     columns = ["batch", "subject", "p50", "p90", "p99", "p99.9", "of PyTorch's", "images/s", "times PyTorch's"]

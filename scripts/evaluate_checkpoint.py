@@ -1,0 +1,129 @@
+"""Evaluate a checkpoint in PyTorch on labelled photographs: its accuracy, and that of other preprocessings."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from slipway.artifacts import read_json, write_json
+from slipway.errors import SlipwayError
+from slipway.measuring.agreement import accuracy
+from slipway.measuring.plausibility import Photographs, Scorer, clear_gains, drop_from_published, require_reading
+from slipway.measuring.significance import interval
+from slipway.models import load_model
+from slipway.outputs.meaning import Meaning
+from slipway.photographs.image_files import find_images
+from slipway.photographs.images import Preprocessing
+from slipway.photographs.label_files import served_labels
+from slipway.photographs.labelling import Labelling, label_photographs
+from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.photographs.published import published_weights
+from slipway.planned import add_planned, settings_of
+from slipway.program import parser, progress, run
+
+# Photographs that other preprocessings are tried on.
+SAMPLE = 200
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--labels-from", type=Path, help="the label file that they are from, if it is the user's")
+    arguments.add_argument(
+        "--golden", type=Path, required=True, help="golden answers (.npz), which tell what outputs mean"
+    )
+    arguments.add_argument("--labelled", type=Path, required=True, help="folder of labelled photographs")
+    arguments.add_argument("--max-images", type=int, default=1000, help="photographs to take from it at most")
+    arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
+    add_planned(arguments, "labelled_sha256", "labels_from_sha256", "torch_version")
+    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
+    add_preprocessing(arguments)
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Evaluate; write the figures, or stop where the accuracy is too low or the folders can be read in two ways."""
+    weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
+    images = find_images(arguments.labelled, arguments.max_images)
+    labels, source = served_labels(arguments.labels, arguments.labels_from)
+    labelling = label_photographs(images, arguments.labelled, labels, source)
+    meaning = Meaning.of_golden(np.load(arguments.golden))
+    known = np.flatnonzero(labelling.classes >= 0) if meaning.has_classes else []
+    record = {
+        "origin": weights["origin"],
+        "key": settings_of(arguments),
+        "weights_sha256": weights["sha256"],
+        "images": len(images),
+        "labelled": len(known),
+        "folders": labelling.record(labels.names),
+        "published_top1": None,
+        "alternatives": [],
+        "warnings": [],
+    }
+    if len(known):
+        scorer = Scorer(load_model(arguments.weights, weights), meaning)
+        photographs = Photographs([images[index] for index in known], labelling.classes[known])
+        record |= evaluated(scorer, weights, photographs, labelling, preprocess)
+    require_floor(record, arguments.min_top1)
+    write_json(arguments.output, record)
+    show(record)
+
+
+def evaluated(
+    scorer: Scorer, weights: dict, photographs: Photographs, labelling: Labelling, preprocess: Preprocessing
+) -> dict:
+    """Return the accuracy on the photographs, and for weights that are not random what makes it plausible."""
+    (scores,) = scorer.scores(photographs.files, [preprocess])
+    answered = scores.argmax(axis=1)
+    found = {**accuracy(scores, photographs.classes), "top1_interval": interval(answered == photographs.classes)}
+    if weights["origin"] == "rehearsal":
+        return found
+    if labelling.alternative_folders:
+        require_reading(labelling, answered)
+    published = published_weights(weights["architecture"], weights.get("weights") or "")
+    top1 = published.top1 if published else None
+    tried = scorer.try_alternatives(photographs.sample(SAMPLE), preprocess, weights["architecture"])
+    dropped = drop_from_published(found, top1, len(photographs.files))
+    return {**found, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
+
+
+def require_floor(record: dict, floor: float | None) -> None:
+    """Raise SlipwayError where the accuracy is below `accuracy.min_top1`, or cannot be known."""
+    if floor is None:
+        return
+    if not record["labelled"]:
+        raise SlipwayError(
+            f"`accuracy.min_top1` is {floor:g}, but none of the {record['images']} photographs tells its class; put "
+            "them into a folder for each, named as its label or index"
+        )
+    if record["top1"] < floor:
+        hints = [*record["warnings"]]
+        if record["origin"] == "rehearsal":
+            hints.append("the weights are random, so leave `min_top1` out to rehearse")
+        raise SlipwayError(
+            f"PyTorch's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, below "
+            f"`accuracy.min_top1`, {floor:.1%}; {'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"
+        )
+
+
+def show(record: dict) -> None:
+    """Show the accuracy, how the folders were read, and what is to be looked at."""
+    if not record["labelled"]:
+        progress(f"  none of the {record['images']} photographs tells its class, or outputs are no class scores")
+        return
+    low, high = record["top1_interval"]
+    progress(
+        f"  PyTorch on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval {low:.1%} "
+        f"to {high:.1%}), top-5 {record['top5']:.1%}"
+    )
+    rules = sorted({each["rule"] for each in record["folders"]})
+    progress(f"  their classes are told by: {', '.join(rules)}")
+    for warning in record["warnings"]:
+        progress(f"  WARNING: {warning}")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,64 @@
+"""Preprocessings that a network may have been trained with, other than the one that is configured."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from slipway.photographs.images import Preprocessing
+from slipway.photographs.published import as_written, published
+
+_USUAL = {
+    "ImageNet's mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "mean and std 0.5": ((0.5,) * 3, (0.5,) * 3),
+    "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3),
+    "pixels from 0 to 255": ((0.0,) * 3, (round(1 / 255, 8),) * 3),
+}
+# By how much means (of 0..1) and deviations (relatively) of one training differ, such as 0.498 and 0.5.
+_NEAR_MEAN, _NEAR_STD = 0.02, 0.1
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another preprocessing: its name, how it makes the input (3, crop, crop), its side, and what to do to have it."""
+
+    name: str
+    prepare: Callable[[Image.Image], np.ndarray]
+    crop: int
+    advice: str
+
+
+def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
+    """Return the obvious alternatives: as torchvision published the architecture's weights, the usual ones, and BGR."""
+    found: dict[Preprocessing, str] = {}
+    for weights in published(architecture):
+        settings = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in weights.preprocess.items()
+        }
+        found.setdefault(Preprocessing(**settings), f"as published for {weights}")
+    for name, (mean, std) in _USUAL.items():
+        found.setdefault(replace(configured, mean=mean, std=std), name)
+    others = [
+        Alternative(name, preprocess, preprocess.crop, f"`preprocess: {as_written(_changes(configured, preprocess))}`")
+        for preprocess, name in found.items()
+        if _changes(configured, preprocess)
+    ]
+    swapped = "a factory as `architecture` whose module swaps the channels before the network"
+    return [
+        *others,
+        Alternative("channels in the order BGR", lambda image: configured(_bgr(image)), configured.crop, swapped),
+    ]
+
+
+def _changes(configured: Preprocessing, other: Preprocessing) -> dict:
+    """Return the settings of another preprocessing that differ from the configured ones."""
+    same = {name for name, value in asdict(other).items() if value == getattr(configured, name)}
+    same |= {"mean"} if np.allclose(other.mean, configured.mean, rtol=0, atol=_NEAR_MEAN) else set()
+    same |= {"std"} if np.allclose(other.std, configured.std, rtol=_NEAR_STD, atol=0) else set()
+    return {name: value for name, value in asdict(other).items() if name not in same}
+
+
+def _bgr(image: Image.Image) -> Image.Image:
+    red, green, blue = image.split()
+    return Image.merge("RGB", (blue, green, red))

@@ -1,0 +1,65 @@
+"""What torchvision publishes of its weights: the preprocessing that they were evaluated with, and their accuracy.
+
+It lies here as a table, published.json, since asking torchvision takes seconds, and the Snakefile is parsed in a part
+of one. A test holds the table against torchvision.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_TABLE = Path(__file__).with_name("published.json")
+
+
+@dataclass(frozen=True)
+class Published:
+    """One of torchvision's weights: `preprocess` as in config.yaml, and top-1 accuracy on ImageNet-1K, of 0..1."""
+
+    architecture: str
+    name: str
+    is_default: bool
+    preprocess: dict
+    top1: float | None
+
+    def __str__(self) -> str:
+        return f"torchvision's {self.name} of {self.architecture}"
+
+    def differences(self, preprocess: dict) -> dict:
+        """Return what has to be written instead of what a configuration has, by key of `preprocess`."""
+        return {
+            name: value for name, value in self.preprocess.items() if not _is_nearly(value, preprocess.get(name, value))
+        }
+
+
+def published(architecture: str) -> list[Published]:
+    """Return the weights that torchvision has for an architecture, none for a factory of the user's."""
+    return [Published(architecture, **row) for row in _table().get(architecture, [])]
+
+
+def published_weights(architecture: str, weights: str) -> Published | None:
+    """Return the weights that `weights` names, be it `default`; None where it names none of torchvision's."""
+    known = published(architecture)
+    return next((each for each in known if each.name == weights or (weights == "default" and each.is_default)), None)
+
+
+def as_written(settings: dict) -> str:
+    """Return settings as one writes them into config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
+    words = {
+        name: f"[{', '.join(f'{number:.6g}' for number in value)}]" if isinstance(value, list | tuple) else value
+        for name, value in settings.items()
+    }
+    return f"{{{', '.join(f'{name}: {value}' for name, value in words.items())}}}"
+
+
+@cache
+def _table() -> dict[str, list[dict]]:
+    return json.loads(_TABLE.read_text(encoding="utf-8"))
+
+
+def _is_nearly(one: object, other: object) -> bool:
+    """Say whether two settings are the same but for what rounding makes of numbers."""
+    if isinstance(one, list):
+        return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
+    return one == other
