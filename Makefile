@@ -1,12 +1,18 @@
 # The two commands of a newcomer, and those of a contributor. Everything runs in .venv; nothing needs root.
 SHELL := /bin/bash -euo pipefail
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
+# Relative, since a shell reads every line here, and would run what the path of this folder may have in it.
+BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 UNFINISHED := error: .venv is not whole, for the reason above. It takes 8 GB here, and while pip works 3 GB more in TMPDIR or \
 	/tmp; this much is free there. Once there is room, or the network is back, the same command goes on
 # What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be.
 COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV) > /dev/null || true
+
+# pip writes the path of .venv, as it is, into scripts that a shell reads, and PATH is parted at colons.
+ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
+$(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
+endif
 
 .PHONY: deploy evidence manifests preflight status undeploy cluster test format measure measure-planning measure-gpu measure-retraining pictures lock clean help
 
@@ -14,50 +20,50 @@ help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
 
 deploy: $(VENV)/installed ## Build what is stale, serve it here, prove it with a smoke test
-	PATH="$(BIN):$$PATH" snakemake --cores 1 deploy
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 deploy
 
 evidence: $(VENV)/installed ## Measure everything, deploy nothing
-	PATH="$(BIN):$$PATH" snakemake --cores 1 evidence
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 evidence
 
 manifests: $(VENV)/installed ## Write what deploys it to a cluster, deploy nothing
-	PATH="$(BIN):$$PATH" snakemake --cores 1 manifests
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 manifests
 
 preflight: $(VENV)/installed ## Try whether TensorRT takes the model, without a GPU
-	PATH="$(BIN):$$PATH" snakemake --cores 1 preflight
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 preflight
 
 status: $(VENV)/installed ## Show what is live
-	PATH="$(BIN):$$PATH" snakemake --cores 1 status
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 status
 
 undeploy: $(VENV)/installed ## Stop what is live
-	PATH="$(BIN):$$PATH" snakemake --cores 1 undeploy
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --cores 1 undeploy
 
 cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .venv
 	$(INSTALL) -r envs/cluster.txt
 
 # A third of their time the long tests wait for servers, so two cores have work for three processes.
 test: $(VENV)/installed-test ## Run every test, the long ones first
-	PATH="$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
+	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
-	PATH="$(BIN):$$PATH" ruff format scripts tests
-	PATH="$(BIN):$$PATH" ruff check --fix scripts tests
-	PATH="$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
+	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests
+	PATH="$$PWD/$(BIN):$$PATH" ruff check --fix scripts tests
+	PATH="$$PWD/$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
 
 measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
-	PATH="$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
 
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
-	PATH="$(BIN):$$PATH" python scripts/measure_planning.py --deploy --output docs/measurements/planning.json
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_planning.py --deploy --output docs/measurements/planning.json
 
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
-	PATH="$(BIN):$$PATH" python scripts/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
 
 measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 cost on this GPU
-	PATH="$(BIN):$$PATH" python scripts/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
 
 pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
-	PATH="$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
 	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt and envs/slipway.yaml
