@@ -1,5 +1,7 @@
 """A damaged record is as good as none, and in nobody's way."""
 
+import os
+
 import pytest
 from helpers.artifacts.damages import DAMAGES, damage
 
@@ -62,7 +64,8 @@ def test_a_damaged_note_of_who_works_here_stops_nobody(tmp_path, content):
     assert RunLock(tmp_path).holder() == "another process"
     lock = RunLock(tmp_path)
     assert lock.take()
-    assert "process " in lock.holder()
+    lock.work()
+    assert f"process {os.getpid()} on " in lock.holder()
     assert path.is_file()
 
 
