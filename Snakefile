@@ -42,6 +42,7 @@ rule deploy:
 include: "rules/model.smk"
 include: "rules/precision.smk"
 include: "rules/engine.smk"
+include: "rules/accuracy.smk"
 include: "rules/evidence.smk"
 include: "rules/report.smk"
 include: "rules/serving.smk"

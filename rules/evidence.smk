@@ -1,4 +1,4 @@
-# What proves an engine. Needs its build record; makes benchmark.json, accuracy.json, analysis/ and selection.json.
+# How fast an engine is, and what is chosen. Needs its build record; makes benchmark.json, analysis/ and selection.json.
 
 
 rule benchmark:
@@ -27,65 +27,6 @@ rule benchmark:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
         "--onnx {input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} "
         "--output {output:q} --log {log:q}"
-
-
-rule evaluate_checkpoint:
-    input:
-        program=ancient(program_file("evaluate_checkpoint")),
-        weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
-        labels=rules.fetch_weights.output.labels,
-        golden=rules.make_golden.output.golden,
-    output:
-        update("results/{model}/accuracy.json"),
-    log:
-        "logs/{model}/evaluate_checkpoint.log",
-    conda:
-        "../envs/slipway.yaml"
-    params:
-        settings=lambda wildcards: plan.checkpoint_accuracy(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
-        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
-        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
-    message:
-        "Evaluating {wildcards.model} in PyTorch on labelled photographs"
-    shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} "
-        "--labels {input.labels:q} --golden {input.golden:q} {params.settings} {params.labelled} {params.labels_from} "
-        "--output {output:q} --log {log:q}"
-
-
-rule check_accuracy:
-    input:
-        program=ancient(program_file("check_accuracy")),
-        weights=rules.fetch_weights.output.weights,
-        weights_record=rules.fetch_weights.output.record,
-        labels=rules.fetch_weights.output.labels,
-        golden=rules.make_golden.output.golden,
-        # An engine is compared with PyTorch once that is right itself.
-        checkpoint=ancient(checkpoint_accuracy),
-        engine=engine_files,
-        record="results/{model}/{target}/{model}.{precision}.engine.json",
-    output:
-        update("results/{model}/{target}/{model}.{precision}.accuracy.json"),
-    log:
-        "logs/{model}/{target}/accuracy.{precision}.log",
-    conda:
-        "../envs/slipway.yaml"
-    resources:
-        **ON_TARGET,
-    params:
-        settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.target, wildcards.precision),
-        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
-        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
-        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
-        tensorrt_python=tensorrt_python,
-    message:
-        "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
-    shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
-        "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
-        "{params.labelled} {params.labels_from} {params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
 rule load_test:
