@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.errors import SlipwayError
 from slipway.inputs import logits_of, photograph_batch, random_batch, served_model
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
@@ -106,13 +107,20 @@ def meaning_of(last: str, answers: np.ndarray, stated: str | None, weights: dict
     Of a single yes or no, the first of two labels is that of a no.
     """
     meaning = find_meaning(stated, last, answers, named_by(weights, answers.shape[1]))
+    if not (meaning.has_classes or meaning.is_stated) and has_labels(weights):
+        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
     two = meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2
     return replace(meaning, negative=labels[0]) if two else meaning
 
 
+def has_labels(weights: dict) -> bool:
+    """Return whether the user named the classes."""
+    return "labels_from_sha256" in weights.get("key", {})
+
+
 def named_by(weights: dict, outputs: int) -> str | None:
     """Return in words what says that a model's outputs are classes; None where nothing does."""
-    if weights.get("key", {}).get("labels_from_sha256"):
+    if has_labels(weights):
         return "`labels` names a class for each"
     if ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"

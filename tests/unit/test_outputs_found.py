@@ -108,6 +108,11 @@ def test_a_regression_and_an_embedding_are_called_no_class(tmp_path, capsys, arg
     assert "class 0" not in said
 
 
+def test_class_names_of_a_single_output_that_nobody_explains_ask_for_its_meaning(tmp_path):
+    with pytest.raises(SlipwayError, match=r"`labels` in config.yaml names classes, but .* say `output: sigmoid`"):
+        Prepared(tmp_path, ["fine", "defect"], values=1).golden()
+
+
 def test_what_is_stated_as_a_tensor_is_one(tmp_path):
     record = Prepared(tmp_path, CAT_DOG_COW, head="softmax").golden("--meaning=tensor")
     assert "top" not in record

@@ -148,6 +148,21 @@ def test_served_configuration_is_the_selected_one(small):
     assert [tensor.dims for tensor in running.input] == [tensor.dims for tensor in written.input]
 
 
+def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(small):
+    golden, receipt = record(small, "small/golden.json"), record(small, "small/deploy/receipt.json")
+    assert golden["output"]["kind"] == receipt["output"]["kind"] == "logits"
+    asked = small.program("predict", "--json").succeeded().said
+    (picture,) = json.loads(asked[asked.index("{") :])["pictures"]
+    for found in (receipt["smoke_test"], picture):
+        assert [each["label"] for each in found["top"]] == [each["label"] for each in golden["top"]]
+        np.testing.assert_allclose(
+            [each["confidence"] for each in found["top"]], [each["confidence"] for each in golden["top"]], atol=1e-4
+        )
+    page = small.path("results/small/report.html").read_text(encoding="utf-8")
+    best = golden["top"][0]
+    assert f"{best['confidence']:.1%} {best['label']} ({best['index']})" in page
+
+
 def test_receipt_chains_weights_to_the_served_files(small):
     receipt = record(small, "small/deploy/receipt.json")
     assert receipt["chain"]["weights_sha256"] == sha256(small.path("results/small/weights.safetensors"))

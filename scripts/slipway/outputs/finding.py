@@ -1,5 +1,6 @@
 """Finding what a network's outputs mean: from its last operation, from its numbers, from what names its classes."""
 
+import traceback
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +69,11 @@ def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
     """
     import torch
 
-    done = _recorded(model, torch.from_numpy(images))
+    try:
+        done = _recorded(model, torch.from_numpy(images))
+    except Exception:  # what is compiled or calls into other libraries may not let itself be watched
+        traceback.print_exc()
+        return ""
     wanted = done.pop()
     name = ""
     while done:

@@ -44,7 +44,7 @@ def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path)
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.native_backend))
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
-    write_labels(folder / "labels.txt", labels, served.classes)
+    write_labels(folder / "labels.txt", labels, served)
     first, *others = engine.files
     shutil.copyfile(first, version / served.engine_file)
     for file in others:
@@ -53,10 +53,13 @@ def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path)
     copy_runtime(served.runtime, version)
 
 
-def write_labels(path: Path, labels: Path, classes: int) -> None:
-    """Write one class name an output: a single output has that of a yes, the last of two."""
+def write_labels(path: Path, labels: Path, served: Served) -> None:
+    """Write one class name an output: a single output has that of a yes, the last of two; a tensor has none."""
+    if served.meaning and not served.meaning.has_classes:
+        path.touch()
+        return
     names = labels.read_bytes().splitlines(keepends=True)
-    path.write_bytes(names[-1] if classes == 1 and names else b"".join(names))
+    path.write_bytes(names[-1] if served.classes == 1 and names else b"".join(names))
 
 
 def copy_runtime(name: str, version: Path) -> None:
