@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from slipway.measuring.agreement import accuracy, compare, violations
+from slipway.outputs.meaning import Meaning
 
 LIMITS = {"min_cosine": 0.99, "max_relative_error": 0.1, "min_top1_agreement": 0.95, "max_top1_drop": 0.01}
 LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)
@@ -60,6 +61,34 @@ def test_all_zeros_break_the_limits():
     assert found["min_cosine"] == 0
     assert found["relative_error"] == pytest.approx(1)
     assert len(violations(found, LIMITS)) >= 2
+
+
+def test_zeros_agree_with_zeros_and_with_nothing_else():
+    zeros = np.zeros((2, 3))
+    assert compare(zeros, zeros)["relative_error"] == 0
+    found = compare(zeros, zeros + 1e-9)
+    assert found["relative_error"] == np.inf
+    assert violations(found, LIMITS)
+
+
+SIGMOID, TENSOR = Meaning("sigmoid", "sigmoid"), Meaning("tensor")
+
+
+def test_of_a_yes_or_no_each_decisions_are_compared():
+    found = compare(np.array([[2.0, -1.0], [-3.0, 0.1]]), np.array([[1.9, -1.0], [-3.0, -0.1]]), SIGMOID)
+    assert found["decision_agreement"] == 0.75
+    assert "top1_agreement" not in found
+    assert "decision_agreement 0.75 is below the limit 0.95" in violations(found, LIMITS)
+
+
+def test_of_a_tensor_only_the_error_is_held():
+    found = compare(np.array([[3.0], [-2.0]]), np.array([[3.3], [-2.1]]), TENSOR)
+    assert not [name for name in found if "cosine" in name or "agreement" in name]
+    assert violations(found, LIMITS) == []
+    assert violations(compare(np.array([[3.0]]), np.array([[4.0]]), TENSOR), LIMITS) == [
+        "relative_error 0.333333333 is above the limit 0.1"
+    ]
+    assert len(violations(compare(np.array([[3.0]]), np.array([[np.nan]]), TENSOR), LIMITS)) == 1
 
 
 def test_half_precision_is_compared_in_double():

@@ -3,11 +3,20 @@ import onnx
 import pytest
 from helpers.models.tiny_engine import tiny_engine
 
-from check_accuracy import below_floor, main, parse_arguments, show
+from check_accuracy import (
+    below_floor,
+    following,
+    main,
+    not_following,
+    parse_arguments,
+    require_labels_of_use,
+    show,
+)
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.graphs.onnx_files import require_own_answers
 from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS, strangers
+from slipway.outputs.meaning import STATED, Meaning
 
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
@@ -80,3 +89,48 @@ def test_a_floor_is_not_held_by_photographs_of_no_class():
     assert below_floor({"images": 50, "labelled": 0}, None) == []
     (problem,) = below_floor({"images": 50, "labelled": 0}, 0.1)
     assert "none of the 50 photographs tells its class" in problem
+
+
+class Engine:
+    """Answers each picture (1, 1) with what `answer` makes of it."""
+
+    def __init__(self, answer):
+        self.infer = answer
+
+
+PICTURES = np.linspace(0, 1, 9)[:, None].astype(np.float32)
+FLAT = np.hstack([100 + 0.001 * PICTURES, 50 - 0.002 * PICTURES])  # varies by less than any limit
+GOLDEN = {"input": PICTURES[:1], "variations": PICTURES[1:], "logits": FLAT[:1], "variation_logits": FLAT[1:]}
+LIMITS = {"max_relative_error": 0.001}
+
+
+@pytest.mark.parametrize("origin", ["checkpoint", "rehearsal"])
+def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin):
+    constant = following(GOLDEN, Engine(lambda _: FLAT[4:5]), LIMITS)
+    assert "one answer to everything would hold it too" in constant["weakness"]
+    assert constant["error"] == pytest.approx(1)
+    refused = not_following({"variation": constant, "origin": origin})
+    assert bool(refused) == (origin == "checkpoint")
+
+
+def test_an_engine_that_follows_small_differences_is_proven_by_them():
+    followed = following(GOLDEN, Engine(lambda picture: FLAT[[round(8 * picture.item())]]), LIMITS)
+    assert followed["error"] == 0
+    assert not_following({"variation": followed, "origin": "checkpoint"}) == []
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated):
+    meaning = Meaning("tensor", because=STATED if stated else "what its 3 outputs mean is not known")
+    if stated:
+        require_labels_of_use(meaning, "photographs")
+    else:
+        with pytest.raises(
+            SlipwayError, match=r"names photographs by class .photographs., but what its 3 outputs mean"
+        ):
+            require_labels_of_use(meaning, "photographs")
+
+
+def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
+    show({"sample": {"relative_error": 1e-3}, "photographs": {"images": 3, "labelled": 0}})
+    assert "no class scores, so of the limits only max_relative_error is held" in capsys.readouterr().err

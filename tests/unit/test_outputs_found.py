@@ -162,12 +162,6 @@ def test_answers_that_prove_nothing_are_refused_in_a_sentence(tmp_path, head, va
     assert not (tmp_path / "golden.npz").exists()
 
 
-def test_an_export_of_zeros_is_told_and_not_that_nan_is_too_far(tmp_path):
-    with pytest.raises(SlipwayError, match="answers with zeros, whatever it is shown: its last layer starts at zero"):
-        Prepared(tmp_path, head="zero").onnx()
-    assert not (tmp_path / "m.onnx").exists()
-
-
 def test_the_variation_of_the_answers_is_recorded_and_held_against_the_limits(tmp_path):
     prepared = Prepared(tmp_path)
     varies = prepared.golden()["variation"]

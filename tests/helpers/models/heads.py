@@ -5,9 +5,8 @@ import json
 import torch
 from safetensors.torch import save_file
 
-import export_onnx
 import make_golden
-from helpers.models.tiny_network import CROP, OPTIONS
+from helpers.models.tiny_network import OPTIONS
 from slipway.artifacts import read_json, sha256
 
 # What a network does with its scores, by its name here.
@@ -46,7 +45,7 @@ class Network(torch.nn.Module):
 
 
 class Prepared:
-    """A network's checkpoint, and what make_golden.py and export_onnx.py make of it, in a folder."""
+    """A network's checkpoint, and what make_golden.py makes of it, in a folder."""
 
     def __init__(self, folder, labels=None, **arguments):
         self.folder, self.arguments, self.labels = folder, arguments, labels
@@ -78,9 +77,3 @@ class Prepared:
         written = [*files, "--record", f"{self.folder}/golden.json"]
         make_golden.main(make_golden.parse_arguments([*self.weights(), *written, *OPTIONS, *options]))
         return read_json(self.folder / "golden.json")
-
-    def onnx(self):
-        """Export it; return the record."""
-        written = f"--output {self.folder}/m.onnx --record {self.folder}/m.onnx.json --opset 20 --crop {CROP}".split()
-        export_onnx.main(export_onnx.parse_arguments([*self.weights(), *written]))
-        return read_json(self.folder / "m.onnx.json")
