@@ -4,7 +4,9 @@ import argparse
 import csv
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from slipway.artifacts import read_json, sha256, write_json, written_whole
@@ -19,6 +21,7 @@ from slipway.runtimes import RUNTIMES
 from slipway.triton import model_analyzer
 from slipway.triton.memory import PeakMemory
 from slipway.triton.modelconfig import NATIVE, read_config
+from slipway.triton.ownership import require_below
 from slipway.triton.repository import served_model, write_model
 from slipway.triton.restrictions import new_key
 from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
@@ -125,7 +128,7 @@ def measure(
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     with PeakMemory(gpu=gpu) as memory:
-        model_analyzer.run(settings, workspace, key, on_line=Narrator(memory))
+        model_analyzer.run(settings, workspace, key, on_line=Narrator(memory, partial(require_below, ports)))
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:
         raise SlipwayError(
@@ -147,20 +150,26 @@ def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
 
 
 class Narrator:
-    """Shows what Model Analyzer is measuring, keeps its whole output in the log, and names the phase for memory."""
+    """Shows what Model Analyzer is measuring, keeps its whole output in the log, and names the phase for memory.
 
-    def __init__(self, memory: PeakMemory) -> None:
+    Before and after each measurement it is seen to that nobody else's server is measured.
+    """
+
+    def __init__(self, memory: PeakMemory, require_own: Callable[[], None]) -> None:
         self._memory = memory
+        self._require_own = require_own
 
     def __call__(self, line: str) -> None:
         """Take one line of Model Analyzer's output."""
         print(line, flush=True)
         found = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
         if found:
+            self._require_own()
             self._memory.phase = f"{found[1]}/{found[2]}"
             progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
         elif "Saved checkpoint" in line:  # measured: what follows may be the start of the next variant's server
             self._memory.phase = ""
+            self._require_own()
         elif "load failed" in line or "no valid requests" in line:  # the latter after every repetition was unstable
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 

@@ -1,4 +1,8 @@
 import csv
+import os
+import socket
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, change_record, tiny_engine
@@ -6,7 +10,8 @@ from helpers.models.tiny_engine import CLASSES, CROP, change_record, tiny_engine
 import load_test
 from slipway.errors import SlipwayError
 from slipway.triton.modelconfig import read_config
-from slipway.triton.server import Installation
+from slipway.triton.ownership import require_below
+from slipway.triton.server import Installation, Ports
 
 MEASURED = {
     "model_name": "m_fp32",
@@ -109,15 +114,24 @@ class Memory:
 
 def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
     memory = Memory()
-    narrate = load_test.Narrator(memory)
+    narrate = load_test.Narrator(memory, lambda: None)
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     assert memory.phase == "m_fp16_config_0/64"
     narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
     assert memory.phase == ""
 
 
+def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = replace(Ports.free(), grpc=other.getsockname()[1])
+        narrate = load_test.Narrator(Memory(), partial(require_below, ports))
+        with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
+            narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+
+
 def test_a_point_that_never_became_stable_is_told(capsys):
-    load_test.Narrator(Memory())("[Model Analyzer] no valid requests recorded within time interval")
+    load_test.Narrator(Memory(), lambda: None)("[Model Analyzer] no valid requests recorded within time interval")
     assert "not measured: no valid requests" in capsys.readouterr().err
 
 

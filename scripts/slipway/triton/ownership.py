@@ -1,5 +1,7 @@
 """Whose server answers at a port: a proof holds only for the process that was started, which states its own id."""
 
+from types import ModuleType
+
 import psutil
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
@@ -60,7 +62,23 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
     return [port for port in (ports.grpc, ports.metrics) if port not in listening]
 
 
-def _connections(process: psutil.Process) -> list:
+def require_below(ports: Ports) -> None:
+    """Raise SlipwayError when a program that this one did not start listens where a server of its own is to be."""
+    own = {process.pid for process in psutil.Process().children(recursive=True)}
+    everywhere = {"0.0.0.0", "::"}
+    for connection in _connections(psutil):
+        address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else None
+        if connection.status != psutil.CONN_LISTEN or address not in {ports.host, *everywhere}:
+            continue
+        if connection.laddr.port in (ports.grpc, ports.metrics) and connection.pid not in own:
+            raise SlipwayError(
+                f"port {connection.laddr.port} was taken by {who_listens(connection.laddr.port)} before the server "
+                "that is measured could listen there; nothing was measured, run again"
+            )
+
+
+def _connections(process: psutil.Process | ModuleType) -> list:
+    """Return the connections of a process, or of the machine where this is psutil itself."""
     try:
         return process.net_connections(kind="inet")
     except psutil.Error:  # a child that has ended meanwhile
