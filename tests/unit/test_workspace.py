@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 import psutil
 import pytest
@@ -65,8 +66,14 @@ def test_what_a_killed_one_left_goes_with_its_processes_and_one_that_runs_stays(
         assert beside.is_running()
     process.kill()
     process.wait()
+    region, foreign = Path("/dev/shm", f"{left.name}-region"), Path("/dev/shm", f"not-{left.name}-region")
+    for path in (region, foreign):
+        path.touch()
     with workspace() as folder:
         assert not left.exists()
+        assert not region.exists()
+        assert foreign.exists()
+        foreign.unlink()
         psutil.wait_procs([beside], timeout=10)
         assert not beside.is_running() or beside.status() == psutil.STATUS_ZOMBIE
         assert folder.is_dir()

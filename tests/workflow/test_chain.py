@@ -38,7 +38,8 @@ def test_nothing_of_the_path_was_executed(small):
 
 def test_the_last_words_are_the_answer_and_how_to_stop(small):
     assert re.search(r"small_trt answers the sample photograph in [\d.]+ ms", small.first_words)
-    assert f"gRPC {small.ports.grpc}" in small.first_words
+    assert f"gRPC {small.ports.grpc}, metrics http" in small.first_words
+    assert "VULNERABLE Triton 24.10, known since 2025-08-04" in small.first_words
     assert "snakemake --cores 1 undeploy" in small.first_words
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import yaml
@@ -109,6 +110,8 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
 
     Raises SlipwayError when it fails.
     """
+    if find_spec("model_analyzer") is None:
+        raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     process = subprocess.Popen(

@@ -28,7 +28,7 @@ def workspace() -> Iterator[Path]:
         with contextlib.suppress(OSError):  # without locks, nobody can take it for one that was killed
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _folder_of(Path(lock.name))
-        folder.mkdir()
+        folder.mkdir(mode=0o700)  # what starts the server holds its key
         try:
             yield folder
         finally:
