@@ -15,6 +15,7 @@ from slipway.inputs import logits_of, photograph_batch, served_model
 from slipway.measuring.agreement import accuracy, compare, violations
 from slipway.measuring.company import dependence, in_company, tolerance_of
 from slipway.models import load_model
+from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
 from slipway.photographs.image_files import find_images
@@ -167,7 +168,7 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
         return {**compare(reference, logits, meaning), "labelled": 0}
     scores = {"pytorch": meaning.scores(reference), "engine": meaning.scores(logits)}
     labels, source = served_labels(arguments.labels, arguments.labels_from)
-    require_name_for_each(labels.names, scores["engine"].shape[1])
+    require_name_for_each(meaning, labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
     classes, known = labelling.classes, labelling.classes >= 0
     found = {
@@ -178,21 +179,6 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
     if known.any():
         found |= {subject: accuracy(each[known], classes[known]) for subject, each in scores.items()}
     return found
-
-
-def require_labels_of_use(meaning: Meaning, folder: Path) -> None:
-    """Raise SlipwayError when nobody said that the outputs are no class scores, and none were found."""
-    if not meaning.has_classes and not meaning.is_stated:
-        raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {meaning.because}")
-
-
-def require_name_for_each(names: list[str], classes: int) -> None:
-    """Raise SlipwayError when a single output, which is a yes or no, has no name for the no."""
-    if len(names) < classes:
-        raise SlipwayError(
-            f"`accuracy.labelled` names photographs by class, and a single output tells two, but {len(names)} is "
-            "named; give two lines in `labels`, the name of the no and the name of the yes"
-        )
 
 
 def dropped(found: dict, limit: float) -> list[str]:

@@ -11,6 +11,7 @@ from slipway.measuring.agreement import accuracy
 from slipway.measuring.plausibility import Photographs, Scorer, clear_gains, drop_from_published, require_reading
 from slipway.measuring.significance import interval
 from slipway.models import load_model
+from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing
@@ -49,8 +50,10 @@ def main(arguments: argparse.Namespace) -> None:
     weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
     images = find_images(arguments.labelled, arguments.max_images)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
-    labelling = label_photographs(images, arguments.labelled, labels, source)
     meaning = Meaning.of_golden(np.load(arguments.golden))
+    require_labels_of_use(meaning, arguments.labelled)
+    require_name_for_each(meaning, labels.names)
+    labelling = label_photographs(images, arguments.labelled, labels, source)
     known = np.flatnonzero(labelling.classes >= 0) if meaning.has_classes else []
     record = {
         "origin": weights["origin"],

@@ -9,13 +9,13 @@ from check_accuracy import (
     main,
     not_following,
     parse_arguments,
-    require_labels_of_use,
     show,
 )
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.graphs.onnx_files import require_own_answers
 from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS, strangers
+from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import STATED, Meaning
 
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
@@ -134,3 +134,9 @@ def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated)
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
     show({"sample": {"relative_error": 1e-3}, "photographs": {"images": 3, "labelled": 0}})
     assert "no class scores, so of the limits only max_relative_error is held" in capsys.readouterr().err
+
+
+def test_photographs_of_a_yes_and_a_no_need_both_names():
+    require_name_for_each(Meaning("sigmoid"), ["fine", "defect"])
+    with pytest.raises(SlipwayError, match="the name of the no and the name of the yes"):
+        require_name_for_each(Meaning("sigmoid"), ["defect"])

@@ -1,0 +1,21 @@
+"""What labelled photographs can prove of outputs: nothing of a tensor, and of a single output only with two names."""
+
+from pathlib import Path
+
+from slipway.errors import SlipwayError
+from slipway.outputs.meaning import Meaning
+
+
+def require_labels_of_use(meaning: Meaning, folder: Path) -> None:
+    """Raise SlipwayError when nobody said that the outputs are no class scores, and none were found."""
+    if not meaning.has_classes and not meaning.is_stated:
+        raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {meaning.because}")
+
+
+def require_name_for_each(meaning: Meaning, names: list[str]) -> None:
+    """Raise SlipwayError when a single output, which is a yes or no, has no name for the no."""
+    if meaning.kind == "sigmoid" and len(names) == 1:
+        raise SlipwayError(
+            "`accuracy.labelled` names photographs by class, and a single output tells two, but `labels` does not name "
+            "both; give it two lines, the name of the no and the name of the yes"
+        )
