@@ -68,15 +68,22 @@ def put_in_order():
     return edited
 
 
-def remember_what_was_made():
-    """Note what was made just now, and what a killed run had made before it could be noted."""
-    finished = [file for job in workflow.dag.finished_jobs for file in job.output]
-    left = artifacts.forgotten(file for job in workflow.dag.jobs for file in job.output)
+def remember(files):
+    """Note the artifacts that were made just now."""
     try:
-        attempts.settle(workflow.dag.finished_jobs)
-        artifacts.remember([*finished, *left])
+        artifacts.remember([] if looking else files)
     except OSError as error:
         logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
+
+
+def settle():
+    """Note what was made and what a killed run could not note, and leave what a failed job was to replace as it was."""
+    try:
+        attempts.settle(workflow.dag.finished_jobs)
+    except OSError as error:
+        logger.warning(f"what failed jobs were to replace could not be settled ({error}); the next run does")
+    finished = [file for job in workflow.dag.finished_jobs for file in job.output]
+    remember([*finished, *artifacts.forgotten(file for job in workflow.dag.jobs for file in job.output)])
 
 
 if workflow.is_main_process:
@@ -85,7 +92,7 @@ if workflow.is_main_process:
     attempts = Attempts(artifacts.digest, ACTING)
     looking = workflow.output_settings.dryrun or only_looks(sys.argv)
     edited = look_on() if looking else work_alone()
-    logger.addFilter(Journal(workflow, fingerprints, edited, incomplete()))
+    logger.addFilter(Journal(workflow, fingerprints, edited, incomplete(), remember))
     atexit.register(fingerprints.save)
 
 
@@ -100,9 +107,9 @@ onstart:
 
 onsuccess:
     if not looking:
-        remember_what_was_made()
+        settle()
 
 
 onerror:
     if not looking:
-        remember_what_was_made()
+        settle()

@@ -1,4 +1,4 @@
-"""That a job finds what it was planned for: the versions of packages, the contents of the user's files."""
+"""That a job finds what it was planned for: versions of packages, contents of the user's files, artifacts as made."""
 
 import argparse
 from importlib import metadata
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
+from slipway.made import require_as_made
 from slipway.photographs.image_files import digest_of_images
 
 # The options by which a job is told a version, and the package that must have it.
@@ -36,6 +37,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError unless versions and contents are those that the options declare; undeclared ones may differ.
 
     --torch-version declares a package's version, and --checkpoint-sha256 what the file or folder of --checkpoint holds.
+    So it does where an artifact that an option names is no longer what was made.
     """
     for option, declared in vars(arguments).items():
         if declared is None:
@@ -45,6 +47,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
             _require_content(path, declared, getattr(arguments, "max_images", None))
+    require_as_made(path for value in vars(arguments).values() for path in _paths(value))
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
@@ -80,4 +83,8 @@ def _require_content(path: Path, declared: str, max_images: int | None) -> None:
 
 
 def _is_path(value: object) -> bool:
-    return isinstance(value, Path) or (isinstance(value, list) and any(isinstance(each, Path) for each in value))
+    return bool(_paths(value))
+
+
+def _paths(value: object) -> list[Path]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path)]

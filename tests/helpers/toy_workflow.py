@@ -40,7 +40,7 @@ include: "rules/provenance.smk"
 rule used:
     input: ancient("results/folder"), "results/one.txt", "results/second.txt", "results/folder.json"
     output: update("results/used.txt")
-    shell: "cat results/one.txt results/second.txt results/folder/* >{output}"
+    shell: "python scripts/use.py --inputs {input} --output {output}"
 """
 RULE = """
 rule {name}:
@@ -60,11 +60,27 @@ for number, output in enumerate(map(pathlib.Path, outputs)):
     else:
         output.mkdir(exist_ok=True)
         (output / "content").write_text(text)
+if os.environ.get("SPOILS") and outputs == ["results/first.txt", "results/second.txt"]:
+    pathlib.Path("results/one.txt").write_text("spoiled")
 if text == "fails!" or os.environ.get("FAILS"):
     sys.exit(1)
 if text == "hangs!" or os.environ.get("HANGS"):
     pathlib.Path(f"hangs.{pathlib.Path(outputs[0]).stem}").touch()
     time.sleep(600)
+"""
+USE = """
+# Join texts, as a program of Slipway's.
+from pathlib import Path
+from slipway import program
+
+def main(arguments):
+    files = [path / "content" if path.is_dir() else path for path in arguments.inputs]
+    arguments.output.write_text(" ".join(path.read_text() for path in files))
+
+options = program.parser("Join texts.")
+options.add_argument("--inputs", nargs="+", type=Path)
+options.add_argument("--output", type=Path)
+program.run(main, options.parse_args())
 """
 STATUS = """
 rule status:
@@ -85,6 +101,7 @@ class ToyWorkflow:
         (self.folder / "scripts").mkdir()
         (self.folder / "scripts/slipway").symlink_to(REPOSITORY / "scripts/slipway")
         (self.folder / "scripts/make.py").write_text(PROGRAM)
+        (self.folder / "scripts/use.py").write_text(USE)
         rules = [RULE.format(name=name, outputs=", ".join(map(_update, files))) for name, files in OUTPUTS.items()]
         (self.folder / "Snakefile").write_text("\n".join([SNAKEFILE, *rules, STATUS]))
         self.configure("good")

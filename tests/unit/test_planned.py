@@ -6,8 +6,11 @@ import pytest
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
+from slipway.made import record_of
 from slipway.photographs.image_files import digest_of_images
 from slipway.planned import PACKAGES, add_planned, require_planned, settings_of
+from slipway.planning.fingerprints import Fingerprints
+from slipway.planning.provenance import Artifacts, mark_incomplete
 
 
 def given(**options):
@@ -73,3 +76,49 @@ def test_options_say_what_they_declare():
     said = " ".join(parser.format_help().split())
     assert "the torch that the job was planned for" in said
     assert "what --labels-from holds that the job was planned for" in said
+
+
+# Artifacts as they were made
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Return the options of a workflow's job, whose inputs were made and noted, and whose output is marked."""
+    monkeypatch.chdir(tmp_path)
+    inputs = [Path("results/m/golden.npz"), Path("results/m/plots")]
+    inputs[1].mkdir(parents=True)
+    inputs[0].write_bytes(b"golden")
+    (inputs[1] / "one.png").write_bytes(b"one")
+    Artifacts(Fingerprints()).remember(inputs)
+    mark_incomplete(["results/m/accuracy.json"])
+    return given(golden=inputs[0], folders=[inputs[1]], output=Path("results/m/accuracy.json"), seed=1)
+
+
+@pytest.mark.parametrize("edited", ["golden.npz", "plots/one.png", "plots/two.png", "plots/.hidden"])
+def test_a_job_refuses_an_artifact_that_is_no_longer_what_was_made(job, edited):
+    require_planned(job)
+    Path("results/m", edited).write_bytes(b"edited")
+    artifact = Path("results/m", Path(edited).parts[0])
+    with pytest.raises(SlipwayError, match=f"{artifact} is no longer what was made .* run snakemake again"):
+        require_planned(job)
+
+
+def test_what_a_job_replaces_may_be_anything(job):
+    job.output.write_bytes(b"before")
+    Artifacts(Fingerprints()).remember([job.output])
+    job.output.write_bytes(b"edited")
+    require_planned(job)
+
+
+def test_a_program_that_no_workflow_runs_takes_what_it_is_given(job):
+    mark_incomplete([])
+    job.golden.write_bytes(b"mine")
+    require_planned(job)
+
+
+def test_what_was_made_anew_and_is_not_noted_yet_is_taken(job):
+    record = record_of(job.golden, Path("results/.provenance/snakemake"))
+    record.parent.mkdir(parents=True)
+    record.write_text('{"endtime": 1.5}')
+    job.golden.write_bytes(b"made anew")
+    require_planned(job)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.artifacts import clear_up_after_a_kill, write_json
-from slipway.planning.provenance import FOLDER, SNAKEMAKE, read_record, record_of, stamp_of
+from slipway.made import FOLDER, record_of
+from slipway.planning.provenance import SNAKEMAKE, read_record, stamp_of
 
 # The parts of Snakemake's record of an artifact that are its key.
 _KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")

@@ -1,7 +1,7 @@
 """Why Snakemake runs a job, put into words where it announces the job; and what a failed one lacked on a cluster."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,20 @@ class Journal(logging.Filter):
     """A filter of Snakemake's log that lets everything pass, and rewrites the reason of each job that is announced.
 
     `workflow` is Snakemake's; `changed` are the artifacts that were edited since they were made (Artifacts.changed),
-    `incomplete` those that were marked before this run.
+    `incomplete` those that were marked before this run; `remember` notes those that a job has just made, before others
+    read them.
     """
 
     def __init__(
-        self, workflow: Any, fingerprints: Fingerprints, changed: dict[str, tuple[str, str]], incomplete: set[str]
+        self,
+        workflow: Any,
+        fingerprints: Fingerprints,
+        changed: dict[str, tuple[str, str]],
+        incomplete: set[str],
+        remember: Callable[[Iterable[str]], None],
     ) -> None:
         super().__init__()
+        self._remember = remember
         self._workflow = workflow
         self._fingerprints = fingerprints
         self._changed = changed
@@ -39,6 +46,9 @@ class Journal(logging.Filter):
         if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)
             record.reason = self.why(job) if job else record.reason
+        elif event is LogEvent.JOB_FINISHED:
+            job = self._job(record.job_id)
+            self._remember(job.output if job else [])
         elif event is LogEvent.JOB_ERROR:
             self._advise([vars(record)], record.log)
         elif event is LogEvent.GROUP_ERROR:

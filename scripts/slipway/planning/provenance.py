@@ -15,23 +15,12 @@ from pathlib import Path
 
 from slipway import records
 from slipway.artifacts import make_folder, remove, write_json
+from slipway.made import ARTIFACTS, FOLDER, Made, digest, made_artifacts, record_of, recorded_end
 from slipway.planning.fingerprints import Fingerprints
 
-FOLDER = Path("results/.provenance")
 SNAKEMAKE = Path(".snakemake")
-# The longest part of a path that file systems take; Snakemake cuts its records' names there.
-_LONGEST_NAME = 255
-ARTIFACTS = "artifacts.json"
 # What marks an artifact for being made again because it is not what was made.
 EDITED = "edited"
-
-
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """What is noted of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
-
-    sha256: str
-    ended: float | None = None
 
 
 def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
@@ -115,7 +104,7 @@ class Artifacts:
         known = dict(self._made)
         for name in map(str, names):
             if (path := Path(name)).exists():
-                known[name] = Made(self.digest(path), self._recorded_end(path))
+                known[name] = Made(self.digest(path), recorded_end(path, self._folder))
         if known != self._made:
             self._made = known
             write_json(self._folder / ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
@@ -131,34 +120,15 @@ class Artifacts:
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, or of a folder: of everything in it, by name and content."""
-        if path.is_file():
-            return self._fingerprints.sha256(path)
-        entries = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
-        return self._fingerprints.of_many(sorted(entries), path)
+        return digest(path, self._fingerprints)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Say whether Snakemake recorded a later making than the noted one, and nobody touched the artifact since."""
-        ended, noted = self._recorded_end(path), self._made.get(str(path))
+        ended, noted = recorded_end(path, self._folder), self._made.get(str(path))
         if ended is None or (noted and noted.ended == ended):
             return False
         stamp = stamp_of(path)
         return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
-
-    def _recorded_end(self, path: Path) -> float | None:
-        record = records.read_record(record_of(path, self._folder / "snakemake"), {"endtime": records.NUMBER})
-        return record and record["endtime"]
-
-
-def made_artifacts(folder: Path = FOLDER) -> dict[str, Made]:
-    """Return what is noted of every artifact; a note that is damaged is as one that was never made."""
-    notes = read_record(folder / ARTIFACTS)
-    made = {}
-    for name, note in notes.items():
-        if isinstance(note, str):  # as they were noted by earlier versions
-            note = {"sha256": note}
-        with contextlib.suppress(TypeError):
-            made[name] = Made(**note)
-    return made
 
 
 def stamp_of(path: Path) -> Path:
@@ -196,19 +166,6 @@ def incomplete(folder: Path = FOLDER) -> set[str]:
         with contextlib.suppress(ValueError):  # the folder that the mark of a long path lies in, or no mark
             names.add(base64.urlsafe_b64decode(key).decode())
     return names
-
-
-def record_of(path: Path, folder: Path) -> Path:
-    """Return Snakemake's record of an artifact: its path in base 64, cut into names that a file system takes."""
-    name = base64.urlsafe_b64encode(str(path).encode()).decode()
-    length = _LONGEST_NAME - 1
-    *first, last = [name[start : start + length] for start in range(0, len(name), length)]
-    return folder.joinpath(*(f"@{part}" for part in first), last)
-
-
-def _is_left_by_others(entry: Path) -> bool:
-    """Say whether what lies in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
-    return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"
 
 
 def read_record(path: Path) -> dict:

@@ -1,0 +1,87 @@
+"""What is noted of each artifact when it was made, by which planning and jobs know whether it still is what was made.
+
+A job is keyed on this module, and the modules that only planning needs are none of its business.
+"""
+
+import base64
+import contextlib
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from slipway import records
+from slipway.errors import SlipwayError
+from slipway.planning.fingerprints import Fingerprints
+
+FOLDER = Path("results/.provenance")
+ARTIFACTS = "artifacts.json"
+# The longest part of a path that file systems take; Snakemake cuts its records' names there.
+_LONGEST_NAME = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What is noted of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
+
+    sha256: str
+    ended: float | None = None
+
+
+def made_artifacts(folder: Path = FOLDER) -> dict[str, Made]:
+    """Return what is noted of every artifact; a note that is damaged is as one that was never made."""
+    notes = records.read_record(folder / ARTIFACTS, dict) or {}
+    made = {}
+    for name, note in notes.items():
+        if isinstance(note, str):  # as they were noted by earlier versions
+            note = {"sha256": note}
+        with contextlib.suppress(TypeError):
+            made[name] = Made(**note)
+    return made
+
+
+def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
+    """Return the time at which Snakemake recorded that the job of an artifact ended."""
+    record = records.read_record(record_of(path, folder / "snakemake"), {"endtime": records.NUMBER})
+    return record and record["endtime"]
+
+
+def record_of(path: Path, folder: Path) -> Path:
+    """Return Snakemake's record of an artifact: its path in base 64, cut into names that a file system takes."""
+    name = base64.urlsafe_b64encode(str(path).encode()).decode()
+    length = _LONGEST_NAME - 1
+    *first, last = [name[start : start + length] for start in range(0, len(name), length)]
+    return folder.joinpath(*(f"@{part}" for part in first), last)
+
+
+def digest(path: Path, fingerprints: Fingerprints) -> str:
+    """Return the SHA-256 of a file, or of a folder: of everything in it, by name and content."""
+    if path.is_file():
+        return fingerprints.sha256(path)
+    entries = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
+    return fingerprints.of_many(sorted(entries), path)
+
+
+def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
+    """Raise SlipwayError if one of the artifacts that a workflow's job is given is no longer what was made.
+
+    Its own outputs, which Snakemake marks as incomplete while it runs, are left out; without any it is no such job.
+    So is what was made anew and not noted yet.
+    """
+    paths = list(paths)
+    outputs = {path for path in paths if record_of(path, folder / "incomplete").exists()}
+    noted = made_artifacts(folder) if outputs else {}
+    for path in paths:
+        made = noted.get(str(path))
+        if made is None or path in outputs or not path.exists() or made.ended != recorded_end(path, folder):
+            continue
+        now = digest(path, Fingerprints())
+        if now != made.sha256:
+            raise SlipwayError(
+                f"{path} is no longer what was made (SHA-256 {made.sha256[:8]}.. -> {now[:8]}..): it was edited or "
+                "damaged; run snakemake again, which makes it anew"
+            )
+
+
+def _is_left_by_others(entry: Path) -> bool:
+    """Say whether what lies in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
+    return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"
