@@ -6,6 +6,7 @@ A job is keyed on this module, and the modules that only planning needs are none
 import base64
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -76,10 +77,19 @@ def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
             continue
         now = digest(path, Fingerprints())
         if now != made.sha256:
+            _show_a_change(path)
             raise SlipwayError(
                 f"{path} is no longer what was made (SHA-256 {made.sha256[:8]}.. -> {now[:8]}..): it was edited or "
                 "damaged; run snakemake again, which makes it anew"
             )
+
+
+def _show_a_change(path: Path) -> None:
+    """Let the ctime of an artifact be new, so that planning reads it again though a disk's damage left all times."""
+    for file in [path, *path.rglob("*")]:
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _is_left_by_others(entry: Path) -> bool:

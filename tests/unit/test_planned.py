@@ -103,6 +103,20 @@ def test_a_job_refuses_an_artifact_that_is_no_longer_what_was_made(job, edited):
         require_planned(job)
 
 
+@pytest.mark.parametrize("damaged", ["golden.npz", "plots/one.png"])
+def test_damage_that_no_time_shows_is_found_by_planning_once_a_job_found_it(job, damaged):
+    """A disk changes no time: to planning, which remembers the file by its times, it is as it was."""
+    file = Path("results/m", damaged)
+    file.write_bytes(file.read_bytes()[::-1])
+    as_it_was = file.stat()
+    known = Fingerprints()
+    known._known[f"sha256 {file}"] = [[as_it_was.st_size, as_it_was.st_mtime_ns, as_it_was.st_ctime_ns], "as it was"]
+    assert known.sha256(file) == "as it was"
+    with pytest.raises(SlipwayError, match="no longer what was made"):
+        require_planned(job)
+    assert known.sha256(file) == sha256(file)
+
+
 def test_what_a_job_replaces_may_be_anything(job):
     job.output.write_bytes(b"before")
     Artifacts(Fingerprints()).remember([job.output])

@@ -16,8 +16,9 @@ sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
 from slipway.planning.run_lock import RunLock
 lock = RunLock(Path(sys.argv[1]))
-print(lock.take(), flush=True)
+taken = lock.take()
 lock.work()
+print(taken, flush=True)
 sys.stdin.read()
 """
 
