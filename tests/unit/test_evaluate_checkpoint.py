@@ -127,8 +127,11 @@ def test_random_weights_are_not_asked_for_a_better_preprocessing(tmp_path, photo
 
 def test_numbers_that_are_no_class_scores_have_no_accuracy(tmp_path, photographs):
     write_checkpoint(tmp_path, trained(*HALF))
-    of_meaning(tmp_path, Meaning("tensor"))
+    of_meaning(tmp_path, Meaning("tensor", because=STATED))
     assert evaluated(tmp_path, photographs, *HALF)["labelled"] == 0
+    of_meaning(tmp_path, Meaning("tensor", because="what its 3 outputs mean is not known"))
+    with pytest.raises(SlipwayError, match="but what its 3 outputs mean is not known"):
+        evaluated(tmp_path, photographs, *HALF)
 
 
 # A floor on accuracy
