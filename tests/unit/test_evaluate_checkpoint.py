@@ -13,7 +13,7 @@ import evaluate_checkpoint
 from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.models import build
-from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.meaning import LOGITS, STATED, Meaning
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5,) * 3, (0.5,) * 3)
