@@ -19,6 +19,7 @@ def test_damaged_records_stop_no_run_and_make_nothing_stale(after_good_run, cont
     for name in RECORDS:
         damage(after_good_run.path(name), content)
     damage(after_good_run.path(f"{NOTES}/artifacts.json"), content)
+    damage(after_good_run.path(f"{NOTES}/attempts.json"), content)
     said = after_good_run.snakemake("-n", "deploy").succeeded().said
     assert "Traceback" not in said
     assert "Nothing to be done" in after_good_run.snakemake(GOLDEN, ENGINE_RECORD).succeeded().said

@@ -62,10 +62,11 @@ for number, output in enumerate(map(pathlib.Path, outputs)):
         (output / "content").write_text(text)
 if os.environ.get("SPOILS") and outputs == ["results/first.txt", "results/second.txt"]:
     pathlib.Path("results/one.txt").write_text("spoiled")
-if text == "fails!" or os.environ.get("FAILS"):
+first = pathlib.Path(outputs[0]).stem
+if text == "fails!" or first in os.environ.get("FAILS", "").split():
     sys.exit(1)
-if text == "hangs!" or os.environ.get("HANGS"):
-    pathlib.Path(f"hangs.{pathlib.Path(outputs[0]).stem}").touch()
+if text == "hangs!" or first in os.environ.get("HANGS", "").split():
+    pathlib.Path(f"hangs.{first}").touch()
     time.sleep(600)
 """
 USE = """
@@ -145,14 +146,18 @@ class ToyWorkflow:
 
     def hanging(self, process, *rules):
         """Return once the programs of these rules hang, each with its first output written."""
-        deadline = time.monotonic() + PATIENCE_S
         wanted = [self.folder / f"hangs.{Path(OUTPUTS[rule][0]).stem}" for rule in rules]
-        while not all(path.exists() for path in wanted):
-            assert process.poll() is None, f"it ended too soon:\n{process.stdout.read()}"
-            assert time.monotonic() < deadline, "the programs never began"
-            time.sleep(0.05)
+        self.until(lambda: all(path.exists() for path in wanted), process)
         for path in wanted:
             path.unlink()
+
+    def until(self, condition, process):
+        """Return once a condition holds; fail when the workflow ends before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert process.poll() is None, f"it ended too soon:\n{process.stdout.read()}"
+            assert time.monotonic() < deadline, "it never came to that"
+            time.sleep(0.05)
 
     def programs(self):
         """Return the processes of the toy program that run in this folder."""

@@ -2,9 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from helpers.toy_workflow import OUTPUTS, PATIENCE_S, ToyWorkflow
+
+from slipway.made import record_of
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +64,7 @@ def test_a_failed_attempt_leaves_nothing_stale_under_the_old_configuration(toy, 
 
 
 def test_a_failed_attempt_under_the_same_configuration_is_made_again(toy):
-    toy.run("used", "-R", "several", FAILS="yes").refused("Error in rule several")
+    toy.run("used", "-R", "several", FAILS="first").refused("Error in rule several")
     planned, said = toy.planned()
     assert {"several"} <= planned <= {"several", "used"}, said
     assert "left by a run that failed or was killed" in said
@@ -70,10 +73,25 @@ def test_a_failed_attempt_under_the_same_configuration_is_made_again(toy):
 
 
 def test_a_killed_attempt_under_the_same_configuration_is_made_again(toy):
-    with toy.started("used", "-R", "several", HANGS="yes") as process:
+    with toy.started("used", "-R", "several", HANGS="first") as process:
         toy.hanging(process, "several")
         os.killpg(process.pid, signal.SIGKILL)
     assert "several" in toy.planned()[0]
+
+
+def test_a_job_that_failed_before_its_snakemake_was_killed_is_not_taken_for_made(toy):
+    """Snakemake had put back what was good, and recorded it as made from what the failed job was given."""
+    before = toy.contents()
+    toy.configure("early!")
+    mark = record_of(Path("results/first.txt"), toy.folder / "results/.provenance/incomplete")
+    with toy.started("used", FAILS="first", HANGS="one folder") as process:
+        toy.hanging(process, "one", "folder")
+        toy.until(lambda: not mark.exists() and toy.contents() != before, process)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert toy.planned()[0] == {*EVERY_RULE, "used"}
+    toy.configure("good")
+    assert toy.planned()[0] == set()
+    assert toy.contents() == before
 
 
 def test_status_and_a_dry_run_work_beside_a_workflow_that_runs(toy):

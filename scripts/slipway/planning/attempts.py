@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from slipway.artifacts import clear_up_after_a_kill, write_json
+from slipway import records
+from slipway.artifacts import clear_up_after_a_kill, remove, write_json
 from slipway.made import FOLDER, record_of
 from slipway.planning.provenance import SNAKEMAKE, read_record, stamp_of
 
 # The parts of Snakemake's record of an artifact that are its key.
 _KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
+STATE = {"sha256": str, "time_ns": (int, type(None)), "record": dict, "mark": dict}
+ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
 class Attempts:
@@ -50,10 +53,10 @@ class Attempts:
         What had the attempt's key already is to be made again: it was asked for, and there is no other reason any more.
         """
         made = {str(file) for job in finished for file in job.output}
-        for attempt in _read_list(self._file):
+        for attempt in records.read_record(self._file, [ATTEMPT]) or []:
             if made.isdisjoint(attempt["outputs"]):
                 self._settle(attempt)
-        self._file.unlink(missing_ok=True)
+        remove(self._file)
 
     def _noted(self, job: Any, dag: Any) -> dict:
         outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
@@ -109,13 +112,6 @@ class Attempts:
 
     def _mark(self, path: Path) -> Path:
         return record_of(path, self._folder / "incomplete")
-
-
-def _read_list(file: Path) -> list[dict]:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
 
 
 def _write(path: Path, content: dict) -> None:
