@@ -3,6 +3,7 @@
 import argparse
 import math
 import platform
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -20,6 +21,7 @@ from slipway.measuring.company import IN_32_BITS, strangers
 from slipway.models import load_model
 from slipway.networks.answer_types import answers_in_float32
 from slipway.networks.export_failures import FrozenLines, why_not_exported, why_the_batch_is_fixed
+from slipway.networks.forward_failures import other_types
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
@@ -69,6 +71,8 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"  the network answers in {answers_in}; the exported graph casts its logits to FP32, which is served")
     with written_whole(arguments.output) as partial:
         frozen = exported(model, example, arguments.opset, partial)
+        for line in frozen.lines:
+            progress(f"  CAUTION: the exporter replaced what Python did for one batch, in {line}")
         require_valid(partial, arguments.input)
         agreement = compare_with_pytorch(model, partial, arguments.crop, arguments.input, frozen)
         company = own_answers_of_file(onnx.load(partial), example[:1], IN_32_BITS)
@@ -108,7 +112,7 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
             export(model, example, opset, path)
         except Exception as error:  # of many kinds, of PyTorch and of what it calls
             print(without_colours(traceback.format_exc()), file=sys.stderr)
-            raise SlipwayError(why_not_exported(error, opset)) from None
+            raise SlipwayError(why_not_exported(error, model, opset)) from None
     inputs = onnx.load(path).graph.input
     if not inputs:
         raise SlipwayError(f"the exported file has no input: {frozen.in_words()}")
@@ -181,7 +185,7 @@ def compare_with_pytorch(
 
     Pictures that are unlike each other are compared too, one at a time, for what the network decides by a picture.
     """
-    session = session_of_file(path)
+    session = session_of_file(path, model)
     found = {}
     for batch in CHECKED_BATCHES:
         images = random_batch(input_dtype, batch, crop, seed=batch)
@@ -190,7 +194,7 @@ def compare_with_pytorch(
     return found
 
 
-def session_of_file(path: Path) -> "onnxruntime.InferenceSession":
+def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.InferenceSession":
     """Return a session of ONNX Runtime on the CPU; raise SlipwayError where it has not what the file needs."""
     import onnxruntime
 
@@ -198,9 +202,13 @@ def session_of_file(path: Path) -> "onnxruntime.InferenceSession":
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no common class for what it cannot do
         traceback.print_exc()
+        weights = other_types(model)
+        advice = "write that part of the network with other operators"
+        if weights or re.search(r"float16|double", str(error)):
+            advice = "let it compute in float32 (no .double(), .half() or autocast)"
+            advice += f": its weights are {' and '.join(weights)}" if weights else ""
         raise SlipwayError(
-            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so nothing could prove it; write "
-            "that part of the network with other operators"
+            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so nothing could prove it; {advice}"
         ) from None
 
 

@@ -65,6 +65,12 @@ def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_pa
         ("Bessel", "bessel_j0", "operator aten.special_bessel_j0"),
         ("Complex", "view_as_complex", "computes with complex numbers"),
         ("OwnOperator", "twist(self", "unexportable.twist at .*, an operator of its own"),
+        (
+            "UnevenPool",
+            "adaptive_avg_pool2d",
+            r"operator aten.adaptive_avg_pool2d .* \(output size that are not factor",
+        ),
+        ("Scripted", "self.head(self.features", "holds a module that torch.jit made"),
         ("ReadsSizeAsText", "int(str(", "though it runs in PyTorch"),
     ],
 )
@@ -73,6 +79,17 @@ def test_what_the_older_exporter_cannot_carry_is_told_with_its_line(name, line, 
     assert re.search(cause, said), said
     assert source_line(name, line) in said, said
     require_one_plain_sentence(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("ComputesInDouble", "autocast): its weights are float64"),
+        ("Autocasts", "let it compute in float32 (no .double()"),
+    ],
+)
+def test_a_file_in_types_that_cannot_be_run_is_told_with_them(name, cause, tmp_path):
+    assert cause in refusal(name, OLD, tmp_path)
 
 
 def require_one_plain_sentence(said):

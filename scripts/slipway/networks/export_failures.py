@@ -23,16 +23,26 @@ _OPERATOR = re.compile(
     r"|Exporting the operator '(?P<old>[\w:]+)' to ONNX"
     r"|unrecognized namespace (?P<custom>[\w:]+)"
     r"|Couldn't export Python operator (?P<python>\w+)"
+    r"|ONNX export of (?:operator )?(?P<partly>\w+)[,.]"
+    r"|(?P<fake>\w+::\w+): attempted to run this operator with Meta tensors"
 )
+_REASON = re.compile(r"ONNX export of (?:operator )?\w+[,.] ([^.\n]+)")
 _TRACED_LINE = re.compile(r"^(?P<file>[^\n]+)\((?P<line>\d+)\): ", re.MULTILINE)
 _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
-def why_not_exported(error: Exception, opset: int) -> str:
+def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> str:
     """Return in a sentence what of a network an exporter cannot carry to an ONNX opset, where, and what to do."""
+    import torch
+
     said = "\n".join(f"{type(each).__name__}: {without_colours(str(each))}" for each in causes(error))
     line = line_of(error) or _line_of_node(error)
     place = f" at {line}" if line else ""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        return (
+            f"the network cannot be exported: it holds a module that torch.jit made{place}, which the exporter cannot "
+            "take apart; have the factory make the plain module"
+        )
     if found := _OPERATOR.search(said):
         return _of_operator(_operator(error, found), place, said, opset)
     for pattern, words in _CAUSES:
@@ -78,7 +88,10 @@ class FrozenLines:
 
     def in_words(self) -> str:
         """Return why a file answers otherwise than the network, and what to do."""
-        said = "the network does something that the export does not carry, such as a number that its code computes"
+        said = (
+            "the network does something that the export does not carry, such as a loop over the batch, a change in "
+            "place, or a number that its code computes"
+        )
         if self.lines:
             lines = "; ".join(self.lines[:3])
             said = f"the exporter replaced these lines of Python by what they did for one batch: {lines}"
@@ -100,10 +113,12 @@ def _of_operator(name: str, place: str, said: str, opset: int) -> str:
             f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX has not; "
             "compute with real and imaginary parts as two real tensors"
         )
+    reason = _REASON.search(said)
+    because = f" ({reason[1]})" if reason else ""
     newer = ", or build for a newer TensorRT, whose exporter carries more" if opset < 18 else ""
     return (
         f"the network cannot be exported: it uses the operator {name}{place}, which the exporter cannot write in ONNX "
-        f"opset {opset}; write that line with other operators, of those that https://onnx.ai/onnx/operators "
+        f"opset {opset}{because}; write that line with other operators, of those that https://onnx.ai/onnx/operators "
         f"lists{newer}"
     )
 
@@ -170,7 +185,7 @@ def _operator(error: Exception, found: re.Match) -> str:
         original = getattr(node, "meta", {}).get("original_aten") if hasattr(node, "meta") else None
         if name.startswith("prims.") and original is not None:
             return str(original).removesuffix(".default")
-    return name.replace("::", ".")
+    return f"aten.{name}" if found["partly"] else name.replace("::", ".")
 
 
 def _line_of_node(error: Exception) -> str | None:

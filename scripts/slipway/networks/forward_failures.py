@@ -91,10 +91,14 @@ def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | N
     return None
 
 
+def other_types(model: "torch.nn.Module") -> list[str]:
+    """Return the floating-point types of a network's weights where they are not all float32, sorted."""
+    weights = model.state_dict().values()
+    found = {str(each.dtype).removeprefix("torch.") for each in weights if each.is_floating_point()}
+    return sorted(found) if found - {"float32"} else []
+
+
 def _types(model: "torch.nn.Module") -> str:
     """Return in words which types a network's weights have."""
-    weights = model.state_dict().values()
-    found = sorted({str(each.dtype).removeprefix("torch.") for each in weights if each.is_floating_point()})
-    if found and found != ["float32"]:
-        return f"its weights are {' and '.join(found)}, and its pictures are float32"
-    return "its code mixes types"
+    found = other_types(model)
+    return f"its weights are {' and '.join(found)}, and its pictures are float32" if found else "its code mixes types"

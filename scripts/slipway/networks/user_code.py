@@ -11,6 +11,8 @@ _SLIPWAY = Path(__file__).resolve().parents[2]
 # The packages through which PyTorch calls a network and exports it; an error starts in what they call.
 _MACHINERY = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxslim", "sympy", "numpy", "typing_extensions.py")
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
+# Of what others say, in a sentence of Slipway's; the log has all of it.
+LONGEST = 250
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -73,11 +75,12 @@ def shown(name: str) -> str:
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first line of what an error says, without the colours of a terminal; its type where it says nothing.
+    """Return the first line of an error's text, shortened and without a terminal's colours; else its type.
 
     A KeyError says only the key, so its type goes before.
     """
     said = without_colours(str(error)).strip().partition("\n")[0]
+    said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
     if not said:
         return type(error).__name__
     return f"{type(error).__name__}: {said}" if isinstance(error, LookupError | AttributeError | NameError) else said

@@ -83,6 +83,37 @@ class OwnOperator(Backbone):
         return self.head(twist(self.features(images)))
 
 
+class UnevenPool(Backbone):
+    """A pool whose windows are not all of one size."""
+
+    def forward(self, images):
+        return self.head(torch.nn.functional.adaptive_avg_pool2d(self.stem(images), 3).mean((2, 3)))
+
+
+class Scripted(Backbone):
+    def __init__(self):
+        super().__init__()
+        self.head = torch.jit.script(self.head)
+
+    def forward(self, images):
+        return self.head(self.features(images))
+
+
+class ComputesInDouble(Backbone):
+    def __init__(self):
+        super().__init__()
+        self.double()
+
+    def forward(self, images):
+        return super().forward(images.double()).float()
+
+
+class Autocasts(Backbone):
+    def forward(self, images):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(images).float()
+
+
 class ReadsSizeAsText(Backbone):
     def forward(self, images):
         features = self.features(images)
