@@ -85,11 +85,12 @@ rule rollback:
         about=about_place,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
         tensorrt_python=deployed_tensorrt_python,
+        public_key=public_key,
     message:
         "Going back to what was served before"
     shell:
         "python {input.program:q} {params.about} --ready-timeout-s {params.ready_timeout_s} "
-        "{params.tensorrt_python} --log {log:q}"
+        "{params.tensorrt_python} {params.public_key} --log {log:q}"
 
 
 rule undeploy:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from slipway import local_server
-from slipway.artifacts import read_json, write_json
+from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run, unwind_when_terminated
@@ -18,11 +18,12 @@ from slipway.triton import releases
 from slipway.triton.exposure import require_accepted
 from slipway.triton.fitness import Host, require_fit
 from slipway.triton.liveness import is_silent
-from slipway.triton.place import alone, find_place
+from slipway.triton.place import alone, find_place, place_of
 from slipway.triton.ports import Ports
-from slipway.triton.receipts import announce, prove, prove_under_load, receipt, receipts_of_dropped
+from slipway.triton.receipts import announce, prove, prove_under_load, receipts_of_dropped
+from slipway.triton.rollouts import DEPLOYMENT, Rollout, complete, settle, under_way
 from slipway.triton.server_tls import add_tls, tls_of
-from slipway.triton.store import Published
+from slipway.triton.store import Published, Store
 from slipway.triton.switching import require_own_ports, switch, try_beside
 
 
@@ -65,12 +66,15 @@ class Deployment:
     index: dict
     golden: Path
     receipt: Path
+    signature: Path | None = None
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Check, publish beside the old versions, try, switch, prove, write receipts."""
     unwind_when_terminated()
     with alone(arguments.state):
+        find = partial(place_of, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+        settle(arguments.state, find)
         deployments = read_deployments(arguments)
         listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
         ports = Ports(*listening, tls_of(arguments))
@@ -83,20 +87,17 @@ def main(arguments: argparse.Namespace) -> None:
         )
         require_fitness(deployments, place.host)
         require_signed(arguments)
-        versions = [place.store.publish(each.folder, each.index, each.golden) for each in deployments]
+        versions = [place.store.publish(each.folder, each.index, each.golden, each.signature) for each in deployments]
         proven = partial(prove_under_load, versions, place.host)
         silent = running is not None and is_silent(arguments.state)
         if running and not silent:
             progress("  a server of this checkout is live; trying the new repository beside it first")
-            folders = [deployment.folder.parent for deployment in deployments]
-            try_beside(place, folders, [version.name for version in versions], proven, ports.tls)
+            try_beside(place, versions, proven, ports.tls)
             proven = partial(prove, versions, place.host)
-        proofs = switch(place, versions, ports, arguments.start, proven, afresh=silent)
-        write_receipts(deployments, versions, proofs, arguments)
-        for path in receipts_of_dropped(arguments.receipts, place.store):
-            progress(f"  {read_json(path)['served_as']}: no longer served, since it is no longer in config.yaml")
-            path.unlink()
-        place.store.history.went_live({version.name: version.number for version in versions})
+        rollout = deployment_of(deployments, versions, place.store)
+        with under_way(place.store, arguments.state, rollout):
+            proofs = switch(place, versions, ports, arguments.start, proven, afresh=silent)
+            complete(place.store, arguments.state, rollout, versions, proofs)
         for version in versions:
             place.store.prune(version.name, arguments.keep_versions)
     announce(versions, proofs, ports)
@@ -105,10 +106,10 @@ def main(arguments: argparse.Namespace) -> None:
 def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
     """Return what to deploy; raise SlipwayError when a repository is not the one of its index."""
     found = []
-    for model, folder, index_path, golden, path in zip(
-        *(arguments.models, arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts), strict=True
-    ):
-        found.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path))
+    signatures = arguments.signatures or [None] * len(arguments.models)
+    given = (arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts, signatures)
+    for model, folder, index_path, golden, path, signature in zip(arguments.models, *given, strict=True):
+        found.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path, signature))
     return found
 
 
@@ -134,13 +135,17 @@ def require_fitness(deployments: list[Deployment], host: Host) -> None:
             raise SlipwayError(f"{error}. Nothing was changed.") from None
 
 
-def write_receipts(
-    deployments: list[Deployment], versions: list[Published], proofs: list[dict], arguments: argparse.Namespace
-) -> None:
-    """Write down what is live now."""
-    state = local_server.running_server(arguments.state)
-    for deployment, version, proof in zip(deployments, versions, proofs, strict=True):
-        write_json(deployment.receipt, receipt(deployment.model, version, proof, state))
+def deployment_of(deployments: list[Deployment], versions: list[Published], store: Store) -> Rollout:
+    """Return the change of what is live, and tell which models config.yaml no longer names."""
+    receipts = {
+        each.receipt.as_posix(): {"model": each.model, "served_as": version.name, "more": {}}
+        for each, version in zip(deployments, versions, strict=True)
+    }
+    dropped = receipts_of_dropped([each.receipt for each in deployments], store)
+    for path in dropped:
+        progress(f"  {read_json(path)['served_as']}: no longer served, since it is no longer in config.yaml")
+    numbers = {version.name: version.number for version in versions}
+    return Rollout(DEPLOYMENT, numbers, store.history.live(), receipts, [path.as_posix() for path in dropped])
 
 
 if __name__ == "__main__":

@@ -6,16 +6,23 @@ from functools import partial
 from pathlib import Path
 
 from slipway import local_server
-from slipway.artifacts import read_json, write_json
+from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.repositories.versions import DEPLOYED_AGAIN
 from slipway.triton.liveness import is_silent
-from slipway.triton.place import alone, find_place
+from slipway.triton.place import alone, find_place, place_of
 from slipway.triton.ports import Ports
-from slipway.triton.receipts import announce, prove, receipt
+from slipway.triton.receipts import announce, prove
+from slipway.triton.rollouts import ROLLBACK, Rollout, complete, settle, under_way
 from slipway.triton.store import Published, Store
-from slipway.triton.switching import require_own_ports, switch
+from slipway.triton.switching import require_own_ports, switch, try_beside
+
+# What a person does about a version that is not what was proven.
+INSTEAD = (
+    "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
+    "back, put the earlier checkpoint or setting there"
+)
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,19 +31,27 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts of the models (.json)")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
+    arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
     arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find what was live before, switch to it, prove it, write the receipts."""
+    """Find what was live before, verify it, try it beside what is live, switch to it, prove it, write the receipts."""
     unwind_when_terminated()
     with alone(arguments.state):
+        find = partial(place_of, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+        if settle(arguments.state, find):
+            progress("  So this is what was live before; once more, and `rollback` goes back one further")
+            return
         live = {path: read_json(path) for path in arguments.receipts if path.is_file()}
         if not live:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
         now = {said["served_as"]: said["version"] for said in live.values()}
-        versions = versions_before(Store(arguments.state), now)
+        store = Store(arguments.state)
+        versions = versions_before(store, now)
+        if arguments.public_key:
+            require_signed(store, versions, arguments.public_key)
         ports = ports_of(live)
         running = local_server.recover_state(arguments.state)
         require_own_ports(ports, running)
@@ -45,18 +60,23 @@ def main(arguments: argparse.Namespace) -> None:
         place = find_place(
             *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, shared_memory)
         )
+        proven = partial(prove, versions, place.host)
         silent = running is not None and is_silent(arguments.state)
-        start = local_server.next_start(arguments.state) if silent else local_server.start_number(arguments.state)
-        proofs = switch(place, versions, ports, start, partial(prove, versions, place.host), afresh=silent)
-        served = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
-        write_receipts(live, served, arguments.state)
-        place.store.history.withdraw(now)
+        if running and not silent:
+            progress("  trying what was live before beside the server that is live")
+            try_beside(place, versions, proven, ports.tls)
+        rollout = rollback_of(live, versions)
+        with under_way(place.store, arguments.state, rollout):
+            start = local_server.next_start(arguments.state) if silent else local_server.start_number(arguments.state)
+            proofs = switch(place, versions, ports, start, proven, afresh=silent)
+            complete(place.store, arguments.state, rollout, versions, proofs)
+    tell(live, versions)
     announce(versions, proofs, ports)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
 def versions_before(store: Store, now: dict[str, int]) -> list[Published]:
-    """Return what was live before the versions that are now."""
+    """Return what was live before the versions that are now; raise SlipwayError unless it is still what was proven."""
     before = store.history.before(now)
     if before is None:
         named = ", ".join(f"{name} version {number}" for name, number in now.items())
@@ -64,22 +84,46 @@ def versions_before(store: Store, now: dict[str, int]) -> list[Published]:
             f"nothing is kept that was live on this machine before {named}; `deploy.keep_versions` in config.yaml says "
             "how many versions are. Nothing was changed"
         )
-    return [store.published(name, number) for name, number in before.items()]
+    try:
+        return [store.published(name, number) for name, number in before.items()]
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}. {INSTEAD}") from None
 
 
-def write_receipts(live: dict[Path, dict], served: dict[str, tuple[Published, dict]], state_folder: Path) -> None:
-    """Write down what is live now, and withdraw the receipt of what is not served any more."""
-    state = local_server.running_server(state_folder)
+def require_signed(store: Store, versions: list[Published], public_key: Path) -> None:
+    """Raise SlipwayError unless every version is the one that was signed with the other half of a key."""
+    for version in versions:
+        try:
+            store.require_signed(version.name, version.number, public_key)
+        except SlipwayError as error:
+            raise SlipwayError(f"{error}. {INSTEAD}") from None
+
+
+def rollback_of(live: dict[Path, dict], versions: list[Published]) -> Rollout:
+    """Return the change of what is live: which receipts are to be written, and which to be withdrawn."""
+    numbers = {version.name: version.number for version in versions}
+    receipts, withdrawn = {}, []
     for path, said in live.items():
         name, number = said["served_as"], said["version"]
-        if name not in served:
-            path.unlink()
-            progress(f"  {name}: was not served before, so it is no longer")
+        if name not in numbers:
+            withdrawn.append(path.as_posix())
             continue
-        version, proof = served[name]
-        back = {"rolled_back_from": number} if version.number != number else {}
-        write_json(path, receipt(said["model"], version, proof | back, state))
-        progress(f"  {name}: version {number} -> {version.number}" if back else f"  {name}: version {number} as before")
+        more = {"rolled_back_from": number} if numbers[name] != number else {}
+        receipts[path.as_posix()] = {"model": said["model"], "served_as": name, "more": more}
+    before = {said["served_as"]: said["version"] for said in live.values()}
+    return Rollout(ROLLBACK, numbers, before, receipts, withdrawn)
+
+
+def tell(live: dict[Path, dict], versions: list[Published]) -> None:
+    """Tell of each model what is served of it now."""
+    numbers = {version.name: version.number for version in versions}
+    for said in live.values():
+        name, number = said["served_as"], said["version"]
+        if name not in numbers:
+            progress(f"  {name}: was not served before, so it is no longer")
+        else:
+            same = numbers[name] == number
+            progress(f"  {name}: version {number} " + ("as before" if same else f"-> {numbers[name]}"))
 
 
 def ports_of(live: dict[Path, dict]) -> Ports:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run
-from slipway.remote.candidate import FILES
+from slipway.remote.candidate import FILES, Part
 from slipway.remote.kept import Kept
 from slipway.remote.places import platform_at
 from slipway.remote.proving import announce
 from slipway.remote.transaction import deploy
+from slipway.repositories.publishing import require_published
 from slipway.repositories.versions import DEPLOYED_AGAIN
 
 
@@ -20,6 +21,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
+    arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
     return arguments.parse_args(argv)
 
 
@@ -31,13 +33,20 @@ def main(arguments: argparse.Namespace) -> None:
     # Of every model before any of them is touched.
     before = [version_before(kept, arguments.to) for kept in live]
     for kept, number in zip(live, before, strict=True):
+        require_unchanged(kept, number, arguments.public_key)
+    for kept, number in zip(live, before, strict=True):
         go_back(kept, number, arguments)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
 def version_before(kept: Kept, to: str) -> int:
-    """Return the newest proven version that is older than the live one and was not itself rolled back."""
-    receipt, rolled_back = kept.live(), kept.rolled_back()
+    """Return the newest proven version that is older than the live one and was not itself rolled back.
+
+    Where a deployment was killed midway, what was live before it is the one to go back to.
+    """
+    receipt, rolled_back, begun = kept.live(), kept.rolled_back(), kept.begun()
+    if begun and begun["number"] != receipt["number"]:
+        return receipt["number"]
     older = [number for number in kept.proven() if number < receipt["number"] and number not in rolled_back]
     if not older:
         raise SlipwayError(
@@ -47,15 +56,40 @@ def version_before(kept: Kept, to: str) -> int:
     return older[-1]
 
 
+def require_unchanged(kept: Kept, number: int, public_key: Path | None) -> None:
+    """Raise SlipwayError unless a version is what was deployed: as it was kept here, and where it was published."""
+    try:
+        kept.require_whole(number)
+        for part in kept.version(number).parts:
+            published = kept.receipt_of(number).get("published", {}).get(part.target, {"published": False})
+            if published["published"]:
+                require_published(published["destination"], published["version"], part.said, public_key)
+            elif kept.folder.name == "compose" and public_key:
+                require_signed(part, public_key)
+            elif kept.folder.name != "compose":
+                progress(f"  {part.target}: not compared, since Slipway did not publish it: {published.get('why', '')}")
+    except SlipwayError as error:
+        raise SlipwayError(
+            f"{error}. Nothing was changed, and what is live serves on: `snakemake --cores 1 deploy` serves what "
+            "config.yaml says; to go back, put the earlier checkpoint or setting there"
+        ) from None
+
+
+def require_signed(part: Part, public_key: Path) -> None:
+    """Raise SlipwayError unless a repository that was kept whole is the one that was signed."""
+    from slipway.repositories.signing import verify_repository  # only here, since it takes half a second to import
+
+    verify_repository(part.repository.parent, public_key, part.signature)
+
+
 def go_back(kept: Kept, number: int, arguments: argparse.Namespace) -> None:
     """Deploy an older version again, and prove it as a new one is."""
-    receipt, published = kept.live(), kept.receipt_of(number)["published"]
+    receipt, published, begun = kept.live(), kept.receipt_of(number)["published"], kept.begun()
+    left = begun["number"] if begun else receipt["number"]
     candidate = kept.version(number)
     platform = platform_at(arguments.to, receipt["place"], kept.folder, arguments.ready_timeout_s)
-    back = deploy(
-        platform, candidate, kept, lambda _: published, arguments.keep_versions, rolled_back_from=receipt["number"]
-    )
-    progress(f"  {receipt['served_as']}: version {receipt['number']} -> {number}")
+    back = deploy(platform, candidate, kept, lambda _: published, arguments.keep_versions, rolled_back_from=left)
+    progress(f"  {receipt['served_as']}: version {left} -> {number}")
     announce(back, candidate.files[0].as_posix())
 
 

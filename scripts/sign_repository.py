@@ -6,7 +6,8 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 from slipway.planned import add_planned
 from slipway.program import parser, progress, run
-from slipway.repositories.signing import remove_bytecode, sign, verify
+from slipway.repositories.contents import remove_bytecode
+from slipway.repositories.signing import sign, verify
 from slipway.repositories.signing_keys import public_sha256
 from slipway.repositories.versions import read_index
 

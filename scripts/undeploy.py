@@ -7,6 +7,7 @@ from slipway import local_server
 from slipway.program import parser, progress, run
 from slipway.triton.place import alone
 from slipway.triton.receipts import receipts_of_dropped
+from slipway.triton.rollouts import forget
 from slipway.triton.server import DRAIN_S
 from slipway.triton.store import Store
 from slipway.triton.switching import stop_all, stop_left_over
@@ -30,9 +31,11 @@ def main(arguments: argparse.Namespace) -> None:
             progress(f"stopped tritonserver (process {running['pid']})")
         else:
             progress("nothing is deployed from this checkout")
-        for path in [*arguments.receipts, *receipts_of_dropped(arguments.receipts, Store(arguments.state))]:
+        store = Store(arguments.state)
+        for path in [*arguments.receipts, *receipts_of_dropped(arguments.receipts, store)]:
             path.unlink(missing_ok=True)
         local_server.forget_state(arguments.state)
+        forget(store)
 
 
 if __name__ == "__main__":

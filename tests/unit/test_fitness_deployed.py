@@ -57,7 +57,7 @@ def never(*_, **__):
 
 
 def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, options):
-    for name in ("try_beside", "switch", "write_json"):
+    for name in ("try_beside", "switch", "complete"):
         monkeypatch.setattr(deploy, name, never)
     monkeypatch.setattr(Store, "publish", never)
     monkeypatch.setattr(deploy, "require_own_ports", lambda *_: None)

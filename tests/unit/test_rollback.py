@@ -1,15 +1,14 @@
 """A step back: what stops it before anything changes, and what it writes down of several models."""
 
-import os
 import socket
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import rollback
-from slipway import local_server
-from slipway.artifacts import read_json, write_json
+from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
 from slipway.triton.history import History
 from slipway.triton.ports import Ports
@@ -23,7 +22,7 @@ def ports():
 @pytest.fixture
 def options(tmp_path, monkeypatch, ports):
     """Return the options of a step back from version 2, of which the receipt says that it is served at `ports`."""
-    monkeypatch.setattr(rollback, "find_place", lambda *_: pytest.fail("something was about to change"))
+    monkeypatch.setattr(rollback, "place_of", lambda *_: pytest.fail("something was about to change"))
     receipt = {"served_as": "m_trt", "version": 2, "server": {"listening": asdict(ports)}}
     write_json(tmp_path / "receipt.json", receipt)
     given = ["--receipts", str(tmp_path / "receipt.json"), "--state", str(tmp_path / "state")]
@@ -44,7 +43,7 @@ def test_a_port_that_another_server_took_since_is_told(options, ports, monkeypat
         rollback.main(options)
 
 
-def test_of_several_models_only_what_changed_goes_back(tmp_path, monkeypatch, capsys):
+def test_of_several_models_only_what_changed_goes_back(tmp_path, capsys):
     history = History(tmp_path / "live.json")
     for versions in ({"a": 1, "b": 1, "gone": 1}, {"a": 1, "b": 2, "c": 1}):
         history.went_live(versions)
@@ -56,14 +55,14 @@ def test_of_several_models_only_what_changed_goes_back(tmp_path, monkeypatch, ca
         tmp_path / name: {"model": name, "served_as": name, "version": was}
         for name, was in (("a", 1), ("b", 2), ("c", 1))
     }
-    for path, said in live.items():
-        write_json(path, said)
-    local_server.write_state(tmp_path / "state", os.getpid(), 1, {})
-    monkeypatch.setattr(rollback, "receipt", lambda model, version, proof, _: {"version": version.number, **proof})
-    rollback.write_receipts(live, {version.name: (version, {}) for version in versions}, tmp_path / "state")
-    assert read_json(tmp_path / "a") == {"version": 1}
-    assert read_json(tmp_path / "b") == {"version": 1, "rolled_back_from": 2}
-    assert not (tmp_path / "c").exists()
+    told = rollback.rollback_of(live, versions)
+    assert (told.versions, told.before) == ({"a": 1, "b": 1}, {"a": 1, "b": 2, "c": 1})
+    assert {Path(file).name: said["more"] for file, said in told.receipts.items()} == {
+        "a": {},
+        "b": {"rolled_back_from": 2},
+    }
+    assert told.withdrawn == [(tmp_path / "c").as_posix()]
+    rollback.tell(live, versions)
     said = capsys.readouterr().err
     assert "a: version 1 as before" in said
     assert "b: version 2 -> 1" in said

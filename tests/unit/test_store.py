@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from helpers.artifacts.published import key_pair
 
 from slipway.artifacts import read_json, tree_digest, write_json
 from slipway.errors import SlipwayError
+from slipway.repositories.contents import contents
+from slipway.repositories.signing import sign
 from slipway.triton.modelconfig import Served, model_config, read_config, write_config
 from slipway.triton.store import Store
 
@@ -70,11 +73,14 @@ def test_a_copy_that_is_not_what_was_written_is_refused_and_leaves_nothing(store
     assert not list(store.models.rglob("*.xml"))
 
 
-def test_a_version_that_was_damaged_in_the_store_is_published_anew(store, made):
+def test_a_version_that_was_damaged_in_the_store_is_put_right_there(store, made):
     given = made("a")
     store.publish(*given)
-    (store.models / "m_trt" / "1" / "model.xml").write_text("cut")
-    assert store.publish(*given).number == 2
+    engine = store.models / "m_trt" / "1" / "model.xml"
+    engine.write_text("cut")
+    assert store.publish(*given).number == 1
+    assert engine.read_text() == "a"
+    assert store.changes("m_trt", 1) == ""
 
 
 def test_a_copy_that_was_interrupted_before_its_record_is_taken_for_none(store, made):
@@ -95,12 +101,12 @@ def test_versions_that_were_live_are_kept_and_others_go(store, made):
     assert store.versions("m_trt") == [4]
 
 
-def test_a_number_that_is_given_again_is_not_taken_for_the_version_that_had_it(store, made):
+def test_no_number_is_given_twice_and_what_was_removed_is_not_gone_back_to(store, made):
     for engine in "ab":
         store.history.went_live({"m_trt": store.publish(*made(engine)).number})
     store.history.went_live({"m_trt": 1})
     store.prune("m_trt", keep=1)
-    assert store.publish(*made("refused")).number == 2
+    assert store.publish(*made("refused")).number == 3
     assert store.history.before({"m_trt": 1}) is None
 
 
@@ -132,3 +138,119 @@ def test_an_index_is_kept_as_it_was(store, made, tmp_path):
     write_json(tmp_path / "index.json", index)
     published = store.publish(folder, index, golden)
     assert published.index == index == read_json(tmp_path / "index.json")
+
+
+# What a version consists of, where it lies in the store, and how it is tampered with.
+TAMPERED = {
+    "models/m_trt/1/model.xml": "a weight bit flipped",
+    "models/m_trt/1/model.py": "an adapter put beside the engine",
+    "models/m_trt/1/.hidden": "a hidden file",
+    "published/m_trt/1/config.pbtxt": "another configuration",
+    "published/m_trt/1/configs/python.pbtxt": "another configuration of the Python backend",
+    "published/m_trt/1/configs/more.pbtxt": "one more configuration",
+    "published/m_trt/1/labels.txt": "dog\ncat\n",
+    "published/m_trt/1/golden.npz": "other answers",
+    "published/m_trt/1/index.json": "{}",
+}
+
+
+@pytest.mark.parametrize("file", TAMPERED)
+def test_a_version_that_was_changed_in_any_file_is_neither_read_nor_selected(store, made, file):
+    store.publish(*made("a"))
+    store.select("m_trt", 1)
+    path = store.folder / file
+    kind = "edited" if path.exists() else "not part of it"
+    path.write_text(TAMPERED[file])
+    for use in (store.published, store.select):
+        with pytest.raises(SlipwayError, match=rf"version 1 of m_trt .* is not what was proven \({kind}: {file}\)"):
+            use("m_trt", 1)
+
+
+@pytest.mark.parametrize("file", [file for file in TAMPERED if not file.endswith(("more.pbtxt", ".hidden", ".py"))])
+def test_a_file_that_is_missing_or_a_link_is_told(store, made, file):
+    store.publish(*made("a"))
+    path = store.folder / file
+    aside = path.with_name("aside")
+    path.rename(aside)
+    assert f"missing: {file}" in store.changes("m_trt", 1)
+    path.symlink_to(aside)
+    assert f"edited: {file}" in store.changes("m_trt", 1), "a link may lead elsewhere tomorrow"
+
+
+def test_an_index_that_was_edited_to_fit_the_tampering_does_not_help(store, made):
+    store.publish(*made("a"))
+    engine = store.models / "m_trt" / "1" / "model.xml"
+    engine.write_text("tampered")
+    index = store.folder / "published/m_trt/1/index.json"
+    said = read_json(index)
+    write_json(index, said | {"files": said["files"] | tree_digest(engine.parents[1])})
+    with pytest.raises(SlipwayError, match=r"edited: models/m_trt/1/model\.xml, published/m_trt/1/index\.json"):
+        store.published("m_trt", 1)
+
+
+def test_what_was_compiled_beside_a_version_is_removed_before_it_is_selected(store, made):
+    store.publish(*made("a"))
+    compiled = store.models / "m_trt" / "1" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "model.cpython-311.pyc").write_bytes(b"other code")
+    store.select("m_trt", 1)
+    assert not compiled.exists()
+
+
+def test_what_triton_reads_is_written_anew_at_each_selection(store, made):
+    store.publish(*made("a"))
+    store.select("m_trt", 1)
+    before = contents(store.models)
+    for file in ("config.pbtxt", "configs/python.pbtxt", "labels.txt"):
+        (store.models / "m_trt" / file).write_text("edited")
+    store.select("m_trt", 1)
+    assert contents(store.models) == before
+
+
+def test_a_version_is_laid_out_as_it_was_built(store, made, tmp_path):
+    folder, index, golden = made("a")
+    store.publish(folder, index, golden)
+    store.lay_out("m_trt", 1, tmp_path / "laid out")
+    assert contents(tmp_path / "laid out" / "m_trt") == index["files"]
+
+
+@pytest.mark.parametrize("left", ["index.json", "golden.npz", "config.pbtxt", None])
+def test_an_old_version_that_was_half_removed_blocks_no_new_one(store, made, monkeypatch, left):
+    for engine in "ab":
+        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
+    with monkeypatch.context() as killed:
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        store.prune("m_trt", keep=1)
+    for file in ("index.json", "golden.npz", "config.pbtxt"):
+        if file != left:
+            (store.folder / "published/m_trt/1" / file).unlink()
+    assert store.versions("m_trt") == [2]
+    assert store.publish(*made("c")).number == 3
+    assert sorted(path.name for path in (store.models / "m_trt").glob("[0-9]*")) == ["2", "3"]
+    assert sorted(path.name for path in (store.folder / "published" / "m_trt").iterdir()) == ["2", "3"]
+
+
+@pytest.mark.parametrize("noise", ["", "{}", "null", "[]", "\x00noise", '{"live": 7}', '{"live": [], "stored": []}'])
+def test_a_damaged_record_is_set_aside_and_the_next_version_is_stored_all_the_same(store, made, noise, capsys):
+    given = made("a")
+    store.publish(*given)
+    record = store.folder / "published" / "live.json"
+    record.write_text(noise)
+    assert store.history.before({"m_trt": 1}) is None
+    assert f"{record} is damaged and was set aside as live.json.damaged" in capsys.readouterr().err
+    store.select("m_trt", store.publish(*given).number)
+
+
+def test_the_signature_is_kept_beside_the_version_and_is_of_its_files(store, made, tmp_path):
+    private, public = key_pair(tmp_path)
+    folder, index, golden = made("a")
+    golden = golden.rename(tmp_path / "golden.npz")
+    sign(folder.parent, private, tmp_path / "a.sig")
+    store.publish(folder, index, golden)
+    with pytest.raises(SlipwayError, match="is not signed"):
+        store.require_signed("m_trt", 1, public)
+    store.publish(folder, index, golden, tmp_path / "a.sig")
+    store.require_signed("m_trt", 1, public)
+    _, other = key_pair(tmp_path, "other")
+    with pytest.raises(SlipwayError, match=r"version 1 of m_trt is not served: .* made with another key"):
+        store.require_signed("m_trt", 1, other)

@@ -49,6 +49,7 @@ class WaitingPlace:
     started: list = field(default_factory=list)
     ready_timeout_s: float = 1
     identity: dict = field(default_factory=dict)
+    changed: set = field(default_factory=set)
 
     @property
     def store(self):
@@ -64,6 +65,10 @@ class WaitingPlace:
 
     def select(self, name, number):
         self.selected[name] = number
+
+    def require_whole(self, name, number):
+        if name in self.changed:
+            raise SlipwayError(f"version {number} of {name} is not what was proven (edited: model.py)")
 
     def server(self, _, names, ports, *__):
         self.started.append((names, ports))
@@ -144,6 +149,16 @@ def test_when_the_old_one_does_not_start_either_both_reasons_are_told_and_nothin
         "Nothing is served now: `snakemake --cores 1 deploy` tries again.",
     ]
     assert local_server.read_state(place.state) is None
+    assert not psutil.Process().children()
+
+
+def test_what_was_changed_since_it_was_proven_is_not_started_again(place):
+    place.changed = {"m"}
+    with pytest.raises(SlipwayError) as caught:
+        replaced(place, refuse)
+    assert "version 1 of m is not what was proven (edited: model.py)" in str(caught.value)
+    assert "Nothing is served now: `snakemake --cores 1 deploy` tries again." in str(caught.value)
+    assert place.started == [(["m", "added"], NEW)]
     assert not psutil.Process().children()
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,10 +11,12 @@ import time
 import numpy as np
 import psutil
 import pytest
+from helpers.artifacts.published import key_pair
 from helpers.artifacts.training import RECEIPT, Training, options
 from helpers.workplace import Workplace
 
-from slipway.artifacts import read_json
+from slipway.artifacts import read_json, sha256, write_json
+from slipway.repositories.signing import sign
 from slipway.triton.client import ModelClient
 from slipway.triton.server import Ports
 
@@ -36,9 +39,9 @@ def place(tmp_path):
     found = Workplace(folder)
     found.served_at = Ports.free()
     yield found
-    found.program("undeploy", "--receipts", RECEIPT)
+    stopped = found.program("undeploy", "--receipts", RECEIPT)
     left = [process for process in psutil.process_iter(["cmdline"]) if serves(process, found)]
-    assert not left, left
+    assert not left, (left, stopped.said)
 
 
 def serves(process, place):
@@ -177,6 +180,109 @@ def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_
     assert receipt(place)["version"] == before["version"], "what was refused is not gone back to"
 
 
+def flip_a_bit(path):
+    """Flip one bit of a weight in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def append(path):
+    """Append a line, to a file that may not be there."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write("# edited\n")
+
+
+def edit_with_index(path):
+    """Change a file of the version and its index, so that they fit."""
+    append(path)
+    index = path.parents[3] / "published" / "tiny" / "1" / "index.json"
+    said = read_json(index)
+    write_json(index, said | {"files": said["files"] | {"1/model.py": sha256(path)}})
+
+
+# How the version that was live before is tampered with in the store, and which file of it.
+TAMPERING = [
+    ("models/tiny/1/model.bin", flip_a_bit),
+    ("models/tiny/1/model.py", append),
+    ("models/tiny/1/model.py", edit_with_index),
+    ("models/tiny/1/extra.py", append),
+    ("published/tiny/1/labels.txt", append),
+    ("published/tiny/1/configs/python.pbtxt", append),
+    ("published/tiny/1/golden.npz", flip_a_bit),
+    ("published/tiny/1/index.json", append),
+]
+
+
+def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one_serves_on(place, trainings):
+    for training in trainings[:2]:
+        deploy(place, training).succeeded()
+    before, store = receipt(place), place.path(STORE)
+    with Traffic(place.served_at, trainings[1].input) as traffic:
+        for file, tamper in TAMPERING:
+            shutil.copytree(store / "models", store / "kept" / "models")
+            shutil.copytree(store / "published", store / "kept" / "published")
+            tamper(store / file)
+            place.program("rollback", "--receipts", RECEIPT).refused(
+                "version 1 of tiny",
+                "is not what was proven",
+                file,
+                "what is live serves on",
+                "snakemake --cores 1 deploy",
+            )
+            for name in ("models", "published"):
+                shutil.rmtree(store / name)
+                (store / "kept" / name).rename(store / name)
+    assert not traffic.lost
+    assert traffic.orders(trainings) == [[1]] * 3
+    assert receipt(place) == before
+    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    assert receipt(place)["version"] == 1
+
+
+def test_a_version_without_the_signature_of_the_key_is_not_rolled_back_to(place, trainings, tmp_path):
+    (tmp_path / "keys").mkdir()
+    private, public = key_pair(tmp_path / "keys")
+    _, other = key_pair(tmp_path / "keys", "other")
+    signatures = [tmp_path / f"{number}.sig" for number in range(3)]
+    for training, signature in zip(trainings, signatures, strict=False):
+        sign(training.folder.parent, private, signature)
+    deploy(place, trainings[0]).succeeded()
+    deploy(place, trainings[1], "--signatures", signatures[1], "--public-key", public).succeeded()
+    rollback = ("--receipts", RECEIPT, "--public-key")
+    place.program("rollback", *rollback, public).refused("version 1 of tiny is not served", "is not signed")
+    deploy(place, trainings[2], "--signatures", signatures[2], "--public-key", public).succeeded()
+    place.program("rollback", *rollback, other).refused("version 2 of tiny is not served", "another key")
+    assert receipt(place)["version"] == 3
+    place.program("rollback", *rollback, public).succeeded()
+    assert receipt(place)["version"] == 2
+
+
+def test_what_was_tampered_with_is_put_right_from_the_repository_when_a_server_that_died_is_started_again(
+    place, trainings
+):
+    deploy(place, trainings[0]).succeeded()
+    before = {file: sha256(place.path(STORE) / file) for file in SERVED_FILES}
+    for file in SERVED_FILES:
+        append(place.path(STORE) / file)
+    psutil.Process(receipt(place)["server"]["pid"]).kill()
+    said = deploy(place, trainings[0]).succeeded().said
+    assert "was changed since (edited: models/tiny/1/model.py" in said
+    assert {file: sha256(place.path(STORE) / file) for file in SERVED_FILES} == before
+    with ModelClient(place.served_at, "tiny") as client:
+        assert trainings[0].gave(client.infer(trainings[0].input).logits)
+
+
+# What Triton reads, and what that is taken from.
+SERVED_FILES = [
+    "models/tiny/1/model.py",
+    "models/tiny/configs/python.pbtxt",
+    "models/tiny/labels.txt",
+    "published/tiny/1/configs/python.pbtxt",
+    "published/tiny/1/labels.txt",
+]
+
+
 # Where a deployment is killed: a step that it told, and how long after that.
 KILLS = [
     ("checks and copies", 1.2),
@@ -195,7 +301,8 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
             time.sleep(0.3)
             said = deploy(place, trainings[new]).succeeded().said
         assert not traffic.lost, kill
-        assert all(order in ([old, new], [new]) for order in traffic.orders(trainings)), kill
+        orders = traffic.orders(trainings)
+        assert all(order in ([old, new], [new]) for order in orders), (kill, orders, said)
         assert "switching in the running server" in said
         assert receipt(place)["version"] == new + 1
 

@@ -17,6 +17,7 @@ from slipway.errors import SlipwayError
 from slipway.remote.candidate import Candidate
 from slipway.remote.platform import Known
 from slipway.remote.programs import require_program, said_by
+from slipway.remote.sealed import require_whole
 from slipway.triton.place import alone
 from slipway.triton.server import Ports
 
@@ -76,6 +77,7 @@ class Compose:
         if before["file"] is None:
             self._down(candidate.files[0])
             return "Nothing of it was live before, and nothing of it runs now."
+        self._require_whole(Path(before["file"]))
         self._up(Path(before["file"]))
         return f"What was live before was started again and serves: {before['file']}. It did not answer meanwhile."
 
@@ -106,6 +108,12 @@ class Compose:
             f"  service    {each['Service']}: {each['State']}{', ' + each['Health'] if each.get('Health') else ''}"
             for each in objects_in(said_by(asked, COMMAND_S))
         ]
+
+    def _require_whole(self, file: Path) -> None:
+        """Raise SlipwayError when a file is of a version that was kept here and was changed since."""
+        folder = self._folder.resolve()
+        if file.is_relative_to(folder):
+            require_whole(folder, int(file.relative_to(folder).parts[0]))
 
     def _up(self, file: Path) -> None:
         waiting = ["--wait", "--wait-timeout", f"{self._patience_s:.0f}"]

@@ -3,9 +3,11 @@
 <model>/deploy/receipt.<to>.json           what is live there
 <model>/deploy/<to>/<number>/              one version, in the layout of results/<model>/
 <model>/deploy/<to>/<number>/receipt.json  its receipt, once it was proven
+<model>/deploy/<to>/versions.json          every file of each version, with its SHA-256
 <model>/deploy/<to>/begun.json             while a deployment is under way: which version, and what was there before
 """
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,11 +15,15 @@ from pathlib import Path
 import yaml
 
 from slipway.artifacts import write_json, written_whole
+from slipway.errors import SlipwayError
 from slipway.records import read_record, require_record
+from slipway.remote import sealed
 from slipway.remote.candidate import FILES, GOLDEN, RECORD, Candidate
 
 RECEIPT, BEGUN = "receipt.json", "begun.json"
 RECEIPT_SHAPE = {"number": int}
+# What the name of a version begins with while it is being removed.
+REMOVED = ".removed."
 
 
 class Kept:
@@ -45,13 +51,25 @@ class Kept:
         folder = self.folder / str(number)
         return Candidate.read(folder, self._to) if (folder / RECORD).is_file() else None
 
+    def require_whole(self, number: int) -> None:
+        """Raise SlipwayError unless a version that was kept is still what was deployed."""
+        sealed.require_whole(self.folder, number)
+
     def receipt_of(self, number: int) -> dict:
         """Return the receipt of a version that was proven."""
         return require_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE, "deploy again")
 
     def proven(self) -> list[int]:
-        """Return the numbers of the versions that were proven, ascending."""
-        return sorted(int(path.parent.name) for path in self.folder.glob(f"[0-9]*/{RECEIPT}"))
+        """Return the numbers of the versions that were proven, and whose receipt can be read, ascending."""
+        return sorted(int(folder.name) for folder in self._numbered() if read_record(folder / RECEIPT, RECEIPT_SHAPE))
+
+    def readable(self) -> list[Candidate]:
+        """Return the versions that were proven, but for what of them cannot be read any more."""
+        found = []
+        for number in self.proven():
+            with contextlib.suppress(SlipwayError, KeyError, TypeError, AttributeError):
+                found.append(self.version(number))
+        return [version for version in found if version]
 
     def rolled_back(self) -> set[int]:
         """Return the numbers of the versions that a rollback took out of service."""
@@ -62,17 +80,20 @@ class Kept:
         """Copy what was not kept before beside the older versions; return it from there."""
         if candidate.folder.parent == self.folder:
             return candidate
-        numbers = [int(path.name) for path in self.folder.glob("[0-9]*")]
+        numbers = [*(int(path.name) for path in self._numbered()), *sealed.numbers(self.folder)]
         live = self.live()
-        same = live and live["identity"] == candidate.identity and self.version(live["number"])
-        if same:
-            return same
-        folder = self.folder / str(max(numbers, default=0) + 1)
-        with written_whole(folder) as partial:
-            for path in files_of(candidate):
-                copy = partial / path.relative_to(candidate.folder)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, copy)
+        same = live and live["identity"] == candidate.identity
+        number = live["number"] if same else max(numbers, default=0) + 1
+        folder = self.folder / str(number)
+        if not (same and self.version(number) and not sealed.changes(self.folder, number)):
+            with written_whole(folder) as partial:
+                for path in files_of(candidate):
+                    copy = partial / path.relative_to(candidate.folder)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, copy)
+                if same:  # what was kept of it was changed since, and is put right
+                    write_json(partial / RECEIPT, live)
+            sealed.seal(self.folder, number)
         return Candidate.read(folder, self._to)
 
     def begin(self, candidate: Candidate, before: dict) -> None:
@@ -87,6 +108,7 @@ class Kept:
     def succeeded(self, candidate: Candidate, receipt: dict, keep: int) -> None:
         """Write down that a kept version is live; remove the oldest versions beyond those to keep."""
         write_json(candidate.folder / RECEIPT, receipt)
+        sealed.seal(self.folder, number_of(candidate))
         write_json(self.receipt_file, receipt)
         (self.folder / BEGUN).unlink(missing_ok=True)
         kept = {number_of(candidate), *self.proven()[-keep:]}
@@ -98,17 +120,21 @@ class Kept:
         self.receipt_file.unlink(missing_ok=True)
 
     def _numbered(self) -> list[Path]:
-        return list(self.folder.glob("[0-9]*"))
+        return [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
 
     def _remove(self, folders: Iterable[Path]) -> None:
-        for folder in folders:
-            shutil.rmtree(folder)
+        """Remove versions, each of which is gone at once, however far its removal comes; and what earlier ones left."""
+        doomed = list(folders)
+        sealed.forget(self.folder, [int(folder.name) for folder in doomed])
+        for folder in doomed:
+            folder.rename(folder.with_name(f"{REMOVED}{folder.name}"))
+        for left in self.folder.glob(f"{REMOVED}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:
     """Return the versions of a target's repository that some place serves or may go back to."""
-    kept = [Kept(results, to) for to in FILES]
-    versions = [each.version(number) for each in kept for number in each.proven()]
+    versions = [version for to in FILES for version in Kept(results, to).readable()]
     return {version.version_of(target) for version in versions if target in version.targets}
 
 
@@ -126,7 +152,7 @@ def files_of(candidate: Candidate) -> list[Path]:
     for part in candidate.parts:
         whole = candidate.to == "compose"
         files = [part.repository / name for name in part.said["files"]] if whole else [part.repository / "labels.txt"]
-        found += [part.index, *files]
+        found += [part.index, *files, *([part.signature] if part.signature.is_file() else [])]
     return found + (_named_by(candidate.files[0]) if candidate.to == "compose" else [])
 
 

@@ -44,11 +44,21 @@ def deploy(platform: Platform, candidate: Candidate, kept: Kept, publish: Publis
 def what_is_known(kept: Kept) -> Known:
     """Return what this checkout knows of the place, and tell of a deployment that was killed."""
     live, left = kept.live(), kept.begun()
-    good = kept.version(live["number"]) if live else None
+    good = whole_version(kept, live["number"]) if live else None
     attempted = kept.version(left["number"]) if left else None
     if attempted:
         progress(f"  the deployment of version {left['number']} was killed midway; going on from what it left")
     return Known(live, good, left["before"] if attempted else None, attempted)
+
+
+def whole_version(kept: Kept, number: int) -> Candidate | None:
+    """Return a version that was kept; None, after telling it, where it is not what was deployed any more."""
+    try:
+        kept.require_whole(number)
+    except SlipwayError as error:
+        progress(f"  WARNING: {error}: what there is of it is asked of the place itself")
+        return None
+    return kept.version(number)
 
 
 def replace(platform: Platform, candidate: Candidate, before: dict, kept: Kept) -> dict[str, dict]:

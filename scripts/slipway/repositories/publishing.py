@@ -7,12 +7,14 @@
 
 import json
 import re
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
 from slipway.program import progress
+from slipway.repositories.contents import differences
 from slipway.repositories.storage import Storage
 from slipway.repositories.versions import read_index, repository_path, version_of
 
@@ -56,6 +58,40 @@ def publish(
     sizes = [(folder / name).stat().st_size for name in _files(content)]
     told = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
     return told | {"copied": copied, "pruned": _prune(storage, version, keep, protected)}
+
+
+def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
+    """Raise SlipwayError unless a version is published as it was: every file the one of its index, and no other.
+
+    With a `public_key` its signature is verified as well; an object store's files are copied here for that.
+    """
+    storage = Storage(destination)
+    wanted = {f"{version}/{name}": digest for name, digest in _files(content).items()}
+    found = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
+    changed = differences(found, wanted)
+    if (_document(storage, version) or {}).get("index") != content:
+        changed = "; ".join(filter(None, [changed, f"edited or missing: {version}.json"]))
+    if changed:
+        raise SlipwayError(f"{storage.below(version)} is not what was published ({changed})")
+    if public_key:
+        _require_signed(storage, version, wanted, public_key)
+
+
+def _require_signed(storage: Storage, version: str, files: Collection[str], public_key: Path) -> None:
+    from slipway.repositories.signing import verify  # only here, since it takes half a second to import
+
+    signature = storage.read(f"{version}.sig")
+    if signature is None:
+        raise SlipwayError(f"{storage.below(version)} is not signed: {version}.sig does not exist beside it")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in files:
+            storage.get(name, Path(folder) / name)
+        own = Path(folder) / f"{version}.sig"
+        own.write_bytes(signature)
+        try:
+            verify(Path(folder) / version, public_key, own)
+        except SlipwayError as error:
+            raise SlipwayError(str(error).replace(folder, storage.address)) from None
 
 
 def _put_version(

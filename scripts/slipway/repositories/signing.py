@@ -5,7 +5,6 @@ the SHA-256 of every file, which `model_signing verify key` reads as well.
 """
 
 import re
-import shutil
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -13,6 +12,7 @@ from model_signing import hashing, signing, verifying
 
 from slipway.artifacts import written_whole
 from slipway.errors import SlipwayError
+from slipway.repositories.contents import remove_bytecode
 from slipway.repositories.signing_keys import require_private_key, require_public_key
 
 # What Snakemake puts into a folder that it made.
@@ -55,13 +55,6 @@ def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
     """Raise SlipwayError unless the repository in `folder` is the one that was signed; its servers' bytecode goes."""
     remove_bytecode(folder)
     verify(folder, public_key, signature)
-
-
-def remove_bytecode(folder: Path) -> None:
-    """Remove what servers compiled: Python would run it in place of the files that are signed."""
-    for found in list(folder.rglob("__pycache__")):
-        if found.is_dir() and not found.is_symlink():
-            shutil.rmtree(found)
 
 
 def _hashing(folder: Path) -> hashing.Config:

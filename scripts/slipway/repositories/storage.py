@@ -86,6 +86,12 @@ class Storage:
             except FileNotFoundError:
                 return None
 
+    def get(self, name: str, target: Path) -> None:
+        """Copy a file from here to this machine."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._in_words(f"read {name}"):
+            self._system.get_file(self._path(name), str(target))
+
     def put(self, source: Path, name: str) -> None:
         """Copy a file of this machine here."""
         with self._in_words(f"write {name}"):

@@ -53,6 +53,11 @@ class ModelClient:
         server = self._asked("get_server_metadata", as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
 
+    def versions(self) -> list[int]:
+        """Return the versions of the model that the server serves, ascending."""
+        model = self._asked("get_model_metadata", self.model, as_json=True)
+        return sorted(map(int, model.get("versions", [])))
+
     def config(self) -> Any:
         """Return the ModelConfig message that the server runs."""
         return self._asked("get_model_config", self.model).config

@@ -74,6 +74,11 @@ def remove_left_regions(state: Path) -> None:
         remove_regions(ids_of(folder), but_of=running)
 
 
+def place_of(state: Path, tensorrt_python: Path | None, ready_timeout_s: float, indexes: list[dict]) -> Place:
+    """Return where the models of these indexes are served."""
+    return find_place([index["engine_key"] for index in indexes], state, tensorrt_python, ready_timeout_s)
+
+
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
     """Keep a second deployment of this checkout out while the block runs."""

@@ -77,7 +77,7 @@ def receipts_of_dropped(receipts: list[Path], store: Store) -> list[Path]:
     first, named = receipts[0].absolute(), {path.absolute() for path in receipts}
     found = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
     named_as = {path: read_record(path, {"served_as": str}) for path in found}
-    return [path for path, said in named_as.items() if said and store.versions(said["served_as"])]
+    return [path for path, said in named_as.items() if said and store.knows(said["served_as"])]
 
 
 def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:

@@ -5,7 +5,8 @@ one is ready. Only a server that has to listen or to be started otherwise is rep
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.program import progress
+from slipway.triton.client import ModelClient
 from slipway.triton.connection import connect, endpoint_of
 from slipway.triton.ownership import require_own
 from slipway.triton.place import TRIAL, Place
@@ -25,6 +27,8 @@ from slipway.triton.store import Published
 # How long a server that nobody asks any more is given to end.
 UNSERVED_S = 5
 SERVES_ON = "The server that was live serves on unchanged."
+# The repository of a server that new versions are tried in, below its state.
+REPOSITORY = "models"
 
 # Given where a server listens, returns what was proven of each version, or raises SlipwayError.
 Prove = Callable[[Ports], list[dict]]
@@ -41,15 +45,16 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
         )
 
 
-def try_beside(
-    place: Place, repositories: list[Path], names: list[str], prove: Prove, tls: ServerTls | None = None
-) -> None:
-    """Serve models at free ports and prove them there, so that a bad one never comes near a live server."""
+def try_beside(place: Place, versions: list[Published], prove: Prove, tls: ServerTls | None = None) -> None:
+    """Serve versions at free ports and prove them there, so that a bad one never comes near a live server."""
     trial = place.state / TRIAL
     stop_left_over(place.state)
+    for version in versions:
+        place.store.lay_out(version.name, version.number, trial / REPOSITORY)
     # Without HTTP: nobody but this workflow is to ask it.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), local_server.new_id(trial)
-    server = place.server(repositories, names, ports, "trial.log", new_key(), server_id)
+    names = [version.name for version in versions]
+    server = place.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
     try:
         start_recorded(server, trial, 0, None)
         server.wait_until_ready(place.ready_timeout_s)
@@ -78,6 +83,7 @@ def proven_by(server: Server, prove: Prove) -> list[dict]:
 def stop_left_over(state: Path) -> None:
     """Stop every trial server of this checkout, also one that a deployment was killed before it could record it."""
     stop_all(state / TRIAL, UNSERVED_S)
+    shutil.rmtree(state / TRIAL / REPOSITORY, ignore_errors=True)
 
 
 def stop_all(state: Path, patience_s: float) -> None:
@@ -131,7 +137,7 @@ def switch_in_place(
         return proofs
     except BaseException as error:
         with telling_both(error, "`snakemake --cores 1 status` says what is served now."):
-            load(place, before, ports)
+            load_again(place, before, ports)
         if isinstance(error, SlipwayError):
             raise SlipwayError(f"{error}\n{SERVES_ON}") from None
         raise
@@ -147,8 +153,11 @@ def telling_both(error: BaseException, now: str) -> Iterator[None]:
         raise SlipwayError(f"{told}\nGoing back to what was live failed too: {also}\n{now}") from None
 
 
-def load(place: Place, wanted: dict[str, int | None], ports: Ports) -> None:
-    """Make the running server serve exactly these versions of models; None stands for no version."""
+def load(place: Place, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()) -> None:
+    """Make the running server serve exactly these versions of models; None stands for no version.
+
+    Models of `untouched` stay as the server has them.
+    """
     told = {"headers": header(place.state), "client_timeout": place.ready_timeout_s}
     with connect(endpoint_of(ports)) as asked:
         try:
@@ -158,10 +167,45 @@ def load(place: Place, wanted: dict[str, int | None], ports: Ports) -> None:
                     asked.load_model(name, **told)
             listed = asked.get_model_repository_index(as_json=True, **told).get("models", [])
             for name in {model["name"] for model in listed if model.get("state") == "READY"}:
-                if wanted.get(name) is None:
+                if wanted.get(name) is None and name not in untouched:
                     asked.unload_model(name, **told)
         except InferenceServerException as error:
             raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+
+
+def load_again(place: Place, before: dict[str, int | None], ports: Ports) -> None:
+    """Make the running server serve what was live, but nothing that was changed in the store since.
+
+    Where the server has such a version still loaded, as it was proven, it stays; else the model is not served.
+    """
+    changed = changed_since(place, before)
+    loaded = {name for name in changed if has_loaded(ports, name, before[name])}
+    load(place, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
+    if changed:
+        lost = [why for name, why in changed.items() if name not in loaded]
+        for name in loaded:
+            progress(f"  WARNING: {changed[name]}; it serves on from memory, as it was proven")
+        if lost:
+            raise SlipwayError("; ".join(lost))
+
+
+def has_loaded(ports: Ports, name: str, number: int) -> bool:
+    """Say whether the running server has a version of a model in its memory."""
+    with contextlib.suppress(SlipwayError), ModelClient(ports, name) as client:
+        return number in client.versions()
+    return False
+
+
+def changed_since(place: Place, before: dict[str, int | None]) -> dict[str, str]:
+    """Return of each model whose version was changed in the store since it was proven, what was."""
+    found = {}
+    for name, number in before.items():
+        try:
+            if number is not None:
+                place.store.require_whole(name, number)
+        except SlipwayError as error:
+            found[name] = str(error)
+    return found
 
 
 def replace_server(
@@ -208,12 +252,20 @@ def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, star
 
 
 def start_again(place: Place, before: dict[str, int | None], ports: Ports, start: int) -> None:
-    """Start the server with the versions that were live; leave none behind that does not become ready."""
+    """Start the server with the versions that were live, but none that was changed in the store since.
+
+    None is left behind that does not become ready.
+    """
+    changed = changed_since(place, before)
+    whole = {name: number for name, number in before.items() if name not in changed}
     try:
-        start_server(place, before, ports, start)
+        if any(whole.values()):
+            start_server(place, whole, ports, start)
     except BaseException:
         stop_live(place.state)
         raise
+    if changed:
+        raise SlipwayError("; ".join(changed.values()))
 
 
 def stop_live(state: Path) -> None:

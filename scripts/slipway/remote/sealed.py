@@ -1,0 +1,59 @@
+"""Whether a version that was kept is still what was deployed: every file of it is recorded outside of its folder.
+
+<model>/deploy/<to>/versions.json          {number of a version: {file of it: SHA-256}}
+"""
+
+import json
+from pathlib import Path
+
+from slipway.artifacts import write_json
+from slipway.errors import SlipwayError
+from slipway.repositories.contents import contents, differences, remove_bytecode
+
+RECORD = "versions.json"
+
+
+def seal(folder: Path, number: int) -> None:
+    """Record every file of a version that is kept in `folder`, as it is now."""
+    remove_bytecode(folder / str(number))  # of a server that was started from there
+    write_json(folder / RECORD, _recorded(folder) | {str(number): contents(folder / str(number))})
+
+
+def forget(folder: Path, numbers: list[int]) -> None:
+    """Remove versions from the record."""
+    write_json(
+        folder / RECORD, {number: files for number, files in _recorded(folder).items() if int(number) not in numbers}
+    )
+
+
+def numbers(folder: Path) -> list[int]:
+    """Return the numbers of the versions that are recorded."""
+    return [int(number) for number in _recorded(folder)]
+
+
+def changes(folder: Path, number: int) -> str:
+    """Return in words in what a version differs from its record, "" where it does not."""
+    recorded = _recorded(folder).get(str(number))
+    if recorded is None:
+        return "its files were never recorded"
+    remove_bytecode(folder / str(number))
+    return differences(contents(folder / str(number)), recorded)
+
+
+def require_whole(folder: Path, number: int) -> None:
+    """Raise SlipwayError unless every file of a version is the one that was recorded, and there is no other."""
+    changed = changes(folder, number)
+    if changed:
+        raise SlipwayError(f"{folder / str(number)} is not what was proven ({changed}), so it is not deployed again")
+
+
+def _recorded(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the record; a damaged one is as good as none, and the versions of before are not gone back to."""
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    sound = isinstance(found, dict) and all(
+        number.isdecimal() and isinstance(files, dict) for number, files in found.items()
+    )
+    return found if sound else {}

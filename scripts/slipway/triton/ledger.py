@@ -1,0 +1,84 @@
+"""The one record of the local server's versions: which are stored, which were live, which are being rolled out.
+
+It is one file that is replaced whole, so everything in it is of the same moment:
+
+    live       [{model: version}, ...]             the versions that were live together, the oldest first
+    stored     {model: {version: {file: SHA-256}}} every file of each stored version; one without it does not exist
+    last       {model: version}                    the highest number that was given to a version
+    rollout    {...} or null                       the rollout that is under way
+    receipts   {file: receipt}                     the receipts of what is live
+
+It lies outside of the versions, so who edits one and its index still differs from what is recorded here.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+from slipway.artifacts import write_json
+from slipway.program import progress
+
+_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
+_NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+_FILES = {"type": "object", "additionalProperties": {"type": "string"}}
+_VERSIONS = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _FILES}
+_ROLLOUT = {
+    "type": ["object", "null"],
+    "required": ["action", "versions", "before", "receipts", "withdrawn"],
+    "properties": {
+        "action": {"enum": ["deployment", "rollback"]},
+        "versions": _NUMBERS,
+        "before": _NUMBERS,
+        "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
+        "withdrawn": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_SOUND = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["live"],  # earlier versions of Slipway wrote nothing else
+        "properties": {
+            "live": {"type": "array", "items": _NUMBERS},
+            "stored": {"type": "object", "additionalProperties": _VERSIONS},
+            "last": _NUMBERS,
+            "rollout": _ROLLOUT,
+            "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
+        },
+    }
+)
+
+
+class Ledger:
+    """The record in a file; it is read anew each time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> dict:
+        """Return the record. A damaged one is set aside and told, and the record begins anew."""
+        try:
+            content = json.loads(self._file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return dict(_EMPTY)
+        except ValueError:
+            content = None
+        if _SOUND.is_valid(content):
+            return _EMPTY | content
+        self._set_aside()
+        return dict(_EMPTY)
+
+    def write(self, **changes: object) -> None:
+        """Replace some parts of the record."""
+        write_json(self._file, self.read() | changes)
+
+    def _set_aside(self) -> None:
+        aside = self._file.with_name(f"{self._file.name}.damaged")
+        with contextlib.suppress(OSError):
+            self._file.replace(aside)
+        progress(
+            f"  WARNING: {self._file} is damaged and was set aside as {aside.name}: the versions that were stored "
+            "before cannot be verified any more, so no rollback goes back to them; `snakemake --cores 1 deploy` stores "
+            "what it serves anew"
+        )

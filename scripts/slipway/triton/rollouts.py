@@ -1,0 +1,211 @@
+"""A rollout on this machine, from its intent to its record: what serves and what is written down agree.
+
+The intent is recorded before the server is told anything, and stays until receipts and history say what was proven. The
+next command settles a rollout that was interrupted, by what the server serves: proven, it is written down; else it is
+taken back.
+"""
+
+import contextlib
+import errno
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tritonclient.utils import InferenceServerException
+
+from slipway import local_server
+from slipway.artifacts import write_json
+from slipway.errors import SlipwayError
+from slipway.program import progress
+from slipway.triton.connection import connect, endpoint_of
+from slipway.triton.history import Versions
+from slipway.triton.place import Place, alone
+from slipway.triton.ports import Ports
+from slipway.triton.receipts import prove, receipt
+from slipway.triton.restrictions import header
+from slipway.triton.store import Published, Store
+from slipway.triton.switching import load_again
+
+DEPLOYMENT, ROLLBACK = "deployment", "rollback"
+# How long a server is given to say which versions it serves, and to end a load that was begun.
+ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+# Given the indexes of versions, returns where they are served.
+FindPlace = Callable[[list[dict]], Place]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A change of what is live: from the versions `before` to these.
+
+    `receipts` are those to write, {file: {"model", "served_as", "more": what else they say}}, and `withdrawn` those to
+    remove, of models that are not served any more.
+    """
+
+    action: str
+    versions: Versions
+    before: Versions
+    receipts: dict[str, dict]
+    withdrawn: list[str]
+
+    def __str__(self) -> str:
+        return f"the {self.action} of {told(self.versions)}"
+
+
+def told(versions: Versions) -> str:
+    """Return versions in words."""
+    return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
+
+
+@contextlib.contextmanager
+def under_way(store: Store, state: Path, rollout: Rollout) -> Iterator[None]:
+    """Record a rollout before the block begins with it; where the block took it back, forget it again."""
+    store.ledger.write(rollout=asdict(rollout))
+    try:
+        yield
+    except BaseException:
+        if served(state, rollout) == rollout.before:
+            with contextlib.suppress(OSError):
+                store.ledger.write(rollout=None)
+        raise
+
+
+def complete(store: Store, state: Path, rollout: Rollout, versions: list[Published], proofs: list[dict]) -> None:
+    """Write down what was proven and is live now: first the receipts, then, at once, history and the rollout's end."""
+    server = local_server.running_server(state)
+    proven = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
+    receipts = {}
+    for file, said in rollout.receipts.items():
+        version, proof = proven[said["served_as"]]
+        receipts[file] = receipt(said["model"], version, proof | said["more"], server)
+    changes = {"rollout": None, "receipts": receipts}
+    try:
+        for file, content in receipts.items():
+            write_json(file, content)
+        for file in rollout.withdrawn:
+            Path(file).unlink(missing_ok=True)
+        if rollout.action == ROLLBACK:
+            store.history.withdraw(rollout.before, rollout.versions, **changes)
+        else:
+            store.history.went_live(rollout.versions, **changes)
+    except OSError as error:
+        reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
+        raise SlipwayError(
+            f"{told(rollout.versions)} is served and was proven, but this could not be written down: {reason}. Put "
+            "that right; the next `snakemake --cores 1 status`, deploy or rollback writes it down"
+        ) from None
+
+
+def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | None:
+    """Make what serves and what is written down agree; return a deployment that was interrupted and did not get live.
+
+    Without `may_load` the server is left as it is, and a rollout that has to be taken back is only told.
+    """
+    store = Store(state)
+    rollout = pending(store)
+    taken_back = None
+    if rollout and not _finish(store, state, rollout, find):
+        _take_back(store, state, rollout, find, may_load)
+        taken_back = rollout if rollout.action == DEPLOYMENT else None
+    restore_receipts(store)
+    return taken_back
+
+
+def settle_if_alone(state: Path, find: FindPlace) -> None:
+    """Do so, but leave the server as it is, for a command that only looks: what cannot be settled now is told."""
+    if not Store(state).is_there():
+        return
+    try:
+        with alone(state):
+            settle(state, find, may_load=False)
+    except SlipwayError as error:
+        progress(f"  {error}")
+
+
+def pending(store: Store) -> Rollout | None:
+    """Return the rollout that was begun and did not come to its end."""
+    recorded = store.ledger.read()["rollout"]
+    return Rollout(**recorded) if recorded else None
+
+
+def served(state: Path, rollout: Rollout) -> Versions:
+    """Return which version of each model of a rollout the live server has, as it says itself.
+
+    A load that was begun goes on when nobody waits for it any more, so its end is waited for.
+    """
+    running = local_server.running_server(state)
+    if not running:
+        return {}
+    ports, names = Ports.of(running["listening"]), {**rollout.before, **rollout.versions}
+    deadline = time.monotonic() + LOADED_WITHIN_S
+    while (now := loaded(ports, state)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return {name: number for name, number in (now or {}).items() if name in names}
+
+
+def loaded(ports: Ports, state: Path) -> Versions | None:
+    """Return the version of each model that a server has ready; None while it changes, {} where it does not answer."""
+    with connect(endpoint_of(ports)) as client:
+        try:
+            asked = {"headers": header(state), "client_timeout": ANSWER_S, "as_json": True}
+            listed = client.get_model_repository_index(**asked).get("models", [])
+        except (InferenceServerException, OSError):
+            return {}
+    ready = [(each["name"], int(each["version"])) for each in listed if each.get("state") == "READY"]
+    changes = len(dict(ready)) < len(ready) or any(each.get("state") == "LOADING" for each in listed)
+    return None if changes else dict(ready)
+
+
+def restore_receipts(store: Store) -> None:
+    """Write every receipt again that is lost, damaged or of another version than what was written down with it."""
+    for file, content in store.ledger.read()["receipts"].items():
+        if _read(Path(file)) != content:
+            write_json(file, content)
+            progress(f"  {file} was not the receipt of what is live; it was written anew")
+
+
+def forget(store: Store) -> None:
+    """Write down that nothing is live any more, and that nothing is under way."""
+    store.ledger.write(rollout=None, receipts={})
+
+
+def _finish(store: Store, state: Path, rollout: Rollout, find: FindPlace) -> bool:
+    """Write down a rollout that came as far as to serve its versions, if they are proven now; say whether it did."""
+    if not rollout.versions or served(state, rollout) != rollout.versions:
+        return False
+    ports = Ports.of(local_server.running_server(state)["listening"])
+    try:
+        versions = [store.published(name, number) for name, number in rollout.versions.items()]
+        proofs = prove(versions, find([version.index for version in versions]).host, ports)
+    except SlipwayError as error:
+        progress(f"  {rollout} was interrupted, and what it left does not hold: {error}")
+        return False
+    complete(store, state, rollout, versions, proofs)
+    progress(f"  {rollout} was interrupted before it was written down; it serves, is proven, and is written down now")
+    return True
+
+
+def _take_back(store: Store, state: Path, rollout: Rollout, find: FindPlace, may_load: bool) -> None:
+    now, before = served(state, rollout), rollout.before
+    if now != before and local_server.running_server(state):
+        if not may_load:
+            progress(
+                f"  WARNING: {rollout} was interrupted; {told(now)} is served, but {told(before)} was proven: "
+                "`snakemake --cores 1 deploy` or rollback puts that right"
+            )
+            return
+        indexes = [store.published(name, number).index for name, number in before.items()]
+        load_again(find(indexes), before, Ports.of(local_server.running_server(state)["listening"]))
+        now = served(state, rollout)
+    store.ledger.write(rollout=None)
+    progress(f"  {rollout} was interrupted and did not get live; served now: {told(now)}")
+
+
+def _read(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
