@@ -66,10 +66,11 @@ rule status:
         None
     params:
         receipts=receipts(),
+        tensorrt_python=deployed_tensorrt_python,
     message:
         "What is live"
     shell:
-        "python {input.program:q} --receipts {params.receipts:q} --log {log:q}"
+        "python {input.program:q} --receipts {params.receipts:q} {params.tensorrt_python} --log {log:q}"
 
 
 rule rollback:

@@ -1,6 +1,7 @@
 """Show what is live: version, weights and engine, since when, requests, latency, memory; and whether it is stale."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -22,7 +23,7 @@ from slipway.triton.receipts import RECEIPT
 from slipway.triton.server import log_end
 
 SHOWN = 12  # characters of a SHA-256
-LOG_LINES = 5
+LOG_LINES, READY_TIMEOUT_S = 5, 120
 MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
 
 
@@ -31,11 +32,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts of the models (.json)")
     arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print one block a model."""
+    """Print one block a model, after what an interrupted command left was settled."""
+    settle_interrupted(arguments)
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
     for path in arguments.receipts:
@@ -50,6 +53,14 @@ def main(arguments: argparse.Namespace) -> None:
             progress(f"{results.name}: its receipt {path} is damaged; `snakemake --cores 1 deploy` writes it again")
         elif not elsewhere:
             progress(f"{results.name}: not deployed (snakemake --cores 1 deploy)")
+
+
+def settle_interrupted(arguments: argparse.Namespace) -> None:
+    """Make receipts and history agree with what serves, where nobody deploys just now."""
+    from slipway.triton.place import place_of
+    from slipway.triton.rollouts import settle_if_alone
+
+    settle_if_alone(arguments.state, partial(place_of, arguments.state, arguments.tensorrt_python, READY_TIMEOUT_S))
 
 
 def describe(receipt: dict, results: Path, state: Path) -> list[str]:

@@ -1,9 +1,7 @@
 """A full disk is named as such, and what was good stays."""
 
-import shutil
-import subprocess
-
 import pytest
+from helpers.full_disk import NAMESPACE, can_mount
 from helpers.workplace import ONNX, WEIGHTS, random_checkpoint
 
 pytestmark = pytest.mark.slow
@@ -18,15 +16,6 @@ code=$?
 cp -a results afterwards
 exit $code
 """
-NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
-
-
-def can_mount(folder):
-    """Say whether this user may mount a file system in a namespace of its own."""
-    if not all(map(shutil.which, ("unshare", "mount", "bash", "du"))):
-        return False
-    command = [*NAMESPACE, "mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("made", [WEIGHTS, ONNX])

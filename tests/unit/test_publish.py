@@ -11,6 +11,7 @@ from helpers.artifacts.published import Failing, addresses, refused
 import publish as program
 from slipway.artifacts import read_json, sha256, write_json
 from slipway.errors import SlipwayError
+from slipway.repositories.contents import contents
 from slipway.repositories.publishing import destination_of
 from slipway.repositories.versions import publication_number
 
@@ -110,6 +111,26 @@ def test_what_is_gone_from_its_folder_is_published_again_and_then_the_record_hol
         assert publication_number(record) == number
     shutil.rmtree(claim)
     assert publication_number(record) == 4
+
+
+def damage(path):
+    """Flip a bit of a file, or put one there."""
+    content = bytearray(path.read_bytes() if path.exists() else b"more")
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("file", ["m_trt/1/model.plan", "m_trt/labels.txt", "m_trt/1/more.py", "../{version}.json"])
+def test_a_published_version_that_was_damaged_is_published_again(tmp_path, of_engine, file):
+    claim, record, a = addresses(tmp_path)["folder"], tmp_path / "published.json", of_engine("an engine")
+    run(a, claim, record)
+    version = Path(claim) / "slipway" / "m" / "cpu" / a.version
+    good = contents(version)
+    damage(version / file.format(version=a.version))
+    assert publication_number(record) == 2
+    run(a, claim, record, "--publication", 2)
+    assert publication_number(record) == 2
+    assert contents(version) == good
 
 
 def test_storage_that_is_no_folder_is_not_asked_whether_it_was_emptied(tmp_path, of_engine):

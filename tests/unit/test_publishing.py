@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from helpers.artifacts.published import Failing, addresses, published, refused
+from helpers.artifacts.published import Failing, addresses, key_pair, published, refused
 
 from slipway.artifacts import read_json, sha256
 from slipway.errors import SlipwayError
 from slipway.planning.sources import SCRIPTS
 from slipway.repositories import publishing, storage
-from slipway.repositories.publishing import destination_of
+from slipway.repositories.publishing import destination_of, require_published
+from slipway.repositories.signing import sign
+from slipway.repositories.storage import Storage
 
 # Publishes, and is killed when it makes its n-th file last.
 KILLED = """
@@ -263,3 +265,44 @@ def test_servers_of_another_user_may_read_it(in_folder, of_engine):
         os.umask(before)
     paths = [Path(in_folder), *Path(in_folder).rglob("*")]
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o644, 0o755}
+
+
+def change(destination, name, content):
+    """Write something else at a name of storage."""
+    Storage(destination).write(name, content)
+
+
+@pytest.mark.parametrize("file", ["m_trt/1/model.plan", "m_trt/labels.txt", "m_trt/1/more.py"])
+def test_a_published_version_that_was_changed_is_not_what_a_rollback_goes_to(destination, of_engine, file):
+    a = of_engine("a")
+    a.publish(destination)
+    require_published(destination, a.version, read_json(a.index))
+    kind = "not part of it" if "more" in file else "edited"
+    change(destination, f"{a.version}/{file}", b"something else")
+    with pytest.raises(SlipwayError, match=rf"is not what was published \({kind}: {a.version}/{file}\)"):
+        require_published(destination, a.version, read_json(a.index))
+
+
+def test_a_published_index_that_was_edited_to_fit_is_not_what_a_rollback_goes_to(destination, of_engine):
+    a, b = of_engine("a"), of_engine("b")
+    a.publish(destination)
+    document = json.loads(Storage(destination).read(f"{a.version}.json"))
+    fitting = document | {"index": read_json(b.index)}
+    change(destination, f"{a.version}.json", json.dumps(fitting).encode())
+    change(destination, f"{a.version}/m_trt/1/model.plan", b"b")
+    with pytest.raises(SlipwayError, match=r"edited: .*/model.plan; edited or missing: .*\.json"):
+        require_published(destination, a.version, read_json(a.index))
+
+
+def test_a_published_version_is_verified_with_its_signature_where_a_key_is_given(destination, of_engine, tmp_path):
+    private, public = key_pair(tmp_path)
+    _, other = key_pair(tmp_path, "other")
+    a, signature = of_engine("a"), tmp_path / "a.sig"
+    a.publish(destination)
+    with pytest.raises(SlipwayError, match="is not signed"):
+        require_published(destination, a.version, read_json(a.index), public)
+    sign(a.folder, private, signature)
+    a.publish(destination, signature=signature)
+    require_published(destination, a.version, read_json(a.index), public)
+    with pytest.raises(SlipwayError, match="made with another key"):
+        require_published(destination, a.version, read_json(a.index), other)

@@ -7,8 +7,9 @@ from slipway.artifacts import read_json, write_json
 from slipway.errors import SlipwayError
 from slipway.remote.candidate import Candidate
 from slipway.remote.checks import require_deployable, require_release, require_whole, verified
-from slipway.remote.kept import Kept
+from slipway.remote.kept import Kept, versions_in_use
 from slipway.remote.publishing import Publisher
+from slipway.remote.transaction import what_is_known
 from slipway.triton.releases import release
 
 
@@ -165,3 +166,52 @@ def test_a_version_that_was_taken_back_leaves_nothing(trained, kept, changed):
     kept.gone_back()
     assert kept.begun() is None
     assert [path.name for path in kept.folder.glob("[0-9]*")] == ["1"]
+
+
+@pytest.mark.parametrize(
+    "file", ["deploy/kubernetes.yaml", "cpu/repository.json", "golden.npz", "receipt.json", "more"]
+)
+def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, kept, file, capsys):
+    keep(kept, candidate_of(trained))
+    path = kept.folder / "1" / file
+    kind = "edited" if path.exists() else "not part of it"
+    with path.open("a", encoding="utf-8") as edited:
+        edited.write("# edited\n")
+    with pytest.raises(SlipwayError, match=rf"kubernetes/1 is not what was proven \({kind}: {file}\)"):
+        kept.require_whole(1)
+    assert what_is_known(kept).good is None
+    assert "WARNING" in capsys.readouterr().err
+
+
+def test_a_kept_version_that_was_changed_is_put_right_when_the_same_is_deployed_again(trained, kept):
+    keep(kept, candidate_of(trained))
+    (kept.folder / "1" / "golden.npz").write_bytes(b"other answers")
+    assert keep(kept, candidate_of(trained)).folder.name == "1"
+    kept.require_whole(1)
+    assert kept.proven() == [1]
+
+
+def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, kept, changed, monkeypatch):
+    keep(kept, candidate_of(trained))
+    changed("cpu/repository.json", turn=1)
+    with monkeypatch.context() as killed:
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        keep(kept, candidate_of(trained), limit=1)
+    assert kept.proven() == [2]
+    assert versions_in_use(kept.folder.parents[1], "cpu") == {candidate_of(trained).version_of("cpu")}
+    changed("cpu/repository.json", turn=2)
+    assert keep(kept, candidate_of(trained)).folder.name == "3"
+    assert not list(kept.folder.glob(".removed.*"))
+
+
+@pytest.mark.parametrize("left", ["receipt.json", "deploy/manifests.json"])
+def test_a_kept_version_that_is_half_there_blocks_nothing(trained, kept, changed, left):
+    keep(kept, candidate_of(trained))
+    changed("cpu/repository.json", turn=1)
+    keep(kept, candidate_of(trained))
+    for path in (kept.folder / "1").rglob("*"):
+        if path.is_file() and path != kept.folder / "1" / left:
+            path.unlink()
+    assert len(versions_in_use(kept.folder.parents[1], "cpu")) == 1
+    changed("cpu/repository.json", turn=2)
+    assert keep(kept, candidate_of(trained)).folder.name == "3"

@@ -32,3 +32,11 @@ def test_a_model_without_an_older_version_keeps_every_other_where_it_is(tmp_path
     options = ["--to", "kubernetes", "--results", str(tmp_path / "first"), str(tmp_path / "second")]
     with pytest.raises(SlipwayError, match=r"second_trt has no version before 1 .*Nothing was changed"):
         main(parse_arguments(options))
+
+
+def test_after_a_deployment_that_was_killed_what_was_live_before_it_is_gone_back_to(tmp_path):
+    found = kept(tmp_path, 2, 1, 2)
+    write_json(found.folder / "begun.json", {"number": 3, "before": {}})
+    assert version_before(found, "kubernetes") == 2
+    write_json(found.folder / "begun.json", {"number": 2, "before": {}})
+    assert version_before(found, "kubernetes") == 1, "it came as far as its receipt"

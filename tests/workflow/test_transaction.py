@@ -13,6 +13,7 @@ import psutil
 import pytest
 from helpers.artifacts.published import key_pair
 from helpers.artifacts.training import RECEIPT, Training, options
+from helpers.full_disk import can_mount, where_full
 from helpers.workplace import Workplace
 
 from slipway.artifacts import read_json, sha256, write_json
@@ -305,6 +306,45 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
         assert all(order in ([old, new], [new]) for order in orders), (kill, orders, said)
         assert "switching in the running server" in said
         assert receipt(place)["version"] == new + 1
+
+
+def serving(place, trainings):
+    """Return the number of the training that answers."""
+    with ModelClient(place.served_at, "tiny") as client:
+        return who_gave(client.infer(trainings[0].input).logits, trainings)
+
+
+def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and_what_is_written_agree(
+    place, trainings, tmp_path
+):
+    if not can_mount(tmp_path):
+        pytest.skip("mounting a small file system needs Linux with user namespaces")
+    deploy(place, trainings[0]).succeeded()
+    command = place.program_command("deploy", *options(place, trainings[1]))
+    on_a_full_disk = where_full(place.path(RECEIPT).parent, command)
+
+    place.run(on_a_full_disk).refused("tiny version 2 is served and was proven", "the disk is full", "writes it down")
+    assert (serving(place, trainings), receipt(place)["version"]) == (1, 1)
+    said = place.program("status", "--receipts", RECEIPT).succeeded().said
+    assert "the deployment of tiny version 2 was interrupted before it was written down" in said
+    assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
+
+    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.run(on_a_full_disk).refused("the disk is full")
+    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    back = receipt(place)
+    assert (serving(place, trainings), back["version"], back["rolled_back_from"]) == (0, 1, 2)
+
+
+def test_a_rollback_after_a_deployment_that_was_killed_serves_what_was_live_before_it(place, trainings):
+    for training in trainings[:2]:
+        deploy(place, training).succeeded()
+    kill_a_deployment(place, trainings[2], "switching in the running server", 0.1)
+    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
+    place.path(RECEIPT).write_text("{}", encoding="utf-8")
+    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    assert (serving(place, trainings), receipt(place)["version"]) == (0, 1)
 
 
 def kill_a_deployment(place, training, step, later_s):

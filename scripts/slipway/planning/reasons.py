@@ -30,7 +30,7 @@ _NAMES = {
     "images_sha256": "calibration photographs",
     "labelled_sha256": "labelled photographs",
     "signed_by": "signing key",
-    "publication": "what was published is gone: publication",
+    "publication": "what was published is gone or damaged: publication",
     "start": "the server has ended or does not answer: start",
 }
 

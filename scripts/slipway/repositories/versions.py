@@ -6,12 +6,15 @@ from pathlib import Path
 from slipway.artifacts import read_json, tree_digest
 from slipway.errors import SlipwayError
 from slipway.records import read_record
+from slipway.repositories.contents import contents
 
 # What whoever goes back to a version has to know, wherever it is served.
 DEPLOYED_AGAIN = (
     "`snakemake --cores 1 deploy` would serve again what was rolled back, since that is what config.yaml and results/ "
     "say: put the checkpoint or the setting right first"
 )
+# The index of a published version, as it lies beside it.
+PUBLISHED = {"index_sha256": str, "index": {"name": str, "files": {str: str}}}
 # `user:password@` in front of a host.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
@@ -29,16 +32,25 @@ def repository_path(claim_path: str, model: str, target: str, version: str = "")
 def publication_number(record: Path) -> int:
     """Return which publication of a repository one made now is about; `record` is that of the last one.
 
-    While what was published lies in its folder, this stays the same; once it is gone, it is the next one, so the record
-    is stale and Snakemake publishes again. Storage that is no folder is not asked, which would take a connection.
+    While what was published lies in its folder, every file as it was, this stays the same; once it is gone or damaged,
+    it is the next one, so the record is stale and Snakemake publishes again. Storage that is no folder is not asked,
+    which would take a connection.
     """
     said = read_record(record, {"key": dict, "destination": str, "version": str})
     if said is None:
         return 1
     number, destination = said["key"].get("publication", 1), said["destination"].removeprefix("file://")
-    version = Path(destination) / said["version"]
-    there = "://" in destination or (version.is_dir() and version.with_name(f"{version.name}.json").is_file())
+    there = "://" in destination or _is_published(Path(destination) / said["version"], said["index_sha256"])
     return number if there else number + 1
+
+
+def _is_published(version: Path, index_sha256: str) -> bool:
+    """Say whether a version lies in its folder, with the index of this SHA-256 beside it and exactly its files."""
+    document = read_record(version.with_name(f"{version.name}.json"), PUBLISHED)
+    if document is None or document["index_sha256"] != index_sha256:
+        return False
+    index = document["index"]
+    return contents(version) == {f"{index['name']}/{file}": digest for file, digest in index["files"].items()}
 
 
 def require_no_password(address: str) -> None:

@@ -75,7 +75,7 @@ def why_no_answer(
 
 def _published(folder: Path, name: str, number: int) -> Published:
     try:
-        return Store(folder).published(name, number)
+        return Store(folder).proven_by(name, number)
     except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
         raise Damaged(f"version {number} of it in {folder}, with its golden request, is damaged: {error}") from None
 

@@ -111,6 +111,17 @@ class Store:
     def published(self, name: str, number: int) -> Published:
         """Return a version; raise SlipwayError unless it is what was recorded."""
         self.require_whole(name, number)
+        return self._read(name, number)
+
+    def proven_by(self, name: str, number: int) -> Published:
+        """Return a version to ask what it answers, after comparing its golden logits and its index, but no engine."""
+        recorded, folder = self._record(name, number) or {}, self._published / name / str(number)
+        for file in (INDEX, GOLDEN, LABELS):
+            if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
+                raise SlipwayError(f"{folder / file} is not what was recorded")
+        return self._read(name, number)
+
+    def _read(self, name: str, number: int) -> Published:
         folder = self._published / name / str(number)
         index = read_json(folder / INDEX)
         expected = Expected.of(name, folder / GOLDEN, folder / LABELS, index["accuracy_limits"])
