@@ -10,11 +10,12 @@ from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run, unwind_when_terminated
 from slipway.repositories.versions import DEPLOYED_AGAIN
+from slipway.triton.history import Versions
 from slipway.triton.liveness import is_silent
 from slipway.triton.place import alone, find_place, place_of
 from slipway.triton.ports import Ports
 from slipway.triton.receipts import announce, prove
-from slipway.triton.rollouts import ROLLBACK, Rollout, complete, settle, under_way
+from slipway.triton.rollouts import DEPLOYMENT, ROLLBACK, Rollout, complete, pending, settle, under_way
 from slipway.triton.store import Published, Store
 from slipway.triton.switching import require_own_ports, switch, try_beside
 
@@ -49,7 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
         now = {said["served_as"]: said["version"] for said in live.values()}
         store = Store(arguments.state)
-        versions = versions_before(store, now)
+        left = pending(store)
+        versions = versions_before(store, now, left.before if left and left.action == DEPLOYMENT else None)
         if arguments.public_key:
             require_signed(store, versions, arguments.public_key)
         ports = ports_of(live)
@@ -75,9 +77,12 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def versions_before(store: Store, now: dict[str, int]) -> list[Published]:
-    """Return what was live before the versions that are now; raise SlipwayError unless it is still what was proven."""
-    before = store.history.before(now)
+def versions_before(store: Store, now: Versions, left: Versions | None = None) -> list[Published]:
+    """Return what was live before the versions that are now; raise SlipwayError unless it is still what was proven.
+
+    `left` is what was live before a deployment that was interrupted and could not be taken back.
+    """
+    before = left or store.history.before(now)
     if before is None:
         named = ", ".join(f"{name} version {number}" for name, number in now.items())
         raise SlipwayError(

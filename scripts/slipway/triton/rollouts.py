@@ -67,7 +67,7 @@ def under_way(store: Store, state: Path, rollout: Rollout) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if served(state, rollout) == rollout.before:
+        if local_server.running_server(state) is None or served(state, rollout) == rollout.before:
             with contextlib.suppress(OSError):
                 store.ledger.write(rollout=None)
         raise
@@ -100,7 +100,7 @@ def complete(store: Store, state: Path, rollout: Rollout, versions: list[Publish
 
 
 def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | None:
-    """Make what serves and what is written down agree; return a deployment that was interrupted and did not get live.
+    """Make what serves and what is written down agree; return a deployment that was interrupted and was taken back.
 
     Without `may_load` the server is left as it is, and a rollout that has to be taken back is only told.
     """
@@ -108,10 +108,9 @@ def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | Non
     rollout = pending(store)
     taken_back = None
     if rollout and not _finish(store, state, rollout, find):
-        _take_back(store, state, rollout, find, may_load)
-        taken_back = rollout if rollout.action == DEPLOYMENT else None
+        taken_back = rollout if _take_back(store, state, rollout, find, may_load) else None
     restore_receipts(store)
-    return taken_back
+    return taken_back if taken_back and taken_back.action == DEPLOYMENT else None
 
 
 def settle_if_alone(state: Path, find: FindPlace) -> None:
@@ -188,20 +187,25 @@ def _finish(store: Store, state: Path, rollout: Rollout, find: FindPlace) -> boo
     return True
 
 
-def _take_back(store: Store, state: Path, rollout: Rollout, find: FindPlace, may_load: bool) -> None:
-    now, before = served(state, rollout), rollout.before
-    if now != before and local_server.running_server(state):
-        if not may_load:
+def _take_back(store: Store, state: Path, rollout: Rollout, find: FindPlace, may_load: bool) -> bool:
+    """Make the server serve what was live before, and forget the rollout; say whether that is served now."""
+    now, running = served(state, rollout), local_server.running_server(state)
+    if running and now != rollout.before:
+        try:
+            if not may_load:
+                raise SlipwayError("`snakemake --cores 1 deploy` or rollback puts that right")
+            indexes = [store.published(name, number).index for name, number in rollout.before.items()]
+            load_again(find(indexes), rollout.before, Ports.of(running["listening"]))
+        except SlipwayError as error:
             progress(
-                f"  WARNING: {rollout} was interrupted; {told(now)} is served, but {told(before)} was proven: "
-                "`snakemake --cores 1 deploy` or rollback puts that right"
+                f"  WARNING: {rollout} was interrupted; {told(now)} is served, but {told(rollout.before)} was proven: "
+                f"{error}"
             )
-            return
-        indexes = [store.published(name, number).index for name, number in before.items()]
-        load_again(find(indexes), before, Ports.of(local_server.running_server(state)["listening"]))
+            return False
         now = served(state, rollout)
     store.ledger.write(rollout=None)
     progress(f"  {rollout} was interrupted and did not get live; served now: {told(now)}")
+    return running is not None
 
 
 def _read(file: Path) -> object:
