@@ -6,7 +6,8 @@ import subprocess
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount"]
 # A folder becomes a small file system with what was in it, on which nothing more can be written.
 _FULL = """
-content=$(mktemp -d) && cp -a "$1/." "$content" && mount -t tmpfs -o size=64k tmpfs "$1" && cp -a "$content/." "$1" || exit 99
+content=$(mktemp -d) && cp -a "$1/." "$content" && mount -t tmpfs -o size=64k tmpfs "$1" &&
+    cp -a "$content/." "$1" || exit 99
 rm -r "$content"
 cat /dev/zero > "$1/filled" 2> /dev/null
 shift

@@ -79,7 +79,6 @@ class Store:
 
     def select(self, name: str, number: int) -> None:
         """Make a version the one that Triton takes when it next loads the model, once it is what was recorded."""
-        remove_bytecode(self.models / name)
         self.require_whole(name, number)
         for file in CONFIGURATIONS:
             config = read_config(self._published / name / str(number) / file)
@@ -219,8 +218,12 @@ class Store:
         return self.ledger.read()["stored"].get(name, {}).get(str(number))
 
     def _contents(self, name: str, number: int) -> dict[str, str]:
-        """Return {file: SHA-256} of what is there of a version; its signature says itself whether it is right."""
+        """Return {file: SHA-256} of what is there of a version; its signature says itself whether it is right.
+
+        What servers compiled of it goes first: Python would run it in place of what is compared.
+        """
         published, models = self._folders(name, number)
+        remove_bytecode(models)
         of_version = {f"{_OF_VERSION}{file}": digest for file, digest in contents(models).items()}
         return {file: digest for file, digest in contents(published).items() if file != SIGNATURE} | of_version
 
