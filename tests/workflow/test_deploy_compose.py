@@ -1,6 +1,7 @@
 """Deploying with Compose: a stand-in for `docker` that runs a real Triton, replaced, taken back, rolled back."""
 
 import socket
+from contextlib import contextmanager
 
 import filelock
 import numpy as np
@@ -69,6 +70,13 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     machine.run(deploy_remote)
     assert machine.receipt["number"] == 2
     assert not np.allclose(machine.answer(), answered, rtol=1e-2)
+    before, new = machine.receipt, machine.answer()
+    for file in ("cpu/repository/tiny_trt/1/model.py", "deploy/compose.yaml", "golden.npz", "cpu/extra"):
+        said = f"compose/1 is not what was proven .*{file}.*serves on"
+        with tampered(machine.results / "deploy/compose/1" / file), pytest.raises(SlipwayError, match=said):
+            machine.run(rollback_remote)
+        assert machine.receipt == before
+        np.testing.assert_allclose(machine.answer(), new, rtol=1e-4)
     machine.run(rollback_remote)
     back = machine.receipt
     assert (back["number"], back["rolled_back_from"]) == (1, 2)
@@ -96,6 +104,18 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     assert fake_docker.Project(PROJECT).running() is None
     machine.run(undeploy_remote)
     assert "nothing is deployed to compose" in capfd.readouterr().err
+
+
+@contextmanager
+def tampered(path):
+    """Append to a file, which may not be there, and put it back."""
+    content = path.read_bytes() if path.exists() else None
+    with path.open("ab") as file:
+        file.write(b"# edited")
+    try:
+        yield
+    finally:
+        path.unlink() if content is None else path.write_bytes(content)
 
 
 def test_a_server_that_does_not_come_up_is_told_with_its_log_and_taken_away(machine):

@@ -168,5 +168,11 @@ def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_
     site.run(deploy_remote, *publish)
     assert first.is_dir(), "the version that a rollback goes to was removed"
     assert api.one("Deployment", "tiny-edge") is None
+    engine, objects = next(first.rglob("*.bin")), site.live()
+    content = engine.read_bytes()
+    engine.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    site.refused("is not what was published", f"edited: {first.name}/", "Nothing was changed", program=rollback_remote)
+    assert site.live() == objects
+    engine.write_bytes(content)
     site.run(rollback_remote)
     assert api.one("Deployment", "tiny-edge") is not None

@@ -17,9 +17,12 @@ from helpers.full_disk import can_mount, where_full
 from helpers.workplace import Workplace
 
 from slipway.artifacts import read_json, sha256, write_json
+from slipway.errors import SlipwayError
 from slipway.repositories.signing import sign
 from slipway.triton.client import ModelClient
+from slipway.triton.place import find_place
 from slipway.triton.server import Ports
+from slipway.triton.switching import load_again
 
 pytestmark = pytest.mark.slow
 
@@ -239,6 +242,22 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
     assert receipt(place) == before
     place.program("rollback", "--receipts", RECEIPT).succeeded()
     assert receipt(place)["version"] == 1
+
+
+def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_with(place, trainings):
+    for training in trainings[:2]:
+        deploy(place, training).succeeded()
+    state = place.path(STORE)
+    found = find_place([read_json(trainings[0].index)["engine_key"]], state, None, 60)
+    ports = Ports.of(receipt(place)["server"]["listening"])
+    for number in (1, 2):
+        append(state / f"models/tiny/{number}/model.py")
+    load_again(found, {"tiny": 2}, ports)
+    assert serving(place, trainings) == 1
+    with pytest.raises(SlipwayError, match=r"version 1 of tiny .* is not what was proven"):
+        load_again(found, {"tiny": 1}, ports)
+    with pytest.raises(SlipwayError):
+        serving(place, trainings)
 
 
 def test_a_version_without_the_signature_of_the_key_is_not_rolled_back_to(place, trainings, tmp_path):
