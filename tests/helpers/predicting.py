@@ -1,9 +1,12 @@
 """predict.py, a tiny model for it to ask, and real tritonservers that serve that model."""
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from http.client import HTTPConnection
 
 import numpy as np
 import tritonclient.grpc as triton
@@ -14,7 +17,7 @@ from slipway.inputs import photograph_batch
 from slipway.outputs.meaning import LOGITS
 from slipway.outputs.showing import answer_of
 from slipway.photographs.images import Preprocessing
-from slipway.triton.server import Ports, Server, find_installation
+from slipway.triton.server import Ports, Server, find_installation, log_end
 
 MAX_BATCH = 4
 PICTURES = 7
@@ -36,6 +39,21 @@ def served(repository, workspace, *flags, ports=None):
     installation = find_installation(workspace, {"a backend that no server has"})
     installation = replace(installation, flags=(*installation.flags, *flags))
     return Server(installation, [repository], ports or Ports.free(), workspace / "server.log")
+
+
+def wait_over_http(server, timeout_s=60):
+    """Wait until a server is ready whose gRPC this test alone can speak to."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        with (
+            contextlib.suppress(OSError),
+            contextlib.closing(HTTPConnection("127.0.0.1", server.ports.http, timeout=5)) as connection,
+        ):
+            connection.request("GET", "/v2/health/ready")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.1)
+    raise AssertionError(log_end(server.log))
 
 
 def command(*options):

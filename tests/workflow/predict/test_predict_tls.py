@@ -2,7 +2,7 @@
 
 import pytest
 from helpers.certificates import Authority
-from helpers.predicting import predict, require_expected, served, to
+from helpers.predicting import predict, require_expected, served, to, wait_over_http
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def tls_flags(authority, *more):
 def tls_server(repository, folder, authority):
     """Return a live server that speaks TLS; its certificate is for triton.test."""
     with served(repository, folder / "tls", *tls_flags(authority)) as server:
-        server.wait_until_ready(60)
+        wait_over_http(server)
         yield server
 
 
@@ -39,7 +39,7 @@ def tls_server(repository, folder, authority):
 def mutual_server(repository, folder, authority):
     """Return a live server that speaks TLS with clients whose certificate the authority signed."""
     with served(repository, folder / "mutual", *tls_flags(authority, "--grpc-use-ssl-mutual=true")) as server:
-        server.wait_until_ready(60)
+        wait_over_http(server)
         yield server
 
 
@@ -85,6 +85,6 @@ def test_an_expired_certificate_is_told(repository, folder, authority, pictures,
     certificate, key = authority.issue("old.test", days=-1)
     flags = ("--grpc-use-ssl=true", f"--grpc-server-cert={certificate}", f"--grpc-server-key={key}")
     with served(repository, tmp_path, *flags, f"--grpc-root-cert={authority.file}") as server:
-        server.wait_until_ready(60)
+        wait_over_http(server)
         options = ["--tls", "--ca", authority.file, "--server-name", "old.test", "--retries", 0]
         predict(to(server, pictures, *options))[1].refused("its certificate has expired")
