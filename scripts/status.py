@@ -11,8 +11,7 @@ from slipway.artifacts import tree_digest
 from slipway.errors import SlipwayError
 from slipway.hardware import cpu_identity, gpu_identity, is_gpu
 from slipway.measuring.gpu_monitor import GpuMonitor
-from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import sentence_of
+from slipway.outputs.showing import in_words
 from slipway.program import parser, progress, run
 from slipway.records import read_record
 from slipway.remote.showing import describe_remote, remote_receipts
@@ -94,12 +93,13 @@ def identity(receipt: dict, version: str) -> list[str]:
     chain, key, tested = receipt["chain"], receipt["engine_key"], receipt["smoke_test"]
     files = ", ".join(f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain["engine_files"].items())
     listening = Ports.of(receipt["server"]["listening"])
+    meaning, answer = in_words(receipt.get("output"), tested)
     return [
         f"  version    {version}, weights {chain['weights_sha256'][:SHOWN]} ({receipt['origin']})",
         f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
         f"             {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
-        f"  outputs    {Meaning.of(receipt.get('output')).in_words}",
-        f"             the sample photograph's: {sentence_of(tested, 1)}",
+        f"  outputs    {meaning}",
+        f"             {answer}",
         f"  listens    {listening.host}: {listening.in_words()}",
     ]
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from slipway.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.outputs.showing import answer_of, lines_of, sentence_of
+from slipway.outputs.showing import answer_of, in_words, lines_of, sentence_of
 
 SCORES = np.log(np.array([0.1, 0.6, 0.3], np.float32))
 EACH = Meaning("sigmoid")
@@ -79,3 +80,12 @@ def test_a_single_yes_or_no_has_two_scores():
     np.testing.assert_allclose(
         Meaning("sigmoid", "sigmoid").scores(np.array([[0.0], [np.log(3)]])), [[0.5, 0.5], [0.25, 0.75]]
     )
+
+
+@pytest.mark.parametrize("record", [7, {}, {"kind": "poetry", "activation": None, "negative": None, "because": ""}])
+def test_a_damaged_record_is_told_and_status_still_shows_the_rest(record):
+    with pytest.raises(SlipwayError, match="damaged; run snakemake again"):
+        Meaning.of(record)
+    assert in_words(record, {"top": [{"label": 1}]}) == ["not known", "the sample photograph's: not known"]
+    shown = in_words(TENSOR.record(), answer_of(np.array([37.25]), TENSOR, []))
+    assert shown == [TENSOR.in_words, "the sample photograph's: 1 value: 37.25"]

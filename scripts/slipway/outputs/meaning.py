@@ -5,12 +5,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from slipway.errors import SlipwayError
+from slipway.records import has_shape
+
 # logits: one score a class, of which softmax makes probabilities that sum to one. probabilities: those themselves.
 # sigmoid: one score a class, each a yes or no of its own. tensor: numbers that are no scores of classes.
 KINDS = ("logits", "probabilities", "sigmoid", "tensor")
 # From which probability on a class of its own counts as present.
 THRESHOLD = 0.5
 
+_TEXT = (str, type(None))
+_SHAPE = {"kind": str, "activation": _TEXT, "negative": _TEXT, "because": str}
 # How a meaning is known that a user or a server states.
 STATED = "config.yaml says so"
 STATED_BY_SERVER = "the server says so"
@@ -40,8 +45,15 @@ class Meaning:
 
     @classmethod
     def of(cls, record: dict | None) -> "Meaning":
-        """Return the meaning of a record; one that was made before there were any is of logits."""
-        return cls(**record) if record else LOGITS
+        """Return the meaning of a record; one that was made before there were any is of logits.
+
+        Raises SlipwayError when it is damaged.
+        """
+        if record is None:
+            return LOGITS
+        if not has_shape(record, _SHAPE) or record["kind"] not in KINDS:
+            raise SlipwayError(f"what outputs mean is recorded as {record!r}, which is damaged; run snakemake again")
+        return cls(**{name: record[name] for name in _SHAPE})
 
     @classmethod
     def of_golden(cls, golden: "np.lib.npyio.NpzFile") -> "Meaning":

@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from slipway.errors import SlipwayError
 from slipway.outputs.meaning import THRESHOLD, Meaning
+from slipway.records import NUMBER, has_shape
 
+UNKNOWN = "not known"
+_SHAPES = (
+    {"top": [{"label": str, "confidence": NUMBER}]},
+    {"tensor": {"shape": [int], "min": NUMBER, "max": NUMBER, "values": [NUMBER]}},
+)
 # The class of a single yes or no that nobody has named.
 POSITIVE = "positive class"
 # A tensor is shown whole up to so many values; of a larger one the first few.
@@ -43,6 +50,15 @@ def lines_of(answer: dict) -> list[str]:
     if "present" in answer:
         lines.append(f"each by itself; from {answer['threshold']:.0%} on: {', '.join(answer['present']) or 'none'}")
     return lines
+
+
+def in_words(record: object, answer: dict) -> list[str]:
+    """Return in two lines what outputs mean and what the sample photograph's are, by records that may be damaged."""
+    try:
+        meaning = Meaning.of(record).in_words
+    except SlipwayError:
+        meaning = UNKNOWN
+    return [meaning, f"the sample photograph's: {sentence_of(answer, 1) if has_shape(answer, _SHAPES) else UNKNOWN}"]
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:

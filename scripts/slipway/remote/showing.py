@@ -4,8 +4,7 @@ from pathlib import Path
 
 from slipway.artifacts import sha256
 from slipway.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import sentence_of
+from slipway.outputs.showing import in_words
 from slipway.records import has_shape
 from slipway.remote.candidate import Candidate
 from slipway.remote.kept import BEGUN, Kept
@@ -53,8 +52,7 @@ def _target(target: str, proof: dict) -> list[str]:
     return [
         f"  {target:<10} version {proof['version']}, weights {chain['weights_sha256'][:SHOWN]}, {key['runtime']} "
         f"{key['runtime_version']}, {key['precision']}; {proof['image']}",
-        f"             outputs {Meaning.of(proof.get('output')).in_words}; the sample photograph's: "
-        f"{sentence_of(tested, 1)}",
+        f"             outputs {'; '.join(in_words(proof.get('output'), tested))}",
         f"             proven at {tested['latency_ms']:.1f} ms (median), p99 {proof['canary']['p99_ms']:.0f} ms of "
         f"{proof['canary']['limit_ms']:g} ms",
     ]
