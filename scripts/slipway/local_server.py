@@ -53,7 +53,7 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 
 def write_intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None = None) -> None:
     """Record a server that is about to be started: its id, which start it is, where it will listen, with what."""
-    write_json(state_file(folder), {"id": server_id, "start": start, "listening": listening, "identity": identity})
+    write_json(state_file(folder), _intent(folder, server_id, start, listening, identity))
 
 
 def write_state(
@@ -63,7 +63,7 @@ def write_state(
 
     `created` is when the process was, in seconds after the machine was started.
     """
-    intent = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    intent = _intent(folder, server_id, start, listening, identity)
     state = {"pid": pid, "created": _created(psutil.Process(pid)), **intent}
     write_json(state_file(folder), state)
     return state
@@ -166,7 +166,21 @@ def _known(folder: Path) -> list[dict]:
     """Return every state that is written down: that of the last start, and those in the receipts of what is live."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
     written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
-    return [state.get("server", state) for state in filter(None, written)]
+    states = [state.get("server", state) for state in filter(None, written)]
+    return [state for state in states if not _is_anothers(state, folder)]
+
+
+def _intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None) -> dict:
+    """Return what is known of a server before it is started."""
+    told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    return told | {"folder": str(folder.resolve())}
+
+
+def _is_anothers(state: dict, folder: Path) -> bool:
+    """Say whether a state came here with a copy of the checkout whose server it is, which is still there."""
+    origin = Path(state.get("folder", folder)).resolve()
+    there = read_record(state_file(origin), {"id": str})
+    return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
 
 
 def _told_by(flags: dict[str, str]) -> dict | None:

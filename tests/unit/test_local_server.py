@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -150,6 +151,16 @@ def test_an_intent_without_a_server_is_of_none(tmp_path):
 
 def test_the_server_of_another_checkout_is_none_of_ours(tmp_path, own):
     assert running_server(tmp_path / "elsewhere") is None
+
+
+def test_a_copied_checkout_leaves_the_server_of_the_original_alone_and_a_moved_one_keeps_it(tmp_path, process):
+    first = tmp_path / "first/results/.server"
+    state = write_state(first, process.pid, 3, LISTENING, server_id=new_id(first, 3))
+    shutil.copytree(tmp_path / "first", tmp_path / "copy")
+    assert running_server(tmp_path / "copy/results/.server") is None
+    assert running_server(first) == state
+    (tmp_path / "first").rename(tmp_path / "moved")
+    assert running_server(tmp_path / "moved/results/.server") == state
 
 
 def test_a_lost_record_is_found_in_the_receipt_with_all_that_the_server_was_started_with(tmp_path, process):
