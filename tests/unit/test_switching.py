@@ -1,5 +1,6 @@
 """Which server is replaced, and what is served when that fails; processes that only wait stand in for servers."""
 
+import errno
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ from slipway.errors import SlipwayError
 from slipway.triton.history import History
 from slipway.triton.place import alone
 from slipway.triton.ports import Ports
-from slipway.triton.switching import TRIAL, live_before, replace_server, require_own_ports
+from slipway.triton.switching import TRIAL, UNSERVED_S, live_before, replace_server, require_own_ports, switch
 
 OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)
 BEFORE = {"m": 1, "added": None}
@@ -23,11 +24,12 @@ BEFORE = {"m": 1, "added": None}
 class WaitingServer:
     """A process that waits; it does not become ready when it is told so."""
 
-    def __init__(self, why_not=None, ports=None):
-        self.why_not, self.ports, self.id = why_not, ports, "stand-in"
+    def __init__(self, why_not=None, ports=None, server_id="stand-in"):
+        self.why_not, self.ports, self.id = why_not, ports, server_id
 
     def start(self):
-        self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        command = [sys.executable, "-c", "input()", f"--id={self.id}"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
         return self.process
 
     def wait_until_ready(self, _):
@@ -70,9 +72,9 @@ class WaitingPlace:
         if name in self.changed:
             raise SlipwayError(f"version {number} of {name} is not what was proven (edited: model.py)")
 
-    def server(self, _, names, ports, *__):
+    def server(self, _, names, ports, __, ___, server_id):
         self.started.append((names, ports))
-        return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports)
+        return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports, server_id)
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,29 @@ def test_what_was_changed_since_it_was_proven_is_not_started_again(place):
     assert "Nothing is served now: `snakemake --cores 1 deploy` tries again." in str(caught.value)
     assert place.started == [(["m", "added"], NEW)]
     assert not psutil.Process().children()
+
+
+def test_a_full_disk_right_after_the_start_leaves_no_server(place, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local_server, "write_state", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        replaced(place)
+    assert len(place.started) == 2
+    assert not psutil.Process().children()
+    assert local_server.read_state(place.state) is None
+
+
+def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
+    stopped = []
+    place.store.history.went_live(BEFORE | {"added": 1})
+    monkeypatch.setattr(
+        "slipway.triton.switching.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
+    )
+    assert switch(place, VERSIONS, OLD, 2, lambda _: ["proof"], afresh=True) == ["proof"]
+    assert stopped[0] == UNSERVED_S
+    assert local_server.running_server(place.state)["start"] == 2
 
 
 def test_a_first_server_that_does_not_hold_is_stopped(place):

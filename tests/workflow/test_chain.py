@@ -254,6 +254,11 @@ def test_changing_a_limit_measures_nothing_again(small):
 def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
     before = {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")}
     pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
+    for engine in psutil.Process(pid).children():
+        engine.kill()
+    planned = small.snakemake("-n", "deploy").succeeded().said
+    assert "small_trt does not answer, because" in planned
+    assert "the server has ended or does not answer: start 1 -> 2" in planned
     os.kill(pid, signal.SIGKILL)
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.1)
