@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from slipway import local_server
+from slipway.artifacts import remove
 from slipway.program import parser, progress, run
 from slipway.triton.place import alone
 from slipway.triton.receipts import receipts_of_dropped
@@ -33,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
             progress("nothing is deployed from this checkout")
         store = Store(arguments.state)
         for path in [*arguments.receipts, *receipts_of_dropped(arguments.receipts, store)]:
-            path.unlink(missing_ok=True)
+            remove(path)
         local_server.forget_state(arguments.state)
         forget(store)
 

@@ -74,6 +74,11 @@ def running_server(folder: Path = FOLDER) -> dict | None:
     return next(running_servers(folder), None)
 
 
+def recorded_server(folder: Path = FOLDER) -> dict | None:
+    """Return the state of the server that runs as some record says, without a look at every process; else None."""
+    return next(filter(is_running, _known(folder)), None)
+
+
 def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
     """Yield the state of every server that runs as the one of a folder: the recorded one, then any other."""
     yield from filter(is_running, _known(folder))

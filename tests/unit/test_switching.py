@@ -198,7 +198,7 @@ def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left
     trial = WaitingServer().start()
     local_server.write_state(place.state / TRIAL, trial.pid, 0, asdict(NEW))
     receipt = tmp_path / "receipt.json"
-    receipt.touch()
+    receipt.mkdir()
     options = undeploy.parse_arguments(["--receipts", str(receipt), "--state", str(place.state)])
     with alone(place.state), pytest.raises(SlipwayError, match="another deployment of this checkout is under way"):
         undeploy.main(options)

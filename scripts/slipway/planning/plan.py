@@ -246,7 +246,7 @@ class Plan(Ingredients):
 
     def silent(self) -> dict[str, str]:
         """Return {name of a model that is live here but does not answer: why}; only a running server is asked."""
-        if local_server.running_server() is None:
+        if local_server.recorded_server() is None:
             return {}
         from slipway.triton.liveness import why_silent  # it takes half a second to import
 
