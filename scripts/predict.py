@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 
 from slipway import local_server
-from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.inputs import photograph
 from slipway.outputs.meaning import KINDS, Meaning
@@ -21,6 +20,7 @@ from slipway.photographs.images import Preprocessing, sample_photograph
 from slipway.photographs.normalisation import implausible
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.records import read_record, require_record
 from slipway.terminal import printable
 from slipway.triton.asking import ask, ask_labels, ask_tensors, assumed_meaning, find_model
 from slipway.triton.classifier import Classifier, batch_size
@@ -33,6 +33,13 @@ IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 USUAL_BATCH = 8
 
 Item = TypeVar("Item")
+
+# What is read of a receipt.
+RECEIPT = {
+    **dict.fromkeys(("model", "served_as", "origin"), str),
+    "server": {"pid": int},
+    "chain": {"weights_sha256": str},
+}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -199,20 +206,22 @@ def subject_of(arguments: argparse.Namespace) -> Subject:
 
 def deployed_here(state_folder: Path, model: str | None, tls: Tls | None = None) -> Subject:
     """Return the model that this checkout's live server was proven with; `model` may be its name in either place."""
-    state = local_server.read_state(state_folder)
-    if not local_server.is_running(state):
+    state = local_server.recorded_server(state_folder)
+    if state is None:
         raise SlipwayError(
             "no server of this checkout is live; run `make deploy`, or name another's with --url HOST:PORT"
         )
     results = state_folder.parent
-    receipts = [read_json(path) for path in sorted(results.glob("*/deploy/receipt.json"))]
-    live = [receipt for receipt in receipts if receipt["server"]["pid"] == state["pid"]]
+    receipts = [read_record(path, RECEIPT) for path in sorted(results.glob("*/deploy/receipt.json"))]
+    live = [receipt for receipt in receipts if receipt and receipt["server"]["pid"] == state["pid"]]
     chosen = [receipt for receipt in live if model in (None, receipt["model"], receipt["served_as"])]
     if len(chosen) != 1:
         there = ", ".join(receipt["served_as"] for receipt in live) or "none yet"
         raise SlipwayError(f"name with --model one of the models that are deployed here: {there}")
     (receipt,) = chosen
-    golden = read_json(results / receipt["model"] / "golden.json")
+    golden = require_record(
+        results / receipt["model"] / "golden.json", {"weights_sha256": str, "key": dict}, "run snakemake again"
+    )
     if golden["weights_sha256"] != receipt["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; photographs are preprocessed as for those")
     endpoint = endpoint_of(Ports.of(state["listening"]))

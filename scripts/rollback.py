@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 
 from slipway import local_server
-from slipway.artifacts import read_json
 from slipway.errors import SlipwayError
 from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.records import require_record
 from slipway.repositories.versions import DEPLOYED_AGAIN
 from slipway.triton.history import Versions
 from slipway.triton.liveness import is_silent
@@ -24,6 +24,13 @@ INSTEAD = (
     "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
     "back, put the earlier checkpoint or setting there"
 )
+
+# What is read of a receipt.
+OF_VERSION = {
+    **{"model": str, "served_as": str, "version": int},
+    "server": {"listening": {"host": str, "grpc": int, "metrics": int}},
+}
+REWRITTEN = "`snakemake --cores 1 deploy` writes it again. Nothing was changed"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -45,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
         if settle(arguments.state, find):
             progress("  So this is what was live before; once more, and `rollback` goes back one further")
             return
-        live = {path: read_json(path) for path in arguments.receipts if path.is_file()}
+        live = {path: require_record(path, OF_VERSION, REWRITTEN) for path in arguments.receipts if path.exists()}
         if not live:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
         now = {said["served_as"]: said["version"] for said in live.values()}

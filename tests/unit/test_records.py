@@ -12,6 +12,7 @@ from slipway.planning.run_lock import RunLock
 from slipway.records import NUMBER, has_shape, is_damaged, read_record, require_record
 from slipway.remote.kept import Kept
 from slipway.repositories.versions import publication_number
+from slipway.triton.history import History
 from slipway.triton.place import alone
 
 
@@ -135,9 +136,17 @@ def test_of_a_damaged_receipt_of_another_place_the_kept_copy_counts(tmp_path, co
     assert kept.live()["number"] == 2
     damage(kept.folder / "2" / "receipt.json", content)
     assert kept.live()["number"] == 1
-    assert kept.proven() == [1, 2]
+    assert kept.proven() == [1]
     damage(kept.folder / "begun.json", content)
     assert kept.begun() is None
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_history_begins_anew(tmp_path, content):
+    history = History(damage(tmp_path / "live.json", content))
+    assert history.live() == {}
+    history.went_live({"m": 1})
+    assert history.live() == {"m": 1}
 
 
 def test_a_folder_in_place_of_the_lock_of_deployments_is_removed(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from helpers.artifacts.damages import DAMAGES, damage
 
 import rollback
 from slipway.artifacts import write_json
@@ -23,7 +24,7 @@ def ports():
 def options(tmp_path, monkeypatch, ports):
     """Return the options of a step back from version 2, of which the receipt says that it is served at `ports`."""
     monkeypatch.setattr(rollback, "place_of", lambda *_: pytest.fail("something was about to change"))
-    receipt = {"served_as": "m_trt", "version": 2, "server": {"listening": asdict(ports)}}
+    receipt = {"model": "m", "served_as": "m_trt", "version": 2, "server": {"listening": asdict(ports)}}
     write_json(tmp_path / "receipt.json", receipt)
     given = ["--receipts", str(tmp_path / "receipt.json"), "--state", str(tmp_path / "state")]
     return rollback.parse_arguments(given)
@@ -31,6 +32,15 @@ def options(tmp_path, monkeypatch, ports):
 
 def test_without_anything_that_was_live_before_nothing_changes(options):
     with pytest.raises(SlipwayError, match=r"was live on this machine before m_trt version 2; .* Nothing was changed"):
+        rollback.main(options)
+
+
+@pytest.mark.parametrize("content", DAMAGES)
+def test_a_damaged_receipt_is_told_and_nothing_changes(options, content):
+    damage(options.receipts[0], content)
+    with pytest.raises(
+        SlipwayError, match=r"receipt\.json is missing or damaged; .*writes it again\. Nothing was changed"
+    ):
         rollback.main(options)
 
 

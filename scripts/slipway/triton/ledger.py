@@ -17,7 +17,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
-from slipway.artifacts import write_json
+from slipway.artifacts import remove, write_json
 from slipway.program import progress
 
 _EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
@@ -60,9 +60,9 @@ class Ledger:
         """Return the record. A damaged one is set aside and told, and the record begins anew."""
         try:
             content = json.loads(self._file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return dict(_EMPTY)
-        except ValueError:
+        except (ValueError, IsADirectoryError, RecursionError):
             content = None
         if _SOUND.is_valid(content):
             return _EMPTY | content
@@ -75,6 +75,7 @@ class Ledger:
 
     def _set_aside(self) -> None:
         aside = self._file.with_name(f"{self._file.name}.damaged")
+        remove(aside)
         with contextlib.suppress(OSError):
             self._file.replace(aside)
         progress(

@@ -12,6 +12,7 @@ from slipway import local_server
 from slipway.errors import SlipwayError
 from slipway.measuring.agreement import compare, violations
 from slipway.program import progress
+from slipway.records import read_record
 from slipway.triton.client import ModelClient
 from slipway.triton.ownership import require_own
 from slipway.triton.ports import Ports
@@ -33,9 +34,17 @@ def why_silent(
     folder: Path = local_server.FOLDER, deadline_s: float = DEADLINE_S, strict: bool = True
 ) -> dict[str, str]:
     """Return {name of a model that is live but does not answer: why}."""
-    live = Store(folder).history.live()
+    live = Store(folder).history.live() or named_by_receipts(folder)
     whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}
+
+
+def named_by_receipts(folder: Path) -> dict[str, int]:
+    """Return {name of a model: its version} as the receipts say, for a checkout whose history was lost."""
+    receipts = (
+        read_record(path, {"served_as": str, "version": int}) for path in folder.parent.glob("*/deploy/receipt.json")
+    )
+    return {receipt["served_as"]: receipt["version"] for receipt in receipts if receipt}
 
 
 def is_silent(folder: Path) -> bool:
