@@ -74,12 +74,12 @@ def main(arguments: argparse.Namespace) -> None:
         "input_shape": input_shape,
         "weights": arguments.weights,
         "choice": asdict(choice) if choice else None,
-        "notes": notes(arguments, published),
+        "notes": [str(choice)] * (origin == "checkpoint") + notes(arguments, published),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": count,
     }
     write_json(arguments.record, record)
-    for line in [str(choice)] * (origin == "checkpoint") + record["notes"]:
+    for line in record["notes"]:
         progress(f"  {line}")
     progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
 

@@ -1,10 +1,9 @@
 """Which weights of a checkpoint are taken, and what is refused."""
 
-import re
-
 import pytest
 import torch
 import torchvision
+from helpers.models.published_files import as_published, seeded_network
 from safetensors.torch import save_file
 
 from slipway.errors import SlipwayError
@@ -300,16 +299,6 @@ def test_numbers_that_become_infinite_are_refused(network, raw):
 # What modules change when they load
 
 
-def published(architecture, state):
-    """Return a state dict as torchvision publishes it: older names, without versions, without counters."""
-    saved = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    if "DenseNet" in architecture:
-        saved = {re.sub(r"(denselayer\d+\.(?:norm|relu|conv))([12]\.)", r"\1.\2", name): saved[name] for name in saved}
-    if "VisionTransformer" in architecture:
-        saved = {name.replace("mlp.0", "mlp.linear_1").replace("mlp.3", "mlp.linear_2"): saved[name] for name in saved}
-    return saved
-
-
 SMALL_VIT = {"image_size": 32, "patch_size": 16, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "mlp_dim": 16}
 SMALL_DENSENET = {"growth_rate": 4, "block_config": [2, 2], "num_init_features": 8}
 
@@ -325,12 +314,12 @@ SMALL_DENSENET = {"growth_rate": 4, "block_config": [2, 2], "num_init_features":
     ],
 )
 def test_older_names_and_versions_are_read(architecture, arguments):
-    state = seeded(4, architecture, arguments)
-    saved = published(architecture, state)
-    assert type(saved) is dict  # no versions
+    network = seeded_network(architecture, arguments)
+    saved = as_published(network)
+    assert not hasattr(saved, "_metadata")
     model = build(architecture, arguments)
     load_checkpoint(model, content_of({"state_dict": below("module.", saved)}), "weights.pth")
-    assert_loaded(model, state)
+    assert_loaded(model, network.state_dict())
 
 
 def first_mnasnet():

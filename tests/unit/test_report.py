@@ -138,6 +138,7 @@ def test_the_model_is_described(page):
     assert ["aten::op1", "1", "20.00 ms", "50.0%"] in page.rows
     assert reported.ADVICE in page.text
     assert ["checkpoint", "17a0" * 16] in page.rows
+    assert "The weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>." in page.text
 
 
 def test_what_records_name_is_escaped(folder, page):

@@ -76,6 +76,11 @@ class Evidence:
         return sentence_of(self.golden, 3)
 
     @property
+    def notes_on_weights(self) -> list[str]:
+        """Return which of a checkpoint's weights were taken, and what else is to be known of them, in sentences."""
+        return self.weights.get("notes", [])
+
+    @property
     def is_rehearsal(self) -> bool:
         """Return whether its weights are random."""
         return self.weights["origin"] == "rehearsal"

@@ -49,6 +49,7 @@ def weights(origin):
         "origin": origin,
         "sha256": "17a0" * 16,
         "architecture": "resnet50",
+        "notes": ["the weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>"],
         "parameters": 25557032,
         "classes": 1000,
     }

@@ -1,0 +1,31 @@
+"""State dicts as torchvision publishes them, for where its files cannot be downloaded."""
+
+import re
+
+import torch
+
+from slipway.models import build
+from slipway.networks.rehearsed import fill_zero_weights
+
+# What the published files of some networks call their tensors: they are older than today's names.
+_OLDER_NAMES = {
+    "DenseNet": ((r"(denselayer\d+\.(?:norm|relu|conv))([12]\.)", r"\1.\2"),),
+    "VisionTransformer": ((r"\.mlp\.0\.", ".mlp.linear_1."), (r"\.mlp\.3\.", ".mlp.linear_2.")),
+}
+
+
+def seeded_network(architecture, arguments, seed=1):
+    """Return a network with seeded random weights that answers each picture otherwise."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = build(architecture, arguments)
+        fill_zero_weights(network)
+    return network
+
+
+def as_published(network):
+    """Return a network's state dict in older names, without the modules' versions and without counters."""
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    for pattern, older in _OLDER_NAMES.get(type(network).__name__, ()):
+        state = {re.sub(pattern, older, name): tensor for name, tensor in state.items()}
+    return state
