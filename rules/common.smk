@@ -1,6 +1,7 @@
 # What every phase needs: the completed configuration, the plan, and the names of what it makes.
 import json
 import shlex
+from functools import cache
 
 from slipway.planning.checks import require_batches
 from slipway.planning.config import complete, schema
@@ -110,6 +111,22 @@ def live(wildcards):
     with told_in_a_sentence():
         plan.require_servers()
     return receipts() if PLACE == "local" else expand(rules.deploy_remote.output, model=plan.models, to=PLACE)
+
+
+def local_server(wildcards):
+    """Return what the deployment here is keyed on; a model that does not answer is told, and makes its receipt stale."""
+    if not workflow.is_main_process:
+        return plan.local_server(silent={})
+    return plan.local_server(silent=silent_models())
+
+
+@cache
+def silent_models():
+    """Return why models that are live here do not answer, asked and told once."""
+    silent = plan.silent()
+    for name, why in silent.items():
+        logger.info(f"{name} does not answer, because {why}; it is served anew")
+    return silent
 
 
 def supported_release(wildcards):

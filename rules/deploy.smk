@@ -1,21 +1,4 @@
 # From model repositories to a live server. Needs the deployed target's repositories; makes results/<model>/deploy/.
-from functools import cache
-
-
-def local_server(wildcards):
-    """Return what the deployment here is keyed on; a model that does not answer is told, and makes its receipt stale."""
-    if not workflow.is_main_process:
-        return plan.local_server(silent={})
-    return plan.local_server(silent=silent_models())
-
-
-@cache
-def silent_models():
-    """Return why models that are live here do not answer, asked and told once."""
-    silent = plan.silent()
-    for name, why in silent.items():
-        logger.info(f"{name} does not answer, because {why}; it is served anew")
-    return silent
 
 
 rule deploy_local:
