@@ -5,6 +5,7 @@ import pytest
 from helpers.models.heads import Prepared
 
 from slipway.errors import SlipwayError
+from slipway.outputs.finding import find_meaning
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import weakness
 
@@ -170,3 +171,9 @@ def test_the_variation_of_the_answers_is_recorded_and_held_against_the_limits(tm
     assert varies == pytest.approx(np.linalg.norm(both - both.mean(axis=0)) / np.linalg.norm(both))
     assert weakness(varies, {"max_relative_error": varies / 2}) is None
     assert "one answer to everything would hold it too" in weakness(varies, {"max_relative_error": varies * 2})
+
+
+def test_scores_that_hardly_vary_are_not_taken_for_shares():
+    outputs = np.float32([[3, 1, 2]]) + 1e-4 * np.random.default_rng(0).uniform(size=(9, 3)).astype(np.float32)
+    for last in ("relu", "mul"):
+        assert find_meaning(None, last, outputs, "`labels` names a class for each").kind == "logits"

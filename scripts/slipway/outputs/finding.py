@@ -7,6 +7,7 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
+from slipway.outputs.variation import variation
 
 if TYPE_CHECKING:
     import torch
@@ -15,20 +16,9 @@ if TYPE_CHECKING:
 SUM_TOLERANCE = 1e-3
 # Operations that leave values what they are, or average them; the one before them tells what the values are.
 _TRANSPARENT = {
-    *(
-        "view",
-        "reshape",
-        "unsafe_view",
-        "reshape_alias",
-        "flatten",
-        "squeeze",
-        "unsqueeze",
-        "permute",
-        "transpose",
-        "t",
-    ),
-    *("contiguous", "clone", "to_copy", "to", "float", "detach", "alias", "expand", "lift_fresh", "dropout"),
-    *("mean", "avg_pool2d", "adaptive_avg_pool2d"),
+    *("view", "reshape", "unsafe_view", "reshape_alias", "flatten", "squeeze", "unsqueeze"),
+    *("permute", "transpose", "t", "contiguous", "clone", "to_copy", "to", "float", "detach", "alias"),
+    *("expand", "lift_fresh", "dropout", "mean", "avg_pool2d", "adaptive_avg_pool2d"),
 }
 _ALIASES = {"special_expit": "sigmoid", "special_softmax": "softmax", "special_log_softmax": "log_softmax"}
 # Operations whose results may be any numbers, so that those within 0..1 are so by chance.
@@ -128,7 +118,8 @@ def _found(last: str, outputs: np.ndarray) -> Meaning | None:
     sums = values.sum(axis=1)
     if np.allclose(sums, 1.0, rtol=0, atol=SUM_TOLERANCE):
         return Meaning("probabilities", because="they are never negative and sum to one in every answer")
-    if len(sums) > 1 and np.allclose(sums, sums[0], rtol=SUM_TOLERANCE, atol=0):
+    # Sums that vary far less than the values do are no chance.
+    if last not in _UNBOUNDED and np.ptp(sums) < SUM_TOLERANCE * variation(values) * sums[0]:
         raise SlipwayError(
             f"the {values.shape[1]} outputs are never negative and sum to {sums[0]:g} in every answer, so they are "
             f"shares of that; let the factory of `architecture` divide them by it, which makes probabilities of "
