@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,6 +182,8 @@ def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
                 f"{arguments.labels_from} names {len(names)} classes, but the model has {count}; write one name a "
                 "line, or correct `arguments` (such as num_classes)"
             )
+        if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
+            progress(f"  WARNING: {arguments.labels_from} has {', '.join(repeated[:3])} for more than one class")
         return names
     if ":" not in arguments.architecture:
         import torchvision

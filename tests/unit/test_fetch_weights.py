@@ -99,7 +99,7 @@ def test_the_classes_of_imagenet_have_torchvisions_names(options):
     assert (names[652], len(names)) == ("military uniform", 1000)
 
 
-def test_own_names_are_taken(tmp_path, options):
+def test_own_names_are_taken(tmp_path, options, capsys):
     path = tmp_path / "names.txt"
     path.write_bytes("\ufeffcat\r\ndog\r\n".encode())  # as some editors write it
     given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
@@ -108,6 +108,9 @@ def test_own_names_are_taken(tmp_path, options):
         class_names(options(*given), 3)
     assert str(path) in str(caught.value)
     assert class_names(options(*given), 1) == ["cat", "dog"], "a single output has a name for its no and its yes"
+    path.write_text("cat\ndog\ncat\n", encoding="utf-8")
+    assert class_names(options(*given), 3) == ["cat", "dog", "cat"]
+    assert "names.txt has cat for more than one class" in capsys.readouterr().err
     path.write_text("cat\n\ndog\n", encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"no name in line 2"):
         class_names(options(*given), 3)

@@ -85,6 +85,10 @@ def test_a_number_that_begins_a_name_is_part_of_it(tmp_path, lines):
     assert read(tmp_path, "\n".join(lines)).names == lines
 
 
+def test_a_number_of_the_line_may_be_left_out_of_a_folders_name(tmp_path):
+    assert read(tmp_path, "0: cat\n1: dog\n").ids == [["cat"], ["dog"]]
+
+
 @pytest.mark.parametrize(
     ("content", "name", "said"),
     [

@@ -127,6 +127,7 @@ def require_reading(labelling: Labelling, answered: np.ndarray) -> None:
     )
     raise SlipwayError(
         f"the class folders can be read in two ways: {one.folder} is class {one.index} by {one.rule} (PyTorch's top-1 "
-        f"accuracy is then {taken.mean():.1%}), class {two.index} by {two.rule} as torchvision's ImageFolder reads it "
-        f"({other.mean():.1%}); set `labels` to a file with the folders' names in the order of the model's classes"
+        f"accuracy is then {taken.mean():.1%}), class {two.index} by {two.rule} ({other.mean():.1%}); torchvision's "
+        "ImageFolder reads them in sorted order; set `labels` to a file with the folders' names in the order of the "
+        "model's classes"
     )

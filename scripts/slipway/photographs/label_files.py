@@ -64,19 +64,17 @@ def _of_lines(text: str, path: Path) -> Labels:
         raise SlipwayError(f"{path} has no class names; write one a line")
     if "" in lines:
         raise SlipwayError(f"{path} has no name in line {lines.index('') + 1}; write one a line, for each class")
-    _require_no_other_order(lines, path)
+    numbered = [_NUMBERED.fullmatch(line) for line in lines]
+    if all(numbered) and _are_in_order([int(match[1]) for match in numbered], lines, path):
+        return Labels(lines, [[match[2]] for match in numbered])
     identified = [_WORDNET_ID.fullmatch(line) for line in lines]
     if all(identified):
         return Labels([match[2] for match in identified], [[match[1]] for match in identified])
     return Labels.of_names(lines)
 
 
-def _require_no_other_order(lines: list[str], path: Path) -> None:
-    """Raise SlipwayError where lines are numbered from 0 on, but in another order than they stand in."""
-    numbered = [_NUMBERED.fullmatch(line) for line in lines]
-    if not all(numbered):
-        return
-    numbers = [int(match[1]) for match in numbered]
+def _are_in_order(numbers: list[int], lines: list[str], path: Path) -> bool:
+    """Say whether lines are numbered from 0 on; raise SlipwayError where they are, but stand in another order."""
     differing = [line for line, number in enumerate(numbers) if line != number]
     if differing and sorted(numbers) == list(range(len(lines))):
         line = differing[0]
@@ -84,6 +82,7 @@ def _require_no_other_order(lines: list[str], path: Path) -> None:
             f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class {numbers[line]} by "
             "its number; put the lines into the order of the model's classes, without numbers"
         )
+    return not differing
 
 
 def _document(text: str, path: Path) -> object:
