@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from helpers.artifacts.published import key_pair
 
-from slipway.artifacts import read_json, tree_digest, write_json
+from slipway.artifacts import read_json, remove, tree_digest, write_json
 from slipway.errors import SlipwayError
 from slipway.repositories.contents import contents
 from slipway.repositories.signing import sign
@@ -230,13 +230,18 @@ def test_an_old_version_that_was_half_removed_blocks_no_new_one(store, made, mon
     assert sorted(path.name for path in (store.folder / "published" / "m_trt").iterdir()) == ["2", "3"]
 
 
-@pytest.mark.parametrize("noise", ["", "{}", "null", "[]", "\x00noise", '{"live": 7}', '{"live": [], "stored": []}'])
+@pytest.mark.parametrize(
+    "noise", [None, "", "{}", "null", "[]", "\x00noise", '{"live": 7}', '{"live": [], "stored": []}']
+)
 def test_a_damaged_record_is_set_aside_and_the_next_version_is_stored_all_the_same(store, made, noise, capsys):
     given = made("a")
     store.publish(*given)
     record = store.folder / "published" / "live.json"
-    record.write_text(noise)
+    remove(record)
+    record.mkdir() if noise is None else record.write_text(noise)
     assert store.history.before({"m_trt": 1}) is None
+    assert record.exists(), "whoever only reads changes nothing"
+    store.ledger.set_aside_if_damaged()
     assert f"{record} is damaged and was set aside as live.json.damaged" in capsys.readouterr().err
     store.select("m_trt", store.publish(*given).number)
 

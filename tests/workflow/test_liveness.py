@@ -122,10 +122,10 @@ def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorde
     live.path(f"{STATE}/state.json").write_text("null")
     live.path(f"{STATE}/control.key").write_text("noise")
     assert status(live).startswith("tiny: answers")
-    live.path(RECEIPT).rename(live.path("kept"))
+    receipt = live.path(RECEIPT).read_text(encoding="utf-8")
     live.path(RECEIPT).write_text("{}")
-    assert "is damaged; `snakemake --cores 1 deploy` writes it again" in status(live)
-    live.path("kept").rename(live.path(RECEIPT))
+    assert status(live).startswith("tiny: answers")
+    assert live.path(RECEIPT).read_text(encoding="utf-8") == receipt
     deploy(live, trainings[1]).succeeded()
     assert server_of(live).pid == server
     assert read_json(live.path(f"{STATE}/state.json"))["pid"] == server

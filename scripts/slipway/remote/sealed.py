@@ -3,11 +3,11 @@
 <model>/deploy/<to>/versions.json          {number of a version: {file of it: SHA-256}}
 """
 
-import json
 from pathlib import Path
 
 from slipway.artifacts import write_json
 from slipway.errors import SlipwayError
+from slipway.records import read_record
 from slipway.repositories.contents import contents, differences, remove_bytecode
 
 RECORD = "versions.json"
@@ -49,11 +49,5 @@ def require_whole(folder: Path, number: int) -> None:
 
 def _recorded(folder: Path) -> dict[str, dict[str, str]]:
     """Return the record; a damaged one is as good as none, and the versions of before are not gone back to."""
-    try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    sound = isinstance(found, dict) and all(
-        number.isdecimal() and isinstance(files, dict) for number, files in found.items()
-    )
-    return found if sound else {}
+    found = read_record(folder / RECORD, {str: {str: str}}) or {}
+    return {number: files for number, files in found.items() if number.isdecimal()}

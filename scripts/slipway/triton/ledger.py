@@ -11,14 +11,13 @@ It is one file that is replaced whole, so everything in it is of the same moment
 It lies outside of the versions, so who edits one and its index still differs from what is recorded here.
 """
 
-import contextlib
-import json
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
 from slipway.artifacts import remove, write_json
 from slipway.program import progress
+from slipway.records import read_record
 
 _EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
 _NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
@@ -57,29 +56,27 @@ class Ledger:
         self._file = file
 
     def read(self) -> dict:
-        """Return the record. A damaged one is set aside and told, and the record begins anew."""
-        try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return dict(_EMPTY)
-        except (ValueError, IsADirectoryError, RecursionError):
-            content = None
-        if _SOUND.is_valid(content):
-            return _EMPTY | content
-        self._set_aside()
-        return dict(_EMPTY)
+        """Return the record; one that is damaged says as little as none."""
+        return _EMPTY | (self._sound() or {})
 
     def write(self, **changes: object) -> None:
         """Replace some parts of the record."""
         write_json(self._file, self.read() | changes)
 
-    def _set_aside(self) -> None:
+    def set_aside_if_damaged(self) -> None:
+        """Move a damaged record out of the way, and tell the person what is lost with it."""
+        if self._sound() is not None or not self._file.exists():
+            return
         aside = self._file.with_name(f"{self._file.name}.damaged")
         remove(aside)
-        with contextlib.suppress(OSError):
-            self._file.replace(aside)
+        self._file.rename(aside)
         progress(
             f"  WARNING: {self._file} is damaged and was set aside as {aside.name}: the versions that were stored "
             "before cannot be verified any more, so no rollback goes back to them; `snakemake --cores 1 deploy` stores "
             "what it serves anew"
         )
+
+    def _sound(self) -> dict | None:
+        """Return what the file holds where it has the form of a record."""
+        found = read_record(self._file, {})
+        return found if found is not None and _SOUND.is_valid(found) else None

@@ -105,6 +105,7 @@ def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | Non
     Without `may_load` the server is left as it is, and a rollout that has to be taken back is only told.
     """
     store = Store(state)
+    store.ledger.set_aside_if_damaged()
     rollout = pending(store)
     taken_back = None
     if rollout and not _finish(store, state, rollout, find):
@@ -168,7 +169,8 @@ def restore_receipts(store: Store) -> None:
 
 def forget(store: Store) -> None:
     """Write down that nothing is live any more, and that nothing is under way."""
-    store.ledger.write(rollout=None, receipts={})
+    if store.is_there():
+        store.ledger.write(rollout=None, receipts={})
 
 
 def _finish(store: Store, state: Path, rollout: Rollout, find: FindPlace) -> bool:
