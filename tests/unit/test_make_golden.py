@@ -1,17 +1,24 @@
+import json
+
 import numpy as np
 import onnxruntime
 import pytest
+import torch
+from helpers.models import batch_networks
 from helpers.models.tiny_network import CROP, OPTIONS, PREPROCESS, checkpoint, exported
 from PIL import Image
+from safetensors.torch import save_file
 
 import make_golden
+from slipway.artifacts import read_json
+from slipway.errors import SlipwayError
 from slipway.inputs import photograph_batch
 from slipway.photographs.images import load_image, sample_photograph
 from slipway.photographs.perturbations import variations, varied_batch
 
 
-def golden_of(folder, input_dtype):
-    weights, record = checkpoint(folder)
+def golden_of(folder, input_dtype, made=None):
+    weights, record = made or checkpoint(folder)
     (folder / "labels.txt").write_text("\n".join(f"class {index}" for index in range(16)), encoding="utf-8")
     files = f"--weights {weights} --weights-record {record} --labels {folder}/labels.txt".split()
     written = f"--output {folder}/golden.npz --record {folder}/golden.json --input {input_dtype}".split()
@@ -44,3 +51,14 @@ def test_the_variations_are_always_the_same_and_no_two_alike():
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (500, 3)])
 def test_a_photograph_of_any_shape_has_variations(size):
     assert [each.mode for each in variations(Image.new("RGB", size, "teal"))] == ["RGB"] * 8
+
+
+def test_a_network_that_answers_by_its_neighbours_gets_no_golden_logits(tmp_path):
+    torch.manual_seed(0)
+    weights, record = checkpoint(tmp_path)
+    save_file(batch_networks.NoStatistics().state_dict(), weights)
+    known = read_json(record) | {"architecture": f"{batch_networks.__name__}:NoStatistics"}
+    record.write_text(json.dumps(known), encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"depends on its neighbours .* beginning in `model.norm` \(BatchNorm2d\)"):
+        golden_of(tmp_path, "uint8", made=(weights, record))
+    assert not (tmp_path / "golden.npz").exists()
