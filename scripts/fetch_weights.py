@@ -17,6 +17,7 @@ from slipway.models.checkpoint_files import content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.lazy_modules import settle
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
+from slipway.models.reproducible import require_reproducible
 from slipway.networks.downloads import download_timeout
 from slipway.networks.rehearsed import fill_zero_weights
 from slipway.photographs.label_files import read_labels
@@ -24,6 +25,7 @@ from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torchvision.models import WeightsEnum
 
@@ -53,6 +55,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
+    import torch
+
     origin, content, published = obtain(arguments)
     complete = network_arguments(arguments.architecture, arguments.arguments, published)
     input_shape = (1, 3, arguments.try_with, arguments.try_with)
@@ -63,6 +67,8 @@ def main(arguments: argparse.Namespace) -> None:
         fill_zero_weights(model)
     count = count_classes(model, arguments.try_with)
     labels = class_names(arguments, count)
+    if ":" in arguments.architecture:  # torchvision's own networks are
+        require_reproducible(model, arguments.architecture, complete, torch.from_numpy(_example(arguments.try_with)))
     write_canonical(model, arguments.output)
     with written_whole(arguments.labels) as partial:
         partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
@@ -166,7 +172,11 @@ def rehearsal_warning(reason: object) -> None:
 
 def count_classes(model: "torch.nn.Module", pixels: int) -> int:
     """Return how many logits the model answers an input of (1, 3, pixels, pixels) with; SlipwayError if with none."""
-    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
+    return logits_of(model, _example(pixels)).shape[1]
+
+
+def _example(pixels: int) -> "np.ndarray":
+    return random_batch("float32", 1, pixels)
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:

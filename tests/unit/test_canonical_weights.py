@@ -8,6 +8,7 @@ from slipway.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.canonical import write_canonical
 from slipway.models.lazy_modules import settle
+from slipway.models.reproducible import require_reproducible
 
 
 class Tied(nn.Module):
@@ -52,6 +53,19 @@ class Broken(nn.Module):
 
     def forward(self, images):
         raise ValueError("Expected 8 pixels")
+
+
+class Projecting(nn.Module):
+    """A random projection that no checkpoint has, unless it is kept."""
+
+    def __init__(self, kept=False, seed=None):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed) if seed is not None else None
+        self.register_buffer("projection", torch.randn(12, 12, generator=generator), persistent=kept)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, images):
+        return self.head(images.flatten(1) @ self.projection)
 
 
 def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
@@ -104,3 +118,13 @@ def test_weights_of_a_network_that_changed_since_are_refused(tmp_path):
     write_canonical(build("squeezenet1_1"), path)
     with pytest.raises(SlipwayError, match=r"does not fit mobilenet_v3_small any more: .*missing"):
         load_model(path, {"architecture": "mobilenet_v3_small", "arguments": {}})
+
+
+def test_what_is_random_and_in_no_checkpoint_is_refused():
+    images, architecture = torch.rand(1, 3, 2, 2), f"{__name__}:Projecting"
+    with pytest.raises(
+        SlipwayError, match=r"answers differently each time it is made.*1 \(projection\).*persistent=True"
+    ):
+        require_reproducible(build(architecture), architecture, {}, images)
+    for arguments in ({"kept": True}, {"seed": 3}):
+        require_reproducible(build(architecture, arguments), architecture, arguments, images)

@@ -1,0 +1,43 @@
+"""That a network is what its architecture and its checkpoint make, each time it is made."""
+
+from typing import TYPE_CHECKING
+
+from slipway.errors import SlipwayError
+from slipway.models.architectures import build
+from slipway.models.lazy_modules import settle
+from slipway.models.loading import few, load
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_reproducible(model: "torch.nn.Module", architecture: str, arguments: dict, example: "torch.Tensor") -> None:
+    """Raise SlipwayError if the architecture, made once more with the same weights, answers differently.
+
+    Then something random in it is in no state dict, and what the training had there is lost. `example` is an input
+    (N, 3, H, W). A network whose own answers vary is left to those who compare answers.
+    """
+    import torch
+
+    again = settle(build(architecture, arguments), example.shape)
+    load(again, model.state_dict())
+    with torch.inference_mode():
+        first, repeated, other = model(example), model(example), again(example)
+    if not _are_close(first, repeated) or _are_close(first, other):
+        return
+    buffers, others = dict(model.named_buffers()), dict(again.named_buffers())
+    random = [name for name in buffers if not _are_close(buffers[name], others[name])]
+    named = f"its buffers: {few(random)}" if random else "a tensor that is no buffer, or a random choice of layers"
+    raise SlipwayError(
+        f"architecture {architecture} answers differently each time it is made, with the same weights: something "
+        f"random in it is in no checkpoint ({named}), so what the training had there is lost; keep it in the state dict "
+        "(register_buffer with persistent=True) and train or save again, or make it the same each time"
+    )
+
+
+def _are_close(first: object, other: object) -> bool:
+    import torch
+
+    if not isinstance(first, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return True  # what is no tensor is refused elsewhere
+    return first.shape == other.shape and torch.allclose(first, other, rtol=1e-4, atol=1e-6, equal_nan=True)
