@@ -30,8 +30,8 @@ def require_reproducible(model: "torch.nn.Module", architecture: str, arguments:
     named = f"its buffers: {few(random)}" if random else "a tensor that is no buffer, or a random choice of layers"
     raise SlipwayError(
         f"architecture {architecture} answers differently each time it is made, with the same weights: something "
-        f"random in it is in no checkpoint ({named}), so what the training had there is lost; keep it in the state dict "
-        "(register_buffer with persistent=True) and train or save again, or make it the same each time"
+        f"random in it is in no checkpoint ({named}), so what the training had there is lost; keep it in the state "
+        "dict (register_buffer with persistent=True) and train or save again, or make it the same each time"
     )
 
 
