@@ -125,6 +125,12 @@ def test_an_answer_that_is_not_finite_beside_strangers_is_a_dependence():
     assert "depends on" in dependence(found, IN_32_BITS)
 
 
+def test_zeros_alone_and_something_beside_strangers_is_a_dependence():
+    found = in_company(lambda batch: np.full((len(batch), 2), float(len(batch) > 1)), SAMPLE)
+    assert "depends on the size of the batch" in dependence(found, IN_32_BITS)
+    assert dependence(in_company(lambda batch: np.zeros((len(batch), 2)), SAMPLE), IN_32_BITS) is None
+
+
 def test_fewer_answers_than_pictures_are_told():
     with pytest.raises(SlipwayError, match="a batch of 2 pictures is answered with 1 rows"):
         in_company(lambda batch: np.ones((1, 3)), SAMPLE)

@@ -113,8 +113,10 @@ def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
     """Return how far two answers are apart over the norm of the first, or over the usual one where that is larger."""
     if not np.isfinite(other).all():
         return float("inf")
-    distance = _norm(one - other)
-    return distance / max(_norm(one), usual) if distance else 0.0
+    distance, scale = _norm(one - other), max(_norm(one), usual)
+    if not distance:
+        return 0.0
+    return distance / scale if scale else float("inf")
 
 
 def _norm(row: np.ndarray) -> float:
