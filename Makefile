@@ -45,7 +45,7 @@ test: $(VENV)/installed-test ## Run every test, the long ones first
 	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
 
 families: $(VENV)/installed-test ## Take all of torchvision's classifiers through weights, reference outputs and export
-	SLIPWAY_ALL_FAMILIES=1 PATH="$(BIN):$$PATH" pytest tests/unit/test_families.py
+	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/test_families.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests
