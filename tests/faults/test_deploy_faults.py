@@ -3,12 +3,12 @@
 import json
 import os
 import socket
-import urllib.request
 
 import psutil
 import pytest
 from helpers.workplace import ENGINE_RECORD, GOLDEN
 
+from slipway.triton.client import ModelClient
 from slipway.triton.server import Ports
 
 pytestmark = pytest.mark.slow
@@ -21,11 +21,11 @@ LIMITS = {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement":
 
 
 def servers_of(workplace):
-    """Return every tritonserver that serves something below this folder."""
+    """Return every tritonserver that works below this folder."""
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if words and words[0].endswith("tritonserver") and any(f"{workplace.folder}/" in word for word in words):
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words, folder = process.info["cmdline"] or [], process.info["cwd"] or ""
+        if words and words[0].endswith("tritonserver") and f"{folder}/".startswith(f"{workplace.folder}/"):
             found.append(process.pid)
     return found
 
@@ -80,8 +80,9 @@ def live(ready_to_deploy, ports):
 
 
 def model_is_ready(ports):
-    with urllib.request.urlopen(f"http://127.0.0.1:{ports.http}/v2/models/tiny_trt/ready", timeout=10) as answer:
-        return answer.status == 200
+    with ModelClient(ports, "tiny_trt", 10) as client:
+        client.require_ready()
+    return True
 
 
 def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):

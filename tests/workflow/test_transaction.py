@@ -44,13 +44,13 @@ def place(tmp_path):
     found.served_at = Ports.free()
     yield found
     stopped = found.program("undeploy", "--receipts", RECEIPT)
-    left = [process for process in psutil.process_iter(["cmdline"]) if serves(process, found)]
+    left = [process for process in psutil.process_iter(["cmdline", "cwd"]) if serves(process, found)]
     assert not left, (left, stopped.said)
 
 
 def serves(process, place):
-    words = process.info["cmdline"] or []
-    return bool(words) and words[0].endswith("tritonserver") and any(str(place.folder) in word for word in words)
+    words, folder = process.info["cmdline"] or [], process.info["cwd"] or ""
+    return bool(words) and words[0].endswith("tritonserver") and folder.startswith(str(place.folder))
 
 
 def deploy(place, training, *more):
