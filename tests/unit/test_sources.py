@@ -26,8 +26,8 @@ def test_the_program_and_what_it_imports_are_in_it():
 def test_imports_are_followed_through_modules():
     tree = ast.parse((SCRIPTS / "undeploy.py").read_text(encoding="utf-8"))
     named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert "slipway.artifacts" not in named  # undeploy reaches it through slipway.local_server only
-    assert "scripts/slipway/artifacts.py" in code_of("undeploy")
+    assert "slipway.planned" not in named  # undeploy reaches it through slipway.program only
+    assert "scripts/slipway/planned.py" in code_of("undeploy")
 
 
 def test_packages_around_a_module_are_in_it():
