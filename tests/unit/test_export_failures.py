@@ -58,9 +58,9 @@ def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_pa
 @pytest.mark.parametrize(
     ("name", "line", "cause"),
     [
-        ("DecidesByPicture", "image.mean() > 0", "replaced these lines of Python by what they did for one batch"),
-        ("LeavesForNumpy", "detach().numpy()", "replaced these lines of Python by what they did for one batch"),
-        ("LoopsOverBatch", "torch.stack", "replaced these lines of Python by what they did for one batch"),
+        ("DecidesByPicture", "image.mean() > 0", "replaced these lines of Python by their result for one batch"),
+        ("LeavesForNumpy", "detach().numpy()", "replaced these lines of Python by their result for one batch"),
+        ("LoopsOverBatch", "torch.stack", "replaced these lines of Python by their result for one batch"),
         ("SingularValues", "svdvals", "operator aten.linalg_svdvals"),
         ("Bessel", "bessel_j0", "operator aten.special_bessel_j0"),
         ("Complex", "view_as_complex", "computes with complex numbers"),

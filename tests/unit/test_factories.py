@@ -61,7 +61,7 @@ def factories(tmp_path, monkeypatch, request):
         ("pair", ["returns a tuple (Linear, dict)", "returns the network alone"]),
         ("nothing", ["returns nothing (None): its `return` is missing"]),
         ("weights", ["returns a OrderedDict, where one torch.nn.Module is needed"]),
-        ("the_class", ["returns the class Network and no network of it"]),
+        ("the_class", ["returns the class Network and not an instance of it"]),
         ("by_key", ["(KeyError: None)", ': return torch.nn.Linear({"small": 2}[sizes], 3)', "correct `arguments`"]),
         ("by_attribute", ["no attribute 'no_such_thing'", ": return torch"]),
         (

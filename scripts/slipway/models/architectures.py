@@ -20,8 +20,8 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
-    returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported, or
-    not be called with them, or returns something else.
+    returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported,
+    cannot be called with them, or returns something else.
     """
     import torch
 
@@ -33,7 +33,7 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
 
 
 def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:
-    """Return what makes models of an architecture, called with its keyword arguments."""
+    """Return the callable that makes an architecture's network from keyword arguments."""
     if ":" not in architecture:
         import torchvision
 

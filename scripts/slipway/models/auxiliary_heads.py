@@ -19,7 +19,7 @@ def drop_heads(model: "torch.nn.Module") -> None:
 
 
 def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
-    """Return what the names of the auxiliary heads' tensors would start with, such as "AuxLogits."."""
+    """Return the prefixes of the names that the auxiliary heads' tensors would have, such as "AuxLogits."."""
     return tuple(
         f"{path}.{head}." if path else f"{head}." for path, (_, heads) in _networks(model).items() for head in heads
     )
@@ -30,5 +30,5 @@ def _networks(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.Module", tu
 
 
 def _kinds(module: "torch.nn.Module") -> Iterator[str]:
-    if torchvision := sys.modules.get("torchvision"):  # else nobody can have made one of its networks
+    if torchvision := sys.modules.get("torchvision"):  # not imported: the model holds none of its networks
         yield from (kind for kind in _HEADS if isinstance(module, getattr(torchvision.models, kind)))

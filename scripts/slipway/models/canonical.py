@@ -1,6 +1,6 @@
 """The canonical form of a network's weights: a safetensors file that loads again exactly.
 
-Its metadata keep what PyTorch's `state_dict` says of each module's version, since some modules load by it.
+Its metadata keep each module's version from PyTorch's `state_dict`, since some modules load by it.
 """
 
 import json

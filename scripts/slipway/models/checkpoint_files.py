@@ -1,4 +1,4 @@
-"""What a checkpoint file holds, whatever program saved it; nothing in the file is executed."""
+"""Read the tensors of a checkpoint file, whatever program saved it. Nothing in the file is executed."""
 
 import argparse
 import pathlib
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _PATHLIB = ("pathlib", "pathlib._local")
-# What training programs save beside the weights, and what stands for it: none of it does anything when it is made.
+# Classes that training programs save beside the weights, each with a harmless stand-in that runs no code of the file.
 _HARMLESS = (
     argparse.Namespace,
     *((pathlib.PurePosixPath, f"{module}.{kind}") for module in _PATHLIB for kind in ("PosixPath", "PurePosixPath")),
@@ -36,8 +36,8 @@ _HARMLESS = (
 class Content:
     """The tensors of a checkpoint by their dotted names, such as "state_dict.module.conv1.weight".
 
-    `mappings` are the dotted paths of the mappings that hold them, by tensor. `versions` is what PyTorch noted of each
-    module, by its dotted path. `keys` are the names at the top of the file.
+    `mappings`: for each tensor, the dotted path of the mapping that holds it. `versions`: PyTorch's note on each
+    module, such as {"version": 2}, by the module's dotted path. `keys`: the names at the top of the file.
     """
 
     tensors: dict[str, "torch.Tensor"] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def read_checkpoint(path: str | Path) -> Content:
 
 
 def content_of(saved: object) -> Content:
-    """Return the tensors by name in what a program saved, at any depth of its mappings and lists."""
+    """Return the named tensors of a saved object, at any depth of its mappings and lists."""
     content = Content()
     if isinstance(saved, Mapping):
         content.keys = sorted(map(str, saved))
@@ -71,7 +71,7 @@ def content_of(saved: object) -> Content:
 
 
 def dotted(*parts: str) -> str:
-    """Return a dotted name of those of its parts that are not empty."""
+    """Join the parts that are not empty with dots."""
     return ".".join(part for part in parts if part)
 
 
@@ -95,7 +95,7 @@ def _collect(saved: Mapping | list | tuple, path: str, content: Content) -> None
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Say whether a file is one of safetensors by its suffix or its first bytes, which are a length and a brace."""
+    """Say whether a file is a safetensors file: by its suffix, or by its first bytes (a length, then a brace)."""
     with path.open("rb") as file:
         first = file.read(9)
     return path.suffix == ".safetensors" or (first[8:] == b"{" and first[6:8] == b"\0\0")
@@ -122,7 +122,7 @@ def _read_pytorch(path: Path) -> object:
 
 
 def _numpy_values() -> list:
-    """Return what NumPy's numbers and arrays are made by, such as an accuracy that was saved beside the weights."""
+    """Return the functions and classes that unpickle NumPy's numbers and arrays, such as a saved accuracy."""
     import _codecs
 
     import numpy as np
@@ -144,7 +144,7 @@ def _reason(error: Exception) -> str:
             "is a TorchScript archive, which holds code and was not loaded; save the model.state_dict() of the network "
             "that was scripted, best as .safetensors"
         )
-    # Up to PyTorch's own advice, which is to trust the file.
+    # Cut off PyTorch's own advice, which is to trust the file.
     forbidden = re.search(
         r"(?:Unsupported (?:global|class)|Trying to \w+).*?(?= was not an allowed|$)", str(error), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""Which of the weights in a checkpoint are taken: those of the one reading that fits the network exactly."""
+"""Choose the weights of a checkpoint: the one reading that fits the network exactly."""
 
 import re
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from slipway.models.readings import TOP, Fit, fit, readings
 if TYPE_CHECKING:
     import torch
 
-# How averages of the training's last weights are named, which many programs keep beside the last ones.
+# Names of averaged weights (EMA, SWA). Many training programs save them beside the last weights.
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|averaged?|shadow|polyak)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which weights of a checkpoint were loaded, and why; what was left out and what was cast, in words or None."""
+    """The weights that were loaded, and why. `left_out` and `cast` describe tensors in words, or are None."""
 
     weights_key: str
     why: str
@@ -29,7 +29,7 @@ class Choice:
     cast: str | None
 
     def __str__(self) -> str:
-        """Return it in a sentence."""
+        """Return the choice in a sentence."""
         where = "at the top of the file" if self.weights_key == TOP else f"of `{self.weights_key}`"
         more = (f"left out: {self.left_out}" if self.left_out else None, f"cast: {self.cast}" if self.cast else None)
         return "; ".join([f"the weights are those {where}, {self.why}", *filter(None, more)])
@@ -38,7 +38,7 @@ class Choice:
 def load_checkpoint(
     model: "torch.nn.Module", content: Content, origin: str | Path, weights_key: str | None = None
 ) -> Choice:
-    """Load the weights of a checkpoint's content into `model`, and return which were taken.
+    """Load a checkpoint's weights into `model`, and return the choice that was made.
 
     `weights_key` names the place in the file to take them from, such as "model_ema". Raises SlipwayError unless exactly
     one set of weights there fits the network exactly.
@@ -69,7 +69,7 @@ def load_checkpoint(
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
-    """Return one fit of each set of weights; where `weights_key` names one exactly, that one alone."""
+    """Return one fit for each distinct set of weights. If `weights_key` names one exactly, return that one alone."""
     named = [each for each in exact if each.reading.key == weights_key]
     kept: list[Fit] = []
     for each in named or exact:
@@ -88,7 +88,7 @@ def _are_same(one: Fit, other: Fit) -> bool:
 
 
 def _misfit(fits: list[Fit]) -> str:
-    """Return what keeps the nearest reading from fitting."""
+    """Return why the nearest reading does not fit."""
     nearest = max(fits, key=lambda each: (_matches(each), len(each.tensors), len(each.reading.key.strip(TOP))))
     if not nearest.differences:
         return (
@@ -104,7 +104,7 @@ def _misfit(fits: list[Fit]) -> str:
 
 
 def _matches(found: Fit) -> int:
-    """Return how many tensors of a reading have their place in the network."""
+    """Count the tensors of a reading that fit into the network."""
     return len(found.tensors) - len(found.differences.unexpected) - len(found.differences.reshaped)
 
 
@@ -120,7 +120,7 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 
 def _unread_average(fits: list[Fit], chosen: Fit, size: int) -> str | None:
-    """Return a place that is named as an average and as large as the network, but could not be read as its weights."""
+    """Return the place of an average that is as large as the network, but could not be read as its weights."""
     readable = frozenset().union(*(each.reading.names for each in fits if each.is_exact), chosen.reading.names)
     unread = [each.reading for each in fits if not each.reading.names & readable]
     return next(
@@ -144,7 +144,7 @@ def _why(fits: list[Fit], chosen: Fit, weights_key: str | None) -> str:
 
 
 def _left_out(content: Content, chosen: Fit) -> str | None:
-    """Return what of the file's tensors was not taken, by the place where its path leaves that of what was."""
+    """Return in words the tensors that were not taken, by the place where their path leaves the chosen one."""
     path = chosen.reading.key.split(".") if chosen.reading.key != TOP else []
     places: dict[str, int] = {}
     for name in content.tensors.keys() - chosen.reading.names:

@@ -1,4 +1,4 @@
-"""Which tensors of a checkpoint may become a network's by a cast, and which are numbers of another kind."""
+"""Decide which tensors of a checkpoint may be cast to the network's dtype, and which are refused."""
 
 from typing import TYPE_CHECKING
 
@@ -7,10 +7,10 @@ if TYPE_CHECKING:
 
 
 def refusal(tensor: "torch.Tensor", dtype: "torch.dtype") -> str | None:
-    """Return why a tensor cannot be cast to the dtype of a network's, or None if it can.
+    """Return why a tensor cannot be cast to the dtype of the network's tensor, or None if it can.
 
-    Between float formats of two bytes and more the cast is the usual one; whole numbers and truth values become others
-    only where nothing is lost.
+    Floats of two bytes and more are cast to each other, unless a number overflows. Integers and booleans are cast only
+    if no value changes.
     """
     import torch
 
@@ -35,5 +35,5 @@ def name_of(dtype: "torch.dtype") -> str:
 
 
 def _is_wide_float(dtype: "torch.dtype") -> bool:
-    """Say whether a dtype is a float of two bytes or more; shorter ones are quantized and have scales elsewhere."""
+    """Say whether a dtype is a float of two bytes or more. Shorter floats are quantized; their scales lie elsewhere."""
     return dtype.is_floating_point and dtype.itemsize >= 2

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def settle(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.Module":
-    """Return the model with every lazy parameter made, by a forward pass of an input (N, 3, H, W) where it has any."""
+    """Return the model with every lazy parameter made, by a forward pass of an input (N, 3, H, W) if it has any."""
     import torch
     from torch.nn.modules.lazy import LazyModuleMixin
 

@@ -1,4 +1,4 @@
-"""Loading a state dict as the network itself does it, strictly: everything that does not fit is told."""
+"""Load a state dict by the network's own method, strictly: everything that does not fit is reported."""
 
 import re
 import warnings
@@ -19,7 +19,7 @@ COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Differences:
-    """What of a state dict does not fit a network: names, and sentences about shapes and everything else."""
+    """The parts of a state dict that do not fit a network: names, and sentences about shapes and other problems."""
 
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -27,19 +27,19 @@ class Differences:
     others: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Return how many there are; without any, the state dict fits."""
+        """Return the number of differences; with none, the state dict fits."""
         return len(self.missing) + len(self.unexpected) + len(self.reshaped) + len(self.others)
 
     def __str__(self) -> str:
-        """Return them as a part of a sentence, with examples."""
+        """Return the differences as a part of a sentence, with examples."""
         names = f"{few(self.missing)} missing, {few(self.unexpected)} unknown, {few(self.reshaped)} of another shape"
         return "; ".join([*([names] if len(self) > len(self.others) else []), *self.others[:3]])
 
 
 def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assign: bool = False) -> Differences:
-    """Load `state` into `model` and return what does not fit; where anything does not, the model is of no use.
+    """Load `state` into `model` and return the differences. If there are any, the model is of no use.
 
-    The modules' own hooks run, so names that a later version of a module changed are read. With `assign` the tensors
+    The modules' own hooks run, so they read names of their older versions. With `assign` the tensors
     become the parameters themselves, whatever their dtype, instead of being copied.
     """
     incompatible, tied = [], _tied_names(model)
@@ -71,7 +71,7 @@ def tied_names(model: "torch.nn.Module") -> list[list[str]]:
 
 
 def few(items: list[str]) -> str:
-    """Return the number of items, and some of them."""
+    """Return the number of items and the first three, such as "5 (a, b, c, ...)"."""
     return "none" if not items else f"{len(items)} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
 
 

@@ -1,4 +1,4 @@
-"""What a network expects of a state dict, and copies of it in which one can be tried without loading it."""
+"""The tensors that a network expects in a state dict, and copies of the network in which one can be tried."""
 
 import copy
 import re
@@ -13,14 +13,14 @@ from slipway.models.loading import COUNTER, tied_names
 if TYPE_CHECKING:
     import torch
 
-# What PyTorch puts around a module and into the names of its parameters.
+# Prefixes that PyTorch's wrappers (compile, FSDP, DDP) put into the names of parameters.
 _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)\.")
-# The names in DenseNet's published files, from when names of modules might have dots. torchvision renames them too.
+# Names in DenseNet's published files date from when modules could have dots in theirs. torchvision renames them too.
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 class Network:
-    """A network, and what it expects of a state dict."""
+    """A network, and the tensors that it expects in a state dict."""
 
     def __init__(self, model: "torch.nn.Module") -> None:
         self.model = model
@@ -30,17 +30,17 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """Return how many tensors it needs, without counters, which may be absent."""
+        """Return the number of tensors that it needs. Counters do not count, since they may be absent."""
         return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
 
     @cached_property
     def unsaved_buffers(self) -> dict[str, "torch.Tensor"]:
-        """Return its buffers that no state dict has, which the network makes by itself."""
+        """Return the buffers that are in no state dict: the network makes them by itself."""
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
 
     @cached_property
     def common_prefix(self) -> str:
-        """Return what all of its names start with, such as "model." of a network that wraps another; else ""."""
+        """Return the prefix that all names share, such as "model." in a network that wraps another; else ""."""
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
         shared = []
         for names in components:
@@ -50,14 +50,14 @@ class Network:
         return "".join(f"{name}." for name in shared)
 
     def spelling(self, name: str) -> str:
-        """Return the network's own name of a tensor that a checkpoint names otherwise; unknown names stay."""
+        """Return the network's own name for a tensor's name in a checkpoint. An unknown name stays as it is."""
         if name in self.expected:
             return name
         variants = (_WRAPPERS.sub("", name), _DENSE_LAYER.sub(r"\1\2", name), self.common_prefix + name)
         return next((variant for variant in variants if variant in self.expected), name)
 
     def needs(self, name: str, tensor: "torch.Tensor") -> bool:
-        """Say whether a tensor is of any use: auxiliary heads, and buffers that the network has equally, are not."""
+        """Say whether the network needs a tensor. It needs no auxiliary head, and no buffer that it makes equally."""
         import torch
 
         if name.startswith(self.heads):
@@ -66,7 +66,7 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield what a file without versions may mean, by module: none, the current ones, or the first of each."""
+        """Yield the module versions to try for a file that states none: no versions, the current ones, 1 for each."""
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})
         yield dict(current)

@@ -1,4 +1,4 @@
-"""The weights that torchvision publishes, and the arguments that its builders give to networks that take them."""
+"""The weights that torchvision publishes, and the arguments that its builders set for them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,12 +8,12 @@ from slipway.artifacts import sha256
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
-# Networks that can normalise their input once more: those of torchvision's published weights do.
+# Networks that can normalise their input once more. With torchvision's published weights they do.
 TRANSFORMING = ("googlenet", "inception_v3")
 
 
 def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | None":
-    """Return the weights of torchvision's that a local file is a copy of, known by the SHA-256 in their address."""
+    """Return torchvision's weights if a local file is a copy of them, known by the SHA-256 in their URL; else None."""
     import torchvision
 
     if ":" in architecture:
@@ -27,9 +27,10 @@ def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | Non
 
 
 def network_arguments(architecture: str, arguments: dict, weights: "WeightsEnum | None") -> dict:
-    """Return the arguments of the network that takes some weights, as torchvision's own builder completes them.
+    """Return the arguments of the network, completed as torchvision's own builder completes them for these weights.
 
-    The user's own win. A checkpoint of one's own (None) has the defaults of a network without pretrained weights.
+    The user's own arguments win. `weights` is None for the user's own checkpoint: then the defaults are those of a
+    network without pretrained weights.
     """
     if ":" in architecture:
         return arguments

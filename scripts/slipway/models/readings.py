@@ -1,4 +1,4 @@
-"""How a checkpoint may be read: each place in it whose tensors might be the network's weights."""
+"""The readings of a checkpoint: each place in the file whose tensors may be the network's weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 class Reading:
     """The tensors of one place in a checkpoint, by the names that they have there.
 
-    `key` is the dotted path of the place, such as "state_dict.module". `names` are those in the whole file.
+    `key` is the dotted path of the place, such as "state_dict.module". `names` are the tensors' full names in the file.
     """
 
     key: str
@@ -31,7 +31,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a reading fits a network: its tensors by the network's names, what differs, what is cast or cannot be."""
+    """How a reading fits a network: its tensors by the network's names, differences, refused casts and casts."""
 
     reading: Reading
     tensors: dict[str, "torch.Tensor"]
@@ -46,16 +46,16 @@ class Fit:
         return not self.differences and not self.refused
 
     def state(self) -> "OrderedDict[str, torch.Tensor]":
-        """Return a state dict of its own, since PyTorch writes into the versions of the one that it loads."""
+        """Return a new state dict, since PyTorch changes the versions of the one that it loads."""
         state = OrderedDict(self.tensors)
         state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
         return state
 
 
 def readings(content: Content, size: int, weights_key: str | None) -> list[Reading]:
-    """Return every reading that has at least half of `size` tensors, or all there are if none has, the shortest first.
+    """Return every reading with at least half of `size` tensors, the shortest path first; else the three largest.
 
-    Only those at or below `weights_key` count, where it is given.
+    If `weights_key` is given, only readings at or below it count.
     """
     chosen = [reading for reading in _all_readings(content) if _is_below(reading.key, weights_key)]
     large = [reading for reading in chosen if 2 * len(reading.tensors) >= size]
@@ -63,11 +63,11 @@ def readings(content: Content, size: int, weights_key: str | None) -> list[Readi
 
 
 def fit(reading: Reading, network: Network) -> Fit:
-    """Return how a reading fits a network, in the names and versions in which it fits best."""
+    """Return how a reading fits a network, with the module versions that fit best."""
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in reading.tensors.items():
         spelling = network.spelling(name)
-        # Two tensors that would be one keep their names, which the network then does not know.
+        # A tensor is not renamed to a name that another one has. It stays unknown to the network, and is reported.
         tensors[name if spelling in reading.tensors or spelling in tensors else spelling] = tensor
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
     best = None
@@ -81,7 +81,7 @@ def fit(reading: Reading, network: Network) -> Fit:
 
 
 def _tried(candidate: Fit, network: Network) -> Fit:
-    """Return the candidate with what differs, is cast or cannot be, once it was loaded into a copy of the network."""
+    """Load the candidate into a copy of the network. Return it with its differences, casts and refused casts."""
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
@@ -110,7 +110,7 @@ def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
 
 
 def _all_readings(content: Content) -> Iterator[Reading]:
-    """Yield what lies below each prefix of the dotted names, and what lies at the top of a mapping beside others."""
+    """Yield, for each prefix of the dotted names, all tensors below it, and those directly in its mapping alone."""
     prefixes = {""}
     for name in content.tensors:
         parts = name.split(".")

@@ -1,4 +1,4 @@
-"""That a network is what its architecture and its checkpoint make, each time it is made."""
+"""Check that an architecture and a checkpoint determine a network completely."""
 
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def require_reproducible(model: "torch.nn.Module", architecture: str, arguments: dict, example: "torch.Tensor") -> None:
     """Raise SlipwayError if the architecture, made once more with the same weights, answers differently.
 
-    Then something random in it is in no state dict, and what the training had there is lost. `example` is an input
-    (N, 3, H, W). A network whose own answers vary is left to those who compare answers.
+    Then the network holds random values that are in no state dict, and the values of the training are lost. `example`
+    is an input (N, 3, H, W). A network whose own answers vary from run to run passes here: other checks refuse it.
     """
     import torch
 
@@ -29,9 +29,9 @@ def require_reproducible(model: "torch.nn.Module", architecture: str, arguments:
     random = [name for name in buffers if not _are_close(buffers[name], others[name])]
     named = f"its buffers: {few(random)}" if random else "a tensor that is no buffer, or a random choice of layers"
     raise SlipwayError(
-        f"architecture {architecture} answers differently each time it is made, with the same weights: something "
-        f"random in it is in no checkpoint ({named}), so what the training had there is lost; keep it in the state "
-        "dict (register_buffer with persistent=True) and train or save again, or make it the same each time"
+        f"architecture {architecture} answers differently each time it is made, with the same weights: it holds random "
+        f"values that no checkpoint has ({named}), so the values of the training are lost; keep them in the state dict "
+        "(register_buffer with persistent=True) and train or save again, or make them the same each time"
     )
 
 

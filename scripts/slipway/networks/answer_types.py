@@ -1,4 +1,4 @@
-"""The types that a network may answer in. What is served is always FP32: the exported graph casts what is not."""
+"""The dtypes that a network may answer in. The served model always answers in FP32: the graph casts the others."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ CAST = ("float64", "float16", "bfloat16")
 
 
 def require_scores(dtype: "torch.dtype") -> None:
-    """Raise SlipwayError unless a network's answers are of a type that scores have."""
+    """Raise SlipwayError unless a network answers in floating-point numbers."""
     if not dtype.is_floating_point:
         name = str(dtype).removeprefix("torch.")
         kind = (

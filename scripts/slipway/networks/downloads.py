@@ -1,4 +1,4 @@
-"""What a network's code tries to fetch: waited for briefly, and named when it cannot be had."""
+"""Downloads by a network's code: the wait for them is short, and a failure names the address."""
 
 import socket
 import traceback
@@ -23,7 +23,7 @@ def download_timeout() -> Iterator[None]:
 
 
 def attempted_download(error: BaseException) -> str | None:
-    """Return the address that could not be fetched, or None if it is unknown or the error not one of the network.
+    """Return the address that could not be fetched; None if it is unknown, or if the error is not about a download.
 
     Libraries keep the address in the exception, or only in the variables of the functions that raised it.
     """
@@ -39,7 +39,7 @@ def attempted_download(error: BaseException) -> str | None:
 
 
 def _is_of_the_network(error: BaseException) -> bool:
-    """Say whether an exception tells that something could not be fetched; libraries' own are known by name."""
+    """Say whether an exception is about a failed download. Exceptions of other libraries are known by name."""
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True
     names = {kind.__name__ for kind in type(error).__mro__}

@@ -1,4 +1,4 @@
-"""What it means when PyTorch's exporters fail on a network: the operator or the line, and what people do about it."""
+"""Explain a failed export: the operator or the line of code that is in the way, and the remedy."""
 
 import re
 import warnings
@@ -32,7 +32,7 @@ _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
 def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> str:
-    """Return in a sentence what of a network an exporter cannot carry to an ONNX opset, where, and what to do."""
+    """Return in a sentence which part of a network cannot be exported to an ONNX opset, where, and what to do."""
     import torch
 
     said = "\n".join(f"{type(each).__name__}: {without_colours(str(each))}" for each in causes(error))
@@ -67,7 +67,7 @@ def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") ->
 
 
 class FrozenLines:
-    """The lines of the user's code that the older exporter replaces by what they did once, while it is a context."""
+    """A context that records the lines of the user's code whose result for one input the older exporter freezes."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -87,14 +87,14 @@ class FrozenLines:
                 self.lines.append(line)
 
     def in_words(self) -> str:
-        """Return why a file answers otherwise than the network, and what to do."""
+        """Return why the ONNX file and the network differ, and what to do."""
         said = (
             "the network does something that the export does not carry, such as a loop over the batch, a change in "
             "place, or a number that its code computes"
         )
         if self.lines:
             lines = "; ".join(self.lines[:3])
-            said = f"the exporter replaced these lines of Python by what they did for one batch: {lines}"
+            said = f"the exporter replaced these lines of Python by their result for one batch: {lines}"
         return (
             f"{said}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in "
             "place of numbers"
@@ -110,7 +110,7 @@ def _of_operator(name: str, place: str, said: str, opset: int) -> str:
         )
     if "complex" in name or "complex-valued" in said:
         return (
-            f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX has not; "
+            f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX lacks; "
             "compute with real and imaginary parts as two real tensors"
         )
     reason = _REASON.search(said)
@@ -126,22 +126,22 @@ def _of_operator(name: str, place: str, said: str, opset: int) -> str:
 def _of_control_flow(line: str | None) -> str:
     if line and _TAKES_A_NUMBER.search(line):
         return (
-            "it takes a Python number out of a tensor{place}, which a graph has not; keep it a tensor (no .item(), "
+            "it takes a Python number out of a tensor{place}, which no graph can do; keep it a tensor (no .item(), "
             "int() or float(); torch.where and masks in place of loops and slices of that length)"
         )
     return (
-        "its Python code decides by the values of a tensor{place}, which a graph has not; compute both sides and "
+        "its Python code decides by the values of a tensor{place}, which no graph can do; compute both sides and "
         "choose with torch.where, or use torch.cond, or decide by shapes alone"
     )
 
 
 def _of_numpy(_: str | None) -> str:
-    return "it leaves PyTorch for NumPy{place}, which a graph has not; write that line with PyTorch's operators"
+    return "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators"
 
 
 def _of_in_place(_: str | None) -> str:
     return (
-        "it changes a view of a tensor in place{place}, which a graph has not; change a copy (.clone()) or make a new "
+        "it changes a view of a tensor in place{place}, which no graph can do; change a copy (.clone()) or make a new "
         "tensor (x = x + 1, torch.where, torch.cat)"
     )
 
@@ -159,7 +159,7 @@ def _of_dynamo(_: str | None) -> str:
     )
 
 
-# What exporters say, and in words what it means, given the line that it is about. The first that fits counts.
+# Patterns in the exporters' messages, and the explanation of each, given the line of code. The first match counts.
 _CAUSES = (
     (re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE), _of_numpy),
     (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _of_control_flow),
@@ -179,7 +179,7 @@ def _first(error: Exception) -> BaseException:
 
 
 def _operator(error: Exception, found: re.Match) -> str:
-    """Return the name of an operator as the user's code calls it, where the graph's node still tells."""
+    """Return the name of an operator as the user's code calls it, if the graph's node still has that name."""
     name = next(group for group in found.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten") if hasattr(node, "meta") else None
@@ -189,7 +189,7 @@ def _operator(error: Exception, found: re.Match) -> str:
 
 
 def _line_of_node(error: Exception) -> str | None:
-    """Return the line that a graph's node comes from, which the exporter could not write."""
+    """Return the line of code that became the graph node which the exporter could not write."""
     for node in _nodes(error):
         if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
             return line
@@ -201,7 +201,7 @@ def _line_of_node(error: Exception) -> str | None:
 
 
 def _nodes(error: Exception) -> Iterator[object]:
-    """Yield the nodes of a graph that the frames of an error were about."""
+    """Yield the graph nodes that the frames of an error's traceback were working on."""
     for each in causes(error):
         trace = each.__traceback__
         while trace is not None:

@@ -1,4 +1,4 @@
-"""Calling what makes a network, and what it means when that fails."""
+"""Call the factory of a network, and explain its failures."""
 
 import traceback
 from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def made(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
     """Return the module that a factory makes with its keyword arguments, in eval mode.
 
-    Raises SlipwayError with the cause and the line of the user's code where it makes none.
+    Raises SlipwayError with the cause and the line of the user's code when it fails.
     """
     try:
         network = factory(**arguments)
@@ -36,7 +36,7 @@ def require_module(network: object, architecture: str) -> None:
         kinds = ", ".join(type(each).__name__ for each in network)
         found = f"a {type(network).__name__} ({kinds})"
     elif isinstance(network, type) and issubclass(network, torch.nn.Module):
-        found = f"the class {network.__name__} and no network of it"
+        found = f"the class {network.__name__} and not an instance of it"
     elif network is None:
         found = "nothing (None): its `return` is missing"
     else:
@@ -60,12 +60,12 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
         return (
             f"architecture {architecture} cannot be made: its factory downloads {address}, which cannot be fetched "
             f"here ({said}){place}; let it make the network alone, without weights (such as pretrained=False), "
-            "since those come from `weights`, or bring the file to where it is looked for (TORCH_HOME, HF_HOME)"
+            "since those come from `weights`, or copy the file into the cache that it searches (TORCH_HOME, HF_HOME)"
         )
     if isinstance(error, OSError):
         return (
-            f"architecture {architecture} cannot be made: its factory reads or downloads what is not to be had here "
-            f"({said}){place}; let it make the network alone, without weights, since those come from `weights`"
+            f"architecture {architecture} cannot be made: its factory reads or downloads something that is missing "
+            f"here ({said}){place}; let it make the network alone, without weights, since those come from `weights`"
         )
     if line is None or _refused_by_the_call(error):
         return (

@@ -24,7 +24,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Step:
-    """What went into a module, or came out of it: `caller` is the module whose forward called it."""
+    """The input or the output of one call of a module. `caller` is the module whose forward called it."""
 
     name: str
     caller: str
@@ -35,10 +35,10 @@ class _Step:
 def first_difference(
     model: "torch.nn.Module", alone: np.ndarray, together: np.ndarray, allowed: float
 ) -> Difference | None:
-    """Return where the answers to a picture (1, 3, H, W), and to it as the last of a batch (N, 3, H, W), first differ.
+    """Return the first difference between a picture (1, 3, H, W) run alone and as the last of a batch (N, 3, H, W).
 
-    They differ where they are apart by more than `allowed` of the tensor's norm. Returns None where that cannot be
-    told, such as of a network that calls other modules for another batch.
+    Two tensors differ if their distance is more than `allowed` of the norm. Returns None if no difference is found,
+    such as in a network that calls other modules for another batch.
     """
     runs = [_steps(model, batch) for batch in (alone, together)]
     modules = dict(model.named_modules())
@@ -52,7 +52,7 @@ def first_difference(
 
 
 def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
-    """Run a batch and return what went into each module and came out, in the order in which that happened."""
+    """Run a batch and return the inputs and outputs of each module, in the order of execution."""
     import torch
 
     steps: list[_Step] = []
@@ -60,7 +60,7 @@ def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
 
     def entering(name: str) -> Callable[..., None]:
         def hook(_: torch.nn.Module, inputs: tuple, named: dict) -> None:
-            if running:  # what goes into the network itself is alike
+            if running:  # the inputs of the network itself are the same
                 steps.append(_Step(name, running[-1], False, _copied([inputs, named])))
             running.append(name)
 
@@ -100,9 +100,9 @@ def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: 
 
 
 def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tensor":
-    """Return the last picture's part of a tensor: along the axis that grew with the batch.
+    """Return the last picture's part of a tensor, along the axis that grew with the batch.
 
-    Where no axis did, such as of a mean over the batch, it is taken for the same: what is made of it will show.
+    If no axis grew, such as in a mean over the batch, the two count as equal: a later tensor shows the difference.
     """
     if one.shape == other.shape:
         return other if count == 1 else one

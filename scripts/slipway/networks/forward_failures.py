@@ -1,4 +1,4 @@
-"""What it means when a network fails on a batch of pictures: their size, number, channels or types, or its own code."""
+"""Explain why a network fails on a batch of pictures: their size, number, channels or dtype, or its own code."""
 
 import re
 import time
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 # Sides of the pictures that published networks take, in pixels.
 USUAL_SIZES = (224, 32, 64, 96, 128, 256, 299, 384, 112, 160, 192, 240, 260, 288, 300, 320, 380, 448, 456, 512, 28)
-# How long, and up to which side, a size is looked for that the network takes.
+# The search for a size that the network takes ends after so many seconds, and at so many pixels.
 SEARCH_S, LARGEST = 10, 512
-# Errors by which a network refuses a size: of PyTorch's operators, and of checks of its own.
+# Errors that PyTorch's operators, or checks in the network's own code, raise for a wrong size.
 _MAY_BE_SIZE = (RuntimeError, ValueError, AssertionError, IndexError)
 _OF_TYPES = re.compile(
     r"same dtype|expected scalar type|should be the same|expected .*dtype|but found (Double|Half|BFloat16)"
@@ -65,7 +65,7 @@ def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception)
         return f"{failed}: it needs the package {missing.name}; install it into this environment"
     return (
         f"{failed}, and not for the size of the pictures; it is called as model(x) with one batch of float32 pictures: "
-        "correct its forward, or let `architecture` name a factory that wraps it in a module which is called so"
+        "correct its forward, or let `architecture` name a factory that wraps it in such a module"
     )
 
 
@@ -81,7 +81,7 @@ def _takes(model: "torch.nn.Module", images: np.ndarray) -> bool:
 
 
 def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | None:
-    """Return a size of pictures that the network takes, a usual one before others; None where SEARCH_S found none."""
+    """Return a size of pictures that the network takes, usual sizes first; None if none is found in SEARCH_S."""
     end = time.monotonic() + SEARCH_S
     for size in dict.fromkeys((*USUAL_SIZES, *range(1, LARGEST + 1))):
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""Whether a network answers each picture by itself in PyTorch, and always alike: else nothing after it can be right."""
+"""Check in PyTorch that a network's answer to a picture depends on that picture alone, and is always the same."""
 
 import inspect
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
-    """Return how far apart a network's answers to a sample (1, 3, H, W) are in batches of different company.
+    """Return how far apart a network's answers to a sample (1, 3, H, W) are in batches with different neighbours.
 
-    See slipway.measuring.company.in_company. Raises SlipwayError, with the module where it begins, when the network
-    answers at random, or by a picture's neighbours.
+    See slipway.measuring.company.in_company. Raises SlipwayError when the answers are random or depend on a picture's
+    neighbours. The message names the module where that begins.
     """
     _require_repeatable(model, sample)
     found = in_company(lambda batch: logits_of(model, batch), sample)
@@ -94,7 +94,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: "torch.nn.Module") -> str:
-    """Return where a class of the user's is written; nothing for PyTorch's own."""
+    """Return the file and line of a class that the user wrote; "" for PyTorch's own."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

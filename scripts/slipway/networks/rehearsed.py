@@ -1,11 +1,11 @@
-"""Random weights that can be rehearsed with."""
+"""Random weights for a rehearsal."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-# The deviation that transformers' weights are initialised with.
+# The standard deviation with which transformers initialise their weights.
 DEVIATION = 0.02
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SLIPWAY = Path(__file__).resolve().parents[2]
-# The packages through which PyTorch calls a network and exports it; an error starts in what they call.
+# Packages that call or export a network. An error starts in the code that they call.
 _MACHINERY = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxslim", "sympy", "numpy", "typing_extensions.py")
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
-# Of what others say, in a sentence of Slipway's; the log has all of it.
+# Longer texts of other programs are cut in Slipway's sentences; the log has the whole text.
 LONGEST = 250
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -19,7 +19,7 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def line_of(error: BaseException) -> str | None:
     """Return the line that raised an error as "file.py:17: its source"; None where no file of the user's is involved.
 
-    Of an error that was raised from another one, the first one counts. Its frames come first, then what its text says.
+    In a chain of errors the first one counts. Its traceback is searched first, then its text.
     """
     for each in reversed(list(causes(error))):
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(each.__traceback__)]
@@ -32,7 +32,7 @@ def line_of(error: BaseException) -> str | None:
 
 
 def line_in_text(text: str) -> str | None:
-    """Return the last line of the user's code that a text names as a traceback does."""
+    """Return the last line of the user's code in a text that has the form of a traceback."""
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])
 
 
@@ -46,7 +46,7 @@ def last_line(frames: list[tuple[str, int | None]]) -> str | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, the one that it was raised from or beside, and so on."""
+    """Yield an error, then its cause or the error that it followed, and so on."""
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:
