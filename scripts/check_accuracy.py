@@ -134,7 +134,7 @@ def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict
 
 
 def not_following(record: dict) -> list[str]:
-    """Return in words that the engine might as well give one answer to everything; rehearsals may, which prove nothing.
+    """Return in words that the engine is no better than one answer for everything. Rehearsals may be so.
 
     Only where the limits do not tell that themselves.
     """
@@ -143,14 +143,14 @@ def not_following(record: dict) -> list[str]:
         return []
     return [
         f"its answers to the sample photograph and its variations differ otherwise than PyTorch's, by "
-        f"{found['error']:.2g} times their difference, so one answer to everything would be as near"
+        f"{found['error']:.2g} times their difference, so one answer for everything would be as near"
     ]
 
 
 def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning) -> dict:
     """Return agreement on all photographs, and both accuracies on those whose class is known.
 
-    Raises SlipwayError when what the outputs mean is not known, so that nobody takes labels for proof by mistake.
+    Raises SlipwayError when the meaning of the outputs is not known: labels would prove nothing.
     """
     require_labels_of_use(meaning, arguments.labelled)
     preprocess = preprocessing_of(arguments)

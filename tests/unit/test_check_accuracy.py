@@ -107,7 +107,7 @@ LIMITS = {"max_relative_error": 0.001}
 @pytest.mark.parametrize("origin", ["checkpoint", "rehearsal"])
 def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin):
     constant = following(GOLDEN, Engine(lambda _: FLAT[4:5]), LIMITS)
-    assert "one answer to everything would hold it too" in constant["weakness"]
+    assert "a model with one answer for everything would pass" in constant["weakness"]
     assert constant["error"] == pytest.approx(1)
     refused = not_following({"variation": constant, "origin": origin})
     assert bool(refused) == (origin == "checkpoint")
@@ -121,12 +121,12 @@ def test_an_engine_that_follows_small_differences_is_proven_by_them():
 
 @pytest.mark.parametrize("stated", [True, False])
 def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated):
-    meaning = Meaning("tensor", because=STATED if stated else "what its 3 outputs mean is not known")
+    meaning = Meaning("tensor", because=STATED if stated else "the meaning of its 3 outputs is not known")
     if stated:
         require_labels_of_use(meaning, "photographs")
     else:
         with pytest.raises(
-            SlipwayError, match=r"names photographs by class .photographs., but what its 3 outputs mean"
+            SlipwayError, match=r"names photographs by class .photographs., but the meaning of its 3 outputs"
         ):
             require_labels_of_use(meaning, "photographs")
 

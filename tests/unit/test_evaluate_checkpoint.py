@@ -129,8 +129,8 @@ def test_numbers_that_are_no_class_scores_have_no_accuracy(tmp_path, photographs
     write_checkpoint(tmp_path, trained(*HALF))
     of_meaning(tmp_path, Meaning("tensor", because=STATED))
     assert evaluated(tmp_path, photographs, *HALF)["labelled"] == 0
-    of_meaning(tmp_path, Meaning("tensor", because="what its 3 outputs mean is not known"))
-    with pytest.raises(SlipwayError, match="but what its 3 outputs mean is not known"):
+    of_meaning(tmp_path, Meaning("tensor", because="the meaning of its 3 outputs is not known"))
+    with pytest.raises(SlipwayError, match="but the meaning of its 3 outputs is not known"):
         evaluated(tmp_path, photographs, *HALF)
 
 

@@ -13,7 +13,7 @@ from slipway.triton.receipts import announce
 from slipway.triton.smoke_test import Expected
 from slipway.triton.store import Published
 
-UNKNOWN = Meaning("tensor", because="what its single output means is not known; say `output: sigmoid` in config.yaml")
+UNKNOWN = Meaning("tensor", because="the meaning of its single output is not known; say `output: sigmoid`")
 
 
 def announced(meaning, values, capsys, weak=None):
@@ -32,7 +32,7 @@ def announced(meaning, values, capsys, weak=None):
 def test_a_regression_is_announced_as_a_number_with_the_line_to_add(capsys):
     said = announced(UNKNOWN, [37.25], capsys)
     assert "1 value: 37.25" in said
-    assert "numbers that are no class scores (tensor): what its single output means is not known; say `output:" in said
+    assert "numbers that are no class scores (tensor): the meaning of its single output is not known; say " in said
     assert "%" not in said
     assert "class 0" not in said
 

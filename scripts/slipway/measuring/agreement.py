@@ -6,12 +6,12 @@ from slipway.outputs.meaning import LOGITS, Meaning
 
 
 def compare(reference: np.ndarray, logits: np.ndarray, meaning: Meaning | None = LOGITS) -> dict:
-    """Compare outputs (N, values) with PyTorch's, by the figures that their meaning allows; None: it is not known yet.
+    """Compare outputs (N, values) with PyTorch's, by the figures that their meaning allows (None: not known yet).
 
-    `relative_error` is the Frobenius norm of the difference over that of the reference; `max_abs_error` the largest
-    difference of one value. `min_cosine` is the smallest cosine similarity of a sample's two vectors, but of tensors.
-    `top1_agreement` is the share of samples with the same best class, and `decision_agreement`, where each class is a
-    yes or no of its own, the share of equal decisions.
+    `relative_error`: the Frobenius norm of the difference / that of the reference. `max_abs_error`: the largest
+    difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for tensors.
+    `top1_agreement`: the share of samples with the same best class. `decision_agreement`: the share of equal decisions,
+    if each class is a yes or no of its own.
     """
     if reference.shape != logits.shape:
         raise ValueError(f"the engine answers with shape {logits.shape}, PyTorch with {reference.shape}")
@@ -52,7 +52,7 @@ def accuracy(logits: np.ndarray, classes: np.ndarray) -> dict:
 
 
 def violations(found: dict, limits: dict[str, float]) -> list[str]:
-    """Return in words which of the limits the figures of `compare` break; it has those that the outputs can have."""
+    """Return in words the limits that the figures of `compare` break. A limit without its figure does not count."""
     checks = [
         ("min_cosine", "min_cosine", "below"),
         ("relative_error", "max_relative_error", "above"),
@@ -67,5 +67,5 @@ def violations(found: dict, limits: dict[str, float]) -> list[str]:
 
 
 def _holds(value: float, limit: float, word: str) -> bool:
-    """Return whether a figure is not below, or not above, its limit; one that is not a number is both."""
+    """Return whether a figure is within its limit, a lower or an upper one. NaN is within none."""
     return value >= limit if word == "below" else value <= limit

@@ -1,8 +1,8 @@
-"""Whether a picture's answer depends on its company: the strangers that Triton puts into one batch with it.
+"""Check whether a picture's answer depends on its company: the other pictures that Triton puts into its batch.
 
-Two things are told apart. Batches of the same size, with the picture at the same place, are computed by the same
-kernels: there the answers may hardly differ, whatever the precision. Batches of other sizes may be computed by other
-kernels, which round otherwise: there the answers may be as far apart as the precision allows.
+There are two cases. Batches of the same size, with the picture at the same place, are computed by the same kernels:
+the answers may hardly differ, whatever the precision. Batches of different sizes may be computed by different kernels,
+which round differently: the answers may differ as far as the precision allows.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ from slipway.errors import SlipwayError
 # with other neighbours, so that nothing but the company differs.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
 STRANGERS = 4
-# What one picture's answers may differ by as a share of their norm, where only its neighbours differ.
+# How far apart one picture's answers may be, as a share of their norm, if only its neighbours differ.
 MAX_BY_COMPANY = 0.01
 
 
@@ -29,7 +29,7 @@ class Tolerance:
     by_size: float
 
 
-# Where no limits are configured: of networks and files in 32 bits, and in fewer, which round more.
+# Without configured limits: for networks and files in 32 bits, and in fewer bits, which round more.
 IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 
 
@@ -69,7 +69,7 @@ def in_company(
 
 
 def dependence(found: dict, tolerance: Tolerance) -> str | None:
-    """Return in words how answers depend on their company, or None where they do not."""
+    """Return in words how answers depend on their company, or None if they do not."""
     if not found["by_company"] <= tolerance.by_company:
         return (
             f"the answer to a picture depends on its neighbours in the batch: {found['by_company']:.2g} of its norm "
@@ -96,7 +96,7 @@ def strangers(sample: np.ndarray) -> list[np.ndarray]:
     if sample.dtype == np.uint8:
         return [np.round(255 * share.clip(0, 1)).astype(np.uint8) for share in shares]
     low, high = sample.min(), sample.max()
-    if low == high:  # what normalised pixels reach
+    if low == high:  # the range of normalised pixels
         low, high = -2, 2.5
     return [(low + (high - low) * share).astype(sample.dtype) for share in shares]
 

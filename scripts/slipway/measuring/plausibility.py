@@ -1,4 +1,4 @@
-"""Whether an accuracy on labelled photographs is plausible, or the network is fed otherwise than it was trained."""
+"""Check whether an accuracy on labelled photographs is plausible, or the network was trained on other inputs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 8
-# What is worth telling: a gain of top-1 accuracy by another preprocessing, and a loss to the published accuracy.
+# Worth a warning: such a gain of top-1 accuracy by another preprocessing, such a loss against the published accuracy.
 CLEAR_GAIN, LARGE_DROP = 0.01, 0.05
 # Of 20 networks without a better preprocessing, at most one is said to have one.
 CHANCE_OF_ALARM = 0.05
@@ -42,13 +42,13 @@ class Photographs:
 
 @dataclass(frozen=True)
 class Scorer:
-    """A network in PyTorch and what its outputs mean."""
+    """A network in PyTorch and the meaning of its outputs."""
 
     model: "torch.nn.Module"
     meaning: Meaning
 
     def scores(self, files: list[Path], prepare: Sequence[Callable]) -> list[np.ndarray]:
-        """Return the scores (N, classes) of photographs as each of some preprocessings makes the input."""
+        """Return the scores (N, classes) of photographs, by each of several preprocessings."""
         values: list[list[np.ndarray]] = [[] for _ in prepare]
         for start in range(0, len(files), BATCH):
             images = [load_image(file) for file in files[start : start + BATCH]]
@@ -83,13 +83,13 @@ class Scorer:
         try:
             with torch.inference_mode():
                 self.model(torch.zeros(1, 3, side, side))
-        except Exception:  # whatever a network raises
+        except Exception:  # a network may raise anything
             return False
         return True
 
 
 def clear_gains(tried: list[dict]) -> list[str]:
-    """Return in words the best alternative, where its gain is not by chance, though the best of several was taken."""
+    """Return in words the best alternative, if its gain is no chance, the choice among several taken into account."""
     clear = [
         each
         for each in tried
@@ -106,7 +106,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(found: dict, published: float | None, count: int) -> list[str]:
-    """Return in words an accuracy that is far below the published one."""
+    """Return in words that an accuracy is far below the published one."""
     if published is None or found["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
@@ -117,7 +117,7 @@ def drop_from_published(found: dict, published: float | None, count: int) -> lis
 
 
 def require_reading(labelling: Labelling, answered: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's answers (N,) settle which of two readings of the folders is right."""
+    """Raise SlipwayError unless the network's answers (N,) decide between two readings of the folders."""
     known = labelling.classes >= 0
     taken, other = answered == labelling.classes[known], answered == labelling.alternative[known]
     if chance_of_gain(other, taken) < CHANCE:

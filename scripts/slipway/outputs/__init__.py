@@ -1,1 +1,1 @@
-"""What a model's outputs mean, how that is found or stated, and how answers are shown. Only `finding` needs PyTorch."""
+"""The meaning of a model's outputs: finding it, stating it, showing answers. Only `finding` needs PyTorch."""

@@ -1,4 +1,4 @@
-"""Finding what a network's outputs mean: from its last operation, from its numbers, from what names its classes."""
+"""Find the meaning of a network's outputs: from its last operation, its numbers, and the names of its classes."""
 
 import traceback
 from typing import TYPE_CHECKING
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 # How far a sum of probabilities may be from 1.
 SUM_TOLERANCE = 1e-3
-# Operations that leave values what they are, or average them; the one before them tells what the values are.
+# Operations that keep values, or average them: the operation before them tells the meaning.
 _TRANSPARENT = {
     *("view", "reshape", "unsafe_view", "reshape_alias", "flatten", "squeeze", "unsqueeze"),
     *("permute", "transpose", "t", "contiguous", "clone", "to_copy", "to", "float", "detach", "alias"),
     *("expand", "lift_fresh", "dropout", "mean", "avg_pool2d", "adaptive_avg_pool2d"),
 }
 _ALIASES = {"special_expit": "sigmoid", "special_softmax": "softmax", "special_log_softmax": "log_softmax"}
-# Operations whose results may be any numbers, so that those within 0..1 are so by chance.
+# Operations whose results may be any numbers: results within 0..1 are a coincidence.
 _UNBOUNDED = {
     *("addmm", "linear", "mm", "matmul", "bmm", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"),
     *("add", "relu", "native_batch_norm", "batch_norm", "native_layer_norm", "layer_norm"),
 }
-# Of the last operations only so many are remembered, since their results are held meanwhile.
+# The number of last operations to remember. Their results stay in memory meanwhile.
 _REMEMBERED = 64
 
 
 def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: str | None) -> Meaning:
-    """Return what outputs (N, values) mean: what is stated, unless the network contradicts it, else what is found.
+    """Return the meaning of outputs (N, values): the stated one, else the one that is found.
 
     `last` is the network's last operation, and `named_by` says in words what names the classes, None if nothing does.
-    Raises SlipwayError with the contradiction, and when a softmax is over something else than the classes.
+    Raises SlipwayError when the network contradicts the stated meaning, or ends in a softmax over another axis.
     """
     if stated == "tensor":
         return Meaning("tensor", because=STATED)
@@ -53,15 +53,15 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
 
 
 def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
-    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" where that is not seen.
+    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" if it cannot be seen.
 
-    Views, casts and averages are looked through. The model is run on the images (N, 3, H, W) once.
+    Views, casts and averages are skipped. The model is run on the images (N, 3, H, W) once.
     """
     import torch
 
     try:
         done = _recorded(model, torch.from_numpy(images))
-    except Exception:  # what is compiled or calls into other libraries may not let itself be watched
+    except Exception:  # compiled code, and calls into other libraries, cannot always be observed
         traceback.print_exc()
         return ""
     wanted = done.pop()
@@ -107,7 +107,7 @@ def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
 
 
 def _found(last: str, outputs: np.ndarray) -> Meaning | None:
-    """Return what the last operation and the numbers prove by themselves; None where they prove nothing."""
+    """Return the meaning that the last operation and the numbers prove; None if they prove nothing."""
     values = outputs.astype(np.float64)
     if last in ("softmax", "log_softmax"):
         return _of_softmax(last, values)
@@ -118,7 +118,7 @@ def _found(last: str, outputs: np.ndarray) -> Meaning | None:
     sums = values.sum(axis=1)
     if np.allclose(sums, 1.0, rtol=0, atol=SUM_TOLERANCE):
         return Meaning("probabilities", because="they are never negative and sum to one in every answer")
-    # Sums that vary far less than the values do are no chance.
+    # Sums that vary far less than the values are no coincidence.
     if last not in _UNBOUNDED and np.ptp(sums) < SUM_TOLERANCE * variation(values) * sums[0]:
         raise SlipwayError(
             f"the {values.shape[1]} outputs are never negative and sum to {sums[0]:g} in every answer, so they are "
@@ -135,12 +135,12 @@ def _of_softmax(last: str, values: np.ndarray) -> Meaning:
             "one; take it over dimension 1, or say `output: tensor` in config.yaml for numbers that are no class scores"
         )
     if last == "log_softmax":
-        return Meaning("logits", "softmax", because="the network ends in a log_softmax, which softmax leads back from")
+        return Meaning("logits", "softmax", because="the network ends in a log_softmax, which softmax undoes")
     return Meaning("probabilities", because="the network ends in a softmax")
 
 
 def _require_no_contradiction(stated: str, found: Meaning | None, outputs: np.ndarray) -> None:
-    """Raise SlipwayError when what is stated is not what the network shows."""
+    """Raise SlipwayError when the network contradicts the stated meaning."""
     count = outputs.shape[1]
     if count == 1 and stated in ("logits", "probabilities"):
         raise SlipwayError(
@@ -173,13 +173,13 @@ def _stated(stated: str, found: Meaning | None, last: str, outputs: np.ndarray) 
 def _unknown(count: int) -> str:
     if count == 1:
         return (
-            "what its single output means is not known; say `output: sigmoid` in config.yaml if it is a yes or no, or "
-            "`output: tensor` if it is any other number"
+            "the meaning of its single output is not known; say `output: sigmoid` in config.yaml if it is a yes or no, "
+            "or `output: tensor` if it is any other number"
         )
     return (
-        f"what its {count} outputs mean is not known; say `output: logits` in config.yaml or name the classes with "
+        f"the meaning of its {count} outputs is not known; say `output: logits` in config.yaml or name the classes by "
         "`labels` if they are class scores, `output: sigmoid` if each is a yes or no of its own, or `output: tensor` "
-        "if they are none of these"
+        "if they are neither"
     )
 
 

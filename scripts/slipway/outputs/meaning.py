@@ -1,4 +1,4 @@
-"""What the numbers mean that a model answers with, and how they become probabilities."""
+"""The meaning of a model's outputs, and how they become probabilities."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,15 +8,15 @@ import numpy as np
 from slipway.errors import SlipwayError
 from slipway.records import has_shape
 
-# logits: one score a class, of which softmax makes probabilities that sum to one. probabilities: those themselves.
+# logits: one score a class, of which softmax makes probabilities that sum to one. probabilities: that softmax's result.
 # sigmoid: one score a class, each a yes or no of its own. tensor: numbers that are no scores of classes.
 KINDS = ("logits", "probabilities", "sigmoid", "tensor")
-# From which probability on a class of its own counts as present.
+# The probability from which a class of its own counts as present.
 THRESHOLD = 0.5
 
 _TEXT = (str, type(None))
 _SHAPE = {"kind": str, "activation": _TEXT, "negative": _TEXT, "because": str}
-# How a meaning is known that a user or a server states.
+# The `because` of a meaning that a user or a server states.
 STATED = "config.yaml says so"
 STATED_BY_SERVER = "the server says so"
 
@@ -26,13 +26,13 @@ _IN_WORDS = {
     "sigmoid": f"a probability for each class by itself, present from {THRESHOLD:.0%} on (sigmoid)",
     "tensor": "numbers that are no class scores (tensor)",
 }
-# The parameters of a served model that say it to clients.
+# The parameters of a served model that state its meaning to clients.
 _PARAMETER, _ACTIVATION, _NEGATIVE = "output_meaning", "output_activation", "negative_label"
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an output (N, values) means.
+    """The meaning of an output (N, values).
 
     `activation` is what still makes probabilities of the values: "softmax", "sigmoid", or None where they are some
     already, or never are. `negative` names the other class of a single sigmoid. `because` says how it is known.
@@ -45,14 +45,14 @@ class Meaning:
 
     @classmethod
     def of(cls, record: dict | None) -> "Meaning":
-        """Return the meaning of a record; one that was made before there were any is of logits.
+        """Return the meaning in a record. A record without one is older than meanings, and is of logits.
 
         Raises SlipwayError when it is damaged.
         """
         if record is None:
             return LOGITS
         if not has_shape(record, _SHAPE) or record["kind"] not in KINDS:
-            raise SlipwayError(f"what outputs mean is recorded as {record!r}, which is damaged; run snakemake again")
+            raise SlipwayError(f"the recorded meaning of the outputs is damaged ({record!r}); run snakemake again")
         return cls(**{name: record[name] for name in _SHAPE})
 
     @classmethod
@@ -81,15 +81,15 @@ class Meaning:
 
     @property
     def in_words(self) -> str:
-        """Return it for a person."""
+        """Return the meaning in words."""
         return _IN_WORDS[self.kind]
 
     def record(self) -> dict:
-        """Return what a record says of it."""
+        """Return the meaning as a record holds it."""
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:
-        """Return what a served model's parameters say of it."""
+        """Return the meaning as a served model's parameters hold it."""
         stated = {_PARAMETER: self.kind, _ACTIVATION: self.activation or "", _NEGATIVE: self.negative}
         return {name: value for name, value in stated.items() if value is not None}
 
@@ -109,12 +109,12 @@ class Meaning:
         return values
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """Return one probability a class (N, classes), also of a single sigmoid, which has two: negative, positive."""
+        """Return one probability a class (N, classes). A single sigmoid has two classes: negative, positive."""
         found = self.probabilities(values)
         return np.hstack([1 - found, found]) if self.kind == "sigmoid" and found.shape[1] == 1 else found
 
     def decisions(self, values: np.ndarray) -> np.ndarray:
-        """Return what values (N, classes) decide: the best class (N, 1), or which classes are present (N, classes)."""
+        """Return the decisions of values (N, classes): the best class (N, 1), or the classes present (N, classes)."""
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]

@@ -11,14 +11,14 @@ _SHAPES = (
     {"top": [{"label": str, "confidence": NUMBER}]},
     {"tensor": {"shape": [int], "min": NUMBER, "max": NUMBER, "values": [NUMBER]}},
 )
-# The class of a single yes or no that nobody has named.
+# The name of a single output's class if no label names it.
 POSITIVE = "positive class"
 # A tensor is shown whole up to so many values; of a larger one the first few.
 WHOLE, FIRST = 8, 5
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
-    """Return one sample's values (values,) as records hold them.
+    """Return the answer to one sample, its values (values,), as records hold it.
 
     Of classes, {"top": [{"index", "label", "confidence"}, ...]}, the `count` most likely; where each has a probability
     of its own also "present", the labels of those from "threshold" on. Of a tensor, {"tensor": its summary}. A class
@@ -53,7 +53,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def in_words(record: object, answer: dict) -> list[str]:
-    """Return in two lines what outputs mean and what the sample photograph's are, by records that may be damaged."""
+    """Return two lines, from records that may be damaged: the outputs' meaning, and the sample photograph's answer."""
     try:
         meaning = Meaning.of(record).in_words
     except SlipwayError:
@@ -62,7 +62,7 @@ def in_words(record: object, answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line, of classes the `count` most likely."""
+    """Return an answer in one line: the `count` most likely classes, or the tensor."""
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return ", ".join(
@@ -71,7 +71,7 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 
 def _name_of_yes(labels: list[str]) -> str:
-    """Return the name of a single output's class, the last label, unless nobody gave it one."""
+    """Return the name of a single output's class: the last label, or a name for all if nobody gave one."""
     return labels[-1] if labels and labels != ["class 0"] else POSITIVE
 
 

@@ -1,4 +1,4 @@
-"""Whether a model's answers depend on what it is shown at all; equal answers to everything prove nothing."""
+"""Check that a model's answers depend on its input at all. Equal answers to every input prove nothing."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ def variation(outputs: np.ndarray) -> float:
 
 
 def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
-    """Return how far outputs (N, values) vary otherwise than the reference, as a share of its variation.
+    """Return the error in how outputs (N, values) vary, as a share of the reference's variation.
 
-    0 is the same variation; 1 is as far as equal answers to everything are.
+    0: they vary as the reference does. 1: as wrong as equal answers to every input.
     """
     reference, outputs = (values.astype(np.float64) for values in (reference, outputs))
     wanted, found = (values - values.mean(axis=0) for values in (reference, outputs))
@@ -27,7 +27,7 @@ def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def require_zeros_nowhere(outputs: np.ndarray) -> None:
-    """Raise SlipwayError when every output is zero: nothing can be compared with that."""
+    """Raise SlipwayError when every output is zero: no comparison with zeros proves anything."""
     if not outputs.any():
         raise SlipwayError(
             "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
@@ -48,12 +48,12 @@ def require_variation(outputs: np.ndarray, found: float) -> None:
 
 
 def weakness(varies: float | None, limits: dict[str, float]) -> str | None:
-    """Return in words why the golden answers prove little under these limits; None where they prove something."""
+    """Return in words why the golden answers prove little under these limits; None if they prove something."""
     limit = limits.get("max_relative_error")
     if varies is None or limit is None or varies > limit:
         return None
     return (
         f"PyTorch's answers to the sample photograph and its variations differ by {varies:.1e} of their size, not more "
-        f"than the limit of {limit:g} (max_relative_error), so one answer to everything would hold it too; name an "
-        "`image` that the model tells apart in config.yaml"
+        f"than the limit of {limit:g} (max_relative_error), so a model with one answer for everything would pass, too; "
+        "name another `image` in config.yaml, whose variations the model answers more differently"
     )

@@ -1,4 +1,4 @@
-"""Preprocessings that a network may have been trained with, other than the one that is configured."""
+"""Other preprocessings than the configured one that a network may have been trained with."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +15,13 @@ _USUAL = {
     "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3),
     "pixels from 0 to 255": ((0.0,) * 3, (round(1 / 255, 8),) * 3),
 }
-# By how much means (of 0..1) and deviations (relatively) of one training differ, such as 0.498 and 0.5.
+# Means (of 0..1) and deviations (relative) that differ by less are of the same training, such as 0.498 and 0.5.
 _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another preprocessing: its name, how it makes the input (3, crop, crop), its side, and what to do to have it."""
+    """Another preprocessing: its name, the function that makes the input (3, crop, crop), its side, how to set it."""
 
     name: str
     prepare: Callable[[Image.Image], np.ndarray]
@@ -30,7 +30,7 @@ class Alternative:
 
 
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
-    """Return the obvious alternatives: as torchvision published the architecture's weights, the usual ones, and BGR."""
+    """Return the obvious alternatives: those of torchvision's weights for the architecture, the usual ones, and BGR."""
     found: dict[Preprocessing, str] = {}
     for weights in published(architecture):
         settings = {

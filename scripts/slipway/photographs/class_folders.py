@@ -1,8 +1,7 @@
-"""Which class a folder of photographs is of; the Snakefile asks while it is parsed.
+"""The class of each folder of photographs. The Snakefile asks for it while it is parsed.
 
-A folder is read by the name of a class, else as a class index. Only where nobody gave labels is it read by its place in
-the sorted order, which is that of torchvision's ImageFolder. A folder that can be read in two ways is an error, not a
-guess.
+A folder is read by the name of a class, else as a class index. Only without labels is it read by its place in the
+sorted order, as torchvision's ImageFolder does. A folder that can be read in two ways is an error: nothing is guessed.
 """
 
 import difflib
@@ -17,17 +16,17 @@ from slipway.errors import SlipwayError
 from slipway.photographs.image_files import class_folders, find_images, holds_image
 from slipway.photographs.label_files import Labels
 
-# By what a class was told, for records and pages.
+# The rules by which a folder is read, as records and pages name them.
 NAME, SPELLING, SYNONYM = "name", "name in another spelling", "one of its names"
 INDEX, ORDER, NUMBER_ORDER, FILE_NAME = "index", "sorted order", "order of the numbers", "file name"
-# Parts of a data set, which are no classes.
+# Names of the parts of a data set, which are no classes.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _FEW = 3
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder of photographs of one class: its index, and the rule by which that was told."""
+    """A folder of photographs of one class: its index, and the rule by which it was read."""
 
     folder: str
     index: int
@@ -35,10 +34,10 @@ class ClassFolder:
 
 
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the class of each folder in `folder`, and a second reading that nothing here excludes, mostly empty.
+    """Return the class of each folder in `folder`, and a second possible reading, which is mostly empty.
 
-    Raises SlipwayError where a folder can be read in two ways, where labels were given and a folder matches none, or
-    where some folders tell a class and others do not. Folders without photographs and hidden ones are passed over.
+    Raises SlipwayError if a folder can be read in two ways, if labels were given and a folder matches none, or if only
+    some folders have a class. Hidden folders and folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
     folders = with_images(folder)
@@ -63,13 +62,13 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
 
 
 class Names:
-    """The classes by their names, in spellings ever farther from the label."""
+    """The classes by their names: first as the label is spelled, then in looser and looser spellings."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
 
     def read(self, folder: str, place: Path) -> ClassFolder | None:
-        """Return the class that a folder has the name of, in the nearest spelling; None where there is none."""
+        """Return the class whose name a folder has, in the strictest spelling that matches; None if none matches."""
         for rule, spelled, classes in self._by_rule:
             found = classes.get(spelled(folder), [])
             if len(found) == 1:
@@ -83,7 +82,7 @@ class Names:
         return None
 
     def of_file(self, name: str) -> int | None:
-        """Return the class that the name of a file starts with, as an index or an ID; None where it does not."""
+        """Return the class whose index or ID a file's name starts with; None if it starts with neither."""
         first, separator, _ = name.partition("_")
         if separator and re.fullmatch("[0-9]+", first) and int(first) < len(self.labels.names):
             return int(first)
@@ -112,7 +111,7 @@ class Names:
 
 
 def _exact(name: str) -> str:
-    """Return a name in the one form that Unicode has for it, since file systems keep either."""
+    """Return a name in Unicode's composed form (NFC), since file systems keep composed and decomposed ones."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
@@ -132,7 +131,7 @@ def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labe
 
 
 def _in_imagefolders_order(found: list[ClassFolder], count: int) -> list[ClassFolder]:
-    """Return how folders named 0, 1, ..., 10 are read in sorted order, where that differs: 0, 1, 10, ..., 2."""
+    """Return the reading of folders 0, 1, ..., 10 in sorted order (0, 1, 10, 2, ...), if it is not by index."""
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
     if not all(each.rule == INDEX and each.folder in order for each in found):
         return []
@@ -141,7 +140,7 @@ def _in_imagefolders_order(found: list[ClassFolder], count: int) -> list[ClassFo
 
 
 def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the folders in sorted order, where there is one for each class; numbers also in the order of numbers."""
+    """Return the folders in sorted order, if there is one for each class. Numbers are also read in numeric order."""
     everything, folders = class_folders(place), with_images(place)
     ordered = everything if len(everything) == count else folders
     if len(ordered) != count:
@@ -160,7 +159,7 @@ def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFol
 
 
 def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> str:
-    """Return a sentence on folders that are no class."""
+    """Return a sentence about folders that match no class."""
     loose = {_loose(name): name for name in reversed(labels.names)}
     described = []
     for name in folders[:_FEW]:

@@ -1,4 +1,4 @@
-"""Which photographs a folder holds, and one hash of them all; the Snakefile asks while it is parsed."""
+"""The photographs in a folder, and one hash of them all. The Snakefile asks for both while it is parsed."""
 
 import os
 from collections.abc import Iterator
@@ -49,14 +49,14 @@ def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints:
 
 
 def _images_below(folder: str | Path) -> Iterator[Path]:
-    """Yield the images below a folder, without hidden ones; behind links too, each folder once though links circle."""
+    """Yield the images below a folder, without hidden ones. Links are followed, and each folder is visited once."""
     seen = set()
     for place, folders, files in os.walk(folder, followlinks=True):
         if os.path.realpath(place) in seen:
             folders.clear()
             continue
         seen.add(os.path.realpath(place))
-        # Sorted, so that which of two names of a folder comes first is the same everywhere.
+        # Sorted: of two names for one folder (links), the same one comes first on every machine.
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         for path in (Path(place, name) for name in files):
             if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file():

@@ -1,4 +1,4 @@
-"""Photographs in, arrays out: loading with every oddity handled or named, and ImageNet preprocessing.
+"""Load photographs, with every oddity handled or refused by name, and preprocess them as for ImageNet.
 
 The preprocessing is that of torchvision's ImageClassification preset, done with Pillow and NumPy alone so that a client
 needs no PyTorch.
@@ -50,12 +50,12 @@ def sample_photograph() -> Path:
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """Return the still image at `path`, upright and as 8-bit RGB; raise SlipwayError when that cannot be done.
+    """Return the still image at `path`, upright and as 8-bit RGB; raise SlipwayError if that is impossible.
 
-    EXIF orientation is applied, CMYK, Lab and grey are converted, deeper samples are scaled to 8 bits by the range that
-    the file states, transparency lies on white. Colour profiles are passed over, as in the training of networks. Files
-    that are missing, empty, truncated, not an image, animated, of several pages, of a range that nothing states, or
-    implausibly large are refused.
+    EXIF orientation is applied. CMYK, Lab and grey are converted. Deeper samples are scaled to 8 bits by the range that
+    the file states. Transparency is laid on white. Colour profiles are ignored, as in the training of networks. Files
+    are refused that are missing, empty, truncated, not an image, animated, of several pages, implausibly large, or of
+    a range that is not stated.
     """
     path = Path(path)
     if not path.is_file():

@@ -15,14 +15,14 @@ _NUMBERED = re.compile(r"(\d+)\s*[,:;\t ]\s*(\S.*)")
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of the classes, and `ids`: other names of each that a file has, such as WordNet's n01440764."""
+    """The names of the classes, and `ids`: another name for each class in the file, such as WordNet's n01440764."""
 
     names: list[str]
     ids: list[list[str]]
 
     @classmethod
     def of_names(cls, names: list[str]) -> "Labels":
-        """Return labels without any other name."""
+        """Return labels without `ids`."""
         return cls(names, [[] for _ in names])
 
 
@@ -31,7 +31,7 @@ def read_labels(path: str | Path) -> Labels:
 
     Text has one name a line, with a WordNet ID before each or not ("n01440764 tench, Tinca tinca"). JSON has a list of
     names, {name: index} as torchvision's `class_to_idx`, {index: name}, or {index: [ID, name]} as Keras has it for
-    ImageNet. Raises SlipwayError when the file is neither, has a class without a name, or can be read in two ways.
+    ImageNet. Raises SlipwayError if the file is neither, has a class without a name, or can be read in two ways.
     """
     path = Path(path)
     try:
@@ -44,9 +44,9 @@ def read_labels(path: str | Path) -> Labels:
 
 
 def served_labels(served: Path, given: Path | None) -> tuple[Labels, str]:
-    """Return the labels that a model is served with, and who gave them: "file", "torchvision" or "none".
+    """Return the labels that a model is served with, and their source: "file", "torchvision" or "none".
 
-    `served` has one name a line; `given` is the user's label file, which has more of each class, or None.
+    `served` has one name a line. `given` is the user's label file, which may have `ids` too, or None.
     """
     if given:
         return read_labels(given), "file"
@@ -74,7 +74,7 @@ def _of_lines(text: str, path: Path) -> Labels:
 
 
 def _are_in_order(numbers: list[int], lines: list[str], path: Path) -> bool:
-    """Say whether lines are numbered from 0 on; raise SlipwayError where they are, but stand in another order."""
+    """Say whether lines are numbered from 0 on; raise SlipwayError if they are, but in another order."""
     differing = [line for line, number in enumerate(numbers) if line != number]
     if differing and sorted(numbers) == list(range(len(lines))):
         line = differing[0]
@@ -102,7 +102,7 @@ def _document(text: str, path: Path) -> object:
 
 
 def _of_document(found: object, path: Path) -> Labels:
-    """Return the labels of a parsed document, which has to have exactly one reading."""
+    """Return the labels of a parsed document, which must have exactly one reading."""
     if isinstance(found, dict) and isinstance(found.get("id2label"), dict):  # a model's config.json of Hugging Face
         found = found["id2label"]
     if isinstance(found, list):
@@ -125,14 +125,14 @@ def _of_document(found: object, path: Path) -> Labels:
 
 
 def _by_index(found: dict) -> dict[int, object] | None:
-    """Return {index: entry} of {index: entry}; None where it is something else, such as {name: index}."""
+    """Return a document {index: entry} with numbers as keys; None if it is something else, such as {name: index}."""
     if any(isinstance(entry, int) for entry in found.values()):
         return None
     return _complete(found, _index_of)
 
 
 def _by_name(found: dict) -> dict[int, object] | None:
-    """Return {index: name} of {name: index}; None where it is something else."""
+    """Return a document {name: index} as {index: name}; None if it is something else."""
     if not all(_index_of(index) is not None for index in found.values()):
         return None
     turned = {_index_of(index): str(name) for name, index in found.items()}
@@ -153,7 +153,7 @@ def _index_of(value: object) -> int | None:
 
 
 def _of_entries(entries: dict[int, object], path: Path) -> Labels:
-    """Return the labels of {index: name} or {index: [ID, name]}."""
+    """Return the labels of a document {index: name} or {index: [ID, name]}."""
     names, ids = [], []
     for index in range(len(entries)):
         *others, name = entries[index] if isinstance(entries[index], list | tuple) else [entries[index]]

@@ -14,16 +14,16 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Labelling:
-    """The class of each photograph, -1 where nothing tells it, as int64 of shape (N,); and how each was told.
+    """The class of each photograph, as int64 of shape (N,), -1 if it is unknown; and the folders that tell the classes.
 
-    `alternative` are the classes by a second reading of the folders that nothing here excludes; all -1 without one.
+    `alternative`: the classes by a second possible reading of the folders; all -1 if there is none.
     """
 
     classes: np.ndarray
     folders: list[ClassFolder]
     alternative: np.ndarray
     alternative_folders: list[ClassFolder]
-    photographs: Counter  # of each folder; of None those whose class their file name told
+    photographs: Counter  # by folder; the key None counts photographs whose file name has the class
 
     def record(self, names: list[str]) -> list[dict]:
         """Return {folder, class, label, rule, photographs} of each folder, file names being one entry of no folder."""
@@ -47,7 +47,7 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     names = Names(labels)
     folders, other = read_class_folders(folder, labels, source)
     relative = [image.relative_to(folder) for image in images]
-    # In a class's own folder a number is often but a count.
+    # In the folder of a class, a number in a file name is often a count.
     is_class = bool(folders) or len(with_images(folder)) > 1
     indices = {each.folder: each.index for each in folders}
     classes = [_class_of(image, indices, names, is_class) for image in relative]
@@ -63,7 +63,7 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
 
 
 def _class_of(image: Path, indices: dict[str, int], names: Names, is_class: bool) -> int:
-    """Return the class of an image by its path: that of its folder, else, unless folders are classes, of its name."""
+    """Return the class of an image: by its folder, or by its file name if no folder is a class."""
     if len(image.parts) > 1:
         if image.parts[0] in indices:
             return indices[image.parts[0]]

@@ -1,4 +1,4 @@
-"""What a server answered about photographs: kept as it comes, told as a table or as JSON."""
+"""A server's answers to photographs: collected one by one, shown as a table or as JSON."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from slipway.program import progress
 
 @dataclass
 class Predictions:
-    """What there is so far: answered pictures, failures, and the latency of each request in milliseconds."""
+    """The results so far: answered pictures, failures, and the latency of each request in milliseconds."""
 
     pictures: list[dict] = field(default_factory=list)
     failed: list[dict] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Predictions:
     def add(
         self, files: Sequence[Path], outputs: np.ndarray, meaning: Meaning, labels: list[str], top: int, request: dict
     ) -> list[dict]:
-        """Keep one request's outputs (N, values), and return its pictures with what they mean, of classes the `top`.
+        """Add one request's outputs (N, values). Return its pictures with their answers: the `top` most likely classes.
 
         `request` says how it went, `latency_ms` among it. A class for which there is no label is called "class i".
         """
@@ -41,13 +41,13 @@ class Predictions:
         return new
 
     def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
-        """Keep and name photographs that have no answer."""
+        """Add photographs that have no answer, and print their names."""
         for file in files:
             self.failed.append({"file": str(file), "error": str(error)})
             progress(f"no answer for {file}: {error}")
 
     def summary(self) -> dict:
-        """Return how many have an answer and how fast: pictures/s with reading them, percentiles of the requests."""
+        """Return the number of answered pictures, pictures/s (reading included), and percentiles of the requests."""
         seconds = time.perf_counter() - self.start
         p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)
         return {
@@ -61,18 +61,18 @@ class Predictions:
 
 
 def table(pictures: list[dict], width: int) -> list[str]:
-    """Return one line a picture: its file in `width` columns, the latency of its request, its classes."""
+    """Return one line a picture: its file in `width` columns, its request's latency, its classes."""
     return [
         f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  " + sentence_of(picture) for picture in pictures
     ]
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:
-    """Return the lines below the table: how many, by whom, how fast, and whether they mean anything."""
+    """Return the lines below the table: how many pictures, which server, how fast, and a warning at a rehearsal."""
     found = predictions.summary()
     lines = [
         f"{found['answered']} answered, {found['failed']} not, by {who['model']} at {who['server']}: "
-        f"{found['pictures_per_second']:.1f} pictures/s with reading them"
+        f"{found['pictures_per_second']:.1f} pictures/s, reading included"
     ]
     if found["requests"]:
         p50, p99 = found["request_ms"].values()
@@ -88,7 +88,7 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
 
 def document(predictions: Predictions, who: dict) -> str:
-    """Return everything as JSON: who was asked and how, pictures, failures, figures."""
+    """Return everything as JSON: the server and the request, pictures, failures, figures."""
     everything = {
         **who,
         "output": predictions.meaning and predictions.meaning.record(),

@@ -1,7 +1,7 @@
-"""What torchvision publishes of its weights: the preprocessing that they were evaluated with, and their accuracy.
+"""The preprocessing and the accuracy that torchvision publishes for its weights.
 
-It lies here as a table, published.json, since asking torchvision takes seconds, and the Snakefile is parsed in a part
-of one. A test holds the table against torchvision.
+They are copied into a table, published.json: importing torchvision takes seconds, and the Snakefile is parsed in less
+than one. A test compares the table with torchvision.
 """
 
 import json
@@ -27,25 +27,25 @@ class Published:
         return f"torchvision's {self.name} of {self.architecture}"
 
     def differences(self, preprocess: dict) -> dict:
-        """Return what has to be written instead of what a configuration has, by key of `preprocess`."""
+        """Return the published settings that a configuration sets otherwise, by key of `preprocess`."""
         return {
             name: value for name, value in self.preprocess.items() if not _is_nearly(value, preprocess.get(name, value))
         }
 
 
 def published(architecture: str) -> list[Published]:
-    """Return the weights that torchvision has for an architecture, none for a factory of the user's."""
+    """Return torchvision's weights for an architecture; none for a user's factory."""
     return [Published(architecture, **row) for row in _table().get(architecture, [])]
 
 
 def published_weights(architecture: str, weights: str) -> Published | None:
-    """Return the weights that `weights` names, be it `default`; None where it names none of torchvision's."""
+    """Return torchvision's weights that `weights` names, `default` among them; None if it names a file."""
     known = published(architecture)
     return next((each for each in known if each.name == weights or (weights == "default" and each.is_default)), None)
 
 
 def as_written(settings: dict) -> str:
-    """Return settings as one writes them into config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
+    """Return settings as they are written in config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
     words = {
         name: f"[{', '.join(f'{number:.6g}' for number in value)}]" if isinstance(value, list | tuple) else value
         for name, value in settings.items()
@@ -59,7 +59,7 @@ def _table() -> dict[str, list[dict]]:
 
 
 def _is_nearly(one: object, other: object) -> bool:
-    """Say whether two settings are the same but for what rounding makes of numbers."""
+    """Say whether two settings are the same, apart from the rounding of numbers."""
     if isinstance(one, list):
         return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
     return one == other

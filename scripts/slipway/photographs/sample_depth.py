@@ -1,4 +1,4 @@
-"""Pictures of more than 8 bits a sample as 8-bit ones, by the range of samples that the file itself states."""
+"""Convert pictures of more than 8 bits a sample to 8 bits, by the range that the file itself states."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from slipway.errors import SlipwayError
 # Tags of TIFF.
 _BITS, _PHOTOMETRIC, _FORMAT, _LOWEST, _HIGHEST = 258, 262, 339, 340, 341
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-# A picture that reaches less of its range is all but black: its samples have fewer bits than its file says.
+# A picture that uses a smaller share of its range is all but black: its samples have fewer bits than the file says.
 _DARKEST_SHARE = 1 / 16
 _ADVICE = "save it with 8 or 16 bits a sample"
 
@@ -22,7 +22,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a deep grey image (`is_deep`) with 8 bits a sample, black where its range begins and white where it ends.
+    """Return a deep grey image (`is_deep`) with 8 bits a sample: black is the start of its range, white the end.
 
     Raises SlipwayError unless the file states the range, and the samples lie in it.
     """
@@ -30,7 +30,7 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
     low, high = _range(image, path)
     found = f"image {path} has samples from {samples.min():g} to {samples.max():g}"
     slack = 0.01 * (high - low)
-    if not (low - slack <= samples.min() and samples.max() <= high + slack):  # so that NaN is told, too
+    if not (low - slack <= samples.min() and samples.max() <= high + slack):  # so that NaN is refused, too
         raise SlipwayError(f"{found}, beyond the {low:g} to {high:g} that it states; {_ADVICE}")
     if low < high and samples.min() < samples.max() < low + _DARKEST_SHARE * (high - low):
         raise SlipwayError(
@@ -48,10 +48,10 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
-    """Raise SlipwayError where Pillow's 8 bits of an image with more are not those that show it.
+    """Raise SlipwayError if the 8 bits that Pillow takes of a deeper image do not show the picture.
 
-    Of colours with 16 bits a sample, described by `rawmodes`, it takes the upper 8, which are black where the samples
-    use fewer.
+    For colours with 16 bits a sample (see `rawmodes`) Pillow takes the upper 8 bits. They are black if the samples use
+    fewer bits.
     """
     tags = _tags(image)
     if _SIGNED in _values(tags, _FORMAT):
@@ -91,6 +91,6 @@ def _tags(image: Image.Image) -> dict:
 
 
 def _values(tags: dict, tag: int) -> list:
-    """Return the values of a tag, none where the file has not got it."""
+    """Return the values of a tag; none if the file does not have it."""
     values = tags.get(tag)
     return [] if values is None else list(values) if isinstance(values, tuple) else [values]

@@ -146,8 +146,8 @@ class Decisions:
         if not differences:
             return None
         return (
-            f"model {model}: {weights} were published with another preprocessing than `models.{model}.preprocess` has, "
-            f"which may cost accuracy; as published it is preprocess: {as_written(differences)}"
+            f"model {model}: `models.{model}.preprocess` differs from the preprocessing that {weights} were published "
+            f"with, which may cost accuracy; the published one has preprocess: {as_written(differences)}"
         )
 
     def _why(self, target: str) -> str:

@@ -148,7 +148,7 @@ def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
     if kind:
         return Meaning(kind, LOGITS.activation if kind == "logits" else None, because=OPTION)
     if scores.shape[1] == 1:
-        return Meaning("tensor", because="the server does not say what its single output means")
+        return Meaning("tensor", because="the server does not state the meaning of its single output")
     sums = scores.astype(np.float64).sum(axis=1)
     if (scores >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=HALF_PRECISION):
         return Meaning("probabilities", because="the server does not say, but they sum to one")
