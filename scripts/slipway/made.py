@@ -1,6 +1,6 @@
-"""What is noted of each artifact when it was made, by which planning and jobs know whether it still is what was made.
+"""The note on each artifact from when it was made, by which planning and jobs see that it has not changed since.
 
-A job is keyed on this module, and the modules that only planning needs are none of its business.
+Jobs are keyed on this module, so it imports none of the modules that only planning needs.
 """
 
 import base64
@@ -16,24 +16,24 @@ from slipway.planning.fingerprints import Fingerprints
 
 FOLDER = Path("results/.provenance")
 ARTIFACTS = "artifacts.json"
-# The longest part of a path that file systems take; Snakemake cuts its records' names there.
+# The longest name that file systems take; Snakemake cuts its records' names there.
 _LONGEST_NAME = 255
 
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """What is noted of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
+    """The note on an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
 
     sha256: str
     ended: float | None = None
 
 
 def made_artifacts(folder: Path = FOLDER) -> dict[str, Made]:
-    """Return what is noted of every artifact; a note that is damaged is as one that was never made."""
+    """Return the note on every artifact; a damaged note counts as a missing one."""
     notes = records.read_record(folder / ARTIFACTS, dict) or {}
     made = {}
     for name, note in notes.items():
-        if isinstance(note, str):  # as they were noted by earlier versions
+        if isinstance(note, str):  # the form of earlier versions
             note = {"sha256": note}
         with contextlib.suppress(TypeError):
             made[name] = Made(**note)
@@ -47,7 +47,7 @@ def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
 
 
 def record_of(path: Path, folder: Path) -> Path:
-    """Return Snakemake's record of an artifact: its path in base 64, cut into names that a file system takes."""
+    """Return the path of Snakemake's record of an artifact: the artifact's path in base 64, cut into valid names."""
     name = base64.urlsafe_b64encode(str(path).encode()).decode()
     length = _LONGEST_NAME - 1
     *first, last = [name[start : start + length] for start in range(0, len(name), length)]
@@ -55,7 +55,7 @@ def record_of(path: Path, folder: Path) -> Path:
 
 
 def digest(path: Path, fingerprints: Fingerprints) -> str:
-    """Return the SHA-256 of a file, or of a folder: of everything in it, by name and content."""
+    """Return the SHA-256 of a file, or of a folder: the names and contents of everything in it."""
     if path.is_file():
         return fingerprints.sha256(path)
     entries = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
@@ -63,10 +63,10 @@ def digest(path: Path, fingerprints: Fingerprints) -> str:
 
 
 def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
-    """Raise SlipwayError if one of the artifacts that a workflow's job is given is no longer what was made.
+    """Raise SlipwayError if one of the artifacts that a workflow's job reads has changed since it was made.
 
-    Its own outputs, which Snakemake marks as incomplete while it runs, are left out; without any it is no such job.
-    So is what was made anew and not noted yet.
+    The job's own outputs are left out: Snakemake marks them as incomplete while it runs. Without any such output this
+    is no job of a workflow. Artifacts that were made anew and have no note yet are left out, too.
     """
     paths = list(paths)
     outputs = {path for path in paths if record_of(path, folder / "incomplete").exists()}
@@ -85,7 +85,7 @@ def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
 
 
 def _show_a_change(path: Path) -> None:
-    """Let the ctime of an artifact be new, so that planning reads it again though a disk's damage left all times."""
+    """Renew the ctime of an artifact, so that planning reads it again although a disk's damage left all times."""
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):
             status = file.stat()
@@ -93,5 +93,5 @@ def _show_a_change(path: Path) -> None:
 
 
 def _is_left_by_others(entry: Path) -> bool:
-    """Say whether what lies in an artifact's folder is Snakemake's time stamp or bytecode, not part of it."""
+    """Say whether a file in an artifact's folder is Snakemake's time stamp or bytecode, and no part of it."""
     return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"

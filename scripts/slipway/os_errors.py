@@ -1,4 +1,4 @@
-"""What the operating system refused, in a sentence with a way out."""
+"""Explain errors of the operating system in a sentence with a remedy."""
 
 import errno
 import shutil
@@ -23,7 +23,7 @@ _WAYS_OUT = {
 
 
 def explained(error: OSError) -> str | None:
-    """Return the sentence for an error of the operating system, or None where nothing is known beyond its own words."""
+    """Return the sentence for an error of the operating system; None if the system's own words must do."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return _explained_copy(error.args[0])
     way_out = _WAYS_OUT.get(error.errno)

@@ -1,7 +1,7 @@
-"""Reading back what Slipway wrote down for itself: a record is whole, or as good as absent.
+"""Read the records that Slipway wrote for itself: a damaged record counts as a missing one.
 
-Whoever finds it absent makes it anew, and `written_whole` replaces whatever lies in its place, so a damaged record is
-in nobody's way for longer than one run.
+A program that finds no record makes it anew, and `written_whole` replaces anything in its place. So a damaged record
+lasts for one run at most.
 """
 
 import json
@@ -10,14 +10,14 @@ from typing import Any
 
 from slipway.errors import SlipwayError
 
-# The shape of a record: a type, several types, [shape of each item], {name that must be there: shape}, or
-# {str: shape of each value} where the names are free.
+# The shape of a record: a type, several types, [shape of each item], {required name: shape}, or {str: shape of each
+# value} for free names.
 Shape = type | tuple | list | dict
 NUMBER = (int, float)
 
 
 def read_record(path: str | Path, shape: Shape) -> Any:
-    """Return what a JSON record holds, or None where there is none or it is damaged, that is, has another shape."""
+    """Return the content of a JSON record; None if it is missing or damaged, that is, has another shape."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -26,7 +26,7 @@ def read_record(path: str | Path, shape: Shape) -> Any:
 
 
 def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
-    """Return what a JSON record holds; raise SlipwayError that names it and says what to do when it is damaged."""
+    """Return the content of a JSON record; raise SlipwayError with its name and `what_to_do` if it is damaged."""
     found = read_record(path, shape)
     if found is None:
         raise SlipwayError(f"{path} is missing or damaged; {what_to_do}")
@@ -34,12 +34,12 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 
 
 def is_damaged(path: str | Path, shape: Shape) -> bool:
-    """Say whether something lies at `path` that is no record of this shape."""
+    """Say whether `path` exists and is no record of this shape."""
     return Path(path).exists() and read_record(path, shape) is None
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Say whether what JSON holds has a shape; what is there beyond it does not matter."""
+    """Say whether a JSON value has a shape; further entries do not matter."""
     match shape:
         case {}:
             return isinstance(value, dict) and _has_entries(value, shape)
@@ -47,7 +47,7 @@ def has_shape(value: object, shape: Shape) -> bool:
             return isinstance(value, list) and all(has_shape(each, item) for each in value)
         case tuple():
             return any(has_shape(value, each) for each in shape)
-    # JSON's true is an int to Python, and no number to anybody else.
+    # In Python, JSON's true would count as an int.
     return isinstance(value, shape) and (shape is not int or not isinstance(value, bool))
 
 

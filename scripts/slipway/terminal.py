@@ -2,7 +2,7 @@
 
 import re
 
-# C0 and C1 control characters but tab and line feed, and those that turn the direction of writing.
+# C0 and C1 control characters except tab and line feed, and those that change the direction of writing.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 

@@ -14,7 +14,7 @@ _hidden: dict[str, ModuleType] = {}
 
 
 def find_users_module(name: str) -> ModuleSpec | None:
-    """Return where a top-level module of the user's lies, None if nowhere; nothing is imported."""
+    """Return the place of a top-level module of the user's; None if there is none. Nothing is imported."""
     before = list(sys.path)
     sys.path[:] = [folder for folder in sys.path if not _is_scripts(folder)]
     importlib.invalidate_caches()
@@ -26,7 +26,7 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """Let imports find the user's modules before those of scripts/, which stay last on the path for lazy imports."""
+    """Let imports find the user's modules before those of scripts/. Those stay last on the path for lazy imports."""
     sys.path.sort(key=_is_scripts)
     ours = {name: module for name, module in sys.modules.items() if _lies_in_scripts(name, module)}
     shadowed = {top for top in {_top(name) for name in ours} if find_users_module(top)}
@@ -47,7 +47,7 @@ def _top(name: str) -> str:
 
 
 def _lies_in_scripts(name: str, module: ModuleType | None) -> bool:
-    """Say whether a loaded module is of scripts/; the program that runs stays where it is."""
+    """Say whether a loaded module comes from scripts/ and is not the running program itself."""
     file = getattr(module, "__file__", None)
     return name != "__main__" and file is not None and Path(file).is_relative_to(SCRIPTS)
 

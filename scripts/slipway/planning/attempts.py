@@ -1,7 +1,7 @@
-"""What jobs are about to replace: an attempt that fails or is killed leaves it as it was, and makes nothing stale.
+"""Keep the artifacts that jobs replace: an attempt that fails or is killed leaves them, and makes nothing stale.
 
-Snakemake copies an `update()` output before its job and puts the copy back when the job fails, but then records it as
-made from what the failed job was given. Of a job that was killed it knows only that it began.
+Snakemake copies an `update()` output before its job, and puts the copy back when the job fails. But then it records the
+copy as made from the inputs of the failed job. About a job that was killed it knows only that it began.
 """
 
 import json
@@ -23,10 +23,10 @@ ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
 class Attempts:
-    """The outputs of a run's jobs as they were before it, noted in a file for the run after one that was killed.
+    """The outputs of a run's jobs as they were before it, noted in a file for the next run if this one is killed.
 
     `digest` returns the SHA-256 of an artifact. `acting` are the rules that change more than their outputs, such as a
-    server: how far one of their jobs came that was killed, its outputs do not tell, so it is run again.
+    server. The outputs of such a job do not show how far it came when it was killed, so it is run again.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Attempts:
         write_json(self._file, [attempt for attempt in noted if attempt["outputs"]])
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
-        """Leave the outputs of each attempt that did not end well as they were before it.
+        """Restore the outputs of each attempt that failed or was killed.
 
-        What had the attempt's key already is to be made again: it was asked for, and there is no other reason any more.
+        An output that already had the attempt's key is marked to be made again: the user asked for it, and no other
+        reason is left.
         """
         made = {str(file) for job in finished for file in job.output}
         for attempt in records.read_record(self._file, [ATTEMPT]) or []:
@@ -63,7 +64,7 @@ class Attempts:
         return {"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs}
 
     def _state(self, path: Path) -> dict:
-        """Return how an artifact is: its content and time, Snakemake's record of it, and the mark to make it again."""
+        """Return the state of an artifact: its content and time, Snakemake's record, and the mark to make it again."""
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
@@ -79,7 +80,7 @@ class Attempts:
         for path, state in outputs.items():
             self._put_back(path, state)
         if not all(self._is(path, state) for path, state in outputs.items()):
-            return  # made anew; or changed by a job that was killed, without a copy: it stays marked
+            return  # made anew; or changed by a killed job and without a copy: it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
             _write(self._record(path), state["record"])
@@ -88,7 +89,7 @@ class Attempts:
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
-        """Take the copy that Snakemake made before the job, if the job was killed and had changed the output."""
+        """Put back Snakemake's copy of an output, if the job was killed after it had changed the output."""
         if not self._mark(path).exists():
             return
         clear_up_after_a_kill(path)
@@ -103,7 +104,7 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Say whether Snakemake recorded a failed attempt, of the key that the artifact already had."""
+        """Say whether Snakemake recorded a failed attempt with the key that the artifact already had."""
         before, after = state["record"], read_record(self._record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in _KEY)
 
@@ -115,7 +116,7 @@ class Attempts:
 
 
 def _write(path: Path, content: dict) -> None:
-    """Write one of Snakemake's records as it was, or remove it where there was none."""
+    """Write one of Snakemake's records as it was, or remove it if there was none."""
     if not content:
         path.unlink(missing_ok=True)
         return

@@ -1,6 +1,6 @@
-"""What YAML 1.1 reads otherwise than it is written: 1e-3 as text, 072 as 58, 12:30 as 750, no as false.
+"""Values that YAML 1.1 does not read as they are written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
 
-It is told where the schema expects something else, and where the schema leaves it open and nobody can have meant it.
+They are refused if the schema expects another type, or if it allows any type and hardly anybody means such a value.
 """
 
 import json
@@ -23,7 +23,7 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 
 
 def require_read_as_written(path: str | Path, schema: dict) -> None:
-    """Raise SlipwayError with key, line and what to write, where YAML reads a value or key otherwise than it stands."""
+    """Raise SlipwayError with key, line and correction, if YAML does not read a value or key as it is written."""
     text = Path(path).read_text(encoding="utf-8-sig")
     if _is_json(text):
         return
@@ -40,7 +40,7 @@ def require_read_as_written(path: str | Path, schema: dict) -> None:
 def _scalars(
     node: yaml.Node | None, key: str, schemas: list[dict], root: dict
 ) -> Iterator[tuple[yaml.ScalarNode, str, list[dict]]]:
-    """Yield each scalar without quotes, with its key and the schemas for it; none where the schema leaves it open."""
+    """Yield each scalar without quotes, with its key and the schemas for it; no schema if any value is allowed."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
@@ -59,7 +59,7 @@ def _scalars(
 
 
 def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
-    """Return the schemas for what a mapping has under a name."""
+    """Return the schemas for a mapping's value under a name."""
     found = []
     for each in _alternatives(schemas, root):
         others = each.get("additionalProperties")
@@ -71,7 +71,7 @@ def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
 
 
 def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
-    """Yield the schemas, those that they refer to, and those of which any may hold."""
+    """Yield the schemas, with their references and alternatives (anyOf, oneOf) resolved."""
     for each in schemas:
         yield each
         if "$ref" in each:
@@ -80,7 +80,7 @@ def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
 
 
 def _kinds(schemas: list[dict], root: dict) -> set[str]:
-    """Return what a scalar may be: string, integer, number, boolean, null; nothing where the schema leaves it open."""
+    """Return the types that a scalar may have: string, integer, number, boolean, null; none if any is allowed."""
     kinds = set()
     for each in _alternatives(schemas, root):
         said = each.get("type", "string" if "pattern" in each else [])
@@ -94,7 +94,7 @@ def _kind_of(value: object) -> str:
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
-    """Return what to write instead, or None where the value is read as it is meant, or the schema refuses it anyway."""
+    """Return the correction; None if the value is read as it is meant, or if the schema refuses it anyway."""
     written, tag = node.value, node.tag.removeprefix(_TAG)
     number_meant = not kinds or kinds & {"number", "integer"}
     text_meant = not kinds or "string" in kinds
@@ -114,7 +114,7 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 
 
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
-    """Return what to write instead of a number in base 8 or 60, which hardly anybody means."""
+    """Return the correction of a number in base 8 or 60, which hardly anybody means."""
     if ":" in written:
         meant = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):
@@ -125,7 +125,7 @@ def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
 
 
 def _as_number(written: str, kinds: set[str]) -> str:
-    """Return a number in the form that YAML 1.1 takes for one: with a point, and with the exponent's sign."""
+    """Return a number in the form that YAML 1.1 requires: with a decimal point, and a sign in the exponent."""
     value = float(written)
     if value.is_integer() and ("number" not in kinds or re.fullmatch(r"[-+]?\d+", written)):
         return str(int(value))
@@ -137,7 +137,7 @@ def _as_number(written: str, kinds: set[str]) -> str:
 
 
 def _read_as(node: yaml.ScalarNode) -> str:
-    """Return in words what YAML makes of a scalar."""
+    """Return in words how YAML reads a scalar."""
     value: Any = yaml.safe_load(node.value)
     if isinstance(value, str):
         return "text"
@@ -145,7 +145,7 @@ def _read_as(node: yaml.ScalarNode) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """Say whether Snakemake reads a file as JSON, whose numbers are as they stand."""
+    """Say whether Snakemake reads a file as JSON, whose numbers need no correction."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):

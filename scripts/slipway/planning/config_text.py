@@ -1,4 +1,4 @@
-"""Whether a configuration file can be read at all: told in one sentence before Snakemake reads it."""
+"""Check that a configuration file can be read at all, and say why not in one sentence, before Snakemake reads it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from slipway.errors import SlipwayError
 
 # libyaml's, where PyYAML was built with it.
 _FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Far above any real configuration. Aliases of aliases reach a million nodes within twenty lines.
+# Far above any real configuration. Aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
 
@@ -56,7 +56,7 @@ def _parsed(path: str | Path, text: str) -> yaml.Node | None:
 
 
 def _expanded_size(root: yaml.Node, path: str | Path) -> int:
-    """Return how many values a document stands for, its aliases filled in; each node is counted once.
+    """Return the number of values in a document with its aliases filled in; each node is computed once.
 
     Raises SlipwayError where a value contains itself.
     """

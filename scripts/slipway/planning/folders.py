@@ -1,4 +1,4 @@
-"""Whether the folder of a workflow takes what is written there: told before anything runs."""
+"""Check before anything runs that the workflow can write its folders."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from slipway.errors import SlipwayError
 
 
 def require_folders(*names: str) -> None:
-    """Raise SlipwayError unless each of the names is a folder that can be written here, or can be made."""
+    """Raise SlipwayError unless each of the workflow's folders can be written, or can be made."""
     for name in names:
         path = Path(name)
         if path.is_symlink() and not path.exists():

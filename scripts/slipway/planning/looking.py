@@ -1,4 +1,4 @@
-"""Whether a command line of Snakemake only looks at the workflow, and so disturbs nobody who works in the folder."""
+"""Find out whether a Snakemake command only looks at the workflow, so that it may run beside another one."""
 
 import argparse
 import contextlib
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from snakemake.cli import parse_args
 
-# The rules that tell how things are, and make nothing.
+# Rules that print a state and make nothing.
 _TELLING = {"status"}
-# Snakemake's options that print something of the workflow instead of running it.
+# Snakemake's options that print something about the workflow instead of running it.
 _PRINTING = (
     "dryrun",
     "lint",
@@ -33,7 +33,7 @@ _PRINTING = (
 
 
 def only_looks(command: Sequence[str]) -> bool:
-    """Say whether `command`, with its program first, prints something of the workflow, or runs only what tells."""
+    """Say whether `command`, with its program first, prints something about the workflow or runs only `_TELLING`."""
     if Path(command[0]).name not in ("snakemake", "__main__.py"):
         return False
     chosen = _options(command[1:])
@@ -44,7 +44,7 @@ def only_looks(command: Sequence[str]) -> bool:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace | None:
-    """Return the options as Snakemake reads them, profiles included, but for what it says about them."""
+    """Return the options as Snakemake reads them, profiles included, without printing its messages."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         return parse_args(list(arguments))[1]
     return None

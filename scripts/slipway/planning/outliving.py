@@ -1,4 +1,4 @@
-"""Programs that outlive the snakemake which started them: `kill -9` ends a workflow, but not the jobs that it runs."""
+"""Jobs that outlive their snakemake: `kill -9` ends a workflow, but not the programs that it started."""
 
 import contextlib
 import os
@@ -8,27 +8,27 @@ import psutil
 
 from slipway.errors import SlipwayError
 
-# A variable in the environment of each program that a workflow runs: the run that started it.
+# The environment variable in which each program of a workflow has the run that started it.
 VARIABLE = "SLIPWAY_RUN"
-# A deployment that is ended takes back first what it began.
+# A deployment first takes back its rollout when it is told to end.
 PATIENCE_S = 60
 
 
 def mark_programs_of(run: str) -> None:
-    """Let every program that is started from here on be known as one of `run`."""
+    """Mark every program that is started from now on as one of `run`."""
     os.environ[VARIABLE] = run
 
 
 def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
-    """Return the programs of `scripts` that still run, of a workflow's run that has ended.
+    """Return the programs of `scripts` that still run although the workflow's run has ended.
 
-    What they started themselves is not among them, above all the live server, which is to stay.
+    Programs that they started themselves are not included, above all the live server, which must stay.
     """
     return [process for process in psutil.process_iter() if run and _is_program_of(process, run, scripts)]
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
-    """End programs, each in its own time, and return their names; raise SlipwayError if one does not end."""
+    """End programs, with a timeout for each, and return their names; raise SlipwayError if one does not end."""
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -53,7 +53,7 @@ def _is_program_of(process: psutil.Process, run: str, scripts: Path) -> bool:
 
 
 def _program(process: psutil.Process) -> Path | None:
-    """Return the Python program that a process runs, if it runs one."""
+    """Return the path of the Python program that a process runs, if it runs one."""
     command = process.cmdline()
     if len(command) < 2 or not command[1].endswith(".py"):
         return None

@@ -1,22 +1,22 @@
-"""A refused configuration in Snakemake's log as one sentence, without the code lines that Snakemake puts around it."""
+"""Show a refused configuration in Snakemake's log as one sentence, without the lines of code around it."""
 
 import logging
 import re
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-# How Snakemake words an error raised by one of its input, params or resources functions.
+# Snakemake's text for an error that an input, params or resources function raised.
 _IN_A_FUNCTION = re.compile(r"Error:\n\s*(?:Slipway|Workflow)Error:\s+(?P<sentence>.*?)\nWildcards:", re.DOTALL)
-# How it words an error raised while a Snakefile is read.
+# Its text for an error that was raised while a Snakefile was read.
 _IN_A_SNAKEFILE = re.compile(r'WorkflowError in file "[^"\n]*\.smk", line \d+:\n(?P<sentence>.*)', re.DOTALL)
 _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 
 class PlainRefusals(logging.Filter):
-    """A filter of Snakemake's log that lets everything pass, and cuts what surrounds the sentence of a refusal."""
+    """A filter of Snakemake's log that passes every message, and reduces a refusal to its sentence."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Put the sentence in place of an error's message, where it is of a refusal; pass on everything."""
+        """Replace the message of a refusal by its sentence; pass every record."""
         if getattr(record, "event", None) is LogEvent.ERROR:
             record.msg = plain(str(record.msg))
         return True

@@ -1,4 +1,4 @@
-"""Whether a version that was kept is still what was deployed: every file of it is recorded outside of its folder.
+"""Check that a stored version is unchanged since its deployment, by a record outside of its folder of each file.
 
 <model>/deploy/<to>/versions.json          {number of a version: {file of it: SHA-256}}
 """
@@ -32,7 +32,7 @@ def numbers(folder: Path) -> list[int]:
 
 
 def changes(folder: Path, number: int) -> str:
-    """Return in words in what a version differs from its record, "" where it does not."""
+    """Return in words how a version differs from its record; "" if it does not."""
     recorded = _recorded(folder).get(str(number))
     if recorded is None:
         return "its files were never recorded"
@@ -41,13 +41,13 @@ def changes(folder: Path, number: int) -> str:
 
 
 def require_whole(folder: Path, number: int) -> None:
-    """Raise SlipwayError unless every file of a version is the one that was recorded, and there is no other."""
+    """Raise SlipwayError unless a version has exactly the files that were recorded."""
     changed = changes(folder, number)
     if changed:
         raise SlipwayError(f"{folder / str(number)} is not what was proven ({changed}), so it is not deployed again")
 
 
 def _recorded(folder: Path) -> dict[str, dict[str, str]]:
-    """Return the record; a damaged one is as good as none, and the versions of before are not gone back to."""
+    """Return the record; a damaged one counts as a missing one, and then no rollback takes the earlier versions."""
     found = read_record(folder / RECORD, {str: {str: str}}) or {}
     return {number: files for number, files in found.items() if number.isdecimal()}

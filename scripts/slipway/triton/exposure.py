@@ -1,4 +1,4 @@
-"""Whether others may reach the Triton of this machine: not with vulnerabilities that are known and not accepted."""
+"""Check that other machines may reach the Triton of this one: only if its known vulnerabilities are accepted."""
 
 import os
 from collections.abc import Collection
@@ -11,12 +11,12 @@ from slipway.triton.modelconfig import NATIVE
 from slipway.triton.reachability import is_loopback
 from slipway.triton.server import on_path_with
 
-# The package that carries a server.
+# The package that contains a server.
 WHEEL = "nvidia-pytriton"
 
 
 def local_release(runtimes: Collection[str]) -> str | None:
-    """Return the release of the server that would serve engines of these runtimes, None where nobody tells it."""
+    """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
     if on_path_with({NATIVE[name][0] for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
     try:
@@ -27,7 +27,7 @@ def local_release(runtimes: Collection[str]) -> str | None:
 
 
 def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
-    """Raise SlipwayError when others would reach a server at `host` that is older than what is accepted."""
+    """Raise SlipwayError when others would reach a server at `host` that is older than `oldest`."""
     if is_loopback(host):
         return
     release = local_release(runtimes)

@@ -1,6 +1,6 @@
-"""The one record of the local server's versions: which are stored, which were live, which are being rolled out.
+"""The one record of the local server's versions: stored ones, live ones, and the rollout that is under way.
 
-It is one file that is replaced whole, so everything in it is of the same moment:
+It is one file that is replaced whole, so all its parts are of the same moment:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
     stored     {model: {version: {file: SHA-256}}} every file of each stored version; one without it does not exist
@@ -56,7 +56,7 @@ class Ledger:
         self._file = file
 
     def read(self) -> dict:
-        """Return the record; one that is damaged says as little as none."""
+        """Return the record; a damaged one counts as an empty one."""
         return _EMPTY | (self._sound() or {})
 
     def write(self, **changes: object) -> None:
@@ -64,7 +64,7 @@ class Ledger:
         write_json(self._file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
-        """Move a damaged record out of the way, and tell the person what is lost with it."""
+        """Move a damaged record out of the way, and print what is lost with it."""
         if self._sound() is not None or not self._file.exists():
             return
         aside = self._file.with_name(f"{self._file.name}.damaged")
@@ -77,6 +77,6 @@ class Ledger:
         )
 
     def _sound(self) -> dict | None:
-        """Return what the file holds where it has the form of a record."""
+        """Return the content of the file, if it has the form of a record."""
         found = read_record(self._file, {})
         return found if found is not None and _SOUND.is_valid(found) else None

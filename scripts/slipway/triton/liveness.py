@@ -1,4 +1,4 @@
-"""Whether what is live here answers: the golden request, with the golden answer, in time, by the server started here.
+"""Check that the live models answer the golden request with the golden answer, in time, by the server started here.
 
 A server says that it is ready, and its model too, long after the process that holds the engine has died.
 """
@@ -19,9 +19,9 @@ from slipway.triton.ports import Ports
 from slipway.triton.smoke_test import Expected
 from slipway.triton.store import Published, Store
 
-# How long an answer may take, which is long for a server that is busy, and short for a person who waits.
+# Deadline of an answer: long for a busy server, short for a person who waits.
 DEADLINE_S = 5.0
-# The same before a server is ended because it does not answer.
+# Deadline before a server is ended because it does not answer.
 PATIENT_S = 15.0
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
@@ -40,7 +40,7 @@ def why_silent(
 
 
 def named_by_receipts(folder: Path) -> dict[str, int]:
-    """Return {name of a model: its version} as the receipts say, for a checkout whose history was lost."""
+    """Return {name of a model: its version} from the receipts, for a checkout whose history was lost."""
     receipts = (
         read_record(path, {"served_as": str, "version": int}) for path in folder.parent.glob("*/deploy/receipt.json")
     )
@@ -48,7 +48,7 @@ def named_by_receipts(folder: Path) -> dict[str, int]:
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a running server has a model that does not answer, after telling the person which and why."""
+    """Say whether a running server has a model that does not answer, and print which and why."""
     silent = why_silent(folder, PATIENT_S, strict=False)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
@@ -60,7 +60,7 @@ def why_no_answer(
 ) -> str | None:
     """Return why a version of a model does not answer the golden request as it must, or None when it does.
 
-    Where this is `strict`, neither does one whose golden request is damaged here, or whose place another version has.
+    With `strict`, a version whose golden request is damaged here, or that another version replaced, fails too.
     """
     running = local_server.running_server(folder)
     if running is None:
@@ -90,7 +90,7 @@ def _published(folder: Path, name: str, number: int) -> Published:
 
 
 def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | None:
-    """Return why the answer to the golden request is not that of a version."""
+    """Return why the answer to the golden request is not the answer of this version."""
     answer = client.infer(version.expected.golden_input)
     if answer.version != str(version.number):
         other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
@@ -107,7 +107,7 @@ def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return how many of the processes that hold the engine have died, though another one may answer still."""
+    """Return in words how many of the processes that hold the engine died. Another one may still answer."""
     config = client.config()
     versions = list(map(str, config.version_policy.specific.versions))
     if config.backend != "python" or not versions:
@@ -119,7 +119,7 @@ def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
 
 
 def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
-    """Say whether a living process runs an instance of a model: it was told which version's adapter to load."""
+    """Say whether a living process runs an instance of a model: its command line has the version's adapter."""
     try:
         return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
     except psutil.Error:

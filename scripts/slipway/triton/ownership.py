@@ -1,4 +1,4 @@
-"""Whose server answers at a port: a proof holds only for the process that was started, which states its own id."""
+"""Check whose server answers at a port: a proof holds only for the process that was started, by the id it states."""
 
 from types import ModuleType
 
@@ -15,7 +15,7 @@ DEADLINE_S = 10.0
 
 
 def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
-    """Say whether the server of a process is ready, with every model that it is to have, and listens as it was told."""
+    """Say whether the server of a process is ready, with all its models, and listens on the ports that it was given."""
     if foreign_ports(pid, ports):
         return False
     with connect(endpoint_of(ports)) as client:
@@ -26,7 +26,7 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
 
 
 def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEADLINE_S) -> None:
-    """Raise SlipwayError unless the server that answers at `ports` is the one of this process, by its own word too."""
+    """Raise SlipwayError unless the process itself listens on `ports`, and its server states `server_id`."""
     foreign = foreign_ports(pid, ports)
     if foreign:
         raise SlipwayError(
@@ -46,7 +46,7 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEAD
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return which of the ports that a proof asks, gRPC and metrics, a process and its children do not listen on."""
+    """Return the ports that a proof needs, gRPC and metrics, on which a process and its children do not listen."""
     try:
         server = psutil.Process(pid)
         if server.status() == psutil.STATUS_ZOMBIE:
@@ -63,7 +63,7 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 
 
 def require_below(ports: Ports) -> None:
-    """Raise SlipwayError when a program that this one did not start listens where a server of its own is to be."""
+    """Raise SlipwayError when a program that this process did not start listens on one of its server's ports."""
     own = {process.pid for process in psutil.Process().children(recursive=True)}
     everywhere = {"0.0.0.0", "::"}
     for connection in _connections(psutil):
@@ -78,7 +78,7 @@ def require_below(ports: Ports) -> None:
 
 
 def _connections(process: psutil.Process | ModuleType) -> list:
-    """Return the connections of a process, or of the machine where this is psutil itself."""
+    """Return the connections of a process, or of the whole machine if `process` is psutil itself."""
     try:
         return process.net_connections(kind="inet")
     except psutil.Error:  # a child that has ended meanwhile
@@ -86,5 +86,5 @@ def _connections(process: psutil.Process | ModuleType) -> list:
 
 
 def _id_of(client: grpc.InferenceServerClient, deadline_s: float) -> str:
-    """Return the id that a server states in its metadata, as it was given at its start."""
+    """Return the id in a server's metadata: the one that it was given at its start."""
     return client.get_server_metadata(client_timeout=deadline_s).name

@@ -1,7 +1,7 @@
-"""Proxies of the environment, which are for the world outside and never for a server on this machine.
+"""Proxies of the environment: they are for other machines, never for a server on this one.
 
-The clients of this process are told so where they connect (`connect`, `read_page`). A child program that asks the
-server follows http_proxy even to 127.0.0.1, so it is started without.
+The clients in this process ignore them (`connect`, `read_page`). A child program would use http_proxy even for
+127.0.0.1, so it is started without it.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""What a server that was killed leaves of Triton's Python backend in /dev/shm: a region of 1 MB for each instance.
+"""The regions of 1 MB that Triton's Python backend has in /dev/shm, one for each instance, after a kill.
 
-A server that ends by itself removes them. Their names begin with its id, so nobody else's are ever taken for its own.
+A server that ends by itself removes its own. Their names begin with its id, so they are not confused with others'.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ def region_flag(owner: str) -> str:
 
 
 def remove_regions(begins: str, but_of: set[str]) -> None:
-    """Remove this user's regions whose names begin so, but those of the servers that still run."""
+    """Remove this user's regions whose names begin with `begins`, except those of servers that still run."""
     left = [path for path in SHARED_MEMORY.glob(f"{begins}*") if not path.name.startswith(tuple(but_of))]
     for path in left:
         with contextlib.suppress(OSError):

@@ -1,8 +1,8 @@
-"""A rollout on this machine, from its intent to its record: what serves and what is written down agree.
+"""A rollout on this machine, from its intent to its record, so that the record agrees with the server.
 
-The intent is recorded before the server is told anything, and stays until receipts and history say what was proven. The
-next command settles a rollout that was interrupted, by what the server serves: proven, it is written down; else it is
-taken back.
+The intent is recorded before the server changes, and stays until receipts and history have the proven versions. The
+next command settles an interrupted rollout: if the server serves its versions and they are proven, they are written
+down; else the rollout is taken back.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ from slipway.triton.store import Published, Store
 from slipway.triton.switching import load_again
 
 DEPLOYMENT, ROLLBACK = "deployment", "rollback"
-# How long a server is given to say which versions it serves, and to end a load that was begun.
+# Timeouts: for a server to say which versions it serves, and to end a load that was begun.
 ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-# Given the indexes of versions, returns where they are served.
+# A function from the indexes of versions to the place where they are served.
 FindPlace = Callable[[list[dict]], Place]
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """A change of what is live: from the versions `before` to these.
+    """A change of the live versions: from `before` to `versions`.
 
-    `receipts` are those to write, {file: {"model", "served_as", "more": what else they say}}, and `withdrawn` those to
-    remove, of models that are not served any more.
+    `receipts` are the receipts to write, {file: {"model", "served_as", "more": further entries}}. `withdrawn` are the
+    receipts to remove, of models that are not served any more.
     """
 
     action: str
@@ -62,7 +62,7 @@ def told(versions: Versions) -> str:
 
 @contextlib.contextmanager
 def under_way(store: Store, state: Path, rollout: Rollout) -> Iterator[None]:
-    """Record a rollout before the block begins with it; where the block took it back, forget it again."""
+    """Record a rollout before the block begins; forget it again if the block took it back."""
     store.ledger.write(rollout=asdict(rollout))
     try:
         yield
@@ -74,7 +74,7 @@ def under_way(store: Store, state: Path, rollout: Rollout) -> Iterator[None]:
 
 
 def complete(store: Store, state: Path, rollout: Rollout, versions: list[Published], proofs: list[dict]) -> None:
-    """Write down what was proven and is live now: first the receipts, then, at once, history and the rollout's end."""
+    """Record the versions as proven and live: first the receipts, then history and the rollout's end in one step."""
     server = local_server.running_server(state)
     proven = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
     receipts = {}
@@ -100,9 +100,9 @@ def complete(store: Store, state: Path, rollout: Rollout, versions: list[Publish
 
 
 def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | None:
-    """Make what serves and what is written down agree; return a deployment that was interrupted and was taken back.
+    """Make the server and the record agree; return an interrupted deployment that was taken back.
 
-    Without `may_load` the server is left as it is, and a rollout that has to be taken back is only told.
+    Without `may_load` the server is left as it is, and a rollout that has to be taken back is only reported.
     """
     store = Store(state)
     store.ledger.set_aside_if_damaged()
@@ -115,7 +115,7 @@ def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | Non
 
 
 def settle_if_alone(state: Path, find: FindPlace) -> None:
-    """Do so, but leave the server as it is, for a command that only looks: what cannot be settled now is told."""
+    """Settle for a command that only looks: the server is left as it is, and unsettled rollouts are reported."""
     if not Store(state).is_there():
         return
     try:
@@ -126,15 +126,15 @@ def settle_if_alone(state: Path, find: FindPlace) -> None:
 
 
 def pending(store: Store) -> Rollout | None:
-    """Return the rollout that was begun and did not come to its end."""
+    """Return the rollout that was begun and not ended."""
     recorded = store.ledger.read()["rollout"]
     return Rollout(**recorded) if recorded else None
 
 
 def served(state: Path, rollout: Rollout) -> Versions:
-    """Return which version of each model of a rollout the live server has, as it says itself.
+    """Return the version of each model of a rollout that the live server states.
 
-    A load that was begun goes on when nobody waits for it any more, so its end is waited for.
+    A load that was begun goes on although its client has gone, so this waits for its end.
     """
     running = local_server.running_server(state)
     if not running:
@@ -147,7 +147,7 @@ def served(state: Path, rollout: Rollout) -> Versions:
 
 
 def loaded(ports: Ports, state: Path) -> Versions | None:
-    """Return the version of each model that a server has ready; None while it changes, {} where it does not answer."""
+    """Return the version of each model that a server has ready; None while it changes, {} if it does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
             asked = {"headers": header(state), "client_timeout": ANSWER_S, "as_json": True}
@@ -160,7 +160,7 @@ def loaded(ports: Ports, state: Path) -> Versions | None:
 
 
 def restore_receipts(store: Store) -> None:
-    """Write every receipt again that is lost, damaged or of another version than what was written down with it."""
+    """Write again every receipt that is lost, damaged, or not the one that was recorded."""
     for file, content in store.ledger.read()["receipts"].items():
         if _read(Path(file)) != content:
             write_json(file, content)
@@ -168,13 +168,13 @@ def restore_receipts(store: Store) -> None:
 
 
 def forget(store: Store) -> None:
-    """Write down that nothing is live any more, and that nothing is under way."""
+    """Record that nothing is live any more, and that no rollout is under way."""
     if store.is_there():
         store.ledger.write(rollout=None, receipts={})
 
 
 def _finish(store: Store, state: Path, rollout: Rollout, find: FindPlace) -> bool:
-    """Write down a rollout that came as far as to serve its versions, if they are proven now; say whether it did."""
+    """Record a rollout whose versions are served, if they are proven now; say whether they were."""
     if not rollout.versions or served(state, rollout) != rollout.versions:
         return False
     ports = Ports.of(local_server.running_server(state)["listening"])
@@ -190,7 +190,7 @@ def _finish(store: Store, state: Path, rollout: Rollout, find: FindPlace) -> boo
 
 
 def _take_back(store: Store, state: Path, rollout: Rollout, find: FindPlace, may_load: bool) -> bool:
-    """Make the server serve what was live before, and forget the rollout; say whether that is served now."""
+    """Make the server serve the versions that were live before, and forget the rollout; say whether it serves them."""
     now, running = served(state, rollout), local_server.running_server(state)
     if running and now != rollout.before:
         try:
