@@ -5,8 +5,8 @@ import csv
 import json
 import os
 import re
-import shutil
 import shlex
+import shutil
 import signal
 import time
 from pathlib import Path
