@@ -1,6 +1,9 @@
 """Run a model under PyTorch's profiler: a trace to look at, and what its numbers say."""
 
 import argparse
+import contextlib
+import gzip
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     images = torch.randn(arguments.batch_size, 3, arguments.crop, arguments.crop, device=device)
     profiled, seconds = profile(model, images, arguments.steps)
     with written_whole(arguments.trace) as partial:
-        profiled.export_chrome_trace(str(partial))
+        write_trace(profiled, partial)
     summary = summarise(profiled.key_averages(), device, seconds)
     record = {
         "origin": weights["origin"],
@@ -77,6 +80,18 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {record['step_ms']:.1f} ms a step{on_gpu}; most of that in {record['operators'][0]['name']}")
     for line in record["advice"]:
         progress(f"  {line}")
+
+
+def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
+    """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
+
+    PyTorch puts the name of its file into the JSON as it is, and a quote in a folder's name would break it: so the file
+    is written under a plain name, in a folder that the program works in for so long.
+    """
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        profiled.export_chrome_trace("trace.json")
+        events = Path("trace.json").read_bytes()
+    path.write_bytes(gzip.compress(events, mtime=0))
 
 
 def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tuple[torch.profiler.profile, Seconds]":

@@ -1,8 +1,10 @@
+import gzip
+import json
 from types import SimpleNamespace
 
 import pytest
 
-from profile_model import Seconds, advise, profile, summarise
+from profile_model import Seconds, advise, profile, summarise, write_trace
 from slipway.hardware import usable_cores
 
 
@@ -134,3 +136,16 @@ def test_each_advice_has_its_figure(device, figure, words):
 
 def test_a_cpu_is_not_advised_about_a_gpu():
     assert advise(CALM | {"gpu_utilisation": None}, "cpu", 1) == []
+
+
+def test_a_trace_in_a_folder_whose_name_has_a_quote_is_json(tmp_path, monkeypatch):
+    import torch
+
+    folder = tmp_path / 'the "best" one'
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    profiled, _ = profile(torch.nn.Linear(4, 2), torch.randn(1, 4), 1)
+    write_trace(profiled, folder / "m.pt.trace.json.gz")
+    trace = json.loads(gzip.decompress((folder / "m.pt.trace.json.gz").read_bytes()))
+    assert any(event.get("name") == "aten::linear" for event in trace["traceEvents"])
