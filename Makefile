@@ -14,7 +14,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test families format measure measure-planning measure-gpu measure-retraining pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test faults families format measure measure-planning measure-gpu measure-retraining pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -43,6 +43,10 @@ cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .ven
 # A third of their time the long tests wait for servers, so two cores have work for three processes.
 test: $(VENV)/installed-test ## Run every test, the long ones first
 	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
+
+# Options: OPTIONS="--only 'full disk' --output faults.json"
+faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived
+	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=scripts:tests python -m faults.campaign $(OPTIONS)
 
 families: $(VENV)/installed-test ## Take all of torchvision's classifiers through weights, reference outputs and export
 	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/test_families.py

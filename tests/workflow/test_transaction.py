@@ -1,11 +1,9 @@
 """A deployment that replaces another, with a real server: no request is lost, whatever fails, whenever it is killed."""
 
-import itertools
 import os
 import shutil
 import signal
 import subprocess
-import threading
 import time
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 from helpers.artifacts.published import key_pair
 from helpers.artifacts.training import RECEIPT, Training, options
 from helpers.full_disk import can_mount, where_full
+from helpers.traffic import Traffic, who_gave
 from helpers.workplace import Workplace
 
 from slipway.artifacts import read_json, sha256, write_json
@@ -59,52 +58,6 @@ def deploy(place, training, *more):
 
 def receipt(place):
     return read_json(place.path(RECEIPT))
-
-
-class Traffic:
-    """Clients that ask hundreds of times a second, as a context manager.
-
-    `answers` has a list for each client, and `lost` the requests without an answer.
-    """
-
-    def __init__(self, ports, image, clients=3):
-        self.answers, self.lost = [[] for _ in range(clients)], []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(ports, image, each)) for each in self.answers]
-
-    def _ask(self, ports, image, answers):
-        with ModelClient(ports, "tiny") as client:
-            while not self._stop.wait(0.005):
-                try:
-                    answers.append(client.infer(image).logits)
-                except Exception as error:
-                    self.lost.append(error)
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def orders(self, trainings):
-        """Return which training answered each client, each change once.
-
-        Only a client's own answers have an order: what one asked before a switch may come after another's new answer.
-        """
-        return [
-            [number for number, _ in itertools.groupby(answers, key=lambda logits: who_gave(logits, trainings))]
-            for answers in self.answers
-        ]
-
-
-def who_gave(logits, trainings):
-    """Return the number of the training that gave an answer."""
-    (number,) = [number for number, training in enumerate(trainings) if training.gave(logits)]
-    return number
 
 
 def test_replacing_and_going_back_lose_no_request(place, trainings):

@@ -1,0 +1,98 @@
+"""Whether a scene survived a fault: nothing wrong was answered, and the next `deploy` makes everything agree."""
+
+import traceback
+
+from faults.campaign.fault import NotHere
+from faults.campaign.scene import LIVE, PREVIOUS, told_well, wait_for
+from helpers.artifacts.training import RECEIPT
+from helpers.workplace import Outcome
+
+import rollback
+
+SURVIVED = "survived"
+
+
+def survived(scene, fault):
+    """Let a fault happen in a scene, deploy, and return "survived", "not here: why" or in what it did not."""
+    prepare(scene)
+    permitted, scene.forgot = {scene.previous}, False
+    wrong, lost = len(scene.clients.wrong), len(scene.clients.lost)
+    try:
+        fault.happen(scene)
+        permitted |= scene.clients.allowed - {LIVE} | ({None} if scene.forgot else set())
+        mend(scene)
+        agree(scene, permitted)
+        assert scene.clients.wrong[wrong:] == [], f"wrong answers, by trainings {scene.clients.wrong[wrong:][:5]}"
+        assert scene.clients.lost[lost:] == [], f"lost requests: {scene.clients.lost[lost:][:5]}"
+    except NotHere as why:
+        return f"not here: {why}"
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__}: {error} ({place.filename.rpartition('/')[2]}:{place.lineno})"
+    return SURVIVED
+
+
+def prepare(scene):
+    """Make the first training what `rollback` goes back to, where a fault before lost it."""
+    if scene.previous is None:
+        scene.allow(PREVIOUS)
+        for number in (PREVIOUS, LIVE):
+            scene.sums["deployments"] += 1
+            here(scene, "deploy", number).succeeded()
+        scene.clients.allowed = frozenset({LIVE})
+
+
+def here(scene, program, number=LIVE):
+    """Run a program in this process, where its libraries were imported once."""
+    words = scene.options(number) if program == "deploy" else ["--receipts", RECEIPT]
+    return scene.place.program_here(program, *words)
+
+
+def mend(scene):
+    """Deploy what config.yaml says, which puts everything right, and let nothing else answer from then on."""
+    scene.allow(LIVE)
+    scene.sums["deployments"] += 1
+    told_well(here(scene, "deploy")).succeeded()
+    scene.clients.allowed = frozenset({LIVE})
+
+
+def agree(scene, permitted):
+    """Require that status, receipt, history, server and processes say the same, and that nothing is left over."""
+    status = here(scene, "status").succeeded().said
+    assert any(line.startswith("tiny: answers") for line in status.splitlines()), f"status says: {status}"
+    who, version = scene.serving()
+    receipt, server = scene.receipt, scene.server
+    assert who == LIVE, f"training {who} answers"
+    assert receipt["version"] == version, f"the receipt says {receipt['version']}, {version} is served"
+    assert receipt["server"]["pid"] == server.pid, "the receipt is of another process"
+    assert scene.store.history.live() == {"tiny": version}, "the history says otherwise"
+    one_back(scene, version, permitted)
+    family = {server.pid, *(child.pid for child in server.children(recursive=True))}
+    left = [process for process in scene.processes() if process.pid not in family]
+    if left:
+        wait_for(lambda: not [each for each in scene.processes() if each.pid not in family], 10)
+    assert not scene.place.partial_files(), f"partial files are left: {scene.place.partial_files()}"
+    foreign = [name for name in scene.regions() if not name.startswith(receipt["server"]["id"])]
+    assert not foreign, f"regions are left in shared memory: {foreign}"
+    assert len(scene.regions()) <= len(scene.engines), f"more regions than engines: {scene.regions()}"
+
+
+def one_back(scene, version, permitted):
+    """Require that `rollback` would find, whole, what was live before the fault or became live by it, and nothing else.
+
+    `permitted` are the trainings that it may be, None among them where the fault lost what was known.
+    """
+    previous = scene.previous
+    assert previous in permitted, f"rollback would serve training {previous}, not one of {permitted}"
+    if previous is not None:
+        (found,) = rollback.versions_before(scene.store, {"tiny": version})
+        assert found.number != version, "rollback would go nowhere"
+
+
+def back_for_real(scene):
+    """Roll back once, at the end of a scene, and require exactly what was live before."""
+    previous = scene.previous
+    scene.allow(previous)
+    scene.sums["rollbacks"] += 1
+    outcome = here(scene, "rollback")
+    return outcome if scene.serving()[0] == previous else Outcome(1, f"not {previous} but {scene.serving()} serves")
