@@ -29,6 +29,7 @@ def parse_arguments():
     arguments.add_argument("--only", default="", help="regular expression; only faults whose names it is found in")
     arguments.add_argument("--output", type=Path, default=Path("faults.json"), help="JSON to write: how each ended")
     arguments.add_argument("--scenes", type=int, default=3, help="scenes at once")
+    arguments.add_argument("--minutes", type=float, default=1e6, help="begin no fault after so long")
     arguments.add_argument("--list", action="store_true", help="print the names of the faults, and do nothing")
     return arguments.parse_args()
 
@@ -43,8 +44,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         in_own_namespace(Path(folder))
         started = time.monotonic()
-        outcomes, sums = campaign(Path(folder), chosen, min(arguments.scenes, len(chosen)))
-    written = summary(outcomes, sums, time.monotonic() - started)
+        outcomes, sums = campaign(Path(folder), chosen, min(arguments.scenes, len(chosen)), arguments.minutes)
+    written = summary(outcomes, sums, len(chosen), time.monotonic() - started)
     arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     print(*conclusion(written), f"written to {arguments.output}", sep="\n")
     sys.exit(0 if written["survived"] == written["tried"] and not written["lost"] and not written["wrong"] else 1)
@@ -58,7 +59,7 @@ def in_own_namespace(folder):
         os.execvpe(command[0], command, {**os.environ, MOUNTS: "1"})
 
 
-def summary(outcomes, sums, seconds):
+def summary(outcomes, sums, known, seconds):
     """Return what is written down."""
     commit = None
     with contextlib.suppress(OSError):
@@ -68,6 +69,7 @@ def summary(outcomes, sums, seconds):
     return {
         "commit": commit,
         "minutes": round(seconds / 60, 1),
+        "known": known,
         "tried": len(tried),
         "survived": sum(each["outcome"] == SURVIVED for each in tried),
         **sums,
@@ -81,7 +83,7 @@ def conclusion(written):
     failed = [each["fault"] for each in written["faults"] if each["outcome"] != SURVIVED]
     return [
         *(f"NOT survived or not tried: {name}" for name in failed),
-        f"{written['tried']} faults tried, {written['survived']} survived, in {written['minutes']} minutes",
+        f"{written['tried']} of {written['known']} faults tried, {written['survived']} survived, in {written['minutes']} minutes",
         f"under load: {counted}",
     ]
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import queue
+import random
 import time
 from collections import Counter
 
@@ -11,13 +12,15 @@ from faults.campaign.judging import SURVIVED, back_for_real, survived
 from faults.campaign.scene import LIVE, Scene
 
 
-def campaign(folder, chosen, scenes):
+def campaign(folder, chosen, scenes, minutes):
     """Return [{fault, outcome, seconds}] and the sums of what was counted."""
     context = multiprocessing.get_context("spawn")
     waiting, done = context.Queue(), context.Queue()
+    ends = time.time() + 60 * minutes
+    random.Random(0).shuffle(chosen)
     for number in [*chosen, *[None] * scenes]:
         waiting.put(number)
-    workers = [context.Process(target=work, args=(folder / f"{n}", waiting, done)) for n in range(scenes)]
+    workers = [context.Process(target=work, args=(folder / f"{n}", waiting, done, ends)) for n in range(scenes)]
     for worker in workers:
         worker.start()
     outcomes, sums = [], Counter()
@@ -39,10 +42,12 @@ def campaign(folder, chosen, scenes):
     return outcomes, sums
 
 
-def work(folder, waiting, done):
+def work(folder, waiting, done, ends):
     """Take faults from a queue until there are no more; a scene that did not survive is replaced by a fresh one."""
     sums, scene, made = Counter({"lost": 0, "wrong": 0}), None, 0
     while (number := waiting.get()) is not None:
+        if time.time() > ends:
+            continue
         fault, started = FAULTS[number], time.monotonic()
         try:
             if scene is None:

@@ -69,8 +69,9 @@ class Scene:
 
     @property
     def engines(self):
-        """Return the processes that hold the engine."""
-        return [child for child in self.server.children() if child.name().startswith("triton_python_b")]
+        """Return the processes that hold the engine of the live version; those of one before end some time later."""
+        adapter = f"tiny/{self.receipt['version']}/model.py"
+        return [child for child in self.server.children() if any(adapter in word for word in child.cmdline())]
 
     def trial(self):
         """Wait for the server that a version is tried in; return its process."""
