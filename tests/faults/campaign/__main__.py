@@ -83,7 +83,8 @@ def conclusion(written):
     failed = [each["fault"] for each in written["faults"] if each["outcome"] != SURVIVED]
     return [
         *(f"NOT survived or not tried: {name}" for name in failed),
-        f"{written['tried']} of {written['known']} faults tried, {written['survived']} survived, in {written['minutes']} minutes",
+        f"{written['tried']} faults tried of {written['known']} known, {written['survived']} survived",
+        f"in {written['minutes']} minutes, of commit {written['commit']}",
         f"under load: {counted}",
     ]
 
