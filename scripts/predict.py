@@ -29,6 +29,8 @@ from slipway.triton.ports import Ports
 from slipway.triton.shared_memory import SharedBatch
 
 # What torchvision's ImageNet classifiers are fed, where neither options nor the local deployment say otherwise.
+# The settings that matter for an input, beside its side: a model that takes pixels normalises them itself.
+_USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 USUAL_BATCH = 8
 
@@ -93,7 +95,7 @@ def add_sending(arguments: argparse.ArgumentParser) -> None:
 def add_preprocessing(arguments: argparse.ArgumentParser) -> None:
     """Add how a photograph becomes an input; all may be left out, unlike where a record is to say what was done."""
     group = arguments.add_argument_group(
-        "preprocessing", "left out: as the deployed model was proven, or for a --url as ImageNet's models have it"
+        "preprocessing", "left out: as the server states it for its model, else as ImageNet's models have it"
     )
     group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
     group.add_argument("--crop", type=int, help="side of the input in pixels, where the server leaves it open")
@@ -265,22 +267,30 @@ def meaning_of(task: Task, scores: np.ndarray) -> Meaning:
 
 
 def preprocessing_of(arguments: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
-    """Return the preprocessing: each setting from the options, else as it was `proven` with, else as ImageNet has it.
+    """Return the preprocessing: each setting from the options, the server, the deployment's proof, or ImageNet's.
 
-    The side of the input is the server's where it states one.
+    The first of these that has the setting counts. The side of the input is the server's if it states one. ImageNet's
+    settings are a guess, which is said.
     """
     if classifier.side and arguments.crop not in (None, classifier.side):
         side = classifier.side
         raise SlipwayError(f"{classifier.name} takes {side} x {side} pixels, not --crop {arguments.crop}; leave it out")
     names = [setting.name for setting in fields(Preprocessing)]
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
-    settings = asdict(IMAGENET) | {name: proven[name] for name in names if name in proven} | given
+    known = proven | (classifier.preprocess or {}) | given
+    settings = asdict(IMAGENET) | {name: known[name] for name in names if name in known}
     if classifier.side:
         settings["crop"] = classifier.side
-    if "resize" not in proven | given:
+    if "resize" not in known:
         settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
     if settings["resize"] < settings["crop"]:
         raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
+    if guessed := [name for name in names if name not in known and name in _USED[classifier.dtype]]:
+        shown = ", ".join(f"{name} {settings[name]}" for name in guessed)
+        progress(
+            f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
+            f"assumed: {shown}; --{', --'.join(guessed)} change that"
+        )
     return Preprocessing(**settings)
 
 

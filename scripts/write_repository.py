@@ -9,6 +9,7 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.outputs.meaning import Meaning
 from slipway.planned import settings_of
 from slipway.program import parser, progress, run
+from slipway.triton.modelconfig import PREPROCESS_SETTINGS
 from slipway.triton.repository import served_model, write_model
 
 
@@ -38,7 +39,8 @@ def main(arguments: argparse.Namespace) -> None:
     engine_record = records[selection["precision"]]
     engine = BuiltEngine.of_record(engine_record)
     weights = read_json(arguments.weights_record)
-    meaning = Meaning.of(read_json(arguments.golden_record).get("output"))
+    golden = read_json(arguments.golden_record)
+    meaning = Meaning.of(golden.get("output"))
     served = served_model(
         arguments.name,
         engine,
@@ -47,6 +49,7 @@ def main(arguments: argparse.Namespace) -> None:
         selection["max_batch_size"],
         selection["instances"],
         meaning,
+        {name: golden["key"][name] for name in PREPROCESS_SETTINGS},
     )
     with written_whole(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import pytest
 from google.protobuf import text_format
@@ -40,6 +41,14 @@ def test_a_file_reads_back_equal(tmp_path, served, backend):
 def test_tritons_own_image_clients_take_every_configuration(served, backend, dtype):
     config = model_config(dataclasses.replace(served, input_dtype=dtype), backend)
     assert shape_of_picture(config) == (192, 192, 3, True)
+
+
+@pytest.mark.parametrize(("served", "backend"), EVERY)
+def test_the_preprocessing_is_stated_to_clients(served, backend):
+    stated = {"resize": 256, "crop": 192, "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bicubic"}
+    config = model_config(dataclasses.replace(served, preprocess=stated), backend)
+    assert json.loads(parameters(config)["preprocess"]) == stated
+    assert "preprocess" not in parameters(model_config(served, backend))
 
 
 @pytest.mark.parametrize(("served", "backend"), EVERY)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import predict
 from slipway.errors import SlipwayError
 from slipway.photographs.images import Preprocessing
 from slipway.photographs.predictions import Predictions
+from slipway.triton.modelconfig import PREPROCESS
 
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -67,6 +69,19 @@ def test_options_come_before_what_was_proven_and_that_before_imagenet():
     given = options("--mean", "0.1", "0.2", "0.3", "--interpolation", "bicubic")
     found = predict.preprocessing_of(given, described(PICTURES, LOGITS), proven)
     assert found == Preprocessing(256, 224, [0.1, 0.2, 0.3], IMAGENET.std, "bicubic")
+
+
+def test_the_preprocessing_that_a_server_states_is_taken_and_a_guess_is_said(capsys):
+    stated = {"resize": 72, "crop": 64, "mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2], "interpolation": "bicubic"}
+    pictures = {"input": ("FP32", [-1, 3, 64, 64])}
+    telling = described(pictures, LOGITS, parameters={PREPROCESS: json.dumps(stated)})
+    assert predict.preprocessing_of(options(), telling, {}) == Preprocessing(**stated)
+    assert predict.preprocessing_of(options("--resize", "64"), telling, {"resize": 80}).resize == 64
+    assert "assumed" not in capsys.readouterr().err
+    for foreign in ("crop", {}, stated | {"interpolation": "nearest"}, stated | {"mean": [0]}):
+        silent = described(pictures, LOGITS, parameters={PREPROCESS: json.dumps(foreign)})
+        assert predict.preprocessing_of(options(), silent, {}).resize == 66
+        assert "assumed: resize 66, mean (0.485, 0.456, 0.406)" in capsys.readouterr().err
 
 
 def test_a_size_that_the_server_leaves_open_is_the_crops():

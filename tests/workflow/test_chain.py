@@ -142,6 +142,8 @@ def test_served_configuration_is_the_selected_one(small):
     assert written.backend == "openvino"
     assert written.max_batch_size == selected["max_batch_size"]
     assert written.instance_group[0].count == selected["instances"]
+    stated = json.loads(written.parameters["preprocess"].string_value)
+    assert (stated["resize"], stated["crop"]) == (72, 64)
     with ModelClient(small.ports, "small_trt") as client:
         running = client.config()
     assert running.backend == "python"

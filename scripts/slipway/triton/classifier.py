@@ -1,5 +1,6 @@
 """A classifier of pictures as any Triton server describes it: its tensors, their types, how many pictures at once."""
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -8,8 +9,12 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 from slipway.errors import SlipwayError
 from slipway.inputs import TRITON_TYPES
 from slipway.outputs.meaning import Meaning
+from slipway.records import has_shape
+from slipway.triton.modelconfig import PREPROCESS
 
 INPUT_DTYPES = {triton: dtype for dtype, triton in TRITON_TYPES.items()}
+_NUMBER = (int, float)
+_PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
 OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
 
 
@@ -18,8 +23,9 @@ class Classifier:
     """What a client must know of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
 
     `side` and `classes` are None where the server leaves them open, `max_batch` where it states no limit. A model that
-    is not `batched` takes (3, side, side). `version` "" lets the server choose. `meaning` is that of the scores, where
-    the model's parameters state it.
+    is not `batched` takes (3, side, side). `version` "" lets the server choose. `meaning` is that of the scores, and
+    `preprocess` has the settings of slipway.photographs.images.Preprocessing: each None unless the model's parameters
+    state it.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Classifier:
     classes: int | None
     has_labels: bool
     meaning: Meaning | None = None
+    preprocess: dict | None = None
 
 
 def classifier_of(
@@ -47,6 +54,7 @@ def classifier_of(
     """
     pictures = _input_of(metadata)
     scores = _output_of(metadata, output)
+    parameters = {name: value.string_value for name, value in config.parameters.items()}
     labelled = any(entry.label_filename for entry in config.output if entry.name == scores.name)
     return Classifier(
         metadata.name,
@@ -59,7 +67,8 @@ def classifier_of(
         output=scores.name,
         classes=_classes(metadata.name, scores, batched=len(pictures.shape) == 4),
         has_labels=labelled,
-        meaning=Meaning.of_parameters({name: value.string_value for name, value in config.parameters.items()}),
+        meaning=Meaning.of_parameters(parameters),
+        preprocess=_preprocess_of(parameters),
     )
 
 
@@ -76,6 +85,17 @@ def batch_size(classifier: Classifier, asked: int | None, usual: int) -> int:
             f"{classifier.name} takes at most {largest} pictures a request, not {asked}; give --batch {largest} or less"
         )
     return asked
+
+
+def _preprocess_of(parameters: dict[str, str]) -> dict | None:
+    """Return the preprocessing in a model's parameters; None if there is none, or one of another program's form."""
+    try:
+        stated = json.loads(parameters.get(PREPROCESS, ""))
+    except ValueError:
+        return None
+    if not has_shape(stated, _PREPROCESS) or stated["interpolation"] not in ("bilinear", "bicubic"):
+        return None
+    return stated if len(stated["mean"]) == len(stated["std"]) == 3 else None
 
 
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:

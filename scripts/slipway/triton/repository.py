@@ -29,13 +29,14 @@ def served_model(
     max_batch: int,
     instances: int,
     meaning: Meaning | None = None,
+    preprocess: dict | None = None,
 ) -> Served:
     """Return how `engine` is served under `name`."""
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
     tensors = (crop, classes, max_batch, instances, record.get("input_dtype", "float32"))
-    return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning)
+    return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning, preprocess)
 
 
 def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path) -> None:
