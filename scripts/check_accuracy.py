@@ -120,7 +120,7 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
 def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict:
     """Return how far PyTorch's answers to the photograph and its variations differ, and how far the engine's follow.
 
-    `error` is 0 where they differ as PyTorch's do, and 1 where they might as well be all alike.
+    `error` is 0 if they differ as PyTorch's do, and 1 if they are no better than equal answers.
     """
     images = np.concatenate([golden["input"], golden["variations"]])
     reference = np.concatenate([golden["logits"], golden["variation_logits"]])
@@ -136,7 +136,7 @@ def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict
 def not_following(record: dict) -> list[str]:
     """Return in words that the engine is no better than one answer for everything. Rehearsals may be so.
 
-    Only where the limits do not tell that themselves.
+    Only if the limits do not show that themselves.
     """
     found = record["variation"]
     if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:

@@ -1,6 +1,6 @@
-"""Serve the model repositories from a tritonserver on this machine: publish, try, switch, prove, or leave it as it was.
+"""Serve the model repositories from a tritonserver on this machine: publish, try, switch, prove, or change nothing.
 
-Whatever fails, and whenever this program is killed, the version that was live serves on.
+Whichever step fails, and even after a kill, the version that was live goes on serving.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Deployment:
-    """One model to serve: where its folder, golden logits and receipt are, and what its index says."""
+    """One model to serve: the paths of its folder, golden logits and receipt, and the content of its index."""
 
     model: str
     folder: Path
@@ -104,7 +104,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
-    """Return what to deploy; raise SlipwayError when a repository is not the one of its index."""
+    """Return the deployments; raise SlipwayError if a repository does not match its index."""
     found = []
     signatures = arguments.signatures or [None] * len(arguments.models)
     given = (arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts, signatures)
@@ -114,7 +114,7 @@ def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
 
 
 def require_signed(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError, where a key is given, unless every repository is the one that was signed with it."""
+    """Raise SlipwayError if a public key is given and does not verify the signature of every repository."""
     if arguments.public_key:
         # Only here, since it takes half a second to import.
         from slipway.repositories.signing import verify_repository
@@ -127,7 +127,7 @@ def require_signed(arguments: argparse.Namespace) -> None:
 
 
 def require_fitness(deployments: list[Deployment], host: Host) -> None:
-    """Raise SlipwayError when an engine was built for other hardware or another version than what would run it."""
+    """Raise SlipwayError if an engine was built for other hardware, or for another version of its runtime."""
     for deployment in deployments:
         try:
             require_fit(deployment.index["name"], deployment.index["engine_key"], host)
@@ -136,7 +136,7 @@ def require_fitness(deployments: list[Deployment], host: Host) -> None:
 
 
 def deployment_of(deployments: list[Deployment], versions: list[Published], store: Store) -> Rollout:
-    """Return the change of what is live, and tell which models config.yaml no longer names."""
+    """Return the rollout, and print the models that config.yaml no longer names."""
     receipts = {
         each.receipt.as_posix(): {"model": each.model, "served_as": version.name, "more": {}}
         for each, version in zip(deployments, versions, strict=True)

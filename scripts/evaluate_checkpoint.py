@@ -46,7 +46,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Evaluate; write the figures, or stop where the accuracy is too low or the folders can be read in two ways."""
+    """Evaluate and write the figures; stop if the accuracy is too low, or if the folders can be read in two ways."""
     weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
     images = find_images(arguments.labelled, arguments.max_images)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -78,7 +78,7 @@ def main(arguments: argparse.Namespace) -> None:
 def evaluated(
     scorer: Scorer, weights: dict, photographs: Photographs, labelling: Labelling, preprocess: Preprocessing
 ) -> dict:
-    """Return the accuracy on the photographs, and for weights that are not random what makes it plausible."""
+    """Return the accuracy on the photographs, and for weights that are not random the checks of its plausibility."""
     (scores,) = scorer.scores(photographs.files, [preprocess])
     answered = scores.argmax(axis=1)
     found = {**accuracy(scores, photographs.classes), "top1_interval": interval(answered == photographs.classes)}
@@ -94,7 +94,7 @@ def evaluated(
 
 
 def require_floor(record: dict, floor: float | None) -> None:
-    """Raise SlipwayError where the accuracy is below `accuracy.min_top1`, or cannot be known."""
+    """Raise SlipwayError if the accuracy is below `accuracy.min_top1`, or unknown."""
     if floor is None:
         return
     if not record["labelled"]:
@@ -113,7 +113,7 @@ def require_floor(record: dict, floor: float | None) -> None:
 
 
 def show(record: dict) -> None:
-    """Show the accuracy, how the folders were read, and what is to be looked at."""
+    """Show the accuracy, how the folders were read, and warnings."""
     if not record["labelled"]:
         progress(f"  none of the {record['images']} photographs tells its class, or outputs are no class scores")
         return
@@ -123,7 +123,7 @@ def show(record: dict) -> None:
         f"to {high:.1%}), top-5 {record['top5']:.1%}"
     )
     rules = sorted({each["rule"] for each in record["folders"]})
-    progress(f"  their classes are told by: {', '.join(rules)}")
+    progress(f"  rules by which their classes were read: {', '.join(rules)}")
     for warning in record["warnings"]:
         progress(f"  WARNING: {warning}")
 

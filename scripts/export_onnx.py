@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
     with written_whole(arguments.output) as partial:
         frozen = exported(model, example, arguments.opset, partial)
         for line in frozen.lines:
-            progress(f"  CAUTION: the exporter replaced what Python did for one batch, in {line}")
+            progress(f"  CAUTION: the exporter replaced Python code by its result for one batch, in {line}")
         require_valid(partial, arguments.input)
         agreement = compare_with_pytorch(model, partial, arguments.crop, arguments.input, frozen)
         company = own_answers_of_file(onnx.load(partial), example[:1], IN_32_BITS)
@@ -100,7 +100,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> FrozenLines:
-    """Export, and return the lines of the user's code that the exporter replaced by what they did once.
+    """Export, and return the lines of the user's code that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the batch size.
     """
@@ -110,7 +110,7 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
     with FrozenLines() as frozen:
         try:
             export(model, example, opset, path)
-        except Exception as error:  # of many kinds, of PyTorch and of what it calls
+        except Exception as error:  # of many types, from PyTorch and the libraries that it calls
             print(without_colours(traceback.format_exc()), file=sys.stderr)
             raise SlipwayError(why_not_exported(error, model, opset)) from None
     inputs = onnx.load(path).graph.input
@@ -155,7 +155,7 @@ def export(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path
 
 
 def forget_sources(path: Path) -> None:
-    """Take out of each node the lines of source that it comes from: their paths make every clone's file another."""
+    """Remove the source lines from each node: their paths would make the file different in every clone."""
     import onnx
 
     model = onnx.load(path)
@@ -183,7 +183,7 @@ def compare_with_pytorch(
 ) -> dict[str, dict]:
     """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one.
 
-    Pictures that are unlike each other are compared too, one at a time, for what the network decides by a picture.
+    Pictures that are unlike each other are compared too, one at a time, since the network's code may decide by them.
     """
     session = session_of_file(path, model)
     found = {}
@@ -195,7 +195,7 @@ def compare_with_pytorch(
 
 
 def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.InferenceSession":
-    """Return a session of ONNX Runtime on the CPU; raise SlipwayError where it has not what the file needs."""
+    """Return a session of ONNX Runtime on the CPU; raise SlipwayError if it lacks an operator or type of the file."""
     import onnxruntime
 
     try:

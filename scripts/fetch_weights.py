@@ -94,7 +94,7 @@ def main(arguments: argparse.Namespace) -> None:
 def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":
     """Return the origin ("checkpoint", "torchvision" or "rehearsal"), its content, and which published weights it is.
 
-    A rehearsal has no content, and stands for the published weights.
+    A rehearsal has no content, and takes the place of the published weights.
     """
     import torch
 
@@ -138,7 +138,7 @@ def named_weights(architecture: str, name: str) -> "WeightsEnum":
 def download(weights: "WeightsEnum") -> dict:
     """Return the state dict of weights that torchvision publishes.
 
-    PyTorch keeps what it downloads for all checkouts; of two that want it at once, one downloads and the other waits.
+    PyTorch caches downloads for all checkouts. If two want the same file at once, one downloads and the other waits.
     """
     import filelock
     import torch
@@ -150,7 +150,7 @@ def download(weights: "WeightsEnum") -> dict:
 
 
 def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> list[str]:
-    """Return what the user should know of the network that was made, in sentences."""
+    """Return notes for the user on the network that was made, in sentences."""
     if arguments.architecture not in TRANSFORMING or published or "transform_input" in arguments.arguments:
         return []
     return [

@@ -86,7 +86,7 @@ def main(arguments: argparse.Namespace) -> None:
 def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answers: np.ndarray) -> float:
     """Return how far the answers to the photograph and its variations differ, as a share of their size.
 
-    Where they hardly do, the model is shown noise, black and white too. Raises SlipwayError when it answers all alike.
+    If they hardly differ, the model gets noise, black and white, too. Raises SlipwayError if all answers are equal.
     """
     varies = variation(answers)
     if varies < ROUNDING:
@@ -95,14 +95,14 @@ def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answer
         differing = np.concatenate([answers, logits_of(model, probes)])
         require_variation(differing, variation(differing))
         progress(
-            "  CAUTION: the model tells the sample photograph from none of its variations, so it proves little; name "
-            "another as `image` in config.yaml"
+            "  CAUTION: the model answers the sample photograph and its variations alike, so they prove little; name "
+            "another `image` in config.yaml"
         )
     return varies
 
 
 def meaning_of(last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str]) -> Meaning:
-    """Return what a model's outputs mean whose last operation is `last`.
+    """Return the meaning of the outputs of a model whose last operation is `last`.
 
     Of a single yes or no, the first of two labels is that of a no.
     """
@@ -119,7 +119,7 @@ def has_labels(weights: dict) -> bool:
 
 
 def named_by(weights: dict, outputs: int) -> str | None:
-    """Return in words what says that a model's outputs are classes; None where nothing does."""
+    """Return in words what names classes for a model's outputs; None if nothing does."""
     if has_labels(weights):
         return "`labels` names a class for each"
     if ":" not in weights["architecture"]:

@@ -19,13 +19,13 @@ from slipway.triton.rollouts import DEPLOYMENT, ROLLBACK, Rollout, complete, pen
 from slipway.triton.store import Published, Store
 from slipway.triton.switching import require_own_ports, switch, try_beside
 
-# What a person does about a version that is not what was proven.
+# The remedy for a version that differs from the proven one.
 INSTEAD = (
     "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
     "back, put the earlier checkpoint or setting there"
 )
 
-# What is read of a receipt.
+# The parts of a receipt that are read here.
 OF_VERSION = {
     **{"model": str, "served_as": str, "version": int},
     "server": {"listening": {"host": str, "grpc": int, "metrics": int}},
@@ -45,7 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find what was live before, verify it, try it beside what is live, switch to it, prove it, write the receipts."""
+    """Find the versions that were live before, verify them, try them at other ports, switch, prove, write receipts."""
     unwind_when_terminated()
     with alone(arguments.state):
         find = partial(place_of, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
@@ -85,9 +85,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def versions_before(store: Store, now: Versions, left: Versions | None = None) -> list[Published]:
-    """Return what was live before the versions that are now; raise SlipwayError unless it is still what was proven.
+    """Return the versions before the live ones; raise SlipwayError unless they are still as they were proven.
 
-    `left` is what was live before a deployment that was interrupted and could not be taken back.
+    `left`: the versions before an interrupted deployment that could not be taken back.
     """
     before = left or store.history.before(now)
     if before is None:
@@ -103,7 +103,7 @@ def versions_before(store: Store, now: Versions, left: Versions | None = None) -
 
 
 def require_signed(store: Store, versions: list[Published], public_key: Path) -> None:
-    """Raise SlipwayError unless every version is the one that was signed with the other half of a key."""
+    """Raise SlipwayError unless every version has a signature that the public key verifies."""
     for version in versions:
         try:
             store.require_signed(version.name, version.number, public_key)
@@ -112,7 +112,7 @@ def require_signed(store: Store, versions: list[Published], public_key: Path) ->
 
 
 def rollback_of(live: dict[Path, dict], versions: list[Published]) -> Rollout:
-    """Return the change of what is live: which receipts are to be written, and which to be withdrawn."""
+    """Return the rollout: the versions, the receipts to write, and the receipts to withdraw."""
     numbers = {version.name: version.number for version in versions}
     receipts, withdrawn = {}, []
     for path, said in live.items():
@@ -127,7 +127,7 @@ def rollback_of(live: dict[Path, dict], versions: list[Published]) -> Rollout:
 
 
 def tell(live: dict[Path, dict], versions: list[Published]) -> None:
-    """Tell of each model what is served of it now."""
+    """Print for each model the version that is served now."""
     numbers = {version.name: version.number for version in versions}
     for said in live.values():
         name, number = said["served_as"], said["version"]
@@ -139,7 +139,7 @@ def tell(live: dict[Path, dict], versions: list[Published]) -> None:
 
 
 def ports_of(live: dict[Path, dict]) -> Ports:
-    """Return where the receipts say that the server listens, with its TLS files as they are now."""
+    """Return the ports in the receipts, with the TLS files as they are now."""
     server = next(iter(live.values()))["server"]
     ports = Ports.of(server["listening"])
     return replace(ports, tls=ports.tls.as_they_are_now(ports.host)) if ports.tls else ports

@@ -1,4 +1,4 @@
-"""Put the version that was live before the live one back in its place, elsewhere than here, and prove it again."""
+"""Serve the version before the live one again, in a cluster or with Compose, and prove it again."""
 
 import argparse
 from pathlib import Path
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     live = [kept for results in arguments.results if (kept := Kept(results, arguments.to)).live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
-    # Of every model before any of them is touched.
+    # For every model, before any of them changes.
     before = [version_before(kept, arguments.to) for kept in live]
     for kept, number in zip(live, before, strict=True):
         require_unchanged(kept, number, arguments.public_key)
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
 def version_before(kept: Kept, to: str) -> int:
     """Return the newest proven version that is older than the live one and was not itself rolled back.
 
-    Where a deployment was killed midway, what was live before it is the one to go back to.
+    After a deployment that was killed midway, it is the version that was live before that deployment.
     """
     receipt, rolled_back, begun = kept.live(), kept.rolled_back(), kept.begun()
     if begun and begun["number"] != receipt["number"]:
@@ -57,7 +57,7 @@ def version_before(kept: Kept, to: str) -> int:
 
 
 def require_unchanged(kept: Kept, number: int, public_key: Path | None) -> None:
-    """Raise SlipwayError unless a version is what was deployed: as it was kept here, and where it was published."""
+    """Raise SlipwayError unless a version is unchanged since its deployment, here and where it was published."""
     try:
         kept.require_whole(number)
         for part in kept.version(number).parts:
@@ -76,14 +76,14 @@ def require_unchanged(kept: Kept, number: int, public_key: Path | None) -> None:
 
 
 def require_signed(part: Part, public_key: Path) -> None:
-    """Raise SlipwayError unless a repository that was kept whole is the one that was signed."""
+    """Raise SlipwayError unless a repository that was kept whole has a signature that the public key verifies."""
     from slipway.repositories.signing import verify_repository  # only here, since it takes half a second to import
 
     verify_repository(part.repository.parent, public_key, part.signature)
 
 
 def go_back(kept: Kept, number: int, arguments: argparse.Namespace) -> None:
-    """Deploy an older version again, and prove it as a new one is."""
+    """Deploy an older version again, and prove it like a new one."""
     receipt, published, begun = kept.live(), kept.receipt_of(number)["published"], kept.begun()
     left = begun["number"] if begun else receipt["number"]
     candidate = kept.version(number)

@@ -36,7 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Print one block a model, after what an interrupted command left was settled."""
+    """Settle what an interrupted command left, then print one block for each model."""
     settle_interrupted(arguments)
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def settle_interrupted(arguments: argparse.Namespace) -> None:
-    """Make receipts and history agree with what serves, where nobody deploys just now."""
+    """Make receipts and history agree with the server, unless a deployment is under way."""
     from slipway.triton.place import place_of
     from slipway.triton.rollouts import settle_if_alone
 
@@ -63,7 +63,7 @@ def settle_interrupted(arguments: argparse.Namespace) -> None:
 
 
 def describe(receipt: dict, results: Path, state: Path) -> list[str]:
-    """Return the lines about one receipt: whether it answers, and what its server has counted."""
+    """Return the lines about one receipt: whether its model answers, and the counters of its server."""
     from slipway.triton.liveness import why_no_answer
 
     name, version = receipt["served_as"], receipt.get("version", 1)
@@ -81,7 +81,7 @@ def describe(receipt: dict, results: Path, state: Path) -> list[str]:
 
 
 def ending(state: Path) -> list[str]:
-    """Return how the log of a server that has ended ends."""
+    """Return the last lines of the log of a server that has ended."""
     log = local_server.log_file(state)
     if not log.is_file():
         return []
@@ -105,7 +105,7 @@ def identity(receipt: dict, version: str) -> list[str]:
 
 
 def traffic(model: str, version: str, listening: dict) -> list[str]:
-    """Return what the server has counted for a version of a model since it was loaded, and whether it is ready."""
+    """Return the server's counters for a version of a model since it was loaded, and whether it is ready."""
     from slipway.monitoring.traffic import read_traffic
     from slipway.triton.client import ModelClient
 
@@ -133,7 +133,7 @@ def traffic(model: str, version: str, listening: dict) -> list[str]:
 
 
 def memory(pid: int, engine_key: dict) -> str:
-    """Return what the server takes in memory, its engines' processes included, and how full its GPU is."""
+    """Return the memory of the server, its engines' processes included, and how full its GPU is."""
     line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
     if not is_gpu(engine_key["hardware"]):
         return line
@@ -162,7 +162,7 @@ def cautions(receipt: dict, results: Path) -> list[str]:
 def is_newest(receipt: dict, results: Path) -> bool:
     """Say whether what is served is what the results of the model hold: the same weights, one target's repository.
 
-    What was removed from the results since then makes nothing stale.
+    Files that were removed from the results since then make nothing stale.
     """
     weights = read_record(results / "weights.json", {"sha256": str})
     if weights and weights["sha256"] != receipt["chain"]["weights_sha256"]:

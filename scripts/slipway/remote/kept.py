@@ -22,12 +22,12 @@ from slipway.remote.candidate import FILES, GOLDEN, RECORD, Candidate
 
 RECEIPT, BEGUN = "receipt.json", "begun.json"
 RECEIPT_SHAPE = {"number": int}
-# What the name of a version begins with while it is being removed.
+# Prefix of a version's name while it is being removed.
 REMOVED = ".removed."
 
 
 class Kept:
-    """What was deployed to one place; `results` is the folder of the model."""
+    """The versions that were deployed to one place; `results` is the folder of the model."""
 
     def __init__(self, results: Path, to: str) -> None:
         self.receipt_file = results / "deploy" / f"receipt.{to}.json"
@@ -35,7 +35,7 @@ class Kept:
         self._to = to
 
     def live(self) -> dict | None:
-        """Return the receipt of what is live there, None where nothing is; of a damaged one, the copy that was kept."""
+        """Return the receipt of the live version, None if there is none; the stored copy if the receipt is damaged."""
         found = read_record(self.receipt_file, RECEIPT_SHAPE)
         if found or not self.receipt_file.exists():
             return found
@@ -43,16 +43,16 @@ class Kept:
         return max(filter(None, kept), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
 
     def begun(self) -> dict | None:
-        """Return {"number", "before"} of a deployment that did not come to its end, None where there is none."""
+        """Return {"number", "before"} of a deployment that did not end; None if there is none."""
         return read_record(self.folder / BEGUN, {"number": int, "before": dict})
 
     def version(self, number: int) -> Candidate | None:
-        """Return a version that was kept, None where it is not there."""
+        """Return a stored version; None if it does not exist."""
         folder = self.folder / str(number)
         return Candidate.read(folder, self._to) if (folder / RECORD).is_file() else None
 
     def require_whole(self, number: int) -> None:
-        """Raise SlipwayError unless a version that was kept is still what was deployed."""
+        """Raise SlipwayError unless a stored version is unchanged since its deployment."""
         sealed.require_whole(self.folder, number)
 
     def receipt_of(self, number: int) -> dict:
@@ -64,7 +64,7 @@ class Kept:
         return sorted(int(folder.name) for folder in self._numbered() if read_record(folder / RECEIPT, RECEIPT_SHAPE))
 
     def readable(self) -> list[Candidate]:
-        """Return the versions that were proven, but for what of them cannot be read any more."""
+        """Return the versions that were proven and can still be read."""
         found = []
         for number in self.proven():
             with contextlib.suppress(SlipwayError, KeyError, TypeError, AttributeError):
@@ -77,7 +77,7 @@ class Kept:
         return {receipt.get("rolled_back_from") for receipt in receipts} - {None}
 
     def keep(self, candidate: Candidate) -> Candidate:
-        """Copy what was not kept before beside the older versions; return it from there."""
+        """Copy a version beside the older ones unless it is there already; return it from there."""
         if candidate.folder.parent == self.folder:
             return candidate
         numbers = [*(int(path.name) for path in self._numbered()), *sealed.numbers(self.folder)]
@@ -91,22 +91,22 @@ class Kept:
                     copy = partial / path.relative_to(candidate.folder)
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, copy)
-                if same:  # what was kept of it was changed since, and is put right
+                if same:  # the stored copy was changed since, and is repaired
                     write_json(partial / RECEIPT, live)
             sealed.seal(self.folder, number)
         return Candidate.read(folder, self._to)
 
     def begin(self, candidate: Candidate, before: dict) -> None:
-        """Write down that a kept version is about to be put in the place of what was there before."""
+        """Record that a stored version is about to replace the version `before`."""
         write_json(self.folder / BEGUN, {"number": number_of(candidate), "before": before})
 
     def gone_back(self) -> None:
-        """Write down that the place is again what it was before."""
+        """Record that the place has its previous version again."""
         (self.folder / BEGUN).unlink(missing_ok=True)
         self._remove(path for path in self._numbered() if not (path / RECEIPT).is_file())
 
     def succeeded(self, candidate: Candidate, receipt: dict, keep: int) -> None:
-        """Write down that a kept version is live; remove the oldest versions beyond those to keep."""
+        """Record that a stored version is live; remove the oldest versions beyond `keep`."""
         write_json(candidate.folder / RECEIPT, receipt)
         sealed.seal(self.folder, number_of(candidate))
         write_json(self.receipt_file, receipt)
@@ -115,7 +115,7 @@ class Kept:
         self._remove(path for path in self._numbered() if int(path.name) not in kept)
 
     def withdraw(self) -> None:
-        """Write down that nothing is live there any more."""
+        """Record that nothing is live there any more."""
         (self.folder / BEGUN).unlink(missing_ok=True)
         self.receipt_file.unlink(missing_ok=True)
 
@@ -123,7 +123,7 @@ class Kept:
         return [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
 
     def _remove(self, folders: Iterable[Path]) -> None:
-        """Remove versions, each of which is gone at once, however far its removal comes; and what earlier ones left."""
+        """Remove versions, and what earlier removals left. Each is renamed first, so a kill leaves no half version."""
         doomed = list(folders)
         sealed.forget(self.folder, [int(folder.name) for folder in doomed])
         for folder in doomed:
@@ -133,7 +133,7 @@ class Kept:
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:
-    """Return the versions of a target's repository that some place serves or may go back to."""
+    """Return the versions of a target's repository that a place serves or may roll back to."""
     versions = [version for to in FILES for version in Kept(results, to).readable()]
     return {version.version_of(target) for version in versions if target in version.targets}
 
@@ -144,7 +144,7 @@ def number_of(candidate: Candidate) -> int:
 
 
 def files_of(candidate: Candidate) -> list[Path]:
-    """Return what a version is deployed from and proven with.
+    """Return the files from which a version is deployed and with which it is proven.
 
     One machine serves the repository from here, so it is kept whole, with the files that the composition names.
     """

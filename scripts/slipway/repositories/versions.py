@@ -8,10 +8,10 @@ from slipway.errors import SlipwayError
 from slipway.records import read_record
 from slipway.repositories.contents import contents
 
-# What whoever goes back to a version has to know, wherever it is served.
+# Printed after every rollback.
 DEPLOYED_AGAIN = (
-    "`snakemake --cores 1 deploy` would serve again what was rolled back, since that is what config.yaml and results/ "
-    "say: put the checkpoint or the setting right first"
+    "The next `snakemake --cores 1 deploy` serves again the version that was rolled back, since config.yaml and "
+    "results/ still have it: put the checkpoint or the setting right first"
 )
 # The index of a published version, as it lies beside it.
 PUBLISHED = {"index_sha256": str, "index": {"name": str, "files": {str: str}}}

@@ -18,15 +18,15 @@ from slipway.triton.restrictions import local_flags
 from slipway.triton.server import Installation, Ports, Server, find_installation
 from slipway.triton.store import Store
 
-# Where a server that new versions are tried in is recorded, below the state of the live one.
+# The folder of a trial server's record, below the state of the live one.
 TRIAL = "trial"
-# Triton loads what it is told to, when it is told to.
+# Triton loads models only on request.
 EXPLICIT = "--model-control-mode=explicit"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where models are served: the server to start, what runs the engines in it, its state's folder, its versions."""
+    """Where models are served: the server to start, what runs the engines in it, its state's folder, its store."""
 
     installation: Installation
     host: Host
@@ -68,7 +68,7 @@ def find_place(
 
 
 def remove_left_regions(state: Path) -> None:
-    """Remove what servers of this checkout that were killed, live or on trial, left in shared memory."""
+    """Remove the shared memory that killed servers of this checkout left, live or trial ones."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in running_servers(folder) if "id" in server}
         remove_regions(ids_of(folder), but_of=running)

@@ -1,11 +1,11 @@
-"""The versions of models that the local server may serve, each whole, and which one of them it serves.
+"""The stored versions of models: the local server may serve any of them, and serves the selected one.
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
 <store>/published/<name>/<version>/   the same files of that version, its index, its golden logits, its signature
 <store>/published/live.json           the record: every file of each version, and which were live together
 
-A version exists once every file of it is in the record, which is written last; nothing is read of one that differs.
+A version exists once all its files are in the record, which is written last. A version that differs is not read.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _OF_VERSION = f"{VERSION}/"
 
 @dataclass(frozen=True)
 class Published:
-    """One version of a model in the store: its number, its index with that file's SHA-256, and what it must answer."""
+    """One version of a model in the store: its number, its index with that file's SHA-256, and its expected answer."""
 
     number: int
     index: dict
@@ -59,8 +59,8 @@ class Store:
     def publish(self, folder: Path, index: dict, golden: Path, signature: Path | None = None) -> Published:
         """Copy the model folder of `index` in as a new version, and compare every file that arrived.
 
-        What is there already is not copied again; where it was changed since, it is put right. Nothing that is served
-        changes. Raises SlipwayError when a copied file is not the one of the index.
+        A version that is there already is not copied again; if it was changed since, it is repaired. The served
+        versions do not change. Raises SlipwayError when a copied file does not match the index.
         """
         name, recorded = index["name"], _recorded(index, golden)
         self.clear_up(name)
@@ -78,7 +78,7 @@ class Store:
         return self.published(name, number)
 
     def select(self, name: str, number: int) -> None:
-        """Make a version the one that Triton takes when it next loads the model, once it is what was recorded."""
+        """Check a version against its record, and make it the one that Triton takes when it next loads the model."""
         self.require_whole(name, number)
         for file in CONFIGURATIONS:
             config = read_config(self._published / name / str(number) / file)
@@ -108,12 +108,12 @@ class Store:
         return bool(self._numbers(name)) or name in self.ledger.read()["last"]
 
     def published(self, name: str, number: int) -> Published:
-        """Return a version; raise SlipwayError unless it is what was recorded."""
+        """Return a version; raise SlipwayError unless it matches its record."""
         self.require_whole(name, number)
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Published:
-        """Return a version to ask what it answers, after comparing its golden logits and its index, but no engine."""
+        """Return a version to test a server with. Golden logits and index are verified first, its engine is not."""
         recorded, folder = self._record(name, number) or {}, self._published / name / str(number)
         for file in (INDEX, GOLDEN, LABELS):
             if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
@@ -127,7 +127,7 @@ class Store:
         return Published(number, index, sha256(folder / INDEX), expected)
 
     def require_whole(self, name: str, number: int) -> None:
-        """Raise SlipwayError unless every file of a version is the one that was recorded, and there is no other."""
+        """Raise SlipwayError unless a version has exactly the files that were recorded."""
         changed = self.changes(name, number)
         if changed:
             raise SlipwayError(
@@ -135,7 +135,7 @@ class Store:
             )
 
     def changes(self, name: str, number: int) -> str:
-        """Return in words in what a version differs from its record, "" where it does not."""
+        """Return in words how a version differs from its record; "" if it does not."""
         recorded = self._record(name, number)
         if recorded is None:
             return "its files were never recorded"
@@ -169,19 +169,19 @@ class Store:
         kept = self.history.last_of(name, keep)
         stored = self.ledger.read()["stored"]
         left = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
-        # Once they are gone from the record they do not exist, however far their removal comes.
+        # Without a record they do not exist, even if a kill interrupts their removal.
         self.ledger.write(live=self.history.without_others(name, kept), stored=stored | {name: left})
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:
-        """Remove what is in no record: what a killed deployment was copying, or did not come to remove."""
+        """Remove files without a record: those that a killed deployment was copying, or had not removed yet."""
         known = {*self.versions(name), *self.history.last_of(name), self.selected(name)}
         for number in self._numbers(name) - known:
             for folder in self._folders(name, number):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _number_of(self, name: str, recorded: dict[str, str]) -> int | None:
-        """Return the newest version that was made of these files; None where there is none."""
+        """Return the newest version that consists of these files; None if there is none."""
         return next(
             (number for number in reversed(self.versions(name)) if self._record(name, number) == recorded), None
         )
@@ -191,25 +191,25 @@ class Store:
         return max(self.ledger.read()["last"].get(name, 0), *self._numbers(name), 0) + 1
 
     def _numbers(self, name: str) -> set[int]:
-        """Return the numbers of the folders that are there, also of what is no version."""
+        """Return the numbers of the folders that exist, also of those that are no version."""
         folders = [path for root in (self.models, self._published) for path in (root / name).glob("[0-9]*")]
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 
     def _folders(self, name: str, number: int) -> tuple[Path, Path]:
-        """Return where a version lies: for Triton to read, and what selects it and proves it."""
+        """Return the folders of a version: the one that Triton reads, and the one with its configuration and proof."""
         return self._published / name / str(number), self.models / name / str(number)
 
     def _path(self, name: str, number: int, file: str) -> Path:
-        """Return where a file of a version lies, which is named as in its index."""
+        """Return the path of a file of a version, named as in its index."""
         published, models = self._folders(name, number)
         return models / file.removeprefix(_OF_VERSION) if file.startswith(_OF_VERSION) else published / file
 
     def _by_path(self, name: str, number: int, files: dict[str, str]) -> dict[str, str]:
-        """Return the same, by where each file lies below the store, where a person finds it."""
+        """Return the same by the path of each file below the store, as a person finds it."""
         return {self._path(name, number, file).relative_to(self.folder).as_posix(): files[file] for file in files}
 
     def _enter(self, name: str, number: int, files: dict[str, str]) -> None:
-        """Write down a version that is there whole; from now on it exists."""
+        """Record a version that is complete; from now on it exists."""
         record = self.ledger.read()
         versions = record["stored"].get(name, {}) | {str(number): files}
         self.ledger.write(stored=record["stored"] | {name: versions}, last=record["last"] | {name: number})
@@ -218,9 +218,9 @@ class Store:
         return self.ledger.read()["stored"].get(name, {}).get(str(number))
 
     def _contents(self, name: str, number: int) -> dict[str, str]:
-        """Return {file: SHA-256} of what is there of a version; its signature says itself whether it is right.
+        """Return {file: SHA-256} of a version's files as they are now, without the signature, which verifies itself.
 
-        What servers compiled of it goes first: Python would run it in place of what is compared.
+        Compiled bytecode is removed first: Python would run it in place of the files that are compared.
         """
         published, models = self._folders(name, number)
         remove_bytecode(models)

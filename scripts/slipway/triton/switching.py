@@ -1,7 +1,7 @@
-"""Switching the local server to other versions of its models, and back to the last good ones when those do not hold.
+"""Switch the local server to other versions of its models, and back to the last good ones if those fail.
 
-A running server takes them without losing a request: told to load a model, Triton serves the old version until the new
-one is ready. Only a server that has to listen or to be started otherwise is replaced by another.
+A running server switches without losing a request: while it loads a model, Triton serves the old version until the new
+one is ready. A server is replaced only if it needs other ports or other options.
 """
 
 import contextlib
@@ -24,18 +24,18 @@ from slipway.triton.server import DRAIN_S, Ports, Server, stop_process
 from slipway.triton.server_tls import ServerTls
 from slipway.triton.store import Published
 
-# How long a server that nobody asks any more is given to end.
+# Timeout for the end of a server that gets no requests any more.
 UNSERVED_S = 5
 SERVES_ON = "The server that was live serves on unchanged."
-# The repository of a server that new versions are tried in, below its state.
+# The repository of a trial server, below its state.
 REPOSITORY = "models"
 
-# Given where a server listens, returns what was proven of each version, or raises SlipwayError.
+# A function from a server's ports to the proof of each version; raises SlipwayError.
 Prove = Callable[[Ports], list[dict]]
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
-    """Raise SlipwayError when another server than the `running` one listens on a port that is to be used."""
+    """Raise SlipwayError if another program than the `running` server listens on one of the ports."""
     own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
     foreign = [port for port in ports.taken() if port not in own]
     if foreign:
@@ -46,12 +46,12 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def try_beside(place: Place, versions: list[Published], prove: Prove, tls: ServerTls | None = None) -> None:
-    """Serve versions at free ports and prove them there, so that a bad one never comes near a live server."""
+    """Serve versions at free ports and prove them there, so that a bad one never gets into the live server."""
     trial = place.state / TRIAL
     stop_left_over(place.state)
     for version in versions:
         place.store.lay_out(version.name, version.number, trial / REPOSITORY)
-    # Without HTTP: nobody but this workflow is to ask it.
+    # Without HTTP: only this workflow uses it.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), local_server.new_id(trial)
     names = [version.name for version in versions]
     server = place.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
@@ -66,14 +66,14 @@ def try_beside(place: Place, versions: list[Published], prove: Prove, tls: Serve
 
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
-    """Start a server; whenever this is interrupted, what was intended or what runs is written down."""
+    """Start a server. If this is interrupted at any point, the record has the intended or the running server."""
     local_server.write_intent(state, server.id, start, asdict(server.ports), identity)
     process = server.start()
     local_server.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
 
 
 def proven_by(server: Server, prove: Prove) -> list[dict]:
-    """Return the proofs of this very server, and of no other that answers at its ports before or meanwhile."""
+    """Return the proofs of this server; raise SlipwayError if another one answers at its ports before or meanwhile."""
     server.require_own()
     proofs = prove(server.ports)
     server.require_own()
@@ -81,13 +81,13 @@ def proven_by(server: Server, prove: Prove) -> list[dict]:
 
 
 def stop_left_over(state: Path) -> None:
-    """Stop every trial server of this checkout, also one that a deployment was killed before it could record it."""
+    """Stop every trial server of this checkout, also one that a killed deployment did not record."""
     stop_all(state / TRIAL, UNSERVED_S)
     shutil.rmtree(state / TRIAL / REPOSITORY, ignore_errors=True)
 
 
 def stop_all(state: Path, patience_s: float) -> None:
-    """Stop what is recorded in a folder as the server, and whatever else runs as one of it; forget it."""
+    """Stop the server that a folder's record names and any other server of that folder; remove the record."""
     for pid in {running["pid"] for running in local_server.running_servers(state)}:
         stop_process(pid, patience_s)
     local_server.forget_state(state)
@@ -96,7 +96,7 @@ def stop_all(state: Path, patience_s: float) -> None:
 def switch(
     place: Place, versions: list[Published], ports: Ports, start: int, prove: Prove, afresh: bool = False
 ) -> list[dict]:
-    """Serve these versions at `ports` and return their proofs; when one does not hold, serve what was served before.
+    """Serve these versions at `ports` and return their proofs; if one fails, serve the previous versions again.
 
     `start` is the number of a server that has to be started for it, also where one that runs is to be replaced `afresh`
     since it does not answer.
@@ -111,21 +111,21 @@ def switch(
 
 
 def live_before(place: Place, versions: list[Published]) -> dict[str, int | None]:
-    """Return what to go back to: all that was live, also models that are left out now; None for one that is new."""
+    """Return the versions to go back to: all that were live, also of models left out now; None for a new model."""
     live = place.store.history.live()
     new = {version.name: None if live else place.store.selected(version.name) for version in versions}
     return new | live
 
 
 def takes_versions(running: dict, place: Place, ports: Ports) -> bool:
-    """Say whether the running server is to load versions: it listens and runs as wanted."""
+    """Say whether the running server can load versions: its ports and its options are the wanted ones."""
     return running["listening"] == asdict(ports) and running["identity"] == place.identity
 
 
 def switch_in_place(
     place: Place, versions: list[Published], before: dict[str, int | None], ports: Ports, prove: Prove
 ) -> list[dict]:
-    """Load the versions in the running server; load the earlier ones again when one fails or does not hold."""
+    """Load the versions in the running server; load the earlier ones again if one fails."""
     progress("  switching in the running server, which answers all the while")
     running = local_server.running_server(place.state)
     whose = running["pid"], running.get("id", local_server.NO_ID), ports
@@ -154,9 +154,9 @@ def telling_both(error: BaseException, now: str) -> Iterator[None]:
 
 
 def load(place: Place, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()) -> None:
-    """Make the running server serve exactly these versions of models; None stands for no version.
+    """Make the running server serve exactly these versions of models; None means no version.
 
-    Models of `untouched` stay as the server has them.
+    Models in `untouched` stay as the server has them.
     """
     told = {"headers": header(place.state), "client_timeout": place.ready_timeout_s}
     with connect(endpoint_of(ports)) as asked:
@@ -174,9 +174,9 @@ def load(place: Place, wanted: dict[str, int | None], ports: Ports, untouched: C
 
 
 def load_again(place: Place, before: dict[str, int | None], ports: Ports) -> None:
-    """Make the running server serve what was live, but nothing that was changed in the store since.
+    """Make the running server serve the versions that were live, except those that were changed in the store since.
 
-    Where the server has such a version still loaded, as it was proven, it stays; else the model is not served.
+    A changed version that the server still has loaded, as it was proven, stays; else the model is not served.
     """
     changed = changed_since(place, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
@@ -197,7 +197,7 @@ def has_loaded(ports: Ports, name: str, number: int) -> bool:
 
 
 def changed_since(place: Place, before: dict[str, int | None]) -> dict[str, str]:
-    """Return of each model whose version was changed in the store since it was proven, what was."""
+    """Return {model: what was changed} for each version that was changed in the store since it was proven."""
     found = {}
     for name, number in before.items():
         try:
@@ -254,7 +254,7 @@ def start_server(place: Place, wanted: dict[str, int | None], ports: Ports, star
 def start_again(place: Place, before: dict[str, int | None], ports: Ports, start: int) -> None:
     """Start the server with the versions that were live, but none that was changed in the store since.
 
-    None is left behind that does not become ready.
+    A server that does not become ready is stopped.
     """
     changed = changed_since(place, before)
     whole = {name: number for name, number in before.items() if name not in changed}
