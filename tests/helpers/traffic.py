@@ -62,7 +62,7 @@ class PatientTraffic:
     each other answer, None for nobody. `lost` has the last failure of each request without an answer by its deadline.
     """
 
-    DEADLINE_S, ATTEMPT_S, PAUSE_S = 60.0, 5.0, 0.02
+    DEADLINE_S, ATTEMPT_S, PAUSE_S = 60.0, 5.0, 0.04
 
     def __init__(self, ports, trainings, allowed, clients=2):
         self.allowed = frozenset(allowed)

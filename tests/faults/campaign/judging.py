@@ -8,6 +8,7 @@ from helpers.artifacts.training import RECEIPT
 from helpers.workplace import Outcome
 
 import rollback
+from slipway.errors import SlipwayError
 
 SURVIVED = "survived"
 
@@ -33,13 +34,22 @@ def survived(scene, fault):
 
 
 def prepare(scene):
-    """Make the first training what `rollback` goes back to, where a fault before lost it."""
-    if scene.previous is None:
+    """Make the first training what `rollback` goes back to, where a fault before took that or its files."""
+    if not can_go_back(scene):
         scene.allow(PREVIOUS)
         for number in (PREVIOUS, LIVE):
             scene.sums["deployments"] += 1
             here(scene, "deploy", number).succeeded()
         scene.clients.allowed = frozenset({LIVE})
+
+
+def can_go_back(scene):
+    """Say whether `rollback` would find a version that is known, every file of it as it was."""
+    live = scene.store.history.live()
+    try:
+        return bool(live and scene.previous is not None and rollback.versions_before(scene.store, live))
+    except SlipwayError:
+        return False
 
 
 def here(scene, program, number=LIVE):
@@ -83,7 +93,7 @@ def one_back(scene, version, permitted):
     """
     previous = scene.previous
     assert previous in permitted, f"rollback would serve training {previous}, not one of {permitted}"
-    if previous is not None:
+    if previous is not None and not scene.forgot:
         (found,) = rollback.versions_before(scene.store, {"tiny": version})
         assert found.number != version, "rollback would go nowhere"
 

@@ -97,7 +97,7 @@ def limited(limit):
 @faults({name: name for name in (".server/models", ".server/published", ".server", "tiny/deploy", "tiny")})
 def a_folder_vanishes_below_the_live_server(scene, folder):
     shutil.rmtree(scene.path("results") / folder)
-    scene.may_forget(folder in (".server/published", ".server"))
+    scene.may_forget()
     scene.run("status")
     scene.run("rollback", allowed=False)
 
@@ -112,6 +112,7 @@ def all_results_vanish_below_the_live_server(scene):
 @faults({"models": "models/tiny", "published": "published/tiny"})
 def a_models_folder_vanishes_and_its_server_dies(scene, folder):
     shutil.rmtree(scene.state / folder)
+    scene.may_forget()
     scene.kill(scene.server)
     scene.run("status")
 
