@@ -1,4 +1,4 @@
-"""The one tritonserver that this checkout runs on this machine: what it is, whether it still runs, how to end it.
+"""The one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
 
 Nothing here imports the client or a runtime, since the Snakefile asks it while it is parsed.
 """
@@ -16,15 +16,15 @@ from slipway.records import NUMBER, read_record
 
 # Where the server's state and log lie, beside the models' results.
 FOLDER = Path("results/.server")
-# What is known of a server before it is started, and what else once it is.
+# The entries of a server's record before its start, and those after it.
 INTENT = {"start": int, "listening": {"grpc": int, "metrics": int, "host": str}}
 STATE = {"pid": int, "created": NUMBER, **INTENT}
-# Triton's own id of a server that was given none, as by an earlier Slipway.
+# Triton's default id: an earlier Slipway gave its server none.
 NO_ID = "triton"
 
 
 def state_file(folder: Path = FOLDER) -> Path:
-    """Return the file that says which server was started."""
+    """Return the file with the record of the server that was started."""
     return folder / "state.json"
 
 
@@ -41,25 +41,25 @@ def log_file(folder: Path = FOLDER) -> Path:
 def new_id(folder: Path = FOLDER, start: int = 0) -> str:
     """Return the id of a server that is about to be started, which its command line and its metadata state.
 
-    It says whose it is, so a server that nobody could record is known again, and which start.
+    It names the checkout, so that a server without a record is recognised, and the number of the start.
     """
     return f"{ids_of(folder)}{start}-{secrets.token_hex(6)}"
 
 
 def read_state(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that was started last, or None when there is none, or none that can be read."""
+    """Return the state of the server that was started last; None if there is none or it cannot be read."""
     return read_record(state_file(folder), STATE)
 
 
 def write_intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None = None) -> None:
-    """Record a server that is about to be started: its id, which start it is, where it will listen, with what."""
+    """Record a server that is about to be started: its id, the number of the start, its ports, its identity."""
     write_json(state_file(folder), _intent(folder, server_id, start, listening, identity))
 
 
 def write_state(
     folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
 ) -> dict:
-    """Record a server that was started: its process beside what was intended.
+    """Record a server that was started: its process, beside the entries of `write_intent`.
 
     `created` is when the process was, in seconds after the machine was started.
     """
@@ -70,25 +70,25 @@ def write_state(
 
 
 def running_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server of this checkout that runs, be it recorded or not, else None."""
+    """Return the state of this checkout's running server, recorded or not; None if none runs."""
     return next(running_servers(folder), None)
 
 
 def recorded_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that runs as some record says, without a look at every process; else None."""
+    """Return the state of a running server that a record names, without a search of all processes; else None."""
     return next(filter(is_running, _known(folder)), None)
 
 
 def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
-    """Yield the state of every server that runs as the one of a folder: the recorded one, then any other."""
+    """Yield the state of every running server of a folder: the recorded one, then any other."""
     yield from filter(is_running, _known(folder))
     yield from unrecorded_servers(folder)
 
 
 def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
-    """Yield the state of each server that was started here, as its command line tells.
+    """Yield the state of each server without a record that was started here, from its command line.
 
-    Its start was recorded and then killed, or its record was lost or damaged since.
+    A kill interrupted its start, or its record was lost or damaged since.
     """
     intents = {state.get("id"): state for state in _known(folder)}
     for process in psutil.process_iter(["cmdline", "uids"]):
@@ -102,7 +102,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
 
 
 def recover_state(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the server that runs, after writing it down where its record does not say so."""
+    """Return the state of the running server, and record it if its record does not match."""
     running = running_server(folder)
     if running and read_state(folder) != running:
         write_json(state_file(folder), running)
@@ -110,7 +110,7 @@ def recover_state(folder: Path = FOLDER) -> dict | None:
 
 
 def renumber(folder: Path, start: int) -> None:
-    """Write down that the running server counts as another start, since what it serves was proven once more."""
+    """Give the running server another start number, since its versions were proven once more."""
     running = running_server(folder)
     if running and running["start"] != start:
         write_json(state_file(folder), running | {"start": start})
@@ -123,18 +123,18 @@ def forget_state(folder: Path) -> None:
 
 
 def is_running(state: dict | None) -> bool:
-    """Say whether the very process of `state` still runs; a process id alone could have been given to another."""
+    """Say whether the process of `state` still runs. Its id alone is no proof: another process may have it now."""
     if state is None or "pid" not in state:
         return False
     try:
         process = psutil.Process(state["pid"])
         return abs(_created(process) - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two of a number that no process has
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two: of a number that no process has
         return False
 
 
 def start_number(folder: Path = FOLDER) -> int:
-    """Return which start of the server a deployment made now is about.
+    """Return the number of the server's start for a deployment that is made now.
 
     While the server runs, this stays the same; once it has died, it is the next one, so a receipt that speaks of the
     dead server is stale and Snakemake makes a new one.
@@ -144,12 +144,12 @@ def start_number(folder: Path = FOLDER) -> int:
 
 
 def next_start(folder: Path = FOLDER) -> int:
-    """Return a number that no start of the server had which is written down anywhere."""
+    """Return a number that no recorded start of the server had."""
     return max((state["start"] for state in _known(folder)), default=0) + 1
 
 
 def who_listens(port: int) -> str:
-    """Return in words which process listens on a port, as far as this user may know."""
+    """Return in words the process that listens on a port, as far as this user may see it."""
     try:
         for connection in psutil.net_connections(kind="inet"):
             if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
@@ -163,12 +163,12 @@ def who_listens(port: int) -> str:
 
 
 def _created(process: psutil.Process) -> float:
-    """Return when a process was created; not by the clock, which is set right now and then while a server runs."""
+    """Return when a process was created, in seconds after boot: the clock may be adjusted while a server runs."""
     return process.create_time() - psutil.boot_time()
 
 
 def _known(folder: Path) -> list[dict]:
-    """Return every state that is written down: that of the last start, and those in the receipts of what is live."""
+    """Return every recorded state: that of the last start, and those in the receipts of the live models."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
     written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
     states = [state.get("server", state) for state in filter(None, written)]
@@ -176,20 +176,20 @@ def _known(folder: Path) -> list[dict]:
 
 
 def _intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None) -> dict:
-    """Return what is known of a server before it is started."""
+    """Return the record of a server before it is started."""
     told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
     return told | {"folder": str(folder.resolve())}
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Say whether a state came here with a copy of the checkout whose server it is, which is still there."""
+    """Say whether a state belongs to another checkout that still exists, and of which this one is a copy."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
 
 
 def _told_by(flags: dict[str, str]) -> dict | None:
-    """Return what a server's command line tells of its state; what it was started with is not known any more."""
+    """Return the state in a server's command line. Its identity is not known any more."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
         start = int(flags["id"].split("-")[2])
@@ -200,5 +200,5 @@ def _told_by(flags: dict[str, str]) -> dict | None:
 
 
 def ids_of(folder: Path) -> str:
-    """Return what the ids of a checkout's servers begin with: it is told by where the folder of their state lies."""
+    """Return the prefix of the ids of a checkout's servers, which depends on the path of their state's folder."""
     return f"slipway-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"

@@ -1,4 +1,4 @@
-"""That a job finds what it was planned for: versions of packages, contents of the user's files, artifacts as made."""
+"""Check that a job runs as it was planned: versions of packages, contents of the user's files, artifacts."""
 
 import argparse
 from importlib import metadata
@@ -9,7 +9,7 @@ from slipway.errors import SlipwayError
 from slipway.made import require_as_made
 from slipway.photographs.image_files import digest_of_images
 
-# The options by which a job is told a version, and the package that must have it.
+# The options that declare a version to a job, and the package that must have it.
 PACKAGES = {
     "torch_version": "torch",
     "torchvision_version": "torchvision",
@@ -20,13 +20,13 @@ PACKAGES = {
     "tritonclient_version": "tritonclient",
     "model_analyzer_version": "triton-model-analyzer",
 }
-# What names files to write, or only says how to work: no part of what is made.
+# Options that name files to write, or change only how a job works: no part of the result.
 _NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 _CONTENT = "_sha256"
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
-    """Add the options by which a job is told what it was planned for, such as "torch_version", "checkpoint_sha256"."""
+    """Add the options that declare a job's plan, such as "torch_version" and "checkpoint_sha256"."""
     for name in names:
         option = name.replace("_", "-")
         what = f"the {PACKAGES[name]}" if name in PACKAGES else f"what --{option.removesuffix('-sha256')} holds"
@@ -36,8 +36,8 @@ def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
 def require_planned(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError unless versions and contents are those that the options declare; undeclared ones may differ.
 
-    --torch-version declares a package's version, and --checkpoint-sha256 what the file or folder of --checkpoint holds.
-    So it does where an artifact that an option names is no longer what was made.
+    --torch-version declares a package's version, and --checkpoint-sha256 the content of the file or folder of
+    --checkpoint. Raises SlipwayError, too, if an artifact that an option names has changed since it was made.
     """
     for option, declared in vars(arguments).items():
         if declared is None:
@@ -51,7 +51,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return what a program was told beside files, for its record: the settings that its job is keyed on."""
+    """Return a program's options other than files, for its record: the settings that its job is keyed on."""
     return {
         name: value
         for name, value in sorted(vars(arguments).items())
@@ -73,7 +73,7 @@ def _require_version(package: str, declared: str) -> None:
 
 def _require_content(path: Path, declared: str, max_images: int | None) -> None:
     if not path.exists():
-        return  # its reader says so better
+        return  # the program that reads it has a better message
     found = digest_of_images(path, max_images) if path.is_dir() else sha256(path)
     if found != declared:
         raise SlipwayError(

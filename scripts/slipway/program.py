@@ -1,4 +1,4 @@
-"""How each program of `scripts/` talks: its options, its log, its progress and its errors."""
+"""The common frame of the programs in `scripts/`: options, log, progress and errors."""
 
 import argparse
 import contextlib
@@ -35,7 +35,7 @@ def progress(line: str) -> None:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Run a program's `main`, if it finds what it was planned for; turn what went wrong into a sentence and exit."""
+    """Run a program's `main` if versions and inputs are as planned; on an error, print one sentence and exit."""
     restrict_umask()
     try:
         if arguments.log:
@@ -64,8 +64,8 @@ def restrict_umask() -> None:
 def unwind_when_terminated() -> None:
     """Let SIGTERM (`kill`, a scheduler) and SIGHUP (a closed terminal) end this program as Ctrl-C does.
 
-    What it began is stopped and taken back, and a second signal does not disturb that. A program that was told to
-    outlive its terminal (nohup) does.
+    The program stops and takes back what it began, undisturbed by a second signal. A program that was started with
+    nohup outlives its terminal.
     """
     signals = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
 

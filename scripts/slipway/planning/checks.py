@@ -1,4 +1,4 @@
-"""What a configuration asks for that cannot be had, and the schema does not see: told before anything runs."""
+"""Refuse impossible configurations that the schema accepts, before anything runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
-    """Raise SlipwayError unless every file and folder that a configuration names is there, and is a file or a folder.
+    """Raise SlipwayError unless every file and folder that a configuration names exists, and is of that type.
 
     `checkpoints` are those of the models that have one.
     """
@@ -42,7 +42,7 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
 
 
 def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
-    """Raise SlipwayError if a model without a checkpoint says where in it the weights are."""
+    """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
     for model, chosen in config["models"].items():
         if chosen["weights_key"] is not None and checkpoints[model] is None:
             raise SlipwayError(

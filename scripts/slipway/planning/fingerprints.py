@@ -1,4 +1,4 @@
-"""What files contain, as SHA-256; a file is read again only when its size or a time of it changed."""
+"""The SHA-256 of files. A file is read again only when its size or one of its times changed."""
 
 import contextlib
 import hashlib

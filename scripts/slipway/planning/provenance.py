@@ -1,4 +1,4 @@
-"""What is known of each artifact beside itself: what Snakemake made it from, and the SHA-256 that it had then.
+"""The records of each artifact: Snakemake's record of its inputs, and the SHA-256 that it had when it was made.
 
 Both lie with the artifacts, in results/.provenance/, and go where the results go: a lost .snakemake/ forgets nothing,
 and a copy of the results on another machine is as fresh as the original.
@@ -19,7 +19,7 @@ from slipway.made import ARTIFACTS, FOLDER, Made, digest, made_artifacts, record
 from slipway.planning.fingerprints import Fingerprints
 
 SNAKEMAKE = Path(".snakemake")
-# What marks an artifact for being made again because it is not what was made.
+# The mark of an artifact that has to be made again because it changed.
 EDITED = "edited"
 
 
@@ -34,7 +34,7 @@ def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE
 def mark_damaged(folder: Path = FOLDER) -> None:
     """Remove Snakemake's damaged records, and mark their artifacts, of which nothing is known, as incomplete.
 
-    Snakemake takes noise for no record, so nothing would be stale, and `null` stops every run.
+    Snakemake treats a record of noise as none, so nothing would be stale, and a record of `null` stops every run.
     """
     known, marks = folder / "snakemake", folder / "incomplete"
     damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
@@ -81,9 +81,9 @@ class Artifacts:
         self._made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
-        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of those that were edited or truncated since.
+        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of artifacts that were edited or truncated since.
 
-        One that a killed run made anew is as it was made, though nothing here says so.
+        An artifact that a killed run made anew does not count, although its SHA-256 is not noted here.
         """
         found = {}
         for name, made in self._made.items():
@@ -110,20 +110,20 @@ class Artifacts:
             write_json(self._folder / ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
 
     def remember_what_a_killed_run_made(self) -> None:
-        """Note the SHA-256 of what `changed` found a killed run to have made anew, so that later edits show."""
+        """Note the SHA-256 of the artifacts that a killed run made anew (see `changed`), so that later edits show."""
         self.remember(self._made_anew)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return the artifacts that lie here whole, but whose making a killed run could not note any more."""
+        """Return the artifacts that are whole, but that a killed run had not noted yet."""
         unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
         return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, or of a folder: of everything in it, by name and content."""
+        """Return the SHA-256 of a file, or of a folder: the names and contents of everything in it."""
         return digest(path, self._fingerprints)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Say whether Snakemake recorded a later making than the noted one, and nobody touched the artifact since."""
+        """Say whether Snakemake recorded a later job than the noted one, and the artifact was not touched since."""
         ended, noted = recorded_end(path, self._folder), self._made.get(str(path))
         if ended is None or (noted and noted.ended == ended):
             return False

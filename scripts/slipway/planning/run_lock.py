@@ -1,4 +1,4 @@
-"""One workflow at a time in a folder: who works here is known, and a killed run's lock is not in the way."""
+"""One workflow at a time in a folder: the running one is named, and a killed run's lock does not block."""
 
 import fcntl
 import json
@@ -15,7 +15,7 @@ from slipway.records import read_record
 
 FOLDER = Path(".snakemake")
 HOLDER = {"pid": int, "host": str, "since": str}
-# Whoever only looks holds the lock for a moment, while it puts in order what a killed run left.
+# A command that only looks holds the lock for a moment, to clear what a killed run left.
 PATIENCE_S = 3.0
 PAUSE_S = 0.1
 
@@ -23,8 +23,8 @@ PAUSE_S = 0.1
 class RunLock:
     """The operating system's lock on a folder's workflow, which ends with the process that holds it.
 
-    Snakemake's own lock is files, which a killed run leaves behind. Whoever gets this lock knows that nobody works
-    here, and removes them.
+    Snakemake's own lock consists of files, which a killed run leaves behind. The holder of this lock knows that no
+    other workflow runs here, and removes them.
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
@@ -61,7 +61,7 @@ class RunLock:
         return True
 
     def work(self) -> None:
-        """Write down who works here, for others who want to, and for the next run if this one is killed."""
+        """Record this run, for others that want to start, and for the next run if this one is killed."""
         said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
         json.dump(said, self._held)
@@ -87,7 +87,7 @@ class RunLock:
         )
 
     def holder(self) -> str:
-        """Return in words who works here."""
+        """Return in words the run that holds the lock."""
         said = read_record(self._file, HOLDER)
         return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
 

@@ -1,4 +1,4 @@
-"""What is live elsewhere than here, by its receipts and as the places themselves say."""
+"""Show the live models in clusters and Compose, from their receipts and from the places themselves."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def remote_receipts(folder: Path) -> list[dict]:
 
 
 def describe_remote(receipt: dict, results: Path) -> list[str]:
-    """Return the lines about one receipt, with what its place says now; a place that does not answer is told."""
+    """Return the lines about one receipt, with the state of its place now, or that the place does not answer."""
     kept = Kept(results, receipt["to"])
     if not has_shape(receipt, SHOWN_OF_RECEIPT):
         return [
@@ -59,7 +59,7 @@ def _target(target: str, proof: dict) -> list[str]:
 
 
 def _now(receipt: dict, kept: Kept) -> tuple[str, list[str]]:
-    """Return whether it answers, and how it is doing as the place says."""
+    """Return whether it answers, and the state that the place reports."""
     try:
         platform = platform_at(receipt["to"], receipt["place"], kept.folder)
         described = platform.describe(receipt["contents"])
@@ -88,7 +88,7 @@ def _why_no_answer(platform: Platform, candidate: Candidate | None) -> str | Non
 
 
 def _cautions(receipt: dict, kept: Kept, results: Path) -> list[str]:
-    """Return what a person should know before relying on it."""
+    """Return the cautions for a person who relies on it."""
     lines = []
     if "rolled_back_from" in receipt:
         lines.append(f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is {receipt['number']}")

@@ -1,6 +1,6 @@
-"""A deployment elsewhere as one transaction: the new version is live and proven, or what was live before serves on.
+"""A remote deployment as one transaction: the new version is live and proven, or the previous one goes on serving.
 
-Killed at any step, it leaves behind which version it was about and what was there before; the next one goes on there.
+A deployment that is killed leaves a record of its version and of the previous one; the next deployment goes on there.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from slipway.remote.kept import Kept, number_of
 from slipway.remote.platform import Known, Platform
 from slipway.remote.proving import prove, receipt_of
 
-# Given a candidate, puts its repositories where they are served from, and returns of each target where that is.
+# A function that publishes a candidate's repositories, and returns their place for each target.
 Publish = Callable[[Candidate], dict]
 
 
 def deploy(platform: Platform, candidate: Candidate, kept: Kept, publish: Publish, keep: int, **more: object) -> dict:
-    """Put a candidate in the place of what is live, prove it there, and return its receipt, with `more` in it.
+    """Replace the live version by a candidate, prove it, and return its receipt, with `more` in it.
 
     Raises SlipwayError saying what failed and what serves now.
     """
@@ -42,7 +42,7 @@ def deploy(platform: Platform, candidate: Candidate, kept: Kept, publish: Publis
 
 
 def what_is_known(kept: Kept) -> Known:
-    """Return what this checkout knows of the place, and tell of a deployment that was killed."""
+    """Return the known state of the place: live and attempted versions. Report a deployment that was killed."""
     live, left = kept.live(), kept.begun()
     good = whole_version(kept, live["number"]) if live else None
     attempted = kept.version(left["number"]) if left else None
@@ -52,7 +52,7 @@ def what_is_known(kept: Kept) -> Known:
 
 
 def whole_version(kept: Kept, number: int) -> Candidate | None:
-    """Return a version that was kept; None, after telling it, where it is not what was deployed any more."""
+    """Return a stored version; None, with a warning, if it changed since its deployment."""
     try:
         kept.require_whole(number)
     except SlipwayError as error:
@@ -62,7 +62,7 @@ def whole_version(kept: Kept, number: int) -> Candidate | None:
 
 
 def replace(platform: Platform, candidate: Candidate, before: dict, kept: Kept) -> dict[str, dict]:
-    """Start a candidate and return its proofs; when it does not hold, go back to what was there before."""
+    """Start a candidate and return its proofs; if it fails, go back to the version before."""
     try:
         progress(f"  {candidate.model}: starting version {number_of(candidate)}")
         platform.start(candidate, before)
@@ -78,7 +78,7 @@ def replace(platform: Platform, candidate: Candidate, before: dict, kept: Kept) 
 
 
 def go_back(platform: Platform, candidate: Candidate, before: dict, kept: Kept, error: BaseException) -> str:
-    """Make the place what it was, and return in words what serves there; raise SlipwayError with both when it fails."""
+    """Restore the place, and return in words what serves there; if that fails, raise SlipwayError with both errors."""
     progress(f"  {candidate.model}: it does not hold; going back")
     try:
         now = platform.go_back(candidate, before)
@@ -92,7 +92,7 @@ def go_back(platform: Platform, candidate: Candidate, before: dict, kept: Kept, 
 
 
 def finish(platform: Platform, candidate: Candidate, before: dict) -> None:
-    """Remove what only the version before needed."""
+    """Remove the objects that only the version before needed."""
     try:
         platform.finish(candidate, before)
     except SlipwayError as error:

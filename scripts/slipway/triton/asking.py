@@ -1,4 +1,4 @@
-"""Asking any Triton server which models it has, what one takes, and what pictures show."""
+"""Ask any Triton server for its models, for a model's inputs, and for the classes of pictures."""
 
 import time
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from slipway.triton.shared_memory import SharedBatch
 
 # How far a sum of probabilities that were computed in half precision may be from 1.
 HALF_PRECISION = 1e-2
-# How a meaning is known that a client states.
+# The `because` of a meaning that a client states.
 OPTION = "--output-meaning says so"
-# What Triton says of a region that it does not know.
+# Triton's error for an unknown region.
 FORGOTTEN = "Unable to find shared memory region"
 
 
@@ -38,7 +38,7 @@ class Answer:
 def find_model(connection: Connection, model: str | None, version: str) -> str:
     """Return the name of the model to ask: the one that was named, or the only one there.
 
-    Raises SlipwayError naming what is there, unless it is ready.
+    Raises SlipwayError with the models that are there, unless it is ready.
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
@@ -98,7 +98,7 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
         except InferenceServerException as error:
             if not (shared and FORGOTTEN in error.message()):
                 raise
-            # The server was started again, and knows the region no longer.
+            # The server was restarted, and does not know the region any more.
             shared.register(client_timeout)
             return _infer(connection, classifier, tensor, client_timeout)
 
@@ -138,7 +138,7 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return what scores (N, classes) of a model that does not say it are taken to mean: `kind`, else by their numbers.
+    """Return the assumed meaning of scores (N, classes) that the model does not state: `kind`, else by their numbers.
 
     Probabilities are never negative and sum to one in every row, which logits never do. Of one value nothing is known.
     """

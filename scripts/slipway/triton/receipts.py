@@ -1,4 +1,4 @@
-"""What a deployment proves and writes down: the smoke test of each version, its receipt, and the words at the end."""
+"""The proof of a deployment: the smoke test of each version, its receipt, and the summary at the end."""
 
 import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from slipway.triton.ports import Ports
 from slipway.triton.smoke_test import smoke_test
 from slipway.triton.store import Published, Store
 
-# What a receipt holds that something reads back.
+# The parts of a receipt that are read back.
 RECEIPT = {
     "origin": str,
     "served_as": str,
@@ -50,7 +50,7 @@ def prove_under_load(versions: list[Published], host: Host, ports: Ports) -> lis
 
 
 def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
-    """Return the record of what is live: the chain of SHA-256 from the weights to the served files, and its proof."""
+    """Return the receipt of a live version: the chain of SHA-256 from weights to served files, and the proof."""
     index = version.index
     return {
         "origin": index["origin"],
@@ -70,7 +70,7 @@ def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
 
 
 def receipts_of_dropped(receipts: list[Path], store: Store) -> list[Path]:
-    """Return the receipts of models that this checkout's server has had and that config.yaml no longer names.
+    """Return the receipts of models that this checkout's server served and config.yaml no longer names.
 
     `receipts` are those of the models that it names, each results/<model>/deploy/<receipt>.
     """
@@ -81,7 +81,7 @@ def receipts_of_dropped(receipts: list[Path], store: Store) -> list[Path]:
 
 
 def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:
-    """Tell the person what is live, what it answered, and how to stop it."""
+    """Print the live versions, their answers, and how to stop them."""
     lines = []
     for version, proof in zip(versions, proofs, strict=True):
         tested, verified = proof["smoke_test"], proof["verified"]
@@ -107,7 +107,7 @@ def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> Non
 
 
 def _secured(ports: Ports) -> str:
-    """Return how gRPC is encrypted, and that the rest is not."""
+    """Return in words how gRPC is encrypted, and that metrics and HTTP are not."""
     if ports.tls is None:
         return ""
     return f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}"

@@ -1,4 +1,4 @@
-"""What strangers may not ask of a server: to load models, to share memory, to trace, to log.
+"""The APIs of a server that only holders of a key may use: loading models, shared memory, tracing, logging.
 
 Triton takes such requests only with a header whose value it was started with. It reads that value from its command line
 alone, where other users of this machine can see it (`ps`) unless /proc is mounted with hidepid; it is in no log, state,
@@ -18,7 +18,7 @@ from slipway.artifacts import remove
 from slipway.local_server import key_file, running_server
 from slipway.triton.reachability import is_loopback
 
-# Triton's names of what only those who have the key may ask for.
+# Triton's names of the APIs that take the key.
 GUARDED = ("logging", "model-repository", "trace")
 # Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open, and
 # only where it was asked for: Triton 2.51 takes any region of its user, its own among them.
@@ -30,20 +30,20 @@ HEADER = "slipway-key"
 GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
 # The first release that can guard both gRPC and HTTP.
 FIRST_RELEASE = "23.11"
-# What Triton answers to those who lack the key.
+# Triton's answer to a request without the key.
 REFUSAL = "This protocol is restricted"
 _GRPC_FLAG, _HTTP_FLAG = "--grpc-restricted-protocol", "--http-restricted-api"
 HELP_S = 20
 
 
 def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> list[str]:
-    """Return the flags by which a server keeps these APIs to those who have the key."""
+    """Return the flags that restrict these APIs of a server to holders of the key."""
     guarded = f"{','.join(sorted(protocols))}:{HEADER}={key}"
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
-    """Return the flags by which a local server at `host` keeps APIs to those who have the key, or from everybody."""
+    """Return the flags that restrict APIs of a local server at `host` to holders of the key, or close them."""
     if not shared_memory:
         off = f"{SHARED_MEMORY}:{NO_SHARED_MEMORY}={new_key()}"
         return [*flags(key, GUARDED), f"{_GRPC_FLAG}={off}", f"{_HTTP_FLAG}={off}"]
@@ -61,7 +61,7 @@ def can_guard(program: str) -> bool:
 
 
 def new_key() -> str:
-    """Return a key that nobody knows."""
+    """Return a new random key."""
     return secrets.token_hex(16)
 
 

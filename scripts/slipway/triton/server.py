@@ -1,4 +1,4 @@
-"""Finding a tritonserver on this machine and running it.
+"""Find a tritonserver on this machine, and run it.
 
 A `tritonserver` on PATH is taken when it has the backends that the models want (inside NVIDIA's container, say), else
 the one that the nvidia-pytriton wheel carries, which has the Python backend only.
@@ -41,7 +41,7 @@ METRICS_FLAGS = (
 # Where the wheel's server finds its backends, in the folder that it works in.
 BACKENDS = "backends"
 BACKENDS_FLAG = f"--backend-directory={BACKENDS}"
-# How long a server is given to drain: Triton's own --exit-timeout-secs is 30.
+# Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
 
@@ -66,11 +66,11 @@ class Installation:
 
     @property
     def can_guard(self) -> bool:
-        """Say whether the server keeps what changes it to those who have its key."""
+        """Say whether the server can restrict APIs to holders of its key."""
         return can_guard(self.program)
 
     def for_engines(self, keys: Iterable[dict]) -> "Installation":
-        """Return this installation, told to load version-compatible engines where some keys are of such.
+        """Return this installation, with the flag for version-compatible engines if some of the keys have such engines.
 
         Triton's TensorRT backend refuses them otherwise; the Python backend runs them as TensorRT does.
         """
@@ -79,7 +79,7 @@ class Installation:
 
 
 def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:
-    """Return the tritonserver of this machine that serves models which want these backends.
+    """Return the tritonserver of this machine for models that need these backends.
 
     It serves them natively where it has all of them, and else through the Python backend, under `python` (the running
     interpreter by default). `workspace` is the folder that it works in, and receives what the wheel's server needs.
@@ -181,7 +181,7 @@ class Server:
         )
 
     def require_own(self) -> None:
-        """Raise SlipwayError unless this very server is the one that answers at its ports."""
+        """Raise SlipwayError unless this server is the one that answers at its ports."""
         if self.process.poll() is not None:
             raise SlipwayError(self._why_it_ended())
         require_own(self.process.pid, self.id, self.ports)
@@ -204,7 +204,7 @@ class Server:
 
 
 def log_end(path: Path, lines: int = 15) -> str:
-    """Return why models could not be loaded, where a server's log says so, else the end of the log."""
+    """Return the lines of a server's log on models that could not be loaded, else the end of the log."""
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
     if failures:
@@ -214,7 +214,7 @@ def log_end(path: Path, lines: int = 15) -> str:
 
 
 def stop_process(pid: int, timeout_s: float) -> None:
-    """Ask a server to drain and end (SIGTERM); after `timeout_s` end what is left of it and its children (SIGKILL)."""
+    """Ask a server to drain and end (SIGTERM); after `timeout_s` kill it and its children (SIGKILL)."""
     import psutil
 
     try:
@@ -246,7 +246,7 @@ def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
             f"{', '.join(there)}"
         )
     if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
-        # Built for NumPy 1, the stub takes a NumPy 2 without a word, and serves zeros or nothing.
+        # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
         raise SlipwayError(
             f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
             "install `numpy<2` there"

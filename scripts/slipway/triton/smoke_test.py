@@ -21,7 +21,7 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """What a model must be and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
+    """The expected model and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
 
     The type of the input, float32 or uint8, is the type that the model must take. `meaning` is that of the outputs, and
     `varies` how far PyTorch's answers to the photograph and its variations differ, where that was measured.
@@ -37,7 +37,7 @@ class Expected:
 
     @classmethod
     def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
-        """Return what a model must answer by its golden answers (.npz) and the class names of its repository."""
+        """Return the expectation from a model's golden answers (.npz) and the class names of its repository."""
         answers = np.load(golden)
         names = labels.read_text(encoding="utf-8").splitlines()
         both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
@@ -46,9 +46,9 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Check readiness, tensors, configuration, a refusal, answer and counters; return what was seen.
+    """Check readiness, tensors, configuration, a refusal, answer and counters; return the findings.
 
-    Raises SlipwayError naming the first thing that is not as expected.
+    Raises SlipwayError naming the first difference from the expectation.
     """
     client.require_ready()
     metadata = client.metadata()
@@ -91,7 +91,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
     """Return how far apart the served answers to the golden input are alone and in batches with strangers.
 
-    Raises SlipwayError where they depend on that company.
+    Raises SlipwayError if they depend on the strangers.
     """
     ask = lambda batch: client.infer(batch).logits  # noqa: E731
     found = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
@@ -101,15 +101,15 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:
-    """Return what the server says to an input of a wrong shape; raise SlipwayError when it answers that.
+    """Return the server's refusal of an input of a wrong shape; raise SlipwayError if it answers instead.
 
-    Whether it goes on to answer rightly shows from the requests that are sent after this one.
+    The requests after this one show whether it still answers correctly.
     """
     wrong = expected.golden_input[..., :-1]
     try:
         client.infer(np.ascontiguousarray(wrong))
     except SlipwayError as error:
-        # What follows is general advice on shapes.
+        # The rest of the message is general advice on shapes.
         return str(error).partition(" NOTE:")[0]
     raise SlipwayError(f"{expected.name} answers an input of the shape {wrong.shape}, which it must refuse")
 

@@ -1,4 +1,4 @@
-"""The folder that a load test works in: gone when it ends, and cleared away by the next one when it was killed.
+"""The working folder of a load test: removed at its end, or after a kill by the next load test.
 
 <temporary>/slipway-load-test-<name>.lock    held for as long as the load test runs, from before the folder is there
 <temporary>/slipway-load-test-<name>/        engines, measurements, what starts the server
@@ -25,7 +25,7 @@ def workspace() -> Iterator[Path]:
     """Yield an empty folder, after what killed load tests left on this machine was stopped and removed."""
     clear_left_over()
     with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
-        with contextlib.suppress(OSError):  # without locks, nobody can take it for one that was killed
+        with contextlib.suppress(OSError):  # without locks, no load test takes it for that of a killed one
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _folder_of(Path(lock.name))
         folder.mkdir(mode=0o700)  # what starts the server holds its key
