@@ -194,7 +194,7 @@ def below_floor(found: dict, floor: float | None) -> list[str]:
     if floor is None:
         return []
     if not found["labelled"]:
-        return [f"none of the {found['images']} photographs tells its class, so `accuracy.min_top1` cannot be held"]
+        return [f"none of the {found['images']} photographs has a known class, so `accuracy.min_top1` cannot be held"]
     return [
         f"the top-1 accuracy of {name} is {found[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
         for subject, name in (("pytorch", "PyTorch itself"), ("engine", "the engine"))
@@ -223,7 +223,7 @@ def show(record: dict) -> None:
         )
     elif found:
         progress(
-            f"  none of the {found['images']} photographs tells its class: put them into a folder for each, named by "
+            f"  none of the {found['images']} photographs has a known class: put them into a folder for each, named by "
             "its index or name; agreement with PyTorch is all it shows"
         )
     else:

@@ -99,7 +99,7 @@ def require_floor(record: dict, floor: float | None) -> None:
         return
     if not record["labelled"]:
         raise SlipwayError(
-            f"`accuracy.min_top1` is {floor:g}, but none of the {record['images']} photographs tells its class; put "
+            f"`accuracy.min_top1` is {floor:g}, but none of the {record['images']} photographs has a known class; put "
             "them into a folder for each, named as its label or index"
         )
     if record["top1"] < floor:
@@ -115,7 +115,7 @@ def require_floor(record: dict, floor: float | None) -> None:
 def show(record: dict) -> None:
     """Show the accuracy, how the folders were read, and warnings."""
     if not record["labelled"]:
-        progress(f"  none of the {record['images']} photographs tells its class, or outputs are no class scores")
+        progress(f"  none of the {record['images']} photographs has a known class, or outputs are no class scores")
         return
     low, high = record["top1_interval"]
     progress(

@@ -26,7 +26,7 @@ TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
     ("photographs", "words"),
     [
         (None, "no labelled photographs are configured (accuracy.labelled)"),
-        ({"images": 50, "labelled": 0}, "none of the 50 photographs tells its class"),
+        ({"images": 50, "labelled": 0}, "none of the 50 photographs has a known class"),
         ({"images": 50, "labelled": 40, "top1_agreement": 0.972, **TOP1}, "40 labelled photographs: top-1 85.6%"),
     ],
 )
@@ -88,7 +88,7 @@ def test_the_floor_is_of_pytorch_and_of_the_engine(floor, said):
 def test_a_floor_is_not_held_by_photographs_of_no_class():
     assert below_floor({"images": 50, "labelled": 0}, None) == []
     (problem,) = below_floor({"images": 50, "labelled": 0}, 0.1)
-    assert "none of the 50 photographs tells its class" in problem
+    assert "none of the 50 photographs has a known class" in problem
 
 
 class Engine:

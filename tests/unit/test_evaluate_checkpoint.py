@@ -157,7 +157,7 @@ def test_a_floor_needs_photographs_whose_class_is_known(tmp_path):
     for path in flat.glob("*/*.png"):
         path.unlink()
     assert evaluated(tmp_path, flat, *HALF)["labelled"] == 0
-    with pytest.raises(SlipwayError, match=r"none of the 12 photographs tells its class"):
+    with pytest.raises(SlipwayError, match=r"none of the 12 photographs has a known class"):
         evaluated(tmp_path, flat, *HALF, "--min-top1", 0.5)
 
 

@@ -172,7 +172,7 @@ def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> 
     )
     if part := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(place / name)), None):
         advice = f"where the class folders lie in it, set `accuracy.labelled` to {place / part}; else {advice}"
-    return f"of {place}, the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
+    return f"in {place} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
 
 
 def _has_only_folders(place: Path) -> bool:
