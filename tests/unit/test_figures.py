@@ -29,7 +29,7 @@ def on_a_gpu():
     top1 += [accuracy[precision]["photographs"]["engine"]["top1"] for precision in ("fp16", "int8")]
     spent = RETRAINING["seconds"]
     return [
-        ("FP16's time at batch 1", listed([single[subject]["p50"]["gpu_graph"] for subject in BASELINES], ".2f")),
+        ("FP16 latency in a CUDA graph", listed([single[subject]["p50"]["gpu_graph"] for subject in BASELINES], ".2f")),
         ("images/s over PyTorch's", listed(over_pytorch, ".1f")),
         ("images/s over those of PyTorch in FP16", listed(over_fp16_pytorch, ".1f")),
         ("images/s: PyTorch", listed(best, ",.0f")),
