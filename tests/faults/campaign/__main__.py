@@ -30,6 +30,7 @@ def parse_arguments():
     arguments.add_argument("--output", type=Path, default=Path("faults.json"), help="JSON to write: how each ended")
     arguments.add_argument("--scenes", type=int, default=3, help="scenes at once")
     arguments.add_argument("--minutes", type=float, default=1e6, help="begin no fault after so long")
+    arguments.add_argument("--seed", type=int, default=0, help="of the order in which they come")
     arguments.add_argument("--list", action="store_true", help="print the names of the faults, and do nothing")
     return arguments.parse_args()
 
@@ -44,7 +45,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         in_own_namespace(Path(folder))
         started = time.monotonic()
-        outcomes, sums = campaign(Path(folder), chosen, min(arguments.scenes, len(chosen)), arguments.minutes)
+        outcomes, sums = campaign(
+            Path(folder), chosen, min(arguments.scenes, len(chosen)), arguments.minutes, arguments.seed
+        )
     written = summary(outcomes, sums, len(chosen), time.monotonic() - started)
     arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     print(*conclusion(written), f"written to {arguments.output}", sep="\n")

@@ -12,12 +12,12 @@ from faults.campaign.judging import SURVIVED, back_for_real, survived
 from faults.campaign.scene import LIVE, Scene
 
 
-def campaign(folder, chosen, scenes, minutes):
+def campaign(folder, chosen, scenes, minutes, seed):
     """Return [{fault, outcome, seconds}] and the sums of what was counted."""
     context = multiprocessing.get_context("spawn")
     waiting, done = context.Queue(), context.Queue()
     ends = time.time() + 60 * minutes
-    random.Random(0).shuffle(chosen)
+    random.Random(seed).shuffle(chosen)
     for number in [*chosen, *[None] * scenes]:
         waiting.put(number)
     workers = [context.Process(target=work, args=(folder / f"{n}", waiting, done, ends)) for n in range(scenes)]
