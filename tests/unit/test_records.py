@@ -11,7 +11,7 @@ from slipway.planning.provenance import Artifacts, keep_records_with_results
 from slipway.planning.run_lock import RunLock
 from slipway.records import NUMBER, has_shape, is_damaged, read_record, require_record
 from slipway.remote.kept import Kept
-from slipway.repositories.versions import publication_number
+from slipway.repositories.versions import publication_number, read_index
 from slipway.triton.history import History
 from slipway.triton.place import alone
 
@@ -153,3 +153,11 @@ def test_a_folder_in_place_of_the_lock_of_deployments_is_removed(tmp_path):
     damage(tmp_path / "state" / "deploying.lock", None)
     with alone(tmp_path / "state"):
         assert (tmp_path / "state" / "deploying.lock").is_file()
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", "", "noise", '{"name": "tiny", "files": null}'])
+def test_a_damaged_index_of_a_repository_is_told_in_a_sentence(tmp_path, text):
+    index = tmp_path / "repository.json"
+    index.write_text(text, encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"repository.json is missing or damaged; remove it and run again"):
+        read_index(tmp_path, index)

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from slipway.artifacts import read_json, tree_digest
+from slipway.artifacts import tree_digest
 from slipway.errors import SlipwayError
-from slipway.records import read_record
+from slipway.records import read_record, require_record
 from slipway.repositories.contents import contents
 
 # Printed after every rollback.
@@ -13,8 +13,10 @@ DEPLOYED_AGAIN = (
     "The next `snakemake --cores 1 deploy` serves again the version that was rolled back, since config.yaml and "
     "results/ still have it: put the checkpoint or the setting right first"
 )
+# What is read of a repository's index, whatever else it says.
+INDEX = {"name": str, "files": {str: str}}
 # The index of a published version, as it lies beside it.
-PUBLISHED = {"index_sha256": str, "index": {"name": str, "files": {str: str}}}
+PUBLISHED = {"index_sha256": str, "index": INDEX}
 # `user:password@` in front of a host.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
@@ -64,7 +66,7 @@ def require_no_password(address: str) -> None:
 
 def read_index(repository: Path, index: Path) -> dict:
     """Return what a repository's index says; raise SlipwayError when the repository is not the one of its index."""
-    content = read_json(index)
+    content = require_record(index, INDEX, "remove it and run again")
     folder = repository / content["name"]
     if tree_digest(folder) != content["files"]:
         raise SlipwayError(f"{folder} is not what {index.name} says: edited or truncated; remove {index} and run again")

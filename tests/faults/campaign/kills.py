@@ -69,10 +69,16 @@ def status_is_killed(scene):
     command.send(signal.SIGKILL).end()
 
 
+def silent(scene):
+    """Require that status says that the model does not answer."""
+    said = scene.run("status").succeeded().said
+    assert "does not answer, because" in said, said
+
+
 @fault
 def the_server_is_killed(scene):
     scene.kill(scene.server)
-    assert "does not answer, because" in scene.run("status").succeeded().said
+    silent(scene)
 
 
 @fault
@@ -95,7 +101,7 @@ def the_server_is_stopped_by_a_signal(scene):
 def the_python_stub_is_killed(scene, count):
     scene.kill(*scene.engines[:count])
     time.sleep(0.3)
-    assert "does not answer, because" in scene.run("status").succeeded().said
+    silent(scene)
 
 
 @fault
@@ -103,7 +109,7 @@ def both_python_stubs_are_stopped_by_a_signal(scene):
     engines = scene.engines
     scene.kill(*engines, by=signal.SIGSTOP)
     try:
-        assert "does not answer, because" in scene.run("status").succeeded().said
+        silent(scene)
         scene.deploy(LIVE).succeeded()
     finally:
         scene.kill(*engines, by=signal.SIGCONT)
