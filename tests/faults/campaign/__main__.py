@@ -44,11 +44,11 @@ def main():
         return
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as folder:
         in_own_namespace(Path(folder))
-        started = time.monotonic()
+        started, tried = time.monotonic(), commit()
         outcomes, sums = campaign(
             Path(folder), chosen, min(arguments.scenes, len(chosen)), arguments.minutes, arguments.seed
         )
-    written = summary(outcomes, sums, len(chosen), time.monotonic() - started)
+    written = {"commit": tried} | summary(outcomes, sums, len(chosen), time.monotonic() - started)
     arguments.output.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     print(*conclusion(written), f"written to {arguments.output}", sep="\n")
     sys.exit(0 if written["survived"] == written["tried"] and not written["lost"] and not written["wrong"] else 1)
@@ -62,15 +62,18 @@ def in_own_namespace(folder):
         os.execvpe(command[0], command, {**os.environ, MOUNTS: "1"})
 
 
-def summary(outcomes, sums, known, seconds):
-    """Return what is written down."""
-    commit = None
+def commit():
+    """Return the commit that is tried, None where this is no clone of git."""
     with contextlib.suppress(OSError):
         told = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-        commit = told.stdout.strip() or None
+        return told.stdout.strip() or None
+    return None
+
+
+def summary(outcomes, sums, known, seconds):
+    """Return what is written down."""
     tried = [each for each in outcomes if not each["outcome"].startswith("not here")]
     return {
-        "commit": commit,
         "minutes": round(seconds / 60, 1),
         "known": known,
         "tried": len(tried),

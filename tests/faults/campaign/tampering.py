@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 from faults.campaign.fault import fault, faults
@@ -126,7 +127,7 @@ def the_live_version_and_the_one_before_are_tampered_with(scene):
 
 @fault
 def all_stored_versions_are_tampered_with_and_a_new_one_deployed(scene):
-    for path in (scene.state / "models/tiny").glob("*/*"):
+    for path in filter(Path.is_file, (scene.state / "models/tiny").glob("*/*")):
         flip(path)
     scene.may_forget()
     scene.deploy(NEXT).succeeded()
