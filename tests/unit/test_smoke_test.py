@@ -78,3 +78,11 @@ def test_the_version_that_answers_is_counted_and_not_the_one_that_goes():
 def test_answers_that_the_server_does_not_count_are_told():
     with pytest.raises(SlipwayError, match=f"/metrics counts {TIMED_REQUESTS - 1}: something else answers"):
         smoke_test(Client(answered=TIMED_REQUESTS - 1), EXPECTED)
+
+
+@pytest.mark.parametrize("content", [b"", b"noise" * 99, b"PK\x03\x04 cut"])
+def test_damaged_golden_answers_are_told_in_a_sentence(tmp_path, content):
+    (tmp_path / "golden.npz").write_bytes(content)
+    (tmp_path / "labels.txt").touch()
+    with pytest.raises(SlipwayError, match=r"the golden answers of tiny, .*golden.npz, are damaged"):
+        Expected.of("tiny", tmp_path / "golden.npz", tmp_path / "labels.txt", {})

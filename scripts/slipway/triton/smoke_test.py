@@ -3,6 +3,7 @@
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from tritonclient.utils import np_to_triton_dtype
@@ -37,7 +38,20 @@ class Expected:
 
     @classmethod
     def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
-        """Return the expectation from a model's golden answers (.npz) and the class names of its repository."""
+        """Return the expectation from a model's golden answers (.npz) and the class names of its repository.
+
+        Raises SlipwayError where the golden answers cannot be read.
+        """
+        try:
+            return cls._read(name, golden, labels, limits)
+        except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
+            raise SlipwayError(
+                f"the golden answers of {name}, {golden}, are damaged ({error}): remove the golden.npz that they were "
+                "taken from, and run again"
+            ) from None
+
+    @classmethod
+    def _read(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
         answers = np.load(golden)
         names = labels.read_text(encoding="utf-8").splitlines()
         both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
