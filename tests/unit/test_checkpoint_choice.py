@@ -190,6 +190,20 @@ def test_an_average_beside_weights_at_the_top_is_seen(network, raw, averaged):
     assert_loaded(network, raw)
 
 
+@pytest.mark.parametrize(
+    ("place", "copy"), [("", "ema."), ("", "module."), ("model.", "model.ema."), ("net.", "net.teacher.inner.")]
+)
+@pytest.mark.parametrize("key", ["state_dict", None])
+def test_a_copy_that_the_network_keeps_in_itself_is_seen(network, raw, averaged, place, copy, key):
+    flat = below(place, raw) | below(copy, averaged)
+    prefix = f"{key}." if key else ""
+    keys = [(prefix + name).strip(".") or "." for name in (place, copy)]
+    saved = {key: flat} if key else flat
+    assert f"`weights_key: {keys[0]}` or `weights_key: {keys[1]}`" in refusal(network, saved)
+    load_checkpoint(network, content_of(saved), "weights.pth", keys[0])
+    assert_loaded(network, raw)
+
+
 def test_the_only_set_that_fits_is_taken_and_said(network, raw):
     saved = {"student": raw, "teacher": seeded(5, "shufflenet_v2_x0_5")}
     choice = load_checkpoint(network, content_of(saved), "weights.pth")
@@ -209,8 +223,9 @@ def test_the_same_weights_twice_need_no_choice(network, raw):
     [
         lambda state: {"ema": {"decay": 0.999, "shadow_params": list(state.values())}},
         lambda state: {"model_ema": {name.replace(".", ""): tensor for name, tensor in state.items()}},
+        lambda state: {"model_avg": dict(list(state.items())[1:])},
     ],
-    ids=["a list", "other names"],
+    ids=["a list", "other names", "parameters alone"],
 )
 def test_an_average_that_cannot_be_read_is_not_passed_over(network, raw, averaged, average):
     saved = {"model": raw, **average(averaged)}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 # Names of averaged weights (EMA, SWA). Many training programs save them beside the last weights.
-_AVERAGES = re.compile(r"(^|[._])(ema|swa|averaged?|shadow|polyak)", re.IGNORECASE)
+_AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def readings(content: Content, size: int, weights_key: str | None) -> list[Readi
 
     If `weights_key` is given, only readings at or below it count.
     """
-    chosen = [reading for reading in _all_readings(content) if _is_below(reading.key, weights_key)]
+    chosen = [reading for reading in _all_readings(content, size) if _is_below(reading.key, weights_key)]
     large = [reading for reading in chosen if 2 * len(reading.tensors) >= size]
     return large or sorted(chosen, key=lambda reading: -len(reading.tensors))[:3]
 
@@ -109,18 +109,32 @@ def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
     return torch.equal(first, other)
 
 
-def _all_readings(content: Content) -> Iterator[Reading]:
-    """Yield, for each prefix of the dotted names, all tensors below it, and those directly in its mapping alone."""
-    prefixes = {""}
+def _all_readings(content: Content, size: int) -> Iterator[Reading]:
+    """Yield, for each prefix of the dotted names, all tensors below it, and those beside another set of weights.
+
+    Such a set lies in a mapping of its own, or below a longer prefix that has half of `size` tensors or more.
+    """
+    below: dict[str, list[str]] = {"": list(content.tensors)}
     for name in content.tensors:
         parts = name.split(".")
-        prefixes.update(".".join(parts[:depth]) for depth in range(1, len(parts)))
-    for prefix in sorted(prefixes, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix)):
-        below = [name for name in content.tensors if not prefix or name.startswith(f"{prefix}.")]
-        direct = [name for name in below if content.mappings[name] == prefix]
-        yield _reading(content, prefix, below)
-        if 0 < len(direct) < len(below):
-            yield _reading(content, prefix, direct)
+        for depth in range(1, len(parts)):
+            below.setdefault(".".join(parts[:depth]), []).append(name)
+    for prefix in sorted(below, key=lambda prefix: (prefix.count(".") + bool(prefix), prefix)):
+        names = below[prefix]
+        yield _reading(content, prefix, names)
+        parts = [[name for name in names if content.mappings[name] == prefix]]
+        for other in below:
+            if other and other.rpartition(".")[0] == prefix and 2 * len(below[other]) >= size:
+                parts.append(_copied(prefix, names, set(below[other])))
+        yield from (_reading(content, prefix, part) for part in parts if 0 < len(part) < len(names))
+
+
+def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
+    """Return the names below a prefix that are not `inner`, if `inner` has every one of them again; else none."""
+    rest = [name for name in names if name not in inner]
+    start = len(prefix) + 1 if prefix else 0
+    tails = {".".join(parts[depth:]) for parts in (name.split(".") for name in inner) for depth in range(len(parts))}
+    return rest if all(name[start:] in tails for name in rest) else []
 
 
 def _reading(content: Content, prefix: str, names: list[str]) -> Reading:
