@@ -85,8 +85,26 @@ def test_a_number_that_begins_a_name_is_part_of_it(tmp_path, lines):
     assert read(tmp_path, "\n".join(lines)).names == lines
 
 
-def test_a_number_of_the_line_may_be_left_out_of_a_folders_name(tmp_path):
-    assert read(tmp_path, "0: cat\n1: dog\n").ids == [["cat"], ["dog"]]
+@pytest.mark.parametrize("lines", [["0: cat", "1: dog"], ["cat,0", "dog,1"], ["cat 0", "dog 1"], ["0. cat", "1. dog"]])
+def test_a_number_of_the_line_may_be_left_out_of_a_folders_name(tmp_path, lines):
+    found = read(tmp_path, "\n".join(lines))
+    assert (found.names, found.ids) == (lines, [["cat"], ["dog"]])
+
+
+def test_a_number_from_1_on_is_a_name_of_its_class(tmp_path):
+    assert read(tmp_path, "1 cat\n2 dog\n").ids == [["cat", "1"], ["dog", "2"]]
+
+
+def test_names_that_differ_by_their_numbers_alone_stand_in_any_order(tmp_path):
+    names = sorted(f"class {index}" for index in range(12))
+    assert read(tmp_path, "\n".join(names)).names == names
+
+
+@pytest.mark.parametrize(
+    "lines", ["dog,1 cat,0", "dog\t1 cat\t0", "dog=1 cat=0", "1.dog 0.cat", "1)dog 0)cat", "2,dog 1,cat", "dog,2 cat,1"]
+)
+def test_numbers_in_another_order_than_the_lines_are_two_readings(tmp_path, lines):
+    assert "is class 0 by its line, class 1 by its number" in refusal(tmp_path, "\n".join(lines.split(" ")))
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_folders_that_match_no_label_are_named(tmp_path, folders, names, said):
     assert said in refusal(tmp_path, folders, names)
 
 
-@pytest.mark.parametrize("source", ["torchvision", "none"])
+@pytest.mark.parametrize("source", ["torchvision", "file"])
 def test_a_folder_beside_those_of_classes_is_named(tmp_path, source):
     assert "grate white shark (nearest: great white shark)" in refusal(
         tmp_path, ["tench", "goldfish", "grate white shark"], source=source
@@ -194,6 +194,15 @@ def test_class_folders_one_level_too_deep_are_told_with_the_folder_to_name(tmp_p
 def test_a_folder_for_each_class_is_read_in_imagefolders_order(tmp_path):
     assert of_folders(tmp_path, ["n02", "n03", "n01"], source="torchvision") == {"n01": 0, "n02": 1, "n03": 2}
     assert of_folders(tmp_path / "more", ["b", "a", "B"], source="none") == {"B": 0, "a": 1, "b": 2}
+
+
+def test_folders_from_class_1_on_are_in_that_order_where_nobody_named_the_classes(tmp_path):
+    made_up = [f"class {index}" for index in range(3)]
+    assert of_folders(tmp_path, ["class_1", "class_2", "class_3"], made_up, "none") == {
+        "class_1": 0,
+        "class_2": 1,
+        "class_3": 2,
+    }
 
 
 def test_an_empty_folder_is_a_class_in_that_order(tmp_path):

@@ -44,6 +44,8 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
     named = {each.folder: each for name in folders if (each := names.read(name, folder))}
     if len(named) == len(folders) and all(each.rule == NAME for each in named.values()):
         return list(named.values()), []
+    if source == "none" and len(named) < len(folders):
+        named = {}  # nobody gave the names "class 0", "class 1"
     numbers = {name: int(name) for name in folders if re.fullmatch("[0-9]+", name)}
     indices = {name: ClassFolder(name, number, INDEX) for name, number in numbers.items()}
     if any(number >= count for number in numbers.values()):  # such as those from 1 on

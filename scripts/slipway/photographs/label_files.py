@@ -10,7 +10,11 @@ from pathlib import Path
 from slipway.errors import SlipwayError
 
 _WORDNET_ID = re.compile(r"(n\d{8})\s+(\S.*)")
-_NUMBERED = re.compile(r"(\d+)\s*[,:;\t ]\s*(\S.*)")
+# "0 cat", "0,cat", "0. cat"; "cat 0", "cat,0".
+_NUMBERED = (
+    re.compile(r"(?P<number>\d+)\s*[\s,:;.)|=-]\s*(?P<text>\S.*)"),
+    re.compile(r"(?P<text>\S.*?)\s*[\s,:;|=]\s*(?P<number>\d+)"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,25 +68,42 @@ def _of_lines(text: str, path: Path) -> Labels:
         raise SlipwayError(f"{path} has no class names; write one a line")
     if "" in lines:
         raise SlipwayError(f"{path} has no name in line {lines.index('') + 1}; write one a line, for each class")
-    numbered = [_NUMBERED.fullmatch(line) for line in lines]
-    if all(numbered) and _are_in_order([int(match[1]) for match in numbered], lines, path):
-        return Labels(lines, [[match[2]] for match in numbered])
+    if numbered := _numbered(lines):
+        first, numbers, texts = numbered
+        _require_in_order(first, numbers, lines, path)
+        # A number from 1 on is a name of its class, since no index says the same.
+        return Labels(
+            lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
+        )
     identified = [_WORDNET_ID.fullmatch(line) for line in lines]
     if all(identified):
         return Labels([match[2] for match in identified], [[match[1]] for match in identified])
     return Labels.of_names(lines)
 
 
-def _are_in_order(numbers: list[int], lines: list[str], path: Path) -> bool:
-    """Say whether lines are numbered from 0 on; raise SlipwayError if they are, but in another order."""
-    differing = [line for line, number in enumerate(numbers) if line != number]
-    if differing and sorted(numbers) == list(range(len(lines))):
-        line = differing[0]
-        raise SlipwayError(
-            f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class {numbers[line]} by "
-            "its number; put the lines into the order of the model's classes, without numbers"
-        )
-    return not differing
+def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
+    """Return the first number, the numbers and the texts of lines that are numbered from 0 or 1 on, in any order."""
+    for pattern in _NUMBERED:
+        found = [pattern.fullmatch(line) for line in lines]
+        if not all(found):
+            continue
+        numbers, texts = [int(match["number"]) for match in found], [match["text"] for match in found]
+        first = min(numbers)
+        # Names such as "class 0", "class 1", "class 10" differ by their numbers alone, which are parts of them.
+        is_name = len(lines) > 1 and len(set(texts)) == 1
+        if first in (0, 1) and not is_name and sorted(numbers) == list(range(first, first + len(lines))):
+            return first, numbers, texts
+    return None
+
+
+def _require_in_order(first: int, numbers: list[int], lines: list[str], path: Path) -> None:
+    """Raise SlipwayError where numbered lines stand in another order than that of their numbers."""
+    for line, number in enumerate(numbers):
+        if line != number - first:
+            raise SlipwayError(
+                f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class {number - first} "
+                "by its number; put the lines into the order of the model's classes, without numbers"
+            )
 
 
 def _document(text: str, path: Path) -> object:
