@@ -25,14 +25,14 @@ def shown(record):
     return {entry["label"]: entry["confidence"] for entry in record["top"]}
 
 
-@pytest.mark.parametrize("head", ["softmax", "functional_softmax", "exp_of_log_softmax"])
+@pytest.mark.parametrize("head", ["softmax", "functional_softmax", "exp_of_log_softmax", "half_softmax", "half_shares"])
 def test_a_softmax_in_the_network_is_not_applied_twice(tmp_path, head):
     prepared = Prepared(tmp_path, head=head)
     record = prepared.golden()
     (answer,), _ = answers_of(prepared)
     assert record["output"]["kind"] == "probabilities"
     assert shown(record) == pytest.approx({f"class {i}": p for i, p in enumerate(answer)}, abs=1e-6)
-    assert sum(shown(record).values()) == pytest.approx(1, abs=1e-5)
+    assert sum(shown(record).values()) == pytest.approx(1, abs=5e-3 if head.startswith("half") else 1e-5)
 
 
 @pytest.mark.parametrize("head", ["logits", "log_softmax"])
@@ -44,7 +44,9 @@ def test_softmax_makes_the_probabilities_of_logits(tmp_path, head):
     assert shown(record) == pytest.approx(dict(zip(CAT_DOG_COW, softmax(answer), strict=True)), abs=1e-6)
 
 
-@pytest.mark.parametrize("head", ["sigmoid", "functional_sigmoid", "hard_sigmoid", "sigmoid_by_hand"])
+@pytest.mark.parametrize(
+    "head", ["sigmoid", "functional_sigmoid", "hard_sigmoid", "sigmoid_by_hand", "sigmoid_by_tanh"]
+)
 @pytest.mark.parametrize("labels", [None, CAT_DOG_COW], ids=["unnamed", "named"])
 def test_several_sigmoids_have_a_probability_each(tmp_path, head, labels):
     prepared = Prepared(tmp_path, labels, head=head)
@@ -91,8 +93,9 @@ def test_a_single_sigmoid_is_found_without_being_stated(tmp_path):
         ({"values": 3}, "the meaning of its 3 outputs is not known; say `output: logits`"),
         ({"values": 512}, "the meaning of its 512 outputs is not known; say `output: logits`"),
         ({"values": 512, "head": "unit_length"}, "the meaning of its 512 outputs is not known"),
+        ({"values": 512, "head": "positive_unit_length"}, "the meaning of its 512 outputs is not known"),
     ],
-    ids=["regression", "regression_of_3", "embedding", "embedding_of_unit_length"],
+    ids=["regression", "regression_of_3", "embedding", "embedding_of_unit_length", "embedding_that_is_never_negative"],
 )
 def test_a_regression_and_an_embedding_are_called_no_class(tmp_path, capsys, arguments, asked_for):
     prepared = Prepared(tmp_path, **arguments)
@@ -149,6 +152,11 @@ IMPOSSIBLE = [
     ("softmax", 1, "softmax over its single output, which is the same whatever it is shown; let the factory"),
     ("softmax_of_pairs", 4, "softmax that is not over its 4 outputs"),
     ("percent", 3, "sum to 100 in every answer"),
+    ("votes", 3, "sum to 2 in every answer"),
+    ("negative_log", 3, r"logarithms of probabilities \(negative\)"),
+    ("log10", 3, r"logarithms of probabilities \(to base 10\)"),
+    ("log_sigmoid", 3, "ends in a log-sigmoid"),
+    ("log_sigmoid", 1, "ends in a log-sigmoid"),
     ("constant", 3, "the same answer whatever it is shown"),
     ("hardly", 3, "the same answer whatever it is shown"),
     ("zero", 3, "answers with zeros, whatever it is shown: its last layer starts at zero"),

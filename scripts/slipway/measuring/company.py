@@ -6,7 +6,7 @@ which round differently: the answers may differ as far as the precision allows.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,10 @@ def tolerance_of(limits: dict[str, float]) -> Tolerance:
 
 
 def in_company(
-    answer: Callable[[np.ndarray], np.ndarray], sample: np.ndarray, takes: Callable[[int], bool] = lambda size: True
+    answer: Callable[[np.ndarray], np.ndarray],
+    sample: np.ndarray,
+    takes: Callable[[int], bool] = lambda size: True,
+    batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
     """Ask for a sample (1, 3, H, W) and for strangers, each alone and together in batches of the sizes that it takes.
 
@@ -52,7 +55,7 @@ def in_company(
     batches that differ in its neighbours only. Raises SlipwayError when a batch has not as many answers as pictures.
     """
     pictures = [sample, *strangers(sample)]
-    batches = [batch for batch in BATCHES if takes(len(batch))]
+    batches = [batch for batch in batches if takes(len(batch))]
     if not batches:
         return {"batches": [], "by_size": 0.0, "by_company": 0.0}
     alone = [_answers(answer, [picture])[0] for picture in pictures]

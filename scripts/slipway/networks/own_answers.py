@@ -7,12 +7,17 @@ import numpy as np
 
 from slipway.errors import SlipwayError
 from slipway.inputs import logits_of
-from slipway.measuring.company import IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
+from slipway.measuring.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
 from slipway.networks.first_difference import Difference, first_difference
 from slipway.networks.user_code import shown
 
 if TYPE_CHECKING:
     import torch
+
+# How far apart two runs on the same picture may be, as a share of the answer's norm: the same kernels compute both.
+_REPEATED = 1e-5
+# One batch larger than those that every engine is asked for, since some networks treat large ones otherwise.
+_LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
 
 
 def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
@@ -22,7 +27,7 @@ def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
     neighbours. The message names the module where that begins.
     """
     _require_repeatable(model, sample)
-    found = in_company(lambda batch: logits_of(model, batch), sample)
+    found = in_company(lambda batch: logits_of(model, batch), sample, batches=(*BATCHES, _LARGE))
     if problem := dependence(found, _tolerance(model)):
         batch = np.concatenate([*strangers(sample), sample])
         begins = first_difference(model, sample, batch, _tolerance(model).by_company)
@@ -35,8 +40,16 @@ def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
 
 def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
     """Raise SlipwayError unless two runs give the same answer."""
-    first, again = (logits_of(model, sample).astype(np.float64) for _ in range(2))
-    allowed = _tolerance(model).by_company
+    first = logits_of(model, sample).astype(np.float64)
+    buffers = {
+        name: buffer.clone()
+        for name, buffer in model.named_buffers()
+        # Batch normalisation in train mode is told by its neighbours, with its module.
+        if buffer.is_floating_point() and not name.endswith(("running_mean", "running_var"))
+    }
+    again = logits_of(model, sample).astype(np.float64)
+    _require_unchanged(buffers, model)
+    allowed = min(_REPEATED, _tolerance(model).by_company)
     if first.shape == again.shape and np.linalg.norm(first - again) <= allowed * np.linalg.norm(first):
         return
     apart = np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny)
@@ -57,6 +70,20 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
         f"draws random numbers, or remembers earlier pictures, in eval mode too{_where(begins)}; let it do so only "
         "`if self.training`, such as F.dropout(x, p, self.training)"
     )
+
+
+def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Module") -> None:
+    """Raise SlipwayError if a run changed a buffer, such as a running average, however little."""
+    import torch
+
+    now = dict(model.named_buffers())
+    changed = [name for name in buffers if name in now and not torch.equal(buffers[name], now[name])]
+    if changed:
+        raise SlipwayError(
+            f"the network remembers earlier pictures in eval mode: each run changes its buffers {_few(changed)}, so "
+            "answers come to depend on what was asked before; let it change them only `if self.training`, and switch "
+            "the observers of quantization-aware training off (torch.ao.quantization.disable_observer)"
+        )
 
 
 def _tolerance(model: "torch.nn.Module") -> Tolerance:

@@ -12,8 +12,10 @@ from slipway.outputs.variation import variation
 if TYPE_CHECKING:
     import torch
 
-# How far a sum of probabilities may be from 1.
-SUM_TOLERANCE = 1e-3
+# How far a sum of probabilities may be from 1: bfloat16 rounds each to 8 bits.
+SUM_TOLERANCE = 5e-3
+# How much less sums vary than values do, where the values are shares of them.
+_SHARES = 1e-3
 # Operations that keep values, or average them: the operation before them tells the meaning.
 _TRANSPARENT = {
     *("view", "reshape", "unsafe_view", "reshape_alias", "flatten", "squeeze", "unsqueeze"),
@@ -26,6 +28,8 @@ _UNBOUNDED = {
     *("addmm", "linear", "mm", "matmul", "bmm", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"),
     *("add", "relu", "native_batch_norm", "batch_norm", "native_layer_norm", "layer_norm"),
 }
+# Class scores that softmax does not lead back from, by the factor that makes natural logarithms of them.
+_OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
 # The number of last operations to remember. Their results stay in memory meanwhile.
 _REMEMBERED = 64
 
@@ -45,7 +49,7 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
     if found:
         return found
     if outputs.shape[1] > 1:
-        if last not in _UNBOUNDED and _within_0_and_1(outputs):
+        if last not in _UNBOUNDED and _within_0_and_1(outputs) and not _of_unit_length(outputs):
             return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
         if named_by:
             return Meaning("logits", "softmax", because=named_by)
@@ -68,11 +72,13 @@ def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
     name = ""
     while done:
         operation, arguments, result = done.pop()
-        if result is not wanted:
+        if not any(each is wanted for each in (result if isinstance(result, tuple | list) else [result])):
             continue
         name = _ALIASES.get(operation.strip("_"), operation.strip("_"))
         if name not in _TRANSPARENT:
-            return name
+            # As in 0.5 + 0.5 * tanh(x), which is a sigmoid; else what is added is often a bias.
+            adds_number = name == "add" and not all(isinstance(each, torch.Tensor) for each in arguments)
+            return "add a number" if adds_number else name
         wanted = next((each for each in arguments if isinstance(each, torch.Tensor)), None)
     return name
 
@@ -113,19 +119,40 @@ def _found(last: str, outputs: np.ndarray) -> Meaning | None:
         return _of_softmax(last, values)
     if last == "sigmoid":
         return Meaning("sigmoid", because="the network ends in a sigmoid")
-    if values.shape[1] == 1 or (values < 0).any():
+    if last in ("log_sigmoid", "log_sigmoid_forward"):
+        raise SlipwayError(
+            "the network ends in a log-sigmoid, whose results are neither probabilities nor scores that a sigmoid "
+            "makes some of; let the factory of `architecture` leave it out, or say `output: tensor` in config.yaml"
+        )
+    if values.shape[1] == 1:
+        return None
+    _require_no_other_logarithm(values)
+    if (values < 0).any():
         return None
     sums = values.sum(axis=1)
     if np.allclose(sums, 1.0, rtol=0, atol=SUM_TOLERANCE):
         return Meaning("probabilities", because="they are never negative and sum to one in every answer")
     # Sums that vary far less than the values are no coincidence.
-    if last not in _UNBOUNDED and np.ptp(sums) < SUM_TOLERANCE * variation(values) * sums[0]:
+    if (last == "add" or last not in _UNBOUNDED) and np.ptp(sums) < _SHARES * variation(values) * sums[0]:
         raise SlipwayError(
             f"the {values.shape[1]} outputs are never negative and sum to {sums[0]:g} in every answer, so they are "
             f"shares of that; let the factory of `architecture` divide them by it, which makes probabilities of "
             "them, or say `output: tensor` in config.yaml"
         )
     return None
+
+
+def _require_no_other_logarithm(values: np.ndarray) -> None:
+    """Raise SlipwayError where values are logarithms of probabilities, but not those that a softmax leads back from."""
+    for which, factor in _OTHER_LOGARITHMS.items():
+        with np.errstate(over="ignore"):
+            is_it = _sum_to_one(np.exp(factor * values))
+        if is_it:
+            raise SlipwayError(
+                f"the {values.shape[1]} outputs are logarithms of probabilities ({which}), of which softmax makes "
+                "others; let the factory of `architecture` return log_softmax or logits, or say `output: tensor` in "
+                "config.yaml"
+            )
 
 
 def _of_softmax(last: str, values: np.ndarray) -> Meaning:
@@ -185,6 +212,11 @@ def _unknown(count: int) -> str:
 
 def _sum_to_one(values: np.ndarray) -> bool:
     return bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE))
+
+
+def _of_unit_length(values: np.ndarray) -> bool:
+    """Say whether every answer is a vector of length 1, as an embedding is."""
+    return np.allclose(np.linalg.norm(values.astype(np.float64), axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE)
 
 
 def _within_0_and_1(values: np.ndarray) -> bool:

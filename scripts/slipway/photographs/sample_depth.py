@@ -11,8 +11,8 @@ from slipway.errors import SlipwayError
 # Tags of TIFF.
 _BITS, _PHOTOMETRIC, _FORMAT, _LOWEST, _HIGHEST = 258, 262, 339, 340, 341
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-# A picture that uses a smaller share of its range is all but black: its samples have fewer bits than the file says.
-_DARKEST_SHARE = 1 / 16
+# A picture that uses a smaller share of its range is far too dark: its samples have fewer bits than the file says.
+_DARKEST_SHARE = 1 / 4
 _ADVICE = "save it with 8 or 16 bits a sample"
 
 
@@ -34,7 +34,7 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
         raise SlipwayError(f"{found}, beyond the {low:g} to {high:g} that it states; {_ADVICE}")
     if low < high and samples.min() < samples.max() < low + _DARKEST_SHARE * (high - low):
         raise SlipwayError(
-            f"{found} of {low:g} to {high:g}, so it would be all but black: they seem to have fewer bits than it "
+            f"{found} of {low:g} to {high:g}, so it would be far too dark: they seem to have fewer bits than it "
             f"states; {_ADVICE}, or state SMaxSampleValue"
         )
     scaled = np.clip((samples - low) / (high - low), 0, 1)
@@ -61,7 +61,7 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
     highest = max(_values(tags, _HIGHEST), default=65535)
     if highest < 0.9 * 65535 or max(high for _, high in colours.getextrema()) < 256 * _DARKEST_SHARE:
         raise SlipwayError(
-            f"image {path} has 16 bits a sample and uses few of them, so it would be all but black; {_ADVICE}, from "
+            f"image {path} has 16 bits a sample and uses few of them, so it would be far too dark; {_ADVICE}, from "
             "black to white"
         )
 
