@@ -25,6 +25,8 @@ def test_an_export_that_fails_is_one_sentence_and_its_log_has_the_rest_without_c
         "error: the network cannot be exported: it uses the operator aten.special_bessel_j0", "unexportable.py:"
     )
     assert "\x1b[" not in tried.said
+    assert "Traceback" not in tried.said
+    assert tried.said.count("the network cannot be exported") == 1
     log = (workplace.folder / "logs" / "tiny" / "export_onnx.log").read_text(encoding="utf-8")
     assert "No ONNX function found" in log
     assert "\x1b[" not in log
