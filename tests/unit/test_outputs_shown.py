@@ -84,7 +84,7 @@ def test_a_single_yes_or_no_has_two_scores():
 
 @pytest.mark.parametrize("record", [7, {}, {"kind": "poetry", "activation": None, "negative": None, "because": ""}])
 def test_a_damaged_record_is_told_and_status_still_shows_the_rest(record):
-    with pytest.raises(SlipwayError, match="damaged; run snakemake again"):
+    with pytest.raises(SlipwayError, match=r"is damaged \(.*; run snakemake again"):
         Meaning.of(record)
     assert in_words(record, {"top": [{"label": 1}]}) == ["not known", "the sample photograph's: not known"]
     shown = in_words(TENSOR.record(), answer_of(np.array([37.25]), TENSOR, []))
