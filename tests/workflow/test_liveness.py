@@ -1,6 +1,7 @@
 """A live model that no longer answers is told by `status`, makes its receipt stale, and is mended by `deploy`."""
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,14 @@ def test_with_its_records_lost_or_damaged_a_live_server_serves_on_and_is_recorde
     deploy(live, trainings[1]).succeeded()
     assert server_of(live).pid == server
     assert read_json(live.path(f"{STATE}/state.json"))["pid"] == server
+
+
+def test_a_server_whose_folder_was_removed_is_replaced(live, trainings):
+    before = server_of(live).pid
+    shutil.rmtree(live.path(STATE))
+    live.program_here("deploy", *options(live, trainings[1])).succeeded()
+    assert own_servers(live) == [server_of(live).pid] != [before]
+    assert status(live).startswith("tiny: answers, live since ")
 
 
 # Runs deploy.py in a process that is killed, or gets a signal, right after the server was started.

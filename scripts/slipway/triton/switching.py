@@ -118,8 +118,17 @@ def live_before(place: Place, versions: list[Published]) -> dict[str, int | None
 
 
 def takes_versions(running: dict, place: Place, ports: Ports) -> bool:
-    """Say whether the running server can load versions: its ports and its options are the wanted ones."""
-    return running["listening"] == asdict(ports) and running["identity"] == place.identity
+    """Say whether the running server can load versions: its ports, options and working folder are the wanted ones."""
+    as_wanted = running["listening"] == asdict(ports) and running["identity"] == place.identity
+    return as_wanted and not lost_its_folder(running.get("pid"))
+
+
+def lost_its_folder(pid: int | None) -> bool:
+    """Say whether the folder that a process works in was removed, so that a server finds no repository any more."""
+    try:
+        return Path(f"/proc/{pid}/cwd").stat().st_nlink == 0
+    except OSError:
+        return False
 
 
 def switch_in_place(
