@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import gzip
+import json
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -85,13 +87,17 @@ def main(arguments: argparse.Namespace) -> None:
 def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
-    PyTorch puts the name of its file into the JSON as it is, and a quote in a folder's name would break it: so the file
-    is written under a plain name, in a folder that the program works in for so long.
+    PyTorch does not escape the paths that it puts into the JSON: of its own file, which has a plain name for that
+    reason, and of the code that ran. A quote in a folder's name would break it.
     """
+    folders = {str(Path.cwd()), *sys.path}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         profiled.export_chrome_trace("trace.json")
-        events = Path("trace.json").read_bytes()
-    path.write_bytes(gzip.compress(events, mtime=0))
+        events = Path("trace.json").read_text(encoding="utf-8", errors="replace")
+    for folder in sorted(filter(None, folders), key=len, reverse=True):
+        escaped = json.dumps(folder, ensure_ascii=False)[1:-1]
+        events = events.replace(folder, escaped) if escaped != folder else events
+    path.write_bytes(gzip.compress(events.encode(), mtime=0))
 
 
 def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tuple[torch.profiler.profile, Seconds]":

@@ -1,11 +1,15 @@
 import gzip
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from profile_model import Seconds, advise, profile, summarise, write_trace
+from profile_model import Seconds, advise, profile, summarise
 from slipway.hardware import usable_cores
+from slipway.planning.sources import SCRIPTS
 
 
 def event(key: str, cpu_ms: float, device_ms: float = 0, count: int = 1, where: str = "CPU") -> SimpleNamespace:
@@ -138,14 +142,20 @@ def test_a_cpu_is_not_advised_about_a_gpu():
     assert advise(CALM | {"gpu_utilisation": None}, "cpu", 1) == []
 
 
-def test_a_trace_in_a_folder_whose_name_has_a_quote_is_json(tmp_path, monkeypatch):
-    import torch
-
+def test_a_trace_in_a_folder_whose_name_has_a_quote_is_json(tmp_path):
     folder = tmp_path / 'the "best" one'
     folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", None)
-    profiled, _ = profile(torch.nn.Linear(4, 2), torch.randn(1, 4), 1)
-    write_trace(profiled, folder / "m.pt.trace.json.gz")
+    program = folder / "program.py"
+    program.write_text(
+        "import sys\nfrom pathlib import Path\nimport torch\nfrom profile_model import profile, write_trace\n"
+        "def run():\n    return profile(torch.nn.Linear(4, 2), torch.randn(1, 4), 1)[0]\n"
+        "write_trace(run(), Path('m.pt.trace.json.gz'))\n"
+    )
+    subprocess.run(
+        [sys.executable, program.name],
+        cwd=folder,
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(SCRIPTS)},
+        check=True,
+    )
     trace = json.loads(gzip.decompress((folder / "m.pt.trace.json.gz").read_bytes()))
     assert any(event.get("name") == "aten::linear" for event in trace["traceEvents"])
