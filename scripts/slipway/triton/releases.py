@@ -83,7 +83,7 @@ def vulnerability(release: str) -> str | None:
     """Return since when a release is known to be vulnerable, in words that follow its name; None where it is not."""
     if release >= FLOOR:
         return None
-    known = next((told for told in _table()["advisories"] if release < told["fixed"]), None)
+    known = next((told for told in _table_at(TABLE)["advisories"] if release < told["fixed"]), None)
     return f"known since {known['known_since']} ({known['names']})" if known else f"mended by {FLOOR}"
 
 
@@ -102,13 +102,13 @@ def releases_with(tensorrt: str) -> list[str]:
 @cache
 def releases() -> tuple[Release, ...]:
     """Return the whole table, oldest release first."""
-    table = _table()
+    table = _table_at(TABLE)
     return tuple(Release(**row | {"source": table["sources"][row["source"]]}) for row in table["releases"])
 
 
 @cache
-def _table() -> dict:
-    return yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+def _table_at(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def numbers(version: str) -> tuple[int, ...]:
