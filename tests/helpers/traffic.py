@@ -9,7 +9,21 @@ from slipway.errors import SlipwayError
 from slipway.triton.client import ModelClient
 
 
-class Traffic:
+class _Clients:
+    """Threads that ask while a block runs, until `_stop` is set."""
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+class Traffic(_Clients):
     """Clients that ask hundreds of times a second, as a context manager.
 
     `answers` has a list for each client, and `lost` the requests without an answer.
@@ -28,16 +42,6 @@ class Traffic:
                 except Exception as error:
                     self.lost.append(error)
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
     def orders(self, trainings):
         """Return which training answered each client, each change once.
 
@@ -55,7 +59,7 @@ def who_gave(logits, trainings):
     return number
 
 
-class PatientTraffic:
+class PatientTraffic(_Clients):
     """Clients that try each request again until its deadline, while what serves is killed and mended.
 
     `allowed` are the trainings that may answer at this time. `answered` counts their answers. `wrong` lists who gave
@@ -70,16 +74,6 @@ class PatientTraffic:
         self._ports, self._trainings = ports, trainings
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
 
     def _ask(self):
         with ModelClient(self._ports, "tiny", self.ATTEMPT_S) as client:

@@ -6,14 +6,12 @@ from pathlib import Path
 import yaml
 
 from slipway.errors import SlipwayError
-
-# libyaml's, where PyYAML was built with it.
-_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from slipway.planning.config_text import FAST_LOADER
 
 
 def require_keys_once(path: str | Path) -> None:
     """Raise SlipwayError with both lines where a key stands twice in a mapping: YAML would drop the first unsaid."""
-    root = yaml.compose(Path(path).read_bytes(), Loader=_FAST_LOADER)
+    root = yaml.compose(Path(path).read_bytes(), Loader=FAST_LOADER)
     for key, first, second in _repeated(root, "", set()):
         raise SlipwayError(
             f"config: `{key}` stands in lines {first} and {second} of {path}, and only the latter would count; make "

@@ -12,9 +12,8 @@ from typing import Any
 import yaml
 
 from slipway.errors import SlipwayError
+from slipway.planning.config_text import FAST_LOADER
 
-# libyaml's, where PyYAML was built with it.
-_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
@@ -27,7 +26,7 @@ def require_read_as_written(path: str | Path, schema: dict) -> None:
     text = Path(path).read_text(encoding="utf-8-sig")
     if _is_json(text):
         return
-    for node, key, schemas in _scalars(yaml.compose(text, Loader=_FAST_LOADER), "", [schema], schema):
+    for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema], schema):
         advice = _advice(node, _kinds(schemas, schema))
         if advice:
             read = _read_as(node)

@@ -7,7 +7,7 @@ import yaml
 from slipway.errors import SlipwayError
 
 # libyaml's, where PyYAML was built with it.
-_FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Far above any real configuration. Aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
@@ -44,7 +44,7 @@ def _text(path: str | Path) -> str:
 
 def _parsed(path: str | Path, text: str) -> yaml.Node | None:
     try:
-        return yaml.compose(text, Loader=_FAST_LOADER)
+        return yaml.compose(text, Loader=FAST_LOADER)
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
         place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
