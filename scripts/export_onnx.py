@@ -24,6 +24,7 @@ from slipway.networks.export_failures import FrozenLines, why_not_exported, why_
 from slipway.networks.forward_failures import other_types
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
+from slipway.os_errors import of_system
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.planned import add_planned, settings_of
 from slipway.program import parser, progress, run
@@ -112,6 +113,8 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
             export(model, example, opset, path)
         except Exception as error:  # of many types, from PyTorch and the libraries that it calls
             print(without_colours(traceback.format_exc()), file=sys.stderr)
+            if failure := of_system(error):
+                raise failure from None
             raise SlipwayError(why_not_exported(error, model, opset)) from None
     inputs = onnx.load(path).graph.input
     if not inputs:

@@ -3,6 +3,8 @@
 import errno
 import shutil
 
+from slipway.errors import causes
+
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full ({}); free some space and run again: nothing partial was left behind",
     errno.EDQUOT: "the disk quota is used up ({}); free some space and run again: nothing partial was left behind",
@@ -31,6 +33,11 @@ def explained(error: OSError) -> str | None:
         return _explained_copy(error.args[0])
     way_out = _WAYS_OUT.get(error.errno)
     return way_out.format(_named(error)) if way_out else None
+
+
+def of_system(error: BaseException) -> OSError | None:
+    """Return the error of the operating system that others were raised from, if this module explains it."""
+    return next((each for each in causes(error) if isinstance(each, OSError) and explained(each)), None)
 
 
 def _named(error: OSError) -> str:

@@ -102,3 +102,10 @@ def require_one_plain_sentence(said):
 def test_a_network_that_can_be_exported_is_compared_on_pictures_unlike_each_other(opset, tmp_path):
     network = batch_networks.Independent().eval()
     assert list(export_and_compare(network, opset, tmp_path / "network.onnx")) == ["1", "2", "5"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("opset", [NEW, OLD])
+def test_a_full_disk_is_no_fault_of_the_network(opset):
+    with pytest.raises(OSError, match="No space left on device"):
+        exported(torch.nn.Flatten().eval(), EXAMPLE, opset, Path("/dev/full"))

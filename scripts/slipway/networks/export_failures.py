@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from slipway.errors import causes
 from slipway.networks.user_code import (
-    causes,
     first_sentence,
     last_line,
     line_in_text,

@@ -4,9 +4,9 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.errors import SlipwayError, causes
 from slipway.networks.downloads import attempted_download
-from slipway.networks.user_code import causes, first_sentence, line_of
+from slipway.networks.user_code import first_sentence, line_of
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.networks.user_code import causes, first_sentence, line_of
+from slipway.errors import causes
+from slipway.networks.user_code import first_sentence, line_of
 
 if TYPE_CHECKING:
     import torch

@@ -4,8 +4,9 @@ import linecache
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
+
+from slipway.errors import causes
 
 _SLIPWAY = Path(__file__).resolve().parents[2]
 # Packages that call or export a network. An error starts in the code that they call.
@@ -43,16 +44,6 @@ def last_line(frames: list[tuple[str, int | None]]) -> str | None:
             source = linecache.getline(name, number).strip()
             return f"{shown(name)}:{number}" + (f": {source}" if source else "")
     return None
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, then its cause or the error that it followed, and so on."""
-    seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        seen.add(id(each))
-        yield each
-        each = each.__cause__ or each.__context__
 
 
 def is_users(name: str) -> bool:
