@@ -49,7 +49,7 @@ faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed mo
 	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=scripts:tests python -m faults.campaign $(OPTIONS)
 
 families: $(VENV)/installed-test ## Take all of torchvision's classifiers through weights, reference outputs and export
-	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/test_families.py
+	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/programs/test_torchvision_families.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests

@@ -7,7 +7,7 @@ rule evaluate_checkpoint:
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
-        golden=rules.make_golden.output.golden,
+        golden=rules.reference_outputs.output.golden,
     output:
         update("results/{model}/accuracy.json"),
     log:
@@ -15,7 +15,7 @@ rule evaluate_checkpoint:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.checkpoint_accuracy(wildcards.model),
+        settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
         # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
         labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
         labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
@@ -33,7 +33,7 @@ rule check_accuracy:
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
-        golden=rules.make_golden.output.golden,
+        golden=rules.reference_outputs.output.golden,
         # An engine is compared with PyTorch once that is right itself.
         checkpoint=ancient(checkpoint_accuracy),
         engine=engine_files,
@@ -47,7 +47,7 @@ rule check_accuracy:
     resources:
         **ON_TARGET,
     params:
-        settings=lambda wildcards: plan.accuracy(wildcards.model, wildcards.target, wildcards.precision),
+        settings=lambda wildcards: keys.check_accuracy(wildcards.model, wildcards.target, wildcards.precision),
         # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
         labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
         labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),

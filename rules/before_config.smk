@@ -8,11 +8,11 @@ from snakemake.logging import logger
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from slipway.errors import SlipwayError
-from slipway.planning.config_text import require_readable
-from slipway.planning.folders import require_folders
-from slipway.planning.refusals import PlainRefusals
-from slipway.program import restrict_umask
+from slipway.core.errors import SlipwayError
+from slipway.keys.config_text import require_readable
+from slipway.keys.writable_folders import require_folders
+from slipway.snakemake_hooks.refusals import PlainRefusals
+from slipway.core.cli import restrict_umask
 
 
 @contextmanager

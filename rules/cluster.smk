@@ -1,6 +1,6 @@
 # What jobs ask a cluster for. On one machine none of it limits anything; profiles/ says the rest, by rule.
-import slipway.planning.submission
-import slipway.planning.sources
+import slipway.snakemake_hooks.cluster_resources
+import slipway.keys.code_hash
 
 from snakemake.io import expand as expand_paths, flag
 from snakemake.settings.types import DeploymentMethod
@@ -13,7 +13,7 @@ IN_IMAGE = DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment
 
 def program_file(name):
     """Return a program of scripts/; where files lie in storage, it does not: the image of the jobs has it."""
-    path = slipway.planning.sources.program_file(name)
+    path = slipway.keys.code_hash.program_file(name)
     return flag(path, "sourcecache_entry", path) if IN_STORAGE else path
 
 
@@ -28,17 +28,17 @@ def expand(files, **wildcards):
 def require_declared_targets():
     """Stop before anything is submitted whose hardware or versions were detected on this machine."""
     with told_in_a_sentence():
-        slipway.planning.submission.require_declared(config)
+        slipway.snakemake_hooks.cluster_resources.require_declared(config)
 
 
 def of_cluster(key):
     """Return the function by which a rule asks for what its target declares, and for nothing where it does not."""
-    return lambda wildcards: slipway.planning.submission.of_target(config, wildcards.target, key)
+    return lambda wildcards: slipway.snakemake_hooks.cluster_resources.of_target(config, wildcards.target, key)
 
 
 def gpus(wildcards):
     """Return how many GPUs a target's jobs need, or None: a pod that asks for 0 may yet run on a GPU's node."""
-    return 1 if plan.runs_on_gpu(wildcards.target) else None
+    return 1 if resolved.runs_on_gpu(wildcards.target) else None
 
 
 def gpu_maker(wildcards):
@@ -48,7 +48,7 @@ def gpu_maker(wildcards):
 
 if IN_IMAGE and workflow.is_main_process:
     with told_in_a_sentence():
-        slipway.planning.submission.require_image(config)
+        slipway.snakemake_hooks.cluster_resources.require_image(config)
 
 
 # On a cluster these run where Snakemake does: they make nothing themselves, take seconds, or need the internet.
@@ -66,7 +66,7 @@ localrules:
     rollback,
     sign_repository,
     status,
-    typeset_reports,
+    render_load_test,
     undeploy,
     write_manifests,
     write_monitoring,

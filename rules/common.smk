@@ -1,28 +1,31 @@
-# What every phase needs: the completed configuration, the plan, and the names of what it makes.
+# Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
 import json
 import shlex
-from functools import cache
 
-from slipway.planning.checks import require_batches
-from slipway.planning.config import complete, schema
-from slipway.planning.config_files import require_keys_once
-from slipway.planning.config_scalars import require_read_as_written
-from slipway.planning.fingerprints import Fingerprints
-from slipway.hardware import usable_cores
-from slipway.planning.plan import Plan
-from slipway.program import prefer_this_interpreter
+from slipway.keys.validation import require_batches, validate
+from slipway.keys.config import complete, schema
+from slipway.keys.config_duplicates import require_keys_once
+from slipway.keys.config_scalars import require_read_as_written
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.core.hardware import usable_cores
+from slipway.keys.job_keys import JobKeys
+from slipway.keys.notices import notices
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.core.cli import prefer_this_interpreter
 
 prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
-fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
+file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
 with told_in_a_sentence():
     # Not once more in each job.
     for file in workflow.configfiles if workflow.is_main_process else []:
         require_keys_once(file)
         require_read_as_written(file, schema())
-    plan = Plan(complete(config), fingerprints)
+    resolved = ResolvedConfig(complete(config))
+    validate(resolved)
+keys = JobKeys(resolved, file_hashes)
 
-for notice in plan.notices() if workflow.is_main_process else []:
+for notice in notices(resolved) if workflow.is_main_process else []:
     logger.info(notice)
 
 
@@ -36,18 +39,17 @@ container: config["container"]
 
 
 include: "cluster.smk"
-include: "names.smk"
-include: "provenance.smk"
+include: "paths.smk"
+include: "hooks.smk"
+include: "platform.smk"
 
 
 wildcard_constraints:
-    model=one_of(plan.models),
-    target=one_of(plan.targets),
-    precision=one_of(plan.all_precisions()),
+    model=one_of(resolved.models),
+    target=one_of(resolved.targets),
+    precision=one_of(resolved.all_precisions()),
 
 
-# Where models are deployed to.
-PLACE = config["deploy"]["to"]
 # A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.
 WHOLE_MACHINE = usable_cores()
 
@@ -59,12 +61,7 @@ def option(name, value):
 
 def tensorrt_python(wildcards, input):
     """Return the option that names TensorRT's interpreter; taking `input` keeps Snakemake from comparing it."""
-    return option("--tensorrt-python", plan.tensorrt(wildcards.target)["python"])
-
-
-def deployed_tensorrt_python(wildcards, input):
-    """Return the same option for the target that is deployed."""
-    return option("--tensorrt-python", PLACE == "local" and plan.tensorrt(plan.deployed_target)["python"])
+    return option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
 
 
 def public_key(wildcards, input):
@@ -74,75 +71,28 @@ def public_key(wildcards, input):
 
 def signature_option(wildcards, input):
     """Return the option that names a repository's signature, where it is made here or has to be verified."""
-    keys = config["deploy"]["signing"]
-    return option("--signature", any(keys.values()) and signature(wildcards.model, wildcards.target))
+    signing = config["deploy"]["signing"]
+    return option("--signature", any(signing.values()) and signature(wildcards.model, wildcards.target))
 
 
 def evidence_of_every_model(wildcards):
     """Return what `evidence` is made of, for every engine, unless one could not be measured as the configuration asks."""
     with told_in_a_sentence():
-        require_batches(plan)
+        require_batches(resolved)
     of_engines = [
         f"results/{model}/{target}/{model}.{precision}.accuracy.json"
-        for model in plan.models
-        for target in plan.targets
-        for precision in plan.precisions(target)
+        for model in resolved.models
+        for target in resolved.targets
+        for precision in resolved.precisions(target)
     ]
     of_targets = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
     return (
-        expand("results/{model}/report.html", model=plan.models)
-        + expand("results/{model}/profile/profile.json", model=plan.models)
+        expand("results/{model}/report.html", model=resolved.models)
+        + expand("results/{model}/profile/profile.json", model=resolved.models)
         + of_engines
         + [
             path
             for name in of_targets
-            for path in expand(f"results/{{model}}/{{target}}/{name}", model=plan.models, target=plan.targets)
+            for path in expand(f"results/{{model}}/{{target}}/{name}", model=resolved.models, target=resolved.targets)
         ]
     )
-
-
-def receipts():
-    """Return the receipt of every model."""
-    return expand("results/{model}/deploy/receipt.json", model=plan.models)
-
-
-def live(wildcards):
-    """Return what `deploy` makes, unless no Triton would serve there what the configuration builds."""
-    with told_in_a_sentence():
-        plan.require_servers()
-    return receipts() if PLACE == "local" else expand(rules.deploy_remote.output, model=plan.models, to=PLACE)
-
-
-def local_server(wildcards):
-    """Return what the deployment here is keyed on; a model that does not answer is told, and makes its receipt stale."""
-    if not workflow.is_main_process:
-        return plan.local_server(silent={})
-    return plan.local_server(silent=silent_models())
-
-
-@cache
-def silent_models():
-    """Return why models that are live here do not answer, asked and told once."""
-    silent = plan.silent()
-    for name, why in silent.items():
-        logger.info(f"{name} does not answer, because {why}; it is served anew")
-    return silent
-
-
-def supported_release(wildcards):
-    """Return nothing, unless the Triton that would serve elsewhere is unknown, or older than what is accepted."""
-    with told_in_a_sentence():
-        plan.require_supported_release()
-    return []
-
-
-def at_place(name):
-    """Return the program that does this at the place that models are deployed to."""
-    return program_file(name if PLACE == "local" else f"{name}_remote")
-
-
-def about_place(wildcards):
-    """Return the options that tell such a program of which models and which place it is about."""
-    if PLACE == "local":
-        return f"--receipts {shlex.join(receipts())}"
-    return f"--to {PLACE} --results {shlex.join(expand('results/{model}', model=plan.models))}"

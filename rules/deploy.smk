@@ -5,10 +5,12 @@ rule deploy_local:
     input:
         program=ancient(program_file("deploy")),
         # Folders have no checksum; their indexes hold the hash of every file.
-        folders=ancient(expand(rules.write_repository.output.folder, model=plan.models, target=plan.deployed_target)),
-        indexes=expand(rules.write_repository.output.index, model=plan.models, target=plan.deployed_target),
-        goldens=expand(rules.make_golden.output.golden, model=plan.models),
-        signatures=made_signatures(plan.models, plan.deployed_target),
+        folders=ancient(
+            expand(rules.write_repository.output.folder, model=resolved.models, target=resolved.deployed_target)
+        ),
+        indexes=expand(rules.write_repository.output.index, model=resolved.models, target=resolved.deployed_target),
+        goldens=expand(rules.reference_outputs.output.golden, model=resolved.models),
+        signatures=made_signatures(resolved.models, resolved.deployed_target),
     output:
         update(receipts()),
     log:
@@ -20,8 +22,8 @@ rule deploy_local:
     threads: WHOLE_MACHINE
     params:
         settings=local_server,
-        models=plan.models,
-        signatures=[signature(model, plan.deployed_target) for model in plan.models],
+        models=resolved.models,
+        signatures=[signature(model, resolved.deployed_target) for model in resolved.models],
         # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
         ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
         keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
@@ -29,7 +31,7 @@ rule deploy_local:
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
     message:
-        "Serving {plan.models} from a Triton server on this machine"
+        "Serving {resolved.models} from a Triton server on this machine"
     shell:
         "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
         "--indexes {input.indexes:q} --goldens {input.goldens:q} --signatures {params.signatures:q} "
@@ -58,7 +60,7 @@ rule status:
 
 rule rollback:
     input:
-        program=ancient(at_place("rollback")),
+        program=ancient(on_platform("rollback")),
     log:
         "logs/rollback.log",
     conda:
@@ -66,7 +68,7 @@ rule rollback:
     container:
         None
     params:
-        about=about_place,
+        about=platform_options,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
@@ -79,7 +81,7 @@ rule rollback:
 
 rule undeploy:
     input:
-        program=ancient(at_place("undeploy")),
+        program=ancient(on_platform("undeploy")),
     log:
         "logs/undeploy.log",
     conda:
@@ -87,7 +89,7 @@ rule undeploy:
     container:
         None
     params:
-        about=about_place,
+        about=platform_options,
     message:
         "Stopping what is live"
     shell:

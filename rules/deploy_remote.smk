@@ -8,11 +8,11 @@ rule deploy_remote:
         manifests=rules.write_manifests.output,
         monitoring=rules.write_monitoring.output,
         # Folders have no checksum; their indexes hold the hash of every file.
-        folders=ancient(expand(rules.write_repository.output.folder, target=plan.fleet, allow_missing=True)),
-        indexes=expand(rules.write_repository.output.index, target=plan.fleet, allow_missing=True),
-        golden=rules.make_golden.output.golden,
+        folders=ancient(expand(rules.write_repository.output.folder, target=resolved.fleet, allow_missing=True)),
+        indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
+        golden=rules.reference_outputs.output.golden,
         signatures=lambda wildcards: [
-            signature for target in plan.fleet for signature in made_signatures([wildcards.model], target)
+            signature for target in resolved.fleet for signature in made_signatures([wildcards.model], target)
         ],
     output:
         update("results/{model}/deploy/receipt.{to}.json"),
@@ -25,7 +25,7 @@ rule deploy_remote:
     container:
         None
     params:
-        settings=lambda wildcards: plan.remote(),
+        settings=lambda wildcards: keys.deploy_remote(),
         results=lambda wildcards: f"results/{wildcards.model}",
         signed="--signed" if any(config["deploy"]["signing"].values()) else "",
         public_key=public_key,

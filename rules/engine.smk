@@ -16,18 +16,18 @@ rule build_openvino:
     log:
         "logs/{model}/{target}/build.{precision}.log",
     wildcard_constraints:
-        target=one_of(plan.targets_of("openvino")),
+        target=one_of(resolved.targets_of("openvino")),
     conda:
         "../envs/slipway.yaml"
     resources:
         **ON_TARGET,
     params:
-        settings=lambda wildcards: plan.engine(wildcards.target, wildcards.precision),
+        settings=lambda wildcards: keys.build_engine(wildcards.target, wildcards.precision),
         # Asking for `input` keeps Snakemake from comparing them: neither changes what comes out.
-        python=lambda wildcards, input: plan.interpreter(wildcards.target),
-        timing_cache=lambda wildcards, input: option("--timing-cache", plan.timing_cache(wildcards.target)),
+        python=lambda wildcards, input: resolved.interpreter(wildcards.target),
+        timing_cache=lambda wildcards, input: option("--timing-cache", resolved.timing_cache(wildcards.target)),
         golden=lambda wildcards, input: option("--golden", input.golden),
-        gates=lambda wildcards, input: plan.gates(wildcards.target, wildcards.precision),
+        gates=lambda wildcards, input: keys.gates(wildcards.target, wildcards.precision),
     message:
         "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:
@@ -41,7 +41,7 @@ use rule build_openvino as build_onnxruntime with:
         engine=update("results/{model}/{target}/{model}.{precision}.ort.onnx"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
-        target=one_of(plan.targets_of("onnxruntime")),
+        target=one_of(resolved.targets_of("onnxruntime")),
 
 
 use rule build_openvino as build_tensorrt with:
@@ -49,7 +49,7 @@ use rule build_openvino as build_tensorrt with:
         engine=update("results/{model}/{target}/{model}.{precision}.trt"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
-        target=one_of(plan.targets_of("tensorrt")),
+        target=one_of(resolved.targets_of("tensorrt")),
 
 
 use rule build_openvino as build_tensorrt_rtx with:
@@ -57,7 +57,7 @@ use rule build_openvino as build_tensorrt_rtx with:
         engine=update("results/{model}/{target}/{model}.{precision}.rtx"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
-        target=one_of(plan.targets_of("tensorrt_rtx")),
+        target=one_of(resolved.targets_of("tensorrt_rtx")),
     # It builds without a GPU.
     resources:
         seat=1,

@@ -19,7 +19,7 @@ rule benchmark:
     resources:
         **ON_TARGET,
     params:
-        settings=lambda wildcards: plan.benchmark(wildcards.model, wildcards.target),
+        settings=lambda wildcards: keys.benchmark(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,
     message:
         "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
@@ -50,7 +50,7 @@ rule load_test:
     resources:
         **ON_TARGET,
     params:
-        settings=lambda wildcards: plan.load_test(wildcards.model, wildcards.target),
+        settings=lambda wildcards: keys.load_test(wildcards.model, wildcards.target),
         tensorrt_python=tensorrt_python,
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
@@ -61,9 +61,9 @@ rule load_test:
         "--log {log:q}"
 
 
-rule typeset_reports:
+rule render_load_test:
     input:
-        program=ancient(program_file("typeset_reports")),
+        program=ancient(program_file("render_load_test")),
         record=rules.load_test.output.record,
         # A folder has no checksum; the record, made with it, tells whether it changed.
         plots=ancient(rules.load_test.output.plots),
@@ -72,11 +72,11 @@ rule typeset_reports:
         summary=update("results/{model}/{target}/analysis/summary.pdf"),
         detail=update("results/{model}/{target}/analysis/detail.pdf"),
     log:
-        "logs/{model}/{target}/typeset_reports.log",
+        "logs/{model}/{target}/render_load_test.log",
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.reports(),
+        settings=lambda wildcards: keys.render_load_test(),
     message:
         "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
     shell:
@@ -97,7 +97,7 @@ rule choose_configuration:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.selection(),
+        settings=lambda wildcards: keys.choose_configuration(),
     message:
         "Choosing what to serve of {wildcards.model} on {wildcards.target}"
     shell:

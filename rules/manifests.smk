@@ -7,9 +7,9 @@ rule write_manifests:
     input:
         supported_release,
         program=ancient(program_file("write_manifests")),
-        indexes=expand(rules.write_repository.output.index, target=plan.fleet, allow_missing=True),
-        selections=expand(rules.choose_configuration.output, target=plan.fleet, allow_missing=True),
-        load_tests=expand(rules.load_test.output.record, target=plan.fleet, allow_missing=True),
+        indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
+        selections=expand(rules.choose_configuration.output, target=resolved.fleet, allow_missing=True),
+        load_tests=expand(rules.load_test.output.record, target=resolved.fleet, allow_missing=True),
     output:
         arena_script=update("results/{model}/deploy/arena.sh"),
         arena=update("results/{model}/deploy/arena.yaml"),
@@ -22,9 +22,9 @@ rule write_manifests:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.manifests(),
+        settings=lambda wildcards: keys.write_manifests(),
     message:
-        "Writing the manifests of {wildcards.model} for {plan.fleet}"
+        "Writing the manifests of {wildcards.model} for {resolved.fleet}"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --indexes {input.indexes:q} "
         "--selections {input.selections:q} --load-tests {input.load_tests:q} {params.settings} "
@@ -32,9 +32,9 @@ rule write_manifests:
         "--kserve {output.kserve:q} --compose-file {output.compose:q} --record {output.record:q} --log {log:q}"
 
 
-rule write_bom:
+rule write_sbom:
     input:
-        program=ancient(program_file("write_bom")),
+        program=ancient(program_file("write_sbom")),
         indexes=rules.write_manifests.input.indexes,
         onnx_records=onnx_records_of_fleet,
         weights_record=rules.fetch_weights.output.record,
@@ -42,13 +42,13 @@ rule write_bom:
     output:
         update("results/{model}/deploy/sbom.cdx.json"),
     log:
-        "logs/{model}/write_bom.log",
+        "logs/{model}/write_sbom.log",
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.bom(),
+        settings=lambda wildcards: keys.write_sbom(),
     message:
-        "Writing the bill of materials of {wildcards.model} for {plan.fleet}"
+        "Writing the bill of materials of {wildcards.model} for {resolved.fleet}"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --indexes {input.indexes:q} "
         "--onnx-records {input.onnx_records:q} --weights-record {input.weights_record:q} "
@@ -57,8 +57,8 @@ rule write_bom:
 
 rule manifests:
     input:
-        expand(rules.write_manifests.output, model=plan.models),
-        expand(rules.write_bom.output, model=plan.models),
-        expand(rules.write_monitoring.output, model=plan.models),
+        expand(rules.write_manifests.output, model=resolved.models),
+        expand(rules.write_sbom.output, model=resolved.models),
+        expand(rules.write_monitoring.output, model=resolved.models),
     message:
         "Every manifest is written; nothing was deployed"

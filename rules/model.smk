@@ -13,12 +13,12 @@ rule fetch_weights:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.weights(wildcards.model),
+        settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         # Asking for `input` keeps Snakemake from comparing them: the files' contents are in the settings, and the number
         # of classes is the same for every size.
-        checkpoint=lambda wildcards, input: option("--checkpoint", plan.checkpoint(wildcards.model)),
+        checkpoint=lambda wildcards, input: option("--checkpoint", resolved.checkpoint(wildcards.model)),
         labels=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
-        size=lambda wildcards, input: option("--try-with", plan.crop(wildcards.model)),
+        size=lambda wildcards, input: option("--try-with", resolved.crop(wildcards.model)),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
@@ -26,9 +26,9 @@ rule fetch_weights:
         "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
 
 
-rule make_golden:
+rule reference_outputs:
     input:
-        program=ancient(program_file("make_golden")),
+        program=ancient(program_file("reference_outputs")),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
@@ -36,11 +36,11 @@ rule make_golden:
         golden=update("results/{model}/golden.npz"),
         record=update("results/{model}/golden.json"),
     log:
-        "logs/{model}/make_golden.log",
+        "logs/{model}/reference_outputs.log",
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.golden(wildcards.model),
+        settings=lambda wildcards: keys.reference_outputs(wildcards.model),
         # Asking for `input` keeps Snakemake from comparing it: its content is in the settings.
         image=lambda wildcards, input: option("--image", config["image"]),
     message:
@@ -65,7 +65,7 @@ rule profile_model:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     params:
-        settings=lambda wildcards: plan.profile(wildcards.model),
+        settings=lambda wildcards: keys.profile_model(wildcards.model),
     message:
         "Profiling {wildcards.model} in PyTorch"
     shell:
@@ -86,7 +86,7 @@ rule export_onnx:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.onnx(wildcards.model),
+        settings=lambda wildcards: keys.export_onnx(wildcards.model),
     message:
         "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
     shell:

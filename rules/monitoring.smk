@@ -5,8 +5,8 @@
 rule write_monitoring:
     input:
         program=ancient(program_file("write_monitoring")),
-        selections=expand(rules.choose_configuration.output, target=plan.monitored_targets, allow_missing=True),
-        indexes=expand(rules.write_repository.output.index, target=plan.monitored_targets, allow_missing=True),
+        selections=expand(rules.choose_configuration.output, target=resolved.monitored_targets, allow_missing=True),
+        indexes=expand(rules.write_repository.output.index, target=resolved.monitored_targets, allow_missing=True),
     output:
         rules=update("results/{model}/deploy/prometheus-rules.yaml"),
         dashboard=update("results/{model}/deploy/grafana.json"),
@@ -15,7 +15,7 @@ rule write_monitoring:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.monitoring(),
+        settings=lambda wildcards: keys.write_monitoring(),
     message:
         "Writing the alerts and the dashboard of {wildcards.model}"
     shell:

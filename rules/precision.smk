@@ -17,7 +17,7 @@ rule cast_onnx:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.cast(),
+        settings=lambda wildcards: keys.cast_onnx(),
     message:
         "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
@@ -41,7 +41,7 @@ rule quantize_onnx:
         "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     params:
-        settings=lambda wildcards: plan.quantization(wildcards.model),
+        settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
         # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
         images=lambda wildcards, input: option("--images", config["calibration"]["images"]),
     message:
@@ -52,11 +52,11 @@ rule quantize_onnx:
         "--record {output.record:q} --log {log:q}"
 
 
-rule try_without_gpu:
+rule preflight_onnx:
     input:
-        program=ancient(program_file("preflight")),
-        records=lambda wildcards: [onnx_record(wildcards.model, name) for name in plan.preflight_variants()],
-        onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in plan.preflight_variants()],
+        program=ancient(program_file("preflight_onnx")),
+        records=lambda wildcards: [onnx_record(wildcards.model, name) for name in resolved.preflight_variants()],
+        onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in resolved.preflight_variants()],
     output:
         update("results/{model}/preflight.json"),
     log:
@@ -64,7 +64,7 @@ rule try_without_gpu:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.preflight(),
+        settings=lambda wildcards: keys.preflight_onnx(),
     message:
         "Trying whether TensorRT takes the ONNX files of {wildcards.model}, without a GPU"
     shell:
@@ -74,6 +74,6 @@ rule try_without_gpu:
 
 rule preflight:
     input:
-        expand(rules.try_without_gpu.output, model=plan.models),
+        expand(rules.preflight_onnx.output, model=resolved.models),
     message:
         "TensorRT takes every ONNX file"

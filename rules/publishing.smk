@@ -15,7 +15,7 @@ rule sign_repository:
         "../envs/slipway.yaml"
     params:
         # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
-        settings=lambda wildcards: plan.signature(signature(wildcards.model, wildcards.target)),
+        settings=lambda wildcards: keys.sign_repository(signature(wildcards.model, wildcards.target)),
         public_key=public_key,
     message:
         "Signing the repository of {wildcards.model} for {wildcards.target}"
@@ -26,7 +26,7 @@ rule sign_repository:
 
 rule publish_repository:
     input:
-        program=ancient(program_file("publish")),
+        program=ancient(program_file("publish_repository")),
         # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
         index=rules.write_repository.output.index,
@@ -40,7 +40,9 @@ rule publish_repository:
     container:
         None
     params:
-        settings=lambda wildcards: plan.publication(f"results/{wildcards.model}/{wildcards.target}/published.json"),
+        settings=lambda wildcards: keys.publish_repository(
+            f"results/{wildcards.model}/{wildcards.target}/published.json"
+        ),
         # Asking for `input` keeps Snakemake from comparing them: neither makes what is published stale.
         keep_versions=lambda wildcards, input: config["deploy"]["publish"]["keep_versions"],
         public_key=public_key,
@@ -55,6 +57,6 @@ rule publish_repository:
 
 rule publish:
     input:
-        expand(rules.publish_repository.output, model=plan.models, target=plan.fleet),
+        expand(rules.publish_repository.output, model=resolved.models, target=resolved.fleet),
     message:
         "Every repository of the fleet is published"

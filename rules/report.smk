@@ -5,7 +5,7 @@ rule write_report:
     input:
         program=ancient(program_file("write_report")),
         weights_record=rules.fetch_weights.output.record,
-        golden_record=rules.make_golden.output.record,
+        golden_record=rules.reference_outputs.output.record,
         profile=rules.profile_model.output.record,
         onnx_records=onnx_records_of_model,
         accuracy=checkpoint_accuracy,
@@ -17,7 +17,7 @@ rule write_report:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.report_page(),
+        settings=lambda wildcards: keys.write_report(),
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Writing the report of {wildcards.model}"

@@ -8,7 +8,7 @@ rule write_repository:
         selection=rules.choose_configuration.output,
         records=engine_records,
         weights_record=rules.fetch_weights.output.record,
-        golden_record=rules.make_golden.output.record,
+        golden_record=rules.reference_outputs.output.record,
         labels=rules.fetch_weights.output.labels,
     output:
         folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
@@ -18,9 +18,9 @@ rule write_repository:
     conda:
         "../envs/slipway.yaml"
     params:
-        settings=lambda wildcards: plan.repository(wildcards.model, wildcards.target),
+        settings=lambda wildcards: keys.write_repository(wildcards.model, wildcards.target),
         # Asking for `input` keeps Snakemake from comparing it: an image that was pulled makes no repository stale.
-        lock=lambda wildcards, input: json.dumps(plan.lock(wildcards.target)),
+        lock=lambda wildcards, input: json.dumps(resolved.lock(wildcards.target)),
     message:
         "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:

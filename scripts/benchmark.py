@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from slipway.artifacts import read_json, write_json
+from slipway.benchmark import comparison, torch_baselines
+from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, disturbance, thin
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.errors import SlipwayError
-from slipway.hardware import cpu, is_gpu, require_hardware, usable_cores
-from slipway.inputs import INPUT_DTYPES
-from slipway.measuring import comparison, torch_subjects
-from slipway.measuring.baselines import Measure, cpu_subjects, gpu_subjects
-from slipway.measuring.gpu_monitor import GpuMonitor
-from slipway.measuring.measure import KEPT_SAMPLES, Effort, distribution, disturbance, thin
+from slipway.keys import optimization_profiles
 from slipway.models import load_model
+from slipway.networks.model_inputs import INPUT_DTYPES
 from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
-from slipway.planned import add_planned, settings_of
-from slipway.planning import profiles
-from slipway.program import parser, progress, run
 
 # Subjects that a machine may be without: their reason is recorded, and the others are measured.
 OPTIONAL = {"onnxruntime"}
@@ -111,10 +111,10 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
     """Raise SlipwayError when no optimization profile of an engine takes a batch that is to be measured."""
     for engine in engines.values():
         taken = engine.record.get("profiles") or []
-        if missing := profiles.untaken(taken, batch_sizes):
+        if missing := optimization_profiles.untaken(taken, batch_sizes):
             raise SlipwayError(
                 f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
-                f"{profiles.in_words(taken)}: lower it, or widen `tensorrt.profiles` in config.yaml"
+                f"{optimization_profiles.in_words(taken)}: lower it, or widen `tensorrt.profiles` in config.yaml"
             )
 
 
@@ -228,7 +228,7 @@ def environment(monitor: GpuMonitor | None) -> dict:
     }
     if monitor is None:
         return found
-    return {**found, "gpu": monitor.facts(), **torch_subjects.settings(), "onnxruntime": onnxruntime_version()}
+    return {**found, "gpu": monitor.facts(), **torch_baselines.settings(), "onnxruntime": onnxruntime_version()}
 
 
 def onnxruntime_version() -> str | None:

@@ -14,16 +14,16 @@ import os
 from importlib import metadata
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import is_gpu, require_cpu, require_hardware
+from slipway.core.packages import ABSENT, runtime_version
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, how_it_was_made, make
 from slipway.engines.gates import Gates, limits_of
 from slipway.engines.reuse import is_current, previous_engine, why_not_comparable, why_not_to_refit
-from slipway.errors import SlipwayError
-from slipway.hardware import is_gpu, require_cpu, require_hardware
-from slipway.planning.sources import Sources, digest
-from slipway.program import parser, progress, run
+from slipway.keys.code_hash import CodeHashes, digest
 from slipway.runtimes import RUNTIMES, runtime
-from slipway.toolchain import ABSENT, runtime_version
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -106,7 +106,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
         "key": key_of(arguments, onnx_sha256),
-        "code_sha256": digest(Sources().of_program("build_engine", RUNTIMES[arguments.runtime].module)),
+        "code_sha256": digest(CodeHashes().of_program("build_engine", RUNTIMES[arguments.runtime].module)),
         "structure_sha256": exported.get("structure_sha256"),
         "topology_sha256": exported.get("topology_sha256"),
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.artifacts import write_json, written_whole
-from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.graphs.onnx_files import (
+from slipway.benchmark.company import IN_FEWER_BITS
+from slipway.core.artifacts import write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.networks.model_inputs import random_batch
+from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
+from slipway.onnx.onnx_files import (
     agreement_with_base,
     base_record,
     described,
     require_own_answers,
     require_served_tensors,
 )
-from slipway.inputs import random_batch
-from slipway.measuring.company import IN_FEWER_BITS
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
-from slipway.triton.modelconfig import INPUT
+from slipway.triton.repository.model_config import INPUT
 
 if TYPE_CHECKING:
     import onnx

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from slipway.artifacts import read_json, write_json
+from slipway.benchmark.agreement import accuracy, compare, violations
+from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.errors import SlipwayError
-from slipway.inputs import logits_of, photograph_batch, served_model
-from slipway.measuring.agreement import accuracy, compare, violations
-from slipway.measuring.company import dependence, in_company, tolerance_of
+from slipway.keys.optimization_profiles import untaken
 from slipway.models import load_model
+from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
 from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
@@ -22,9 +25,6 @@ from slipway.photographs.image_files import find_images
 from slipway.photographs.label_files import served_labels
 from slipway.photographs.labelling import label_photographs
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.planned import add_planned, settings_of
-from slipway.planning.profiles import untaken
-from slipway.program import parser, progress, run
 
 BATCH = 8
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256, write_json
-from slipway.errors import SlipwayError
-from slipway.measuring.load_limits import counted_memory_mb, holds
-from slipway.planned import settings_of
-from slipway.program import parser, progress, run
+from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import settings_of
+from slipway.load_test.limits import counted_memory_mb, holds
 
 # Throughputs this close to the best are equal: one configuration measured twice differs as much. The cheaper is taken.
 EQUAL = 0.10

@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from slipway import local_server
-from slipway.artifacts import read_json
-from slipway.errors import SlipwayError
-from slipway.planned import add_planned
-from slipway.program import parser, progress, run, unwind_when_terminated
-from slipway.repositories.versions import read_index
-from slipway.triton import releases
-from slipway.triton.exposure import require_accepted
-from slipway.triton.fitness import Host, require_fit
-from slipway.triton.liveness import is_silent
-from slipway.triton.place import alone, find_place, place_of
-from slipway.triton.ports import Ports
-from slipway.triton.receipts import announce, prove, prove_under_load, receipts_of_dropped
-from slipway.triton.rollouts import DEPLOYMENT, Rollout, complete, settle, under_way
-from slipway.triton.server_tls import add_tls, tls_of
-from slipway.triton.store import Published, Store
-from slipway.triton.switching import require_own_ports, switch, try_beside
+from slipway.core.artifacts import read_json
+from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned
+from slipway.deploy.local import server_state
+from slipway.deploy.local.compatibility import Host, require_fit
+from slipway.deploy.local.installation import alone, find_place, place_of
+from slipway.deploy.local.liveness import is_silent
+from slipway.deploy.local.model_store import ModelStore, Published
+from slipway.deploy.local.receipts import announce, prove, prove_under_load, receipts_of_dropped
+from slipway.deploy.local.rollout import DEPLOYMENT, Rollout, complete, settle, under_way
+from slipway.deploy.local.switching import require_own_ports, switch, try_beside
+from slipway.triton.client.ports import Ports
+from slipway.triton.repository.versions import read_index
+from slipway.triton.server import releases
+from slipway.triton.server.exposure import require_accepted
+from slipway.triton.server.tls import add_tls, tls_of
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -52,7 +52,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_tls(arguments)
     arguments.add_argument("--start", type=int, default=1, help="which start of the server this is")
     arguments.add_argument(
-        "--state", type=Path, default=local_server.FOLDER, help="folder of the server's state and log"
+        "--state", type=Path, default=server_state.FOLDER, help="folder of the server's state and log"
     )
     return arguments.parse_args(argv)
 
@@ -80,7 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
         ports = Ports(*listening, tls_of(arguments))
         keys = [deployment.index["engine_key"] for deployment in deployments]
         require_accepted(arguments.host, {key["runtime"] for key in keys}, arguments.oldest)
-        running = local_server.recover_state(arguments.state)
+        running = server_state.recover_state(arguments.state)
         require_own_ports(ports, running)
         place = find_place(
             *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, arguments.shared_memory)
@@ -117,7 +117,7 @@ def require_signed(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError if a public key is given and does not verify the signature of every repository."""
     if arguments.public_key:
         # Only here, since it takes half a second to import.
-        from slipway.repositories.signing import verify_repository
+        from slipway.triton.repository.signing import verify_repository
 
         for folder, signature in zip(arguments.folders, arguments.signatures, strict=True):
             try:
@@ -135,7 +135,7 @@ def require_fitness(deployments: list[Deployment], host: Host) -> None:
             raise SlipwayError(f"{error}. Nothing was changed.") from None
 
 
-def deployment_of(deployments: list[Deployment], versions: list[Published], store: Store) -> Rollout:
+def deployment_of(deployments: list[Deployment], versions: list[Published], store: ModelStore) -> Rollout:
     """Return the rollout, and print the models that config.yaml no longer names."""
     receipts = {
         each.receipt.as_posix(): {"model": each.model, "served_as": version.name, "more": {}}

@@ -6,14 +6,14 @@ Whatever fails, the version that was live serves on; killed at any step, the nex
 import argparse
 from pathlib import Path
 
-from slipway.planned import add_planned
-from slipway.program import parser, run
-from slipway.remote.candidate import FILES, Candidate
-from slipway.remote.kept import Kept
-from slipway.remote.places import platform_at
-from slipway.remote.proving import announce
-from slipway.remote.publishing import Publisher
-from slipway.remote.transaction import deploy
+from slipway.core.cli import parser, run
+from slipway.core.job_preconditions import add_planned
+from slipway.deploy.platforms import platform_at
+from slipway.deploy.publishing import Publisher
+from slipway.deploy.release import FILES, Release
+from slipway.deploy.release_history import ReleaseHistory
+from slipway.deploy.transaction import deploy
+from slipway.deploy.verification import announce
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,8 +36,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read what is to be deployed, deploy it, tell what is live."""
-    kept = Kept(arguments.results, arguments.to)
-    candidate = Candidate.read(arguments.results, arguments.to)
+    kept = ReleaseHistory(arguments.results, arguments.to)
+    candidate = Release.read(arguments.results, arguments.to)
     place = {**candidate.place, "context": arguments.context}
     platform = platform_at(arguments.to, place, kept.folder, arguments.ready_timeout_s)
     publishing = (arguments.publish_to, arguments.keep_published, arguments.signed, arguments.public_key)

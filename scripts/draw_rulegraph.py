@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib
 import networkx
 
-from slipway.artifacts import written_whole
-from slipway.program import parser, run
+from slipway.core.artifacts import written_whole
+from slipway.core.cli import parser, run
 
 TARGETS = {"deploy", "evidence"}
 

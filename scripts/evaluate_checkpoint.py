@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.artifacts import read_json, write_json
-from slipway.errors import SlipwayError
-from slipway.measuring.agreement import accuracy
-from slipway.measuring.plausibility import Photographs, Scorer, clear_gains, drop_from_published, require_reading
-from slipway.measuring.significance import interval
+from slipway.benchmark.agreement import accuracy
+from slipway.benchmark.plausibility import Photographs, Scorer, clear_gains, drop_from_published, require_reading
+from slipway.benchmark.significance import interval
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.models import load_model
 from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
@@ -19,8 +21,6 @@ from slipway.photographs.label_files import served_labels
 from slipway.photographs.labelling import Labelling, label_photographs
 from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.photographs.published import published_weights
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
 
 # Photographs that other preprocessings are tried on.
 SAMPLE = 200

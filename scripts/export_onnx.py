@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.artifacts import read_json, write_json, written_whole
-from slipway.errors import SlipwayError
-from slipway.graphs.onnx_files import described, require_served_tensors
-from slipway.graphs.onnx_files import require_own_answers as own_answers_of_file
-from slipway.inputs import logits_of, random_batch, served_model
-from slipway.measuring.agreement import compare
-from slipway.measuring.company import IN_32_BITS, strangers
+from slipway.benchmark.agreement import compare
+from slipway.benchmark.company import IN_32_BITS, strangers
+from slipway.core.artifacts import read_json, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.os_errors import of_system
 from slipway.models import load_model
 from slipway.networks.answer_types import answers_in_float32
 from slipway.networks.export_failures import FrozenLines, why_not_exported, why_the_batch_is_fixed
 from slipway.networks.forward_failures import other_types
+from slipway.networks.model_inputs import logits_of, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
-from slipway.os_errors import of_system
+from slipway.onnx.onnx_files import described, require_served_tensors
+from slipway.onnx.onnx_files import require_own_answers as own_answers_of_file
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
-from slipway.triton.modelconfig import INPUT, OUTPUT
+from slipway.triton.repository.model_config import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnxruntime

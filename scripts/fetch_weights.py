@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.artifacts import sha256, write_json, written_whole
-from slipway.errors import SlipwayError
-from slipway.inputs import logits_of, random_batch
+from slipway.core.artifacts import sha256, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.models import build
 from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import content_of, read_checkpoint
@@ -19,10 +20,9 @@ from slipway.models.lazy_modules import settle
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
 from slipway.models.reproducible import require_reproducible
 from slipway.networks.downloads import download_timeout
+from slipway.networks.model_inputs import logits_of, random_batch
 from slipway.networks.rehearsed import fill_zero_weights
 from slipway.photographs.label_files import read_labels
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
     import numpy as np

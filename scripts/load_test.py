@@ -9,23 +9,23 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256, write_json, written_whole
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import is_gpu, require_hardware
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.errors import SlipwayError
-from slipway.hardware import is_gpu, require_hardware
-from slipway.measuring.gpu_monitor import GpuMonitor
-from slipway.planned import add_planned, settings_of
-from slipway.planning import profiles
-from slipway.program import parser, progress, run, unwind_when_terminated
+from slipway.keys import optimization_profiles
+from slipway.load_test import model_analyzer
+from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
-from slipway.triton import model_analyzer
-from slipway.triton.memory import PeakMemory
-from slipway.triton.modelconfig import NATIVE, read_config
-from slipway.triton.ownership import require_below
-from slipway.triton.repository import served_model, write_model
-from slipway.triton.restrictions import new_key
-from slipway.triton.server import PYTHON_CONFIGURATION, Installation, Ports, find_installation
-from slipway.triton.workspace import workspace as new_workspace
+from slipway.triton.repository.model_config import NATIVE, read_config
+from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.server.memory import PeakMemory
+from slipway.triton.server.ownership import require_below
+from slipway.triton.server.restricted_apis import new_key
+from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, Ports, find_installation
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -90,11 +90,11 @@ def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: li
     """Raise SlipwayError when the batcher could form a batch that no optimization profile of an engine takes."""
     for engine in engines.values():
         taken = engine.record.get("profiles") or []
-        if missing := profiles.untaken(taken, range(1, max(max_batch_sizes) + 1)):
+        if missing := optimization_profiles.untaken(taken, range(1, max(max_batch_sizes) + 1)):
             raise SlipwayError(
                 f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
-                f"batches of {profiles.in_words(taken)}, not {missing[0]}: lower it, or widen `tensorrt.profiles` in "
-                "config.yaml"
+                f"batches of {optimization_profiles.in_words(taken)}, not {missing[0]}: lower it, or widen "
+                "`tensorrt.profiles` in config.yaml"
             )
 
 

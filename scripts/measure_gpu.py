@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from slipway.artifacts import read_json, write_json
-from slipway.errors import SlipwayError
-from slipway.hardware import usable_cores
-from slipway.measuring.snakemake_runs import write_config
-from slipway.program import parser, progress, run
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import usable_cores
+from slipway.tools.snakemake_runs import write_config
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

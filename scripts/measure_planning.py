@@ -11,13 +11,13 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from slipway.artifacts import write_json
-from slipway.errors import SlipwayError
-from slipway.hardware import cpu
-from slipway.measuring.planning_growth import measure_growth
-from slipway.measuring.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
-from slipway.program import parser, progress, run
-from slipway.triton.server import Ports
+from slipway.core.artifacts import write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import cpu
+from slipway.tools.planning_growth import measure_growth
+from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
+from slipway.triton.server.tritonserver import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
 BUILT = ("results/tiny/profile/profile.json", "results/tiny/cpu/tiny.fp32.accuracy.json")

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 import yaml
 
 from measure_gpu import interpreter, snakemake, target_of
-from slipway.artifacts import read_json, write_json
-from slipway.errors import SlipwayError
-from slipway.measuring.snakemake_runs import write_config
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.keys.config import complete
 from slipway.models import build
 from slipway.models.checkpoint_files import read_checkpoint
 from slipway.models.choosing import load_checkpoint
-from slipway.planning.config import complete
-from slipway.program import parser, progress, run
+from slipway.tools.snakemake_runs import write_config
 
 if TYPE_CHECKING:
     import torch

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from slipway.artifacts import read_json, write_json
+from slipway.benchmark.timing import sample_latency, summarise, warm_up
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.hardware import cpu
-from slipway.measuring.measure import sample_latency, summarise, warm_up
-from slipway.measuring.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
-from slipway.program import parser, progress, run
-from slipway.triton.model_analyzer import perf_analyzer
-from slipway.triton.server import Ports, perf_analyzer_environment
+from slipway.load_test.model_analyzer import perf_analyzer
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
+from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
 ROUNDS = 3

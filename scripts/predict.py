@@ -10,23 +10,23 @@ from typing import TypeVar
 
 import numpy as np
 
-from slipway import local_server
-from slipway.errors import SlipwayError
-from slipway.inputs import photograph
+from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.errors import SlipwayError
+from slipway.core.records import read_record, require_record
+from slipway.core.terminal import printable
+from slipway.deploy.local import server_state
+from slipway.networks.model_inputs import photograph
 from slipway.outputs.meaning import KINDS, Meaning
 from slipway.photographs import label_files
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing, sample_photograph
 from slipway.photographs.normalisation import implausible
 from slipway.photographs.predictions import Predictions, conclusion, document, table
-from slipway.program import parser, progress, run, unwind_when_terminated
-from slipway.records import read_record, require_record
-from slipway.terminal import printable
-from slipway.triton.asking import ask, ask_labels, ask_tensors, assumed_meaning, find_model
-from slipway.triton.classifier import Classifier, batch_size
-from slipway.triton.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
-from slipway.triton.ports import Ports
-from slipway.triton.shared_memory import SharedBatch
+from slipway.triton.client.classification_client import ask, ask_labels, ask_tensors, assumed_meaning, find_model
+from slipway.triton.client.classifier import Classifier, batch_size
+from slipway.triton.client.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
+from slipway.triton.client.ports import Ports
+from slipway.triton.client.shared_memory import SharedBatch
 
 # What torchvision's ImageNet classifiers are fed, where neither options nor the local deployment say otherwise.
 # The settings that matter for an input, beside its side: a model that takes pixels normalises them itself.
@@ -75,7 +75,7 @@ def add_server(arguments: argparse.ArgumentParser) -> None:
     group.add_argument("--key", type=Path, help="private key of this client (PEM), for mutual TLS")
     group.add_argument("--server-name", help="name in the server's certificate, where that is not the host")
     group.add_argument(
-        "--state", type=Path, default=local_server.FOLDER, help="folder of the deployed server's state, without --url"
+        "--state", type=Path, default=server_state.FOLDER, help="folder of the deployed server's state, without --url"
     )
 
 
@@ -208,7 +208,7 @@ def subject_of(arguments: argparse.Namespace) -> Subject:
 
 def deployed_here(state_folder: Path, model: str | None, tls: Tls | None = None) -> Subject:
     """Return the model that this checkout's live server was proven with; `model` may be its name in either place."""
-    state = local_server.recorded_server(state_folder)
+    state = server_state.recorded_server(state_folder)
     if state is None:
         raise SlipwayError(
             "no server of this checkout is live; run `make deploy`, or name another's with --url HOST:PORT"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slipway.artifacts import read_json, write_json, written_whole
-from slipway.hardware import usable_cores
+from slipway.core.artifacts import read_json, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.hardware import usable_cores
+from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.models import load_model
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
 
 if TYPE_CHECKING:
     import torch

@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.artifacts import write_json, written_whole
-from slipway.errors import SlipwayError
-from slipway.graphs.classifier_head import with_convolution_head
-from slipway.graphs.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.graphs.onnx_files import (
+from slipway.benchmark.company import IN_FEWER_BITS
+from slipway.core.artifacts import write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.onnx.classifier_head import with_convolution_head
+from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
+from slipway.onnx.onnx_files import (
     agreement_with_base,
     base_record,
     described,
     require_own_answers,
     require_served_tensors,
 )
-from slipway.graphs.quantized import Quantized, inspect, lowered, widened
-from slipway.measuring.company import IN_FEWER_BITS
+from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 from slipway.photographs.calibration import Calibration, read_calibration
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.planned import add_planned, settings_of
-from slipway.program import parser, progress, run
-from slipway.triton.modelconfig import INPUT
+from slipway.triton.repository.model_config import INPUT
 
 if TYPE_CHECKING:
     import onnx

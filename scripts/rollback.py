@@ -5,19 +5,19 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from slipway import local_server
-from slipway.errors import SlipwayError
-from slipway.program import parser, progress, run, unwind_when_terminated
-from slipway.records import require_record
-from slipway.repositories.versions import DEPLOYED_AGAIN
-from slipway.triton.history import Versions
-from slipway.triton.liveness import is_silent
-from slipway.triton.place import alone, find_place, place_of
-from slipway.triton.ports import Ports
-from slipway.triton.receipts import announce, prove
-from slipway.triton.rollouts import DEPLOYMENT, ROLLBACK, Rollout, complete, pending, settle, under_way
-from slipway.triton.store import Published, Store
-from slipway.triton.switching import require_own_ports, switch, try_beside
+from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.errors import SlipwayError
+from slipway.core.records import require_record
+from slipway.deploy.local import server_state
+from slipway.deploy.local.installation import alone, find_place, place_of
+from slipway.deploy.local.live_sets import Versions
+from slipway.deploy.local.liveness import is_silent
+from slipway.deploy.local.model_store import ModelStore, Published
+from slipway.deploy.local.receipts import announce, prove
+from slipway.deploy.local.rollout import DEPLOYMENT, ROLLBACK, Rollout, complete, pending, settle, under_way
+from slipway.deploy.local.switching import require_own_ports, switch, try_beside
+from slipway.triton.client.ports import Ports
+from slipway.triton.repository.versions import DEPLOYED_AGAIN
 
 # The remedy for a version that differs from the proven one.
 INSTEAD = (
@@ -40,7 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until all models must be ready")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
-    arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state")
+    arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the server's state")
     return arguments.parse_args(argv)
 
 
@@ -56,13 +56,13 @@ def main(arguments: argparse.Namespace) -> None:
         if not live:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
         now = {said["served_as"]: said["version"] for said in live.values()}
-        store = Store(arguments.state)
+        store = ModelStore(arguments.state)
         left = pending(store)
         versions = versions_before(store, now, left.before if left and left.action == DEPLOYMENT else None)
         if arguments.public_key:
             require_signed(store, versions, arguments.public_key)
         ports = ports_of(live)
-        running = local_server.recover_state(arguments.state)
+        running = server_state.recover_state(arguments.state)
         require_own_ports(ports, running)
         keys = [version.index["engine_key"] for version in versions]
         shared_memory = shared_memory_of(live)
@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
             try_beside(place, versions, proven, ports.tls)
         rollout = rollback_of(live, versions)
         with under_way(place.store, arguments.state, rollout):
-            start = local_server.next_start(arguments.state) if silent else local_server.start_number(arguments.state)
+            start = server_state.next_start(arguments.state) if silent else server_state.start_number(arguments.state)
             proofs = switch(place, versions, ports, start, proven, afresh=silent)
             complete(place.store, arguments.state, rollout, versions, proofs)
     tell(live, versions)
@@ -84,7 +84,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def versions_before(store: Store, now: Versions, left: Versions | None = None) -> list[Published]:
+def versions_before(store: ModelStore, now: Versions, left: Versions | None = None) -> list[Published]:
     """Return the versions before the live ones; raise SlipwayError unless they are still as they were proven.
 
     `left`: the versions before an interrupted deployment that could not be taken back.
@@ -102,7 +102,7 @@ def versions_before(store: Store, now: Versions, left: Versions | None = None) -
         raise SlipwayError(f"{error}. {INSTEAD}") from None
 
 
-def require_signed(store: Store, versions: list[Published], public_key: Path) -> None:
+def require_signed(store: ModelStore, versions: list[Published], public_key: Path) -> None:
     """Raise SlipwayError unless every version has a signature that the public key verifies."""
     for version in versions:
         try:

@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from slipway.errors import SlipwayError
-from slipway.program import parser, progress, run
-from slipway.remote.candidate import FILES, Part
-from slipway.remote.kept import Kept
-from slipway.remote.places import platform_at
-from slipway.remote.proving import announce
-from slipway.remote.transaction import deploy
-from slipway.repositories.publishing import require_published
-from slipway.repositories.versions import DEPLOYED_AGAIN
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import platform_at
+from slipway.deploy.release import FILES, Part
+from slipway.deploy.release_history import ReleaseHistory
+from slipway.deploy.transaction import deploy
+from slipway.deploy.verification import announce
+from slipway.triton.repository.publishing import require_published
+from slipway.triton.repository.versions import DEPLOYED_AGAIN
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,7 +27,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Go back with every model that is live there."""
-    live = [kept for results in arguments.results if (kept := Kept(results, arguments.to)).live()]
+    live = [kept for results in arguments.results if (kept := ReleaseHistory(results, arguments.to)).live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
     # For every model, before any of them changes.
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def version_before(kept: Kept, to: str) -> int:
+def version_before(kept: ReleaseHistory, to: str) -> int:
     """Return the newest proven version that is older than the live one and was not itself rolled back.
 
     After a deployment that was killed midway, it is the version that was live before that deployment.
@@ -56,7 +56,7 @@ def version_before(kept: Kept, to: str) -> int:
     return older[-1]
 
 
-def require_unchanged(kept: Kept, number: int, public_key: Path | None) -> None:
+def require_unchanged(kept: ReleaseHistory, number: int, public_key: Path | None) -> None:
     """Raise SlipwayError unless a version is unchanged since its deployment, here and where it was published."""
     try:
         kept.require_whole(number)
@@ -77,12 +77,12 @@ def require_unchanged(kept: Kept, number: int, public_key: Path | None) -> None:
 
 def require_signed(part: Part, public_key: Path) -> None:
     """Raise SlipwayError unless a repository that was kept whole has a signature that the public key verifies."""
-    from slipway.repositories.signing import verify_repository  # only here, since it takes half a second to import
+    from slipway.triton.repository.signing import verify_repository  # only here, since it takes half a second to import
 
     verify_repository(part.repository.parent, public_key, part.signature)
 
 
-def go_back(kept: Kept, number: int, arguments: argparse.Namespace) -> None:
+def go_back(kept: ReleaseHistory, number: int, arguments: argparse.Namespace) -> None:
     """Deploy an older version again, and prove it like a new one."""
     receipt, published, begun = kept.live(), kept.receipt_of(number)["published"], kept.begun()
     left = begun["number"] if begun else receipt["number"]

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from slipway.errors import SlipwayError
-from slipway.planned import add_planned
-from slipway.program import parser, progress, run
-from slipway.repositories.contents import remove_bytecode
-from slipway.repositories.signing import sign, verify
-from slipway.repositories.signing_keys import public_sha256
-from slipway.repositories.versions import read_index
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned
+from slipway.triton.repository.contents import remove_bytecode
+from slipway.triton.repository.signing import sign, verify
+from slipway.triton.repository.signing_keys import public_sha256
+from slipway.triton.repository.versions import read_index
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import psutil
 
-from slipway import local_server
-from slipway.artifacts import tree_digest
-from slipway.errors import SlipwayError
-from slipway.hardware import cpu_identity, gpu_identity, is_gpu
-from slipway.measuring.gpu_monitor import GpuMonitor
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.core.artifacts import tree_digest
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import cpu_identity, gpu_identity, is_gpu
+from slipway.core.records import read_record
+from slipway.deploy.local import server_state
+from slipway.deploy.local.receipts import RECEIPT
+from slipway.deploy.status import describe_remote, remote_receipts
 from slipway.outputs.showing import in_words
-from slipway.program import parser, progress, run
-from slipway.records import read_record
-from slipway.remote.showing import describe_remote, remote_receipts
-from slipway.triton import releases
-from slipway.triton.memory import process_memory_mb
-from slipway.triton.ports import Ports
-from slipway.triton.receipts import RECEIPT
-from slipway.triton.server import log_end
+from slipway.triton.client.ports import Ports
+from slipway.triton.server import releases
+from slipway.triton.server.memory import process_memory_mb
+from slipway.triton.server.tritonserver import log_end
 
 SHOWN = 12  # characters of a SHA-256
 LOG_LINES, READY_TIMEOUT_S = 5, 120
@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
     arguments.add_argument("--receipts", type=Path, nargs="+", required=True, help="receipts of the models (.json)")
-    arguments.add_argument("--state", type=Path, default=local_server.FOLDER, help="folder of the server's state")
+    arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the server's state")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     return arguments.parse_args(argv)
 
@@ -56,19 +56,19 @@ def main(arguments: argparse.Namespace) -> None:
 
 def settle_interrupted(arguments: argparse.Namespace) -> None:
     """Make receipts and history agree with the server, unless a deployment is under way."""
-    from slipway.triton.place import place_of
-    from slipway.triton.rollouts import settle_if_alone
+    from slipway.deploy.local.installation import place_of
+    from slipway.deploy.local.rollout import settle_if_alone
 
     settle_if_alone(arguments.state, partial(place_of, arguments.state, arguments.tensorrt_python, READY_TIMEOUT_S))
 
 
 def describe(receipt: dict, results: Path, state: Path) -> list[str]:
     """Return the lines about one receipt: whether its model answers, and the counters of its server."""
-    from slipway.triton.liveness import why_no_answer
+    from slipway.deploy.local.liveness import why_no_answer
 
     name, version = receipt["served_as"], receipt.get("version", 1)
     why = why_no_answer(state, name, version)
-    running = local_server.running_server(state)
+    running = server_state.running_server(state)
     if why:
         return [f"{name}: does not answer, because {why}", *(ending(state) if running is None else []), f"  {MENDED}"]
     return [
@@ -82,7 +82,7 @@ def describe(receipt: dict, results: Path, state: Path) -> list[str]:
 
 def ending(state: Path) -> list[str]:
     """Return the last lines of the log of a server that has ended."""
-    log = local_server.log_file(state)
+    log = server_state.log_file(state)
     if not log.is_file():
         return []
     return [f"  the end of {log}:", *(f"    {line}" for line in log_end(log, LOG_LINES).splitlines())]
@@ -107,7 +107,7 @@ def identity(receipt: dict, version: str) -> list[str]:
 def traffic(model: str, version: str, listening: dict) -> list[str]:
     """Return the server's counters for a version of a model since it was loaded, and whether it is ready."""
     from slipway.monitoring.traffic import read_traffic
-    from slipway.triton.client import ModelClient
+    from slipway.triton.client.grpc_client import ModelClient
 
     ports = Ports.of(listening)
     try:

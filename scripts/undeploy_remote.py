@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from slipway.program import parser, progress, run
-from slipway.remote.candidate import FILES
-from slipway.remote.kept import Kept
-from slipway.remote.places import platform_at
+from slipway.core.cli import parser, progress, run
+from slipway.deploy.platforms import platform_at
+from slipway.deploy.release import FILES
+from slipway.deploy.release_history import ReleaseHistory
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,12 +21,14 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Remove what each model has there: what its receipt says, and what a deployment that was killed left."""
-    removed = [name for results in arguments.results for name in undeploy(Kept(results, arguments.to), arguments)]
+    removed = [
+        name for results in arguments.results for name in undeploy(ReleaseHistory(results, arguments.to), arguments)
+    ]
     if not removed:
         progress(f"nothing is deployed to {arguments.to} from this checkout")
 
 
-def undeploy(kept: Kept, arguments: argparse.Namespace) -> list[str]:
+def undeploy(kept: ReleaseHistory, arguments: argparse.Namespace) -> list[str]:
     """Remove everything of one model; return the names of what was there."""
     live, left = kept.live(), kept.begun()
     attempted = kept.version(left["number"]) if left else None

@@ -4,16 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
-from slipway.artifacts import sha256, write_json, written_whole
+from slipway.core.artifacts import sha256, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_preconditions import settings_of
 from slipway.manifests import arena, compose, kserve, kubernetes
 from slipway.manifests.common import deployment
-from slipway.manifests.evidence import Artifact, Evidence, Value, plain, require_shippable, trace
+from slipway.manifests.deployment_facts import Artifact, DeploymentFacts, Value, plain, require_shippable, trace
 from slipway.manifests.validation import require_valid, require_valid_composition
 from slipway.manifests.yaml_writer import comment, documents
 from slipway.monitoring.slo import read_slowest
-from slipway.planned import settings_of
-from slipway.program import parser, progress, run
-from slipway.triton.releases import FLOOR
+from slipway.triton.server.releases import FLOOR
 
 # What config.yaml says that travels as it is; `cluster` and `compose` travel as JSON.
 CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
@@ -62,11 +62,11 @@ def main(arguments: argparse.Namespace) -> None:
     announce(fleet)
 
 
-def read_evidence(arguments: argparse.Namespace) -> list[Evidence]:
+def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
     """Return the artifacts of each target."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
-    return [Evidence(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
+    return [DeploymentFacts(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
 
 
 def chosen_of(arguments: argparse.Namespace) -> dict:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from slipway.artifacts import write_json, written_whole
+from slipway.core.artifacts import write_json, written_whole
+from slipway.core.cli import parser, progress, run
 from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import read_slowest
-from slipway.program import parser, progress, run
 
 LINE_LENGTH = 120
 

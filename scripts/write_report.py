@@ -6,13 +6,13 @@ from pathlib import Path
 
 import jinja2
 
-from slipway.artifacts import written_whole
-from slipway.planned import add_planned
-from slipway.program import parser, progress, run
+from slipway.core.artifacts import written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_preconditions import add_planned
 from slipway.report import tables
-from slipway.report.answers import answers
 from slipway.report.charts import benchmark_chart
-from slipway.report.evidence import Evidence, read_evidence
+from slipway.report.measurements import Measurements, read_evidence
+from slipway.report.verdicts import answers
 
 TEMPLATE = Path(__file__).parent / "slipway" / "report" / "page.html.j2"
 
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {arguments.output}, of {len(arguments.engines)} engine(s)")
 
 
-def render(evidence: Evidence, template: Path) -> str:
+def render(evidence: Measurements, template: Path) -> str:
     """Return the page as HTML that stands alone; what the records name is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined

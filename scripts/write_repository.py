@@ -4,13 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
-from slipway.artifacts import read_json, sha256, tree_digest, write_json, written_whole
+from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_preconditions import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.outputs.meaning import Meaning
-from slipway.planned import settings_of
-from slipway.program import parser, progress, run
-from slipway.triton.modelconfig import PREPROCESS_SETTINGS
-from slipway.triton.repository import served_model, write_model
+from slipway.triton.repository.model_config import PREPROCESS_SETTINGS
+from slipway.triton.repository.model_folder import served_model, write_model
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -8,8 +8,8 @@ import psutil
 import pytest
 from helpers.workplace import ENGINE_RECORD, GOLDEN
 
-from slipway.triton.client import ModelClient
-from slipway.triton.server import Ports
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +120,7 @@ def broken_engine_with_its_index(folder):
     os.truncate(engine, 1000)
     index = folder.parents[1] / "repository.json"
     content = json.loads(index.read_text())
-    from slipway.artifacts import tree_digest
+    from slipway.core.artifacts import tree_digest
 
     index.write_text(json.dumps({**content, "files": tree_digest(folder)}))
 

@@ -7,7 +7,7 @@ import os
 import pytest
 from helpers.workplace import ACCURACY, ENGINE_RECORD, GOLDEN, ONNX, WEIGHTS
 
-from slipway.hardware import BF16_INSTRUCTION_SETS, cpu, cpu_identity
+from slipway.core.hardware import BF16_INSTRUCTION_SETS, cpu, cpu_identity
 
 pytestmark = pytest.mark.slow
 

@@ -46,16 +46,16 @@ def test_unusable_photograph_is_named_and_the_golden_logits_are_kept(after_good_
     photo = after_good_run.path("photo.jpg")
     make(photo)
 
-    make_golden(after_good_run, photo, GOLDEN, "results/tiny/golden.json").refused("photo.jpg", *phrases)
+    reference_outputs(after_good_run, photo, GOLDEN, "results/tiny/golden.json").refused("photo.jpg", *phrases)
 
     assert after_good_run.artifacts() == before
     assert not after_good_run.partial_files()
 
 
-def make_golden(place, photo, output, record):
-    """Run make_golden with a photograph and the model of a workplace."""
+def reference_outputs(place, photo, output, record):
+    """Run reference_outputs with a photograph and the model of a workplace."""
     return place.program_here(
-        "make_golden",
+        "reference_outputs",
         *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
         *("--image", photo, "--resize", 72, "--crop", CROP, "--interpolation", "bilinear"),
         *("--mean", 0.485, 0.456, 0.406, "--std", 0.229, 0.224, 0.225),
@@ -64,9 +64,9 @@ def make_golden(place, photo, output, record):
 
 
 def golden_input(good_run, folder, photo):
-    """Return the input that make_golden derives from a photograph, with the good run's model."""
+    """Return the input that reference_outputs derives from a photograph, with the good run's model."""
     output = folder / f"{photo.name}.npz"
-    make_golden(good_run, photo, output, folder / f"{photo.name}.json").succeeded()
+    reference_outputs(good_run, photo, output, folder / f"{photo.name}.json").succeeded()
     return np.load(output)["input"]
 
 

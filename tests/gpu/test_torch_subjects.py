@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from slipway.inputs import random_batch, served_model
-from slipway.measuring.cuda_timing import StreamContext
-from slipway.measuring.gpu_monitor import GpuMonitor
-from slipway.measuring.measure import Effort
-from slipway.measuring.torch_subjects import half_precision, measure_eager, measure_fp16
+from slipway.benchmark.cuda_timing import StreamContext
+from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.benchmark.timing import Effort
+from slipway.benchmark.torch_baselines import half_precision, measure_eager, measure_fp16
+from slipway.networks.model_inputs import random_batch, served_model
 from slipway.photographs.images import Preprocessing
 
 pytestmark = [
@@ -76,8 +76,8 @@ def test_the_graph_computes_what_the_model_does(model, input_dtype):
 
 NOT_CAPTURABLE = """
 import numpy as np, torch
-from slipway.measuring.cuda_timing import measure_forward
-from slipway.measuring.measure import Effort
+from slipway.benchmark.cuda_timing import measure_forward
+from slipway.benchmark.timing import Effort
 
 def decides_on_the_host(images):
     return images.float().mean((2, 3)) if images.sum().item() > -1e9 else images.mean((2, 3))

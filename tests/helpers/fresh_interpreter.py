@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from slipway.planning.sources import SCRIPTS
+from slipway.keys.code_hash import SCRIPTS
 
 
 def printed(code):

@@ -1,4 +1,4 @@
-"""A workflow of toy rules under the real hooks of rules/provenance.smk, which shows in seconds how a run ends."""
+"""A workflow of toy rules under the real hooks of rules/hooks.smk, which shows in seconds how a run ends."""
 
 import contextlib
 import os
@@ -25,9 +25,9 @@ SNAKEFILE = """
 include: "rules/before_config.smk"
 configfile: "config.yaml"
 
-from slipway.planning.fingerprints import Fingerprints
+from slipway.keys.file_hash_cache import FileHashCache
 
-fingerprints = Fingerprints(Path(".snakemake/slipway/fingerprints.json"))
+file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
 ACTING = ["acting"]
 
 
@@ -35,7 +35,7 @@ def require_declared_targets():
     pass
 
 
-include: "rules/provenance.smk"
+include: "rules/hooks.smk"
 
 rule used:
     input: ancient("results/folder"), "results/one.txt", "results/second.txt", "results/folder.json"
@@ -72,16 +72,16 @@ if text == "hangs!" or first in os.environ.get("HANGS", "").split():
 USE = """
 # Join texts, as a program of Slipway's.
 from pathlib import Path
-from slipway import program
+from slipway.core import cli
 
 def main(arguments):
     files = [path / "content" if path.is_dir() else path for path in arguments.inputs]
     arguments.output.write_text(" ".join(path.read_text() for path in files))
 
-options = program.parser("Join texts.")
+options = cli.parser("Join texts.")
 options.add_argument("--inputs", nargs="+", type=Path)
 options.add_argument("--output", type=Path)
-program.run(main, options.parse_args())
+cli.run(main, options.parse_args())
 """
 STATUS = """
 rule status:

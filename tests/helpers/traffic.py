@@ -5,8 +5,8 @@ import threading
 import time
 from collections import Counter
 
-from slipway.errors import SlipwayError
-from slipway.triton.client import ModelClient
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.grpc_client import ModelClient
 
 
 class _Clients:

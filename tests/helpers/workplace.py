@@ -15,8 +15,8 @@ from unittest import mock
 
 import yaml
 
-from slipway import program
-from slipway.triton.server import Ports
+from slipway.core import cli
+from slipway.triton.server.tritonserver import Ports
 
 # A folder's name that a shell would split, expand and run, and that is no ASCII.
 ODD = "a b;$(touch owned)'\"ä"
@@ -165,10 +165,10 @@ class Workplace:
             contextlib.chdir(self.folder),
             contextlib.redirect_stdout(said),
             contextlib.redirect_stderr(said),
-            mock.patch.object(program, "_terminal", said),
+            mock.patch.object(cli, "_terminal", said),
         ):
             try:
-                program.run(module.main, module.parse_arguments([str(option) for option in options]))
+                cli.run(module.main, module.parse_arguments([str(option) for option in options]))
             except SystemExit as ended:
                 code = ended.code
         return Outcome(code, said.getvalue())

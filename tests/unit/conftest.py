@@ -10,15 +10,15 @@ from helpers.models.engine_keys import H100
 from helpers.models.weeks import Week
 
 import build_engine
-from slipway import hardware
+from slipway.core import hardware
+from slipway.core.errors import SlipwayError
 from slipway.engines import build_strategy
-from slipway.errors import SlipwayError
-from slipway.planning import sources
+from slipway.keys import code_hash
 from write_manifests import main
 
-_read_anew, _read_before = sources._read, functools.cache(sources._read)
+_read_anew, _read_before = code_hash._read, functools.cache(code_hash._read)
 # A plan reads the code of every program; the hundreds of plans here need not do it each.
-sources._read = lambda path: (_read_before if path.is_relative_to(sources.SCRIPTS) else _read_anew)(path)
+code_hash._read = lambda path: (_read_before if path.is_relative_to(code_hash.SCRIPTS) else _read_anew)(path)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def published_in(kind, tmp_path):
     """Return where a model is published in storage of a kind, which the tests of other things need not import."""
     from helpers.artifacts.published import addresses
 
-    from slipway.repositories.publishing import destination_of
+    from slipway.triton.repository.publishing import destination_of
 
     return destination_of(addresses(tmp_path)[kind], "slipway", "m", "h100")
 

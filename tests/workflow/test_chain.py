@@ -18,12 +18,13 @@ from PIL import Image
 from pypdf import PdfReader
 
 import check_accuracy
-from slipway.artifacts import sha256, tree_digest
-from slipway.planning.config import complete
-from slipway.planning.plan import Plan
-from slipway.planning.settings import Settings
-from slipway.triton.client import ModelClient, read_metrics
-from slipway.triton.modelconfig import read_config
+from slipway.core.artifacts import sha256, tree_digest
+from slipway.keys.config import complete
+from slipway.keys.job_key import JobKey
+from slipway.keys.job_keys import JobKeys
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.triton.client.grpc_client import ModelClient, read_metrics
+from slipway.triton.repository.model_config import read_config
 
 pytestmark = pytest.mark.slow
 
@@ -211,7 +212,7 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
         for index in range(12):
             pixels = np.random.default_rng(index).integers(0, 255, (90, 120, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
-    planned = Plan(complete(copy.deepcopy(small.config))).accuracy("small", "cpu", "fp32")
+    planned = JobKeys(ResolvedConfig(complete(copy.deepcopy(small.config)))).check_accuracy("small", "cpu", "fp32")
     results = small.path("results/small")
     options = planned | {
         "labelled": folder,
@@ -224,7 +225,7 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
         "engine_record": results / "cpu" / "small.fp32.engine.json",
         "output": tmp_path / "accuracy.json",
     }
-    check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(Settings(options)))))
+    check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(JobKey(options)))))
     found = json.loads((tmp_path / "accuracy.json").read_text(encoding="utf-8"))
     assert found["photographs"]["images"] == found["photographs"]["labelled"] == 12
     assert found["photographs"]["top1_agreement"] == 1

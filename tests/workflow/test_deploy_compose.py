@@ -13,10 +13,10 @@ import deploy_remote
 import rollback_remote
 import status
 import undeploy_remote
-from slipway.artifacts import read_json
-from slipway.errors import SlipwayError
-from slipway.triton.client import ModelClient
-from slipway.triton.server import Ports
+from slipway.core.artifacts import read_json
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 

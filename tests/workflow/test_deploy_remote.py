@@ -12,9 +12,9 @@ import deploy_remote
 import rollback_remote
 import status
 import undeploy_remote
-from slipway.artifacts import tree_digest
 from slipway.cluster import lease
 from slipway.cluster.api import Cluster
+from slipway.core.artifacts import tree_digest
 
 pytestmark = pytest.mark.slow
 

@@ -18,7 +18,7 @@ import yaml
 from helpers.programs.debian_packages import Unavailable, unpacked
 from helpers.workplace import REPOSITORY, Workplace, tiny_configuration
 
-from slipway.hardware import cpu_identity
+from slipway.core.hardware import cpu_identity
 
 EXECUTORS = Path(sys.executable).parents[1] / "executors"
 JOBS = re.compile(r"/apis/batch/v1/namespaces/slipway/jobs(?:/(?P<name>[^/]+))?(?:/status)?$")

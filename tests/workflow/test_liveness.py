@@ -9,14 +9,15 @@ import time
 
 import psutil
 import pytest
-from helpers.artifacts.plans import plan
+from helpers.artifacts.configured import job_keys
 from helpers.artifacts.training import RECEIPT, Training, options
 from helpers.workplace import Workplace
 
-from slipway import local_server
-from slipway.artifacts import read_json
-from slipway.triton.client import ModelClient
-from slipway.triton.server import Ports
+from slipway.core.artifacts import read_json
+from slipway.deploy.local import server_state
+from slipway.deploy.local.liveness import why_silent
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 
@@ -35,8 +36,8 @@ def behind_a_proxy(monkeypatch):
 def own_servers(place):
     """Return the process of every server that runs for a workplace, the ones on trial too."""
     with contextlib.chdir(place.folder):
-        folders = local_server.FOLDER, local_server.FOLDER / "trial"
-        return [state["pid"] for folder in folders for state in local_server.unrecorded_servers(folder)]
+        folders = server_state.FOLDER, server_state.FOLDER / "trial"
+        return [state["pid"] for folder in folders for state in server_state.unrecorded_servers(folder)]
 
 
 def new_place(folder):
@@ -69,8 +70,7 @@ def deploy(place, training):
 
 def planned_start(place):
     with contextlib.chdir(place.folder):
-        planned = plan()
-        return planned.local_server(planned.silent())["start"]
+        return job_keys().deploy_local(why_silent())["start"]
 
 
 def status(place):

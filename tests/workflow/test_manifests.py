@@ -14,10 +14,10 @@ from helpers.kubernetes_api.server import ApiServer
 from helpers.programs.prometheus import programs_or_skip
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from slipway.artifacts import read_json, sha256
+from slipway.core.artifacts import read_json, sha256
 from slipway.manifests.common import GRPC, HTTP, METRICS
 from slipway.manifests.validation import OLDEST, validate
-from slipway.triton.server import PYTHON_CONFIGURATION, Ports, find_installation
+from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Ports, find_installation
 
 pytestmark = pytest.mark.slow
 

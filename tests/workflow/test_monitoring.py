@@ -16,15 +16,15 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from helpers.programs.prometheus import programs_or_skip
 
 import status
-from slipway.hardware import gpu_identity
+from slipway.core.hardware import gpu_identity
 from slipway.monitoring.dashboard import dashboard, expressions
 from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
 from slipway.monitoring.traffic import read_traffic
-from slipway.triton.client import ModelClient
-from slipway.triton.metrics import read_page
-from slipway.triton.repository import served_model, write_model
-from slipway.triton.server import Ports, Server, find_installation
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.metrics import read_page
+from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.server.tritonserver import Ports, Server, find_installation
 
 pytestmark = pytest.mark.slow
 

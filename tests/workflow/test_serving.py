@@ -10,12 +10,12 @@ import psutil
 import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
-from slipway.errors import SlipwayError
-from slipway.triton.client import ModelClient, read_metrics
-from slipway.triton.model_analyzer import perf_analyzer
-from slipway.triton.repository import served_model, write_model
-from slipway.triton.server import Ports, Server, find_installation, perf_analyzer_environment
-from slipway.triton.smoke_test import Expected, smoke_test
+from slipway.core.errors import SlipwayError
+from slipway.load_test.model_analyzer import perf_analyzer
+from slipway.triton.client.grpc_client import ModelClient, read_metrics
+from slipway.triton.client.smoke_test import Expected, smoke_test
+from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.server.tritonserver import Ports, Server, find_installation, perf_analyzer_environment
 
 pytestmark = pytest.mark.slow
 

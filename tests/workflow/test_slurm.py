@@ -11,7 +11,7 @@ from helpers.programs.debian_packages import Unavailable
 from helpers.programs.slurm import GPUS, Slurm
 from helpers.workplace import REPOSITORY, Outcome, Workplace, random_checkpoint, tiny_configuration
 
-from slipway.hardware import cpu_identity
+from slipway.core.hardware import cpu_identity
 
 EXECUTORS = Path(sys.executable).parents[1] / "executors"
 # Enough for nothing at the first attempt.

@@ -14,18 +14,18 @@ import pytest
 from helpers.made_clone import MADE, draw
 from helpers.workplace import WEIGHTS, random_checkpoint
 
-from slipway.artifacts import sha256
+from slipway.core.artifacts import sha256
 
 pytestmark = pytest.mark.slow
 
 ENGINE = "results/tiny/cpu/tiny.fp32.openvino.bin"
 RTX_ENGINES = {"build_tensorrt_rtx": 4}
 AFTER_CPU_ENGINE = {
-    **dict.fromkeys(("benchmark", "check_accuracy", "load_test", "typeset_reports", "choose_configuration"), 1),
+    **dict.fromkeys(("benchmark", "check_accuracy", "load_test", "render_load_test", "choose_configuration"), 1),
     "write_repository": 1,
 }
 AFTER_ONNX = {"build_openvino": 1, **AFTER_CPU_ENGINE, "cast_onnx": 2, "quantize_onnx": 1, **RTX_ENGINES}
-AFTER_WEIGHTS = {"make_golden": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
+AFTER_WEIGHTS = {"reference_outputs": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
 NOTHING = {}
 
 
@@ -79,7 +79,7 @@ def test_another_sample_photograph_rebuilds_no_engine(place):
     draw(place.path("mine.png"), 99)
     place.configure("image", "mine.png")
     jobs, said = planned(place)
-    assert jobs == dict.fromkeys(("make_golden", "check_accuracy", "choose_configuration", "write_repository"), 1)
+    assert jobs == dict.fromkeys(("reference_outputs", "check_accuracy", "choose_configuration", "write_repository"), 1)
     assert "Reason: sample photograph none -> " in said
 
 
@@ -100,7 +100,7 @@ def test_a_photograph_of_the_calibration_touches_int8_alone(place):
 
 def test_a_limit_measures_nothing_again(place):
     place.configure("load_test.p99_limit_ms", 900)
-    assert planned(place)[0] == dict.fromkeys(("typeset_reports", "choose_configuration", "write_repository"), 1)
+    assert planned(place)[0] == dict.fromkeys(("render_load_test", "choose_configuration", "write_repository"), 1)
 
 
 # The toolchain and the hardware

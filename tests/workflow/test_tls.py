@@ -12,8 +12,8 @@ from helpers.workplace import Workplace
 from PIL import Image
 from tritonclient.utils import InferenceServerException
 
-from slipway.artifacts import read_json, write_json
-from slipway.triton.server import Ports
+from slipway.core.artifacts import read_json, write_json
+from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -15,13 +15,13 @@ from helpers.full_disk import can_mount, where_full
 from helpers.traffic import Traffic, who_gave
 from helpers.workplace import Workplace
 
-from slipway.artifacts import read_json, sha256, write_json
-from slipway.errors import SlipwayError
-from slipway.repositories.signing import sign
-from slipway.triton.client import ModelClient
-from slipway.triton.place import find_place
-from slipway.triton.server import Ports
-from slipway.triton.switching import load_again
+from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local.installation import find_place
+from slipway.deploy.local.switching import load_again
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.repository.signing import sign
+from slipway.triton.server.tritonserver import Ports
 
 pytestmark = pytest.mark.slow
 

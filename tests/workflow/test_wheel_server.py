@@ -16,8 +16,8 @@ from PIL import Image
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
-from slipway.artifacts import read_json, write_json
-from slipway.triton.ports import Ports
+from slipway.core.artifacts import read_json, write_json
+from slipway.triton.client.ports import Ports
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from slipway.cluster.api_errors import Asked, Refused
 from slipway.cluster.api_resources import Kind, in_order, kinds_of, root
 from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import APPLY, Transport
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # Who sets the fields, as the cluster writes it down.
 FIELD_MANAGER = "slipway"

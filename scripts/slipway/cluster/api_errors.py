@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import urllib3.exceptions as http
 from kubernetes.client import ApiException
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # How the API server says that an object is none of its kind: as a failure of its own, with code 500.
 MALFORMED = ("failed to create typed patch object", "failed to convert new object")

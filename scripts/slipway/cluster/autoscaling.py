@@ -1,7 +1,7 @@
 """Whether a cluster adds nodes by itself, so that a pod without room is worth waiting for."""
 
 from slipway.cluster.api import Cluster
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # What the cluster autoscaler writes of itself, and where.
 STATUS = {

@@ -15,7 +15,7 @@ from kubernetes.stream.ws_client import PortForward
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import explained
 from slipway.cluster.pod_diagnostics import state_of
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 CHUNK = 65536
 

@@ -10,8 +10,8 @@ from kubernetes import client, config
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
 from kubernetes.config.kube_config import ConfigNode, KubeConfigMerger
 
-from slipway.errors import SlipwayError
-from slipway.triton.reachability import is_loopback
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.connectivity import is_loopback
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Refused
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # A deployer that says nothing for so long is taken for dead; one that lives says so three times in that time.
 DURATION_S = 30

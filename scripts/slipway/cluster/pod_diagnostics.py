@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from slipway.cluster.api import Cluster
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 LOG_LINES = 12
 # For how many seconds each may pass by itself: a registry that is slow, a GPU that an old pod still holds, a volume
@@ -34,7 +34,7 @@ ADVICE = {
 
 
 @dataclass(frozen=True)
-class Trouble:
+class PodDiagnosis:
     """Why a pod does not serve; `container` is which of its containers, where it is one's own.
 
     Of a whole Deployment `pod` is its name, and `of_rollout` is true.
@@ -59,26 +59,26 @@ class Trouble:
         return told if self.of_rollout else f"{told}{_last_words(cluster, self)}"
 
 
-def trouble_of(pod: dict, events: list[dict]) -> Trouble | None:
+def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
     """Return what keeps a pod from serving, or None while nothing does that anybody told."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return Trouble(name, "Unschedulable", condition.get("message", ""))
+            return PodDiagnosis(name, "Unschedulable", condition.get("message", ""))
     for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in (*PASSES_AFTER_S, *FINAL):
-            return Trouble(name, waiting["reason"], _message(waiting, container), container["name"])
+            return PodDiagnosis(name, waiting["reason"], _message(waiting, container), container["name"])
     return _of_events(pod, events) if status.get("phase") == "Pending" else None
 
 
-def trouble_of_rollout(deployment: dict) -> Trouble | None:
+def trouble_of_rollout(deployment: dict) -> PodDiagnosis | None:
     """Return what keeps a Deployment from getting its pods, as its controller says; None while nothing does."""
     name, conditions = deployment["metadata"]["name"], deployment.get("status", {}).get("conditions", [])
     for condition in conditions:
         refused = condition["type"] == "ReplicaFailure" and condition["status"] == "True"
         if refused or condition.get("reason") == "ProgressDeadlineExceeded":
-            return Trouble(name, condition["reason"], condition.get("message", ""), of_rollout=True)
+            return PodDiagnosis(name, condition["reason"], condition.get("message", ""), of_rollout=True)
     return None
 
 
@@ -106,16 +106,16 @@ def _message(waiting: dict, container: dict) -> str:
     return "; ".join(filter(None, (how, waiting.get("message", ""))))
 
 
-def _of_events(pod: dict, events: list[dict]) -> Trouble | None:
+def _of_events(pod: dict, events: list[dict]) -> PodDiagnosis | None:
     for event in events:
         involved = event.get("involvedObject", {})
         same = involved.get("uid") == pod["metadata"]["uid"]
         if same and event.get("reason") in ("FailedMount", "FailedAttachVolume"):
-            return Trouble(pod["metadata"]["name"], event["reason"], event.get("message", ""))
+            return PodDiagnosis(pod["metadata"]["name"], event["reason"], event.get("message", ""))
     return None
 
 
-def _last_words(cluster: Cluster, trouble: Trouble) -> str:
+def _last_words(cluster: Cluster, trouble: PodDiagnosis) -> str:
     """Return the end of a container's log, of its last start where there were several."""
     for previous in (True, False):
         try:

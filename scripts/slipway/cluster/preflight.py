@@ -9,7 +9,7 @@ from slipway.cluster.api_errors import Refused
 from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import FORBIDDEN, room
 from slipway.cluster.transport import METADATA_ONLY
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.manifests.validation import OLDEST
 
 

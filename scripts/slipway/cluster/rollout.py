@@ -5,9 +5,9 @@ import time
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import SERVERS
 from slipway.cluster.autoscaling import adds_nodes
-from slipway.cluster.pod_diagnostics import Trouble, state_of, trouble_of, trouble_of_rollout
+from slipway.cluster.pod_diagnostics import PodDiagnosis, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watch import Followed, Interest, following
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 REVISION = "deployment.kubernetes.io/revision"
 # By which KServe marks the pods of a service, and what it appends to a service's name for its Deployment.
@@ -135,7 +135,7 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         since[key] = time.monotonic()
 
 
-def _troubles(followed: Followed) -> dict[tuple[str, str], Trouble]:
+def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
     """Return the troubles of new pods, as those of the pods that they replace are over soon, then of their rollouts."""
     events = followed.of("Event")
     found = [trouble_of(pod, events) for pod in _new_pods(followed)]

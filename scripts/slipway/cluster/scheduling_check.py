@@ -10,7 +10,7 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Refused
 from slipway.cluster.autoscaling import adds_nodes
 from slipway.cluster.rollout import KSERVE_LABEL
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.manifests.pod_resources import resources
 
 FORBIDDEN = 403

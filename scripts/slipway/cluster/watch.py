@@ -14,7 +14,7 @@ from kubernetes import client, watch
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Refused, Unreachable
 from slipway.cluster.transport import OUTAGE_S, PAUSE_S
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # How long one watch lasts before the next goes on from there; the API server itself ends them after some minutes.
 WATCH_S = 240

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.engines.gates import Findings, Gates
 from slipway.engines.reuse import first_build
-from slipway.errors import SlipwayError
-from slipway.program import progress
 
 # What may run beside the asked precision, which must still be that of most compute layers.
 TOLERATED = {

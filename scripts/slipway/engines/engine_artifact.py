@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.artifacts import read_json, sha256
-from slipway.engines.subprocess_engine import RemoteEngine
-from slipway.errors import SlipwayError
+from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
+from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes import RUNTIMES, runtime
 
 
@@ -44,5 +44,5 @@ class BuiltEngine:
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
-            return RemoteEngine(self.path, key["precision"], python)
+            return SubprocessEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)

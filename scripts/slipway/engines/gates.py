@@ -10,10 +10,10 @@ from types import ModuleType
 
 import numpy as np
 
-from slipway.errors import SlipwayError
-from slipway.measuring.agreement import compare, violations
+from slipway.benchmark.agreement import compare, violations
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
-from slipway.program import progress
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Gates:
     precision: str
     previous: Path
     max_slowdown: float  # share of the other engine's time by which the new one may take longer
-    golden: Path | None  # what make_golden.py wrote
+    golden: Path | None  # what reference_outputs.py wrote
     limits: dict[str, float] | None  # `accuracy.limits` of the precision
 
     @property

@@ -5,8 +5,8 @@
 
 from pathlib import Path
 
+from slipway.core.errors import SlipwayError
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.errors import SlipwayError
 
 
 def previous_engine(record: Path, files: list[Path]) -> BuiltEngine | None:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.core.errors import SlipwayError
 from slipway.engines.npy_stream import read_array, write_array
-from slipway.errors import SlipwayError
 
 WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
 
-class RemoteEngine:
+class SubprocessEngine:
     """An engine in a process of its own, as a context manager that ends it."""
 
     def __init__(self, path: str | Path, precision: str, python: str | Path | None = None) -> None:
@@ -60,7 +60,7 @@ class RemoteEngine:
             self._process.wait()
         self._process.stdout.close()
 
-    def __enter__(self) -> "RemoteEngine":
+    def __enter__(self) -> "SubprocessEngine":
         return self
 
     def __exit__(self, *_: object) -> None:

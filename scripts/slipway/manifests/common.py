@@ -5,10 +5,10 @@ return plain dicts, so the same inputs give the same bytes.
 """
 
 from slipway.manifests import names, pod_resources
-from slipway.manifests.evidence import CONFIG, Evidence, Value, plain
-from slipway.repositories.versions import repository_path, version_of
-from slipway.triton import releases, restrictions
-from slipway.triton.server import LOAD_COMPATIBLE, METRICS_FLAGS
+from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value, plain
+from slipway.triton.repository.versions import repository_path, version_of
+from slipway.triton.server import releases, restricted_apis
+from slipway.triton.server.tritonserver import LOAD_COMPATIBLE, METRICS_FLAGS
 
 # Where Triton listens in its container, and where it finds its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
@@ -24,7 +24,7 @@ DRAIN_S = 30
 USER = 1000
 
 
-def deployment(model: str, evidence: Evidence, chosen: dict) -> dict[str, Value]:
+def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str, Value]:
     """Return the values of one model on one target.
 
     `chosen` is what config.yaml says: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s"},
@@ -42,7 +42,7 @@ def deployment(model: str, evidence: Evidence, chosen: dict) -> dict[str, Value]
     return found | {"warnings": Value(told, evidence.index.path, "version_lock", "and what else speaks against it")}
 
 
-def warnings(evidence: Evidence, d: dict) -> list[str]:
+def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     """Return in sentences what speaks against a deployment, though nothing is wrong with it."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
     told = []
@@ -69,12 +69,12 @@ def warnings(evidence: Evidence, d: dict) -> list[str]:
 
 def can_guard(d: dict) -> bool:
     """Say whether the release can restrict its APIs; one that nobody named is taken for a newer one."""
-    return d["triton_release"] is None or d["triton_release"] >= restrictions.FIRST_RELEASE
+    return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
 def guards(d: dict, key: str) -> list[str]:
     """Return the flags that keep what changes a server to those who have `key`, where the release can."""
-    return restrictions.flags(key) if can_guard(d) else []
+    return restricted_apis.flags(key) if can_guard(d) else []
 
 
 def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
@@ -109,7 +109,7 @@ def _names(model: str, target: str) -> dict[str, Value]:
     }
 
 
-def _of_artifacts(evidence: Evidence) -> dict[str, Value]:
+def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
     index, selection = evidence.index, evidence.selection
     of_key = ("runtime", "runtime_version", "precision", "hardware")
     compatibility = evidence.key.get("builder", {}).get("compatibility")

@@ -2,7 +2,7 @@
 
 import re
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # Kubernetes takes 63 characters; what it appends to a Deployment's name for its pods has to fit too.
 LONGEST = 46

@@ -3,9 +3,9 @@
 import math
 import re
 
-from slipway.errors import SlipwayError
-from slipway.hardware import is_gpu
-from slipway.manifests.evidence import CONFIG, Evidence, Value
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import is_gpu
+from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
 HERE = "scripts/slipway/manifests/pod_resources.py"
 # /dev/shm, through which Triton hands data to its Python backend and to clients beside it; it counts as memory.
@@ -17,7 +17,7 @@ PRODUCT_LABEL = "nvidia.com/gpu.product"
 WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com/mig-"
 
 
-def of_pod(evidence: Evidence, cluster: dict) -> dict[str, Value]:
+def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     """Return what a pod asks for: "on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels", and what of a GPU.
 
     The latter is "gpu_resource" and "gpu_quantity", which pods of a CPU target have not. Raises SlipwayError when the
@@ -65,13 +65,13 @@ def _memory_quantity(mib: int) -> str:
     return f"{mib // 1024}Gi" if mib % 1024 == 0 else f"{mib}Mi"
 
 
-def _memory(evidence: Evidence, margin: float) -> Value:
+def _memory(evidence: DeploymentFacts, margin: float) -> Value:
     needed = math.ceil(evidence.peak("memory_mb") * 1e6 * margin / 2**20) + SHM_MIB
     how = f"the most that {evidence.variant} took, times deploy.cluster.memory_margin, and /dev/shm, in MiB"
     return evidence.load_test.derived(needed, "measurements[].memory_mb", how)
 
 
-def _cpus(evidence: Evidence, declared: int | None) -> Value:
+def _cpus(evidence: DeploymentFacts, declared: int | None) -> Value:
     if declared is not None:
         return Value(declared, CONFIG, "deploy.cluster.cpus")
     cores = re.search(r" x(\d+)$", evidence.key["hardware"])
@@ -80,7 +80,7 @@ def _cpus(evidence: Evidence, declared: int | None) -> Value:
     return Value(CPUS_BESIDE_GPU, HERE, "CPUS_BESIDE_GPU")
 
 
-def _node_labels(evidence: Evidence, declared: dict) -> Value:
+def _node_labels(evidence: DeploymentFacts, declared: dict) -> Value:
     """Return the labels that a node must have: those of config.yaml, or for a GPU the name of its product."""
     if evidence.target in declared:
         return Value(declared[evidence.target], CONFIG, f"deploy.cluster.node_labels.{evidence.target}")
@@ -89,13 +89,13 @@ def _node_labels(evidence: Evidence, declared: dict) -> Value:
     return evidence.index.derived(labels, "engine_key.hardware", "as GPU feature discovery writes it")
 
 
-def _gpu(evidence: Evidence, cluster: dict) -> dict[str, Value]:
+def _gpu(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     resource = cluster["gpu_resources"].get(evidence.target, WHOLE_GPU)
     named = Value(resource, CONFIG, f"deploy.cluster.gpu_resources.{evidence.target}")
     return {"gpu_resource": named, "gpu_quantity": _quantity(evidence, resource, cluster["gpu_memory_margin"])}
 
 
-def _quantity(evidence: Evidence, resource: str, margin: float) -> Value:
+def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
     """Return how much of a GPU resource a pod asks for: GiB of a shared GPU, else one."""
     if resource == WHOLE_GPU:
         return evidence.index.derived(1, "engine_key.hardware", "one GPU, as the load test had")

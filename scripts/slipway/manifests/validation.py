@@ -10,7 +10,7 @@ import kubernetes_validate
 import yaml
 from referencing import Registry, Resource
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # The oldest Kubernetes to be served on; the newest is the newest whose schemas the library has.
 OLDEST = "1.29.0"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
+from slipway.core.user_modules import find_users_module, users_modules_first
 from slipway.models.auxiliary_heads import drop_heads
 from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import made
-from slipway.users_modules import find_users_module, users_modules_first
 
 if TYPE_CHECKING:
     import torch

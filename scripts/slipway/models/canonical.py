@@ -8,8 +8,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.artifacts import written_whole
-from slipway.errors import SlipwayError
+from slipway.core.artifacts import written_whole
+from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.lazy_modules import settle
 from slipway.models.loading import load

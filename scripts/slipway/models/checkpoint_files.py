@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import few, load
 from slipway.models.network import Network

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 if TYPE_CHECKING:
     import torch

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.artifacts import sha256
+from slipway.core.artifacts import sha256
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.lazy_modules import settle
 from slipway.models.loading import few, load

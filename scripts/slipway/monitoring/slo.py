@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slipway.hardware import is_gpu
-from slipway.manifests.evidence import Artifact, require_made_from
+from slipway.core.hardware import is_gpu
+from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # How far p99 may rise above what was measured before somebody is told: as a share of it.
 P99_MARGIN = 0.25

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from slipway.monitoring.rules import FAILURE, SUCCESS, SUMMARY
-from slipway.triton.metrics import read_page, samples
-from slipway.triton.ports import Ports
+from slipway.triton.client.metrics import read_page, samples
+from slipway.triton.client.ports import Ports
 
 
 @dataclass(frozen=True)

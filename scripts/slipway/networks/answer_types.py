@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 if TYPE_CHECKING:
     import torch

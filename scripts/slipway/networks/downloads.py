@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from slipway.errors import causes
+from slipway.core.errors import causes
 
 TIMEOUT_S = 20
 _ADDRESSES = ("url", "fullurl", "req", "request", "repo_id", "host")

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from slipway.errors import causes
+from slipway.core.errors import causes
 from slipway.networks.user_code import (
     first_sentence,
     last_line,

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from slipway.errors import SlipwayError, causes
+from slipway.core.errors import SlipwayError, causes
 from slipway.networks.downloads import attempted_download
 from slipway.networks.user_code import first_sentence, line_of
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.errors import causes
+from slipway.core.errors import causes
 from slipway.networks.user_code import first_sentence, line_of
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.errors import SlipwayError
-from slipway.inputs import logits_of
-from slipway.measuring.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
+from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
+from slipway.core.errors import SlipwayError
 from slipway.networks.first_difference import Difference, first_difference
+from slipway.networks.model_inputs import logits_of
 from slipway.networks.user_code import shown
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
 def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
     """Return how far apart a network's answers to a sample (1, 3, H, W) are in batches with different neighbours.
 
-    See slipway.measuring.company.in_company. Raises SlipwayError when the answers are random or depend on a picture's
+    See slipway.benchmark.company.in_company. Raises SlipwayError when the answers are random or depend on a picture's
     neighbours. The message names the module where that begins.
     """
     _require_repeatable(model, sample)

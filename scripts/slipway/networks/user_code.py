@@ -6,7 +6,7 @@ import sysconfig
 import traceback
 from pathlib import Path
 
-from slipway.errors import causes
+from slipway.core.errors import causes
 
 _SLIPWAY = Path(__file__).resolve().parents[2]
 # Packages that call or export a network. An error starts in the code that they call.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 from slipway.outputs.variation import variation
 

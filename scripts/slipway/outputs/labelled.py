@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from slipway.errors import SlipwayError
-from slipway.records import has_shape
+from slipway.core.errors import SlipwayError
+from slipway.core.records import has_shape
 
 # logits: one score a class, of which softmax makes probabilities that sum to one. probabilities: that softmax's result.
 # sigmoid: one score a class, each a yes or no of its own. tensor: numbers that are no scores of classes.

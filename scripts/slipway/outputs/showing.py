@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
+from slipway.core.records import NUMBER, has_shape
 from slipway.outputs.meaning import THRESHOLD, Meaning
-from slipway.records import NUMBER, has_shape
 
 UNKNOWN = "not known"
 _SHAPES = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 # Answers that differ by less, as a share of their size, may differ by rounding alone.
 ROUNDING = 1e-5

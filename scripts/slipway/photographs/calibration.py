@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.errors import SlipwayError
-from slipway.inputs import photograph_batch
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import photograph_batch
 from slipway.photographs.image_files import digest_of_images, find_images
 from slipway.photographs.images import Preprocessing
 

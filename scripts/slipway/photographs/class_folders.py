@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 from slipway.photographs.image_files import class_folders, find_images, holds_image
 from slipway.photographs.label_files import Labels
 

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from slipway.errors import SlipwayError
-from slipway.planning.fingerprints import Fingerprints
+from slipway.core.errors import SlipwayError
+from slipway.keys.file_hash_cache import FileHashCache
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".avif"}
 
@@ -43,9 +43,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints: Fingerprints | None = None) -> str:
+def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints: FileHashCache | None = None) -> str:
     """Return one SHA-256 of the names below `folder` and the contents of the images that find_images takes."""
-    return (fingerprints or Fingerprints()).of_many(find_images(folder, limit), folder)
+    return (fingerprints or FileHashCache()).of_many(find_images(folder, limit), folder)
 
 
 def _images_below(folder: str | Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 _WORDNET_ID = re.compile(r"(n\d{8})\s+(\S.*)")
 # "0 cat", "0,cat", "0. cat"; "cat 0", "cat,0".

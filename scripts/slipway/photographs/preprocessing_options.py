@@ -2,8 +2,8 @@
 
 import argparse
 
-from slipway.errors import SlipwayError
-from slipway.inputs import INPUT_DTYPES
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import INPUT_DTYPES
 from slipway.photographs.images import Preprocessing
 from slipway.photographs.normalisation import implausible
 

@@ -4,8 +4,8 @@ import io
 
 import matplotlib
 
-from slipway.measuring.comparison import best_quantity, highest_throughput
-from slipway.report.evidence import Target
+from slipway.benchmark.comparison import best_quantity, highest_throughput
+from slipway.report.measurements import Target
 
 matplotlib.use("Agg")
 # Text stays text, and the same chart has the same ids wherever it is drawn.

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slipway.measuring.comparison import PYTORCH, best_quantity, highest_throughput
-from slipway.measuring.load_limits import counted_memory_mb, holds
-from slipway.report.evidence import Engine, Evidence, Target
+from slipway.benchmark.comparison import PYTORCH, best_quantity, highest_throughput
+from slipway.load_test.limits import counted_memory_mb, holds
+from slipway.report.measurements import Engine, Measurements, Target
 
 NOTHING = "-"
 OPERATORS = 8
@@ -73,7 +73,7 @@ def _same(found: dict, limit: float) -> str:
     return NOTHING
 
 
-def class_folders(evidence: Evidence) -> Table:
+def class_folders(evidence: Measurements) -> Table:
     """Return of which class each folder of labelled photographs was taken to be, and what told so."""
     columns = ["folder", "class", "label", "told by", "photographs"]
     rows = [
@@ -84,7 +84,7 @@ def class_folders(evidence: Evidence) -> Table:
     return Table(columns, rows)
 
 
-def preprocessings(evidence: Evidence) -> Table:
+def preprocessings(evidence: Measurements) -> Table:
     """Return PyTorch's top-1 accuracy with other preprocessings, beside the configured one, on the same photographs."""
     columns = ["preprocessing", "photographs", "top-1", "top-1 as configured", "probability by chance"]
     rows = [
@@ -145,7 +145,7 @@ def _loaded(row: dict) -> list[str]:
     ]
 
 
-def onnx_files(evidence: Evidence) -> Table:
+def onnx_files(evidence: Measurements) -> Table:
     """Return each ONNX variant's size and structure, and what its answers were compared with."""
     columns = ["variant", "size", "nodes", "opset", "relative error", "to", "calibrated on"]
     return Table(columns, [_onnx(record) for record in evidence.onnx.values()])
@@ -166,7 +166,7 @@ def _onnx(record: dict) -> list[str]:
     ]
 
 
-def operators(evidence: Evidence) -> Table:
+def operators(evidence: Measurements) -> Table:
     """Return where the time of one of PyTorch's forward passes goes, by operator."""
     found, steps = evidence.profile["operators"][:OPERATORS], evidence.profile["steps"]
     rows = [
@@ -176,7 +176,7 @@ def operators(evidence: Evidence) -> Table:
     return Table(["operator", "calls", "own time", "share"], rows)
 
 
-def chain(evidence: Evidence) -> Table:
+def chain(evidence: Measurements) -> Table:
     """Return the SHA-256 of everything from the checkpoint to the engines."""
     onnx = [(f"ONNX, {variant}", record["sha256"]) for variant, record in evidence.onnx.items()]
     built = [

@@ -1,1 +1,1 @@
-"""Triton: finding and starting a server, describing a model to it, asking it, reading its metrics."""
+"""Triton: clients of a server, a server on this machine, and the model repository that it loads."""

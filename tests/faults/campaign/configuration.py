@@ -15,7 +15,7 @@ from faults.campaign.scene import LIVE, NEXT, told_well
 from helpers.certificates import Authority
 from helpers.workplace import CLOSED_PROXIES, Workplace
 
-from slipway.triton.ports import Ports
+from slipway.triton.client.ports import Ports
 
 
 @contextlib.contextmanager
@@ -172,7 +172,7 @@ def the_ports_change_and_the_new_version_does_not_hold(scene):
 
 
 def index_key(scene):
-    from slipway.artifacts import read_json
+    from slipway.core.artifacts import read_json
 
     return read_json(scene.trainings[NEXT].index)["engine_key"]
 

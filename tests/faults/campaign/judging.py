@@ -8,7 +8,7 @@ from helpers.artifacts.training import RECEIPT
 from helpers.workplace import Outcome
 
 import rollback
-from slipway.errors import SlipwayError
+from slipway.core.errors import SlipwayError
 
 SURVIVED = "survived"
 

@@ -15,9 +15,9 @@ from helpers.artifacts.training import RECEIPT
 from helpers.workplace import CLOSED_PROXIES
 from tritonclient.utils import InferenceServerException
 
-from slipway.errors import SlipwayError
-from slipway.triton.client import ModelClient
-from slipway.triton.modelconfig import INPUT
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.repository.model_config import INPUT
 
 
 def connections(scene, count, port="grpc"):

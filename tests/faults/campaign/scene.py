@@ -13,12 +13,12 @@ from helpers.artifacts.training import RECEIPT, Training, options
 from helpers.traffic import PatientTraffic
 from helpers.workplace import Outcome, Workplace
 
-from slipway import local_server
-from slipway.artifacts import read_json, sha256
-from slipway.triton.client import ModelClient
-from slipway.triton.ports import Ports
-from slipway.triton.regions import SHARED_MEMORY
-from slipway.triton.store import Store
+from slipway.core.artifacts import read_json, sha256
+from slipway.deploy.local import server_state
+from slipway.deploy.local.model_store import ModelStore
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.stub_memory import SHARED_MEMORY
 
 # The trainings of a scene by their numbers; the first three have other weights each.
 PREVIOUS, LIVE, NEXT = range(3)
@@ -55,7 +55,7 @@ class Scene:
 
     @property
     def store(self):
-        return Store(self.state)
+        return ModelStore(self.state)
 
     @property
     def receipt(self):
@@ -65,7 +65,7 @@ class Scene:
     def server(self):
         """Return the process of the live server."""
         with contextlib.chdir(self.place.folder):
-            return psutil.Process(local_server.running_server()["pid"])
+            return psutil.Process(server_state.running_server()["pid"])
 
     @property
     def engines(self):
@@ -76,7 +76,7 @@ class Scene:
     def trial(self):
         """Wait for the server that a version is tried in; return its process."""
         with contextlib.chdir(self.place.folder):
-            begins = f"--id={local_server.ids_of(local_server.FOLDER / 'trial')}"
+            begins = f"--id={server_state.ids_of(server_state.FOLDER / 'trial')}"
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             for process in psutil.process_iter(["cmdline"]):
@@ -206,7 +206,7 @@ class Scene:
 
     def regions(self):
         """Return what servers of this checkout have in shared memory."""
-        begins = [local_server.ids_of(folder) for folder in (self.state, self.state / "trial")]
+        begins = [server_state.ids_of(folder) for folder in (self.state, self.state / "trial")]
         return [path.name for path in SHARED_MEMORY.iterdir() if path.name.startswith(tuple(begins))]
 
     def close(self):

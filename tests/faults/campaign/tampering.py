@@ -9,8 +9,8 @@ from faults.campaign.fault import fault, faults
 from faults.campaign.scene import LIVE, NEXT, PREVIOUS, delete
 from helpers.artifacts.published import key_pair
 
-from slipway.artifacts import read_json, sha256, write_json
-from slipway.repositories.signing import sign
+from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.triton.repository.signing import sign
 
 REFUSED = "is not what was proven"
 

@@ -8,7 +8,7 @@ from faults.campaign.fault import fault, faults
 from faults.campaign.scene import LIVE, NEXT, PREVIOUS, told_well, wait_for
 from helpers.workplace import Workplace
 
-from slipway.triton.ports import Ports
+from slipway.triton.client.ports import Ports
 
 PAIRS = {
     "deploy and deploy": (("deploy", NEXT), ("deploy", LIVE)),

@@ -7,9 +7,9 @@ import numpy as np
 
 from helpers.artifacts.measured import Measured, cpu_target
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
-from slipway.artifacts import read_json, sha256, tree_digest, write_json
-from slipway.triton.repository import served_model, write_model
-from slipway.triton.server import Ports, Server, find_installation, stop_process
+from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
+from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.server.tritonserver import Ports, Server, find_installation, stop_process
 from write_manifests import main as write_manifests
 
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}

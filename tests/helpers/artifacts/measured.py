@@ -9,9 +9,11 @@ from pathlib import Path
 import kubernetes_validate.utils
 import yaml
 
-from slipway.artifacts import read_json, sha256, write_json
-from slipway.planning.config import complete
-from slipway.planning.plan import Plan
+from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.keys.config import complete
+from slipway.keys.job_keys import JobKeys
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import validate
 from write_manifests import main, parse_arguments
 
 # Reading Kubernetes' schemas anew for every object would take most of a test's time.
@@ -69,22 +71,24 @@ class Measured:
             write_json(self.path(f"{target}/repository.json"), self._index(settings, sha256(selection)))
         return self
 
-    def plan(self):
-        """Return the plan of the configuration."""
+    def resolved(self):
+        """Return the resolved configuration."""
         config = {"models": {self.model: {}}, "targets": self.targets, "deploy": self.deploy, "triton": self.triton}
-        return Plan(complete(json.loads(json.dumps(config))))
+        found = ResolvedConfig(complete(json.loads(json.dumps(config))))
+        validate(found)
+        return found
 
     def arguments(self):
         """Return the program's options, as the rule gives them."""
-        plan = self.plan()
+        resolved = self.resolved()
         kinds = {"indexes": "repository.json", "selections": "selection.json", "load-tests": "analysis/analysis.json"}
         options = ["--model", self.model]
         for option, name in kinds.items():
-            options += [f"--{option}", *(str(self.path(f"{target}/{name}")) for target in plan.fleet)]
+            options += [f"--{option}", *(str(self.path(f"{target}/{name}")) for target in resolved.fleet)]
         outputs = ("arena-script", "arena", "kubernetes", "kserve", "compose-file", "record")
         for option, name in zip(outputs, FILES, strict=True):
             options += [f"--{option}", str(self.path(f"deploy/{name}"))]
-        settings = plan.manifests()
+        settings = JobKeys(resolved).write_manifests()
         settings.pop("code")
         return parse_arguments([*options, *shlex.split(str(settings))])
 

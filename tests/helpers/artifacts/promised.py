@@ -1,6 +1,6 @@
 """A selection and a repository's index, as the workflow writes them, for what is made of them."""
 
-from slipway.artifacts import sha256, write_json
+from slipway.core.artifacts import sha256, write_json
 
 CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
 MEASURED = {"concurrency": 4, "throughput_per_s": 17.4, "p99_ms": 400.0, "queue_ms": 41.3, "compute_ms": 182.3}

@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from slipway.artifacts import sha256, tree_digest, write_json
-from slipway.errors import SlipwayError
-from slipway.repositories.publishing import publish
-from slipway.repositories.storage import Storage
-from slipway.repositories.versions import version_of
+from slipway.core.artifacts import sha256, tree_digest, write_json
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.publishing import publish
+from slipway.triton.repository.storage import Storage
+from slipway.triton.repository.versions import version_of
 
 
 class Repository:

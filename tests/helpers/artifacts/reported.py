@@ -1,6 +1,6 @@
 """Every record of a model that the report is made of, for one CPU and one GPU target, consistent with one another."""
 
-from slipway.artifacts import sha256, write_json
+from slipway.core.artifacts import sha256, write_json
 
 CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
 ENGINES = ["cpu/fp32", "l4/fp16", "l4/int8"]

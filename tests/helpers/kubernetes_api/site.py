@@ -5,10 +5,10 @@ import pytest
 import deploy_remote
 from helpers.artifacts.deployable import Deployable, served
 from helpers.kubernetes_api.server import ApiServer
-from slipway.artifacts import read_json
-from slipway.errors import SlipwayError
+from slipway.core.artifacts import read_json
+from slipway.core.errors import SlipwayError
+from slipway.deploy.cluster_objects import marks
 from slipway.manifests import common, kserve
-from slipway.remote.objects import marks
 
 INDEX = "slipway/repository-index"
 
@@ -66,8 +66,8 @@ class Site(Deployable):
     def run_until_killed(self, monkeypatch):
         """Deploy until all is started, and leave it as a kill does: nothing is proven, nobody goes back."""
         with monkeypatch.context() as context:
-            context.setattr("slipway.remote.transaction.prove", Killed.now)
-            context.setattr("slipway.remote.transaction.go_back", Killed.now)
+            context.setattr("slipway.deploy.transaction.prove", Killed.now)
+            context.setattr("slipway.deploy.transaction.go_back", Killed.now)
             with pytest.raises(Killed):
                 self.run(deploy_remote)
 
@@ -98,7 +98,7 @@ def api(tmp_path, monkeypatch):
     """Return a cluster with room for the model."""
     monkeypatch.chdir(tmp_path)
     # No image is pulled here.
-    monkeypatch.setattr("slipway.remote.places.PULL_S", 0)
+    monkeypatch.setattr("slipway.deploy.platforms.PULL_S", 0)
     with ApiServer() as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path / "kubeconfig")))
         server.claim("model-repository")

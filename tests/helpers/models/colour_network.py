@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from slipway.artifacts import sha256
+from slipway.core.artifacts import sha256
 from slipway.photographs.images import Preprocessing
 
 SIDE = 16

@@ -2,8 +2,8 @@
 
 from importlib import metadata
 
-from slipway import hardware
-from slipway.triton.fitness import Host
+from slipway.core import hardware
+from slipway.deploy.local.compatibility import Host
 
 H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 # The release 25.09 has TensorRT 10.13.3.9, and its server is 2.61.0; 25.03 and 25.04 have 10.9.0.34.

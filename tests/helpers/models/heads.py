@@ -5,9 +5,9 @@ import json
 import torch
 from safetensors.torch import save_file
 
-import make_golden
+import reference_outputs
 from helpers.models.tiny_network import OPTIONS
-from slipway.artifacts import read_json, sha256
+from slipway.core.artifacts import read_json, sha256
 
 # What a network does with its scores, by its name here.
 HEADS = {
@@ -53,7 +53,7 @@ class Network(torch.nn.Module):
 
 
 class Prepared:
-    """A network's checkpoint, and what make_golden.py makes of it, in a folder."""
+    """A network's checkpoint, and what reference_outputs.py makes of it, in a folder."""
 
     def __init__(self, folder, labels=None, **arguments):
         self.folder, self.arguments, self.labels = folder, arguments, labels
@@ -83,5 +83,5 @@ class Prepared:
         """Return the record of its golden answers."""
         files = f"--labels {self.folder}/labels.txt --output {self.folder}/golden.npz".split()
         written = [*files, "--record", f"{self.folder}/golden.json"]
-        make_golden.main(make_golden.parse_arguments([*self.weights(), *written, *OPTIONS, *options]))
+        reference_outputs.main(reference_outputs.parse_arguments([*self.weights(), *written, *OPTIONS, *options]))
         return read_json(self.folder / "golden.json")

@@ -2,7 +2,7 @@
 
 
 class ReadyClient:
-    """Stands in for `slipway.triton.client.ModelClient`."""
+    """Stands in for `slipway.triton.client.grpc_client.ModelClient`."""
 
     def __init__(self, *_):
         pass

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from slipway.artifacts import sha256, write_json
+from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.runtimes import runtime
 

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import export_onnx
-from slipway.artifacts import read_json, sha256
+from slipway.core.artifacts import read_json, sha256
 from slipway.photographs.images import Preprocessing
 
 CROP = 64

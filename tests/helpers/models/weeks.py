@@ -7,8 +7,8 @@ import numpy as np
 import build_engine
 from helpers.gpu_stand_in import CROP
 from helpers.gpu_stand_in.networks import BUILD_OPTIONS, write_network
-from slipway.artifacts import read_json, write_json
-from slipway.graphs.onnx_files import described
+from slipway.core.artifacts import read_json, write_json
+from slipway.onnx.onnx_files import described
 
 LIMITS = {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98, "max_top1_drop": 0.005}
 SLOW, FAST = {"milliseconds": 8}, {"milliseconds": 2}

@@ -61,8 +61,8 @@ class Project:
 
     def up(self, file, timeout_s):
         """Run what a file says, unless that runs already; fail as Compose does when it does not get healthy."""
-        from slipway.errors import SlipwayError
-        from slipway.triton.server import Ports, Server, find_installation
+        from slipway.core.errors import SlipwayError
+        from slipway.triton.server.tritonserver import Ports, Server, find_installation
 
         triton = composition(file)["services"]["triton"]
         [mount] = triton["volumes"]
@@ -86,7 +86,7 @@ class Project:
 
     def down(self):
         """Stop what runs of it."""
-        from slipway.triton.server import stop_process
+        from slipway.triton.server.tritonserver import stop_process
 
         runs = self.running()
         if runs:
@@ -97,7 +97,7 @@ class Project:
 def composition(file):
     """Return what a file says; fail as Compose does when it is not what it takes."""
     # Imported where it is needed, since most calls of this program only ask what runs.
-    from slipway.errors import SlipwayError
+    from slipway.core.errors import SlipwayError
     from slipway.manifests.validation import require_valid_composition
 
     found = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from helpers.predicting import MAX_BATCH, PICTURES, said_by
 from PIL import Image
 
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.triton.repository import served_model, write_model
+from slipway.triton.repository.model_folder import served_model, write_model
 
 SLEEPY = "    def execute(self, requests: list) -> list:\n"
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from helpers.predicting import NEVER_SLOW, PICTURES, command, predict, regions, served, to
 
-from slipway.triton.server import Ports, stop_process
+from slipway.triton.server.tritonserver import Ports, stop_process
 
 pytestmark = pytest.mark.slow
 

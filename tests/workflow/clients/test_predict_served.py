@@ -23,9 +23,9 @@ from helpers.predicting import (
 )
 from helpers.workplace import REPOSITORY
 
-from slipway import local_server
-from slipway.artifacts import write_json
-from slipway.inputs import photograph_batch
+from slipway.core.artifacts import write_json
+from slipway.deploy.local import server_state
+from slipway.networks.model_inputs import photograph_batch
 
 pytestmark = pytest.mark.slow
 
@@ -193,7 +193,7 @@ def test_the_server_forgets_the_shared_memory_of_a_client_that_is_ended(server, 
 
 def test_without_a_url_this_checkouts_own_deployment_is_asked(server, pictures, expected, tmp_path):
     results = tmp_path / "results"
-    state = local_server.write_state(results / ".server", server.process.pid, 1, vars(server.ports))
+    state = server_state.write_state(results / ".server", server.process.pid, 1, vars(server.ports))
     chain = {"weights_sha256": "a" * 64}
     receipt = {"model": "net", "served_as": "tiny", "origin": "rehearsal", "server": state, "chain": chain}
     write_json(results / "net" / "deploy" / "receipt.json", receipt)

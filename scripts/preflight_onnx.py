@@ -1,0 +1,102 @@
+"""Try whether TensorRT parses and builds ONNX files, without a GPU, with TensorRT for RTX's real builder."""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import settings_of
+from slipway.core.packages import ABSENT, runtime_version
+from slipway.runtimes import runtime
+
+WORKSPACE_MB = 2048
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line; the lists have one entry an ONNX file, in the same order."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--onnx", type=Path, nargs="+", required=True, help="ONNX files to try")
+    arguments.add_argument("--onnx-records", type=Path, nargs="+", required=True, help="their records (.json)")
+    arguments.add_argument("--compute-capability", default="8.9", help="GPU generation to build for")
+    arguments.add_argument("--profiles", default='[{"min": 1, "opt": 8, "max": 32}]', help="batch sizes as JSON")
+    arguments.add_argument("--tensorrt-rtx-version", help="the TensorRT for RTX that must do it")
+    arguments.add_argument("--output", type=Path, required=True, help="JSON to write when every file builds")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Try every file, show each verdict, fail at the end when one does not build."""
+    version = require_builder(arguments.tensorrt_rtx_version)
+    options = {
+        "profiles": json.loads(arguments.profiles),
+        "workspace_mb": WORKSPACE_MB,
+        "optimization_level": 3,
+        "tf32": False,
+        "tactic_sources": None,
+        "compatibility": "none",
+        "compute_capability": arguments.compute_capability,
+    }
+    records = [read_json(path) for path in arguments.onnx_records]
+    verdicts = {
+        record["variant"]: verdict_on(onnx, options) for onnx, record in zip(arguments.onnx, records, strict=True)
+    }
+    for variant, verdict in verdicts.items():
+        progress(f"  {variant}: {in_words(verdict)}")
+    failed = [variant for variant, verdict in verdicts.items() if verdict["problem"]]
+    if failed:
+        raise SlipwayError(f"{len(failed)} of {len(verdicts)} ONNX files do not build: {', '.join(failed)}; see above")
+    record = {
+        "origin": records[0]["origin"],
+        "key": settings_of(arguments),
+        "tensorrt_rtx": version,
+        "compute_capability": arguments.compute_capability,
+        "profiles": options["profiles"],
+        "onnx_sha256": {record["variant"]: record["sha256"] for record in records},
+        "verdicts": verdicts,
+    }
+    write_json(arguments.output, record)
+
+
+def require_builder(declared: str | None) -> str:
+    """Return the version of TensorRT for RTX; raise SlipwayError when it is absent or not the declared one."""
+    found = runtime_version("tensorrt_rtx")
+    if found == ABSENT:
+        raise SlipwayError("TensorRT for RTX is not installed here; pip install -r envs/requirements.txt")
+    if declared not in (None, found):
+        raise SlipwayError(
+            f"this job was planned for TensorRT for RTX {declared}, but {found} runs; run snakemake again"
+        )
+    return found
+
+
+def verdict_on(onnx: Path, options: dict) -> dict:
+    """Return whether a file builds: seconds, engine bytes and layers by precision, or the problem in words."""
+    with tempfile.TemporaryDirectory(prefix="slipway-preflight-") as folder:
+        engine = Path(folder) / "trial.rtx"
+        start = time.perf_counter()
+        try:
+            found = runtime("tensorrt_rtx").build(onnx, engine, "fp32", options)
+        except ValueError as error:
+            return {"problem": str(error)}
+        return {
+            "problem": None,
+            "seconds": round(time.perf_counter() - start, 3),
+            "bytes": engine.stat().st_size,
+            "layers": found["layers"],
+        }
+
+
+def in_words(verdict: dict) -> str:
+    """Return one verdict for a person."""
+    if verdict["problem"]:
+        return f"DOES NOT BUILD: {verdict['problem']}"
+    counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items())
+    return f"builds, {verdict['bytes'] / 1e6:.0f} MB in {verdict['seconds']:.1f} s; compute layers {counted}"
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

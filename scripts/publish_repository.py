@@ -1,0 +1,72 @@
+"""Publish a model's repository where a cluster reads it: a folder, such as a mounted claim, or an object store."""
+
+import argparse
+from pathlib import Path
+
+from slipway.core.artifacts import sha256, write_json
+from slipway.core.cli import parser, progress, run
+from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.deploy.release_history import versions_in_use
+from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
+from slipway.triton.repository.publishing import destination_of, publish
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="name of the model")
+    arguments.add_argument("--target", required=True, help="name of the target")
+    arguments.add_argument("--folder", type=Path, required=True, help="model folder of the repository")
+    arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
+    arguments.add_argument("--to", required=True, help="folder, or storage such as s3://bucket/prefix")
+    arguments.add_argument("--claim-path", default="", help="folder in it that holds the repositories")
+    arguments.add_argument("--publication", type=int, default=1, help="which publication of it this is")
+    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the new one too")
+    arguments.add_argument("--signature", type=Path, help="signature of the repository, to publish beside it")
+    arguments.add_argument("--public-key", type=Path, help="key that the signature must be of (.pem)")
+    add_planned(arguments, "public_key_sha256")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: what is published where")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Refuse what must not leave this machine, verify the signature, publish, write the record."""
+    refuse_rehearsal(arguments.model, Artifact.read(arguments.index), "not published")
+    destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
+    if arguments.public_key:
+        verify(arguments)
+    published = publish(
+        arguments.folder.parent,
+        arguments.index,
+        destination,
+        arguments.keep_versions,
+        # Where nothing was deployed since many publications, what is live is older than those that are kept.
+        versions_in_use(arguments.record.parent.parent, arguments.target),
+        signature=arguments.signature,
+    )
+    record = {"key": settings_of(arguments), "index_sha256": sha256(arguments.index), **published}
+    write_json(arguments.record, record | {"signed": arguments.signature is not None})
+    announce(published)
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Raise SlipwayError unless the repository is the one that was signed."""
+    # Only here, since it takes half a second to import.
+    from slipway.triton.repository.signing import verify_repository
+
+    verify_repository(arguments.folder.parent, arguments.public_key, arguments.signature)
+
+
+def announce(published: dict) -> None:
+    """Tell the person what lies where now."""
+    place = f"{published['destination']}/{published['version']}"
+    if published["copied"]:
+        progress(f"  {place}: {published['files']} files, {published['bytes'] / 1e6:.1f} MB, read back")
+    else:
+        progress(f"  {place}: already there, every file as it should be; nothing was copied")
+    for version in published["pruned"]:
+        progress(f"  {version}, published longest ago, was removed")
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

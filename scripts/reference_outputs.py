@@ -1,0 +1,133 @@
+"""Compute the golden logits: PyTorch's own FP32 answer for the sample photograph, which every engine must repeat."""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.models import load_model
+from slipway.networks.model_inputs import logits_of, photograph_batch, random_batch, served_model
+from slipway.networks.own_answers import require_own_answers
+from slipway.outputs.finding import find_meaning, last_operation, require_no_lone_softmax
+from slipway.outputs.meaning import KINDS, Meaning
+from slipway.outputs.showing import answer_of, sentence_of
+from slipway.outputs.variation import ROUNDING, require_variation, variation
+from slipway.photographs.images import load_image, sample_photograph
+from slipway.photographs.perturbations import varied_batch
+from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+
+if TYPE_CHECKING:
+    import torch
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--image", type=Path, help="photograph; left out, the one that Matplotlib installs")
+    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input and logits")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    arguments.add_argument("--meaning", choices=KINDS, help="what the outputs mean; left out, it is found")
+    add_planned(arguments, "image_sha256", "torch_version")
+    add_input(arguments)
+    add_preprocessing(arguments)
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Preprocess the photograph, run the model, write input (1, 3, H, W) of its type and logits (1, classes).
+
+    Beside them go 8 variations of the photograph, `variations` (8, 3, H, W), their `variation_logits`, and as `output`
+    what the outputs mean, as JSON.
+    """
+    image = arguments.image or sample_photograph()
+    preprocess = preprocessing_of(arguments)
+    batch = photograph_batch([image], preprocess, arguments.input)
+    varied = varied_batch(load_image(image), preprocess, arguments.input)
+    weights = read_json(arguments.weights_record)
+    model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
+    company = require_own_answers(model, batch)
+    logits, varied_logits = logits_of(model, batch), logits_of(model, varied)
+    answers = np.concatenate([logits, varied_logits])
+    last = last_operation(model, batch)
+    require_no_lone_softmax(last, answers.shape[1])
+    varies = variation_of(model, arguments, answers)
+    labels = arguments.labels.read_text(encoding="utf-8").splitlines()
+    meaning = meaning_of(last, answers, arguments.meaning, weights, labels)
+    with written_whole(arguments.output) as partial, open(partial, "wb") as file:
+        arrays = {"input": batch, "logits": logits, "variations": varied, "variation_logits": varied_logits}
+        np.savez(file, **arrays, output=json.dumps(meaning.record()))
+    record = {
+        "origin": weights["origin"],
+        "key": settings_of(arguments),
+        "weights_sha256": weights["sha256"],
+        "image": Path(image).name,
+        "image_sha256": sha256(image),
+        "input_dtype": arguments.input,
+        "sha256": sha256(arguments.output),
+        "company": company,
+        "output": meaning.record(),
+        "variation": varies,
+        **answer_of(logits[0], meaning, labels),
+    }
+    write_json(arguments.record, record)
+    progress(f"  PyTorch says {sentence_of(record, 1)}\n  its outputs are {meaning.in_words}: {meaning.because}")
+
+
+def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answers: np.ndarray) -> float:
+    """Return how far the answers to the photograph and its variations differ, as a share of their size.
+
+    If they hardly differ, the model gets noise, black and white, too. Raises SlipwayError if all answers are equal.
+    """
+    varies = variation(answers)
+    if varies < ROUNDING:
+        probes = random_batch(arguments.input, 4, arguments.crop)
+        probes[2], probes[3] = probes.min(), probes.max()
+        differing = np.concatenate([answers, logits_of(model, probes)])
+        require_variation(differing, variation(differing))
+        progress(
+            "  CAUTION: the model answers the sample photograph and its variations alike, so they prove little; name "
+            "another `image` in config.yaml"
+        )
+    return varies
+
+
+def meaning_of(last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str]) -> Meaning:
+    """Return the meaning of the outputs of a model whose last operation is `last`.
+
+    Of a single yes or no, the first of two labels is that of a no.
+    """
+    meaning = find_meaning(stated, last, answers, named_by(weights, answers.shape[1]))
+    if not (meaning.has_classes or meaning.is_stated) and has_labels(weights):
+        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
+    two = meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2
+    return replace(meaning, negative=labels[0]) if two else meaning
+
+
+def has_labels(weights: dict) -> bool:
+    """Return whether the user named the classes."""
+    return "labels_from_sha256" in weights.get("key", {})
+
+
+def named_by(weights: dict, outputs: int) -> str | None:
+    """Return in words what names classes for a model's outputs; None if nothing does."""
+    if has_labels(weights):
+        return "`labels` names a class for each"
+    if ":" not in weights["architecture"]:
+        return f"{weights['architecture']} is a classifier of torchvision"
+    if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:
+        return f"the architecture is made with {counts[0]} {outputs}"
+    return None
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,217 @@
+"""Typeset the load test as PDF: a summary to decide by, and a detailed report of every measurement."""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+from reportlab.lib import colors
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.styles import getSampleStyleSheet
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+
+from slipway.core.artifacts import read_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.load_test.limits import holds
+
+STYLES = getSampleStyleSheet()
+TEXT_WIDTH = A4[0] - 40 * mm
+# Columns of the tables: key in a measurement, heading, format.
+SUMMARY_COLUMNS = [
+    ("precision", "precision", "{}"),
+    ("instances", "instances", "{}"),
+    ("max_batch_size", "max batch", "{}"),
+    ("concurrency", "in flight", "{}"),
+    ("throughput_per_s", "requests/s", "{:.1f}"),
+    ("p99_ms", "p99 ms", "{:.1f}"),
+    ("memory_mb", "memory MB", "{:.0f}"),
+    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
+]
+DETAIL_COLUMNS = [
+    ("concurrency", "in flight", "{}"),
+    ("throughput_per_s", "requests/s", "{:.1f}"),
+    ("mean_ms", "mean ms", "{:.1f}"),
+    ("p90_ms", "p90 ms", "{:.1f}"),
+    ("p95_ms", "p95 ms", "{:.1f}"),
+    ("p99_ms", "p99 ms", "{:.1f}"),
+    ("queue_ms", "queue ms", "{:.1f}"),
+    ("compute_ms", "compute ms", "{:.1f}"),
+    ("memory_mb", "memory MB", "{:.0f}"),
+    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
+]
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
+    arguments.add_argument("--plots", type=Path, required=True, help="folder of Model Analyzer's plots (.png)")
+    arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
+    arguments.add_argument(
+        "--memory-limit-mb", type=float, help="most memory of server and model in MB; on a GPU, the GPU's"
+    )
+    arguments.add_argument("--model", required=True, help="name of the model, for the titles")
+    arguments.add_argument("--target", required=True, help="name of the target, for the titles")
+    arguments.add_argument(
+        "--chart", type=Path, required=True, help="chart of throughput against latency to write (.png)"
+    )
+    arguments.add_argument("--summary", type=Path, required=True, help="PDF to write: the configurations compared")
+    arguments.add_argument("--detail", type=Path, required=True, help="PDF to write: every measurement")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the chart and both reports."""
+    tested = read_json(arguments.load_test)
+    rows = tested["measurements"]
+    with written_whole(arguments.chart) as partial:
+        draw_chart(rows, arguments.p99_limit_ms, partial)
+    with written_whole(arguments.summary) as partial:
+        typeset(partial, "Load test: summary", summary(tested, arguments), arguments)
+    with written_whole(arguments.detail) as partial:
+        typeset(partial, "Load test: every measurement", detail(tested, arguments), arguments)
+    progress(f"  {arguments.summary} and {arguments.detail.name}, of {len(rows)} measurements")
+
+
+def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
+    """Return the summary: conditions, the measurements by throughput with those over a limit marked, the chart."""
+    rows = sorted(tested["measurements"], key=lambda row: -row["throughput_per_s"])
+    over = [index for index, row in enumerate(rows) if is_over_limit(row, arguments)]
+    return [
+        *conditions(tested, arguments),
+        table(rows, SUMMARY_COLUMNS, over),
+        Spacer(1, 4 * mm),
+        paragraph(
+            "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
+        ),
+        Spacer(1, 4 * mm),
+        picture(arguments.chart),
+    ]
+
+
+def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
+    """Return a section for each variant, then Model Analyzer's own plots."""
+    story = conditions(tested, arguments)
+    variants = sorted({row["variant"] for row in tested["measurements"]})
+    for variant in variants:
+        rows = sorted(
+            (row for row in tested["measurements"] if row["variant"] == variant), key=lambda row: row["concurrency"]
+        )
+        story += [
+            paragraph(variant, "Heading2"),
+            paragraph(
+                f"{rows[0]['precision']}, {rows[0]['instances']} instance(s), batches up to {rows[0]['max_batch_size']}"
+            ),
+            Spacer(1, 2 * mm),
+            table(rows, DETAIL_COLUMNS, [index for index, row in enumerate(rows) if is_over_limit(row, arguments)]),
+        ]
+    story += [PageBreak(), paragraph("Model Analyzer's plots", "Heading2")]
+    for plot in sorted(arguments.plots.rglob("*.png")):
+        story += [paragraph(f"{plot.parent.name}: {plot.stem.replace('_', ' ')}", "Heading3"), picture(plot)]
+    return story
+
+
+def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
+    """Return what the figures hold for."""
+    keys = list(tested["engines"].values())
+    lines = [
+        f"Hardware: {keys[0]['hardware']}",
+        "Engines: " + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in keys),
+        "Server: "
+        + ("native backend" if tested["server"]["native_backends"] else "Python backend of the nvidia-pytriton wheel")
+        + f", dynamic batching; one image ({tested['input_dtype']}) a request, random pixels, over gRPC on the same "
+        "machine.",
+        f"Limits: p99 at most {arguments.p99_limit_ms:g} ms, "
+        + ("GPU memory " if "gpu_memory_mb" in tested["measurements"][0] else "memory ")
+        + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),
+    ]
+    if tested["origin"] == "rehearsal":
+        lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, predictions mean nothing.")
+    return [*(paragraph(line) for line in lines), Spacer(1, 4 * mm)]
+
+
+def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
+    """Say whether a measurement exceeds a limit."""
+    return not holds(row, arguments.p99_limit_ms, arguments.memory_limit_mb)
+
+
+def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
+    """Draw throughput against p99 latency, one line a variant, the limit where it lies within the chart."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
+    for variant in sorted({row["variant"] for row in rows}):
+        points = sorted((row for row in rows if row["variant"] == variant), key=lambda row: row["concurrency"])
+        label = (
+            f"{points[0]['precision']}, {points[0]['instances']} instance(s), batch <= {points[0]['max_batch_size']}"
+        )
+        label += " (as configured)" if variant.endswith("default") else ""
+        axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)
+        for row in points:
+            position = (row["p99_ms"], row["throughput_per_s"])
+            axes.annotate(f"{row['concurrency']}", position, textcoords="offset points", xytext=(4, 4), fontsize=8)
+    if p99_limit_ms <= 1.2 * max(row["p99_ms"] for row in rows):
+        axes.axvline(p99_limit_ms, color="tab:red", linestyle="--", label=f"limit {p99_limit_ms:g} ms")
+    axes.set(xlabel="p99 latency in ms", ylabel="requests per second", xlim=(0, None), ylim=(0, None))
+    axes.set_title("Throughput against latency; the numbers are requests in flight", fontsize=10)
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150, format="png")
+    pyplot.close(figure)
+
+
+def typeset(path: Path, title: str, story: list[Flowable], arguments: argparse.Namespace) -> None:
+    """Write a PDF with a title and page numbers; its bytes depend on its content alone."""
+    heading = f"{title} of {arguments.model} on {arguments.target}"
+    document = SimpleDocTemplate(
+        str(path),
+        pagesize=A4,
+        leftMargin=20 * mm,
+        rightMargin=20 * mm,
+        topMargin=18 * mm,
+        bottomMargin=18 * mm,
+        title=heading,
+        author="Slipway",
+        invariant=True,
+    )
+    document.build([paragraph(heading, "Title"), *story], onFirstPage=number_page, onLaterPages=number_page)
+
+
+def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
+    """Print the page number at the foot."""
+    canvas.setFont("Helvetica", 8)
+    canvas.drawRightString(A4[0] - 20 * mm, 10 * mm, f"page {document.page}")
+
+
+def table(rows: list[dict], columns: list[tuple[str, str, str]], marked: list[int]) -> Table:
+    """Return a table of the rows, those of `marked` in red; a column that the measurements lack is left out."""
+    columns = [column for column in columns if column[0] in rows[0]]
+    cells = [[heading for _, heading, _ in columns]]
+    cells += [["-" if row[key] is None else form.format(row[key]) for key, _, form in columns] for row in rows]
+    look = [
+        ("FONTSIZE", (0, 0), (-1, -1), 8),
+        ("FONTNAME", (0, 0), (-1, 0), "Helvetica-Bold"),
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, colors.black),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.2, colors.lightgrey),
+        ("ALIGN", (0, 0), (-1, -1), "RIGHT"),
+        *(("TEXTCOLOR", (0, index + 1), (-1, index + 1), colors.red) for index in marked),
+    ]
+    return Table(cells, style=TableStyle(look), hAlign="LEFT", repeatRows=1)
+
+
+def paragraph(text: str, style: str = "BodyText") -> Paragraph:
+    """Return a paragraph in one of reportlab's sample styles."""
+    return Paragraph(text, STYLES[style])
+
+
+def picture(path: Path) -> Image:
+    """Return a picture as wide as the text, in its own proportions."""
+    width, height = ImageReader(str(path)).getSize()
+    return Image(str(path), TEXT_WIDTH, TEXT_WIDTH * height / width)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

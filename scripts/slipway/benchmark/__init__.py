@@ -1,0 +1,1 @@
+"""Benchmarks and accuracy: the baselines, the timing, the comparison of the measurements."""

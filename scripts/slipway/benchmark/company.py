@@ -1,0 +1,130 @@
+"""Check whether a picture's answer depends on its company: the other pictures that Triton puts into its batch.
+
+There are two cases. Batches of the same size, with the picture at the same place, are computed by the same kernels:
+the answers may hardly differ, whatever the precision. Batches of different sizes may be computed by different kernels,
+which round differently: the answers may differ as far as the precision allows.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from slipway.core.errors import SlipwayError
+
+# Batches of pictures by their number: 0 is the sample, the others are strangers. Each place of the sample comes twice
+# with other neighbours, so that nothing but the company differs.
+BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
+STRANGERS = 4
+# How far apart one picture's answers may be, as a share of their norm, if only its neighbours differ.
+MAX_BY_COMPANY = 0.01
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far apart a picture's answers may be, as shares of their norm: in other company, and in other batch sizes."""
+
+    by_company: float
+    by_size: float
+
+
+# Without configured limits: for networks and files in 32 bits, and in fewer bits, which round more.
+IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
+
+
+def tolerance_of(limits: dict[str, float]) -> Tolerance:
+    """Return the tolerance of a precision by its `accuracy.limits`.
+
+    Alone and in a batch an answer may be `max_relative_error` from PyTorch's, so the two may be twice that apart.
+    """
+    allowed = limits["max_relative_error"]
+    return Tolerance(by_company=min(MAX_BY_COMPANY, allowed), by_size=2 * allowed)
+
+
+def in_company(
+    answer: Callable[[np.ndarray], np.ndarray],
+    sample: np.ndarray,
+    takes: Callable[[int], bool] = lambda size: True,
+    batches: Sequence[Sequence[int]] = BATCHES,
+) -> dict:
+    """Ask for a sample (1, 3, H, W) and for strangers, each alone and together in batches of the sizes that it takes.
+
+    `answer` takes a batch (N, 3, H, W) of the sample's type and returns (N, classes). Returns the batch sizes, and how
+    far apart the answers of one picture are as shares of their norm: `by_size` alone and in a batch, `by_company` in
+    batches that differ in its neighbours only. Raises SlipwayError when a batch has not as many answers as pictures.
+    """
+    pictures = [sample, *strangers(sample)]
+    batches = [batch for batch in batches if takes(len(batch))]
+    if not batches:
+        return {"batches": [], "by_size": 0.0, "by_company": 0.0}
+    alone = [_answers(answer, [picture])[0] for picture in pictures]
+    usual = float(np.median([_norm(row) for row in alone]))
+    by_size, rows = 0.0 if np.isfinite(alone[0]).all() else float("inf"), defaultdict(list)
+    for batch in batches:
+        together = _answers(answer, [pictures[number] for number in batch])
+        for place, (number, row) in enumerate(zip(batch, together, strict=True)):
+            if np.isfinite(alone[number]).all():
+                by_size = max(by_size, _apart(alone[number], row, usual))
+                rows[len(batch), place, number].append(row)
+    by_company = max((_apart(first, row, usual) for first, *others in rows.values() for row in others), default=0.0)
+    return {"batches": sorted({len(batch) for batch in batches}), "by_size": by_size, "by_company": by_company}
+
+
+def dependence(found: dict, tolerance: Tolerance) -> str | None:
+    """Return in words how answers depend on their company, or None if they do not."""
+    if not found["by_company"] <= tolerance.by_company:
+        return (
+            f"the answer to a picture depends on its neighbours in the batch: {found['by_company']:.2g} of its norm "
+            f"apart beside other strangers (allowed {tolerance.by_company:g}), {found['by_size']:.2g} from alone"
+        )
+    if not found["by_size"] <= tolerance.by_size:
+        return (
+            f"the answer to a picture depends on the size of the batch that it is in: {found['by_size']:.2g} of its "
+            f"norm apart alone and in batches of {_in_words(found['batches'])} (allowed {tolerance.by_size:g})"
+        )
+    return None
+
+
+def strangers(sample: np.ndarray) -> list[np.ndarray]:
+    """Return STRANGERS pictures (1, 3, H, W) that are unlike the sample and each other; always the same ones.
+
+    They are noise over the sample's range, and dark, bright and coarse ones with a little noise: none is constant.
+    """
+    random = np.random.default_rng(0)
+    shape = sample.shape
+    noise, grain = random.uniform(0, 1, shape), random.uniform(0, 0.1, shape)
+    coarse = np.broadcast_to((np.indices(shape[2:]).sum(0) // 8) % 2, shape)
+    shares = [noise, grain, 1 - grain, 0.1 + 0.8 * coarse + grain - 0.05]
+    if sample.dtype == np.uint8:
+        return [np.round(255 * share.clip(0, 1)).astype(np.uint8) for share in shares]
+    low, high = sample.min(), sample.max()
+    if low == high:  # the range of normalised pixels
+        low, high = -2, 2.5
+    return [(low + (high - low) * share).astype(sample.dtype) for share in shares]
+
+
+def _answers(answer: Callable[[np.ndarray], np.ndarray], pictures: list[np.ndarray]) -> np.ndarray:
+    batch = np.ascontiguousarray(np.concatenate(pictures))
+    rows = np.asarray(answer(batch), np.float64)
+    if len(rows) != len(batch):
+        raise SlipwayError(f"a batch of {len(batch)} pictures is answered with {len(rows)} rows, not one for each")
+    return rows
+
+
+def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
+    """Return how far two answers are apart over the norm of the first, or over the usual one where that is larger."""
+    if not np.isfinite(other).all():
+        return float("inf")
+    distance, scale = _norm(one - other), max(_norm(one), usual)
+    if not distance:
+        return 0.0
+    return distance / scale if scale else float("inf")
+
+
+def _norm(row: np.ndarray) -> float:
+    return float(np.linalg.norm(row))
+
+
+def _in_words(sizes: list[int]) -> str:
+    return " and ".join(map(str, sizes))

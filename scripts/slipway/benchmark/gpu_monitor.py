@@ -1,0 +1,234 @@
+"""What NVIDIA's management library (NVML) says of the GPU: facts, and clocks, power and heat while something runs."""
+
+import contextlib
+import os
+import statistics
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType, TracebackType
+from typing import Any
+
+from slipway.core.errors import SlipwayError
+
+# Bits of NVML's clocks-event reasons: why the clocks are not higher.
+REASONS = {
+    0x001: "idle",
+    0x002: "application clocks",
+    0x004: "software power cap",
+    0x008: "hardware slowdown",
+    0x010: "sync boost",
+    0x020: "software thermal slowdown",
+    0x040: "hardware thermal slowdown",
+    0x080: "hardware power brake",
+    0x100: "display clocks",
+    0x200: "board limit",
+    0x400: "reliability",
+}
+# Reasons that say what was set or that nothing runs: the GPU was not held back.
+HARMLESS = {"idle", "application clocks"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at the GPU; None is what this GPU, driver or virtual machine does not tell."""
+
+    sm_clock_mhz: float | None
+    memory_clock_mhz: float | None
+    power_w: float | None
+    temperature_c: float | None
+    memory_used_mb: float | None
+    reasons: tuple[str, ...] | None
+
+
+class GpuMonitor:
+    """The first GPU that CUDA_VISIBLE_DEVICES shows; watches it in a thread inside a `with` block.
+
+    Where NVML is missing or not permitted, `unavailable` says why, and every method returns that or None: nothing
+    is made up. An index in CUDA_VISIBLE_DEVICES is taken in PCI bus order, as CUDA_DEVICE_ORDER=PCI_BUS_ID has it.
+    """
+
+    def __init__(self, interval_seconds: float = 0.2) -> None:
+        """Open NVML; a reading takes about a millisecond, so keep `interval_seconds` far above that."""
+        self.unavailable: str | None = None
+        self._interval = interval_seconds
+        self._readings: list[Reading] = []
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        try:
+            self._nvml, self._device = _open_device()
+        except SlipwayError as error:
+            self.unavailable = str(error)
+
+    def __enter__(self) -> "GpuMonitor":
+        """Start to watch; readings of an earlier block are forgotten."""
+        self._readings = []
+        self._stop.clear()
+        if self.unavailable is None:
+            self._thread = threading.Thread(target=self._watch, name="gpu-monitor", daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; what was too short for one interval is read once, at its end."""
+        if self._thread is None:
+            return
+        self._stop.set()
+        self._thread.join()
+        self._thread = None
+        if not self._readings:
+            self._readings.append(self.read())
+
+    def summary(self) -> dict:
+        """Return what the last `with` block saw, see `summarise_readings`; or {"unavailable": why}."""
+        if self.unavailable is not None:
+            return {"unavailable": self.unavailable}
+        return summarise_readings(self._readings)
+
+    def used_memory_mb(self) -> float | None:
+        """Return the GPU memory in use now, by every process, in MB (10^6 bytes)."""
+        return None if self.unavailable is not None else self.read().memory_used_mb
+
+    def read(self) -> Reading:
+        """Return one reading of the GPU, which must be available."""
+        nvml, device = self._nvml, self._device
+        bits = _told(nvml, "nvmlDeviceGetCurrentClocksEventReasons", device)
+        if bits is None:  # a driver before release 535 knows it by its old name
+            bits = _told(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
+        milliwatts = _told(nvml, "nvmlDeviceGetPowerUsage", device)
+        memory = _told(nvml, "nvmlDeviceGetMemoryInfo", device)
+        return Reading(
+            sm_clock_mhz=_told(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_SM),
+            memory_clock_mhz=_told(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_MEM),
+            power_w=None if milliwatts is None else milliwatts / 1e3,
+            temperature_c=_told(nvml, "nvmlDeviceGetTemperature", device, nvml.NVML_TEMPERATURE_GPU),
+            memory_used_mb=None if memory is None else round(memory.used / 1e6, 1),
+            reasons=None if bits is None else tuple(reasons_of(bits)),
+        )
+
+    def facts(self) -> dict:
+        """Return what does not change while programs run: GPU, driver, highest clocks, limits, modes."""
+        if self.unavailable is not None:
+            return {"unavailable": self.unavailable}
+        nvml, device = self._nvml, self._device
+        ask = partial(_told, nvml)
+        memory = ask("nvmlDeviceGetMemoryInfo", device)
+        return {
+            "name": ask("nvmlDeviceGetName", device),
+            "compute_capability": _joined(ask("nvmlDeviceGetCudaComputeCapability", device)),
+            "driver": ask("nvmlSystemGetDriverVersion"),
+            "driver_cuda": cuda_version(ask("nvmlSystemGetCudaDriverVersion")),
+            "memory_mb": None if memory is None else round(memory.total / 1e6),
+            "max_sm_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, nvml.NVML_CLOCK_SM),
+            "max_memory_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, nvml.NVML_CLOCK_MEM),
+            "power_limit_w": _thousandth(ask("nvmlDeviceGetEnforcedPowerLimit", device)),
+            "pcie_max_generation": ask("nvmlDeviceGetMaxPcieLinkGeneration", device),
+            "pcie_max_width": ask("nvmlDeviceGetMaxPcieLinkWidth", device),
+            "ecc": _switched_on(ask("nvmlDeviceGetEccMode", device)),
+            "mig": _switched_on(ask("nvmlDeviceGetMigMode", device)),
+        }
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._readings.append(self.read())
+
+
+def reasons_of(bits: int) -> list[str]:
+    """Return the words for NVML's clocks-event reasons; a bit that is not known here is named by its value."""
+    known = [word for bit, word in REASONS.items() if bits & bit]
+    unknown = bits & ~sum(REASONS)
+    return known + ([f"unknown reason {unknown:#x}"] if unknown else [])
+
+
+def summarise_readings(readings: Sequence[Reading]) -> dict:
+    """Return the lowest, median and highest value of each quantity, and the share of readings with each reason.
+
+    `throttled` is whether any reading had a reason that holds the clocks down; null where the GPU does not tell.
+    """
+    quantities = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "memory_used_mb")
+    told = [reading.reasons for reading in readings if reading.reasons is not None]
+    counts = Counter(reason for reasons in told for reason in reasons)
+    return {
+        "readings": len(readings),
+        **{name: _spread([getattr(reading, name) for reading in readings]) for name in quantities},
+        "clock_reasons": {name: round(count / len(told), 3) for name, count in counts.most_common()} if told else None,
+        "throttled": bool(set(counts) - HARMLESS) if told else None,
+    }
+
+
+def visible_device(visible: str | None) -> int | str:
+    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 when it is not set."""
+    if visible is None:
+        return 0
+    first = visible.split(",")[0].strip()
+    if first.isdigit():
+        return int(first)
+    if first.startswith(("GPU-", "MIG-")):
+        return first
+    raise SlipwayError(f"CUDA_VISIBLE_DEVICES is '{visible}', which hides every GPU; unset it, or name one")
+
+
+def cuda_version(number: int | None) -> str | None:
+    """Return NVML's and CUDA's 13020 as "13.2"."""
+    return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _open_device() -> tuple[ModuleType, Any]:
+    """Return pynvml and the device; NVML stays open until the process ends, since it counts its users."""
+    try:
+        import pynvml
+    except ImportError:
+        raise SlipwayError(
+            "the GPU's clocks and power cannot be read: nvidia-ml-py is not installed; pip install nvidia-ml-py"
+        ) from None
+    wanted = visible_device(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    try:
+        pynvml.nvmlInit()
+        if isinstance(wanted, int):
+            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(wanted)
+        return pynvml, _by_uuid(pynvml, wanted)
+    except pynvml.NVMLError as error:
+        raise SlipwayError(
+            f"the GPU's clocks and power cannot be read: NVML says '{error}'; it comes with NVIDIA's driver, and in a "
+            "container with the driver capability `utility`"
+        ) from None
+
+
+def _by_uuid(nvml: ModuleType, wanted: str) -> Any:
+    """Return the device of a UUID, which CUDA_VISIBLE_DEVICES may shorten."""
+    for index in range(nvml.nvmlDeviceGetCount()):
+        device = nvml.nvmlDeviceGetHandleByIndex(index)
+        if nvml.nvmlDeviceGetUUID(device).startswith(wanted):
+            return device
+    return nvml.nvmlDeviceGetHandleByUUID(wanted)
+
+
+def _told(nvml: ModuleType, function: str, *arguments: object) -> Any:
+    """Return what an NVML function answers, or None where this GPU, driver or virtual machine has no answer."""
+    with contextlib.suppress(nvml.NVMLError, AttributeError):
+        return getattr(nvml, function)(*arguments)
+    return None
+
+
+def _spread(values: Sequence[float | None]) -> dict | None:
+    told = [value for value in values if value is not None]
+    if not told:
+        return None
+    return {"min": min(told), "median": round(statistics.median(told), 1), "max": max(told)}
+
+
+def _joined(capability: tuple[int, int] | None) -> str | None:
+    return None if capability is None else f"{capability[0]}.{capability[1]}"
+
+
+def _thousandth(value: float | None) -> float | None:
+    return None if value is None else value / 1e3
+
+
+def _switched_on(modes: Sequence[int] | None) -> bool | None:
+    """Return whether a mode is on now; NVML answers [now, after the next restart]."""
+    return None if modes is None else bool(modes[0])

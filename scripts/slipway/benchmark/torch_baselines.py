@@ -1,0 +1,130 @@
+"""PyTorch as what an engine is measured against: eager on the CPU, eager FP32 and FP16 in a CUDA graph on a GPU."""
+
+import contextlib
+import copy
+import gc
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.benchmark.cuda_timing import measure_forward
+from slipway.benchmark.timing import Effort
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import served_model
+from slipway.photographs.images import Preprocessing
+
+if TYPE_CHECKING:
+    import torch
+
+
+def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
+    """Return the model as a function from array to array, as PyTorch runs it without compilation."""
+    import torch
+
+    @torch.inference_mode()
+    def infer(images: np.ndarray) -> np.ndarray:
+        return model(torch.from_numpy(images)).numpy()
+
+    return infer
+
+
+def require_cuda() -> None:
+    """Raise SlipwayError unless this PyTorch can use a GPU here."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SlipwayError(
+            f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
+            "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
+        )
+
+
+def measure_eager(model: "torch.nn.Module", images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
+    """Measure the served model (on the CPU, FP32) as PyTorch runs it on the GPU by default, TF32 as it is set."""
+    return _freeing_memory(
+        len(images), lambda: measure_forward(copy.deepcopy(model).to("cuda"), images, effort, streams)
+    )
+
+
+def measure_fp16(
+    model: "torch.nn.Module",
+    preprocess: Preprocessing,
+    input_dtype: str,
+    images: np.ndarray,
+    effort: Effort,
+    streams: Sequence[int],
+) -> dict:
+    """Measure the model (on the CPU, FP32, without normalisation) in FP16, channels last, without and in a CUDA graph.
+
+    Input and output stay as an engine has them, `input_dtype` and float32: the conversions are measured too.
+    """
+
+    def measure() -> dict:
+        with cudnn_benchmark():
+            halved = half_precision(model, preprocess, input_dtype).to("cuda")
+            return measure_forward(halved, images, effort, streams, graph=True)
+
+    return _freeing_memory(len(images), measure)
+
+
+def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dtype: str) -> "torch.nn.Module":
+    """Return a copy that computes in FP16, channels last, on what an engine is given, and returns float32 logits."""
+    import torch
+
+    class HalfPrecision(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normalise = served_model(torch.nn.Identity(), preprocess, input_dtype)
+            self.model = copy.deepcopy(model).half().to(memory_format=torch.channels_last)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            halves = self.normalise(images).to(dtype=torch.float16, memory_format=torch.channels_last)
+            return self.model(halves).float()
+
+    return HalfPrecision().eval()
+
+
+@contextlib.contextmanager
+def cudnn_benchmark() -> Iterator[None]:
+    """Let cuDNN time its algorithms and take the fastest for each shape."""
+    import torch
+
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def settings() -> dict:
+    """Return what PyTorch's figures on a GPU depend on besides its version."""
+    import torch
+
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "tf32_in_convolutions": torch.backends.cudnn.allow_tf32,
+        "tf32_in_matrix_products": torch.backends.cuda.matmul.allow_tf32,
+        "nvidia_tf32_override": os.environ.get("NVIDIA_TF32_OVERRIDE"),
+        "cudnn_benchmark": {"pytorch": torch.backends.cudnn.benchmark, "pytorch_fp16": True},
+    }
+
+
+def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
+    """Return what `measure` does, and give back the GPU memory it used; name the batch when that does not suffice."""
+    import torch
+
+    require_cuda()
+    try:
+        return measure()
+    except torch.cuda.OutOfMemoryError as error:
+        raise SlipwayError(
+            f"PyTorch runs out of GPU memory at batch size {batch} ({str(error).splitlines()[0]}); lower "
+            "`batch_sizes` of `benchmark` in config.yaml, or end what else uses the GPU"
+        ) from None
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()

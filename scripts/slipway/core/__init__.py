@@ -1,0 +1,1 @@
+"""The base of every program: files, errors, options, preconditions of a job, hardware, installed packages."""

@@ -1,0 +1,122 @@
+"""Files that are whole or absent: hashing, atomic writing, JSON records."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it.
+
+    Works for a file and for a folder. A folder that is replaced is moved aside first, since POSIX renames a folder
+    only onto an empty one. The temporary name ends as `path` does, because some writers go by the suffix.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_up_after_a_kill(path)
+    partial = path.with_name(f".partial.{os.getpid()}.{path.name}")
+    try:
+        yield partial
+        _settle(partial)
+        if path.is_dir():
+            _replace_folder(partial, path)
+        else:
+            partial.rename(path)
+    finally:
+        remove(partial)
+
+
+def write_json(path: str | Path, content: object) -> None:
+    """Write `content` as indented JSON, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> dict:
+    """Read a JSON record; raise SlipwayError naming the file when it is absent or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SlipwayError(f"{path} does not exist; run the step that makes it: snakemake --cores 1 {path}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SlipwayError(f"{path} is not valid JSON ({error}); remove it and run snakemake again") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder of Slipway's own, also where a file lies in its place."""
+    if path.is_file() or (path.is_symlink() and not path.exists()):
+        path.unlink()
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def tree_digest(folder: str | Path) -> dict[str, str]:
+    """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
+
+    Left out is what others put there later: Snakemake's hidden time stamp, and the bytecode of a server's Python.
+    """
+    folder = Path(folder)
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(".") and path.parent.name != "__pycache__"
+    )
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def clear_up_after_a_kill(path: Path) -> None:
+    """Remove what a killed writer of `path` left, and put back a folder that it had only moved aside."""
+    for aside in path.parent.glob(f".replaced.*.{path.name}"):
+        if path.exists():
+            remove(aside)
+        else:
+            aside.rename(path)
+    for partial in path.parent.glob(f".partial.*.{path.name}"):
+        remove(partial)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    aside = path.with_name(f".replaced.{os.getpid()}.{path.name}")
+    path.rename(aside)
+    try:
+        new.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside)
+
+
+def _settle(path: Path) -> None:
+    """Make the written file, or every file of the folder, readable by a server's user and lasting on disk."""
+    if not path.exists():
+        raise FileNotFoundError(f"nothing was written to {path}")
+    for file in [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]:
+        file.chmod(0o644)
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, whichever lies there, if any."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

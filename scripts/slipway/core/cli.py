@@ -1,0 +1,101 @@
+"""The common frame of the programs in `scripts/`: options, log, progress and errors."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import require_planned
+from slipway.core.os_errors import explained
+from slipway.core.terminal import printable
+
+_terminal = sys.stderr
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Return an argument parser with the option that every program has: --log."""
+    arguments = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    arguments.add_argument("--log", help="write everything to this file, and only progress and errors to the terminal")
+    return arguments
+
+
+def progress(line: str) -> None:
+    """Show a line to the person who waits, and keep it in the log."""
+    line = printable(line)
+    print(line, file=_terminal, flush=True)
+    if _terminal is not sys.stderr:
+        print(line, file=sys.stderr, flush=True)
+
+
+def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
+    """Run a program's `main` if versions and inputs are as planned; on an error, print one sentence and exit."""
+    restrict_umask()
+    try:
+        if arguments.log:
+            _redirect_to(arguments.log)
+        require_planned(arguments)
+        main(arguments)
+    except SlipwayError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from what is finished", 128 + signal.SIGINT)
+    except OSError as error:
+        sentence = explained(error)
+        if sentence is None:
+            traceback.print_exc()
+        _fail(sentence or f"{type(error).__name__}: {error}")
+    except Exception as error:
+        traceback.print_exc()
+        _fail(f"unexpected {type(error).__name__}: {error}; the log has the whole story")
+
+
+def restrict_umask() -> None:
+    """Make new files and folders writable by their owner alone, whatever umask this process was started with."""
+    os.umask(os.umask(0o022) | 0o022)
+
+
+def unwind_when_terminated() -> None:
+    """Let SIGTERM (`kill`, a scheduler) and SIGHUP (a closed terminal) end this program as Ctrl-C does.
+
+    The program stops and takes back what it began, undisturbed by a second signal. A program that was started with
+    nohup outlives its terminal.
+    """
+    signals = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+
+    def unwind(number: int, _: object) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in signals:
+        signal.signal(each, unwind)
+
+
+def prefer_this_interpreter() -> None:
+    """Put this interpreter's programs first on PATH, so jobs run under it in an environment not activated."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+
+
+def _redirect_to(log: str) -> None:
+    """Send file descriptors 1 and 2 to `log`, so that native libraries and child processes write there too."""
+    global _terminal
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    _terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+    sys.stdout.reconfigure(line_buffering=True)
+
+
+def _fail(message: str, code: int = 1) -> None:
+    with contextlib.suppress(OSError):
+        progress(f"error: {message}")
+    sys.exit(code)

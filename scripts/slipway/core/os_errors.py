@@ -1,0 +1,54 @@
+"""Explain errors of the operating system in a sentence with a remedy."""
+
+import errno
+import shutil
+
+from slipway.core.errors import causes
+
+_WAYS_OUT = {
+    errno.ENOSPC: "the disk is full ({}); free some space and run again: nothing partial was left behind",
+    errno.EDQUOT: "the disk quota is used up ({}); free some space and run again: nothing partial was left behind",
+    errno.EROFS: "the file system is read-only ({}); run where it can be written, or mount it so",
+    errno.EACCES: "this user may not do that ({}); change the permissions, or run as the user who owns it",
+    errno.EPERM: "this user may not do that ({}); change the permissions, or run as the user who owns it",
+    errno.ENOLCK: "the file system has no locks ({}); run on a local disk, or have its lock service started",
+    errno.ENOTDIR: "a file stands where a folder has to be ({}); move it away and run again",
+    errno.EISDIR: "a folder stands where a file has to be ({}); move it away and run again",
+    errno.EFBIG: "a file may not become so large ({}); raise the limit (ulimit -f) and run again",
+    errno.ENOEXEC: "this is no program for this machine ({}); put the right one there, or take it off PATH",
+    errno.EEXIST: "a file is in the way ({}); move it away and run again",
+    errno.EMFILE: "too many files are open ({}); raise the limit (ulimit -n) and run again",
+    errno.ENFILE: "too many files are open on this machine ({}); end what keeps them open and run again",
+    errno.ENAMETOOLONG: "a path is too long ({}); run in a folder with a shorter path",
+    errno.EIO: "the disk failed ({}); look at the system's log before running again",
+    errno.ESTALE: "the network file system was remounted meanwhile ({}); run again",
+    errno.ENOMEM: "there is not enough memory ({}); end other programs, or run on a machine with more",
+    errno.ELOOP: "symbolic links lead in a circle ({}); correct them and run again",
+}
+
+
+def explained(error: OSError) -> str | None:
+    """Return the sentence for an error of the operating system; None if the system's own words must do."""
+    if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
+        return _explained_copy(error.args[0])
+    way_out = _WAYS_OUT.get(error.errno)
+    return way_out.format(_named(error)) if way_out else None
+
+
+def of_system(error: BaseException) -> OSError | None:
+    """Return the error of the operating system that others were raised from, if this module explains it."""
+    return next((each for each in causes(error) if isinstance(each, OSError) and explained(each)), None)
+
+
+def _named(error: OSError) -> str:
+    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{error.strerror}: {' -> '.join(files)}" if files else str(error.strerror)
+
+
+def _explained_copy(failures: list[tuple[str, str, str]]) -> str:
+    """Return the sentence for shutil's list of (source, copy, why)."""
+    source, copy, why = failures[0]
+    others = f", and {len(failures) - 1} more like it" if len(failures) > 1 else ""
+    sentence = next((_WAYS_OUT[code] for code in _WAYS_OUT if f"[Errno {code}]" in str(why)), None)
+    told = f"{source} could not be copied to {copy}{others}: {why}"
+    return sentence.format(told) if sentence else f"{told}; mend that and run again"

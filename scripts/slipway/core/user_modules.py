@@ -1,0 +1,56 @@
+"""The user's own modules, which may be named like the workflow's: `predict`, `deploy`, even `slipway`."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+# The user's modules that are named like loaded ones of the workflow; only `users_modules_first` shows them.
+_hidden: dict[str, ModuleType] = {}
+
+
+def find_users_module(name: str) -> ModuleSpec | None:
+    """Return the place of a top-level module of the user's; None if there is none. Nothing is imported."""
+    before = list(sys.path)
+    sys.path[:] = [folder for folder in sys.path if not _is_scripts(folder)]
+    importlib.invalidate_caches()
+    try:
+        return next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None))), None)
+    finally:
+        sys.path[:] = before
+
+
+@contextmanager
+def users_modules_first() -> Iterator[None]:
+    """Let imports find the user's modules before those of scripts/. Those stay last on the path for lazy imports."""
+    sys.path.sort(key=_is_scripts)
+    ours = {name: module for name, module in sys.modules.items() if _lies_in_scripts(name, module)}
+    shadowed = {top for top in {_top(name) for name in ours} if find_users_module(top)}
+    for name in ours:
+        if _top(name) in shadowed:
+            del sys.modules[name]
+    sys.modules.update(_hidden)
+    try:
+        yield
+    finally:
+        for name in [name for name in sys.modules if _top(name) in shadowed]:
+            _hidden[name] = sys.modules.pop(name)
+        sys.modules.update(ours)
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _lies_in_scripts(name: str, module: ModuleType | None) -> bool:
+    """Say whether a loaded module comes from scripts/ and is not the running program itself."""
+    file = getattr(module, "__file__", None)
+    return name != "__main__" and file is not None and Path(file).is_relative_to(SCRIPTS)
+
+
+def _is_scripts(folder: str) -> bool:
+    return bool(folder) and Path(folder).resolve() == SCRIPTS

@@ -1,0 +1,1 @@
+"""Deployments as transactions on Kubernetes, KServe, Arena and Compose."""

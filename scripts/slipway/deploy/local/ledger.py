@@ -1,0 +1,82 @@
+"""The one record of the local server's versions: stored ones, live ones, and the rollout that is under way.
+
+It is one file that is replaced whole, so all its parts are of the same moment:
+
+    live       [{model: version}, ...]             the versions that were live together, the oldest first
+    stored     {model: {version: {file: SHA-256}}} every file of each stored version; one without it does not exist
+    last       {model: version}                    the highest number that was given to a version
+    rollout    {...} or null                       the rollout that is under way
+    receipts   {file: receipt}                     the receipts of what is live
+
+It lies outside of the versions, so who edits one and its index still differs from what is recorded here.
+"""
+
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+from slipway.core.artifacts import remove, write_json
+from slipway.core.cli import progress
+from slipway.core.records import read_record
+
+_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
+_NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
+_FILES = {"type": "object", "additionalProperties": {"type": "string"}}
+_VERSIONS = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _FILES}
+_ROLLOUT = {
+    "type": ["object", "null"],
+    "required": ["action", "versions", "before", "receipts", "withdrawn"],
+    "properties": {
+        "action": {"enum": ["deployment", "rollback"]},
+        "versions": _NUMBERS,
+        "before": _NUMBERS,
+        "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
+        "withdrawn": {"type": "array", "items": {"type": "string"}},
+    },
+}
+_SOUND = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["live"],  # earlier versions of Slipway wrote nothing else
+        "properties": {
+            "live": {"type": "array", "items": _NUMBERS},
+            "stored": {"type": "object", "additionalProperties": _VERSIONS},
+            "last": _NUMBERS,
+            "rollout": _ROLLOUT,
+            "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
+        },
+    }
+)
+
+
+class Ledger:
+    """The record in a file; it is read anew each time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def read(self) -> dict:
+        """Return the record; a damaged one counts as an empty one."""
+        return _EMPTY | (self._sound() or {})
+
+    def write(self, **changes: object) -> None:
+        """Replace some parts of the record."""
+        write_json(self._file, self.read() | changes)
+
+    def set_aside_if_damaged(self) -> None:
+        """Move a damaged record out of the way, and print what is lost with it."""
+        if self._sound() is not None or not self._file.exists():
+            return
+        aside = self._file.with_name(f"{self._file.name}.damaged")
+        remove(aside)
+        self._file.rename(aside)
+        progress(
+            f"  WARNING: {self._file} is damaged and was set aside as {aside.name}: the versions that were stored "
+            "before cannot be verified any more, so no rollback goes back to them; `snakemake --cores 1 deploy` stores "
+            "what it serves anew"
+        )
+
+    def _sound(self) -> dict | None:
+        """Return the content of the file, if it has the form of a record."""
+        found = read_record(self._file, {})
+        return found if found is not None and _SOUND.is_valid(found) else None

@@ -1,0 +1,63 @@
+"""The versions of the models that were live together, so that a rollback serves such a set again."""
+
+from pathlib import Path
+
+from slipway.deploy.local.ledger import Ledger
+
+# The versions that were live at one time: {name of a model: its version}.
+Versions = dict[str, int]
+
+
+class LiveSets:
+    """The sets of versions that were live on this machine, without duplicates, latest last; in the store's record."""
+
+    def __init__(self, file: Path) -> None:
+        self._ledger = Ledger(file)
+
+    def read(self) -> list[Versions]:
+        """Return all sets, the oldest first."""
+        return self._ledger.read()["live"]
+
+    def live(self) -> Versions:
+        """Return the set that became live last; {} before the first time."""
+        return (self.read() or [{}])[-1]
+
+    def went_live(self, versions: Versions, **changes: object) -> None:
+        """Record the versions that were proven and are live now, together with other `changes` of the record."""
+        self._write([*self._without(versions), versions], **changes)
+
+    def withdraw(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
+        """Record the versions that were rolled back: no rollback takes them until they are deployed again.
+
+        `live` are the versions that are live now. `changes` are other changes of the record.
+        """
+        history = [each for each in self.read() if _only(each, versions) != versions]
+        self._write([*(each for each in history if each != live), live] if live else history, **changes)
+
+    def before(self, versions: Versions) -> Versions | None:
+        """Return the versions of these models that were live before `versions`; None if that is unknown."""
+        for each in reversed(self.read()):
+            told = _only(each, versions)
+            if told and told != versions:
+                return told
+        return None
+
+    def last_of(self, name: str, count: int | None = None) -> list[int]:
+        """Return the last `count` versions of a model that were live; all by default."""
+        newest_first = dict.fromkeys(each[name] for each in reversed(self.read()) if name in each)
+        return list(newest_first)[:count]
+
+    def without_others(self, name: str, numbers: list[int]) -> list[Versions]:
+        """Return the sets without those that have another version of the model, which is about to be removed."""
+        return [each for each in self.read() if each.get(name) in (None, *numbers)]
+
+    def _without(self, versions: Versions) -> list[Versions]:
+        return [each for each in self.read() if each != versions]
+
+    def _write(self, history: list[Versions], **changes: object) -> None:
+        self._ledger.write(live=history, **changes)
+
+
+def _only(live: Versions, models: Versions) -> Versions:
+    """Return the part of a set that is about some models."""
+    return {name: number for name, number in live.items() if name in models}

@@ -1,0 +1,126 @@
+"""Check that the live models answer the golden request with the golden answer, in time, by the server started here.
+
+A server says that it is ready, and its model too, long after the process that holds the engine has died.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from slipway.benchmark.agreement import compare, violations
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.core.records import read_record
+from slipway.deploy.local import server_state
+from slipway.deploy.local.model_store import ModelStore, Published
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
+from slipway.triton.client.smoke_test import Expected
+from slipway.triton.server.ownership import require_own
+
+# Deadline of an answer: long for a busy server, short for a person who waits.
+DEADLINE_S = 5.0
+# Deadline before a server is ended because it does not answer.
+PATIENT_S = 15.0
+DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
+
+
+class Damaged(SlipwayError):
+    """The golden request of a version cannot be read, so nobody can ask it."""
+
+
+def why_silent(
+    folder: Path = server_state.FOLDER, deadline_s: float = DEADLINE_S, strict: bool = True
+) -> dict[str, str]:
+    """Return {name of a model that is live but does not answer: why}."""
+    live = ModelStore(folder).history.live() or named_by_receipts(folder)
+    whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
+    return {name: why for name, why in whys.items() if why}
+
+
+def named_by_receipts(folder: Path) -> dict[str, int]:
+    """Return {name of a model: its version} from the receipts, for a checkout whose history was lost."""
+    receipts = (
+        read_record(path, {"served_as": str, "version": int}) for path in folder.parent.glob("*/deploy/receipt.json")
+    )
+    return {receipt["served_as"]: receipt["version"] for receipt in receipts if receipt}
+
+
+def is_silent(folder: Path) -> bool:
+    """Say whether a running server has a model that does not answer, and print which and why."""
+    silent = why_silent(folder, PATIENT_S, strict=False)
+    for name, why in silent.items():
+        progress(f"  {name} does not answer, because {why}")
+    return bool(silent)
+
+
+def why_no_answer(
+    folder: Path, name: str, number: int, deadline_s: float = DEADLINE_S, strict: bool = True
+) -> str | None:
+    """Return why a version of a model does not answer the golden request as it must, or None when it does.
+
+    With `strict`, a version whose golden request is damaged here, or that another version replaced, fails too.
+    """
+    running = server_state.running_server(folder)
+    if running is None:
+        return "its server has ended"
+    try:
+        server = psutil.Process(running["pid"])
+        if server.status() == psutil.STATUS_STOPPED:
+            return f"its server (process {server.pid}) is stopped by a signal"
+        ports = Ports.of(running["listening"])
+        require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline_s)
+        with ModelClient(ports, name, deadline_s) as client:
+            client.require_ready()
+            return _why_dead(client, server) or _why_wrong(client, _published(folder, name, number), strict)
+    except Damaged as error:
+        return str(error) if strict else None
+    except SlipwayError as error:
+        return str(error)
+    except psutil.NoSuchProcess:
+        return "its server ended just now"
+
+
+def _published(folder: Path, name: str, number: int) -> Published:
+    try:
+        return ModelStore(folder).proven_by(name, number)
+    except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
+        raise Damaged(f"version {number} of it in {folder}, with its golden request, is damaged: {error}") from None
+
+
+def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | None:
+    """Return why the answer to the golden request is not the answer of this version."""
+    answer = client.infer(version.expected.golden_input)
+    if answer.version != str(version.number):
+        other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
+        return other if strict else None
+    return why_wrong(answer.logits, version.expected)
+
+
+def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
+    """Return why an answer (1, outputs) to the golden request is not the golden one, or None when it is."""
+    if answer.shape != expected.golden_logits.shape:
+        return f"its answer has the shape {answer.shape}, not {expected.golden_logits.shape}"
+    wrong = violations(compare(expected.golden_logits, answer, expected.meaning), expected.limits)
+    return f"its answer is wrong: {'; '.join(wrong)}" if wrong else None
+
+
+def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
+    """Return in words how many of the processes that hold the engine died. Another one may still answer."""
+    config = client.config()
+    versions = list(map(str, config.version_policy.specific.versions))
+    if config.backend != "python" or not versions:
+        return None
+    wanted = sum(group.count for group in config.instance_group) * len(versions)
+    adapters = [(client.model, version, "model.py") for version in versions]
+    alive = sum(_runs(child, adapters) for child in server.children(recursive=True))
+    return f"{wanted - alive} of the {wanted} processes that hold its engine died" if alive < wanted else None
+
+
+def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
+    """Say whether a living process runs an instance of a model: its command line has the version's adapter."""
+    try:
+        return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
+    except psutil.Error:
+        return False

@@ -1,0 +1,204 @@
+"""The one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
+
+Nothing here imports the client or a runtime, since the Snakefile asks it while it is parsed.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from slipway.core.artifacts import remove, write_json
+from slipway.core.records import NUMBER, read_record
+
+# Where the server's state and log lie, beside the models' results.
+FOLDER = Path("results/.server")
+# The entries of a server's record before its start, and those after it.
+INTENT = {"start": int, "listening": {"grpc": int, "metrics": int, "host": str}}
+STATE = {"pid": int, "created": NUMBER, **INTENT}
+# Triton's default id: an earlier Slipway gave its server none.
+NO_ID = "triton"
+
+
+def state_file(folder: Path = FOLDER) -> Path:
+    """Return the file with the record of the server that was started."""
+    return folder / "state.json"
+
+
+def key_file(folder: Path = FOLDER) -> Path:
+    """Return the file with the key to the live server's model control, which its user alone may read."""
+    return folder / "control.key"
+
+
+def log_file(folder: Path = FOLDER) -> Path:
+    """Return the log of the server that was started last."""
+    return folder / "server.log"
+
+
+def new_id(folder: Path = FOLDER, start: int = 0) -> str:
+    """Return the id of a server that is about to be started, which its command line and its metadata state.
+
+    It names the checkout, so that a server without a record is recognised, and the number of the start.
+    """
+    return f"{ids_of(folder)}{start}-{secrets.token_hex(6)}"
+
+
+def read_state(folder: Path = FOLDER) -> dict | None:
+    """Return the state of the server that was started last; None if there is none or it cannot be read."""
+    return read_record(state_file(folder), STATE)
+
+
+def write_intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None = None) -> None:
+    """Record a server that is about to be started: its id, the number of the start, its ports, its identity."""
+    write_json(state_file(folder), _intent(folder, server_id, start, listening, identity))
+
+
+def write_state(
+    folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
+) -> dict:
+    """Record a server that was started: its process, beside the entries of `write_intent`.
+
+    `created` is when the process was, in seconds after the machine was started.
+    """
+    intent = _intent(folder, server_id, start, listening, identity)
+    state = {"pid": pid, "created": _created(psutil.Process(pid)), **intent}
+    write_json(state_file(folder), state)
+    return state
+
+
+def running_server(folder: Path = FOLDER) -> dict | None:
+    """Return the state of this checkout's running server, recorded or not; None if none runs."""
+    return next(running_servers(folder), None)
+
+
+def recorded_server(folder: Path = FOLDER) -> dict | None:
+    """Return the state of a running server that a record names, without a search of all processes; else None."""
+    return next(filter(is_running, _known(folder)), None)
+
+
+def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
+    """Yield the state of every running server of a folder: the recorded one, then any other."""
+    yield from filter(is_running, _known(folder))
+    yield from unrecorded_servers(folder)
+
+
+def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
+    """Yield the state of each server without a record that was started here, from its command line.
+
+    A kill interrupted its start, or its record was lost or damaged since.
+    """
+    intents = {state.get("id"): state for state in _known(folder)}
+    for process in psutil.process_iter(["cmdline", "uids"]):
+        words = process.info["cmdline"] or []
+        flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
+        server_id = flags.get("id", "")
+        if server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid():
+            state = intents.get(server_id) or _told_by(flags)
+            if state:
+                yield state | {"pid": process.pid, "created": _created(process)}
+
+
+def recover_state(folder: Path = FOLDER) -> dict | None:
+    """Return the state of the running server, and record it if its record does not match."""
+    running = running_server(folder)
+    if running and read_state(folder) != running:
+        write_json(state_file(folder), running)
+    return running
+
+
+def renumber(folder: Path, start: int) -> None:
+    """Give the running server another start number, since its versions were proven once more."""
+    running = running_server(folder)
+    if running and running["start"] != start:
+        write_json(state_file(folder), running | {"start": start})
+
+
+def forget_state(folder: Path) -> None:
+    """Remove the record of a server that was stopped, and its key."""
+    remove(state_file(folder))
+    remove(key_file(folder))
+
+
+def is_running(state: dict | None) -> bool:
+    """Say whether the process of `state` still runs. Its id alone is no proof: another process may have it now."""
+    if state is None or "pid" not in state:
+        return False
+    try:
+        process = psutil.Process(state["pid"])
+        return abs(_created(process) - state["created"]) < 0.01 and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two: of a number that no process has
+        return False
+
+
+def start_number(folder: Path = FOLDER) -> int:
+    """Return the number of the server's start for a deployment that is made now.
+
+    While the server runs, this stays the same; once it has died, it is the next one, so a receipt that speaks of the
+    dead server is stale and Snakemake makes a new one.
+    """
+    running = running_server(folder)
+    return running["start"] if running else next_start(folder)
+
+
+def next_start(folder: Path = FOLDER) -> int:
+    """Return a number that no recorded start of the server had."""
+    return max((state["start"] for state in _known(folder)), default=0) + 1
+
+
+def who_listens(port: int) -> str:
+    """Return in words the process that listens on a port, as far as this user may see it."""
+    try:
+        for connection in psutil.net_connections(kind="inet"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
+                if connection.pid is None:
+                    break
+                name = psutil.Process(connection.pid).name()
+                return f"process {connection.pid} ({name})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass
+    return "another user's process"
+
+
+def _created(process: psutil.Process) -> float:
+    """Return when a process was created, in seconds after boot: the clock may be adjusted while a server runs."""
+    return process.create_time() - psutil.boot_time()
+
+
+def _known(folder: Path) -> list[dict]:
+    """Return every recorded state: that of the last start, and those in the receipts of the live models."""
+    receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
+    written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
+    states = [state.get("server", state) for state in filter(None, written)]
+    return [state for state in states if not _is_anothers(state, folder)]
+
+
+def _intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None) -> dict:
+    """Return the record of a server before it is started."""
+    told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    return told | {"folder": str(folder.resolve())}
+
+
+def _is_anothers(state: dict, folder: Path) -> bool:
+    """Say whether a state belongs to another checkout that still exists, and of which this one is a copy."""
+    origin = Path(state.get("folder", folder)).resolve()
+    there = read_record(state_file(origin), {"id": str})
+    return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
+
+
+def _told_by(flags: dict[str, str]) -> dict | None:
+    """Return the state in a server's command line. Its identity is not known any more."""
+    try:
+        ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
+        start = int(flags["id"].split("-")[2])
+    except (KeyError, ValueError, IndexError):
+        return None
+    listening = {**ports, "http": ports["http"] or None, "host": flags.get("grpc-address", "127.0.0.1"), "tls": None}
+    return {"id": flags["id"], "start": start, "listening": listening, "identity": None}
+
+
+def ids_of(folder: Path) -> str:
+    """Return the prefix of the ids of a checkout's servers, which depends on the path of their state's folder."""
+    return f"slipway-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}-"

@@ -1,0 +1,284 @@
+"""Switch the local server to other versions of its models, and back to the last good ones if those fail.
+
+A running server switches without losing a request: while it loads a model, Triton serves the old version until the new
+one is ready. A server is replaced only if it needs other ports or other options.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local import server_state
+from slipway.deploy.local.installation import TRIAL, LocalInstallation
+from slipway.deploy.local.model_store import Published
+from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.server.ownership import require_own
+from slipway.triton.server.restricted_apis import header, keep_key, new_key
+from slipway.triton.server.tls import ServerTls
+from slipway.triton.server.tritonserver import DRAIN_S, Ports, Server, stop_process
+
+# Timeout for the end of a server that gets no requests any more.
+UNSERVED_S = 5
+SERVES_ON = "The server that was live serves on unchanged."
+# The repository of a trial server, below its state.
+REPOSITORY = "models"
+
+# A function from a server's ports to the proof of each version; raises SlipwayError.
+Prove = Callable[[Ports], list[dict]]
+
+
+def require_own_ports(ports: Ports, running: dict | None) -> None:
+    """Raise SlipwayError if another program than the `running` server listens on one of the ports."""
+    own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
+    foreign = [port for port in ports.taken() if port not in own]
+    if foreign:
+        raise SlipwayError(
+            f"port {foreign[0]} on {ports.host} is taken by {server_state.who_listens(foreign[0])}, which this "
+            "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
+        )
+
+
+def try_beside(place: LocalInstallation, versions: list[Published], prove: Prove, tls: ServerTls | None = None) -> None:
+    """Serve versions at free ports and prove them there, so that a bad one never gets into the live server."""
+    trial = place.state / TRIAL
+    stop_left_over(place.state)
+    for version in versions:
+        place.store.lay_out(version.name, version.number, trial / REPOSITORY)
+    # Without HTTP: only this workflow uses it.
+    ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
+    names = [version.name for version in versions]
+    server = place.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
+    try:
+        start_recorded(server, trial, 0, None)
+        server.wait_until_ready(place.ready_timeout_s)
+        proven_by(server, prove)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}\n{SERVES_ON}") from None
+    finally:
+        stop_left_over(place.state)
+
+
+def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
+    """Start a server. If this is interrupted at any point, the record has the intended or the running server."""
+    server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
+    process = server.start()
+    server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
+
+
+def proven_by(server: Server, prove: Prove) -> list[dict]:
+    """Return the proofs of this server; raise SlipwayError if another one answers at its ports before or meanwhile."""
+    server.require_own()
+    proofs = prove(server.ports)
+    server.require_own()
+    return proofs
+
+
+def stop_left_over(state: Path) -> None:
+    """Stop every trial server of this checkout, also one that a killed deployment did not record."""
+    stop_all(state / TRIAL, UNSERVED_S)
+    shutil.rmtree(state / TRIAL / REPOSITORY, ignore_errors=True)
+
+
+def stop_all(state: Path, patience_s: float) -> None:
+    """Stop the server that a folder's record names and any other server of that folder; remove the record."""
+    for pid in {running["pid"] for running in server_state.running_servers(state)}:
+        stop_process(pid, patience_s)
+    server_state.forget_state(state)
+
+
+def switch(
+    place: LocalInstallation, versions: list[Published], ports: Ports, start: int, prove: Prove, afresh: bool = False
+) -> list[dict]:
+    """Serve these versions at `ports` and return their proofs; if one fails, serve the previous versions again.
+
+    `start` is the number of a server that has to be started for it, also where one that runs is to be replaced `afresh`
+    since it does not answer.
+    """
+    running = server_state.running_server(place.state)
+    before = live_before(place, versions)
+    if running and not afresh and takes_versions(running, place, ports):
+        proofs = switch_in_place(place, versions, before, ports, prove)
+        server_state.renumber(place.state, start)
+        return proofs
+    return replace_server(place, versions, before, ports, start, prove, UNSERVED_S if afresh else DRAIN_S)
+
+
+def live_before(place: LocalInstallation, versions: list[Published]) -> dict[str, int | None]:
+    """Return the versions to go back to: all that were live, also of models left out now; None for a new model."""
+    live = place.store.history.live()
+    new = {version.name: None if live else place.store.selected(version.name) for version in versions}
+    return new | live
+
+
+def takes_versions(running: dict, place: LocalInstallation, ports: Ports) -> bool:
+    """Say whether the running server can load versions: its ports, options and working folder are the wanted ones."""
+    as_wanted = running["listening"] == asdict(ports) and running["identity"] == place.identity
+    return as_wanted and not lost_its_folder(running.get("pid"))
+
+
+def lost_its_folder(pid: int | None) -> bool:
+    """Say whether the folder that a process works in was removed, so that a server finds no repository any more."""
+    try:
+        return Path(f"/proc/{pid}/cwd").stat().st_nlink == 0
+    except OSError:
+        return False
+
+
+def switch_in_place(
+    place: LocalInstallation, versions: list[Published], before: dict[str, int | None], ports: Ports, prove: Prove
+) -> list[dict]:
+    """Load the versions in the running server; load the earlier ones again if one fails."""
+    progress("  switching in the running server, which answers all the while")
+    running = server_state.running_server(place.state)
+    whose = running["pid"], running.get("id", server_state.NO_ID), ports
+    require_own(*whose)
+    try:
+        load(place, {version.name: version.number for version in versions}, ports)
+        proofs = prove(ports)
+        require_own(*whose)
+        return proofs
+    except BaseException as error:
+        with telling_both(error, "`snakemake --cores 1 status` says what is served now."):
+            load_again(place, before, ports)
+        if isinstance(error, SlipwayError):
+            raise SlipwayError(f"{error}\n{SERVES_ON}") from None
+        raise
+
+
+@contextlib.contextmanager
+def telling_both(error: BaseException, now: str) -> Iterator[None]:
+    """Go back in the block, after `error`; where that fails too, raise SlipwayError with both, and how it stands."""
+    try:
+        yield
+    except SlipwayError as also:
+        told = str(error) or type(error).__name__
+        raise SlipwayError(f"{told}\nGoing back to what was live failed too: {also}\n{now}") from None
+
+
+def load(
+    place: LocalInstallation, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
+) -> None:
+    """Make the running server serve exactly these versions of models; None means no version.
+
+    Models in `untouched` stay as the server has them.
+    """
+    told = {"headers": header(place.state), "client_timeout": place.ready_timeout_s}
+    with connect(endpoint_of(ports)) as asked:
+        try:
+            for name, number in wanted.items():
+                if number is not None:
+                    place.store.select(name, number)
+                    asked.load_model(name, **told)
+            listed = asked.get_model_repository_index(as_json=True, **told).get("models", [])
+            for name in {model["name"] for model in listed if model.get("state") == "READY"}:
+                if wanted.get(name) is None and name not in untouched:
+                    asked.unload_model(name, **told)
+        except InferenceServerException as error:
+            raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+
+
+def load_again(place: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:
+    """Make the running server serve the versions that were live, except those that were changed in the store since.
+
+    A changed version that the server still has loaded, as it was proven, stays; else the model is not served.
+    """
+    changed = changed_since(place, before)
+    loaded = {name for name in changed if has_loaded(ports, name, before[name])}
+    load(place, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
+    if changed:
+        lost = [why for name, why in changed.items() if name not in loaded]
+        for name in loaded:
+            progress(f"  WARNING: {changed[name]}; it serves on from memory, as it was proven")
+        if lost:
+            raise SlipwayError("; ".join(lost))
+
+
+def has_loaded(ports: Ports, name: str, number: int) -> bool:
+    """Say whether the running server has a version of a model in its memory."""
+    with contextlib.suppress(SlipwayError), ModelClient(ports, name) as client:
+        return number in client.versions()
+    return False
+
+
+def changed_since(place: LocalInstallation, before: dict[str, int | None]) -> dict[str, str]:
+    """Return {model: what was changed} for each version that was changed in the store since it was proven."""
+    found = {}
+    for name, number in before.items():
+        try:
+            if number is not None:
+                place.store.require_whole(name, number)
+        except SlipwayError as error:
+            found[name] = str(error)
+    return found
+
+
+def replace_server(
+    place: LocalInstallation,
+    versions: list[Published],
+    before: dict[str, int | None],
+    ports: Ports,
+    start: int,
+    prove: Prove,
+    patience_s: float = DRAIN_S,
+) -> list[dict]:
+    """Start a server of the versions at `ports`, after stopping one that is there; go back to that when it fails."""
+    running = server_state.running_server(place.state)
+    if running:
+        otherwise = "it does not answer" if patience_s < DRAIN_S else "it is to listen or to run otherwise than before"
+        progress(f"  the server has to be started anew, since {otherwise}")
+        stop_process(running["pid"], patience_s)
+    try:
+        server = start_server(place, {version.name: version.number for version in versions}, ports, start)
+        return proven_by(server, prove)
+    except BaseException as error:
+        stop_live(place.state)
+        if not running:
+            raise
+        with telling_both(error, "Nothing is served now: `snakemake --cores 1 deploy` tries again."):
+            start_again(place, before, Ports.of(running["listening"]), start)
+        if isinstance(error, SlipwayError):
+            raise SlipwayError(f"{error}\nThe versions that were live are served again.") from None
+        raise
+
+
+def start_server(place: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
+    """Return the server, started with these versions, once all are ready."""
+    served = {name: number for name, number in wanted.items() if number is not None}
+    for name, number in served.items():
+        place.store.select(name, number)
+    key = new_key()
+    keep_key(place.state, key)
+    server_id = server_state.new_id(place.state, start)
+    server = place.server([place.store.models], list(served), ports, server_state.log_file().name, key, server_id)
+    start_recorded(server, place.state, start, place.identity)
+    progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
+    return server
+
+
+def start_again(place: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:
+    """Start the server with the versions that were live, but none that was changed in the store since.
+
+    A server that does not become ready is stopped.
+    """
+    changed = changed_since(place, before)
+    whole = {name: number for name, number in before.items() if name not in changed}
+    try:
+        if any(whole.values()):
+            start_server(place, whole, ports, start)
+    except BaseException:
+        stop_live(place.state)
+        raise
+    if changed:
+        raise SlipwayError("; ".join(changed.values()))
+
+
+def stop_live(state: Path) -> None:
+    """Stop the server that was just started, if it got that far."""
+    stop_all(state, UNSERVED_S)

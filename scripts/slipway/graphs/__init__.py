@@ -1,1 +1,0 @@
-"""ONNX files: what they hold, and how they are brought to another precision."""

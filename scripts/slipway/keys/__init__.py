@@ -1,0 +1,1 @@
+"""The configuration, and the key of each artifact that follows from it."""

@@ -1,0 +1,159 @@
+"""What a program does, by the files that it is made of, so that a job reruns exactly when its code changes.
+
+A comment, a docstring or a line break is not code: only the syntax tree counts, which any Python reads alike.
+"""
+
+import ast
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from slipway.core.user_modules import find_users_module
+from slipway.keys.file_hash_cache import FileHashCache
+
+SCRIPTS = Path(__file__).resolve().parents[2]
+_RUNTIMES = SCRIPTS / "slipway" / "runtimes"
+_ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
+_WORKER = "tensorrt_worker"
+
+
+class CodeHashes:
+    """The code of the programs in scripts/, as SHA-256 by file."""
+
+    def __init__(self, fingerprints: FileHashCache | None = None) -> None:
+        self._fingerprints = fingerprints or FileHashCache()
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def of_program(self, name: str, *modules: str) -> dict[str, str]:
+        """Return {file relative to the repository: SHA-256 of its code, shortened} of scripts/<name>.py.
+
+        With it come every file of `slipway` that it imports, directly or through another, and those of runtimes'
+        modules, which programs import by name.
+        """
+        files = [SCRIPTS / f"{name}.py", *(file for module in modules for file in runtime_files(module))]
+        return self._once(("program", name, *modules), lambda: self._of_files(files))
+
+    def of_adapter(self) -> dict[str, str]:
+        """Return the same of the Python backend's model.py, which programs copy but never import."""
+        return self._once(("adapter",), lambda: self._of_files([_ADAPTER]))
+
+    def of_worker(self) -> dict[str, str]:
+        """Return the same of the program that runs TensorRT's engines for others, which start it by its path."""
+        return self.of_program(_WORKER)
+
+    def of_architecture(self, architecture: str) -> dict[str, str]:
+        """Return the same of the user's module that defines "module:factory"; nothing for torchvision's classifiers.
+
+        A package that was installed enters by its version, one that lies elsewhere by every file of it.
+        """
+        module, _, factory = architecture.partition(":")
+        top = module.split(".")[0]
+        return self._once(("module", top), lambda: self._of_users_module(top)) if factory else {}
+
+    def _once(self, asked: tuple[str, ...], answer: Callable[[], dict[str, str]]) -> dict[str, str]:
+        """Return answer(), asked for once: a plan of hundreds of engines asks hundreds of times."""
+        if asked not in self._known:
+            self._known[asked] = answer()
+        return self._known[asked]
+
+    def _of_users_module(self, name: str) -> dict[str, str]:
+        spec = find_users_module(name)
+        if spec is None:
+            return {}  # the job says that it cannot be imported
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            installed = metadata.distribution(name)
+            # Elsewhere than the package's description, it was installed to be edited where it lies.
+            if spec.origin and Path(spec.origin).is_relative_to(installed.locate_file("")):
+                return {name: installed.version}
+        folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
+        files = {path.relative_to(place.parent).as_posix(): path for place in folders for path in place.rglob("*.py")}
+        if not folders and spec.has_location:
+            files = {Path(spec.origin).name: Path(spec.origin)}
+        return {
+            short: self._fingerprints.remember("code", path, _read_users)[0] for short, path in sorted(files.items())
+        }
+
+    def _of_files(self, files: list[Path]) -> dict[str, str]:
+        pending, found = list(files), {}
+        while pending:
+            path = pending.pop()
+            if path not in found:
+                found[path], imported = self._fingerprints.remember("code", path, _read)
+                pending.extend(SCRIPTS / name for name in imported)
+        return {path.relative_to(SCRIPTS.parent).as_posix(): found[path] for path in sorted(found)}
+
+
+def program_file(name: str) -> str:
+    """Return scripts/<name>.py, relative to the working directory, so that a clone that moves keeps its inputs."""
+    return os.path.relpath(SCRIPTS / f"{name}.py")
+
+
+@cache
+def runtime_files(module: str) -> list[Path]:
+    """Return the files of a runtime's module or package, sorted."""
+    path = _RUNTIMES / module
+    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def digest(code: dict[str, str]) -> str:
+    """Return one SHA-256 for the code of several files."""
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
+
+
+def _read(path: Path) -> tuple[str, list[str]]:
+    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
+    return hashlib.sha256(repr(_meaning(tree)).encode()).hexdigest()[:16], imported
+
+
+def _read_users(path: Path) -> tuple[str, list[str]]:
+    """Return the same of a file of the user's package, which may be no Python; whoever imports it then says so."""
+    try:
+        return _read(path)
+    except (SyntaxError, ValueError):
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16], []
+
+
+def _meaning(node: object) -> object:
+    """Return what a syntax tree says, without docstrings, and without what only some versions of Python note."""
+    if isinstance(node, list):
+        return [_meaning(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
+    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
+        fields["body"] = node.body[1:]
+    return [type(node).__name__, *((name, _meaning(value)) for name, value in fields.items())]
+
+
+def _imports(path: Path, tree: ast.AST) -> list[Path]:
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(path, node)
+            modules.add(module)
+            modules.update(f"{module}.{alias.name}" for alias in node.names)
+    return [file for module in sorted(modules) if module.split(".")[0] == "slipway" for file in _files(module)]
+
+
+def _absolute(path: Path, node: ast.ImportFrom) -> str:
+    """Return the full name of the module in `from module import`; dots in front count from the file's package."""
+    if not node.level:
+        return node.module or ""
+    package = path.resolve().relative_to(SCRIPTS).parts[: -node.level]
+    return ".".join([*package, *([node.module] if node.module else [])])
+
+
+def _files(module: str) -> list[Path]:
+    """Return the files that `import module` runs: the module and the packages around it."""
+    parts = module.split(".")
+    candidates = [SCRIPTS.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    candidates.append(SCRIPTS.joinpath(*parts).with_suffix(".py"))
+    return [path for path in candidates if path.is_file()]

@@ -1,0 +1,152 @@
+"""Values that YAML 1.1 does not read as they are written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
+
+They are refused if the schema expects another type, or if it allows any type and hardly anybody means such a value.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slipway.core.errors import SlipwayError
+from slipway.keys.config_text import FAST_LOADER
+
+_TAG = "tag:yaml.org,2002:"
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_WORDS_FOR_BOOLEANS = ("yes", "no", "on", "off")
+_KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "null": "null"}
+
+
+def require_read_as_written(path: str | Path, schema: dict) -> None:
+    """Raise SlipwayError with key, line and correction, if YAML does not read a value or key as it is written."""
+    text = Path(path).read_text(encoding="utf-8-sig")
+    if _is_json(text):
+        return
+    for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema], schema):
+        advice = _advice(node, _kinds(schemas, schema))
+        if advice:
+            read = _read_as(node)
+            raise SlipwayError(
+                f"config: `{key}` in line {node.start_mark.line + 1} of {path} is written {node.value}, which YAML "
+                f"reads as {read}; write {advice}"
+            )
+
+
+def _scalars(
+    node: yaml.Node | None, key: str, schemas: list[dict], root: dict
+) -> Iterator[tuple[yaml.ScalarNode, str, list[dict]]]:
+    """Yield each scalar without quotes, with its key and the schemas for it; no schema if any value is allowed."""
+    if isinstance(node, yaml.ScalarNode) and not node.style:
+        yield node, key, schemas
+    elif isinstance(node, yaml.SequenceNode):
+        items = [each["items"] for each in _alternatives(schemas, root) if "items" in each]
+        for item in node.value:
+            yield from _scalars(item, key, items, root)
+    elif isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.tag == f"{_TAG}merge":
+                yield from _scalars(value, key, schemas, root)
+                continue
+            below = f"{key}.{name.value}" if key else name.value
+            if name.tag != f"{_TAG}str":
+                yield name, below, [{"type": "string"}]
+            yield from _scalars(value, below, _property(schemas, name.value, root), root)
+
+
+def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
+    """Return the schemas for a mapping's value under a name."""
+    found = []
+    for each in _alternatives(schemas, root):
+        others = each.get("additionalProperties")
+        if name in each.get("properties", {}):
+            found.append(each["properties"][name])
+        elif isinstance(others, dict):
+            found.append(others)
+    return found
+
+
+def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
+    """Yield the schemas, with their references and alternatives (anyOf, oneOf) resolved."""
+    for each in schemas:
+        yield each
+        if "$ref" in each:
+            yield from _alternatives([root["$defs"][each["$ref"].rpartition("/")[2]]], root)
+        yield from _alternatives([*each.get("anyOf", []), *each.get("oneOf", [])], root)
+
+
+def _kinds(schemas: list[dict], root: dict) -> set[str]:
+    """Return the types that a scalar may have: string, integer, number, boolean, null; none if any is allowed."""
+    kinds = set()
+    for each in _alternatives(schemas, root):
+        said = each.get("type", "string" if "pattern" in each else [])
+        kinds.update([said] if isinstance(said, str) else said)
+        kinds.update(_kind_of(value) for value in each.get("enum", []))
+    return kinds - {"array", "object"}
+
+
+def _kind_of(value: object) -> str:
+    return {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}[type(value)]
+
+
+def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
+    """Return the correction; None if the value is read as it is meant, or if the schema refuses it anyway."""
+    written, tag = node.value, node.tag.removeprefix(_TAG)
+    number_meant = not kinds or kinds & {"number", "integer"}
+    text_meant = not kinds or "string" in kinds
+    quoted = json.dumps(written, ensure_ascii=False)
+    if tag == "str":
+        return _as_number(written, kinds) if number_meant and _NUMBER.fullmatch(written) else None
+    if tag == "null" or _KINDS.get(tag) in kinds or (tag == "int" and "integer" in kinds):
+        return _of_garbled_number(written, kinds) if tag in ("int", "float") else None
+    if kinds:
+        return f"{quoted} in quotes" if text_meant else None
+    if tag in ("int", "float"):
+        return _of_garbled_number(written, kinds)
+    if tag == "bool":
+        plain = "true" if yaml.safe_load(written) else "false"
+        return f"{plain}, or {quoted} in quotes" if written.lower() in _WORDS_FOR_BOOLEANS else None
+    return f"{quoted} in quotes"  # a date
+
+
+def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
+    """Return the correction of a number in base 8 or 60, which hardly anybody means."""
+    if ":" in written:
+        meant = f"{yaml.safe_load(written)} if that is meant"
+    elif _OCTAL.fullmatch(written):
+        meant = str(int(written.replace("_", "")))
+    else:
+        return None
+    return meant if kinds and "string" not in kinds else f"{meant}, or {json.dumps(written)} in quotes"
+
+
+def _as_number(written: str, kinds: set[str]) -> str:
+    """Return a number in the form that YAML 1.1 requires: with a decimal point, and a sign in the exponent."""
+    value = float(written)
+    if value.is_integer() and ("number" not in kinds or re.fullmatch(r"[-+]?\d+", written)):
+        return str(int(value))
+    mantissa, _, exponent = written.lower().partition("e")
+    if mantissa.startswith("."):
+        mantissa = f"0{mantissa}"
+    mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
+    return f"{mantissa}e{int(exponent):+d}"
+
+
+def _read_as(node: yaml.ScalarNode) -> str:
+    """Return in words how YAML reads a scalar."""
+    value: Any = yaml.safe_load(node.value)
+    if isinstance(value, str):
+        return "text"
+    return json.dumps(value) if isinstance(value, (bool, int, float)) or value is None else "a date"
+
+
+def _is_json(text: str) -> bool:
+    """Say whether Snakemake reads a file as JSON, whose numbers need no correction."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""Check that a configuration file can be read at all, and say why not in one sentence, before Snakemake reads it."""
+
+from pathlib import Path
+
+import yaml
+
+from slipway.core.errors import SlipwayError
+
+# libyaml's, where PyYAML was built with it.
+FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Far above any real configuration. Aliases of aliases make a million nodes in twenty lines.
+MOST_BYTES = 1 << 20
+MOST_NODES = 20_000
+
+
+def require_readable(path: str | Path) -> None:
+    """Raise SlipwayError unless `path` is UTF-8 text whose YAML is a mapping of moderate size, without recursion."""
+    if not Path(path).is_file():
+        return  # Snakemake names a missing file itself
+    root = _parsed(path, _text(path))
+    if not isinstance(root, yaml.MappingNode):
+        raise SlipwayError(f"config: {path} must hold keys such as `models:` at its top level; write it so")
+    if _expanded_size(root, path) > MOST_NODES:
+        raise SlipwayError(
+            f"config: {path} stands for more than {MOST_NODES} values once its aliases (*name) are filled in; write "
+            "out the few that are needed"
+        )
+
+
+def _text(path: str | Path) -> str:
+    try:
+        content = Path(path).read_bytes()
+        if len(content) > MOST_BYTES:
+            raise SlipwayError(f"config: {path} has {len(content)} bytes, which is no configuration; name another file")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SlipwayError(
+            f"config: {path} is not text in UTF-8 (line {line}); save it in that encoding, without others mixed in"
+        ) from None
+    except OSError as error:
+        raise SlipwayError(f"config: {path} cannot be read ({error.strerror}); let this user read it") from None
+
+
+def _parsed(path: str | Path, text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=FAST_LOADER)
+    except yaml.MarkedYAMLError as error:
+        where = error.problem_mark or error.context_mark
+        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        raise SlipwayError(f"config: {path} is no valid YAML ({place}{error.problem}); correct it there") from None
+    except yaml.YAMLError as error:
+        raise SlipwayError(f"config: {path} is no valid YAML ({_first_line(error)}); correct it there") from None
+    except RecursionError:
+        raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
+
+
+def _expanded_size(root: yaml.Node, path: str | Path) -> int:
+    """Return the number of values in a document with its aliases filled in; each node is computed once.
+
+    Raises SlipwayError where a value contains itself.
+    """
+    sizes: dict[int, int] = {}
+    open_nodes: set[int] = set()
+
+    def size(node: yaml.Node) -> int:
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if id(node) in open_nodes:
+            raise SlipwayError(
+                f"config: {path} has an alias in line {node.start_mark.line + 1} that contains itself; write it out"
+            )
+        if id(node) not in sizes:
+            open_nodes.add(id(node))
+            sizes[id(node)] = 1 + sum(map(size, _children(node)))
+            open_nodes.remove(id(node))
+        return sizes[id(node)]
+
+    try:
+        return size(root)
+    except RecursionError:
+        raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
+
+
+def _children(node: yaml.CollectionNode) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [child for pair in node.value for child in pair]
+    return node.value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,32 @@
+"""What an artifact is keyed on beside its input files, as one value that Snakemake compares and a shell passes on."""
+
+import shlex
+
+CODE = "code"
+
+
+class JobKey(dict):
+    """JobKey of one job, which as text are command-line options.
+
+    {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores the representation
+    and reruns the job when it changes, so it is sorted and complete. None means that the option is not given; True and
+    False become --name and --no-name. `code`, the SHA-256 of what the program does by file, is no option: the program
+    that runs is that code.
+    """
+
+    def __str__(self) -> str:
+        return shlex.join(word for name in sorted(self) if name != CODE for word in _option(name, self[name]))
+
+    def __repr__(self) -> str:
+        return repr({name: self[name] for name in sorted(self)})
+
+
+def _option(name: str, value: object) -> list[str]:
+    flag = name.replace("_", "-")
+    if value is None:
+        return []
+    if isinstance(value, bool):
+        return [f"--{flag}" if value else f"--no-{flag}"]
+    if isinstance(value, list | tuple):
+        return [f"--{flag}", *map(str, value)]
+    return [f"--{flag}={value}"]  # one word, since a value may start with a dash

@@ -1,0 +1,181 @@
+"""Refuse impossible configurations that the schema accepts, before anything runs."""
+
+from pathlib import Path
+
+from slipway.core import hardware
+from slipway.core.errors import SlipwayError
+from slipway.keys import optimization_profiles, precisions, version_lock
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.photographs.class_folders import read_class_folders
+from slipway.photographs.image_files import require_images
+from slipway.photographs.label_files import read_labels
+from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.server import releases
+
+
+def validate(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError if what a configuration asks for cannot be built on its targets, or names no file."""
+    require_precisions(resolved)
+    _require_version_lock(resolved)
+    checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
+    require_files(resolved.config, checkpoints)
+    require_weights_keys(resolved.config, checkpoints)
+
+
+def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
+    """Raise SlipwayError unless every file and folder that a configuration names exists, and is of that type.
+
+    `checkpoints` are those of the models that have one.
+    """
+    named = {
+        "image": config["image"],
+        # The private key may be where the workflow signs alone.
+        "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
+    }
+    named |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
+    named |= {f"models.{model}.weights": path for model, path in checkpoints.items()}
+    named |= {f"models.{model}.labels": chosen["labels"] for model, chosen in config["models"].items()}
+    for key, path in named.items():
+        if path is not None and not Path(path).is_file():
+            problem = "is a folder" if Path(path).is_dir() else "does not exist"
+            last = key.rsplit(".", maxsplit=1)[-1]
+            raise SlipwayError(f"config: `{key}` is {path!r}, which {problem}; correct `{last}` in config.yaml")
+    for section, key in (("accuracy", "labelled"), ("calibration", "images")):
+        if config[section][key] is not None:
+            _require_images(f"{section}.{key}", config[section][key])
+    for model, chosen in config["models"].items():
+        if chosen["labels"] is not None:
+            has_classes = chosen["output"] != "tensor"
+            _require_labels(model, chosen["labels"], config["accuracy"]["labelled"] if has_classes else None)
+
+
+def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
+    """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
+    for model, chosen in config["models"].items():
+        if chosen["weights_key"] is not None and checkpoints[model] is None:
+            raise SlipwayError(
+                f"config: `models.{model}.weights_key` is {chosen['weights_key']!r}, but `weights` is "
+                f"{chosen['weights']}, which has one set of weights; name your checkpoint there, or leave "
+                "`weights_key` out"
+            )
+
+
+def require_precisions(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError unless every engine that is asked for can be built on its target's hardware."""
+    for target in resolved.targets:
+        runtime, identity = resolved.runtime(target), resolved.hardware(target)
+        version = resolved.runtime_version(runtime, target)
+        if resolved.runs_tensorrt(target) != hardware.is_gpu(identity):
+            needs = "a GPU" if resolved.runs_tensorrt(target) else "a CPU"
+            raise SlipwayError(
+                f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
+                f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
+            )
+        for precision in resolved.precisions(target):
+            reason = precisions.refusal(runtime, version, identity, precision)
+            if reason:
+                raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
+            _require_calibration(resolved, target, precision)
+            _require_profiles(resolved, target, precision)
+
+
+def require_batches(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError unless TensorRT's engines take every batch that they are proven and measured with."""
+    measured, tested = resolved.config["benchmark"]["batch_sizes"], resolved.config["load_test"]["max_batch_sizes"]
+    asked = {
+        "the sample photograph is": [1],
+        f"`benchmark.batch_sizes` is {measured}, so there is": measured,
+        f"`load_test.max_batch_sizes` is {tested}, so there may be": range(1, tested[-1] + 1),
+    }
+    engines = [
+        (target, precision)
+        for target in resolved.targets
+        if resolved.runs_tensorrt(target)
+        for precision in resolved.precisions(target)
+    ]
+    for target, precision in engines:
+        taken = resolved.profiles(target, precision)
+        for words, batches in asked.items():
+            if missing := optimization_profiles.untaken(taken, batches):
+                raise SlipwayError(
+                    f"config: {words} a batch of {missing[0]}, but the profiles of the {precision} engine for {target} "
+                    f"take batches of {optimization_profiles.in_words(taken)}; widen `tensorrt.profiles`, or lower "
+                    "what asks for it"
+                )
+
+
+def require_supported_release(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError when the Triton that would serve elsewhere is unknown, or older than what is accepted."""
+    triton = resolved.config["triton"]
+    releases.require_supported(triton["release"], triton["image"], triton["oldest"])
+
+
+def require_servers(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError when no Triton at `deploy.to` would serve what is built, or should.
+
+    What only shows once something is built, such as random weights, is refused when manifests are written.
+    """
+    place, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
+    if place == "local":
+        _require_accepted_release(resolved)
+        return
+    without = [name for name in resolved.fleet if resolved.runtime(name) == "tensorrt_rtx"] or resolved.fleet == []
+    if without:
+        named = f"`deploy.fleet` has {without[0]}" if resolved.fleet else "every target is one of TensorRT for RTX"
+        raise SlipwayError(
+            f"config: `deploy.to` is {place}, but {named}, and Triton has no backend of its own for engines of "
+            "TensorRT for RTX; give the target another runtime, or set `deploy.to` to local"
+        )
+    if triton["release"] is None and triton["image"] is None:
+        raise SlipwayError(
+            f"config: `deploy.to` is {place}, but nothing says which Triton serves there; set `triton.release`"
+        )
+
+
+def _require_accepted_release(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError when others would reach a local server that is older than what is accepted."""
+    host = resolved.config["deploy"]["host"]
+    if not is_loopback(host):
+        from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
+
+        require_accepted(host, {resolved.runtime(resolved.deployed_target)}, resolved.config["triton"]["oldest"])
+
+
+def _require_version_lock(resolved: ResolvedConfig) -> None:
+    for target in resolved.locked_targets():
+        version = resolved.runtime_version("tensorrt", target)
+        compatibility = resolved.tensorrt(target)["compatibility"]
+        version_lock.require_lock(target, version, resolved.config["triton"], compatibility)
+
+
+def _require_images(key: str, folder: str) -> None:
+    try:
+        require_images(folder)
+    except SlipwayError as error:
+        raise SlipwayError(f"config: `{key}`: {error}") from None
+
+
+def _require_labels(model: str, labels: str, labelled: str | None) -> None:
+    """Raise SlipwayError unless a label file can be read, and folders of labelled photographs match its labels."""
+    try:
+        read = read_labels(labels)
+        if labelled is not None:
+            read_class_folders(Path(labelled), read, "file")
+    except SlipwayError as error:
+        raise SlipwayError(f"config: `models.{model}.labels`: {error}") from None
+
+
+def _require_calibration(resolved: ResolvedConfig, target: str, precision: str) -> None:
+    if precision in ("int8", "fp8") and resolved.config["calibration"]["images"] is None:
+        raise SlipwayError(
+            f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
+            "from; name a folder of them as `calibration.images`"
+        )
+
+
+def _require_profiles(resolved: ResolvedConfig, target: str, precision: str) -> None:
+    if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
+        raise SlipwayError(
+            f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
+            "`precisions` out of one, or add it there"
+        )

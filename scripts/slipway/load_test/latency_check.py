@@ -1,0 +1,45 @@
+"""A short load on a model before it is switched on, to see that it holds the latency that it was chosen for."""
+
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.client.ports import Ports
+
+REQUESTS = 100
+# A slow machine stops here, with the requests that were answered until then.
+LONGEST_S = 10.0
+FEWEST = 20
+
+
+def canary(ports: Ports, name: str, image: np.ndarray, in_flight: int, p99_limit_ms: float) -> dict:
+    """Send REQUESTS of an image (1, 3, H, W), so many in flight at a time; return what was seen.
+
+    Raises SlipwayError when the p99 latency is above the limit, or a request fails.
+    """
+    deadline = time.monotonic() + LONGEST_S
+    numbers = itertools.count()
+
+    def send(_: int) -> list[float]:
+        with ModelClient(ports, name) as client:
+            # Uncounted: it connects, which clients do once and the load test did not measure.
+            client.infer(image)
+            latencies = []
+            while (number := next(numbers)) < REQUESTS and (number < FEWEST or time.monotonic() < deadline):
+                latencies.append(client.infer(image).latency_ms)
+            return latencies
+
+    with ThreadPoolExecutor(in_flight) as senders:
+        latencies = list(itertools.chain.from_iterable(senders.map(send, range(in_flight))))
+    p99_ms = float(np.percentile(latencies, 99))
+    if p99_ms > p99_limit_ms:
+        raise SlipwayError(
+            f"{name} answers with p99 {p99_ms:.0f} ms at {in_flight} in flight, above the limit of {p99_limit_ms:g} ms "
+            "(load_test.p99_limit_ms) that it was chosen under: another load is on this machine, or something changed "
+            "since the load test"
+        )
+    return {"requests": len(latencies), "in_flight": in_flight, "p99_ms": round(p99_ms, 3), "limit_ms": p99_limit_ms}

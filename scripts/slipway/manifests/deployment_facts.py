@@ -1,0 +1,148 @@
+"""What is known of a deployment: the artifacts of each target, and the artifact and key that each value came from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.model_config import NATIVE
+
+CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a manifest, the file and key that it came from, and what was done to it on the way."""
+
+    value: Any
+    source: str
+    key: str
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A JSON artifact: its path, its SHA-256 and what it holds."""
+
+    path: str
+    sha256: str
+    content: dict
+
+    @classmethod
+    def read(cls, path: Path) -> "Artifact":
+        """Return the artifact at `path`; raise SlipwayError when it is absent or broken."""
+        content = read_json(path)
+        return cls(path.as_posix(), sha256(path), content)
+
+    def value(self, *keys: str) -> Value:
+        """Return what the artifact holds under `keys`, each within the one before."""
+        found = self.content
+        for key in keys:
+            found = found[key]
+        return Value(found, self.path, ".".join(keys))
+
+    def derived(self, value: object, key: str, how: str) -> Value:
+        """Return a value that was made from what the artifact holds under `key`."""
+        return Value(value, self.path, key, how)
+
+    def digest(self) -> Value:
+        """Return the artifact's SHA-256."""
+        return Value(self.sha256, self.path, "", "SHA-256 of the file")
+
+
+@dataclass(frozen=True)
+class DeploymentFacts:
+    """What is known of the engine that was chosen for a target."""
+
+    target: str
+    index: Artifact
+    selection: Artifact
+    load_test: Artifact
+
+    @property
+    def key(self) -> dict:
+        """Return what the engine is keyed on."""
+        return self.index.content["engine_key"]
+
+    @property
+    def variant(self) -> str:
+        """Return the name of the chosen configuration in the load test."""
+        return self.selection.content["measured"]["variant"]
+
+    def peak(self, kind: str) -> float:
+        """Return the most memory in MB, "memory_mb" or "gpu_memory_mb", that the chosen configuration took.
+
+        Raises SlipwayError when no measurement of it saw any.
+        """
+        rows = [row for row in self.load_test.content["measurements"] if row["variant"] == self.variant]
+        seen = [row[kind] for row in rows if row.get(kind) is not None]
+        if not seen:
+            raise SlipwayError(
+                f"{self.load_test.path} has no {kind} of {self.variant}: the load test was over before it could look, "
+                "or must not. Raise `load_test.requests`, so that it takes longer, and run snakemake again"
+            )
+        return max(seen)
+
+
+def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
+    """Raise SlipwayError unless every engine may leave this machine and is the one that was measured and chosen."""
+    if not evidence:
+        raise SlipwayError(
+            "no target of config.yaml can be deployed to others: Triton has no backend of its own for engines of "
+            "TensorRT for RTX; add a target with another runtime"
+        )
+    for each in evidence:
+        refuse_rehearsal(model, each.index, "no manifest is written")
+        _require_backend(each)
+        _require_chain(each)
+
+
+def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
+    """Raise SlipwayError, which says what is `denied`, when a model's weights are random."""
+    if index.content["origin"] == "rehearsal":
+        raise SlipwayError(
+            f"{model} has random weights, since torchvision's could not be downloaded ({index.path} says `rehearsal`): "
+            f"it is served on this machine only, and {denied}. Name a checkpoint of yours as "
+            f"`models.{model}.weights` in config.yaml, or run this where the internet is"
+        )
+
+
+def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> None:
+    """Raise SlipwayError unless the source of an artifact, whose SHA-256 that states as `expected`, is the one here."""
+    if expected != source.sha256:
+        raise SlipwayError(
+            f"{artifact.path} was made from another {source.path} than the one that lies here; run snakemake again"
+        )
+
+
+def plain(values: dict[str, Value]) -> dict:
+    """Return the values without where they came from, as manifests are made of them."""
+    return {name: each.value for name, each in values.items()}
+
+
+def trace(values: dict[str, Value]) -> dict[str, dict]:
+    """Return each value with the file and key that it came from, sorted by name."""
+    return {
+        name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
+        for name in sorted(values)
+    }
+
+
+def _require_backend(evidence: DeploymentFacts) -> None:
+    runtime = evidence.key["runtime"]
+    if NATIVE[runtime][0] == "python":
+        raise SlipwayError(
+            f"config: `deploy.fleet` has {evidence.target}, but Triton has no backend of its own for engines of "
+            f"{runtime}; take it out, or give the target another runtime"
+        )
+
+
+def _require_chain(evidence: DeploymentFacts) -> None:
+    index, selection, load_test = evidence.index, evidence.selection, evidence.load_test
+    links = [
+        (index, index.content["chain"]["selection_sha256"], selection),
+        (selection, selection.content["chosen_from"]["load_test_sha256"], load_test),
+    ]
+    for artifact, expected, below in links:
+        require_made_from(artifact, expected, below)

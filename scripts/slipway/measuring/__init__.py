@@ -1,1 +1,0 @@
-"""Measuring: what is timed, on what, and what the figures say beside one another."""

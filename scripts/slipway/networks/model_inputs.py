@@ -1,0 +1,110 @@
+"""What a model is fed: normalised float32, or the uint8 pixels of a model that normalises them itself."""
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.core.errors import SlipwayError
+from slipway.networks.answer_types import require_scores
+from slipway.networks.forward_failures import why_it_fails
+from slipway.photographs.images import Preprocessing, load_image
+
+if TYPE_CHECKING:
+    import torch
+
+# Input formats, as NumPy names them, and what the inference protocol calls their data types.
+TRITON_TYPES = {"float32": "FP32", "uint8": "UINT8"}
+INPUT_DTYPES = tuple(TRITON_TYPES)
+
+
+def random_batch(input_dtype: str, batch: int, crop: int, seed: int = 0) -> np.ndarray:
+    """Return (batch, 3, crop, crop): standard normal float32, or uint8 spread evenly over 0..255."""
+    require_input_dtype(input_dtype)
+    shape = (batch, 3, crop, crop)
+    random = np.random.default_rng(seed)
+    if input_dtype == "uint8":
+        return random.integers(0, 256, shape, dtype=np.uint8)
+    return random.standard_normal(shape, dtype=np.float32)
+
+
+def photograph(path: str | Path, preprocess: Preprocessing, input_dtype: str) -> np.ndarray:
+    """Return one photograph as (3, crop, crop): float32 and normalised, or its uint8 pixels."""
+    require_input_dtype(input_dtype)
+    image = load_image(path)
+    return preprocess.pixels(image) if input_dtype == "uint8" else preprocess(image)
+
+
+def photograph_batch(paths: Sequence[str | Path], preprocess: Preprocessing, input_dtype: str) -> np.ndarray:
+    """Return the photographs as one batch (N, 3, crop, crop) of `input_dtype`; SlipwayError names a broken one."""
+    return np.stack([photograph(path, preprocess, input_dtype) for path in paths])
+
+
+def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, input_dtype: str) -> "torch.nn.Module":
+    """Return what answers for the served inputs: the model itself, or for uint8 one that normalises before it.
+
+    `preprocess` tells how to normalise, and may be None for float32.
+    """
+    require_input_dtype(input_dtype)
+    if input_dtype == "float32":
+        return model
+    import torch
+
+    class Normalised(torch.nn.Module):
+        """(x / 255 - mean) / std of uint8 pixels (N, 3, H, W), then the model."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+            for name in ("mean", "std"):
+                values = torch.tensor(getattr(preprocess, name), dtype=torch.float32)
+                self.register_buffer(name, values.reshape(1, 3, 1, 1))
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            """Return the logits (N, classes)."""
+            return self.model((pixels.float() / 255.0 - self.mean) / self.std)
+
+    return Normalised().eval()
+
+
+def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
+    """Return PyTorch's own logits (N, classes), float32, for images (N, 3, H, W), computed on the CPU.
+
+    Raises SlipwayError where the model does not take them, gives something else, or numbers that nothing can be
+    compared with.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode():
+            logits = model(torch.from_numpy(images))
+    except Exception as error:  # whatever a model of the user's raises
+        traceback.print_exc()
+        raise SlipwayError(why_it_fails(model, images, error)) from None
+    is_tensor = isinstance(logits, torch.Tensor)
+    if not is_tensor or logits.ndim != 2:
+        found = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
+        raise SlipwayError(
+            f"the model answers with {found}, not with one tensor of logits (N, classes); let `architecture` name a "
+            "factory that wraps it in a module which returns them alone"
+        )
+    require_scores(logits.dtype)
+    if len(logits) != len(images):
+        raise SlipwayError(
+            f"the model answers a batch of {len(images)} pictures with {len(logits)} rows of logits, not with one for "
+            "each; let it keep the batch axis, the first one, as it is"
+        )
+    if not torch.isfinite(logits).all():
+        raise SlipwayError(
+            "the model answers with NaN or infinities in PyTorch already: its checkpoint is of a training that "
+            "diverged, or damaged; take an earlier one"
+        )
+    return logits.float().numpy()
+
+
+def require_input_dtype(input_dtype: str) -> None:
+    """Raise SlipwayError unless it is an input format that models here may have."""
+    if input_dtype not in TRITON_TYPES:
+        raise SlipwayError(f"input format {input_dtype!r} is unknown; `input` is one of {', '.join(TRITON_TYPES)}")

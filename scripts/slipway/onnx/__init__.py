@@ -1,0 +1,1 @@
+"""ONNX files: their content, and their conversion to another precision."""

@@ -1,0 +1,117 @@
+"""What several programs ask of an ONNX file: its versions, its batch axis, its answers in ONNX Runtime."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.benchmark.agreement import compare
+from slipway.benchmark.company import Tolerance, dependence, in_company
+from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
+from slipway.onnx.onnx_structure import digests
+from slipway.triton.repository.model_config import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+
+def opset_of(model: "onnx.ModelProto") -> int:
+    """Return the version of ONNX's own operators that the model is written in."""
+    return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+
+
+def described(path: Path) -> dict:
+    """Return what a record says of the file itself: hash, size in bytes, versions, number of nodes, its structure."""
+    import onnx
+
+    model = onnx.load(path)
+    return {
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "opset": opset_of(model),
+        "ir_version": model.ir_version,
+        "nodes": len(model.graph.node),
+        **digests(model),
+    }
+
+
+def base_record(onnx_path: Path, record_path: Path) -> dict:
+    """Return the record of an exported FP32 file; raise SlipwayError unless the file is the one it describes."""
+    record = read_json(record_path)
+    if sha256(onnx_path) != record["sha256"]:
+        raise SlipwayError(f"{onnx_path} is not the file of its record: edited or truncated; remove it, run again")
+    return record
+
+
+def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
+    """Raise SlipwayError unless input and logits have their names and types, and the batch is still dynamic."""
+    import onnx
+
+    element = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}[input_dtype]
+    for value, name, wanted in (
+        (model.graph.input[0], INPUT, element),
+        (model.graph.output[0], OUTPUT, onnx.TensorProto.FLOAT),
+    ):
+        tensor = value.type.tensor_type
+        if value.name != name or tensor.elem_type != wanted or tensor.shape.dim[0].HasField("dim_value"):
+            found = f"{value.name}, {onnx.TensorProto.DataType.Name(tensor.elem_type)}, batch {tensor.shape.dim[0]}"
+            raise SlipwayError(
+                f"the conversion changed the tensor {name}: it is now {' '.join(found.split())}; "
+                "install the versions of envs/requirements.txt"
+            )
+
+
+def agreement_with_base(
+    base: "onnx.ModelProto", variant: "onnx.ModelProto", batches: list[np.ndarray]
+) -> tuple[dict | None, str | None]:
+    """Compare a variant with the FP32 model it was made from, in ONNX Runtime on the CPU, over all batches.
+
+    Returns the figures of `compare` and None, or None and why ONNX Runtime cannot run the variant. Its optimisations
+    are off, so that quantised nodes are computed as written, whatever integer instructions this CPU has.
+    """
+    try:
+        logits = answers(variant, batches)
+    except Exception as error:  # ONNX Runtime has no common class for what it cannot do
+        return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
+    found = compare(answers(base, batches), logits, None)
+    if not found["finite"] or not math.isfinite(found["relative_error"]):
+        raise SlipwayError(
+            "the converted model answers with infinities where the FP32 model does not: some value is beyond what the "
+            "lower precision can hold; leave that precision out of `targets.*.precisions` in config.yaml"
+        )
+    return found, None
+
+
+def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance: Tolerance) -> dict:
+    """Return how far apart a file's answers to a sample (1, 3, H, W) are in batches of different company.
+
+    Raises SlipwayError where they depend on it. ONNX Runtime must be able to run the model.
+    """
+    session = session_of(model)
+    found = in_company(lambda batch: session.run([OUTPUT], {INPUT: batch})[0], sample)
+    if problem := dependence(found, tolerance):
+        raise SlipwayError(
+            f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
+            "one batch; PyTorch answers each by itself, so the conversion is wrong: install the versions of "
+            "envs/requirements.txt, or leave that precision out of `targets.*.precisions`"
+        )
+    return found
+
+
+def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
+    """Return a session of ONNX Runtime on the CPU that computes the model as it is written."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
+    """Return the logits (sum N, classes) of a model for batches (N, 3, H, W), unoptimised on the CPU."""
+    session = session_of(model)
+    return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

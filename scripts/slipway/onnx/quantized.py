@@ -1,0 +1,123 @@
+"""A quantised ONNX graph: what in it is quantised, whether its scales can be, and its oldest form."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slipway.onnx.onnx_files import opset_of
+
+if TYPE_CHECKING:
+    import onnx
+
+COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_Q, _DQ = "QuantizeLinear", "DequantizeLinear"
+
+
+@dataclass
+class Quantized:
+    """Counts of a graph: compute nodes that read Q/DQ data and weights, those that do not, and Q/DQ nodes."""
+
+    compute: int = 0
+    skipped: list[str] = field(default_factory=list)  # names of the other compute nodes
+    quantize: int = 0
+    dequantize: int = 0
+    bad_scales: list[str] = field(default_factory=list)  # names of nodes whose scale is zero, negative or not finite
+
+    def record(self) -> dict:
+        """Return what a record says of it."""
+        return {
+            "compute_nodes": self.compute,
+            "compute_nodes_left": self.skipped,
+            "quantize_nodes": self.quantize,
+            "dequantize_nodes": self.dequantize,
+        }
+
+
+def inspect(model: "onnx.ModelProto") -> Quantized:
+    """Count the quantised and unquantised compute nodes of a graph, and collect scales that cannot be."""
+    constants = constants_of(model)
+    producers = {name: node.op_type for node in model.graph.node for name in node.output}
+    found = Quantized()
+    for node in model.graph.node:
+        if node.op_type in (_Q, _DQ):
+            found.quantize += node.op_type == _Q
+            found.dequantize += node.op_type == _DQ
+            scale = constants.get(node.input[1])
+            if scale is None or not np.isfinite(scale).all() or not (scale > 0).all():
+                found.bad_scales.append(node.name)
+        elif node.op_type in COMPUTE:
+            if all(producers.get(name) == _DQ for name in node.input[:2]):
+                found.compute += 1
+            else:
+                found.skipped.append(node.name)
+    return found
+
+
+def constants_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
+    """Return the arrays of a graph's initializers and Constant nodes by the name of their tensor."""
+    from onnx import numpy_helper
+
+    constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    return constants
+
+
+def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.ModelProto":
+    """Return the model in the older opset and IR of the file it was made from, or as it is where that cannot be.
+
+    ModelOpt raises the opset for 16-bit scales. With FP32 scales nothing in the graph needs it, and TensorRT 8.5 reads
+    opset 17 and IR 8.
+    """
+    import onnx
+
+    if opset_of(model) <= opset:
+        return model
+    older = onnx.ModelProto()
+    older.CopyFrom(model)
+    _axes_as_attributes(older)
+    next(entry for entry in older.opset_import if entry.domain in ("", "ai.onnx")).version = opset
+    older.ir_version = ir_version
+    try:
+        onnx.checker.check_model(older, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
+        return model
+    return older
+
+
+def widened(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Return the model with its FP16 weights and scales held in FP32, value for value, and computed in FP32.
+
+    ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) cuts off where ONNX rounds to the nearest, so a comparison
+    there would blame the quantised model for an error that it does not have.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    del wide.graph.value_info[:]
+    for weight in wide.graph.initializer:
+        if weight.data_type == half:
+            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float32), weight.name))
+    for node in wide.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == half:
+                attribute.i = single
+    return wide
+
+
+def _axes_as_attributes(model: "onnx.ModelProto") -> None:
+    """Write the axes of ReduceMean and its like as an attribute, as they were before opset 18."""
+    import onnx
+
+    constants = constants_of(model)
+    for node in model.graph.node:
+        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
+            axes = constants.get(node.input[1])
+            if axes is not None:
+                del node.input[1]
+                node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))

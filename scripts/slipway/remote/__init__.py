@@ -1,1 +1,0 @@
-"""Deploying a model to other places than this machine's own server: one transaction, whatever the place."""

@@ -1,0 +1,124 @@
+"""Keep the artifacts that jobs replace: an attempt that fails or is killed leaves them, and makes nothing stale.
+
+Snakemake copies an `update()` output before its job, and puts the copy back when the job fails. But then it records the
+copy as made from the inputs of the failed job. About a job that was killed it knows only that it began.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from slipway.core import records
+from slipway.core.artifact_stamps import FOLDER, record_of
+from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
+from slipway.snakemake_hooks.records import SNAKEMAKE, read_record, stamp_of
+
+# The parts of Snakemake's record of an artifact that are its key.
+_KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
+STATE = {"sha256": str, "time_ns": (int, type(None)), "record": dict, "mark": dict}
+ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
+
+
+class Attempts:
+    """The outputs of a run's jobs as they were before it, noted in a file for the next run if this one is killed.
+
+    `digest` returns the SHA-256 of an artifact. `acting` are the rules that change more than their outputs, such as a
+    server. The outputs of such a job do not show how far it came when it was killed, so it is run again.
+    """
+
+    def __init__(
+        self,
+        digest: Callable[[Path], str],
+        acting: Iterable[str] = (),
+        folder: Path = FOLDER,
+        snakemake: Path = SNAKEMAKE,
+    ) -> None:
+        self._digest = digest
+        self._acting = set(acting)
+        self._folder = folder
+        self._backups = snakemake / "backups"
+        self._file = folder / "attempts.json"
+
+    def begin(self, dag: Any) -> None:
+        """Note the outputs of the jobs of Snakemake's DAG that are about to run."""
+        noted = [self._noted(job, dag) for job in dag.needrun_jobs()]
+        write_json(self._file, [attempt for attempt in noted if attempt["outputs"]])
+
+    def settle(self, finished: Iterable[Any] = ()) -> None:
+        """Restore the outputs of each attempt that failed or was killed.
+
+        An output that already had the attempt's key is marked to be made again: the user asked for it, and no other
+        reason is left.
+        """
+        made = {str(file) for job in finished for file in job.output}
+        for attempt in records.read_record(self._file, [ATTEMPT]) or []:
+            if made.isdisjoint(attempt["outputs"]):
+                self._settle(attempt)
+        remove(self._file)
+
+    def _noted(self, job: Any, dag: Any) -> dict:
+        outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
+        return {"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs}
+
+    def _state(self, path: Path) -> dict:
+        """Return the state of an artifact: its content and time, Snakemake's record, and the mark to make it again."""
+        return {
+            "sha256": self._digest(path),
+            "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
+            "record": read_record(self._record(path)),
+            "mark": read_record(self._mark(path)),
+        }
+
+    def _settle(self, attempt: dict) -> None:
+        outputs = {Path(name): state for name, state in attempt["outputs"].items()}
+        killed = any(self._mark(path).exists() and not state["mark"] for path, state in outputs.items())
+        if killed and attempt["rule"] in self._acting:
+            return
+        for path, state in outputs.items():
+            self._put_back(path, state)
+        if not all(self._is(path, state) for path, state in outputs.items()):
+            return  # made anew; or changed by a killed job and without a copy: it stays marked
+        again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
+        for path, state in outputs.items():
+            _write(self._record(path), state["record"])
+            _write(self._mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
+            if state["time_ns"] is not None and stamp_of(path).exists():
+                os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
+
+    def _put_back(self, path: Path, state: dict) -> None:
+        """Put back Snakemake's copy of an output, if the job was killed after it had changed the output."""
+        if not self._mark(path).exists():
+            return
+        clear_up_after_a_kill(path)
+        copy = self._backups / path
+        if self._is(path, state) or not self._is(copy, state):
+            return
+        if path.is_dir():
+            shutil.rmtree(path)
+        copy.replace(path)
+
+    def _is(self, path: Path, state: dict) -> bool:
+        return path.exists() and self._digest(path) == state["sha256"]
+
+    def _has_key(self, path: Path, state: dict) -> bool:
+        """Say whether Snakemake recorded a failed attempt with the key that the artifact already had."""
+        before, after = state["record"], read_record(self._record(path))
+        return bool(before) and after != before and all(after.get(part) == before.get(part) for part in _KEY)
+
+    def _record(self, path: Path) -> Path:
+        return record_of(path, self._folder / "snakemake")
+
+    def _mark(self, path: Path) -> Path:
+        return record_of(path, self._folder / "incomplete")
+
+
+def _write(path: Path, content: dict) -> None:
+    """Write one of Snakemake's records as it was, or remove it if there was none."""
+    if not content:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")

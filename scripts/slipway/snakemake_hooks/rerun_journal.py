@@ -1,0 +1,126 @@
+"""Why Snakemake runs a job, put into words where it announces the job; and what a failed one lacked on a cluster."""
+
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.snakemake_hooks import rerun_reasons
+from slipway.snakemake_hooks.cluster_resources import memory_advice
+
+# So many of a job's files are named in a reason; of more, the number is told.
+NAMED = 2
+
+
+class RerunJournal(logging.Filter):
+    """A filter of Snakemake's log that lets everything pass, and rewrites the reason of each job that is announced.
+
+    `workflow` is Snakemake's; `changed` are the artifacts that were edited since they were made (Artifacts.changed),
+    `incomplete` those that were marked before this run; `remember` notes those that a job has just made, before others
+    read them.
+    """
+
+    def __init__(
+        self,
+        workflow: Any,
+        fingerprints: FileHashCache,
+        changed: dict[str, tuple[str, str]],
+        incomplete: set[str],
+        remember: Callable[[Iterable[str]], None],
+    ) -> None:
+        super().__init__()
+        self._remember = remember
+        self._workflow = workflow
+        self._fingerprints = fingerprints
+        self._changed = changed
+        self._incomplete = incomplete - set(changed)
+        self._jobs: dict[int, Any] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put the reason of an announced job into words, and what to do when one lacked memory; pass on everything."""
+        event = getattr(record, "event", None)
+        if event is LogEvent.JOB_INFO:
+            job = self._job(record.jobid)
+            record.reason = self.why(job) if job else record.reason
+        elif event is LogEvent.JOB_FINISHED:
+            job = self._job(record.job_id)
+            self._remember(job.output if job else [])
+        elif event is LogEvent.JOB_ERROR:
+            self._advise([vars(record)], record.log)
+        elif event is LogEvent.GROUP_ERROR:
+            self._advise(record.job_error_info, record.aux_logs)
+        return True
+
+    def why(self, job: Any) -> str:
+        """Return in words why a job has to run."""
+        reason = self._workflow.dag.reason(job)
+        words = [
+            *self._edited(job),
+            *self._left(job, reason),
+            *_missing(reason),
+            *self._other_content(job, reason),
+            *self._upstream(job, reason),
+        ]
+        if reason.params_changed:
+            words += rerun_reasons.of_settings(reason.params_changed.only_old, reason.params_changed.only_new)
+        if reason.input_changed:
+            words.append("made from other files than before")
+        if reason.code_changed:
+            words.append(f"the command of rule {job.rule.name} edited")
+        return "; ".join(words) or str(reason)
+
+    def _advise(self, failed: list[dict], logs: Iterable[str]) -> None:
+        """Say what to raise when jobs that ran as one ran out of the memory that a cluster gave them."""
+        jobs = [job for info in failed if (job := self._job(info["jobid"]))]
+        asked = [job.resources.get("mem_mb") for job in jobs]
+        advice = memory_advice(
+            (job.rule.name for job in jobs), logs, max((mb for mb in asked if isinstance(mb, int)), default=None)
+        )
+        if advice:
+            logger.error(advice)
+
+    def _job(self, jobid: int) -> Any:
+        if jobid not in self._jobs:
+            self._jobs = {job.jobid: job for job in self._workflow.dag.jobs}
+        return self._jobs.get(jobid)
+
+    def _edited(self, job: Any) -> list[str]:
+        changed = [name for name in map(str, job.output) if name in self._changed]
+        # A rollback writes every receipt anew, also of a model that it leaves as it was.
+        return rerun_reasons.of_rollback(changed) or [
+            f"{rerun_reasons.of_content(name, *self._changed[name])}, edited or truncated since it was made"
+            for name in changed
+        ]
+
+    def _left(self, job: Any, reason: Any) -> list[str]:
+        """Say what a run that failed or was killed was to replace; Snakemake's reason is but that it is forced."""
+        left = self._incomplete.intersection(map(str, job.output)) if reason.forced else ()
+        return [f"{_listed(left)} left by a run that failed or was killed"] if left else []
+
+    def _other_content(self, job: Any, reason: Any) -> list[str]:
+        words = []
+        for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
+            before = next(iter(self._workflow.persistence.input_checksums(job, file)), None)
+            # What lies in storage has no copy here.
+            now = self._fingerprints.sha256(file) if Path(file).is_file() else None
+            words.append(rerun_reasons.of_content(file, before, now))
+        return words
+
+    def _upstream(self, job: Any, reason: Any) -> list[str]:
+        dag = self._workflow.dag
+        makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
+        return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []
+
+
+def _missing(reason: Any) -> list[str]:
+    return [f"{_listed(reason.missing_output)} missing"] if reason.missing_output else []
+
+
+def _listed(files: Iterable) -> str:
+    names = sorted(map(str, files))
+    others = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {others} more" if others > 0 else "")

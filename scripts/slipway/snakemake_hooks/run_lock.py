@@ -1,0 +1,103 @@
+"""One workflow at a time in a folder: the running one is named, and a killed run's lock does not block."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from pathlib import Path
+from typing import IO
+
+from slipway.core.artifacts import make_folder, remove
+from slipway.core.records import read_record
+
+FOLDER = Path(".snakemake")
+HOLDER = {"pid": int, "host": str, "since": str}
+# A command that only looks holds the lock for a moment, to clear what a killed run left.
+PATIENCE_S = 3.0
+PAUSE_S = 0.1
+
+
+class RunLock:
+    """The operating system's lock on a folder's workflow, which ends with the process that holds it.
+
+    Snakemake's own lock consists of files, which a killed run leaves behind. The holder of this lock knows that no
+    other workflow runs here, and removes them.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self._file = folder / "slipway" / "running.json"
+        self._snakemakes = folder / "locks"
+        self._held: IO | None = None
+        self._no_locks: OSError | None = None
+        self.run = uuid.uuid4().hex
+        # The run that was killed while it held the lock on this machine, if the last one was.
+        self.killed_run: str | None = None
+
+    def take(self, patience_s: float = 0.0) -> bool:
+        """Take the lock and clear what a killed run left; return False when another process has it.
+
+        On a file system without locks nobody is kept out but by Snakemake's own.
+        """
+        make_folder(self._file.parent)
+        if self._file.is_dir():
+            remove(self._file)
+        self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
+        try:
+            self._lock(patience_s)
+        except BlockingIOError:
+            self._held.close()
+            return False
+        except OSError as error:
+            self._no_locks = error
+            return True
+        last = read_record(self._file, HOLDER)
+        # A network file system may lock for each machine alone.
+        if last is None or last["host"] == socket.gethostname():
+            shutil.rmtree(self._snakemakes, ignore_errors=True)
+            self.killed_run = last and last.get("run")
+        return True
+
+    def work(self) -> None:
+        """Record this run, for others that want to start, and for the next run if this one is killed."""
+        said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
+        self._held.truncate(0)
+        json.dump(said, self._held)
+        self._held.flush()
+
+    def end(self) -> None:
+        """Give the lock back at the end of the work, which leaves nothing to the next run."""
+        if not self._held.closed:
+            self._held.truncate(0)
+            self._held.close()
+
+    def give_back(self) -> None:
+        """Give the lock back after a look, which leaves to the next run what a killed one left."""
+        self._held.close()
+
+    def caution(self) -> str | None:
+        """Return in words that the file system has no locks, if so: then a killed run's lock stays in the way."""
+        if self._no_locks is None:
+            return None
+        return (
+            f"the file system of {self._file.parent} has no locks ({self._no_locks.strerror}): run one snakemake at a "
+            "time here, on one machine; should a killed run have left Snakemake's own lock, remove it with --unlock"
+        )
+
+    def holder(self) -> str:
+        """Return in words the run that holds the lock."""
+        said = read_record(self._file, HOLDER)
+        return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
+
+    def _lock(self, patience_s: float) -> None:
+        """Lock the file; raise BlockingIOError if another process has it for longer than `patience_s`."""
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                return fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(PAUSE_S)

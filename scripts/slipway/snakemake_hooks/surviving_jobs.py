@@ -1,0 +1,60 @@
+"""Jobs that outlive their snakemake: `kill -9` ends a workflow, but not the programs that it started."""
+
+import contextlib
+import os
+from pathlib import Path
+
+import psutil
+
+from slipway.core.errors import SlipwayError
+
+# The environment variable in which each program of a workflow has the run that started it.
+VARIABLE = "SLIPWAY_RUN"
+# A deployment first takes back its rollout when it is told to end.
+PATIENCE_S = 60
+
+
+def mark_programs_of(run: str) -> None:
+    """Mark every program that is started from now on as one of `run`."""
+    os.environ[VARIABLE] = run
+
+
+def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
+    """Return the programs of `scripts` that still run although the workflow's run has ended.
+
+    Programs that they started themselves are not included, above all the live server, which must stay.
+    """
+    return [process for process in psutil.process_iter() if run and _is_program_of(process, run, scripts)]
+
+
+def end(programs: list[psutil.Process]) -> list[str]:
+    """End programs, with a timeout for each, and return their names; raise SlipwayError if one does not end."""
+    names = []
+    for process in programs:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            names.append(f"{_program(process).name} (process {process.pid})")
+            process.terminate()
+    left = psutil.wait_procs(programs, timeout=PATIENCE_S)[1]
+    if left:
+        pids = " ".join(str(process.pid) for process in left)
+        raise SlipwayError(
+            f"a job of a run that was killed does not end (process {pids}), and would write over what is made now; "
+            f"end it with: kill -9 {pids}"
+        )
+    return names
+
+
+def _is_program_of(process: psutil.Process, run: str, scripts: Path) -> bool:
+    try:
+        program = _program(process)
+        return program is not None and program.parent == scripts.resolve() and process.environ().get(VARIABLE) == run
+    except psutil.Error:
+        return False  # it has just ended, or is somebody else's
+
+
+def _program(process: psutil.Process) -> Path | None:
+    """Return the path of the Python program that a process runs, if it runs one."""
+    command = process.cmdline()
+    if len(command) < 2 or not command[1].endswith(".py"):
+        return None
+    return Path(process.cwd(), command[1]).resolve()

@@ -1,0 +1,1 @@
+"""The parts of the programs that measure the workflow itself."""

@@ -1,0 +1,178 @@
+"""Ask any Triton server for its models, for a model's inputs, and for the classes of pictures."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.grpc import service_pb2
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import TRITON_TYPES
+from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.triton.client.classifier import Classifier, classifier_of
+from slipway.triton.client.connection import Connection, RequestFailed
+from slipway.triton.client.shared_memory import SharedBatch
+from slipway.triton.server.restricted_apis import REFUSAL
+
+# How far a sum of probabilities that were computed in half precision may be from 1.
+HALF_PRECISION = 1e-2
+# The `because` of a meaning that a client states.
+OPTION = "--output-meaning says so"
+# Triton's error for an unknown region.
+FORGOTTEN = "Unable to find shared memory region"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The scores (N, classes) of one request, how long it took with its retries, and which version gave them."""
+
+    scores: np.ndarray
+    latency_ms: float
+    attempts: int
+    version: str
+
+
+def find_model(connection: Connection, model: str | None, version: str) -> str:
+    """Return the name of the model to ask: the one that was named, or the only one there.
+
+    Raises SlipwayError with the models that are there, unless it is ready.
+    """
+    if model and connection.call(connection.client.is_model_ready, model, version):
+        return model
+    try:
+        index = connection.call(connection.client.get_model_repository_index).models
+    except RequestFailed as error:
+        if REFUSAL not in str(error):
+            raise
+        why = f"model {model} is not ready" if model else "name the model with --model"
+        raise SlipwayError(f"{why}: {connection.endpoint} keeps to itself which models it has") from None
+    ready = sorted({entry.name for entry in index if entry.state == "READY"})
+    if model is None and len(ready) == 1:
+        return ready[0]
+    raise SlipwayError(why_no_model(index, model, version) + f" on {connection.endpoint}")
+
+
+def why_no_model(
+    index: Sequence[service_pb2.RepositoryIndexResponse.ModelIndex], model: str | None, version: str
+) -> str:
+    """Return in words why a server with this repository index has no such model to ask."""
+    ready = sorted({entry.name for entry in index if entry.state == "READY"})
+    there = f"ready are {', '.join(ready)}" if ready else "no model is ready"
+    if model is None:
+        return f"name the model with --model: {there}"
+    own = [entry for entry in index if entry.name == model]
+    versions = [entry.version for entry in own if entry.state == "READY"]
+    if versions and version:
+        return f"model {model} has no version {version} that is ready, but {', '.join(versions)}"
+    if not own:
+        return f"there is no model {model}: {there}"
+    reasons = "; ".join(dict.fromkeys(entry.reason for entry in own if entry.reason))
+    return f"model {model} is not ready{f' ({reasons})' if reasons else ''}: {there}"
+
+
+def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
+    """Return the model as the server describes it; raise SlipwayError when it is no classifier of pictures."""
+    metadata = connection.call(connection.client.get_model_metadata, model, version)
+    config = connection.call(connection.client.get_model_config, model, version).config
+    return classifier_of(metadata, config, version, output)
+
+
+def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None) -> Answer:
+    """Return the scores of a batch (N, 3, side, side), sent through `shared` memory where there is some."""
+    array = batch if classifier.batched else batch[0]
+    tensor = _tensor(classifier, array.shape)
+    if shared:
+        shared.fill(tensor, array)
+    else:
+        tensor.set_data_from_numpy(array)
+    attempts = 0
+
+    def attempt(client_timeout: float) -> grpc.InferResult:
+        nonlocal attempts
+        attempts += 1
+        try:
+            return _infer(connection, classifier, tensor, client_timeout)
+        except InferenceServerException as error:
+            if not (shared and FORGOTTEN in error.message()):
+                raise
+            # The server was restarted, and does not know the region any more.
+            shared.register(client_timeout)
+            return _infer(connection, classifier, tensor, client_timeout)
+
+    start = time.perf_counter()
+    result = connection.call(attempt)
+    latency_ms = (time.perf_counter() - start) * 1e3
+    scores = _scores(result.as_numpy(classifier.output), len(batch))
+    return Answer(scores, latency_ms, attempts, result.get_response().model_version)
+
+
+def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:
+    """Return the class names that the server itself has for the output; none where it has none.
+
+    They come with Triton's classification extension: asked for as many classes as there are, about any picture, the
+    server names them all, each as "score:index:label".
+    """
+    if not (classifier.has_labels and classifier.classes):
+        return []
+    shape = (1, 3, side, side) if classifier.batched else (3, side, side)
+    tensor = _tensor(classifier, shape).set_data_from_numpy(np.zeros(shape, classifier.dtype))
+
+    def attempt(client_timeout: float) -> grpc.InferResult:
+        return _infer(connection, classifier, tensor, client_timeout, class_count=classifier.classes)
+
+    named = connection.call(attempt).as_numpy(classifier.output)
+    return labels_of([entry.decode("utf-8", errors="replace") for entry in named.ravel()], classifier.classes)
+
+
+def labels_of(named: list[str], classes: int) -> list[str]:
+    """Return one label a class from Triton's classifications, "score:index:label"; a class without one is "class i"."""
+    labels = [f"class {index}" for index in range(classes)]
+    for entry in named:
+        _, index, *label = entry.split(":", 2)
+        if label and label[0]:
+            labels[int(index)] = label[0]
+    return labels
+
+
+def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
+    """Return the assumed meaning of scores (N, classes) that the model does not state: `kind`, else by their numbers.
+
+    Probabilities are never negative and sum to one in every row, which logits never do. Of one value nothing is known.
+    """
+    if kind == "sigmoid":
+        within = (scores >= 0).all() and (scores <= 1).all()
+        return Meaning(kind, None if within else "sigmoid", because=OPTION)
+    if kind:
+        return Meaning(kind, LOGITS.activation if kind == "logits" else None, because=OPTION)
+    if scores.shape[1] == 1:
+        return Meaning("tensor", because="the server does not state the meaning of its single output")
+    sums = scores.astype(np.float64).sum(axis=1)
+    if (scores >= 0).all() and np.allclose(sums, 1.0, rtol=0, atol=HALF_PRECISION):
+        return Meaning("probabilities", because="the server does not say, but they sum to one")
+    return Meaning("logits", LOGITS.activation, because="the server does not say, and this is usual")
+
+
+def _tensor(classifier: Classifier, shape: tuple[int, ...]) -> grpc.InferInput:
+    return grpc.InferInput(classifier.input, list(shape), TRITON_TYPES[classifier.dtype])
+
+
+def _infer(
+    connection: Connection, classifier: Classifier, tensor: grpc.InferInput, timeout_s: float, class_count: int = 0
+) -> grpc.InferResult:
+    output = grpc.InferRequestedOutput(classifier.output, class_count=class_count)
+    return connection.client.infer(
+        classifier.name, [tensor], classifier.version, outputs=[output], client_timeout=timeout_s
+    )
+
+
+def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:
+    """Return an answer as (N, classes); raise RequestFailed when it is none of numbers for so many pictures."""
+    if answer is None or answer.size == 0 or answer.size % pictures:
+        shape = None if answer is None else answer.shape
+        raise RequestFailed(f"the server's answer of shape {shape} is not one row of scores a picture")
+    if not np.isfinite(answer).all():
+        raise RequestFailed("the model answers with numbers that are not finite; it was built or fed wrongly")
+    return answer.reshape(pictures, -1)

@@ -1,0 +1,163 @@
+"""A classifier of pictures as any Triton server describes it: its tensors, their types, how many pictures at once."""
+
+import json
+import math
+from dataclasses import dataclass
+
+from tritonclient.grpc import model_config_pb2, service_pb2
+
+from slipway.core.errors import SlipwayError
+from slipway.core.records import has_shape
+from slipway.networks.model_inputs import TRITON_TYPES
+from slipway.outputs.meaning import Meaning
+from slipway.triton.repository.model_config import PREPROCESS
+
+INPUT_DTYPES = {triton: dtype for dtype, triton in TRITON_TYPES.items()}
+_NUMBER = (int, float)
+_PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
+OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What a client must know of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
+
+    `side` and `classes` are None where the server leaves them open, `max_batch` where it states no limit. A model that
+    is not `batched` takes (3, side, side). `version` "" lets the server choose. `meaning` is that of the scores, and
+    `preprocess` has the settings of slipway.photographs.images.Preprocessing: each None unless the model's parameters
+    state it.
+    """
+
+    name: str
+    version: str
+    input: str
+    dtype: str
+    side: int | None
+    batched: bool
+    max_batch: int | None
+    output: str
+    classes: int | None
+    has_labels: bool
+    meaning: Meaning | None = None
+    preprocess: dict | None = None
+
+
+def classifier_of(
+    metadata: service_pb2.ModelMetadataResponse,
+    config: model_config_pb2.ModelConfig,
+    version: str = "",
+    output: str | None = None,
+) -> Classifier:
+    """Return what metadata and configuration say of a model; `output` names the scores where there are several outputs.
+
+    Raises SlipwayError when it is fed or answers in a way that this client cannot serve.
+    """
+    pictures = _input_of(metadata)
+    scores = _output_of(metadata, output)
+    parameters = {name: value.string_value for name, value in config.parameters.items()}
+    labelled = any(entry.label_filename for entry in config.output if entry.name == scores.name)
+    return Classifier(
+        metadata.name,
+        version,
+        pictures.name,
+        INPUT_DTYPES[pictures.datatype],
+        side=_known(pictures.shape[-1]),
+        batched=len(pictures.shape) == 4,
+        max_batch=_max_batch(metadata.name, pictures, config.max_batch_size),
+        output=scores.name,
+        classes=_classes(metadata.name, scores, batched=len(pictures.shape) == 4),
+        has_labels=labelled,
+        meaning=Meaning.of_parameters(parameters),
+        preprocess=_preprocess_of(parameters),
+    )
+
+
+def batch_size(classifier: Classifier, asked: int | None, usual: int) -> int:
+    """Return how many pictures a request carries: as many as asked, by default `usual` or what the model takes.
+
+    Raises SlipwayError when the model does not take as many as asked.
+    """
+    largest = classifier.max_batch
+    if asked is None:
+        return min(usual, largest or usual)
+    if largest and asked > largest:
+        raise SlipwayError(
+            f"{classifier.name} takes at most {largest} pictures a request, not {asked}; give --batch {largest} or less"
+        )
+    return asked
+
+
+def _preprocess_of(parameters: dict[str, str]) -> dict | None:
+    """Return the preprocessing in a model's parameters; None if there is none, or one of another program's form."""
+    try:
+        stated = json.loads(parameters.get(PREPROCESS, ""))
+    except ValueError:
+        return None
+    if not has_shape(stated, _PREPROCESS) or stated["interpolation"] not in ("bilinear", "bicubic"):
+        return None
+    return stated if len(stated["mean"]) == len(stated["std"]) == 3 else None
+
+
+def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:
+    """Return the one input, if pictures fit it."""
+    if len(metadata.inputs) != 1:
+        names = ", ".join(tensor.name for tensor in metadata.inputs)
+        raise SlipwayError(f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one")
+    (tensor,) = metadata.inputs
+    if tensor.datatype not in INPUT_DTYPES:
+        raise SlipwayError(
+            f"{metadata.name} takes {tensor.datatype}, but pictures are sent as UINT8 pixels or normalised FP32: "
+            "it needs a client of its own"
+        )
+    shape = list(tensor.shape)
+    if len(shape) not in (3, 4) or shape[-3] not in (3, -1) or shape[-2] != shape[-1]:
+        raise SlipwayError(
+            f"{metadata.name} takes an input of shape {shape}, but pictures are sent as [N, 3, side, side] or "
+            "[3, side, side]: it needs a client of its own"
+        )
+    return tensor
+
+
+def _output_of(
+    metadata: service_pb2.ModelMetadataResponse, name: str | None
+) -> service_pb2.ModelMetadataResponse.TensorMetadata:
+    """Return the output that has the scores: the one that was named, or the only one."""
+    outputs = {tensor.name: tensor for tensor in metadata.outputs}
+    if name is None and len(outputs) == 1:
+        (name,) = outputs
+    if name not in outputs:
+        asked = f"no output {name}" if name else "several outputs"
+        raise SlipwayError(f"{metadata.name} has {asked}; name the scores with --output: {', '.join(outputs)}")
+    if outputs[name].datatype not in OUTPUT_TYPES:
+        raise SlipwayError(
+            f"{metadata.name} answers with {outputs[name].datatype} in {name}, which are no scores of classes: "
+            f"those are {', '.join(OUTPUT_TYPES)}"
+        )
+    return outputs[name]
+
+
+def _max_batch(name: str, pictures: service_pb2.ModelMetadataResponse.TensorMetadata, stated: int) -> int | None:
+    """Return how many pictures a request may carry, or None where nothing limits it."""
+    if len(pictures.shape) == 3:
+        return 1
+    if stated > 0:
+        return stated
+    if pictures.shape[0] > 1:
+        raise SlipwayError(
+            f"{name} takes batches of exactly {pictures.shape[0]} pictures: it needs a client of its own"
+        )
+    return _known(pictures.shape[0])
+
+
+def _classes(name: str, scores: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> int | None:
+    """Return how many classes the output has, as (N, classes) or (N, classes, 1, 1), or None where that is open."""
+    shape = list(scores.shape)[1 if batched else 0 :]
+    if len([size for size in shape if size != 1]) > 1:
+        raise SlipwayError(
+            f"{name} answers with {scores.name} of shape {list(scores.shape)}, which is not one score a class"
+        )
+    return _known(math.prod(shape))
+
+
+def _known(size: int) -> int | None:
+    return size if size > 0 else None

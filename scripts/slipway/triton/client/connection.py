@@ -1,0 +1,182 @@
+"""Reaching a Triton server's gRPC API, on this machine or another: TLS, deadlines, retries, failures in words."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import tritonclient.grpc as grpc
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_exponential_jitter
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.connectivity import tls_context, why_unreachable
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.restricted_apis import REFUSAL
+
+# Where Triton's gRPC API listens unless it is told otherwise.
+GRPC_PORT = 8001
+# gRPC waits 1 s and then ever longer before it connects again, so that retries in between would find nothing. Its
+# "min" stays as it is: that is also how long one attempt may take, and a busy machine needs its 20 s now and then.
+RECONNECT_MS = {"initial": 100, "max": 1000}
+# Codes of a state that may pass: no connection, a full queue, a model that is being loaded.
+PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+# What Triton says, with the code NOT_FOUND, of a model that it unloads or loads anew, as a server does that ends.
+UNLOADED = "has no available versions"
+# Passing codes that come with these words do not pass: certificates, messages too large for a server or a proxy, and
+# what is only for those who have the server's key.
+LASTING = ("handshake failed", "larger than max", REFUSAL)
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+# How long a server that gave no answer to a request may take to say whether it is there at all.
+LIVENESS_S = 2.0
+
+
+class Unreachable(SlipwayError):
+    """No Triton answers there, so asking for anything else is useless."""
+
+
+class RequestFailed(SlipwayError):
+    """The server is there, but did not answer one request as it was asked."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What TLS needs, as PEM files: whom to trust, and for mutual TLS who this client is.
+
+    `ca` None trusts the authorities that gRPC carries; `server_name` is the name in the server's certificate where that
+    is not the host, as behind a tunnel.
+    """
+
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+    server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise SlipwayError naming the file, unless gRPC will be able to use them all."""
+        tls_context(self.ca, self.certificate, self.key)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a gRPC API listens, and how it is spoken to: in the clear, or over TLS."""
+
+    host: str
+    port: int = GRPC_PORT
+    tls: Tls | None = None
+
+    @classmethod
+    def parse(cls, url: str, tls: Tls | None = None) -> "Endpoint":
+        """Return the endpoint that HOST:PORT, HOST or [IPv6]:PORT names."""
+        try:
+            parts = urlsplit(f"//{url}")
+            if "/" in url or not parts.hostname:
+                raise ValueError
+            return cls(parts.hostname, GRPC_PORT if parts.port is None else parts.port, tls)
+        except ValueError:
+            raise SlipwayError(
+                f"{url!r} is no address of a gRPC API; write HOST:PORT, such as 127.0.0.1:{GRPC_PORT}, without http://"
+            ) from None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def endpoint_of(ports: Ports) -> Endpoint:
+    """Return the gRPC API of a server of this checkout, of which its own certificate alone is trusted."""
+    tls = ports.tls
+    if tls is None:
+        return Endpoint(ports.host, ports.grpc)
+    own = [Path(file) if file else None for file in (tls.deployer_certificate, tls.deployer_key)]
+    return Endpoint(ports.host, ports.grpc, Tls(Path(tls.certificate), *own, tls.server_name))
+
+
+def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
+    """Return tritonclient's client of an endpoint, which connects when it is first used and never through a proxy."""
+    options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
+    options += [(f"grpc.{which}_reconnect_backoff_ms", wait) for which, wait in RECONNECT_MS.items()]
+    tls = endpoint.tls
+    if tls is None:
+        return grpc.InferenceServerClient(str(endpoint), channel_args=options)
+    if tls.server_name:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    ca, certificate, key = (str(file) if file else None for file in (tls.ca, tls.certificate, tls.key))
+    return grpc.InferenceServerClient(
+        str(endpoint),
+        ssl=True,
+        root_certificates=ca,
+        certificate_chain=certificate,
+        private_key=key,
+        channel_args=options,
+    )
+
+
+class Connection:
+    """Calls of one server: each has a deadline, is tried again where that may help, and fails in words.
+
+    The deadline, in seconds, is that of a call with all its retries and the waits between them.
+    """
+
+    def __init__(self, endpoint: Endpoint, deadline_s: float = 30.0, retries: int = 0) -> None:
+        self.endpoint = endpoint
+        self.client = connect(endpoint)
+        self._deadline_s = deadline_s
+        self._retries = retries
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def call(self, method: Callable[..., Any], *arguments: object) -> Any:
+        """Return method(*arguments, client_timeout=s), where s is what is left of the deadline, in seconds.
+
+        Raises Unreachable when no Triton answers there, and RequestFailed when it does and the call still failed.
+        """
+        end = time.monotonic() + self._deadline_s
+        retrying = Retrying(
+            retry=retry_if_exception(may_pass),
+            stop=stop_after_attempt(1 + self._retries) | stop_before_delay(self._deadline_s),
+            wait=wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S),
+            reraise=True,
+        )
+        try:
+            return retrying(lambda: method(*arguments, client_timeout=end - time.monotonic()))
+        except InferenceServerException as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: InferenceServerException) -> SlipwayError:
+        """Return a failed call in words."""
+        late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
+        if (late or error.status() == "StatusCode.UNAVAILABLE") and not self._is_there():
+            why = why_unreachable(self.endpoint) or f"gRPC says: {error.message()}"
+            return Unreachable(f"no Triton answers at {self.endpoint}: {why}")
+        if late:
+            return RequestFailed(
+                f"no answer within {self._deadline_s * 1e3:.0f} ms; allow more with --deadline-ms, or see whether the "
+                "server is overloaded"
+            )
+        if "larger than max" in error.message():
+            return RequestFailed(f"the request is too large ({error.message()}); send less at a time, with --batch")
+        return RequestFailed(f"the server refused the request: {error.message()}")
+
+    def _is_there(self) -> bool:
+        """Say whether the server answers at all."""
+        try:
+            self.client.is_server_live(client_timeout=LIVENESS_S)
+        except InferenceServerException:
+            return False
+        return True
+
+
+def may_pass(error: BaseException) -> bool:
+    """Say whether a call that failed so may succeed later; asking a classifier twice does no harm."""
+    if not isinstance(error, InferenceServerException):
+        return False
+    if error.status() not in PASSING:
+        return UNLOADED in error.message()
+    return not any(words in error.message() for words in LASTING)

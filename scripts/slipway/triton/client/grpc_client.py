@@ -1,0 +1,118 @@
+"""Asking a running Triton server over gRPC, and reading what it counted."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.metrics import read_page, samples
+from slipway.triton.client.ports import Ports
+from slipway.triton.repository.model_config import INPUT, OUTPUT
+
+# How long after an answer its request may be missing from the metrics.
+COUNTED_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The logits (N, classes) of one request, how long it took from sending to having them, which version gave them."""
+
+    logits: np.ndarray
+    latency_ms: float
+    version: str
+
+
+class ModelClient:
+    """A client of one model on one server, each of whose calls has the deadline."""
+
+    def __init__(self, ports: Ports, model: str, deadline_s: float = 30.0) -> None:
+        self.model = model
+        self._ports = ports
+        self._deadline_s = deadline_s
+        self._client = connect(endpoint_of(ports))
+
+    def __enter__(self) -> "ModelClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def require_ready(self) -> None:
+        """Raise SlipwayError unless the server is live and this model ready; a server is ready with a model missing."""
+        if not (self._asked("is_server_live") and self._asked("is_model_ready", self.model)):
+            raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
+
+    def metadata(self) -> dict:
+        """Return the model's tensors and the server's version, as the server states them."""
+        model = self._asked("get_model_metadata", self.model, as_json=True)
+        server = self._asked("get_server_metadata", as_json=True)
+        return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
+
+    def versions(self) -> list[int]:
+        """Return the versions of the model that the server serves, ascending."""
+        model = self._asked("get_model_metadata", self.model, as_json=True)
+        return sorted(map(int, model.get("versions", [])))
+
+    def config(self) -> Any:
+        """Return the ModelConfig message that the server runs."""
+        return self._asked("get_model_config", self.model).config
+
+    def infer(self, batch: np.ndarray) -> Answer:
+        """Ask for the logits of a batch (N, 3, H, W) of the type that the model takes: float32, or uint8 pixels."""
+        tensor = grpc.InferInput(INPUT, list(batch.shape), np_to_triton_dtype(batch.dtype))
+        tensor.set_data_from_numpy(batch)
+        start = time.perf_counter()
+        try:
+            result = self._client.infer(
+                self.model, [tensor], outputs=[grpc.InferRequestedOutput(OUTPUT)], client_timeout=self._deadline_s
+            )
+        except InferenceServerException as error:
+            raise SlipwayError(f"model {self.model} refused the request: {error.message()}") from None
+        logits, latency_ms = result.as_numpy(OUTPUT), (time.perf_counter() - start) * 1e3
+        return Answer(logits, latency_ms, result.get_response().model_version)
+
+    def successes(self, version: str, at_least: int = 0) -> int:
+        """Return how many requests the server counts as answered by a version of this model, from its /metrics.
+
+        Only by one version: the count of an old one goes, some time after a new one is there. The server counts a
+        request after it has sent the answer, so `at_least` is waited for, up to COUNTED_WITHIN_S.
+        """
+        deadline = time.monotonic() + COUNTED_WITHIN_S
+        while True:
+            counted = self.successes_by_version().get(version, 0)
+            if counted >= at_least or time.monotonic() > deadline:
+                return counted
+            time.sleep(0.02)
+
+    def successes_by_version(self) -> dict[str, int]:
+        """Return the same for every version that the server has, by its name."""
+        try:
+            found = read_metrics(self._ports).items()
+        except OSError as error:
+            raise SlipwayError(f"the metrics of the server that has {self.model} cannot be read: {error}") from None
+        return {
+            version: int(value)
+            for (metric, model, version), value in found
+            if (metric, model) == ("nv_inference_request_success", self.model)
+        }
+
+    def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
+        """Return what the server answers to a question, a method of tritonclient's client."""
+        try:
+            return getattr(self._client, question)(*arguments, client_timeout=self._deadline_s, **options)
+        except InferenceServerException as error:
+            raise SlipwayError(f"the server on port {self._ports.grpc} does not answer: {error.message()}") from None
+
+
+def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:
+    """Return {(metric, model, version): value} of a server's Prometheus page, "" where there is no such label."""
+    values: dict[tuple[str, str, str], float] = {}
+    for name, labels, value, *_ in samples(read_page(ports)):
+        key = (name, labels.get("model", ""), labels.get("version", ""))
+        values[key] = values.get(key, 0.0) + value
+    return values

@@ -1,0 +1,90 @@
+"""Where a server listens, and over what TLS."""
+
+import errno
+import socket
+from dataclasses import dataclass
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.server.tls import ServerTls
+
+# The flag of a server that is asked over gRPC alone.
+WITHOUT_HTTP = "--allow-http=false"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a server listens, and over what TLS; what it cannot encrypt then stays on this machine.
+
+    `http` is None where it has no HTTP API; metrics it has all the same.
+    """
+
+    http: int | None
+    grpc: int
+    metrics: int
+    host: str = "127.0.0.1"
+    tls: ServerTls | None = None
+
+    @classmethod
+    def of(cls, listening: dict) -> "Ports":
+        """Return what a server's state or a receipt says of where it listens."""
+        tls = listening.get("tls")
+        return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
+
+    @property
+    def clear_host(self) -> str:
+        """Return the address of HTTP and metrics, for which Triton has no TLS."""
+        return "127.0.0.1" if self.tls else self.host
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Return three ports of 127.0.0.1 that nobody listens on."""
+        sockets = [socket.socket() for _ in range(3)]
+        try:
+            for one in sockets:
+                one.bind(("127.0.0.1", 0))
+            return cls(*(one.getsockname()[1] for one in sockets))
+        finally:
+            for one in sockets:
+                one.close()
+
+    def taken(self) -> list[int]:
+        """Return the ports that somebody already listens on.
+
+        Raises SlipwayError when nobody may listen there: at another machine's address, or at a port for root alone.
+        """
+        return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
+
+    def flags(self) -> list[str]:
+        """Return the flags that make a server listen here and nowhere else."""
+        listening = [
+            flag
+            for kind, (port, host) in self._by_kind().items()
+            for flag in (f"--{kind}-port={port}", f"--{kind}-address={host}")
+        ]
+        without_http = [] if self.http else [WITHOUT_HTTP]
+        return listening + without_http + (self.tls.flags() if self.tls else [])
+
+    def in_words(self) -> str:
+        """Return the ports by what listens there, such as "gRPC 8001 (TLS), metrics 8002"."""
+        http = f", HTTP {self.http}" if self.http else ""
+        return f"gRPC {self.grpc}{' (TLS)' if self.tls else ''}{http}, metrics {self.metrics}"
+
+    def _by_kind(self) -> dict[str, tuple[int, str]]:
+        """Return {kind: (port, address)} of what listens, by Triton's names."""
+        http = {"http": (self.http, self.clear_host)} if self.http else {}
+        return http | {"grpc": (self.grpc, self.host), "metrics": (self.metrics, self.clear_host)}
+
+
+def _can_bind(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise SlipwayError(
+                f"port {port} of the address {host} cannot be listened on ({error.strerror}): set another "
+                "`deploy.host` or port in config.yaml, an IPv4 address or a name of this machine; nothing was changed"
+            ) from None
+    return True

@@ -1,0 +1,71 @@
+"""Pictures handed to a server on this machine through system shared memory instead of the network.
+
+The region is made with Python's own multiprocessing.shared_memory: tritonclient 2.51's needs pkg_resources, which
+setuptools no longer has.
+"""
+
+import contextlib
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.connection import Connection, RequestFailed
+from slipway.triton.client.connectivity import is_this_machine
+from slipway.triton.server.restricted_apis import REFUSAL
+
+UNREGISTER_S = 5.0
+
+
+class SharedBatch:
+    """A region of `byte_size` bytes that the server reads batches from, as a context manager that always removes it."""
+
+    def __init__(self, connection: Connection, byte_size: int) -> None:
+        host = connection.endpoint.host
+        if not is_this_machine(host):
+            raise SlipwayError(f"{host} is not this machine, so it shares no memory with it; leave --shared-memory out")
+        self._connection = connection
+        self._byte_size = byte_size
+
+    def __enter__(self) -> "SharedBatch":
+        try:
+            self._memory = SharedMemory(create=True, size=self._byte_size)
+        except OSError as error:
+            raise SlipwayError(f"no shared memory of {self._byte_size} bytes can be had ({error.strerror})") from None
+        try:
+            self._connection.call(self.register)
+        except RequestFailed as error:
+            self.__exit__()
+            if REFUSAL in str(error):
+                raise SlipwayError(
+                    f"{self._connection.endpoint} shares no memory with its clients: that takes `deploy.shared_memory` "
+                    "on a server that this machine alone reaches; leave --shared-memory out"
+                ) from None
+            raise SlipwayError(
+                f"{error}. It does not see this machine's /dev/shm: it runs in a container (give it --ipc=host), "
+                "behind a tunnel or as another user; leave --shared-memory out"
+            ) from None
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A server that is gone has forgotten the region by itself.
+        with contextlib.suppress(InferenceServerException):
+            self._connection.client.unregister_system_shared_memory(self._memory.name, client_timeout=UNREGISTER_S)
+        self._memory.close()
+        self._memory.unlink()
+
+    def register(self, client_timeout: float) -> None:
+        """Make the region known to the server, also where it knows one of that name already."""
+        client, name = self._connection.client, self._memory.name
+        client.unregister_system_shared_memory(name, client_timeout=client_timeout)
+        client.register_system_shared_memory(name, f"/{name}", self._byte_size, client_timeout=client_timeout)
+
+    def fill(self, tensor: grpc.InferInput, array: np.ndarray) -> None:
+        """Copy an array into the region, and let the tensor of a request refer to it."""
+        np.ndarray(array.shape, array.dtype, self._memory.buf)[:] = array
+        tensor.set_shared_memory(self._memory.name, array.nbytes)

@@ -1,0 +1,145 @@
+"""Proof that a served model is this checkpoint: the golden input over gRPC, the golden logits back."""
+
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from tritonclient.utils import np_to_triton_dtype
+
+from slipway.benchmark.agreement import compare, violations
+from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.core.errors import SlipwayError
+from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.showing import answer_of
+from slipway.outputs.variation import variation, weakness
+from slipway.triton.client.grpc_client import ModelClient
+from slipway.triton.repository.model_config import INPUT, OUTPUT
+
+TIMED_REQUESTS = 10
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The expected model and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
+
+    The type of the input, float32 or uint8, is the type that the model must take. `meaning` is that of the outputs, and
+    `varies` how far PyTorch's answers to the photograph and its variations differ, where that was measured.
+    """
+
+    name: str
+    golden_input: np.ndarray
+    golden_logits: np.ndarray
+    labels: list[str]
+    limits: dict[str, float]
+    meaning: Meaning = LOGITS
+    varies: float | None = None
+
+    @classmethod
+    def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
+        """Return the expectation from a model's golden answers (.npz) and the class names of its repository.
+
+        Raises SlipwayError where the golden answers cannot be read.
+        """
+        try:
+            return cls._read(name, golden, labels, limits)
+        except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
+            raise SlipwayError(
+                f"the golden answers of {name}, {golden}, are damaged ({error}): remove the golden.npz that they were "
+                "taken from, and run again"
+            ) from None
+
+    @classmethod
+    def _read(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
+        answers = np.load(golden)
+        names = labels.read_text(encoding="utf-8").splitlines()
+        both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
+        varies = variation(np.concatenate(both)) if len(both) == 2 else None
+        return cls(name, answers["input"], answers["logits"], names, limits, Meaning.of_golden(answers), varies)
+
+
+def smoke_test(client: ModelClient, expected: Expected) -> dict:
+    """Check readiness, tensors, configuration, a refusal, answer and counters; return the findings.
+
+    Raises SlipwayError naming the first difference from the expectation.
+    """
+    client.require_ready()
+    metadata = client.metadata()
+    require_tensors(metadata, expected)
+    config = client.config()
+    refusal = require_refusal(client, expected)
+    before = client.successes_by_version()
+    answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
+    agreement = compare(expected.golden_logits, answers[0].logits, expected.meaning)
+    problems = violations(agreement, expected.limits)
+    if problems:
+        raise SlipwayError(
+            f"{expected.name} is served but does not give this checkpoint's answer: {'; '.join(problems)}"
+        )
+    version = answers[-1].version
+    already = before.get(version, 0)
+    counted = client.successes(version, at_least=already + TIMED_REQUESTS) - already
+    if counted < TIMED_REQUESTS:
+        raise SlipwayError(
+            f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "
+            "something else answers on these ports"
+        )
+    company = require_own_answers(client, expected, config.max_batch_size)
+    return {
+        "server_version": metadata["server"],
+        "backend": config.backend,
+        "max_batch_size": config.max_batch_size,
+        "instances": sum(group.count for group in config.instance_group),
+        "agreement": agreement,
+        "company": company,
+        "output": expected.meaning.record(),
+        **answer_of(answers[0].logits[0], expected.meaning, expected.labels),
+        "weakness": weakness(expected.varies, expected.limits),
+        "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
+        "requests_counted": counted,
+        "refused": refusal,
+    }
+
+
+def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
+    """Return how far apart the served answers to the golden input are alone and in batches with strangers.
+
+    Raises SlipwayError if they depend on the strangers.
+    """
+    ask = lambda batch: client.infer(batch).logits  # noqa: E731
+    found = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
+    if problem := dependence(found, tolerance_of(expected.limits)):
+        raise SlipwayError(f"{expected.name} is served, but {problem}")
+    return found
+
+
+def require_refusal(client: ModelClient, expected: Expected) -> str:
+    """Return the server's refusal of an input of a wrong shape; raise SlipwayError if it answers instead.
+
+    The requests after this one show whether it still answers correctly.
+    """
+    wrong = expected.golden_input[..., :-1]
+    try:
+        client.infer(np.ascontiguousarray(wrong))
+    except SlipwayError as error:
+        # The rest of the message is general advice on shapes.
+        return str(error).partition(" NOTE:")[0]
+    raise SlipwayError(f"{expected.name} answers an input of the shape {wrong.shape}, which it must refuse")
+
+
+def require_tensors(metadata: dict, expected: Expected) -> None:
+    """Raise SlipwayError unless the server states the expected input and output."""
+    wanted = {
+        "inputs": described(INPUT, expected.golden_input, np_to_triton_dtype(expected.golden_input.dtype)),
+        "outputs": described(OUTPUT, expected.golden_logits, "FP32"),
+    }
+    for side, tensor in wanted.items():
+        found = [(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
+        if found != [tensor]:
+            raise SlipwayError(f"{expected.name} has the {side} {found}, but {[tensor]} were deployed")
+
+
+def described(name: str, example: np.ndarray, datatype: str) -> tuple[str, str, list[str]]:
+    """Return a tensor as the server's metadata describe it, with a dynamic batch."""
+    return name, datatype, ["-1", *map(str, example.shape[1:])]

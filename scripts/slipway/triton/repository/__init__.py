@@ -1,0 +1,1 @@
+"""Model repositories: model folders, their configuration, their versions, publishing and signatures."""

@@ -1,0 +1,151 @@
+"""A model's configuration for Triton, as Triton's own protobuf message and its text form."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as pb
+from tritonclient.utils import np_to_triton_dtype
+
+from slipway.core.errors import SlipwayError
+from slipway.outputs.meaning import Meaning
+
+INPUT, OUTPUT = "input", "logits"
+PREPROCESS = "preprocess"  # the parameter that states to clients how a photograph becomes the input
+PREPROCESS_SETTINGS = ("resize", "crop", "mean", "std", "interpolation")
+# The native backend of a runtime, and the file name that it loads. TensorRT for RTX has none.
+NATIVE = {
+    "openvino": ("openvino", "model.xml"),
+    "onnxruntime": ("onnxruntime", "model.onnx"),
+    "tensorrt": ("tensorrt", "model.plan"),
+    "tensorrt_rtx": ("python", "model.rtx"),
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model as it is served: its name, tensors, engine, and how many copies and how large batches were chosen.
+
+    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles. `meaning` is that of
+    the outputs, and `preprocess` how a photograph becomes the input, as in config.yaml. Its parameters state both; None
+    for a model that only a load test asks.
+    """
+
+    name: str
+    runtime: str
+    precision: str
+    crop: int
+    classes: int
+    max_batch_size: int
+    instances: int
+    input_dtype: str = "float32"
+    profiles: tuple[tuple[int, int, int], ...] = ()
+    meaning: Meaning | None = None
+    preprocess: dict | None = None
+
+    @property
+    def native_backend(self) -> str:
+        """Return the backend of the configuration that a server with every backend loads."""
+        return NATIVE[self.runtime][0]
+
+    @property
+    def engine_file(self) -> str:
+        """Return the engine's name in the version folder."""
+        return NATIVE[self.runtime][1]
+
+    @property
+    def input_shape(self) -> list[int]:
+        """Return the input's shape without the batch: [3, H, W]."""
+        return [3, self.crop, self.crop]
+
+
+def model_config(served: Served, backend: str) -> pb.ModelConfig:
+    """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
+    config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
+    # Triton itself makes nothing of the format, but its own image clients refuse an input that states none.
+    layout = pb.ModelInput.FORMAT_NCHW
+    config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), format=layout, dims=served.input_shape)
+    config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
+    if served.meaning is None or served.meaning.has_classes:
+        config.output[0].label_filename = "labels.txt"
+    for name, value in (served.meaning.parameters() if served.meaning else {}).items():
+        config.parameters[name].string_value = value
+    if served.preprocess:
+        config.parameters[PREPROCESS].string_value = json.dumps(served.preprocess)
+    # Left plain on purpose: with a queue policy, even a bound on its size, the batcher of Triton 2.51 sleeps through
+    # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
+    config.dynamic_batching.SetInParent()
+    if backend == "tensorrt":
+        _add_tensorrt(config, served)
+    else:
+        # For GPU engines too: the Python backend's process opens the GPU itself, the one that CUDA_VISIBLE_DEVICES
+        # shows it, and KIND_GPU would make Triton copy the input there and ask for a GPU in the server's own process.
+        config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_CPU)
+    if backend == "python":
+        config.parameters["engine"].string_value = served.engine_file
+        config.parameters["precision"].string_value = served.precision
+    else:
+        config.default_model_filename = served.engine_file
+        for name, value in _native_parameters(served).items():
+            config.parameters[name].string_value = value
+    return config
+
+
+def triton_type(dtype: str) -> int:
+    """Return Triton's number for a NumPy data type by name, such as TYPE_UINT8 for "uint8"."""
+    return pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(dtype))}")
+
+
+def write_config(path: Path, config: pb.ModelConfig) -> None:
+    """Write the text form, and make sure that it reads back as the same message."""
+    text = text_format.MessageToString(config)
+    if read_text(text) != config:
+        raise SlipwayError(f"{path} would not read back as the message it was written from; report this as a defect")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def read_config(path: Path) -> pb.ModelConfig:
+    """Read a config.pbtxt; raise SlipwayError with the line when it does not parse."""
+    try:
+        return read_text(Path(path).read_text(encoding="utf-8"))
+    except text_format.ParseError as error:
+        raise SlipwayError(f"{path} is not a Triton model configuration: {error}") from None
+
+
+def read_text(text: str) -> pb.ModelConfig:
+    """Parse the text form of a model configuration."""
+    return text_format.Parse(text, pb.ModelConfig())
+
+
+def _native_parameters(served: Served) -> dict[str, str]:
+    if served.runtime == "openvino":
+        threads = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
+        return threads | ({"HINT_BF16": "YES"} if served.precision == "bf16" else {})
+    return {}
+
+
+def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
+    """Add what Triton's TensorRT backend needs to choose among profiles and to replay CUDA graphs."""
+    config.platform = "tensorrt_plan"
+    names = [str(index) for index in range(len(served.profiles))]
+    config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_GPU, profile=names)
+    config.optimization.input_pinned_memory.enable = True
+    config.optimization.output_pinned_memory.enable = True
+    config.optimization.cuda.graphs = True
+    # Stated one by one: without this list Triton knows nothing of the sizes that the profiles are tuned for.
+    for batch in _graph_batches(served):
+        spec = config.optimization.cuda.graph_spec.add(batch_size=batch)
+        spec.input[INPUT].dim.extend(served.input_shape)
+
+
+def _graph_batches(served: Served) -> list[int]:
+    """Return the batch sizes to record: 1, what each profile is tuned for, the largest; those that are served."""
+    sizes = {1, served.max_batch_size, *(opt for _, opt, _ in served.profiles)}
+    return [size for size in sorted(sizes) if size <= served.max_batch_size and _is_covered(size, served.profiles)]
+
+
+def _is_covered(batch: int, profiles: tuple[tuple[int, int, int], ...]) -> bool:
+    return not profiles or any(low <= batch <= high for low, _, high in profiles)

@@ -1,0 +1,72 @@
+"""A Triton model repository: one model folder that both kinds of server load.
+
+<name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
+<name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
+<name>/labels.txt
+<name>/1/                      the engine; model.py and engine.py (or engine/), which the Python backend runs
+"""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from slipway.engines.engine_artifact import BuiltEngine
+from slipway.outputs.meaning import Meaning
+from slipway.runtimes import RUNTIMES
+from slipway.triton.repository.model_config import Served, model_config, write_config
+from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
+
+VERSION = "1"
+# Read as a file, never imported: it needs a module that only the server's Python backend has.
+ADAPTER = Path(__file__).with_name("python_backend_model.py")
+
+
+def served_model(
+    name: str,
+    engine: BuiltEngine,
+    crop: int,
+    classes: int,
+    max_batch: int,
+    instances: int,
+    meaning: Meaning | None = None,
+    preprocess: dict | None = None,
+) -> Served:
+    """Return how `engine` is served under `name`."""
+    record = engine.record
+    profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
+    key = record["key"]
+    tensors = (crop, classes, max_batch, instances, record.get("input_dtype", "float32"))
+    return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning, preprocess)
+
+
+def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path) -> None:
+    """Write the model folder at `folder`, which must not exist yet."""
+    version = folder / VERSION
+    version.mkdir(parents=True)
+    write_config(folder / "config.pbtxt", model_config(served, served.native_backend))
+    write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
+    write_labels(folder / "labels.txt", labels, served)
+    first, *others = engine.files
+    shutil.copyfile(first, version / served.engine_file)
+    for file in others:
+        shutil.copyfile(file, (version / served.engine_file).with_suffix(file.suffix))
+    shutil.copyfile(ADAPTER, version / "model.py")
+    copy_runtime(served.runtime, version)
+
+
+def write_labels(path: Path, labels: Path, served: Served) -> None:
+    """Write one class name an output: a single output has that of a yes, the last of two; a tensor has none."""
+    if served.meaning and not served.meaning.has_classes:
+        path.touch()
+        return
+    names = labels.read_bytes().splitlines(keepends=True)
+    path.write_bytes(names[-1] if served.classes == 1 and names else b"".join(names))
+
+
+def copy_runtime(name: str, version: Path) -> None:
+    """Copy a runtime's module as engine.py, or its package as engine/, without importing what it needs."""
+    source = Path(find_spec(f"slipway.runtimes.{RUNTIMES[name].module}").origin)
+    if source.name == "__init__.py":
+        shutil.copytree(source.parent, version / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copyfile(source, version / "engine.py")

@@ -1,0 +1,224 @@
+"""Versions of a repository where a cluster reads them: copied beside the old ones, read back, and indexed last.
+
+<destination>/<version>/<name>/...    the files of a version, as Triton reads them
+<destination>/<version>.sig           its signature, where there is one
+<destination>/<version>.json          its index, and the ordinal of its publication; without it there is no version
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+from slipway.core.artifacts import sha256
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.contents import differences
+from slipway.triton.repository.storage import Storage
+from slipway.triton.repository.versions import read_index, repository_path, version_of
+
+_VERSION = re.compile(r"v[0-9a-f]{12}")
+
+
+def destination_of(to: str, claim_path: str, model: str, target: str) -> str:
+    """Return where the versions of a model on a target are published, below the folder or storage `to`.
+
+    Raises SlipwayError when `to` is a folder that does not exist: a claim that is not mounted is never made up.
+    """
+    storage = Storage(to)
+    storage.require_folder()
+    return storage.below(repository_path(claim_path, model, target))
+
+
+def publish(
+    folder: Path,
+    index: Path,
+    destination: str,
+    keep: int,
+    protected: Collection[str] = (),
+    *,
+    signature: Path | None = None,
+) -> dict:
+    """Publish a repository as a version beside the old ones, then remove the oldest versions beyond `keep`.
+
+    `folder` holds the model's folder, `index` is its repository.json, and `destination` is what `destination_of`
+    returns. What is there already, whole, is not copied again. Versions of `protected` stay, however old.
+
+    Returns {"destination", "version", "files", "bytes", "copied", "pruned"}. Raises SlipwayError when anything fails;
+    then the index of this version is not there, unless it was there whole, and the other versions are as they were.
+    """
+    try:
+        content = read_index(folder, index)
+        storage = Storage(destination)
+        version, copied = _put_version(storage, folder, content, sha256(index), signature)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}. The versions that were published before are as they were") from error
+    storage.clear_up(version)
+    sizes = [(folder / name).stat().st_size for name in _files(content)]
+    told = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
+    return told | {"copied": copied, "pruned": _prune(storage, version, keep, protected)}
+
+
+def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
+    """Raise SlipwayError unless a version is published as it was: every file the one of its index, and no other.
+
+    With a `public_key` its signature is verified as well; an object store's files are copied here for that.
+    """
+    storage = Storage(destination)
+    wanted = {f"{version}/{name}": digest for name, digest in _files(content).items()}
+    found = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
+    changed = differences(found, wanted)
+    if (_document(storage, version) or {}).get("index") != content:
+        changed = "; ".join(filter(None, [changed, f"edited or missing: {version}.json"]))
+    if changed:
+        raise SlipwayError(f"{storage.below(version)} is not what was published ({changed})")
+    if public_key:
+        _require_signed(storage, version, wanted, public_key)
+
+
+def _require_signed(storage: Storage, version: str, files: Collection[str], public_key: Path) -> None:
+    from slipway.triton.repository.signing import verify  # only here, since it takes half a second to import
+
+    signature = storage.read(f"{version}.sig")
+    if signature is None:
+        raise SlipwayError(f"{storage.below(version)} is not signed: {version}.sig does not exist beside it")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in files:
+            storage.get(name, Path(folder) / name)
+        own = Path(folder) / f"{version}.sig"
+        own.write_bytes(signature)
+        try:
+            verify(Path(folder) / version, public_key, own)
+        except SlipwayError as error:
+            raise SlipwayError(str(error).replace(folder, storage.address)) from None
+
+
+def _put_version(
+    storage: Storage, folder: Path, content: dict, digest: str, signature: Path | None
+) -> tuple[str, bool]:
+    """Publish a version and make it the newest; return its name, and whether anything of it was copied."""
+    version, listed = version_of(digest), storage.entries()
+    documents = _documents(storage, listed)
+    newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
+    document = {"version": version, "ordinal": newest + 1, "index_sha256": digest, "index": content}
+    there = documents.get(version)
+    copied = not _is_same(there, document) or not _is_whole(storage, version, content)
+    if copied:
+        # Only one that was there from the start is broken: another publisher may have ended meanwhile.
+        if f"{version}.json" in listed:
+            storage.remove(f"{version}.json")
+        _copy(storage, folder, version, content)
+    if signature:
+        _put_signature(storage, f"{version}.sig", signature.read_bytes())
+    if copied or there["ordinal"] <= newest:
+        _put_index(storage, document)
+    return version, copied
+
+
+def _files(content: dict) -> dict[str, str]:
+    """Return {file below the repository: SHA-256} of an index."""
+    return {f"{content['name']}/{path}": digest for path, digest in content["files"].items()}
+
+
+def _is_whole(storage: Storage, version: str, content: dict) -> bool:
+    """Say whether a version's files are all there, as its index says, and nothing else is."""
+    files = {f"{version}/{name}": digest for name, digest in _files(content).items()}
+    return storage.files(version) == set(files) and all(storage.sha256(name) == files[name] for name in files)
+
+
+def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
+    """Copy what is missing of a version, which a killed publication may have begun, and read it back."""
+    files = _files(content)
+    if storage.files(version) - {f"{version}/{name}" for name in files}:
+        storage.remove_folder(version)
+    for name, digest in files.items():
+        if storage.sha256(f"{version}/{name}") != digest:
+            storage.put(folder / name, f"{version}/{name}")
+            _require_arrived(storage, f"{version}/{name}", storage.sha256(f"{version}/{name}") == digest)
+
+
+def _put_signature(storage: Storage, name: str, content: bytes) -> None:
+    if storage.read(name) != content:
+        storage.write(name, content)
+        _require_arrived(storage, name, storage.read(name) == content)
+
+
+def _put_index(storage: Storage, document: dict) -> None:
+    """Write an index and read it back; one that is not as it should be goes again."""
+    name = f"{document['version']}.json"
+    storage.write(name, (json.dumps(document, indent=2) + "\n").encode())
+    arrived = _is_same(_document(storage, document["version"]), document)
+    if not arrived:
+        storage.remove(name)
+    _require_arrived(storage, name, arrived)
+
+
+def _is_same(found: dict | None, document: dict) -> bool:
+    """Say whether an index is the one of a version, whenever that was published."""
+    return found is not None and found | {"ordinal": document["ordinal"]} == document
+
+
+def _require_arrived(storage: Storage, name: str, arrived: bool) -> None:
+    if not arrived:
+        raise SlipwayError(
+            f"{storage.below(name)}, read back, is not what was sent: the disk is full, something on the way is "
+            "faulty, or somebody edits it; run again"
+        )
+
+
+def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
+    """Return the index of each version that is published; what is no index of ours counts for nothing."""
+    names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
+    found = {name: _document(storage, name) for name in names if _VERSION.fullmatch(name)}
+    return {name: document for name, document in found.items() if document}
+
+
+def _document(storage: Storage, version: str) -> dict | None:
+    try:
+        document = json.loads(storage.read(f"{version}.json") or b"null")
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and isinstance(document.get("ordinal"), int) else None
+
+
+def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) -> list[str]:
+    """Remove the versions that were published first, beyond `keep`; return their names.
+
+    The version that was just published is safe, and so is one that another process published at the same moment. The
+    new version stands whatever happens here, so a failure is told and left to the next time.
+    """
+    try:
+        listed = storage.entries()
+        ordinals = {name: document["ordinal"] for name, document in _documents(storage, listed).items()}
+    except SlipwayError as error:
+        progress(f"  WARNING: no old version was removed: {error}")
+        return []
+    _tell_unfinished(storage, listed, ordinals)
+    by_age = sorted(ordinals, key=lambda name: (ordinals[name], name == own, name))
+    at_once = {name for name in by_age if ordinals[name] == ordinals.get(own)}
+    spared = {own, *protected, *at_once, *by_age[-keep:]}
+    return [name for name in by_age if name not in spared and _remove_version(storage, name, ordinals[name])]
+
+
+def _remove_version(storage: Storage, version: str, ordinal: int) -> bool:
+    """Remove a version, its index first; not one that was published again meanwhile. Say whether it is gone."""
+    try:
+        if (_document(storage, version) or {}).get("ordinal") != ordinal:
+            return False
+        for name in (f"{version}.json", f"{version}.sig"):
+            storage.remove(name)
+        storage.remove_folder(version)
+    except SlipwayError as error:
+        progress(f"  WARNING: version {version} is old, but was not removed whole: {error}")
+        return False
+    return True
+
+
+def _tell_unfinished(storage: Storage, listed: dict[str, bool], published: Collection[str]) -> None:
+    for name, is_folder in listed.items():
+        if is_folder and _VERSION.fullmatch(name) and name not in published:
+            progress(
+                f"  WARNING: {storage.below(name)} has no index: its publication was killed, or still runs. "
+                "Publishing that version again completes it; if nobody will, remove the folder"
+            )

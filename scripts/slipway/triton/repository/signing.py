@@ -1,0 +1,77 @@
+"""Signatures of repositories: who holds the private key says which files a server may run.
+
+model-signing makes and checks them, with keys of an elliptic curve in PEM files. A signature is a Sigstore bundle with
+the SHA-256 of every file, which `model_signing verify key` reads as well.
+"""
+
+import re
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from model_signing import hashing, signing, verifying
+
+from slipway.core.artifacts import written_whole
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.contents import remove_bytecode
+from slipway.triton.repository.signing_keys import require_private_key, require_public_key
+
+# What Snakemake puts into a folder that it made.
+_TIME_STAMP = ".snakemake_timestamp"
+
+
+def sign(folder: Path, private_key: Path, signature: Path) -> None:
+    """Write a signature of every file below `folder`.
+
+    The password of an encrypted key is taken from the environment variable SLIPWAY_SIGNING_PASSWORD. Raises
+    SlipwayError when the key cannot be used, or the folder has what cannot be signed.
+    """
+    _, password = require_private_key(private_key)
+    signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)
+    with written_whole(signature) as partial:
+        try:
+            signer.set_hashing_config(_hashing(folder)).sign(folder, partial)
+        except (OSError, ValueError) as error:
+            raise SlipwayError(f"{folder} cannot be signed: {error}; nothing was written") from error
+
+
+def verify(folder: Path, public_key: Path, signature: Path) -> None:
+    """Raise SlipwayError unless `signature` was made with the other half of `public_key`, of exactly these files."""
+    require_public_key(public_key)
+    if not signature.is_file():
+        raise SlipwayError(
+            f"{folder} is not signed: {signature} does not exist. Sign it where the private key is "
+            "(`deploy.signing.private_key`), or bring the signature along"
+        )
+    verifier = verifying.Config().use_elliptic_key_verifier(public_key=public_key)
+    try:
+        verifier.set_hashing_config(_hashing(folder)).verify(folder, signature)
+    except InvalidSignature:
+        raise SlipwayError(f"{signature} was not made with the key of {public_key}, or was edited") from None
+    except Exception as error:
+        raise SlipwayError(_why_not(str(error), folder, public_key, signature)) from error
+
+
+def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
+    """Raise SlipwayError unless the repository in `folder` is the one that was signed; its servers' bytecode goes."""
+    remove_bytecode(folder)
+    verify(folder, public_key, signature)
+
+
+def _hashing(folder: Path) -> hashing.Config:
+    """Return what to hash: everything but Snakemake's time stamps."""
+    stamps = [path.relative_to(folder) for path in folder.rglob(_TIME_STAMP)]
+    return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
+
+
+def _why_not(said: str, folder: Path, public_key: Path, signature: Path) -> str:
+    """Return in words why a signature does not hold, from those of model-signing."""
+    if "Key mismatch" in said:
+        return f"{signature} was made with another key than that of {public_key}"
+    if "Signature mismatch" not in said:
+        first = (said.splitlines() or ["no reason given"])[0]
+        return f"{signature} cannot be checked against {folder} ({first}); sign the repository again"
+    kinds = {"edited": r"Hash mismatch for '([^']*)'", "missing": r"Missing files in model '[^']*': ([^\"]*)"}
+    kinds["never signed"] = r"Extra files found in model '[^']*': ([^\"]*)"
+    found = {kind: ", ".join(re.findall(pattern, said)) for kind, pattern in kinds.items()}
+    told = "; ".join(f"{kind}: {names}" for kind, names in found.items() if names) or said
+    return f"{folder} is not what was signed as {signature} ({told})"

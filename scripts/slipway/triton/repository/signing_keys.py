@@ -1,0 +1,102 @@
+"""The keys of signatures: whether they will do, and which key it is, without saying what is in it.
+
+A private key is read where it is used and nowhere else: neither it nor its SHA-256 is written down, but that of its
+public half.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from slipway.core.errors import SlipwayError
+
+PASSWORD = "SLIPWAY_SIGNING_PASSWORD"
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
+
+
+def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
+    """Return a private key and its password, None for one without; raise SlipwayError when it cannot sign."""
+    pem, password = _read(path, "private"), None
+    if b"ENCRYPTED" in pem:
+        password = os.environ.get(PASSWORD, "").encode()
+        if not password:
+            raise SlipwayError(
+                f"the private key {path} is encrypted; set its password as {PASSWORD} in the environment"
+            )
+    try:
+        key = load_pem_private_key(pem, password)
+    except Exception:  # its words might quote the key
+        wrong = f"{PASSWORD} is not its password, or it is broken" if password else "it is broken, or a public key"
+        raise SlipwayError(f"{path} cannot be read as a private key in PEM: {wrong}; {_HOW}") from None
+    _require_curve(path, key, EllipticCurvePrivateKey)
+    return key, password
+
+
+def require_public_key(path: Path) -> None:
+    """Raise SlipwayError unless signatures can be verified with a public key."""
+    try:
+        key = load_pem_public_key(_read(path, "public"))
+    except (ValueError, UnsupportedAlgorithm):
+        raise SlipwayError(
+            f"{path} cannot be read as a public key in PEM: it is broken, or a private key; make it with: "
+            "openssl ec -pubout"
+        ) from None
+    _require_curve(path, key, EllipticCurvePublicKey)
+
+
+def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
+    """Return the SHA-256 of a private key's public half; where it cannot be read here, of the one that signed.
+
+    `remember` is that of slipway.keys.file_hash_cache.FileHashCache.
+    """
+    try:
+        return remember("public half of", private_key, public_sha256)
+    except (SlipwayError, OSError):
+        return signer_of(signature)
+
+
+def public_sha256(private_key: Path) -> str:
+    """Return the SHA-256 of a private key's public half in PEM, which signatures name; that of the file of the latter.
+
+    Raises SlipwayError when the key cannot sign.
+    """
+    key, _ = require_private_key(private_key)
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(pem).hexdigest()
+
+
+def signer_of(signature: Path) -> str | None:
+    """Return the SHA-256 of the public key that a signature names; None where there is no signature."""
+    try:
+        return json.loads(signature.read_text(encoding="utf-8"))["verificationMaterial"]["publicKey"]["hint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _require_curve(path: Path, key: object, kind: type) -> None:
+    if not isinstance(key, kind) or key.curve.name not in _CURVES:
+        raise SlipwayError(
+            f"{path} is no key of the curves {', '.join(_CURVES)}, which signatures are made with; {_HOW}"
+        )
+
+
+def _read(path: Path, half: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SlipwayError(
+            f"the {half} key {path} cannot be read ({error.strerror}); correct `deploy.signing.{half}_key` in "
+            "config.yaml"
+        ) from None

@@ -1,0 +1,208 @@
+"""A folder or an object store that published files lie in, through fsspec, which tells its failures in words.
+
+Credentials are those that fsspec's packages find in the environment. In a folder, a file is there whole or not at all:
+it is written under a name of its own and renamed. Object stores do the same by themselves.
+"""
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import get_filesystem_class, known_implementations
+from fsspec.utils import get_protocol
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.versions import require_no_password
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Storage:
+    """Files below an address, by their names relative to it. Every method raises SlipwayError when it fails."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address if address.endswith("://") else address.rstrip("/") or "/"
+        self._system, root = _opened(address)
+        self._root = root.rstrip("/")
+        self._local = isinstance(self._system, LocalFileSystem)
+
+    def below(self, path: str) -> str:
+        """Return the address of what lies under `path` here."""
+        return f"{self.address}{'' if self.address.endswith('/') else '/'}{path}"
+
+    def require_folder(self) -> None:
+        """Raise SlipwayError when this is a folder that does not exist. A bucket says so itself when it is written."""
+        if self._local and not Path(self._root).is_dir():
+            raise SlipwayError(
+                f"{self.address} does not exist: is the claim mounted there? Mount it, or correct `deploy.publish.to` "
+                "in config.yaml"
+            )
+
+    def entries(self) -> dict[str, bool]:
+        """Return what lies directly here: {name: whether it is a folder}."""
+        with self._in_words("list it"):
+            self._system.invalidate_cache()
+            try:
+                found = self._system.ls(self._root, detail=True)
+            except FileNotFoundError:
+                return {}
+        return {Path(each["name"]).name: each["type"] == "directory" for each in found}
+
+    def files(self, folder: str) -> set[str]:
+        """Return the names of all files below a folder; none where it is absent."""
+        with self._in_words(f"list {folder}"):
+            self._system.invalidate_cache()
+            found = self._system.find(self._path(folder))
+        # Not every file system of fsspec begins its paths with a slash.
+        return {path.strip("/").removeprefix(self._root.strip("/")).strip("/") for path in found}
+
+    def sha256(self, name: str) -> str | None:
+        """Return the SHA-256 of a file as it is read back; None where it is absent."""
+        digest = hashlib.sha256()
+        with self._in_words(f"read {name}"):
+            try:
+                with self._system.open(self._path(name), "rb") as file:
+                    while chunk := file.read(1 << 20):
+                        digest.update(chunk)
+            except FileNotFoundError:
+                return None
+        return digest.hexdigest()
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a small file; None where it is absent."""
+        with self._in_words(f"read {name}"):
+            try:
+                return self._system.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+
+    def get(self, name: str, target: Path) -> None:
+        """Copy a file from here to this machine."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._in_words(f"read {name}"):
+            self._system.get_file(self._path(name), str(target))
+
+    def put(self, source: Path, name: str) -> None:
+        """Copy a file of this machine here."""
+        with self._in_words(f"write {name}"):
+            if self._local:
+                self._write_whole(name, lambda partial: shutil.copyfile(source, partial))
+            else:
+                self._system.put_file(str(source), self._path(name))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small file."""
+        with self._in_words(f"write {name}"):
+            if self._local:
+                self._write_whole(name, lambda partial: partial.write_bytes(content))
+            else:
+                self._system.pipe_file(self._path(name), content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, which may be absent."""
+        with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
+            self._system.rm_file(self._path(name))
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder with all that is in it; it may be absent."""
+        with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
+            self._system.rm(self._path(name), recursive=True)
+
+    def clear_up(self, name: str) -> None:
+        """Remove what was written of a folder, or of files whose names begin so, but never renamed."""
+        if self._local:
+            for partial in Path(self._root).glob(f".partial.{name}*"):
+                partial.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    # Others that publish the same version clear up once each, which may take away what is being written here.
+    @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
+    def _write_whole(self, name: str, fill: Callable[[Path], Any]) -> None:
+        """Write a file of a folder, for every user to read, lasting on its disk."""
+        path = Path(self._path(name))
+        _make_folder(path.parent)
+        partial = Path(self._root) / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
+        try:
+            fill(partial)
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            _open_to_all(partial, 0o644)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @contextmanager
+    def _in_words(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            raise SlipwayError(f"{self.address}: could not {doing}: {_reason(error)}") from error
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it."""
+    require_no_password(address)
+    protocol = get_protocol(address)
+    if "::" in address:
+        raise SlipwayError(f"{address}: a cache in front of the storage would be read back instead of it; leave it out")
+    _require_package(protocol)
+    try:
+        return url_to_fs(address, skip_instance_cache=True)
+    except Exception as error:
+        raise SlipwayError(f"{address}: could not be opened: {_reason(error)}") from error
+
+
+def _require_package(protocol: str) -> None:
+    """Raise SlipwayError when nobody knows a protocol, or its package is not installed."""
+    try:
+        get_filesystem_class(protocol)
+    except ValueError:
+        raise SlipwayError(
+            f"no storage is known by {protocol}://; set `deploy.publish.to` in config.yaml to a folder, or to an "
+            "address of fsspec's such as s3://bucket/prefix"
+        ) from None
+    except ImportError as error:
+        package = known_implementations[protocol]["class"].split(".")[0]
+        install = f"pip install {package}" if package != "fsspec" else str(error)
+        raise SlipwayError(f"the package for {protocol}:// is not installed: {install}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return in words why storage failed, without what may be secret: queries of addresses carry signatures."""
+    number = getattr(error, "errno", None)
+    if number in _FULL:
+        return "the disk is full; free some space and run again, which goes on where this stopped"
+    if number == errno.EROFS:
+        return "it can only be read; mount it so that it can be written"
+    if isinstance(error, PermissionError):
+        return "permission denied; ask for the right to write there, or set other credentials in the environment"
+    if isinstance(error, FileNotFoundError):
+        return "it does not exist; create it first, or correct `deploy.publish.to` in config.yaml"
+    said = re.sub(r"\?\S+", "?..", (str(error).splitlines() or [""])[0])
+    return f"{type(error).__name__}: {said}; see that it can be reached and that its credentials are in the environment"
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, for every user to read."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _open_to_all(folder, 0o755)
+
+
+def _open_to_all(path: Path, mode: int) -> None:
+    """Let the server's user read what was written; mounted object stores and shares may have no such rights."""
+    with suppress(OSError):
+        path.chmod(mode)

@@ -1,0 +1,73 @@
+"""Versions of a model's repository: their names, where they lie, and that what lies there is what its index says."""
+
+import re
+from pathlib import Path
+
+from slipway.core.artifacts import tree_digest
+from slipway.core.errors import SlipwayError
+from slipway.core.records import read_record, require_record
+from slipway.triton.repository.contents import contents
+
+# Printed after every rollback.
+DEPLOYED_AGAIN = (
+    "The next `snakemake --cores 1 deploy` serves again the version that was rolled back, since config.yaml and "
+    "results/ still have it: put the checkpoint or the setting right first"
+)
+# What is read of a repository's index, whatever else it says.
+INDEX = {"name": str, "files": {str: str}}
+# The index of a published version, as it lies beside it.
+PUBLISHED = {"index_sha256": str, "index": INDEX}
+# `user:password@` in front of a host.
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
+
+
+def version_of(index_sha256: str) -> str:
+    """Return the name of the version whose index has this SHA-256."""
+    return f"v{index_sha256[:12]}"
+
+
+def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
+    """Return the folder, below a claim or storage, of one version of a model on a target, or of all of them."""
+    return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
+
+
+def publication_number(record: Path) -> int:
+    """Return which publication of a repository one made now is about; `record` is that of the last one.
+
+    While what was published lies in its folder, every file as it was, this stays the same; once it is gone or damaged,
+    it is the next one, so the record is stale and Snakemake publishes again. Storage that is no folder is not asked,
+    which would take a connection.
+    """
+    said = read_record(record, {"key": dict, "destination": str, "version": str})
+    if said is None:
+        return 1
+    number, destination = said["key"].get("publication", 1), said["destination"].removeprefix("file://")
+    there = "://" in destination or _is_published(Path(destination) / said["version"], said["index_sha256"])
+    return number if there else number + 1
+
+
+def _is_published(version: Path, index_sha256: str) -> bool:
+    """Say whether a version lies in its folder, with the index of this SHA-256 beside it and exactly its files."""
+    document = read_record(version.with_name(f"{version.name}.json"), PUBLISHED)
+    if document is None or document["index_sha256"] != index_sha256:
+        return False
+    index = document["index"]
+    return contents(version) == {f"{index['name']}/{file}": digest for file, digest in index["files"].items()}
+
+
+def require_no_password(address: str) -> None:
+    """Raise SlipwayError, which does not show it, when the address of storage holds a password."""
+    if _PASSWORD.search(address):
+        raise SlipwayError(
+            "config: `deploy.publish.to` holds a password, which would be in every log: take it out, and set what "
+            "the storage's package reads from the environment"
+        )
+
+
+def read_index(repository: Path, index: Path) -> dict:
+    """Return what a repository's index says; raise SlipwayError when the repository is not the one of its index."""
+    content = require_record(index, INDEX, "remove it and run again")
+    folder = repository / content["name"]
+    if tree_digest(folder) != content["files"]:
+        raise SlipwayError(f"{folder} is not what {index.name} says: edited or truncated; remove {index} and run again")
+    return content

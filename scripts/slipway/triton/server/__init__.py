@@ -1,0 +1,1 @@
+"""A tritonserver on this machine: which one, what may use it, and how it runs."""

@@ -1,0 +1,40 @@
+"""Check that other machines may reach the Triton of this one: only if its known vulnerabilities are accepted."""
+
+import os
+from collections.abc import Collection
+from importlib import metadata
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local.compatibility import RELEASE_VARIABLE
+from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.repository.model_config import NATIVE
+from slipway.triton.server import releases
+from slipway.triton.server.tritonserver import on_path_with
+
+# The package that contains a server.
+WHEEL = "nvidia-pytriton"
+
+
+def local_release(runtimes: Collection[str]) -> str | None:
+    """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
+    if on_path_with({NATIVE[name][0] for name in runtimes}):
+        return os.environ.get(RELEASE_VARIABLE)
+    try:
+        found = releases.release_of_wheel(metadata.version(WHEEL))
+    except metadata.PackageNotFoundError:
+        return os.environ.get(RELEASE_VARIABLE)
+    return found and found.triton
+
+
+def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
+    """Raise SlipwayError when others would reach a server at `host` that is older than `oldest`."""
+    if is_loopback(host):
+        return
+    release = local_release(runtimes)
+    if release is not None and release < oldest:
+        known = releases.vulnerability(release) or "older than what `triton.oldest` accepts"
+        raise SlipwayError(
+            f"`deploy.host` {host} would let others reach the server of this machine, Triton {release}, whose "
+            f"vulnerabilities are {known}: leave it at 127.0.0.1, put a newer tritonserver on PATH, or accept that "
+            f'knowingly with `triton.oldest: "{release}"`. Nothing was changed'
+        )

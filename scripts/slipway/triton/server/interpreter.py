@@ -1,0 +1,133 @@
+"""The Python that Triton's Python backend runs models in: any interpreter, made known to the backend's stub.
+
+The stub is a program that embeds Python. It needs the libpython of its own version, and from Python 3.11 on it heeds
+neither PYTHONHOME nor PYTHONPATH: it takes its packages from where the first python3 on PATH would have them. So a
+virtual environment is laid out that holds nothing but the list of the interpreter's own folders, and the stub is
+started by a script that puts it first on PATH and sets what the interpreter's own start script sets. The server itself
+keeps its environment: a PYTHONHOME or LD_PRELOAD meant for one interpreter does not reach its other children.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.triton.server.plain_paths import listed, seen_from
+
+_QUESTION = """
+import json, os, sys, sysconfig
+try:
+    import numpy
+except ImportError:
+    numpy = None
+version = "%d.%d" % sys.version_info[:2]
+folders = [sysconfig.get_config_var("LIBDIR") or "", os.path.join(sys.base_prefix, "lib")]
+print(json.dumps({
+    "version": version,
+    "numpy": numpy and numpy.__version__,
+    "executable": getattr(sys, "_base_executable", sys.executable),
+    "packages": [os.path.abspath(path) for path in sys.path if path],
+    "libraries": [path for path in folders if os.path.exists(os.path.join(path, "libpython%s.so.1.0" % version))],
+    "environment": dict(os.environ),
+}))
+"""
+# What a shell or a terminal library changes for itself.
+_NOT_ITS_OWN = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter as it says itself.
+
+    `version` is such as "3.10", `numpy` is NumPy's or None, `executable` the one behind a script or a virtual
+    environment, `packages` its sys.path, `libraries` the folders that hold its libpython.
+    `changes` is what its start script does to the environment: {name: value, or None for a name that it removes}.
+    """
+
+    version: str
+    numpy: str | None
+    executable: Path
+    packages: tuple[str, ...]
+    libraries: tuple[str, ...]
+    changes: dict[str, str | None]
+
+
+def ask_interpreter(python: Path) -> Interpreter:
+    """Start `python`, which may be a script around an interpreter, and return what it says of itself.
+
+    Raises SlipwayError when it cannot be started.
+    """
+    try:
+        done = subprocess.run(
+            [str(python), "-c", _QUESTION], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        )
+        said = json.loads(done.stdout)
+    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
+        reason = error if isinstance(error, OSError | subprocess.TimeoutExpired) else done.stderr.strip()[-500:]
+        raise SlipwayError(f"{python} does not run as a Python interpreter: {reason}") from None
+    after = said.pop("environment")
+    names = (os.environ.keys() | after.keys()) - _NOT_ITS_OWN
+    return Interpreter(
+        said["version"],
+        said["numpy"],
+        Path(said["executable"]),
+        tuple(said["packages"]),
+        tuple(said["libraries"]),
+        {name: after.get(name) for name in sorted(names) if after.get(name) != os.environ.get(name)},
+    )
+
+
+def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
+    """Write the script that starts `stub` with `interpreter`.
+
+    `folder` is where the stub will work, and receives the virtual environment. Its own libraries the stub finds itself.
+    """
+    environment = folder / "python"
+    _write_environment(environment, interpreter)
+    path = _joined(listed(folder, environment / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
+    own = interpreter.changes.get("LD_LIBRARY_PATH", os.environ.get("LD_LIBRARY_PATH"))
+    libraries = [listed(folder, Path(found)) for found in dict.fromkeys(interpreter.libraries)]
+    changes = interpreter.changes | {"PATH": path, "LD_LIBRARY_PATH": _joined(own, *libraries)}
+    write_launcher(launcher, [str(stub)], changes)
+
+
+def write_launcher(launcher: Path, command: list[str], changes: dict[str, str | None]) -> None:
+    """Write a script that starts `command`, with its own arguments behind, in a changed environment (None: without)."""
+    lines = [
+        f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
+        for name, value in sorted(changes.items())
+        if name.isidentifier()
+    ]
+    launcher.parent.mkdir(parents=True, exist_ok=True)
+    launcher.unlink(missing_ok=True)  # an earlier version put a link there, through which the program would be written
+    launcher.write_bytes(os.fsencode("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""])))
+    launcher.chmod(0o755)
+
+
+def _write_environment(folder: Path, interpreter: Interpreter) -> None:
+    """Lay out a virtual environment whose one .pth file names the interpreter's folders."""
+    packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    # As bytes, in a line of code: an embedded interpreter takes every name to be in ASCII, and fails at others.
+    names = [os.fsencode(path) for path in interpreter.packages]
+    extend = f"import os, sys; sys.path.extend(map(os.fsdecode, {names}))\n"
+    (packages / "interpreter.pth").write_text(extend, encoding="ascii")
+    home = f"home = {_home(interpreter, folder.parent)}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(home, encoding="ascii")
+    (folder / "bin").mkdir(exist_ok=True)
+    python = folder / "bin" / "python3"
+    python.unlink(missing_ok=True)
+    python.symlink_to(interpreter.executable)
+
+
+def _home(interpreter: Interpreter, folder: Path) -> str:
+    """Return the folder of an interpreter in ASCII, through a link in `folder`, where the stub works, if need be."""
+    home = interpreter.executable.parent
+    return str(home) if str(home).isascii() else f"{seen_from(folder, home.parent)}/{home.name}"
+
+
+def _joined(*parts: str | None) -> str:
+    return os.pathsep.join(part for part in parts if part)

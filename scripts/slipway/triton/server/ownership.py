@@ -1,0 +1,90 @@
+"""Check whose server answers at a port: a proof holds only for the process that was started, by the id it states."""
+
+from types import ModuleType
+
+import psutil
+import tritonclient.grpc as grpc
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local.server_state import who_listens
+from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.ports import Ports
+
+DEADLINE_S = 10.0
+
+
+def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
+    """Say whether the server of a process is ready, with all its models, and listens on the ports that it was given."""
+    if foreign_ports(pid, ports):
+        return False
+    with connect(endpoint_of(ports)) as client:
+        try:
+            return _id_of(client, DEADLINE_S) == server_id and client.is_server_ready(client_timeout=DEADLINE_S)
+        except InferenceServerException:
+            return False
+
+
+def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEADLINE_S) -> None:
+    """Raise SlipwayError unless the process itself listens on `ports`, and its server states `server_id`."""
+    foreign = foreign_ports(pid, ports)
+    if foreign:
+        raise SlipwayError(
+            f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
+            f"{pid}), but by {who_listens(foreign[0])}: nothing that answers there proves anything"
+        )
+    with connect(endpoint_of(ports)) as client:
+        try:
+            found = _id_of(client, deadline_s)
+        except InferenceServerException as error:
+            raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
+    if found != server_id:
+        raise SlipwayError(
+            f"the server that answers on port {ports.grpc} calls itself {found}, and the one that was started here "
+            f"{server_id}: nothing that answers there proves anything"
+        )
+
+
+def foreign_ports(pid: int, ports: Ports) -> list[int]:
+    """Return the ports that a proof needs, gRPC and metrics, on which a process and its children do not listen."""
+    try:
+        server = psutil.Process(pid)
+        if server.status() == psutil.STATUS_ZOMBIE:
+            return [ports.grpc, ports.metrics]
+        listening = {
+            connection.laddr.port
+            for process in (server, *server.children(recursive=True))
+            for connection in _connections(process)
+            if connection.status == psutil.CONN_LISTEN
+        }
+    except psutil.NoSuchProcess:
+        listening = set()
+    return [port for port in (ports.grpc, ports.metrics) if port not in listening]
+
+
+def require_below(ports: Ports) -> None:
+    """Raise SlipwayError when a program that this process did not start listens on one of its server's ports."""
+    own = {process.pid for process in psutil.Process().children(recursive=True)}
+    everywhere = {"0.0.0.0", "::"}
+    for connection in _connections(psutil):
+        address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else None
+        if connection.status != psutil.CONN_LISTEN or address not in {ports.host, *everywhere}:
+            continue
+        if connection.laddr.port in (ports.grpc, ports.metrics) and connection.pid not in own:
+            raise SlipwayError(
+                f"port {connection.laddr.port} was taken by {who_listens(connection.laddr.port)} before the server "
+                "that is measured could listen there; nothing was measured, run again"
+            )
+
+
+def _connections(process: psutil.Process | ModuleType) -> list:
+    """Return the connections of a process, or of the whole machine if `process` is psutil itself."""
+    try:
+        return process.net_connections(kind="inet")
+    except psutil.Error:  # a child that has ended meanwhile
+        return []
+
+
+def _id_of(client: grpc.InferenceServerClient, deadline_s: float) -> str:
+    """Return the id in a server's metadata: the one that it was given at its start."""
+    return client.get_server_metadata(client_timeout=deadline_s).name

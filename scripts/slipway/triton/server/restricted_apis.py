@@ -1,0 +1,101 @@
+"""The APIs of a server that only holders of a key may use: loading models, shared memory, tracing, logging.
+
+Triton takes such requests only with a header whose value it was started with. It reads that value from its command line
+alone, where other users of this machine can see it (`ps`) unless /proc is mounted with hidepid; it is in no log, state,
+receipt or message. For the local server it is drawn anew at each start and lies in a file that its user alone may read.
+"""
+
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from slipway.core.artifacts import remove
+from slipway.deploy.local.server_state import key_file, running_server
+from slipway.triton.client.connectivity import is_loopback
+
+# Triton's names of the APIs that take the key.
+GUARDED = ("logging", "model-repository", "trace")
+# Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open, and
+# only where it was asked for: Triton 2.51 takes any region of its user, its own among them.
+SHARED_MEMORY = "shared-memory"
+# The header that shared memory takes where it is off. No client can send it, though `ps` shows its value: gRPC's server
+# refuses a name with a space, and HTTP/1 ends a name at a colon (Triton's takes one with a space). Its refusals end so.
+NO_SHARED_MEMORY = "shared memory: off"
+HEADER = "slipway-key"
+GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
+# The first release that can guard both gRPC and HTTP.
+FIRST_RELEASE = "23.11"
+# Triton's answer to a request without the key.
+REFUSAL = "This protocol is restricted"
+_GRPC_FLAG, _HTTP_FLAG = "--grpc-restricted-protocol", "--http-restricted-api"
+HELP_S = 20
+
+
+def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> list[str]:
+    """Return the flags that restrict these APIs of a server to holders of the key."""
+    guarded = f"{','.join(sorted(protocols))}:{HEADER}={key}"
+    return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
+
+
+def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
+    """Return the flags that restrict APIs of a local server at `host` to holders of the key, or close them."""
+    if not shared_memory:
+        off = f"{SHARED_MEMORY}:{NO_SHARED_MEMORY}={new_key()}"
+        return [*flags(key, GUARDED), f"{_GRPC_FLAG}={off}", f"{_HTTP_FLAG}={off}"]
+    return flags(key, GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY))
+
+
+@cache
+def can_guard(program: str) -> bool:
+    """Say whether a tritonserver knows the flags; those before FIRST_RELEASE do not start with them."""
+    try:
+        told = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return _HTTP_FLAG.encode() in told.stdout + told.stderr
+
+
+def new_key() -> str:
+    """Return a new random key."""
+    return secrets.token_hex(16)
+
+
+def keep_key(state: Path, key: str) -> None:
+    """Keep the key of the server that is about to start, for its user alone."""
+    state.mkdir(parents=True, exist_ok=True)
+    remove(key_file(state))
+    with open(os.open(key_file(state), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(key)
+
+
+def header(state: Path) -> Mapping[str, str]:
+    """Return the header with the key of the live server, for gRPC; a file that holds another is mended."""
+    running = running_server(state)
+    key = key_of(running["pid"]) if running else None
+    if key is None:
+        return {GRPC_HEADER: _kept_key(state)}
+    if key != _kept_key(state):
+        keep_key(state, key)
+    return {GRPC_HEADER: key}
+
+
+def key_of(pid: int) -> str | None:
+    """Return the key that a server of this user was started with, as its command line says; None without one."""
+    try:
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return None
+    told = [word for word in words if word.startswith(f"{_HTTP_FLAG}=") or word.startswith(f"{_GRPC_FLAG}=")]
+    return told[0].rpartition(f":{HEADER}=")[2] if told else None
+
+
+def _kept_key(state: Path) -> str:
+    try:
+        return key_file(state).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""

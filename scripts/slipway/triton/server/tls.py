@@ -1,0 +1,206 @@
+"""TLS of the server on this machine: its PEM files, whether they will do, its flags, and what its clients trust.
+
+Only paths travel, into the server's state and the receipts too; what is in a key is read by OpenSSL alone. Whether the
+files will do is seen by a handshake between both sides in memory, before anything is changed.
+"""
+
+import argparse
+import contextlib
+import ipaddress
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.core.artifacts import sha256
+from slipway.core.errors import SlipwayError
+from slipway.core.job_preconditions import add_planned, require_planned
+from slipway.triton.client.connectivity import EXPIRED, tls_context
+
+# The settings below `deploy.tls`, and what each is.
+SETTINGS = {
+    "certificate": "certificate of the server (PEM); with it, gRPC speaks TLS",
+    "key": "private key of the server (PEM)",
+    "client_ca": "authority whose clients alone are let in (PEM): mutual TLS",
+    "deployer_certificate": "certificate by which this workflow is let in (PEM)",
+    "deployer_key": "private key of that certificate (PEM)",
+}
+NOT_YET = 9  # OpenSSL's number of a certificate that is not valid yet
+ROUNDS = 3  # a handshake of TLS 1.3 takes each side two turns
+
+
+@dataclass(frozen=True)
+class ServerTls:
+    """The paths of a server's PEM files, the SHA-256 of those that are public, and the name to expect of the server.
+
+    A server reads its files once, when it starts, so one that was started with others has to be replaced.
+    """
+
+    certificate: str
+    certificate_sha256: str
+    key: str
+    server_name: str
+    client_ca: str | None = None
+    client_ca_sha256: str | None = None
+    deployer_certificate: str | None = None
+    deployer_key: str | None = None
+
+    def flags(self) -> list[str]:
+        """Return Triton's flags."""
+        own = ["--grpc-use-ssl=true", f"--grpc-server-cert={self.certificate}", f"--grpc-server-key={self.key}"]
+        mutual = ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.client_ca}"]
+        return own + (mutual if self.client_ca else [])
+
+    def as_they_are_now(self, host: str) -> "ServerTls":
+        """Return the same files with what they hold now, which a renewal changed; checked as for a deployment."""
+        paths = {name: Path(path) if (path := getattr(self, name)) else None for name in SETTINGS}
+        return server_tls(host, **paths)
+
+
+def add_tls(arguments: argparse.ArgumentParser) -> None:
+    """Add the options that name the PEM files of the server, --tls-certificate and so on."""
+    group = arguments.add_argument_group("TLS", "left out: in the clear")
+    for name, what in SETTINGS.items():
+        group.add_argument(f"--tls-{name.replace('_', '-')}", type=Path, help=what)
+    add_planned(group, "tls_certificate_sha256", "tls_client_ca_sha256")
+
+
+def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
+    """Return the TLS that the options name, None for none; raise SlipwayError when the files will not do."""
+    given = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
+    files = {name: given.get(f"tls_{name}") for name in SETTINGS}
+    if not any(files.values()):
+        return None
+    found = server_tls(arguments.host, **files)
+    require_planned(argparse.Namespace(**given))
+    return found
+
+
+def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
+    """Return what a deployment is keyed on of `deploy.tls`, checked before anything is built.
+
+    A server reads its certificates when it starts, so renewed ones want another start.
+    """
+    server_tls(host, **{name: Path(file) if file else None for name, file in chosen.items()})
+    public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}
+    return {f"tls_{name}": file for name, file in chosen.items()} | public
+
+
+def server_tls(
+    host: str,
+    certificate: Path | None,
+    key: Path | None,
+    client_ca: Path | None = None,
+    deployer_certificate: Path | None = None,
+    deployer_key: Path | None = None,
+) -> ServerTls:
+    """Return the TLS of a server that listens at `host`.
+
+    Raises SlipwayError naming the setting when a file is missing or broken, a key does not fit, a certificate has
+    expired or is not for `host`, or the authority of the clients would not let this workflow in.
+    """
+    files = (certificate, key, client_ca, deployer_certificate, deployer_key)
+    try:
+        require_together(certificate, client_ca, deployer_certificate)
+        contexts = _contexts(*files)
+        name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, deployer_certificate), contexts)
+    except SlipwayError as error:
+        raise SlipwayError(f"{error}. Nothing was changed.") from None
+    paths = [str(file.absolute()) if file else None for file in files]
+    told = dict(zip(SETTINGS, paths, strict=True))
+    digest = sha256(client_ca) if client_ca else None
+    return ServerTls(**told, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
+
+
+def require_together(certificate: object, client_ca: object, deployer_certificate: object) -> None:
+    """Raise SlipwayError when a setting is there without another that it needs."""
+    if not certificate:
+        raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
+    if (client_ca is None) != (deployer_certificate is None):
+        raise SlipwayError(
+            "`deploy.tls.client_ca` needs `deployer_certificate` and `deployer_key` beside it, and they it: a server "
+            "that lets in nobody without a certificate must let in what proves and switches it"
+        )
+
+
+def _contexts(
+    certificate: Path, key: Path | None, client_ca: Path | None, own: Path | None, own_key: Path | None
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what both sides of a handshake need, the server's first."""
+    called = [f"deploy.tls.{name}" for name in SETTINGS]
+    tls_context(None, certificate, key, ("", *called[:2]))
+    tls_context(client_ca, own, own_key, called[2:])
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    if client_ca:
+        server.verify_mode = ssl.CERT_REQUIRED
+        server.load_verify_locations(client_ca)
+    return server, tls_context(certificate, own, own_key)
+
+
+def _shown(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], certificate: Path, client_ca: Path | None, own: Path | None
+) -> dict:
+    """Return what the server's certificate says, once both sides take each other's."""
+    server, client = contexts
+    client.check_hostname = False
+    try:
+        return _shake_hands(server, client, None)
+    except _Refused as refused:
+        file, setting = (own, "deployer_certificate") if refused.by_server else (certificate, "certificate")
+        why = f"is not accepted ({refused.error.verify_message})"
+        if refused.error.verify_code in (EXPIRED, NOT_YET):
+            why = "has expired" if refused.error.verify_code == EXPIRED else "is not valid yet"
+        elif refused.by_server:
+            why = f"was not signed by `deploy.tls.client_ca` {client_ca} ({refused.error.verify_message})"
+        raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name one that will do") from None
+    finally:
+        client.check_hostname = True
+
+
+def _name_for(host: str, certificate: Path, shown: dict, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> str:
+    """Return the name of the certificate by which a server at `host` is known."""
+    named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+    for name in _names_of(host, named):
+        with contextlib.suppress(_Refused):
+            _shake_hands(*contexts, name)
+            return name
+    raise SlipwayError(
+        f"`deploy.tls.certificate` {certificate} is for {', '.join(named) or 'no host'}, but clients reach the server "
+        f"at {host} (`deploy.host`): name a certificate with that as a subjectAltName"
+    )
+
+
+def _names_of(host: str, named: list[str]) -> list[str]:
+    """Return the names by which clients may know a server at `host`; one at every address goes by any of its own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return [host]
+    if address.is_unspecified:
+        return [name.replace("*", "server") for name in named]
+    return [host, *(["localhost"] if address.is_loopback else [])]
+
+
+class _Refused(Exception):
+    """One side does not take the other's certificate."""
+
+    def __init__(self, error: ssl.SSLCertVerificationError, by_server: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.by_server = by_server
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
+    """Let a client that expects `name` and a server meet in memory; return what the server's certificate says."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    answering = server.wrap_bio(to_server, to_client, server_side=True)
+    asking = client.wrap_bio(to_client, to_server, server_hostname=name)
+    for side in [asking, answering] * ROUNDS:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLCertVerificationError as error:
+            raise _Refused(error, side is answering) from None
+    return asking.getpeercert()

@@ -1,0 +1,261 @@
+"""Find a tritonserver on this machine, and run it.
+
+A `tritonserver` on PATH is taken when it has the backends that the models want (inside NVIDIA's container, say), else
+the one that the nvidia-pytriton wheel carries, which has the Python backend only.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local.server_state import new_id, who_listens
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.server.ownership import is_ready, require_own
+from slipway.triton.server.plain_paths import listed, make_link, seen_from
+from slipway.triton.server.restricted_apis import can_guard
+from slipway.triton.server.stub_memory import region_flag
+
+# The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
+PYTHON_CONFIGURATION = "python"
+# Where NVIDIA's container has its backends.
+CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
+# Lets Triton's TensorRT backend load engines that were built version-compatible.
+LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
+# What a server tells Prometheus beside its counters: quantiles of the latencies of the last 60 seconds, each with the
+# error that it may have. Triton has no histogram of them: 2.51 has none at all, and the one of later releases is of the
+# first response of decoupled models. At 3000 requests/s the quantiles cost less than what measurements differ by.
+METRICS_FLAGS = (
+    "--metrics-config=summary_latencies=true",
+    "--metrics-config=summary_quantiles=0.5:0.01,0.9:0.01,0.99:0.001",
+)
+# Where the wheel's server finds its backends, in the folder that it works in.
+BACKENDS = "backends"
+BACKENDS_FLAG = f"--backend-directory={BACKENDS}"
+# Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
+DRAIN_S = 35
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A tritonserver that can be started: its program, its flags, and the folder that it works in."""
+
+    program: str
+    native_backends: bool
+    folder: Path
+    flags: tuple[str, ...] = ()
+
+    def command(self, repositories: list[Path], ports: Ports, *flags: str) -> list[str]:
+        """Return the command line that, in `folder`, serves `repositories` at `ports`."""
+        repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
+        configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
+        as_written = "--disable-auto-complete-config"
+        return [
+            *(self.program, *self.flags, *configuration, *repository_flags, as_written),
+            *(*ports.flags(), *METRICS_FLAGS, *flags),
+        ]
+
+    @property
+    def can_guard(self) -> bool:
+        """Say whether the server can restrict APIs to holders of its key."""
+        return can_guard(self.program)
+
+    def for_engines(self, keys: Iterable[dict]) -> "Installation":
+        """Return this installation, with the flag for version-compatible engines if some of the keys have such engines.
+
+        Triton's TensorRT backend refuses them otherwise; the Python backend runs them as TensorRT does.
+        """
+        compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
+        return replace(self, flags=(*self.flags, LOAD_COMPATIBLE)) if compatible and self.native_backends else self
+
+
+def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:
+    """Return the tritonserver of this machine for models that need these backends.
+
+    It serves them natively where it has all of them, and else through the Python backend, under `python` (the running
+    interpreter by default). `workspace` is the folder that it works in, and receives what the wheel's server needs.
+    """
+    folder = workspace.resolve()
+    if native := on_path_with(backends):
+        return Installation(native, native_backends=True, folder=folder)
+    package = _wheel()
+    if package:
+        program = package / "tritonserver" / "bin" / "tritonserver"
+        _lay_out_backends(package, folder, python or Path(sys.executable))
+        return Installation(str(program), native_backends=False, folder=folder, flags=(BACKENDS_FLAG,))
+    if on_path := shutil.which("tritonserver"):
+        return Installation(on_path, native_backends=False, folder=folder)
+    raise SlipwayError(
+        "no tritonserver was found: put one on PATH, or install the wheel that carries one "
+        "(pip install -r envs/requirements.txt)"
+    )
+
+
+def on_path_with(backends: Collection[str]) -> str | None:
+    """Return the tritonserver on PATH that has all of these backends, None where there is none."""
+    found = shutil.which("tritonserver")
+    return found if found and set(backends) <= native_backends(found) else None
+
+
+def native_backends(program: str) -> set[str]:
+    """Return the backends that a tritonserver has beside it, but for the Python backend."""
+    beside = Path(program).resolve().parents[1] / "backends"
+    folders = [folder for root in (beside, CONTAINER_BACKENDS) if root.is_dir() for folder in root.iterdir()]
+    return {folder.name for folder in folders} - {"python"}
+
+
+def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
+    """Return the environment in which tritonclient's perf_analyzer finds its two libraries, linked below `workspace`.
+
+    The binary of tritonclient 2.51.0 wants libb64.so.0d and libcudart.so.12 by those names; nvidia-pytriton carries
+    both under names with a hash.
+    """
+    package = _wheel()
+    if package is None:
+        return {}
+    libraries = package.parent / "nvidia_pytriton.libs"
+    folder = workspace / "lib"
+    for wanted, pattern in {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}.items():
+        found = sorted(libraries.glob(pattern))
+        if found:
+            make_link(folder / wanted, found[0])
+    return {"LD_LIBRARY_PATH": _joined(listed(workspace, folder), os.environ.get("LD_LIBRARY_PATH"))}
+
+
+class Server:
+    """A tritonserver in the background, as a context manager that always stops it."""
+
+    def __init__(
+        self,
+        installation: Installation,
+        repositories: list[Path],
+        ports: Ports,
+        log: Path,
+        *flags: str,
+        server_id: str | None = None,
+    ) -> None:
+        self.ports = ports
+        self.log = log
+        self.id = server_id or new_id(log.parent)
+        self._folder = installation.folder
+        self._command = installation.command(repositories, ports, *flags, f"--id={self.id}", region_flag(self.id))
+
+    def start(self) -> subprocess.Popen:
+        """Start the server in a session of its own, so that it outlives this program unless stopped."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self.process
+
+    def wait_until_ready(self, timeout_s: float) -> float:
+        """Wait until server and models are ready; return the seconds it took.
+
+        Raises SlipwayError with the end of the server's log when it dies or takes longer than `timeout_s`.
+        """
+        start = time.monotonic()
+        while time.monotonic() - start < timeout_s:
+            if self.process.poll() is not None:
+                raise SlipwayError(self._why_it_ended())
+            if is_ready(self.process.pid, self.id, self.ports):
+                return time.monotonic() - start
+            time.sleep(0.1)
+        raise SlipwayError(
+            f"tritonserver was not ready within {timeout_s:.0f} s; raise deploy.ready_timeout_s, or see:"
+            f"\n{log_end(self.log)}"
+        )
+
+    def require_own(self) -> None:
+        """Raise SlipwayError unless this server is the one that answers at its ports."""
+        if self.process.poll() is not None:
+            raise SlipwayError(self._why_it_ended())
+        require_own(self.process.pid, self.id, self.ports)
+
+    def _why_it_ended(self) -> str:
+        """Return in words why it ended: another server has one of its ports, or the end of its log."""
+        others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
+        return (
+            f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
+            f"\n{log_end(self.log)}"
+        )
+
+    def __enter__(self) -> "Server":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stop_process(self.process.pid, timeout_s=30)
+        self.process.wait()
+
+
+def log_end(path: Path, lines: int = 15) -> str:
+    """Return the lines of a server's log on models that could not be loaded, else the end of the log."""
+    log = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
+    if failures:
+        whys = [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]
+        return "\n".join([*dict.fromkeys(whys), f"The whole log is {path}"])
+    return "\n".join(log[-lines:])
+
+
+def stop_process(pid: int, timeout_s: float) -> None:
+    """Ask a server to drain and end (SIGTERM); after `timeout_s` kill it and its children (SIGKILL)."""
+    import psutil
+
+    try:
+        server = psutil.Process(pid)
+        family = [server, *server.children(recursive=True)]
+        server.send_signal(signal.SIGTERM)
+    except psutil.NoSuchProcess:
+        return
+    _, alive = psutil.wait_procs(family, timeout=timeout_s)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def _wheel() -> Path | None:
+    """Return the folder of the nvidia-pytriton package, if it is installed."""
+    spec = find_spec("pytriton")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
+    """Put a backend directory with the wheel's Python backend, as links, and its stub for `python` into a workspace."""
+    interpreter = ask_interpreter(python)
+    stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
+    if not stub.is_file():
+        there = sorted(found.name for found in stub.parents[1].iterdir())
+        raise SlipwayError(
+            f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
+            f"{', '.join(there)}"
+        )
+    if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
+        # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
+        raise SlipwayError(
+            f"the Python backend of nvidia-pytriton needs NumPy 1, but {python} has {interpreter.numpy or 'none'}: "
+            "install `numpy<2` there"
+        )
+    folder = workspace / BACKENDS / "python"
+    for file in (package / "tritonserver" / "backends" / "python").iterdir():
+        make_link(folder / file.name, file)
+    write_stub_launcher(folder / stub.name, stub, interpreter, workspace)
+
+
+def _joined(*parts: str | None) -> str:
+    return os.pathsep.join(part for part in parts if part)

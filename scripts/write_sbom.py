@@ -1,0 +1,75 @@
+"""Write the CycloneDX bill of materials of a deployment: what is served, and everything that it was made from."""
+
+import argparse
+from importlib import metadata
+from pathlib import Path
+
+from slipway.core.artifacts import read_json, written_whole
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
+from slipway.manifests.sbom import Served, bill
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line; targets and indexes have one entry a target, in the same order."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--model", required=True, help="name of the model")
+    arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
+    arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
+    arguments.add_argument("--onnx-records", type=Path, nargs="*", default=[], help="records of the ONNX files (.json)")
+    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
+    arguments.add_argument("--manifests", type=Path, required=True, help="record of the manifests (.json)")
+    arguments.add_argument("--packages", nargs="*", default=[], help="what Slipway ran on, each as name==version")
+    arguments.add_argument("--output", type=Path, required=True, help="bill to write (.cdx.json)")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Follow the chain from each repository back to the weights, and write down what is on it."""
+    packages = dict(package.split("==", 1) for package in arguments.packages)
+    require_packages(packages)
+    weights = Artifact.read(arguments.weights_record)
+    indexes = [Artifact.read(path) for path in arguments.indexes]
+    for index in indexes:
+        refuse_rehearsal(arguments.model, index, "no bill of materials is written")
+        require_weights(index, weights)
+    records = {record["sha256"]: record for record in map(read_json, arguments.onnx_records)}
+    values = read_json(arguments.manifests)["values"]
+    served = [
+        Served(target, index.content, onnx_of(index, records), values[target]["image"]["value"])
+        for target, index in zip(arguments.targets, indexes, strict=True)
+    ]
+    text = bill(arguments.model, weights.content, served, packages)
+    with written_whole(arguments.output) as partial:
+        partial.write_text(text, encoding="utf-8")
+    progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {len(packages)} packages")
+
+
+def require_packages(packages: dict[str, str]) -> None:
+    """Raise SlipwayError unless what runs here is what the job was planned for."""
+    for name, version in packages.items():
+        try:
+            found = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found = "no such package"
+        if found != version:
+            raise SlipwayError(f"this job was planned for {name} {version}, but {found} is here; run snakemake again")
+
+
+def require_weights(index: Artifact, weights: Artifact) -> None:
+    """Raise SlipwayError unless a repository was made from these weights."""
+    if index.content["chain"]["weights_sha256"] != weights.content["sha256"]:
+        raise SlipwayError(f"{index.path} was made from other weights than {weights.path}; run snakemake again")
+
+
+def onnx_of(index: Artifact, records: dict[str, dict]) -> dict:
+    """Return the record of the ONNX file that a repository's engine was built from."""
+    digest = index.content["chain"]["onnx_sha256"]
+    if digest not in records:
+        raise SlipwayError(f"{index.path} was made from an ONNX file that is not here any more; run snakemake again")
+    return records[digest]
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,84 @@
+import pytest
+
+from slipway.benchmark.comparison import (
+    best_throughput,
+    best_throughput_ratios,
+    compare,
+    highest_throughput,
+    latency_ratios,
+    tutorial,
+)
+
+
+def result(subject, batch, p50, rates, graph_rates=None):
+    """Return a result with the given p50 of each quantity and images/s by streams."""
+    latency = {quantity: {"p50_ms": value} for quantity, value in p50.items()}
+    return {
+        "subject": subject,
+        "batch": batch,
+        "latency": latency,
+        "throughput_per_s": rates,
+        "throughput_graph_per_s": graph_rates,
+    }
+
+
+EAGER = result("pytorch", 1, {"gpu": 4.0, "end_to_end": 5.0}, {"1": 250, "2": 200})
+HALF = result("pytorch_fp16", 1, {"gpu": 3.0, "gpu_graph": 1.0, "end_to_end": 4.0}, {"1": 300}, {"1": 1000})
+ENGINE = result("fp16", 1, {"gpu": 0.6, "gpu_graph": 0.4, "end_to_end": 1.0, "h2d": 0.1}, {"1": 1500}, {"1": 2500})
+LARGE = [
+    result("pytorch", 8, {"gpu": 8.0, "end_to_end": 8.0}, {"1": 1000}),
+    result("fp16", 8, {"gpu": 1.0}, {"1": 8000}),
+]
+
+
+def test_an_engine_in_a_graph_is_held_against_eager_without_one():
+    assert latency_ratios(ENGINE, EAGER) == {"gpu": 0.15, "gpu_graph": 0.1, "end_to_end": 0.2}
+
+
+def test_a_baseline_is_taken_at_its_best():
+    assert latency_ratios(ENGINE, HALF) == {"gpu": 0.6, "gpu_graph": 0.4, "end_to_end": 0.25}
+
+
+def test_a_quantity_that_the_baseline_lacks_has_no_ratio():
+    assert latency_ratios(ENGINE, result("pytorch", 1, {"end_to_end": 2.0}, {"1": 1})) == {"end_to_end": 0.5}
+
+
+def test_the_fastest_way_is_named():
+    assert highest_throughput(EAGER) == {"images_per_s": 250, "streams": 1, "graph": False}
+    assert highest_throughput(HALF) == {"images_per_s": 1000, "streams": 1, "graph": True}
+
+
+def test_every_subject_is_held_against_pytorch_at_its_own_batch():
+    found = compare([EAGER, HALF, ENGINE, *LARGE])
+    assert set(found) == {"pytorch_fp16", "fp16"}
+    assert found["fp16"]["1"]["pytorch"]["throughput"] == 10
+    assert found["fp16"]["1"]["pytorch_fp16"]["throughput"] == 2.5
+    assert found["fp16"]["8"] == {"pytorch": {"p50": {"gpu": 0.125}, "throughput": 8}}
+    assert set(found["pytorch_fp16"]["1"]) == {"pytorch"}
+
+
+def test_best_of_each_against_best_of_each():
+    best = best_throughput([EAGER, HALF, ENGINE, *LARGE])
+    assert best["pytorch"] == {"batch": 8, "images_per_s": 1000, "streams": 1, "graph": False}
+    assert best["fp16"] == {"batch": 8, "images_per_s": 8000, "streams": 1, "graph": False}
+    assert best["pytorch_fp16"]["batch"] == 1
+    ratios = best_throughput_ratios(best)
+    assert ratios["fp16"] == {"pytorch": 8, "pytorch_fp16": 8}
+    assert ratios["pytorch"] == {"pytorch_fp16": 1, "fp16": 0.125}
+
+
+def test_the_tutorials_row():
+    row = tutorial([*LARGE, EAGER, HALF, ENGINE], {"fp16": 0.52})
+    assert row["batch"] == 1
+    assert row["measured"] == {
+        "fp16": {"latency_over_pytorch": 0.1, "quantity": "gpu_graph", "bytes_over_fp32_onnx": 0.52}
+    }
+
+
+def test_the_tutorials_row_of_a_cpu_is_the_whole_call():
+    results = [
+        result("pytorch", 1, {"end_to_end": 30.0}, {"1": 33}),
+        result("int8", 1, {"end_to_end": 6.0}, {"1": 160}),
+    ]
+    found = tutorial(results, {"int8": 0.26})["measured"]["int8"]
+    assert (found["quantity"], found["latency_over_pytorch"]) == ("end_to_end", pytest.approx(0.2))

@@ -1,0 +1,55 @@
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from slipway.core import packages
+
+
+@pytest.fixture
+def interpreter(tmp_path):
+    """Return a function that makes an interpreter which sees distributions of the given names and versions."""
+
+    def make(**versions):
+        site = tmp_path / "site"
+        for name, version in versions.items():
+            folder = site / f"{name}-{version}.dist-info"
+            folder.mkdir(parents=True)
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wrapper = tmp_path / "python"
+        wrapper.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n')
+        wrapper.chmod(0o755)
+        return str(wrapper)
+
+    return make
+
+
+def test_another_interpreter_is_asked(interpreter):
+    python = interpreter(tensorrt="8.5.3.1")
+    assert packages.runtime_version("tensorrt", python) == "8.5.3.1"
+    assert packages.cuda_version("tensorrt", python) == "linked into the library"
+
+
+def test_the_cuda_is_that_of_the_packages_name(interpreter):
+    python = interpreter(tensorrt_cu12="10.9.0.34")
+    assert packages.runtime_version("tensorrt", python) == "10.9.0.34"
+    assert packages.cuda_version("tensorrt", python) == "cu12"
+
+
+def test_this_interpreter_is_not_started_again():
+    expected = metadata.version("tensorrt-rtx-cu13")
+    assert packages.runtime_version("tensorrt_rtx") == expected
+    assert packages.runtime_version("tensorrt_rtx", sys.executable) == expected
+
+
+def test_another_environment_of_the_same_interpreter_is_asked(tmp_path):
+    venv.create(tmp_path / "other", symlinks=True)
+    python = tmp_path / "other" / "bin" / "python"
+    assert python.resolve() == Path(sys.executable).resolve()
+    assert packages.runtime_version("tensorrt_rtx", str(python)) == packages.ABSENT
+
+
+def test_an_interpreter_that_does_not_exist_has_nothing():
+    assert packages.runtime_version("tensorrt", "/nowhere/python") == packages.ABSENT

@@ -1,0 +1,261 @@
+import numpy as np
+import pytest
+from helpers.artifacts.published import key_pair
+
+from slipway.core.artifacts import read_json, remove, tree_digest, write_json
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local.model_store import ModelStore
+from slipway.triton.repository.contents import contents
+from slipway.triton.repository.model_config import Served, model_config, read_config, write_config
+from slipway.triton.repository.signing import sign
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Return a function that writes a model folder with some engine; it returns what publish takes."""
+
+    def make(engine, max_batch=4):
+        folder = tmp_path / f"made {engine}" / "m_trt"
+        (folder / "1").mkdir(parents=True)
+        (folder / "1" / "model.xml").write_text(engine)
+        (folder / "labels.txt").write_text("cat\ndog\n")
+        served = Served("m_trt", "openvino", "fp32", 64, 2, max_batch, 1)
+        for name, backend in {"config.pbtxt": "openvino", "configs/python.pbtxt": "python"}.items():
+            write_config(folder / name, model_config(served, backend))
+        golden = folder.with_name("golden.npz")
+        np.savez(golden, input=np.zeros((1, 3, 64, 64), np.float32), logits=np.ones((1, 2), np.float32))
+        index = {"name": "m_trt", "files": tree_digest(folder), "accuracy_limits": {"min_cosine": 0.9}}
+        return folder, index, golden
+
+    return make
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ModelStore(tmp_path / "store")
+
+
+def test_versions_lie_beside_each_other_and_the_same_is_not_copied_again(store, made):
+    assert [store.publish(*made(engine)).number for engine in ("a", "b")] == [1, 2]
+    store.select("m_trt", 2)
+    folder, index, golden = made("c")
+    assert store.publish(folder, index, golden).number == store.publish(folder, index, golden).number == 3
+    assert store.versions("m_trt") == [1, 2, 3]
+    assert store.selected("m_trt") == 2
+
+
+def test_selecting_a_version_makes_triton_take_it_with_its_own_configuration(store, made):
+    store.publish(*made("a", max_batch=4))
+    store.publish(*made("b", max_batch=16))
+    assert store.selected("m_trt") is None
+    for number, max_batch in ((2, 16), (1, 4)):
+        store.select("m_trt", number)
+        for name in ("config.pbtxt", "configs/python.pbtxt"):
+            config = read_config(store.models / "m_trt" / name)
+            assert list(config.version_policy.specific.versions) == [number]
+            assert config.max_batch_size == max_batch
+        assert (store.models / "m_trt" / "labels.txt").read_text() == "cat\ndog\n"
+
+
+def test_a_version_knows_what_it_must_answer(store, made):
+    published = store.publish(*made("a"))
+    assert published.expected.labels == ["cat", "dog"]
+    assert published.expected.limits == {"min_cosine": 0.9}
+    assert published.expected.golden_logits.tolist() == [[1, 1]]
+
+
+def test_a_copy_that_is_not_what_was_written_is_refused_and_leaves_nothing(store, made):
+    folder, index, golden = made("a")
+    (folder / "1" / "model.xml").write_text("edited since")
+    with pytest.raises(SlipwayError, match="is not what was written"):
+        store.publish(folder, index, golden)
+    assert store.versions("m_trt") == []
+    assert not list(store.models.rglob("*.xml"))
+
+
+def test_a_version_that_was_damaged_in_the_store_is_put_right_there(store, made):
+    given = made("a")
+    store.publish(*given)
+    engine = store.models / "m_trt" / "1" / "model.xml"
+    engine.write_text("cut")
+    assert store.publish(*given).number == 1
+    assert engine.read_text() == "a"
+    assert store.changes("m_trt", 1) == ""
+
+
+def test_a_copy_that_was_interrupted_before_its_record_is_taken_for_none(store, made):
+    (store.models / "m_trt" / "1").mkdir(parents=True)
+    assert store.versions("m_trt") == []
+    assert store.publish(*made("a")).number == 1
+
+
+def test_versions_that_were_live_are_kept_and_others_go(store, made):
+    for engine in "abcd":
+        number = store.publish(*made(engine)).number
+        if engine != "c":  # it was refused
+            store.history.went_live({"m_trt": number})
+    store.prune("m_trt", keep=2)
+    assert store.versions("m_trt") == [2, 4]
+    assert store.publish(*made("e")).number == 5
+    store.prune("m_trt", keep=1)
+    assert store.versions("m_trt") == [4]
+
+
+def test_no_number_is_given_twice_and_what_was_removed_is_not_gone_back_to(store, made):
+    for engine in "ab":
+        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
+    store.history.went_live({"m_trt": 1})
+    store.prune("m_trt", keep=1)
+    assert store.publish(*made("refused")).number == 3
+    assert store.history.before({"m_trt": 1}) is None
+
+
+def test_what_was_live_before_is_gone_back_to_once(store):
+    history = store.history
+    assert (history.live(), history.before({"m": 1})) == ({}, None)
+    for number in (1, 2, 1, 4):  # 3 was refused; 1 was deployed again
+        history.went_live({"m": number})
+    assert history.before({"m": 4}) == {"m": 1}
+    history.withdraw({"m": 4})
+    assert history.before({"m": 1}) == {"m": 2}
+    history.went_live({"m": 5})
+    assert history.before({"m": 5}) == {"m": 1}, "4 was rolled back"
+
+
+def test_of_models_that_are_live_together_only_those_go_back_that_changed(store):
+    for versions in ({"m": 1, "n": 1}, {"m": 1, "n": 2}, {"m": 2, "n": 2}, {"m": 2, "n": 2, "new": 1}):
+        store.history.went_live(versions)
+    assert store.history.before({"m": 2, "n": 2, "new": 1}) == {"m": 2, "n": 2}
+    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}, "a model that was left out since is no step back"
+    store.history.withdraw({"m": 2, "n": 2, "new": 1})
+    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}
+    assert store.history.last_of("n", 1) == [2]
+    assert sorted(store.history.last_of("n", 9)) == [1, 2]
+
+
+def test_an_index_is_kept_as_it_was(store, made, tmp_path):
+    folder, index, golden = made("a")
+    write_json(tmp_path / "index.json", index)
+    published = store.publish(folder, index, golden)
+    assert published.index == index == read_json(tmp_path / "index.json")
+
+
+# What a version consists of, where it lies in the store, and how it is tampered with.
+TAMPERED = {
+    "models/m_trt/1/model.xml": "a weight bit flipped",
+    "models/m_trt/1/model.py": "an adapter put beside the engine",
+    "models/m_trt/1/.hidden": "a hidden file",
+    "published/m_trt/1/config.pbtxt": "another configuration",
+    "published/m_trt/1/configs/python.pbtxt": "another configuration of the Python backend",
+    "published/m_trt/1/configs/more.pbtxt": "one more configuration",
+    "published/m_trt/1/labels.txt": "dog\ncat\n",
+    "published/m_trt/1/golden.npz": "other answers",
+    "published/m_trt/1/index.json": "{}",
+}
+
+
+@pytest.mark.parametrize("file", TAMPERED)
+def test_a_version_that_was_changed_in_any_file_is_neither_read_nor_selected(store, made, file):
+    store.publish(*made("a"))
+    store.select("m_trt", 1)
+    path = store.folder / file
+    kind = "edited" if path.exists() else "not part of it"
+    path.write_text(TAMPERED[file])
+    for use in (store.published, store.select):
+        with pytest.raises(SlipwayError, match=rf"version 1 of m_trt .* is not what was proven \({kind}: {file}\)"):
+            use("m_trt", 1)
+
+
+@pytest.mark.parametrize("file", [file for file in TAMPERED if not file.endswith(("more.pbtxt", ".hidden", ".py"))])
+def test_a_file_that_is_missing_or_a_link_is_told(store, made, file):
+    store.publish(*made("a"))
+    path = store.folder / file
+    aside = path.with_name("aside")
+    path.rename(aside)
+    assert f"missing: {file}" in store.changes("m_trt", 1)
+    path.symlink_to(aside)
+    assert f"edited: {file}" in store.changes("m_trt", 1), "a link may lead elsewhere tomorrow"
+
+
+def test_an_index_that_was_edited_to_fit_the_tampering_does_not_help(store, made):
+    store.publish(*made("a"))
+    engine = store.models / "m_trt" / "1" / "model.xml"
+    engine.write_text("tampered")
+    index = store.folder / "published/m_trt/1/index.json"
+    said = read_json(index)
+    write_json(index, said | {"files": said["files"] | tree_digest(engine.parents[1])})
+    with pytest.raises(SlipwayError, match=r"edited: models/m_trt/1/model\.xml, published/m_trt/1/index\.json"):
+        store.published("m_trt", 1)
+
+
+def test_what_was_compiled_beside_a_version_is_removed_before_it_is_selected(store, made):
+    store.publish(*made("a"))
+    compiled = store.models / "m_trt" / "1" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "model.cpython-311.pyc").write_bytes(b"other code")
+    store.select("m_trt", 1)
+    assert not compiled.exists()
+
+
+def test_what_triton_reads_is_written_anew_at_each_selection(store, made):
+    store.publish(*made("a"))
+    store.select("m_trt", 1)
+    before = contents(store.models)
+    for file in ("config.pbtxt", "configs/python.pbtxt", "labels.txt"):
+        (store.models / "m_trt" / file).write_text("edited")
+    store.select("m_trt", 1)
+    assert contents(store.models) == before
+
+
+def test_a_version_is_laid_out_as_it_was_built(store, made, tmp_path):
+    folder, index, golden = made("a")
+    store.publish(folder, index, golden)
+    store.lay_out("m_trt", 1, tmp_path / "laid out")
+    assert contents(tmp_path / "laid out" / "m_trt") == index["files"]
+
+
+@pytest.mark.parametrize("left", ["index.json", "golden.npz", "config.pbtxt", None])
+def test_an_old_version_that_was_half_removed_blocks_no_new_one(store, made, monkeypatch, left):
+    for engine in "ab":
+        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
+    with monkeypatch.context() as killed:
+        killed.setattr("shutil.rmtree", lambda *_, **__: None)
+        store.prune("m_trt", keep=1)
+    for file in ("index.json", "golden.npz", "config.pbtxt"):
+        if file != left:
+            (store.folder / "published/m_trt/1" / file).unlink()
+    assert store.versions("m_trt") == [2]
+    assert store.publish(*made("c")).number == 3
+    assert sorted(path.name for path in (store.models / "m_trt").glob("[0-9]*")) == ["2", "3"]
+    assert sorted(path.name for path in (store.folder / "published" / "m_trt").iterdir()) == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    "noise", [None, "", "{}", "null", "[]", "\x00noise", '{"live": 7}', '{"live": [], "stored": []}']
+)
+def test_a_damaged_record_is_set_aside_and_the_next_version_is_stored_all_the_same(store, made, noise, capsys):
+    given = made("a")
+    store.publish(*given)
+    record = store.folder / "published" / "live.json"
+    remove(record)
+    record.mkdir() if noise is None else record.write_text(noise)
+    assert store.history.before({"m_trt": 1}) is None
+    assert record.exists(), "whoever only reads changes nothing"
+    store.ledger.set_aside_if_damaged()
+    assert f"{record} is damaged and was set aside as live.json.damaged" in capsys.readouterr().err
+    store.select("m_trt", store.publish(*given).number)
+
+
+def test_the_signature_is_kept_beside_the_version_and_is_of_its_files(store, made, tmp_path):
+    private, public = key_pair(tmp_path)
+    folder, index, golden = made("a")
+    golden = golden.rename(tmp_path / "golden.npz")
+    sign(folder.parent, private, tmp_path / "a.sig")
+    store.publish(folder, index, golden)
+    with pytest.raises(SlipwayError, match="is not signed"):
+        store.require_signed("m_trt", 1, public)
+    store.publish(folder, index, golden, tmp_path / "a.sig")
+    store.require_signed("m_trt", 1, public)
+    _, other = key_pair(tmp_path, "other")
+    with pytest.raises(SlipwayError, match=r"version 1 of m_trt is not served: .* made with another key"):
+        store.require_signed("m_trt", 1, other)

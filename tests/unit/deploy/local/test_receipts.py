@@ -1,0 +1,33 @@
+"""Which receipts are withdrawn: those of models that this checkout's server had and that config.yaml has no longer."""
+
+import pytest
+
+import undeploy
+from slipway.core.artifacts import write_json
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.local.receipts import receipts_of_dropped
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Return a folder with the receipts of three models, of which the server there had two."""
+    monkeypatch.chdir(tmp_path)
+    for model in ("kept", "dropped", "elsewhere"):
+        write_json(tmp_path / f"results/{model}/deploy/receipt.json", {"served_as": f"{model}_trt"})
+    write_json(tmp_path / "results/dropped/deploy/receipt.kubernetes.json", {"served_as": "dropped_trt"})
+    for model in ("kept", "dropped"):
+        for kind in ("models", "published"):
+            (tmp_path / f"results/.server/{kind}/{model}_trt/1").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_model_that_is_named_no_longer_was_dropped(place):
+    named = [place / "results/kept/deploy/receipt.json"]
+    dropped = receipts_of_dropped(named, ModelStore(place / "results/.server"))
+    assert dropped == [place / "results/dropped/deploy/receipt.json"]
+
+
+def test_undeploy_withdraws_them_too(place):
+    undeploy.main(undeploy.parse_arguments(["--receipts", "results/kept/deploy/receipt.json"]))
+    left = sorted(path.relative_to(place / "results").as_posix() for path in place.glob("results/*/deploy/*"))
+    assert left == ["dropped/deploy/receipt.kubernetes.json", "elsewhere/deploy/receipt.json"]

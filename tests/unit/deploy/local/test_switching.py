@@ -1,0 +1,215 @@
+"""Which server is replaced, and what is served when that fails; processes that only wait stand in for servers."""
+
+import errno
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+import undeploy
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local import server_state
+from slipway.deploy.local.installation import alone
+from slipway.deploy.local.live_sets import LiveSets
+from slipway.deploy.local.switching import TRIAL, UNSERVED_S, live_before, replace_server, require_own_ports, switch
+from slipway.triton.client.ports import Ports
+
+OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)
+BEFORE = {"m": 1, "added": None}
+
+
+class WaitingServer:
+    """A process that waits; it does not become ready when it is told so."""
+
+    def __init__(self, why_not=None, ports=None, server_id="stand-in"):
+        self.why_not, self.ports, self.id = why_not, ports, server_id
+
+    def start(self):
+        command = [sys.executable, "-c", "input()", f"--id={self.id}"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        return self.process
+
+    def wait_until_ready(self, _):
+        if self.why_not:
+            raise SlipwayError(self.why_not)
+        return 0.1
+
+    def require_own(self):
+        """Be the one that answers."""
+
+
+@dataclass
+class WaitingPlace:
+    """Stands in for installation.LocalInstallation; `why_not` are the next servers' reasons not to become ready."""
+
+    state: Path
+    why_not: list = field(default_factory=list)
+    selected: dict = field(default_factory=dict)
+    started: list = field(default_factory=list)
+    ready_timeout_s: float = 1
+    identity: dict = field(default_factory=dict)
+    changed: set = field(default_factory=set)
+
+    @property
+    def store(self):
+        return self
+
+    @property
+    def models(self):
+        return self.state
+
+    @property
+    def history(self):
+        return LiveSets(self.state / "live.json")
+
+    def select(self, name, number):
+        self.selected[name] = number
+
+    def require_whole(self, name, number):
+        if name in self.changed:
+            raise SlipwayError(f"version {number} of {name} is not what was proven (edited: model.py)")
+
+    def server(self, _, names, ports, __, ___, server_id):
+        self.started.append((names, ports))
+        return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports, server_id)
+
+
+@dataclass(frozen=True)
+class Version:
+    name: str
+    number: int
+
+
+VERSIONS = [Version("m", 2), Version("added", 1)]
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Return a place where a server is live at OLD; what runs there is ended."""
+    made = WaitingPlace(tmp_path / "state")
+    process = WaitingServer().start()
+    server_state.write_state(made.state, process.pid, 1, asdict(OLD))
+    yield made
+    for child in psutil.Process().children():
+        child.kill()
+        child.wait()
+
+
+def refuse(_):
+    raise SlipwayError("another answer than the golden one")
+
+
+def replaced(place, prove=lambda _: ["proof"]):
+    return replace_server(place, VERSIONS, BEFORE, NEW, 2, prove)
+
+
+def test_what_is_gone_back_to_is_all_that_was_live(place):
+    place.store.history.went_live({"m": 1, "left out now": 3})
+    assert live_before(place, VERSIONS) == {"m": 1, "added": None, "left out now": 3}
+
+
+def test_another_server_takes_the_place_of_the_old_one(place):
+    old = server_state.running_server(place.state)["pid"]
+    assert replaced(place) == ["proof"]
+    now = server_state.running_server(place.state)
+    assert now["listening"] == asdict(NEW)
+    assert place.selected == {"m": 2, "added": 1}
+    assert not psutil.pid_exists(old)
+
+
+@pytest.mark.parametrize("fault", ["not ready", "not proven", "interrupted"])
+def test_what_was_live_is_served_again_when_the_new_server_does_not_hold(place, fault):
+    place.why_not = ["not ready within 1 s"] if fault == "not ready" else []
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    prove = {"not ready": refuse, "not proven": refuse, "interrupted": interrupt}[fault]
+    error, told = {
+        "not ready": (SlipwayError, "not ready within 1 s\nThe versions that were live are served again."),
+        "not proven": (SlipwayError, "golden one\nThe versions that were live are served again."),
+        "interrupted": (KeyboardInterrupt, None),
+    }[fault]
+    with pytest.raises(error, match=told):
+        replaced(place, prove)
+    assert server_state.running_server(place.state)["listening"] == asdict(OLD)
+    assert place.selected["m"] == 1
+    assert place.started == [(["m", "added"], NEW), (["m"], OLD)]
+    assert len(psutil.Process().children()) == 1, "one server alone is left"
+
+
+def test_when_the_old_one_does_not_start_either_both_reasons_are_told_and_nothing_is_left(place):
+    place.why_not = ["not ready within 1 s", "the port was taken meanwhile"]
+    with pytest.raises(SlipwayError) as caught:
+        replaced(place)
+    assert str(caught.value).splitlines() == [
+        "not ready within 1 s",
+        "Going back to what was live failed too: the port was taken meanwhile",
+        "Nothing is served now: `snakemake --cores 1 deploy` tries again.",
+    ]
+    assert server_state.read_state(place.state) is None
+    assert not psutil.Process().children()
+
+
+def test_what_was_changed_since_it_was_proven_is_not_started_again(place):
+    place.changed = {"m"}
+    with pytest.raises(SlipwayError) as caught:
+        replaced(place, refuse)
+    assert "version 1 of m is not what was proven (edited: model.py)" in str(caught.value)
+    assert "Nothing is served now: `snakemake --cores 1 deploy` tries again." in str(caught.value)
+    assert place.started == [(["m", "added"], NEW)]
+    assert not psutil.Process().children()
+
+
+def test_a_full_disk_right_after_the_start_leaves_no_server(place, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(server_state, "write_state", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        replaced(place)
+    assert len(place.started) == 2
+    assert not psutil.Process().children()
+    assert server_state.read_state(place.state) is None
+
+
+def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
+    stopped = []
+    place.store.history.went_live(BEFORE | {"added": 1})
+    monkeypatch.setattr(
+        "slipway.deploy.local.switching.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
+    )
+    assert switch(place, VERSIONS, OLD, 2, lambda _: ["proof"], afresh=True) == ["proof"]
+    assert stopped[0] == UNSERVED_S
+    assert server_state.running_server(place.state)["start"] == 2
+
+
+def test_a_first_server_that_does_not_hold_is_stopped(place):
+    undeploy.main(undeploy.parse_arguments(["--receipts", "none.json", "--state", str(place.state)]))
+    with pytest.raises(SlipwayError, match=r"^another answer than the golden one$"):
+        replaced(place, refuse)
+    assert not psutil.Process().children()
+
+
+def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left_on_trial(place, tmp_path, capsys):
+    trial = WaitingServer().start()
+    server_state.write_state(place.state / TRIAL, trial.pid, 0, asdict(NEW))
+    receipt = tmp_path / "receipt.json"
+    receipt.mkdir()
+    options = undeploy.parse_arguments(["--receipts", str(receipt), "--state", str(place.state)])
+    with alone(place.state), pytest.raises(SlipwayError, match="another deployment of this checkout is under way"):
+        undeploy.main(options)
+    assert receipt.exists()
+    undeploy.main(options)
+    assert not psutil.Process().children()
+    assert not receipt.exists()
+    assert "stopped tritonserver" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "::1"])
+def test_an_address_where_nobody_may_listen_is_told(host):
+    with pytest.raises(SlipwayError, match=f"of the address {host} cannot be listened on .* another `deploy.host`"):
+        require_own_ports(Ports(1, 2, 3, host), None)

@@ -1,0 +1,95 @@
+"""An engine in a process of its own, under another interpreter, over stand-ins."""
+
+import sys
+
+import numpy as np
+import pytest
+from helpers.gpu_stand_in import write_engine, write_interpreter
+from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+
+from slipway.core.errors import SlipwayError
+from slipway.engines.subprocess_engine import SubprocessEngine
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Return an interpreter that has TensorRT and both bindings."""
+    return write_interpreter(tmp_path, sys.executable, "pycuda", "cuda-bindings")
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT", "UINT8"])
+def test_a_remote_engine(python, tmp_path, dtype):
+    path = write_engine(tmp_path / "m.trt", dtype=dtype, profiles=TWO_PROFILES)
+    kind = np.uint8 if dtype == "UINT8" else np.float32
+    with SubprocessEngine(path, "fp16", python) as engine:
+        for count in (1, 3, 300, 3):
+            batch = pictures(count, count, kind)
+            assert_answers(engine.infer(batch), batch)
+        batches = [pictures(count, count, kind) for count in (2, 1)]
+        assert_answers(engine.infer_all(batches), np.concatenate(batches))
+        strided = pictures(4, dtype=kind)[::2]
+        assert_answers(engine.infer(strided), strided)
+        assert engine.layers() == {"fp16": 1}
+        found = engine.measure(4, seconds=0.08, warmup_seconds=0.01, min_samples=3, streams=[1, 2])
+        assert list(found["samples_ms"]) == SAMPLES
+        assert (found["batch"], found["profile"], found["binding"]) == (4, 1, "pycuda")
+        assert list(found["throughput_graph_per_s"]) == ["1", "2"]
+        batch = pictures(3, 9, kind)
+        assert_answers(engine.infer(batch), batch)
+        process = engine._process
+    assert process.returncode == 0
+
+
+def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tmp_path):
+    path = write_engine(tmp_path / "m.trt", profiles=[{"min": 2, "opt": 4, "max": 8}])
+    with SubprocessEngine(path, "fp32", python) as engine:
+        for _ in range(2):
+            with pytest.raises(SlipwayError, match="takes batch size 1"):
+                engine.infer(pictures(1))
+            assert_answers(engine.infer(pictures(2)), pictures(2))
+        with pytest.raises(SlipwayError, match="takes batch size 9"):
+            engine.measure(9, 0.1, 0.1, 2, [1])
+
+
+def test_a_remote_engine_that_cannot_be_loaded_is_told(python, tmp_path):
+    (tmp_path / "m.trt").write_bytes(b"ftrt")
+    with (
+        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        pytest.raises(SlipwayError, match="cannot load"),
+    ):
+        engine.layers()
+
+
+def test_an_interpreter_without_tensorrt_is_told(tmp_path):
+    python = write_interpreter(tmp_path, sys.executable)
+    customize = tmp_path / "site" / "sitecustomize.py"
+    customize.write_text("import sys\nsys.modules['tensorrt'] = None\n", encoding="utf-8")
+    with (
+        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        pytest.raises(SlipwayError, match="no usable tensorrt"),
+    ):
+        engine.layers()
+
+
+def test_an_interpreter_that_cannot_be_started_is_told(tmp_path):
+    with pytest.raises(SlipwayError, match=r"cannot be started .*tensorrt\.python"):
+        SubprocessEngine(tmp_path / "m.trt", "fp32", tmp_path / "absent")
+
+
+def test_a_worker_that_dies_is_told(python, tmp_path):
+    path = write_engine(tmp_path / "m.trt", vice="dies")
+    with SubprocessEngine(path, "fp32", python) as engine:
+        for _ in range(2):  # at work, and long ago
+            with pytest.raises(SlipwayError, match="ended with exit code 7"):
+                engine.infer(pictures(8))
+
+
+def test_a_worker_that_dies_while_it_answers_is_told(tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "{}"\nexit 3\n', encoding="utf-8")
+    python.chmod(0o755)
+    with (
+        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        pytest.raises(SlipwayError, match="ended with exit code 3"),
+    ):
+        engine.infer(pictures(1))

@@ -1,0 +1,403 @@
+import copy
+import datetime
+import functools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+
+from slipway.core.errors import SlipwayError
+from slipway.keys.config import SCHEMA, complete
+
+SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
+
+
+@functools.cache
+def schema():
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def shipped():
+    return yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+
+
+def minimal(**sections):
+    """Return the least configuration there is, with some sections set; those of models and targets by dotted path."""
+    return {"models": {"m": {}}, "targets": {"cpu": {}}} | sections
+
+
+def model(**settings):
+    return minimal(models={"m": settings})
+
+
+def target(**settings):
+    return minimal(targets={"cpu": settings})
+
+
+def resolved(part: dict) -> dict:
+    """Return a subschema with its $ref followed; what stands beside the $ref wins."""
+    if "$ref" not in part:
+        return part
+    return schema()["$defs"][part["$ref"].rsplit("/", 1)[1]] | part
+
+
+def properties(part: dict, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict, bool]]:
+    """Yield (path, subschema, required) of every property at any depth; a map's entries have the name *."""
+    part = resolved(part)
+    for name, below in part.get("properties", {}).items():
+        yield (*path, name), resolved(below), name in part.get("required", [])
+        yield from properties(below, (*path, name))
+    if isinstance(part.get("additionalProperties"), dict):
+        yield from properties(part["additionalProperties"], (*path, "*"))
+
+
+def is_override(path: tuple[str, ...]) -> bool:
+    """Say whether a property is what a target sets otherwise; left out, it is what all targets have."""
+    return len(path) > 3 and path[:3] == ("targets", "*", "tensorrt")
+
+
+ALL_PROPERTIES = list(properties(schema()))
+
+
+def leaves(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(content, dict) and content:
+        for name, below in content.items():
+            yield from leaves(below, (*path, name))
+    else:
+        yield path, content
+
+
+def refusal(config: dict) -> str:
+    with pytest.raises(SlipwayError) as caught:
+        complete(config)
+    return str(caught.value)
+
+
+# The schema and the shipped file
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+def test_the_walk_reaches_the_deepest_properties():
+    paths = {path for path, _, _ in ALL_PROPERTIES}
+    assert ("models", "*", "preprocess", "std") in paths
+    assert ("accuracy", "limits", "bf16", "max_top1_drop") in paths
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "required"), ALL_PROPERTIES, ids=[".".join(path) for path, *_ in ALL_PROPERTIES]
+)
+def test_every_property_has_a_description_and_a_default(path, part, required):
+    assert part.get("description", "").endswith(".")
+    assert required or "default" in part or is_override(path)
+
+
+def test_a_target_may_set_everything_of_tensorrt_otherwise():
+    of_all = set(schema()["properties"]["tensorrt"]["properties"])
+    assert {path[3] for path, _, _ in ALL_PROPERTIES if is_override(path)} == of_all
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [(path, part) for path, part, _ in ALL_PROPERTIES if "default" in part],
+    ids=[".".join(path) for path, part, _ in ALL_PROPERTIES if "default" in part],
+)
+def test_every_default_is_valid_itself(path, part):
+    jsonschema.Draft202012Validator({**part, "$defs": schema()["$defs"]}).validate(part["default"])
+
+
+def test_the_shipped_file_is_what_the_defaults_give():
+    bare = {"models": {"resnet50": {}}, "targets": {"cpu": {}}}
+    assert complete(shipped()) == complete(bare)
+
+
+def test_a_configuration_without_targets_is_about_this_machine():
+    assert complete({"models": {"resnet50": {}}}) == complete(shipped())
+
+
+def test_the_shipped_file_shows_every_key():
+    shown = {("models", "*", *path[2:]) if path[0] == "models" else path for path, _ in leaves(shipped())}
+    shown = {("targets", "*", *path[2:]) if path[0] == "targets" else path for path in shown}
+    known = {path for path, _, _ in ALL_PROPERTIES if not is_override(path)}
+    ends = {path for path in known if not any(other[: len(path)] == path and other != path for other in known)}
+    assert sorted(ends - shown) == []
+
+
+def test_the_architectures_are_torchvisions_classifiers():
+    import torchvision
+    from torchvision.models import list_models
+
+    listed = next(
+        choice["enum"]
+        for choice in schema()["$defs"]["model"]["properties"]["architecture"]["anyOf"]
+        if "enum" in choice
+    )
+    assert listed == list_models(module=torchvision.models)
+
+
+def numbers(part: object, path: tuple = ()) -> Iterator[tuple[tuple, dict]]:
+    """Yield (path, subschema) of every number anywhere in the schema."""
+    if isinstance(part, dict):
+        if {"integer", "number"} & set(np.atleast_1d(part["type"]) if isinstance(part.get("type"), str | list) else ()):
+            yield path, part
+        for name, below in part.items():
+            yield from numbers(below, (*path, name))
+    elif isinstance(part, list):
+        for index, below in enumerate(part):
+            yield from numbers(below, (*path, index))
+
+
+def test_no_number_is_without_bounds():
+    unbounded = [
+        path
+        for path, part in numbers(schema())
+        if "maximum" not in part or not {"minimum", "exclusiveMinimum"} & set(part)
+    ]
+    assert unbounded == []
+
+
+# Defaults
+
+
+def test_completing_twice_changes_nothing():
+    once = complete(minimal())
+    assert complete(copy.deepcopy(once)) == once
+
+
+def test_defaults_are_not_shared_between_models():
+    config = complete(minimal(models={"a": {}, "b": {}}))
+    config["models"]["a"]["preprocess"]["mean"][0] = 0
+    assert config["models"]["b"]["preprocess"]["mean"][0] == 0.485
+
+
+def test_what_is_set_stays():
+    config = complete(model(architecture="my.models:make", arguments={"num_classes": 7}, preprocess={"crop": 96}))
+    assert config["models"]["m"]["arguments"] == {"num_classes": 7}
+    assert config["models"]["m"]["preprocess"]["crop"] == 96
+    assert config["models"]["m"]["preprocess"]["resize"] == 232
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_one_limit_set_leaves_the_other_limits_of_its_precision(precision):
+    untouched = complete(minimal())["accuracy"]["limits"][precision]
+    set_one = complete(minimal(accuracy={"limits": {precision: {"min_cosine": 0.5}}}))["accuracy"]["limits"][precision]
+    assert set_one == untouched | {"min_cosine": 0.5}
+
+
+# Mistakes: (configuration, key, value, words that say what is allowed)
+
+MISTAKES = {
+    "a floor without photographs": (
+        minimal(accuracy={"min_top1": 0.8}),
+        "`accuracy.min_top1`",
+        "0.8",
+        ["`accuracy.labelled`"],
+    ),
+    "unknown key": (minimal(modells={}), "`modells`", "", ["models", "targets", "load_test"]),
+    "unknown key below": (minimal(deploy={"prot": 1}), "`deploy.prot`", "", ["http_port", "grpc_port", "metrics_port"]),
+    "class names of a tensor": (
+        model(output="tensor", labels="names.txt"),
+        "`models.m.output`",
+        "tensor",
+        ["labels", "names.txt"],
+    ),
+    "unknown meaning of outputs": (
+        model(output="scores"),
+        "`models.m.output`",
+        "'scores'",
+        ["logits", "sigmoid", "tensor"],
+    ),
+    "unknown key of a model": (model(crop=224), "`models.m.crop`", "", ["architecture", "preprocess"]),
+    "text for a number": (
+        minimal(deploy={"http_port": "8000"}),
+        "`deploy.http_port`",
+        "'8000'",
+        ["whole number", "65535"],
+    ),
+    "bool for a number": (minimal(profile={"steps": True}), "`profile.steps`", "True", ["whole number"]),
+    "text for a switch": (minimal(tensorrt={"refit": "yes"}), "`tensorrt.refit`", "'yes'", ["true or false"]),
+    "nothing for a section": (minimal(benchmark=None), "`benchmark`", "None", ["mapping"]),
+    "nothing for a model": (minimal(models={"m": None}), "`models.m`", "None", ["mapping"]),
+    "list for a map": (minimal(models=["resnet50"]), "`models`", "['resnet50']", ["mapping"]),
+    "no models": (minimal(models={}), "`models`", "{}", ["at least 1"]),
+    "name with a space": (minimal(models={"my model": {}}), "`models`", "the name 'my model'", ["A-Za-z0-9"]),
+    "name with a slash": (minimal(targets={"a/b": {}}), "`targets", "'a/b'", ["A-Za-z0-9"]),
+    "name that is a number": (minimal(models={50: {}}), "`models", "50", ["text"]),
+    "unknown architecture": (
+        model(architecture="resnet51"),
+        "`models.m.architecture`",
+        "'resnet51'",
+        ["must be a torchvision classifier", "package.module:factory"],
+    ),
+    "weights of another kind": (model(weights="model.onnx"), "`models.m.weights`", "'model.onnx'", [".safetensors"]),
+    "unknown precision": (target(precisions=["fp12"]), "`targets.cpu.precisions", "'fp12'", ["fp32", "bf16"]),
+    "precision without a list": (target(precisions="fp32"), "`targets.cpu.precisions`", "'fp32'", ["auto", "list"]),
+    "unknown runtime": (target(runtime="tensorflow"), "`targets.cpu.runtime`", "'tensorflow'", ["openvino", "auto"]),
+    "empty hardware": (target(hardware=""), "`targets.cpu.hardware`", "''", ["at least 1"]),
+    "unknown interpolation": (
+        model(preprocess={"interpolation": "nearest"}),
+        "`models.m.preprocess.interpolation`",
+        "'nearest'",
+        ["bilinear", "bicubic"],
+    ),
+    "two channels": (model(preprocess={"mean": [0, 0]}), "`models.m.preprocess.mean`", "[0, 0]", ["3"]),
+    "four channels": (
+        model(preprocess={"mean": [0, 0, 0, 0]}),
+        "`models.m.preprocess.mean`",
+        "[0, 0, 0, 0]",
+        ["most 3"],
+    ),
+    "mean of 0..255": (
+        model(preprocess={"mean": [124, 0, 0]}),
+        "`models.m.preprocess.mean`",
+        "124",
+        ["write [0.4863, 0, 0]"],
+    ),
+    "deviation of zero": (model(preprocess={"std": [0, 1, 1]}), "`models.m.preprocess.std.0`", "0", ["more than 0"]),
+    "resize below crop": (model(preprocess={"resize": 223}), "`models.m.preprocess.resize`", "223", ["224"]),
+    "descending": (
+        minimal(benchmark={"batch_sizes": [8, 1]}),
+        "`benchmark.batch_sizes`",
+        "[8, 1]",
+        ["ascend", "[1, 8]"],
+    ),
+    "descending load": (minimal(load_test={"concurrency": [4, 1]}), "`load_test.concurrency`", "[4, 1]", ["ascend"]),
+    "a name that ends with a line end": (minimal(models={"tiny\n": {}}), "`models", r"'tiny\n'", ["A-Za-z0-9"]),
+    "a release that ends with a line end": (
+        minimal(triton={"release": "26.07\n"}),
+        "`triton.release`",
+        r"'26.07\n'",
+        ["release in quotes"],
+    ),
+    "a release in other digits": (
+        minimal(triton={"oldest": "२६.०७"}),
+        "`triton.oldest`",
+        "२६.०७",
+        ["of the form"],
+    ),
+    "a namespace that ends with a line end": (
+        minimal(deploy={"cluster": {"namespace": "inference\n"}}),
+        "`deploy.cluster.namespace`",
+        r"'inference\n'",
+        ["of the form"],
+    ),
+    "weights that end with a line end": (model(weights="w.pth\n"), "`models.m.weights`", r"'w.pth\n'", [".pth"]),
+    "a photograph that ends with a line end": (minimal(image="a.jpg\n"), "`image`", r"'a.jpg\n'", ["no line end"]),
+    "a path with an escape": (
+        minimal(calibration={"images": "a\x1b[2J"}),
+        "`calibration.images`",
+        r"'a\x1b[2J'",
+        ["control character"],
+    ),
+    "a label with a line end": (
+        minimal(deploy={"cluster": {"node_labels": {"cpu": {"zone\n": "a"}}}}),
+        "`deploy.cluster.node_labels.cpu`",
+        r"'zone\n'",
+        ["control character"],
+    ),
+    "a billion images": (minimal(profile={"batch_size": 10**9}), "`profile.batch_size`", "1000000000", ["at most"]),
+    "more patience than a life": (
+        minimal(deploy={"ready_timeout_s": 1e12}),
+        "`deploy.ready_timeout_s`",
+        "1000000000000.0",
+        ["at most 86400"],
+    ),
+    "a batch of 10**30": (
+        minimal(benchmark={"batch_sizes": [10**30]}),
+        "`benchmark.batch_sizes.0`",
+        str(10**30),
+        ["at most"],
+    ),
+    "a million instances": (
+        minimal(load_test={"instances": [10**6]}),
+        "`load_test.instances.0`",
+        "1000000",
+        ["at most 256"],
+    ),
+    "a picture of a million pixels a side": (
+        model(preprocess={"crop": 10**6, "resize": 10**6}),
+        "`models.m.preprocess",
+        "1000000",
+        ["at most 16384"],
+    ),
+    "repeated": (minimal(load_test={"instances": [1, 1]}), "`load_test.instances`", "[1, 1]", ["without repetition"]),
+    "no batch sizes": (minimal(benchmark={"batch_sizes": []}), "`benchmark.batch_sizes`", "[]", ["at least 1"]),
+    "batch of zero": (minimal(benchmark={"batch_sizes": [0]}), "`benchmark.batch_sizes.0`", "0", ["at least 1"]),
+    "no time": (minimal(benchmark={"seconds": 0}), "`benchmark.seconds`", "0", ["more than 0"]),
+    "no memory": (
+        minimal(load_test={"memory_limit_mb": 0}),
+        "`load_test.memory_limit_mb`",
+        "0",
+        ["null", "more than 0"],
+    ),
+    "impossible limit": (
+        minimal(accuracy={"limits": {"fp32": {"min_cosine": 2}}}),
+        "`accuracy.limits.fp32.min_cosine`",
+        "2",
+        ["at most 1"],
+    ),
+    "more images than are taken": (
+        minimal(calibration={"images": "p", "min_images": 9, "max_images": 8}),
+        "`calibration.min_images`",
+        "9",
+        ["at most", "`calibration.max_images`, 8"],
+    ),
+    "argument that is a date": (
+        model(arguments={"since": datetime.date(2026, 1, 1)}),
+        "`models.m.arguments`",
+        "2026",
+        ["quotes"],
+    ),
+    "same port twice": (minimal(deploy={"http_port": 8001}), "`deploy", "8001", ["different"]),
+    "port of zero": (minimal(deploy={"grpc_port": 0}), "`deploy.grpc_port`", "0", ["at least 1", "65535"]),
+    "unknown deployed target": (minimal(deploy={"target": "gpu"}), "`deploy.target`", "'gpu'", ["cpu"]),
+    "unknown place": (minimal(deploy={"to": "moon"}), "`deploy.to`", "'moon'", ["local"]),
+    "empty host": (minimal(deploy={"host": ""}), "`deploy.host`", "''", ["at least 1"]),
+    "nothing at all": ({}, "`models`", "", ["required"]),
+    "no target among them": (minimal(targets={}), "`targets`", "{}", ["at least 1"]),
+    # YAML reads an unquoted `on:` as true and `8000:` as a number.
+    "key that YAML reads as a number": (minimal(deploy={8000: "http"}), "`deploy.8000`", "", ["http_port"]),
+    "key that YAML reads as true": (minimal(**{"deploy": {True: 1, "prot": 2}}), "`deploy.", "", ["http_port"]),
+    # Python's parser of numbers reads these; JSON and the programs do not.
+    "not a number": (minimal(load_test={"p99_limit_ms": math.nan}), "`load_test.p99_limit_ms`", "nan", ["number"]),
+    "endless": (minimal(benchmark={"seconds": math.inf}), "`benchmark.seconds`", "inf", ["number"]),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_one_sentence(name):
+    config, key, value, allowed = MISTAKES[name]
+    message = refusal(copy.deepcopy(config))
+    assert message.startswith("config: ")
+    assert "\n" not in message
+    assert ". " not in message
+    assert key in message
+    assert value in message
+    assert [word for word in allowed if word not in message] == []
+
+
+def test_a_factorys_own_arguments_may_hold_any_text():
+    assert complete(model(arguments={"prompt": "two\nlines"}))
+
+
+def test_equal_sides_are_allowed():
+    assert complete(model(preprocess={"resize": 224, "crop": 224}))
+
+
+def test_a_whole_number_with_a_point_reaches_programs_as_an_integer_or_not_at_all():
+    try:
+        steps = complete(minimal(profile={"steps": 5.0}))["profile"]["steps"]
+    except SlipwayError:
+        return
+    assert isinstance(steps, int)
+
+
+def test_the_deployed_target_may_be_any_of_them():
+    config = complete(minimal(targets={"a": {}, "b": {}}, deploy={"target": "b"}))
+    assert config["deploy"]["target"] == "b"

@@ -1,0 +1,50 @@
+import pytest
+
+from slipway.core.errors import SlipwayError
+from slipway.keys.config_text import require_readable
+
+DOUBLING = "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+UNREADABLE = {
+    "UTF-16": ("models: {}\n".encode("utf-16"), "not text in UTF-8 (line 1)"),
+    "Latin-1": ("models: {}\nimage: Straße.jpg\n".encode("latin-1"), "not text in UTF-8 (line 2)"),
+    "noise": (bytes(range(256)) * 4, "not text in UTF-8"),
+    "control characters": (b"image: a\x00b\n", "no valid YAML"),
+    "a tab for indentation": (b"models:\n\ta: {}\n", "line 2, column 1"),
+    "an open bracket": (b"models: {a: [}\n", "line 1"),
+    "two documents": (b"models: {}\n---\ntargets: {}\n", "line 2"),
+    "an alias to nothing": (b"models: *a\n", "undefined alias"),
+    "an alias that contains itself": (b"models: &a {b: [*a]}\n", "contains itself"),
+    "an alias that is its own item": (b"models: &a [*a]\n", "contains itself"),
+    "aliases of aliases": (DOUBLING.encode(), "more than 20000 values"),
+    "nesting": (b"models: " + b"[" * 5000 + b"]" * 5000, "nested too deeply"),
+    "a list": (b"- models\n", "must hold keys"),
+    "one word": (b"models\n", "must hold keys"),
+    "nothing": (b"", "must hold keys"),
+    "a comment alone": (b"# models\n", "must hold keys"),
+    "two megabytes": (b"#" * (2 << 20), "is no configuration"),
+}
+
+
+@pytest.mark.parametrize(("content", "phrase"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_file_that_is_no_configuration_is_told_in_a_sentence(tmp_path, content, phrase):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SlipwayError) as caught:
+        require_readable(path)
+    assert phrase in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["models: {}\n", "\ufeffmodels: {}\n", "a: &a {x: 1}\nb: *a\nc: *a\n", '{"models": {}}', "image: Straße.jpg\n"],
+)
+def test_an_ordinary_file_is_read(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    require_readable(path)
+
+
+def test_an_absent_file_is_left_to_snakemake(tmp_path):
+    require_readable(tmp_path / "config.yaml")

@@ -1,0 +1,209 @@
+"""What each artifact is keyed on, and what it is not."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+import pytest
+from helpers.artifacts.configured import ARM_WITH_BF16, WITH_BF16, job_keys, resolved, tensorrt_target
+from helpers.artifacts.published import key_pair
+
+from slipway.core import hardware
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local import server_state
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+
+@pytest.mark.parametrize("name", ["my.safetensors", "my.pth", "model_best.pth.tar", "last.ckpt"])
+def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
+    path = tmp_path / name
+    path.touch()
+    found = resolved(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
+    assert found.checkpoint("a") == str(path)
+    assert found.checkpoint("b") is None
+    assert found.checkpoint("c") is None
+
+
+def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
+    for name, content in {"my.pth": b"1", "copy.pth": b"1", "new.pth": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+    models = {path.stem: {"weights": str(path)} for path in tmp_path.glob("*.pth")}
+    found = job_keys(models=models | {"b": {"weights": "IMAGENET1K_V1"}})
+    assert repr(found.fetch_weights("my")) == repr(found.fetch_weights("copy")) != repr(found.fetch_weights("new"))
+    assert "checkpoint_sha256" not in found.fetch_weights("b")
+    assert found.fetch_weights("b")["weights"] == "IMAGENET1K_V1"
+
+
+def test_photographs_enter_by_what_the_folder_holds(photographs):
+    def keys():
+        found = job_keys(accuracy={"labelled": str(photographs)}, calibration={"images": str(photographs)})
+        return repr(found.check_accuracy("m", "cpu", "fp32")), repr(found.quantize_onnx("m"))
+
+    before = keys()
+    (photographs / "notes.txt").touch()
+    assert keys() == before
+    (photographs / "1.jpg").write_bytes(b"another")
+    assert all(old != new for old, new in zip(before, keys(), strict=True))
+
+
+def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
+    settings = job_keys().build_engine("cpu", "fp32")
+    assert "scripts/build_engine.py" in settings["code"]
+    assert "scripts/slipway/runtimes/openvino.py" in settings["code"]
+    assert "scripts/slipway/runtimes/onnxruntime.py" not in settings["code"]
+    assert "--code" not in str(settings)
+    assert "build_engine.py" in repr(settings)
+
+
+def test_the_driver_is_no_part_of_any_key(monkeypatch):
+    """It is recorded; see test_gpu_monitor."""
+    # As it is, but asked each time.
+    monkeypatch.setattr("slipway.keys.resolved_config._gpu_identity", hardware.gpu_identity)
+
+    def keys(driver):
+        facts = {"name": "NVIDIA L4", "compute_capability": "8.9", "driver": driver, "driver_cuda": driver}
+        monkeypatch.setattr("slipway.benchmark.gpu_monitor.GpuMonitor.facts", lambda _: facts)
+        found = job_keys({"l4": tensorrt_target() | {"hardware": "auto"}})
+        return [repr(found.build_engine("l4", "fp16")), repr(found.benchmark("m", "l4"))]
+
+    assert keys("580.65") == keys("590.10")
+    assert "NVIDIA L4" in keys("590.10")[0]
+
+
+def test_the_limits_of_a_load_test_do_not_repeat_it():
+    strict = job_keys(load_test={"p99_limit_ms": 10, "memory_limit_mb": 500})
+    assert repr(strict.load_test("m", "cpu")) == repr(job_keys().load_test("m", "cpu"))
+    assert repr(strict.choose_configuration()) != repr(job_keys().choose_configuration())
+
+
+def test_the_limits_of_one_precision_do_not_touch_the_other():
+    changed = job_keys(accuracy={"limits": {"bf16": {"min_cosine": 0.5}}})
+    assert repr(changed.check_accuracy("m", "cpu", "fp32")) == repr(job_keys().check_accuracy("m", "cpu", "fp32"))
+    assert repr(changed.check_accuracy("m", "cpu", "bf16")) != repr(job_keys().check_accuracy("m", "cpu", "bf16"))
+
+
+@pytest.mark.parametrize("change", [{"hardware": ARM_WITH_BF16}, {"hardware": WITH_BF16, "runtime": "onnxruntime"}])
+def test_an_engine_is_keyed_on_hardware_and_runtime(change):
+    assert repr(job_keys({"cpu": change}).build_engine("cpu", "fp32")) != repr(job_keys().build_engine("cpu", "fp32"))
+
+
+def test_an_engine_is_keyed_on_its_precision():
+    assert repr(job_keys().build_engine("cpu", "fp32")) != repr(job_keys().build_engine("cpu", "bf16"))
+
+
+def test_versions_are_those_that_are_installed():
+    import torch
+
+    assert job_keys().export_onnx("m")["torch_version"].split("+")[0] == torch.__version__.split("+")[0]
+
+
+@pytest.mark.parametrize("package", ["torch", "onnxscript", "onnxslim"])
+def test_an_onnx_file_depends_on_what_writes_it(package, monkeypatch):
+    before = job_keys().export_onnx("m")
+    monkeypatch.setattr(
+        "slipway.keys.job_keys.package_version", lambda name: "9" if name == package else metadata.version(name)
+    )
+    changed = {name for name, value in job_keys().export_onnx("m").items() if value != before[name]}
+    assert changed == {f"{package}_version"}
+
+
+def test_the_crop_reaches_everything_that_has_the_models_shape():
+    found = job_keys(models={"m": {"preprocess": {"crop": 64}}})
+    shaped = [
+        found.export_onnx("m"),
+        found.profile_model("m"),
+        found.benchmark("m", "cpu"),
+        found.load_test("m", "cpu"),
+    ]
+    assert [settings["crop"] for settings in [*shaped, found.write_repository("m", "cpu")]] == [64] * 5
+
+
+def test_a_dead_server_makes_the_receipt_stale():
+    before = job_keys().deploy_local()
+    listening = {"http": 1, "grpc": 2, "metrics": 3, "host": "127.0.0.1"}
+    ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    server_state.write_state(server_state.FOLDER, ended.pid, 1, listening)
+    assert repr(job_keys().deploy_local()) == repr(before)
+    ended.communicate()
+    assert repr(job_keys().deploy_local()) != repr(before)
+
+
+# TensorRT's engines
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": "10.9.0.34"},
+        {"cuda": "cu12"},
+        {"profiles": [{"min": 1, "opt": 4, "max": 8}]},
+        {"workspace_mb": 4096},
+        {"optimization_level": 5},
+        {"tf32": True},
+        {"tactic_sources": ["JIT_CONVOLUTIONS"]},
+        {"compatibility": "hardware"},
+        {"refit": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_an_engine_is_keyed_on_everything_that_the_builder_is_told(change):
+    before, after = job_keys({"h100": tensorrt_target()}), job_keys({"h100": tensorrt_target(**change)})
+    assert repr(before.build_engine("h100", "fp16")) != repr(after.build_engine("h100", "fp16"))
+
+
+@pytest.mark.parametrize("change", [{"python": "/elsewhere/python"}, {"timing_cache": False}, {"max_slowdown": 0.5}])
+def test_an_engine_is_not_keyed_on_where_or_how_fast_it_is_built(change):
+    before, after = job_keys({"h100": tensorrt_target()}), job_keys({"h100": tensorrt_target(**change)})
+    assert repr(before.build_engine("h100", "fp16")) == repr(after.build_engine("h100", "fp16"))
+
+
+# Publishing and signing
+
+
+def test_publishing_nowhere_is_refused_and_so_is_signing_without_a_key():
+    with pytest.raises(SlipwayError, match=r"`deploy.publish.to` says nowhere"):
+        job_keys().publish_repository()
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.private_key` names no key"):
+        job_keys().sign_repository()
+
+
+def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
+    keys = [
+        repr(job_keys(deploy={"publish": {"to": to, "keep_versions": keep}}).publish_repository())
+        for to, keep in (("claim", 3), ("claim", 9), ("s3://bucket", 3))
+    ]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_the_key_of_signatures_enters_by_its_content(tmp_path):
+    def settings(name):
+        found = job_keys(deploy={"publish": {"to": "claim"}, "signing": {"public_key": name, "private_key": "p.pem"}})
+        return [repr(each) for each in (found.publish_repository(), found.sign_repository(), found.deploy_local())]
+
+    (tmp_path / "a.pem").write_text("a")
+    (tmp_path / "b.pem").write_text("a")
+    before = settings("a.pem")
+    assert settings("b.pem") == before
+    (tmp_path / "b.pem").write_text("another")
+    assert not set(settings("b.pem")) & set(before)
+    with pytest.raises(SlipwayError, match=r"`deploy.signing.public_key` is 'c.pem', which does not exist"):
+        settings("c.pem")
+
+
+def test_another_private_key_in_the_same_file_signs_anew(tmp_path):
+    def settings():
+        return repr(job_keys(deploy={"signing": {"private_key": str(private)}}).sign_repository())
+
+    private, _ = key_pair(tmp_path)
+    before = settings()
+    private.touch()
+    assert settings() == before
+    key_pair(tmp_path)
+    assert settings() != before
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(SlipwayError, match="holds a password") as caught:
+        resolved(deploy={"publish": {"to": "ftp://me:hunter2@host/models"}})
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,89 @@
+"""Each program reads its key. What a rule gives beside the settings stands here as in rules/."""
+
+import importlib
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from helpers.artifacts.configured import job_keys
+
+from slipway.keys.job_key import JobKey
+from slipway.keys.job_keys import JobKeys
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+IN_OUT = "--output o --record r"
+OPTIONS_OF = {
+    "fetch_weights": ("fetch_weights", f"{IN_OUT} --labels l", ("m",)),
+    "reference_outputs": ("reference_outputs", f"{IN_OUT} --weights w --weights-record r --labels l", ("m",)),
+    "profile_model": ("profile_model", "--weights w --weights-record r --trace t --record r", ("m",)),
+    "export_onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r", ("m",)),
+    "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant fp16", ()),
+    "quantize_onnx": ("quantize_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant int8 --images i", ("m",)),
+    "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
+    "build_engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),
+    "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),
+    "check_accuracy": (
+        "check_accuracy",
+        "--weights w --weights-record r --labels l --golden g --engine-record e --output o",
+        ("m", "cpu", "bf16"),
+    ),
+    "evaluate_checkpoint": (
+        "evaluate_checkpoint",
+        "--weights w --weights-record r --labels l --golden g --labelled p --output o",
+        ("m",),
+    ),
+    "load_test": (
+        "load_test",
+        "--model m --engine-records e --weights-record w --labels l --table t --record r --original o --plots p",
+        ("m", "cpu"),
+    ),
+    "render_load_test": (
+        "render_load_test",
+        "--load-test l --plots p --model m --target t --chart c --summary s --detail d",
+        (),
+    ),
+    "write_report": ("write_report", "--folder f --output o", ()),
+    "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
+    "write_repository": (
+        "write_repository",
+        "--selection s --engine-records e --weights-record w --golden-record g --labels l --folder f --index i",
+        ("m", "cpu"),
+    ),
+    "write_manifests": (
+        "write_manifests",
+        "--model m --indexes i --selections s --load-tests l --arena-script a --arena b --kubernetes k --kserve s "
+        "--compose-file c --record r",
+        (),
+    ),
+    "write_sbom": ("write_sbom", "--model m --weights-record w --manifests m --output o", ()),
+    "write_monitoring": ("write_monitoring", "--selections s --indexes i --rules r --dashboard d", ()),
+    "sign_repository": ("sign_repository", "--folder f --index i --signature s", ()),
+    "publish_repository": ("publish_repository", "--model m --target t --folder f --index i --record r", ()),
+    "deploy_local": ("deploy", "--models m --folders f --indexes i --goldens g --receipts r", ()),
+    "deploy_remote": ("deploy_remote", "--results r", ()),
+}
+
+
+def test_every_rule_of_the_plan_has_a_program_here():
+    own = {
+        name
+        for name, kind in vars(JobKeys).items()
+        if callable(kind) and kind.__annotations__.get("return") == JobKey and not name.startswith("_")
+    }
+    assert own == set(OPTIONS_OF)
+
+
+@pytest.mark.parametrize("rule", OPTIONS_OF)
+def test_a_program_reads_its_key(rule, photographs):
+    program, others, wildcards = OPTIONS_OF[rule]
+    published = {"to": "kserve", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}}
+    settings = getattr(job_keys(calibration={"images": str(photographs)}, deploy=published), rule)(*wildcards)
+    assert settings.pop("code")
+    module = importlib.import_module(program)
+    read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))
+    for name, value in settings.items():
+        expected = json.loads(value) if (rule, name) == ("fetch_weights", "arguments") else value
+        found = str(read[name]) if isinstance(read[name], Path) else read[name]
+        assert found == expected, name

@@ -1,0 +1,145 @@
+"""Which runtimes, precisions and hardware are taken for its targets."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers.artifacts.configured import ARM_WITH_BF16, WITH_BF16, WITHOUT_BF16, job_keys, refusal, resolved
+
+from slipway.core import hardware
+from slipway.core.errors import SlipwayError
+from slipway.keys.code_hash import runtime_files
+from slipway.keys.config import SCHEMA
+from slipway.keys.notices import notices
+from slipway.runtimes import RUNTIMES
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+
+@pytest.mark.parametrize("identity", [WITH_BF16, ARM_WITH_BF16])
+def test_auto_takes_bf16_where_the_hardware_has_it(identity):
+    assert resolved({"cpu": {"hardware": identity}}).precisions("cpu") == ["fp32", "bf16"]
+
+
+@pytest.mark.parametrize("identity", [WITHOUT_BF16, "a CPU without brackets", "A CPU [] x2"])
+def test_auto_leaves_bf16_where_the_hardware_has_none(identity):
+    assert resolved({"cpu": {"hardware": identity}}).precisions("cpu") == ["fp32"]
+
+
+def test_auto_takes_only_what_the_runtime_builds():
+    assert resolved({"cpu": {"hardware": WITH_BF16, "runtime": "onnxruntime"}}).precisions("cpu") == ["fp32"]
+
+
+def test_a_list_is_taken_as_it_is():
+    assert resolved({"cpu": {"hardware": WITH_BF16, "precisions": ["bf16"]}}).precisions("cpu") == ["bf16"]
+
+
+def test_bf16_on_hardware_without_it_is_refused():
+    message = refusal(old={"hardware": WITHOUT_BF16, "precisions": ["fp32", "bf16"]})
+    assert "`targets.old.precisions`" in message
+    assert WITHOUT_BF16 in message
+    assert "fp32" in message
+
+
+def test_bf16_in_onnxruntime_is_refused():
+    message = refusal(cpu={"hardware": WITH_BF16, "runtime": "onnxruntime", "precisions": ["bf16"]})
+    assert "`targets.cpu.precisions`" in message
+    assert "onnxruntime builds only fp32" in message
+
+
+def test_a_second_target_is_checked_too():
+    good = {"hardware": WITH_BF16, "precisions": ["bf16"]}
+    assert "`targets.old.precisions`" in refusal(new=good, old={"hardware": WITHOUT_BF16, "precisions": ["bf16"]})
+
+
+def test_auto_hardware_is_this_machine():
+    assert resolved({"cpu": {}}).hardware("cpu") == hardware.cpu_identity()
+
+
+def test_declared_hardware_is_taken_as_it_is():
+    assert resolved().hardware("cpu") == WITH_BF16
+
+
+TWO = {
+    "a": {"hardware": WITH_BF16, "runtime": "openvino"},
+    "b": {"hardware": WITHOUT_BF16, "runtime": "onnxruntime"},
+    "c": {"hardware": WITHOUT_BF16},
+}
+
+
+def test_targets_of_a_runtime():
+    found = resolved(TWO)
+    assert found.targets_of("openvino") == ["a", "c"]
+    assert found.targets_of("onnxruntime") == ["b"]
+    assert resolved().targets_of("onnxruntime") == []
+
+
+def test_all_precisions_are_those_of_any_target_once():
+    assert resolved(TWO).all_precisions() == ["fp32", "bf16"]
+    assert resolved({"b": TWO["b"], "c": TWO["c"]}).all_precisions() == ["fp32"]
+
+
+def test_the_first_target_is_deployed_unless_another_is_named():
+    assert resolved(TWO).deployed_target == "a"
+    assert resolved(TWO, deploy={"target": "c"}).deployed_target == "c"
+
+
+def test_alerts_hold_servers_to_the_load_tests_of_the_targets_that_serve():
+    fleet = {"fleet": ["b", "c"]}
+    assert resolved(TWO, deploy=fleet).monitored_targets == ["a"], "served on this machine"
+    assert resolved(TWO, deploy={**fleet, "to": "kubernetes"}).monitored_targets == ["b", "c"]
+
+
+def test_every_runtime_that_may_be_configured_is_known_and_has_a_module():
+    target = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["target"]["properties"]
+    assert set(target["runtime"]["enum"]) - {"auto"} == set(RUNTIMES)
+    assert all(Path(file).is_file() for traits in RUNTIMES.values() for file in runtime_files(traits.module))
+
+
+def test_the_opset_is_one_that_every_runtime_reads(monkeypatch):
+    for name, opset in {"openvino": 17, "onnxruntime": 19}.items():
+        monkeypatch.setitem(RUNTIMES, name, dataclasses.replace(RUNTIMES[name], newest_opset=opset))
+    assert job_keys(TWO).export_onnx("m")["opset"] == 17
+    assert job_keys({"b": TWO["b"]}).export_onnx("m")["opset"] == 19
+
+
+def test_notices_are_about_auto_alone():
+    told = notices(resolved(TWO))
+    assert [notice.split(":")[0] for notice in told] == ["target c"]
+
+
+def test_class_folders_that_match_no_label_are_told_while_planning():
+    for name in ("cats", "dogs"):
+        Path("photographs", name).mkdir(parents=True)
+        Path("photographs", name, "0_a.jpg").touch()
+    Path("labels.txt").write_text("dog\ncat\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"config: `models\.m\.labels`: .*cats \(nearest: cat\).* match no label"):
+        resolved(models={"m": {"labels": "labels.txt"}}, accuracy={"labelled": "photographs"})
+    Path("labels.txt").write_text('{"dogs": 1, "cats": 0}', encoding="utf-8")
+    resolved(models={"m": {"labels": "labels.txt"}}, accuracy={"labelled": "photographs"})
+
+
+def test_a_label_file_that_cannot_be_read_is_told_while_planning():
+    Path("labels.json").write_text('{"dogs": 1, "cats": 2}', encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"config: `models\.m\.labels`: labels\.json is neither"):
+        resolved(models={"m": {"labels": "labels.json"}})
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"image": "folder"}, "`image` is 'folder', which is a folder; correct `image`"),
+        ({"models": {"m": {"weights": "folder.pth"}}}, "`models.m.weights` is 'folder.pth', which is a folder"),
+        ({"models": {"m": {"labels": "none.txt"}}}, "`models.m.labels` is 'none.txt', which does not exist"),
+        ({"accuracy": {"labelled": "photo.jpg"}}, "`accuracy.labelled`: image folder photo.jpg is a file"),
+        ({"calibration": {"images": "folder"}}, "`calibration.images`: image folder folder holds no image"),
+    ],
+)
+def test_a_file_that_is_a_folder_and_a_folder_that_holds_nothing_are_told(named, words):
+    for folder in ("folder", "folder.pth"):
+        Path(folder).mkdir()
+    Path("photo.jpg").touch()
+    with pytest.raises(SlipwayError) as caught:
+        resolved(**named)
+    assert words in str(caught.value)

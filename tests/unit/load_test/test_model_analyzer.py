@@ -1,0 +1,144 @@
+import subprocess
+import sys
+
+import pytest
+
+from slipway.core.errors import SlipwayError
+from slipway.load_test.model_analyzer import (
+    COLUMNS,
+    Sweep,
+    configuration,
+    program_of_this_environment,
+    read_table,
+    window,
+)
+from slipway.triton.repository.model_config import Served, model_config, write_config
+from slipway.triton.server.tritonserver import Installation, Ports
+
+SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
+ENGINE = Served("m_fp16", "tensorrt", "fp16", 64, 7, 8, 2, profiles=((1, 1, 1), (1, 8, 32)))
+
+ROW = "m_fp32,m_fp32_config_0,2:CPU,8,4,123.5,30.1,31,32,33.5,1.5,20.25"
+
+
+def test_a_table_is_read_with_numbers_as_numbers(tmp_path):
+    path = tmp_path / "analysis.csv"
+    path.write_text(f"{','.join(COLUMNS)}\n{ROW}\n{ROW}\n\n", encoding="utf-8")
+    rows = read_table(path)
+    assert len(rows) == 2
+    assert rows[0]["model_config_path"] == "m_fp32_config_0"
+    assert rows[0]["max_batch_size"] == 8
+    assert rows[0]["perf_throughput"] == 123.5
+    assert rows[0]["perf_server_compute_infer"] == 20.25
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(SlipwayError, match="no configuration could be measured") as caught:
+        read_table(tmp_path / "analysis.csv")
+    assert str(tmp_path) in str(caught.value)
+
+
+def tritonserver(folder):
+    """Return a stand-in for a tritonserver that can guard, and prints its environment and flags, one a line."""
+    program = folder / "tritonserver"
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --help ] && echo --http-restricted-api && exit 1\n'
+        'printf "%s\\n" "${CUDA_VISIBLE_DEVICES-no choice}" "$LD_LIBRARY_PATH" "$@"\n',
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    return program
+
+
+def settings_for(workspace, backend, program="tritonserver"):
+    write_config(workspace / "repository" / "m_fp16" / "config.pbtxt", model_config(ENGINE, backend))
+    server = Installation(str(program), backend != "python", workspace)
+    return configuration(["m_fp16"], SWEEP, Ports(None, 2, 3), server, workspace, "the-key")
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept"),
+    [("python", {"kind": ["KIND_CPU"]}), ("tensorrt", {"kind": ["KIND_GPU"], "profile": [["0", "1"]]})],
+)
+def test_what_is_varied_keeps_the_rest_of_the_instance_group(tmp_path, backend, kept):
+    varied = settings_for(tmp_path, backend)["profile_models"]["m_fp16"]
+    assert varied["model_config_parameters"] == {
+        "instance_group": [{"count": [2, 4], **kept}],
+        "max_batch_size": [8, 32],
+    }
+    assert varied["parameters"] == {"concurrency": [1, 64]}
+
+
+@pytest.mark.parametrize(("requests", "expected"), [(100, 256), (5000, 5000)])
+def test_a_window_holds_several_rounds_of_what_is_in_flight(requests, expected):
+    assert window(Sweep([1, 64], [1], [1], requests, 10)) == expected
+
+
+def test_the_window_is_what_perf_analyzer_is_told(tmp_path):
+    assert settings_for(tmp_path, "python")["perf_analyzer_flags"]["measurement-request-count"] == 256
+
+
+def test_the_server_sees_the_gpus_that_model_analyzer_would_hide(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/the/server")
+    settings = settings_for(tmp_path, "python", tritonserver(tmp_path))
+    # As Model Analyzer starts it: no GPU to be seen, and perf_analyzer's libraries.
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "LD_LIBRARY_PATH": "/of/perf_analyzer", "PATH": "/usr/bin:/bin"}
+    command = [settings["triton_server_path"], "--grpc-port", "2"]
+    done = subprocess.run(command, env=hidden, capture_output=True, text=True, check=True)
+    [gpus, libraries, *flags] = done.stdout.splitlines()
+    assert (gpus, libraries) == ("3", "/of/the/server")
+    assert flags[-2:] == ["--grpc-port", "2"]
+
+
+def test_the_server_of_a_load_test_is_guarded_as_a_deployed_one_is(tmp_path):
+    program = tritonserver(tmp_path)
+    launcher = settings_for(tmp_path, "python", program)["triton_server_path"]
+    flags = subprocess.run([launcher], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"--allow-http=false", "--grpc-address=127.0.0.1", "--metrics-address=127.0.0.1"} <= set(flags)
+    assert "--grpc-restricted-protocol=logging,model-repository,trace:slipway-key=the-key" in flags
+    assert any(flag.startswith("--grpc-restricted-protocol=shared-memory:shared memory: off=") for flag in flags)
+
+
+def test_without_a_choice_of_gpus_the_server_sees_all(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    command = [settings_for(tmp_path, "python", tritonserver(tmp_path))["triton_server_path"]]
+    done = subprocess.run(command, env={"CUDA_VISIBLE_DEVICES": ""}, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "no choice"
+
+
+def test_a_program_is_found_beside_the_interpreter_or_on_path(tmp_path, monkeypatch):
+    assert program_of_this_environment("model-analyzer").startswith(sys.prefix)
+    program = tmp_path / "only-on-path"
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program_of_this_environment("only-on-path") == str(program)
+
+
+def test_a_program_that_is_nowhere_is_named():
+    with pytest.raises(SlipwayError, match="no-such-program is not installed"):
+        program_of_this_environment("no-such-program")
+
+
+@pytest.mark.parametrize(
+    ("instances", "sizes", "asked"),
+    [
+        ([4], [32], None),
+        ([2, 4], [8], {"count": [4], "sizes": [8]}),
+        ([4], [8, 32], {"count": [4], "sizes": [32]}),
+    ],
+    ids=["one configuration", "instances", "batch sizes"],
+)
+def test_the_configuration_that_is_always_measured_is_not_asked_for(tmp_path, monkeypatch, instances, sizes, asked):
+    sweep = Sweep([1], instances, sizes, requests=100, stability_percent=10)
+    monkeypatch.setattr(sys.modules[__name__], "SWEEP", sweep)
+    settings = settings_for(tmp_path, "python")
+    varied = settings["profile_models"]["m_fp16"].get("model_config_parameters")
+    assert settings["run_config_search_disable"] == (asked is None)
+    if asked is None:
+        assert varied is None
+    else:
+        assert varied["instance_group"][0]["count"] == asked["count"]
+        assert varied["max_batch_size"] == asked["sizes"]

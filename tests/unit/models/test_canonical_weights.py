@@ -1,0 +1,130 @@
+"""The canonical form of weights loads again exactly, whatever the network is."""
+
+import pytest
+import torch
+from torch import nn
+
+from slipway.core.errors import SlipwayError
+from slipway.models import build, load_model
+from slipway.models.canonical import write_canonical
+from slipway.models.lazy_modules import settle
+from slipway.models.reproducible import require_reproducible
+
+
+class Tied(nn.Module):
+    """Two layers that share one weight, and a buffer that no state dict has."""
+
+    def __init__(self):
+        super().__init__()
+        self.encode, self.decode = nn.Linear(12, 12, bias=False), nn.Linear(12, 12, bias=False)
+        self.decode.weight = self.encode.weight
+        self.register_buffer("scale", torch.full((12,), 2.0), persistent=False)
+
+    def forward(self, images):
+        return self.decode(self.encode(images.flatten(1)) * self.scale)
+
+
+class Lazy(nn.Module):
+    """Layers that take their sizes from the first input."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.LazyConv2d(4, 1), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(5))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+class Normed(nn.Module):
+    """A layer with weight_norm as PyTorch had it before parametrizations."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.utils.weight_norm(nn.Linear(12, 5))
+
+    def forward(self, images):
+        return self.layer(images.flatten(1))
+
+
+class Broken(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LazyLinear(5)
+
+    def forward(self, images):
+        raise ValueError("Expected 8 pixels")
+
+
+class Projecting(nn.Module):
+    """A random projection that no checkpoint has, unless it is kept."""
+
+    def __init__(self, kept=False, seed=None):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed) if seed is not None else None
+        self.register_buffer("projection", torch.randn(12, 12, generator=generator), persistent=kept)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, images):
+        return self.head(images.flatten(1) @ self.projection)
+
+
+def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
+    path = tmp_path / "weights.safetensors"
+    write_canonical(model, path)
+    return load_model(path, {"architecture": architecture, "arguments": {}, "input_shape": list(shape)})
+
+
+@pytest.mark.parametrize("kind", [Tied, Lazy, Normed])
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_network_loads_again_exactly(tmp_path, kind):
+    torch.manual_seed(1)
+    shape = (1, 3, 2, 2)
+    model = settle(build(f"{__name__}:{kind.__name__}"), shape)
+    again = reloaded(model, tmp_path, f"{__name__}:{kind.__name__}")
+    assert not again.training
+    images = torch.rand(4, *shape[1:])
+    with torch.inference_mode():
+        assert torch.equal(again(images), model(images))
+    assert {type(module).__name__ for module in again.modules()} == {type(each).__name__ for each in model.modules()}
+
+
+def test_nothing_is_lazy_once_it_is_loaded(tmp_path):
+    model = settle(build(f"{__name__}:Lazy"), (1, 3, 2, 2))
+    again = reloaded(model, tmp_path, f"{__name__}:Lazy")
+    assert not [module for module in again.modules() if isinstance(module, nn.modules.lazy.LazyModuleMixin)]
+
+
+def test_a_lazy_network_that_does_not_take_the_crop_is_told():
+    with pytest.raises(SlipwayError, match=r"lazy modules.*\(1, 3, 2, 2\) \(Expected 8 pixels\).*`preprocess.crop`"):
+        settle(build(f"{__name__}:Broken"), (1, 3, 2, 2))
+
+
+@pytest.mark.filterwarnings("ignore:A new version of MNASNet")
+def test_the_version_of_a_network_is_kept(tmp_path):
+    model = build("mnasnet0_5")
+    first = build("mnasnet0_5").state_dict()
+    first._metadata[""]["version"] = 1
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        model.load_state_dict(first)  # which makes it the wider network of the first version
+    again = reloaded(model.eval(), tmp_path, "mnasnet0_5")
+    assert again.layers[0].out_channels == 32
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(again(images), model(images))
+
+
+def test_weights_of_a_network_that_changed_since_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    write_canonical(build("squeezenet1_1"), path)
+    with pytest.raises(SlipwayError, match=r"does not fit mobilenet_v3_small any more: .*missing"):
+        load_model(path, {"architecture": "mobilenet_v3_small", "arguments": {}})
+
+
+def test_what_is_random_and_in_no_checkpoint_is_refused():
+    images, architecture = torch.rand(1, 3, 2, 2), f"{__name__}:Projecting"
+    with pytest.raises(
+        SlipwayError, match=r"answers differently each time it is made.*1 \(projection\).*persistent=True"
+    ):
+        require_reproducible(build(architecture), architecture, {}, images)
+    for arguments in ({"kept": True}, {"seed": 3}):
+        require_reproducible(build(architecture, arguments), architecture, arguments, images)

@@ -1,0 +1,111 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.models import batch_networks, unexportable
+
+from export_onnx import compare_with_pytorch, exported
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import random_batch
+from slipway.networks.own_answers import require_own_answers
+
+EXAMPLE = random_batch("float32", 2, 16)
+NEW, OLD = 20, 17  # opsets of the two exporters
+
+
+def refusal(name, opset, folder):
+    """Return what an export ends in, of a network that answers each picture by itself in PyTorch."""
+    torch.manual_seed(0)
+    network = getattr(unexportable, name)().eval()
+    require_own_answers(network, EXAMPLE[:1])
+    with pytest.raises(SlipwayError) as caught:
+        export_and_compare(network, opset, folder / "network.onnx")
+    return str(caught.value)
+
+
+def export_and_compare(network, opset, path):
+    return compare_with_pytorch(network, path, 16, "float32", exported(network, EXAMPLE, opset, path))
+
+
+def source_line(name, text):
+    """Return "unexportable.py:<number>" of the line with a text in a network's class."""
+    lines = Path(unexportable.__file__).read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"class {name}("))
+    return f"unexportable.py:{next(n for n in range(start, len(lines)) if text in lines[n]) + 1}: "
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "cause"),
+    [
+        ("Decides", "if features", "decides by the values of a tensor"),
+        ("TakesANumber", "steps = ", "takes a Python number out of a tensor|decides by the values"),
+        ("LoopsOverBatch", "torch.stack", "fixes the batch size"),
+        ("ComparesBatch", "shape[0] == 2", "fixes the batch size"),
+        ("Bessel", "bessel_j0", "operator aten.special_bessel_j0"),
+        ("Complex", "sinh", "computes with complex numbers"),
+        ("OwnOperator", "twist(self", "unexportable.twist at .*, an operator of its own"),
+        ("ReadsSizeAsText", "int(str(", "the batch size is a symbol"),
+    ],
+)
+def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_path):
+    said = refusal(name, NEW, tmp_path)
+    assert re.search(cause, said), said
+    assert source_line(name, line) in said, said
+    require_one_plain_sentence(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "cause"),
+    [
+        ("DecidesByPicture", "image.mean() > 0", "replaced these lines of Python by their result for one batch"),
+        ("LeavesForNumpy", "detach().numpy()", "replaced these lines of Python by their result for one batch"),
+        ("LoopsOverBatch", "torch.stack", "replaced these lines of Python by their result for one batch"),
+        ("SingularValues", "svdvals", "operator aten.linalg_svdvals"),
+        ("Bessel", "bessel_j0", "operator aten.special_bessel_j0"),
+        ("Complex", "view_as_complex", "computes with complex numbers"),
+        ("OwnOperator", "twist(self", "unexportable.twist at .*, an operator of its own"),
+        (
+            "UnevenPool",
+            "adaptive_avg_pool2d",
+            r"operator aten.adaptive_avg_pool2d .* \(output size that are not factor",
+        ),
+        ("Scripted", "self.head(self.features", "holds a module that torch.jit made"),
+        ("ReadsSizeAsText", "int(str(", "though it runs in PyTorch"),
+    ],
+)
+def test_what_the_older_exporter_cannot_carry_is_told_with_its_line(name, line, cause, tmp_path):
+    said = refusal(name, OLD, tmp_path)
+    assert re.search(cause, said), said
+    assert source_line(name, line) in said, said
+    require_one_plain_sentence(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("ComputesInDouble", "autocast): its weights are float64"),
+        ("Autocasts", "let it compute in float32 (no .double()"),
+    ],
+)
+def test_a_file_in_types_that_cannot_be_run_is_told_with_them(name, cause, tmp_path):
+    assert cause in refusal(name, OLD, tmp_path)
+
+
+def require_one_plain_sentence(said):
+    assert "\n" not in said
+    assert "\x1b" not in said
+    assert len(said) < 600
+
+
+@pytest.mark.parametrize("opset", [NEW, OLD])
+def test_a_network_that_can_be_exported_is_compared_on_pictures_unlike_each_other(opset, tmp_path):
+    network = batch_networks.Independent().eval()
+    assert list(export_and_compare(network, opset, tmp_path / "network.onnx")) == ["1", "2", "5"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("opset", [NEW, OLD])
+def test_a_full_disk_is_no_fault_of_the_network(opset):
+    with pytest.raises(OSError, match="No space left on device"):
+        exported(torch.nn.Flatten().eval(), EXAMPLE, opset, Path("/dev/full"))

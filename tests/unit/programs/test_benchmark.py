@@ -1,0 +1,162 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import benchmark
+from slipway.benchmark.torch_baselines import eager_on_cpu, half_precision
+from slipway.core.artifacts import sha256, write_json
+from slipway.core.errors import SlipwayError
+from slipway.core.hardware import cpu_identity
+from slipway.engines.engine_artifact import BuiltEngine
+from slipway.models import build
+from slipway.networks.model_inputs import random_batch, served_model
+from slipway.photographs.images import Preprocessing
+
+PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+OPTIONS = "--resize 40 --crop 32 --mean 0.5 0.4 0.3 --std 0.2 0.3 0.4 --seconds 0.05 --warmup-seconds 0.01"
+ARCHITECTURE = {"architecture": "squeezenet1_1", "arguments": {"num_classes": 10}}
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build(**ARCHITECTURE)
+
+
+@pytest.fixture(scope="module", params=["float32", "uint8"])
+def artifacts(request, tmp_path_factory, model):
+    """Return (folder, input format) of a checkpoint and of an ONNX Runtime engine of it, with their records."""
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp(f"benchmark-{request.param}")
+    save_file(model.state_dict(), folder / "weights.safetensors")
+    write_json(folder / "weights.json", {"origin": "rehearsal", **ARCHITECTURE})
+    engine = folder / "m.fp32.ort.onnx"
+    served = served_model(model, PREPROCESS, request.param)
+    images = torch.from_numpy(random_batch(request.param, 2, PREPROCESS.crop))
+    torch.onnx.export(served, (images,), engine, dynamo=False, input_names=["input"], dynamic_axes={"input": {0: "n"}})
+    key = {"runtime": "onnxruntime", "precision": "fp32"}
+    size = engine.stat().st_size
+    record = {"files": {engine.name: sha256(engine)}, "key": key, "bytes": size, "onnx_bytes": 2 * size}
+    write_json(folder / "m.fp32.engine.json", record)
+    return folder, request.param
+
+
+def measured(artifacts, *more: str) -> dict:
+    folder, input_dtype = artifacts
+    command = [
+        *("--weights", str(folder / "weights.safetensors"), "--weights-record", str(folder / "weights.json")),
+        *("--engine-records", str(folder / "m.fp32.engine.json"), "--input", input_dtype, *OPTIONS.split()),
+        *("--hardware", cpu_identity(), "--min-samples", "5", "--output", str(folder / "m.benchmark.json"), *more),
+    ]
+    benchmark.main(benchmark.parse_arguments(command))
+    return json.loads((folder / "m.benchmark.json").read_text(encoding="utf-8"))
+
+
+def test_a_busy_machine_is_told(artifacts, monkeypatch, capsys):
+    monkeypatch.setattr("os.getloadavg", lambda: (1e3, 0, 0))
+    assert measured(artifacts, "--batch-sizes", "1")["environment"]["load_average_1min"] == 1e3
+    assert "the machine was busy before (load average 1000.0" in capsys.readouterr().err
+
+
+def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
+    record = measured(artifacts, "--batch-sizes", "1", "2")
+    assert [(found["subject"], found["batch"]) for found in record["results"]] == [
+        ("pytorch", 1),
+        ("fp32", 1),
+        ("pytorch", 2),
+        ("fp32", 2),
+    ]
+    for found in record["results"]:
+        samples = record["samples_ms"][f"{found['subject']}/{found['batch']}/end_to_end"]
+        latency = found["latency"]["end_to_end"]
+        assert len(samples) == min(latency["count"], record["samples_kept_at_most"]) >= 5
+        assert min(samples) == pytest.approx(latency["min_ms"], abs=1e-3) or latency["count"] > len(samples)
+        assert found["throughput_per_s"]["1"] == pytest.approx(found["batch"] * 1e3 / latency["mean_ms"], rel=0.01)
+    pytorch, engine = (found["latency"]["end_to_end"]["p50_ms"] for found in record["results"][:2])
+    assert record["p50_ratio_engine_to_pytorch"]["fp32"]["1"] == pytest.approx(engine / pytorch, abs=1e-3)
+    assert record["bytes_over_fp32_onnx"] == {"fp32": 0.5}
+    assert record["inputs"].startswith("uint8" if artifacts[1] == "uint8" else "standard normal float32")
+    assert "gpu" not in record["environment"]
+    assert capsys.readouterr().err.count("images/s") == 6  # a line a subject and batch; the engine's has a ratio too
+
+
+def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measured():
+    taken = [{"min": 1, "opt": 1, "max": 1}, {"min": 4, "opt": 8, "max": 8}]
+    engine = BuiltEngine(Path("m.fp16.trt"), {"profiles": taken})
+    benchmark.require_batches({"fp16": engine}, [1, 4, 8])
+    with pytest.raises(SlipwayError, match=r"has 2, but m\.fp16\.trt was built for batches of 1 to 1 and 4 to 8"):
+        benchmark.require_batches({"fp16": engine}, [1, 2, 16])
+
+
+def test_both_sides_answer_the_same(artifacts, model):
+    """What is timed is the same computation: else a ratio of times means nothing."""
+    from slipway.engines.engine_artifact import BuiltEngine
+
+    folder, input_dtype = artifacts
+    images = random_batch(input_dtype, 2, PREPROCESS.crop)
+    expected = eager_on_cpu(served_model(model, PREPROCESS, input_dtype))(images)
+    answered = BuiltEngine.of_record(folder / "m.fp32.engine.json").load().infer(images)
+    assert abs(answered - expected).max() < 1e-3 * abs(expected).max()
+
+
+@pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
+def test_half_precision_takes_what_an_engine_takes(model, input_dtype):
+    images = torch.from_numpy(random_batch(input_dtype, 2, PREPROCESS.crop))
+    with torch.inference_mode():
+        expected = served_model(model, PREPROCESS, input_dtype)(images)
+        halved = half_precision(model, PREPROCESS, input_dtype)
+        answered = halved(images)
+    assert answered.dtype == torch.float32
+    assert (answered - expected).abs().max() < 0.02 * expected.abs().max()
+    assert next(model.parameters()).dtype == torch.float32
+    assert next(halved.parameters()).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_an_optional_subject_that_cannot_run_is_left_out_with_its_reason():
+    def unable(batch):
+        raise SlipwayError("no CUDA provider")
+
+    def able(batch):
+        return {"samples_ms": {"gpu": [1.0], "gpu_graph": None}, "throughput_per_s": {"1": 10.0}}
+
+    subjects = {"pytorch": able, "onnxruntime": unable, "fp16": able}
+    results, samples, left_out = benchmark.measure_all(subjects, [1, 2], monitor=None)
+    assert left_out == {"onnxruntime": "no CUDA provider"}
+    assert [found["subject"] for found in results] == ["pytorch", "fp16"] * 2
+    assert samples["fp16/2/gpu"] == [1.0]
+    assert not any("gpu_graph" in name for name in samples)
+
+
+def test_an_engine_that_cannot_run_ends_the_benchmark():
+    def unable(batch):
+        raise SlipwayError("the engine is of another version")
+
+    with pytest.raises(SlipwayError, match="another version"):
+        benchmark.measure_all({"fp16": unable}, [1], monitor=None)
+
+
+def test_what_an_engine_tells_beside_its_samples_is_kept():
+    found = {
+        "batch": 8,
+        "profile": 1,
+        "samples_ms": {"gpu": [2.0, 4.0], "gpu_graph": None},
+        "throughput_per_s": {"1": 4000.0},
+        "no_graph_because": "a layer cannot be captured",
+    }
+    result = benchmark.result_of("int8", 8, found, {"throttled": False})
+    assert result["latency"]["gpu"]["p50_ms"] == 3
+    assert set(result["latency"]) == {"gpu"}
+    assert (result["profile"], result["gpu_state"]) == (1, {"throttled": False})
+    assert result["no_graph_because"] == "a layer cannot be captured"
+
+
+def test_a_line_for_a_person():
+    results = [
+        benchmark.result_of("pytorch", 1, {"samples_ms": {"gpu": [4.0]}, "throughput_per_s": {"1": 100.0}}, None),
+        benchmark.result_of("fp16", 1, {"samples_ms": {"gpu": [1.0]}, "throughput_per_s": {"1": 1250.0}}, None),
+    ]
+    assert benchmark.line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 images/s")
+    assert benchmark.line_of(results[1], results).endswith("1,250.0 images/s; of PyTorch's: GPU 0.25, images/s 12.50")

@@ -1,0 +1,238 @@
+import dataclasses
+import errno
+import json
+import os
+import time
+import urllib.error
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+import torchvision
+
+from fetch_weights import class_names, count_classes, download, main, named_weights, obtain, parse_arguments
+from slipway.core.artifacts import sha256
+from slipway.core.errors import SlipwayError
+from slipway.models import build, load_model
+from slipway.models.published import network_arguments, published_weights
+from slipway.networks.rehearsed import fill_zero_weights
+
+
+@pytest.fixture
+def options(tmp_path):
+    """Return a function that completes a command line whose outputs lie in a folder of their own."""
+
+    def complete(*given: str):
+        outputs = {"output": "w.safetensors", "record": "w.json", "labels": "labels.txt"}
+        written = [word for name, file in outputs.items() for word in (f"--{name}", str(tmp_path / "out" / file))]
+        return parse_arguments([*given, *written])
+
+    return complete
+
+
+@pytest.mark.parametrize("architecture", ["squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
+def test_the_number_of_classes_is_that_of_the_logits(architecture):
+    assert count_classes(build(architecture, {"num_classes": 7}), 64) == 7
+
+
+def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
+    class HeadFirst(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(3, 5)
+            self.norm = torch.nn.BatchNorm2d(3)
+
+        def forward(self, images):
+            return self.head(self.norm(images).mean((2, 3)))
+
+    assert count_classes(HeadFirst().eval(), 8) == 5
+
+
+def test_a_size_that_the_model_does_not_take_is_told():
+    with pytest.raises(SlipwayError, match=r"\(1, 3, 8, 8\) \(.*too small\).*correct `preprocess\.crop`") as caught:
+        count_classes(build("squeezenet1_1"), 8)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_a_training_that_diverged_is_told(tmp_path, options):
+    state = build("squeezenet1_1").state_dict()
+    state["classifier.1.bias"][3] = float("nan")
+    torch.save(state, tmp_path / "c.pth")
+    arguments = options("--architecture", "squeezenet1_1", "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="NaN or infinities in PyTorch already"):
+        main(arguments)
+    assert not arguments.output.exists()
+
+
+def test_a_checkpoint_becomes_canonical(tmp_path, options):
+    model = build("squeezenet1_1", {"num_classes": 3})
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in model.state_dict().items()}}, tmp_path / "c.pth"
+    )
+    arguments = options(
+        *("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}'),
+        *("--checkpoint", str(tmp_path / "c.pth")),
+    )
+    main(arguments)
+    record = json.loads(arguments.record.read_text(encoding="utf-8"))
+    assert record["origin"] == "checkpoint"
+    assert record["classes"] == 3
+    assert record["sha256"] == sha256(arguments.output)
+    assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
+    assert arguments.labels.read_text(encoding="utf-8").splitlines() == ["class 0", "class 1", "class 2"]
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(load_model(arguments.output, record)(images), model(images))
+
+
+def test_a_checkpoint_of_another_architecture_writes_nothing(tmp_path, options):
+    torch.save(build("mobilenet_v3_small").state_dict(), tmp_path / "c.pth")
+    arguments = options("--architecture", "squeezenet1_1", "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="another architecture"):
+        main(arguments)
+    assert not arguments.output.exists()
+    assert not arguments.record.exists()
+
+
+def test_the_classes_of_imagenet_have_torchvisions_names(options):
+    names = class_names(options("--architecture", "squeezenet1_1", "--weights", "default"), 1000)
+    assert (names[652], len(names)) == ("military uniform", 1000)
+
+
+def test_own_names_are_taken(tmp_path, options, capsys):
+    path = tmp_path / "names.txt"
+    path.write_bytes("\ufeffcat\r\ndog\r\n".encode())  # as some editors write it
+    given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
+    assert class_names(options(*given), 2) == ["cat", "dog"]
+    with pytest.raises(SlipwayError, match=r"names 2 classes, but the model has 3;") as caught:
+        class_names(options(*given), 3)
+    assert str(path) in str(caught.value)
+    assert class_names(options(*given), 1) == ["cat", "dog"], "a single output has a name for its no and its yes"
+    path.write_text("cat\ndog\ncat\n", encoding="utf-8")
+    assert class_names(options(*given), 3) == ["cat", "dog", "cat"]
+    assert "names.txt has cat for more than one class" in capsys.readouterr().err
+    path.write_text("cat\n\ndog\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match=r"no name in line 2"):
+        class_names(options(*given), 3)
+    path.write_bytes("Bär\nKatze\n".encode("latin-1"))
+    with pytest.raises(SlipwayError, match=r"names\.txt is not UTF-8 text"):
+        class_names(options(*given), 2)
+
+
+def test_unknown_weights_are_refused_with_those_there_are():
+    with pytest.raises(SlipwayError, match=r"NO_SUCH.*IMAGENET1K_V1"):
+        named_weights("squeezenet1_1", "NO_SUCH")
+
+
+def test_an_own_architecture_has_no_weights_to_download():
+    with pytest.raises(SlipwayError, match="path of a checkpoint"):
+        named_weights("my.models:make", "default")
+
+
+def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
+    downloading, worst = [], []
+
+    def slow(*_, **__):
+        downloading.append(1)
+        worst.append(len(downloading))
+        time.sleep(0.2)
+        downloading.pop()
+        return {}
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(torchvision.models.SqueezeNet1_1_Weights, "get_state_dict", slow)
+    wanted = named_weights("squeezenet1_1", "default")
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(lambda _: download(wanted), range(2))) == [{}, {}]
+    assert worst == [1, 1]
+
+
+def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
+    given = options("--architecture", "squeezenet1_1", "--weights", "default")
+
+    def failing(error):
+        monkeypatch.setattr("fetch_weights.download", lambda *_: (_ for _ in ()).throw(error))
+        origin, content, _ = obtain(given)
+        return origin, content
+
+    for error in (urllib.error.URLError("no route"), TimeoutError("slow"), ConnectionResetError(104, "reset")):
+        assert failing(error) == ("rehearsal", None)
+    for reason in (errno.ENOSPC, errno.EROFS):
+        with pytest.raises(SlipwayError, match=r"cannot be kept.* as TORCH_HOME"):
+            failing(OSError(reason, os.strerror(reason)))
+
+
+def test_a_head_that_starts_at_zero_rehearses_with_other_values():
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(32, 16, 1, 2, 16, 16, num_classes=3).eval()
+    assert not network(torch.rand(1, 3, 32, 32)).any()
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    fill_zero_weights(network)
+    first, second = network(torch.rand(2, 3, 32, 32))
+    assert (first - second).norm() > 1e-4 * first.norm() > 0
+    changed = [name for name, values in network.state_dict().items() if not torch.equal(values, before[name])]
+    assert changed == ["class_token", "heads.head.weight"]
+
+
+def test_the_choice_among_several_sets_is_in_the_record(tmp_path, options):
+    states = [build("squeezenet1_1", {"num_classes": 3}).state_dict() for _ in range(2)]
+    torch.save({"model": states[0], "model_ema": states[1]}, tmp_path / "c.pth")
+    given = ("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}', "--try-with", "64")
+    unclear = options(*given, "--checkpoint", str(tmp_path / "c.pth"))
+    with pytest.raises(SlipwayError, match="`weights_key: model` or `weights_key: model_ema`"):
+        main(unclear)
+    assert not unclear.output.exists()
+    clear = options(*given, "--checkpoint", str(tmp_path / "c.pth"), "--weights-key", "model_ema")
+    main(clear)
+    record = json.loads(clear.record.read_text(encoding="utf-8"))
+    assert record["choice"] == {
+        "weights_key": "model_ema",
+        "why": "as `weights_key: model_ema` asks",
+        "left_out": "model (52 tensors)",
+        "cast": None,
+    }
+    told = "the weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: model (52 tensors)"
+    assert record["notes"] == [told]
+    assert torch.equal(load_model(clear.output, record).classifier[1].weight, states[1]["classifier.1.weight"])
+
+
+# Networks that torchvision makes otherwise for its published weights
+
+
+def test_published_weights_have_the_arguments_that_torchvision_gives_them():
+    published = torchvision.models.Inception_V3_Weights.DEFAULT
+    complete = network_arguments("inception_v3", {}, published)
+    assert complete == {"init_weights": False, "transform_input": True}
+    assert network_arguments("inception_v3", {"transform_input": False}, published)["transform_input"] is False
+    large = torchvision.models.ViT_H_14_Weights.DEFAULT
+    assert network_arguments("vit_h_14", {}, large) == {"image_size": 518}
+    assert network_arguments("resnet18", {"num_classes": 3}, None) == {"num_classes": 3}
+
+
+def test_a_copy_of_a_published_file_is_known_by_its_content(tmp_path, monkeypatch):
+    path = tmp_path / "my inception.pth"
+    path.write_bytes(b"published")
+    assert published_weights("inception_v3", path) is None
+    weights = torchvision.models.Inception_V3_Weights.DEFAULT
+    renamed = dataclasses.replace(weights.value, url=f"https://download.pytorch.org/inception-{sha256(path)[:8]}.pth")
+    monkeypatch.setattr(weights, "_value_", renamed)
+    assert published_weights("inception_v3", path) is weights
+
+
+def test_a_checkpoint_of_ones_own_says_that_no_file_tells_of_transform_input(tmp_path, options):
+    torch.manual_seed(2)
+    network = torchvision.models.googlenet(weights=None, num_classes=3, init_weights=False).eval()
+    torch.save(network.state_dict(), tmp_path / "c.pth")
+    images = torch.rand(1, 3, 64, 64)
+    for given, transforms in (({}, False), ({"transform_input": True}, True)):
+        arguments = options(
+            *("--architecture", "googlenet", "--arguments", json.dumps({"num_classes": 3, **given})),
+            *("--checkpoint", str(tmp_path / "c.pth"), "--try-with", "64"),
+        )
+        main(arguments)
+        record = json.loads(arguments.record.read_text(encoding="utf-8"))
+        assert record["notes"][0].startswith("the weights are those at the top of the file")
+        assert len([note for note in record["notes"] if "transform_input: true" in note]) == (0 if given else 1)
+        network.transform_input = transforms
+        with torch.inference_mode():
+            assert torch.equal(load_model(arguments.output, record)(images), network(images))

@@ -1,0 +1,143 @@
+import csv
+import os
+import socket
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from helpers.models.tiny_engine import CLASSES, CROP, change_record, tiny_engine
+
+import load_test
+from slipway.core.errors import SlipwayError
+from slipway.triton.repository.model_config import read_config
+from slipway.triton.server.ownership import require_below
+from slipway.triton.server.tritonserver import Installation, Ports
+
+MEASURED = {
+    "model_name": "m_fp32",
+    "model_config_path": "m_fp32_config_0",
+    "max_batch_size": 8,
+    "concurrency": 4,
+    "perf_throughput": 123.4,
+    "perf_latency_avg": 1.0,
+    "perf_latency_p90": 2.0,
+    "perf_latency_p95": 3.0,
+    "perf_latency_p99": 4.0,
+    "perf_server_queue": 0.1,
+    "perf_server_compute_infer": 0.5,
+}
+PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    return tiny_engine(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "profiles", [[], [{"min": 1, "opt": 8, "max": 32}], [{"min": 1, "max": 8}, {"min": 9, "max": 32}]]
+)
+def test_batches_that_the_profiles_cover_are_accepted(tiny, profiles):
+    change_record(tiny.engine_record, profiles=profiles)
+    load_test.require_covered_batches({"m": tiny.engine}, [8, 32])
+
+
+@pytest.mark.parametrize(
+    ("profiles", "missing"),
+    [
+        ([{"min": 1, "opt": 8, "max": 16}], "1 to 16, not 17"),
+        ([{"min": 1, "opt": 1, "max": 1}, {"min": 8, "opt": 8, "max": 32}], "1 to 1 and 8 to 32, not 2"),
+    ],
+)
+def test_a_batch_that_no_profile_covers_is_named_with_the_keys_to_change(tiny, profiles, missing):
+    change_record(tiny.engine_record, profiles=profiles)
+    with pytest.raises(SlipwayError, match=rf"`load_test.max_batch_sizes` goes up to 32.* {missing}") as caught:
+        load_test.require_covered_batches({"m": tiny.engine}, [8, 32])
+    assert "`tensorrt.profiles`" in str(caught.value)
+    assert tiny.engine.path.name in str(caught.value)
+
+
+def test_a_row_of_a_cpu_has_no_memory_of_a_gpu(tiny):
+    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, PEAKS, instances=2, on_gpu=False)
+    assert (row["precision"], row["instances"], row["memory_mb"]) == ("fp32", 2, 150)
+    assert "gpu_memory_mb" not in row
+
+
+@pytest.mark.parametrize(("peaks", "seen"), [(PEAKS, 700), ({}, None)])
+def test_a_row_of_a_gpu_says_what_was_seen_of_its_memory(tiny, peaks, seen):
+    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, peaks, instances=2, on_gpu=True)
+    assert row["gpu_memory_mb"] == seen
+
+
+def test_the_instances_are_those_of_the_variants_configuration(tmp_path):
+    folder = tmp_path / "variants" / "m_fp32_config_0"
+    folder.mkdir(parents=True)
+    (folder / "config.pbtxt").write_text('name: "m" instance_group { count: 3 kind: KIND_GPU }', encoding="utf-8")
+    assert load_test.instances_of(MEASURED, tmp_path) == 3
+
+
+def options(tiny, folder):
+    paths = {name: str(folder / name) for name in ("table", "record", "original", "plots")}
+    return load_test.parse_arguments(
+        [
+            *("--model", "m", "--engine-records", str(tiny.engine_record)),
+            *("--weights-record", str(tiny.weights_record), "--labels", str(tiny.labels), "--crop", str(CROP)),
+            *("--instances", "2", "4", "--max-batch-sizes", "4", "8", "--hardware", "any"),
+            *(word for name, path in paths.items() for word in (f"--{name}", path)),
+        ]
+    )
+
+
+@pytest.mark.parametrize(("native", "backend"), [(True, "openvino"), (False, "python")])
+def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native, backend):
+    server = Installation("t", native_backends=native, folder=tmp_path)
+    load_test.lay_out_candidate(tmp_path / "r", "m_fp32", tiny.engine, options(tiny, tmp_path), server)
+    config = read_config(tmp_path / "r" / "m_fp32" / "config.pbtxt")
+    assert (config.backend, config.max_batch_size, config.instance_group[0].count) == (backend, 4, 2)
+    assert list(config.output[0].dims) == [CLASSES]
+
+
+def test_the_table_has_a_column_a_figure(tmp_path, tiny):
+    row = load_test.describe(MEASURED, {"m_fp32": tiny.engine}, PEAKS, instances=2, on_gpu=True)
+    load_test.write_table(tmp_path / "t.csv", [row, row])
+    with open(tmp_path / "t.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert rows[0] == {name: str(value) for name, value in row.items()}
+
+
+class Memory:
+    """What of PeakMemory the narrator names the phase of."""
+
+    phase = ""
+
+
+def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
+    memory = Memory()
+    narrate = load_test.Narrator(memory, lambda: None)
+    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+    assert memory.phase == "m_fp16_config_0/64"
+    narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
+    assert memory.phase == ""
+
+
+def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = replace(Ports.free(), grpc=other.getsockname()[1])
+        narrate = load_test.Narrator(Memory(), partial(require_below, ports))
+        with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
+            narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+    narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
+
+
+def test_a_point_that_never_became_stable_is_told(capsys):
+    load_test.Narrator(Memory(), lambda: None)("[Model Analyzer] no valid requests recorded within time interval")
+    assert "not measured: no valid requests" in capsys.readouterr().err
+
+
+def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
+    for name, answer in {"configuration": {}, "run": None, "read_table": []}.items():
+        monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
+    server = Installation("t", native_backends=True, folder=tmp_path)
+    with pytest.raises(SlipwayError, match="no figures of any configuration"):
+        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, options(tiny, tmp_path))

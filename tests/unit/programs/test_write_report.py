@@ -1,0 +1,191 @@
+"""The report says what the records say, and nothing else."""
+
+from html.parser import HTMLParser
+
+import pytest
+from helpers.artifacts import reported
+
+from slipway.core.artifacts import read_json, write_json
+from slipway.core.errors import SlipwayError
+from slipway.report.measurements import read_evidence
+from write_report import main, parse_arguments
+
+VOID = {"meta", "img"}
+
+
+class Page(HTMLParser):
+    """The page as a reader sees it: text by element, rows of tables, and whether every element ends."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.text, self.classes, self.fetched = [], [], "", [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.fetched += [attributes[name] for name in ("src", "href") if name in attributes]
+        if tag == "tr":
+            self.rows.append([])
+            self.classes.append(attributes.get("class"))
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+        if self.open and self.open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+def written(folder, engines=tuple(reported.ENGINES)):
+    output = folder / "report.html"
+    options = ["--labelled", "--folder", str(folder), "--engines", *engines, "--variants", *reported.VARIANTS]
+    main(parse_arguments([*options, "--output", str(output)]))
+    return output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return reported.write_records(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return Page(written(folder).read_text(encoding="utf-8"))
+
+
+def test_the_page_is_whole_and_stands_alone(page):
+    assert page.open == []
+    assert all(address.startswith(("data:", "#")) for address in page.fetched)
+
+
+def test_what_was_chosen_is_answered_with_its_figures(page):
+    assert "1,234.5 requests/s through Triton at p99 9.2 ms (at most 1000 ms)" in page.text
+    assert "0.25 of PyTorch's latency at batch 1, 4.50 times its images/s" in page.text
+    assert "top-1 84.8% on 250 labelled photographs, PyTorch's 85.2%" in page.text
+
+
+def test_speed_on_a_busy_machine_is_left_open(tmp_path):
+    folder = reported.write_records(tmp_path)
+    record = read_json(folder / "l4" / "resnet50.benchmark.json")
+    record["environment"]["load_average_1min"] = 12.5
+    write_json(folder / "l4" / "resnet50.benchmark.json", record)
+    text = Page(written(folder).read_text(encoding="utf-8")).text
+    assert text.count("the machine was busy before (load average 12.5 on 2 cores)") == 1
+
+
+def test_accuracy_without_labels_is_left_open(page):
+    assert "without labelled photographs nothing more is proven" in page.text
+
+
+def test_the_class_of_each_folder_is_shown_with_what_told_it(page):
+    assert ["tench", "0", "tench, Tinca tinca", "one of its names", "130"] in page.rows
+    assert ["9", "9", "ostrich", "index", "120"] in page.rows
+
+
+def test_pytorchs_own_accuracy_is_shown_beside_the_published_one_and_other_preprocessings(page):
+    assert "top-1 accuracy is 85.2% (99 % interval\n79.0% to 90.0%)" in page.text
+    assert "on 250 of 260 photographs; torchvision publishes 80.9%." in page.text
+    assert ["mean and std 0.5", "200", "74.0%", "85.0%", "1"] in page.rows
+
+
+def test_a_preprocessing_that_seems_wrong_leaves_open_whether_the_model_is_right(tmp_path, page):
+    folder = reported.write_records(tmp_path)
+    write_json(folder / "accuracy.json", reported.checkpoint_accuracy(["it is better with mean and std 0.5"]))
+    text = Page(written(folder).read_text(encoding="utf-8")).text
+    assert "Warning: it is better with mean and std 0.5." in text
+    assert "PyTorch's 85.2%; but it is better with mean and std 0.5" in text
+    assert "Warning" not in page.text
+
+
+def test_a_model_without_labelled_photographs_has_no_such_part(tmp_path):
+    folder = reported.write_records(tmp_path)
+    (folder / "accuracy.json").unlink()
+    options = ["--no-labelled", "--folder", str(folder), "--engines", "cpu/fp32", "--variants", *reported.VARIANTS]
+    main(parse_arguments([*options, "--output", str(folder / "report.html")]))
+    assert "On labelled photographs" not in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_every_engine_has_its_row(page):
+    assert ["fp16", "tensorrt 11.1.0.106", "53 fp16, 1 fp32", "51.0 MB", "0.50", "partly cached", "41.5 s"] in page.rows
+    assert ["fp32", "the sample photograph", "1.1e-03 (at most 0.01)"] in [row[:3] for row in page.rows]
+
+
+def test_the_configurations_under_load_are_marked(page):
+    marked = {tuple(row[:5]): look for row, look in zip(page.rows, page.classes, strict=True)}
+    assert marked["int8", "1", "8", "4", "1,234.5"] == "chosen"
+    assert marked["fp16", "2", "8", "4", "2,500.0"] == "refused"
+
+
+def test_the_benchmark_shows_the_latency_in_a_cuda_graph_and_of_pytorch(page):
+    assert ["8", "int8", "8.00 ms", "8.00 ms", "8.00 ms", "8.00 ms", "0.25", "1,000.0", "4.50"] in page.rows
+    assert ["8", "pytorch", "32.00 ms", "32.00 ms", "32.00 ms", "32.00 ms", "-", "250.0", "-"] in page.rows
+    assert "p50 latency in ms, on the GPU, in a CUDA graph if any" in page.text
+    assert "onnxruntime was left out: it has no CUDA here" in page.text
+
+
+def test_the_model_is_described(page):
+    assert ["int8", "102.2 MB", "122", "20", "5.5e-07", "the FP32 file", "64 photographs, entropy"] in page.rows
+    assert ["fp32", "102.2 MB", "122", "20", "7.5e-07", "PyTorch", "-"] in page.rows
+    assert ["aten::op1", "1", "20.00 ms", "50.0%"] in page.rows
+    assert reported.ADVICE in page.text
+    assert ["checkpoint", "17a0" * 16] in page.rows
+    assert "The weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>." in page.text
+
+
+def test_what_records_name_is_escaped(folder, page):
+    assert "1.0% <b> (1)" in page.text
+    assert "1.0% &lt;b&gt; (1)" in written(folder).read_text(encoding="utf-8")
+
+
+def test_the_same_records_give_the_same_bytes(folder):
+    assert written(folder).read_bytes() == written(folder).read_bytes()
+
+
+def test_a_rehearsal_says_so(folder, page, tmp_path):
+    rehearsed = reported.write_records(tmp_path, origin="rehearsal")
+    text = Page(written(rehearsed).read_text(encoding="utf-8")).text
+    assert "what the model predicts means nothing" in text
+    assert "what the model predicts means nothing" not in page.text
+
+
+def test_only_the_engines_that_are_asked_for_are_shown(tmp_path):
+    folder = reported.write_records(tmp_path)
+    text = Page(written(folder, ["cpu/fp32"]).read_text(encoding="utf-8")).text
+    assert reported.CPU in text
+    assert reported.GPU not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "said"),
+    [
+        ("l4/resnet50.int8.accuracy.json", "engine_key", "the accuracy is of another int8 engine"),
+        ("l4/resnet50.benchmark.json", "engines", "the benchmark is of another fp16 engine"),
+        ("l4/selection.json", "chosen_from", "the choice is from another load test"),
+    ],
+)
+def test_records_that_do_not_belong_together_are_refused(tmp_path, name, part, said):
+    folder = reported.write_records(tmp_path)
+    record = read_json(folder / name)
+    record[part] = {**record[part], "runtime_version": "10", "fp16": {}, "load_test_sha256": "0"}
+    write_json(folder / name, record)
+    with pytest.raises(SlipwayError, match=said):
+        read_evidence(folder, reported.ENGINES, reported.VARIANTS)
+
+
+def test_an_absent_record_is_named_and_the_old_page_stays(tmp_path):
+    folder = reported.write_records(tmp_path)
+    output = written(folder)
+    before = output.read_bytes()
+    (folder / "l4" / "selection.json").unlink()
+    with pytest.raises(SlipwayError, match=r"selection\.json does not exist; run the step that makes it"):
+        written(folder)
+    assert output.read_bytes() == before

@@ -1,0 +1,85 @@
+import pytest
+
+from slipway.core.errors import SlipwayError
+from slipway.keys.config import complete
+from slipway.snakemake_hooks.cluster_resources import memory_advice, of_target, require_declared, require_image
+
+DECLARED = {
+    "runtime": "tensorrt",
+    "hardware": "NVIDIA L4 (compute capability 8.9)",
+    "tensorrt": {"version": "10.13.3.9", "cuda": "cu13"},
+}
+
+
+def config(**target):
+    return complete({"models": {"m": {}}, "targets": {"l4": target}})
+
+
+def test_a_target_that_declares_everything_is_submitted():
+    require_declared(config(**DECLARED))
+    require_declared(config(runtime="openvino", hardware="AMD EPYC [avx2] x8"))
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({"runtime": "auto"}, "`runtime`"),
+        ({"hardware": "auto"}, "`hardware`"),
+        ({"tensorrt": {"version": "10.13.3.9"}}, "`tensorrt.cuda`"),
+        ({"tensorrt": {}}, "`tensorrt.version` and `tensorrt.cuda`"),
+    ],
+)
+def test_what_would_be_detected_on_the_login_node_is_refused(change, missing):
+    with pytest.raises(SlipwayError, match="snakemake --cores 1 status") as refused:
+        require_declared(config(**{**DECLARED, **change}))
+    assert f"the target l4 leaves {missing} to be detected" in str(refused.value)
+
+
+def test_the_common_tensorrt_declares_for_every_target():
+    common = complete(
+        {
+            "models": {"m": {}},
+            "targets": {"l4": {**DECLARED, "tensorrt": {}}},
+            "tensorrt": {"version": "10.13.3.9", "cuda": "cu13"},
+        }
+    )
+    require_declared(common)
+
+
+def in_image(**target):
+    return config(**target) | {"container": "docker://registry.example.com/slipway"}
+
+
+def test_jobs_of_an_image_need_its_name():
+    require_image(in_image(runtime="openvino"))
+    with pytest.raises(SlipwayError, match="`container` names none"):
+        require_image(config(runtime="openvino"))
+
+
+def test_the_tensorrt_of_an_image_is_declared_unless_it_is_one_of_this_machine():
+    require_image(in_image(**DECLARED))
+    require_image(in_image(runtime="tensorrt", tensorrt={"python": "/shared/tensorrt/bin/python"}))
+    with pytest.raises(SlipwayError, match=r"the target l4 leaves `tensorrt\.cuda` to be detected, .* in an image"):
+        require_image(in_image(runtime="tensorrt", tensorrt={"version": "10.13.3.9"}))
+
+
+def test_a_target_asks_for_what_it_declares_alone():
+    assert of_target(config(cluster={"gpu_model": "l4"}), "l4", "gpu_model") == "l4"
+    assert of_target(config(), "l4", "partition") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "slurmstepd: error: Exceeded job memory limit",
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.",
+        "State: OUT_OF_MEMORY",
+    ],
+)
+def test_a_job_that_was_killed_for_its_memory_is_told_from_others(tmp_path, said):
+    log, other = tmp_path / "1.log", tmp_path / "2.log"
+    log.write_text(f"Building DAG of jobs...\n{said}\n")
+    other.write_text("error: the accuracy is below its limit\n")
+    advice = memory_advice(["benchmark", "benchmark"], [str(other), str(log)], 8000)
+    assert advice.startswith("benchmark ran out of its memory of 8000 MB; raise `mem_mb`")
+    assert memory_advice(["benchmark"], [str(other), str(tmp_path / "absent")], 8000) is None

@@ -1,0 +1,49 @@
+import pytest
+
+from slipway.snakemake_hooks.read_only_commands import only_looks
+
+LOOKING = [
+    "-n",
+    "--dry-run deploy",
+    "deploy -nq",
+    "--cores 1 status",
+    "status --cores=1 --quiet",
+    "--lint",
+    "--list",
+    "--list-target-rules",
+    "deploy --dag",
+    "--rulegraph",
+    "--filegraph",
+    "--d3dag",
+    "--summary",
+    "-D",
+    "--list-changes code",
+    "--report report.html",
+]
+WORKING = [
+    "",
+    "deploy",
+    "--cores 1 deploy status",
+    "--cores 1 rollback",
+    "undeploy",
+    "--unlock",
+    "--touch",
+    "--cleanup-metadata results/m",
+    "--delete-all-output",
+    "--nonsense",
+]
+
+
+@pytest.mark.parametrize("options", LOOKING)
+def test_what_only_looks_may_run_beside_a_workflow(options):
+    assert only_looks(["/usr/bin/snakemake", *options.split()])
+
+
+@pytest.mark.parametrize("options", WORKING)
+def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
+    assert not only_looks(["/usr/bin/snakemake", *options.split()])
+
+
+def test_a_program_that_is_no_snakemake_is_not_taken_for_one_that_looks():
+    assert not only_looks(["pytest", "-n"])
+    assert only_looks(["/lib/snakemake/__main__.py", "-n"])

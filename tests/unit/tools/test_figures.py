@@ -1,0 +1,72 @@
+"""The figures of README's tables are those of the records that they name."""
+
+from statistics import median
+
+import pytest
+from helpers.workplace import REPOSITORY
+
+from slipway.benchmark.comparison import BASELINES
+from slipway.core.artifacts import read_json
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+ON_CPU, PLANNING, RESNET50, EFFICIENTNET, RETRAINING = (
+    read_json(REPOSITORY / "docs" / "measurements" / f"{name}.json")
+    for name in ("cpu", "planning", "h100/resnet50", "h100/efficientnet_lite0", "h100/resnet50.retraining")
+)
+
+
+def on_a_gpu():
+    """Return (words that a row starts with, figures) of the table of a GPU."""
+    benchmark, accuracy = RESNET50["benchmark"], EFFICIENTNET["accuracy"]
+    over_pytorch, over_fp16_pytorch = (
+        [benchmark["best_throughput_ratios"][precision][subject] for precision in ("fp16", "int8")]
+        for subject in BASELINES
+    )
+    single = benchmark["ratios"]["fp16"]["1"]
+    best = [benchmark["best_throughput"][subject]["images_per_s"] for subject in ("pytorch", "fp16", "int8")]
+    served = {row["precision"]: row for row in RESNET50["load_test"]["measurements"] if row["concurrency"] == 64}
+    top1 = [accuracy["fp16"]["photographs"]["pytorch"]["top1"]]
+    top1 += [accuracy[precision]["photographs"]["engine"]["top1"] for precision in ("fp16", "int8")]
+    spent = RETRAINING["seconds"]
+    return [
+        ("FP16 latency in a CUDA graph", listed([single[subject]["p50"]["gpu_graph"] for subject in BASELINES], ".2f")),
+        ("images/s over PyTorch's", listed(over_pytorch, ".1f")),
+        ("images/s over those of PyTorch in FP16", listed(over_fp16_pytorch, ".1f")),
+        ("images/s: PyTorch", listed(best, ",.0f")),
+        ("engine's size", listed(benchmark["bytes_over_fp32_onnx"].values(), ".2f")),
+        ("requests/s of one image", listed([served[name]["throughput_per_s"] for name in ("fp16", "int8")], ",.0f")),
+        ("their p99", listed([served[name]["p99_ms"] for name in ("fp16", "int8")], ".0f", " ms")),
+        ("pretrained EfficientNet-Lite0", listed([100 * share for share in top1], ".1f", " %")),
+        ("new weights", listed([spent[name] for name in ("cold", "timing_cache", "refit")], ".0f") + " s"),
+    ]
+
+
+def on_a_cpu():
+    """Return (words that a row starts with, figures) of the table of a CPU."""
+    seconds, served = ON_CPU["seconds"], ON_CPU["served_to_engine_alone"]["median_ratio_by_requests_in_flight"]
+    planned = {
+        point["combinations"]: point["median_seconds"]
+        for point in PLANNING["growth"]["points"]
+        if point["combinations"] in (1, 10, 100, 300)
+    }
+    over_empty = PLANNING["against_an_empty_workflow"]["ratio_to_empty"]["deploy_with_nothing_to_do"]
+    return [
+        ("`make deploy`", f"{seconds['first_deploy']:.0f} s"),
+        ("`snakemake deploy` with nothing", f"{median(seconds['deploy_with_nothing_to_do']):.1f} s"),
+        ("`snakemake deploy` after", f"{seconds['deploy_after_the_server_died']:.0f} s"),
+        ("the same for a tiny model", f"{over_empty:.1f}"),
+        ("a dry run", listed(planned.values(), ".1f") + " s"),
+        ("latency of the FP32 engine", f"{ON_CPU['p50_ratio_engine_to_pytorch']['fp32']['1']:.2f}"),
+        ("requests/s through Triton", listed(served.values(), ".2f")),
+    ]
+
+
+def listed(values, form, unit=""):
+    """Return figures beside each other, as README has them."""
+    return ", ".join(f"{value:{form}}{unit}" for value in values)
+
+
+@pytest.mark.parametrize(("words", "figures"), [*on_a_gpu(), *on_a_cpu()])
+def test_a_row_has_the_figures_of_its_record(words, figures):
+    [row] = [line for line in README.splitlines() if line.startswith(f"| {words}")]
+    assert row.split("|")[-2].strip() == figures

@@ -1,0 +1,75 @@
+"""What measuring a GPU asks of its configurations; the measuring itself needs the GPU."""
+
+import pytest
+import yaml
+
+from measure_gpu import collect, configurations_of, configure, parse_arguments, records_of, target_of, weights_of
+from slipway.core.artifacts import write_json
+from slipway.core.errors import SlipwayError
+
+CONFIG = {"models": {"small": {}}, "targets": {"h100": {"runtime": "tensorrt", "precisions": ["fp16"]}}}
+
+
+@pytest.fixture
+def arguments(tmp_path):
+    """Return a function that reads a command line about a folder with small.yaml and big.yaml."""
+    for model in ("small", "big"):
+        (tmp_path / f"{model}.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
+    common = ["--configurations", str(tmp_path), "--calibration", str(tmp_path), "--tensorrt-python", "/opt/python"]
+    return lambda *given: parse_arguments([*common, *given])
+
+
+def test_all_configurations_are_measured_or_those_that_are_named(arguments):
+    assert [path.stem for path in configurations_of(arguments())] == ["big", "small"]
+    assert [path.stem for path in configurations_of(arguments("--only", "small"))] == ["small"]
+
+
+def test_a_configuration_that_is_not_there_is_told(arguments, tmp_path):
+    with pytest.raises(SlipwayError, match=r"holds no <model>\.yaml of smal; correct"):
+        configurations_of(arguments("--only", "small", "smal"))
+    for path in tmp_path.glob("*.yaml"):
+        path.unlink()
+    with pytest.raises(SlipwayError, match=r"holds no <model>\.yaml; correct"):
+        configurations_of(arguments())
+
+
+def test_checkpoints_are_of_models_of_the_folder(arguments):
+    assert weights_of(arguments("--weights", "small=a=b.pth")) == {"small": "a=b.pth"}
+    assert weights_of(arguments("--only", "small", "--weights", "big=b.pth")) == {"big": "b.pth"}
+    for wrong in ("smal=a.pth", "a.pth", "small="):
+        with pytest.raises(SlipwayError, match=f"'{wrong}', but must be MODEL=PATH, of big or small"):
+            weights_of(arguments("--weights", wrong))
+
+
+def test_the_configuration_needs_no_section_but_models_and_targets(arguments, tmp_path):
+    assert configure(tmp_path / "bench", tmp_path / "small.yaml", "w.pth", arguments()) == CONFIG
+    written = yaml.safe_load((tmp_path / "bench" / "config.yaml").read_text(encoding="utf-8"))
+    assert written["tensorrt"] == {"python": "/opt/python"}
+    assert written["models"]["small"]["weights"].endswith("/w.pth")
+
+
+def test_paths_are_found_from_the_working_folder_too(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for given, written in (("trt/bin/python", f"{tmp_path}/trt/bin/python"), ("python3.10", "python3.10")):
+        configure(tmp_path / "bench", tmp_path / "small.yaml", None, arguments("--tensorrt-python", given))
+        here = yaml.safe_load((tmp_path / "bench" / "config.yaml").read_text(encoding="utf-8"))
+        assert here["tensorrt"]["python"] == written
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [{}, {"a": {"precisions": "auto"}}, {"a": {}}, {"a": {"precisions": ["fp16"]}, "b": {"precisions": ["fp16"]}}],
+)
+def test_one_target_with_listed_precisions_is_needed(targets):
+    with pytest.raises(SlipwayError, match=r"small\.yaml must have a model small, and one target"):
+        target_of("small", CONFIG | {"targets": targets})
+
+
+def test_records_of_another_precision_are_left(tmp_path):
+    folder = tmp_path / "results" / "small" / "h100"
+    for precision in ("fp16", "int8"):
+        for kind in ("engine", "accuracy"):
+            write_json(folder / f"small.{precision}.{kind}.json", {"origin": "rehearsal"})
+    assert records_of("small", CONFIG) == ["results/small/h100/small.fp16.accuracy.json"]
+    found = collect(tmp_path, "small", CONFIG)
+    assert (list(found["engines"]), list(found["accuracy"])) == (["fp16"], ["fp16"])

@@ -1,0 +1,74 @@
+import pytest
+
+import measure_planning
+from slipway.core.errors import SlipwayError
+from slipway.keys.config import complete
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.tools import planning_growth, snakemake_runs
+from slipway.tools.planning_growth import Shape
+from slipway.tools.snakemake_runs import Case, Outcome
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_tiny_configuration_is_valid_and_needs_its_checkpoint(tmp_path):
+    (tmp_path / "random.pth").touch()
+    resolved = ResolvedConfig(complete(measure_planning.tiny_config()))
+    assert resolved.checkpoint("tiny") == "random.pth"
+    assert resolved.precisions("cpu") == ["fp32"]
+
+
+@pytest.mark.parametrize("deploy", [False, True])
+def test_the_empty_workflow_comes_first_and_deploy_only_when_asked_for(tmp_path, deploy):
+    cases = measure_planning.cases_with_nothing_to_do(tmp_path / "empty", tmp_path / "tiny", deploy)
+    names = ["empty", "dry_run", "nothing_to_do"]
+    assert list(cases) == names + (["dry_run_of_deploy", "deploy_with_nothing_to_do"] if deploy else [])
+
+
+def test_an_empty_workflow_has_nothing_to_do(tmp_path):
+    empty = measure_planning.write_empty(tmp_path / "empty")
+    outcome = snakemake_runs.snakemake(Case(empty, empty / "Snakefile", ()))
+    measure_planning.require_nothing_to_do({"empty": [outcome]})
+
+
+def test_a_run_that_found_something_to_do_is_refused():
+    outcomes = {"empty": [Outcome(1.0, measure_planning.NOTHING)], "dry_run": [Outcome(1.0, "Job 1: Profiling tiny")]}
+    with pytest.raises(SlipwayError, match=r"'dry_run' found something to do[^$]*Profiling tiny"):
+        measure_planning.require_nothing_to_do(outcomes)
+
+
+def test_no_round_at_all_is_refused_before_anything_is_built(tmp_path):
+    arguments = measure_planning.parse_arguments(["--rounds", "0", "--output", str(tmp_path / "record.json")])
+    with pytest.raises(SlipwayError, match="--rounds is 0, but must be at least 1"):
+        measure_planning.main(arguments)
+
+
+def test_ratios_are_those_of_the_medians():
+    seconds = {"empty": [1.0, 2.0, 9.0], "dry_run": [3.0, 5.0, 5.5]}
+    outcomes = {name: [Outcome(each, "") for each in several] for name, several in seconds.items()}
+    assert measure_planning.summarise(outcomes) == {
+        "seconds": seconds,
+        "median_seconds": {"empty": 2.0, "dry_run": 5.0},
+        "ratio_to_empty": {"empty": 1.0, "dry_run": 2.5},
+    }
+
+
+def test_the_table_names_every_case_and_every_point():
+    outcomes = {"empty": [Outcome(1.0, "")], "dry_run": [Outcome(1.5, "")]}
+    points = [
+        planning_growth.point(shape, [Outcome(1 + shape.combinations / 100, "total                11")])
+        for shape in (Shape(1, 1, 1), Shape(5, 2, 1))
+    ]
+    line = {"seconds_at_zero": 1.0, "seconds_each": 0.01, "largest_relative_deviation": 0.04}
+    shown = measure_planning.table(
+        {
+            "against_an_empty_workflow": measure_planning.summarise(outcomes),
+            "growth": {"points": points, "by_combinations": line, "by_jobs": line},
+        }
+    ).splitlines()
+    assert shown[1].split() == ["dry", "run", "1.50", "s", "1.50", "x", "empty"]
+    assert shown[3].split() == ["combinations", "10", "jobs", "11", "1.10", "s"]
+    assert shown[4] == "1.00 s + 10.0 ms for each of the combinations; no point is further than 4% from that"

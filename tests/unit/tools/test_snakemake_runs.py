@@ -1,0 +1,45 @@
+import pytest
+
+from slipway.core.errors import SlipwayError
+from slipway.tools import snakemake_runs
+from slipway.tools.snakemake_runs import Case, Outcome
+
+
+class FakeRunner:
+    """Takes one second longer every time, and notes what it was to run."""
+
+    def __init__(self):
+        self.ran = []
+
+    def __call__(self, case):
+        self.ran.append(case.folder)
+        return Outcome(len(self.ran), "nothing")
+
+
+def test_the_cases_take_turns_and_the_first_round_is_not_counted():
+    runner = FakeRunner()
+    outcomes = snakemake_runs.alternate({name: Case(name, None, ()) for name in "abc"}, 2, runner)
+    assert runner.ran == ["a", "b", "c"] * 3
+    assert {name: [each.seconds for each in several] for name, several in outcomes.items()} == {
+        "a": [4, 7],
+        "b": [5, 8],
+        "c": [6, 9],
+    }
+
+
+def test_a_failed_run_is_told_with_what_it_said(tmp_path):
+    with pytest.raises(SlipwayError, match=r"`snakemake -n evidence` failed; it said:\n"):
+        snakemake_runs.snakemake(Case(tmp_path, tmp_path / "absent", ("-n", "evidence")))
+
+
+def test_a_watched_run_shows_what_it_says(tmp_path, capfd):
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text('rule all:\n    input:\n        "Snakefile",\n', encoding="utf-8")
+    assert snakemake_runs.watched(Case(tmp_path, snakefile, ("all",))) > 0
+    assert "Nothing to be done" in capfd.readouterr().err
+
+
+def test_a_watched_run_that_fails_is_told(tmp_path, capfd):
+    with pytest.raises(SlipwayError, match="`snakemake deploy` failed; see above"):
+        snakemake_runs.watched(Case(tmp_path, tmp_path / "absent", ("deploy",)))
+    assert "absent" in capfd.readouterr().err

@@ -1,0 +1,158 @@
+import re
+import time
+
+import pytest
+from helpers.fresh_interpreter import printed
+
+from slipway.triton.server import releases
+
+VERSION = re.compile(r"\d+(\.\d+){1,3}")
+
+
+@pytest.fixture
+def container_programs(tmp_path, monkeypatch):
+    """Return a function that puts a program on a PATH that has no other; nothing is remembered of earlier images."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    releases.tensorrt_of_image.cache_clear()
+
+    def put(name: str, *lines: str) -> None:
+        program = tmp_path / name
+        program.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
+        program.chmod(0o755)
+
+    yield put
+    releases.tensorrt_of_image.cache_clear()
+
+
+def says(*variables: str) -> str:
+    """Return the line of a program that prints an image's environment, when it is asked as it should be."""
+    listed = ", ".join(f'"{variable}"' for variable in variables)
+    return f"""[ "$*" = "image inspect --format {{{{json .Config.Env}}}} my/image:1" ] && echo '[{listed}]'"""
+
+
+# The table
+
+
+def test_every_row_is_whole():
+    for row in releases.releases():
+        assert re.fullmatch(r"\d\d\.\d\d", row.triton)
+        assert VERSION.fullmatch(row.tensorrt), row
+        assert row.cuda is None or VERSION.fullmatch(row.cuda), row
+        assert row.server is None or re.fullmatch(r"2\.\d+\.0", row.server), row
+        assert len(row.source) > 20, "the letter is spelled out"
+
+
+def test_releases_ascend_and_so_does_what_is_inside():
+    rows = releases.releases()
+    names = [row.triton for row in rows]
+    assert names == sorted(set(names))
+    inside = [releases.numbers(row.tensorrt) for row in rows]
+    assert inside == sorted(inside)
+    servers = [releases.numbers(row.server) for row in rows if row.server]
+    assert servers == sorted(set(servers))
+
+
+def test_a_server_counts_one_release_a_month():
+    """Between two rows whose server is known, the server's number must have room for every release."""
+    known = [(row.triton, releases.numbers(row.server)[1]) for row in releases.releases() if row.server]
+    months = [int(name[:2]) * 12 + int(name[3:]) for name, _ in known]
+    for (first, start), (second, end), earlier, later in zip(known, known[1:], months, months[1:], strict=False):
+        assert 1 <= end - start <= later - earlier, (first, second)
+
+
+def test_a_release_is_found_by_name_and_by_its_server():
+    found = releases.release("24.10")
+    assert (found.tensorrt, found.cuda, found.server) == ("10.5.0.18", "12.6", "2.51.0")
+    assert releases.release_of_server("2.51.0") == found
+
+
+def test_what_the_table_does_not_have_is_unknown():
+    assert releases.release("24.13") is None
+    assert releases.release("24.12") is None, "its sources disagree"
+    assert releases.release_of_server("2.51.1") is None
+    assert releases.releases_with("9.9.9.9") == []
+
+
+def test_an_unknown_server_is_not_one_whose_version_is_missing():
+    assert releases.release_of_server(None) is None
+
+
+def test_several_releases_may_have_one_tensorrt():
+    assert releases.releases_with("10.13.3.9") == ["25.09", "25.10"]
+    assert releases.releases_with("8.6.3.1") == ["24.04"]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("10.13.3.9", "10.13.3.9", True),
+        ("10.13.3.9", "10.13.3.9-1+cuda13.0", True),
+        ("8.6.1.6+cuda12.0.1.011", "8.6.1.6", True),
+        ("8.6.3", "8.6.3.1", True),
+        ("8.6.3.1", "8.6.3", True),
+        ("8.6.3", "8.6.1.6", False),
+        ("10.1.0.27", "10.10.0.31", False),
+        ("10.13.3.9", "10.13.3.90", False),
+        ("absent", "10.13.3.9", False),
+        ("", "", False),
+    ],
+)
+def test_the_same_tensorrt_as_far_as_both_are_told(a, b, same):
+    assert releases.same_tensorrt(a, b) is same
+
+
+# Asking an image
+
+
+@pytest.mark.parametrize("program", ["docker", "podman"])
+def test_an_image_is_asked(container_programs, program):
+    container_programs(program, says("PATH=/usr/bin", "TRT_VERSION=10.13.3.9", "NVIDIA_TRITON_SERVER_VERSION=25.09"))
+    assert releases.tensorrt_of_image("my/image:1") == "10.13.3.9"
+
+
+def test_a_suffix_is_left_out(container_programs):
+    container_programs("docker", says("TRT_VERSION=8.6.1.6+cuda12.0.1.011"))
+    assert releases.tensorrt_of_image("my/image:1") == "8.6.1.6"
+
+
+def test_podman_is_asked_where_docker_does_not_know(container_programs):
+    container_programs("docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
+    container_programs("podman", says("TRT_VERSION=10.9.0.34"))
+    assert releases.tensorrt_of_image("my/image:1") == "10.9.0.34"
+
+
+def test_without_a_container_program_nobody_knows(container_programs):
+    assert releases.tensorrt_of_image("my/image:1") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo 'No such image' >&2; exit 1",
+        "echo '[\"TRT_VERSION=10.9.0.34\"]'; exit 1",
+        "echo '[\"PATH=/usr/bin\"]'",
+        "echo '[\"TRT_VERSION=\"]'",
+        "echo null",
+        "echo no JSON",
+        "exit 0",
+    ],
+)
+def test_an_image_that_does_not_tell(container_programs, line):
+    container_programs("docker", line)
+    assert releases.tensorrt_of_image("my/image:1") is None
+
+
+def test_a_service_that_hangs_is_not_waited_for(container_programs, monkeypatch):
+    container_programs("docker", "exec /bin/sleep 60")
+    monkeypatch.setattr(releases, "INSPECTION_S", 0.2)
+    start = time.monotonic()
+    assert releases.tensorrt_of_image("my/image:1") is None
+    assert time.monotonic() - start < 10
+
+
+def test_importing_it_imports_no_framework():
+    code = (
+        "import slipway.triton.server.releases, slipway.keys.version_lock; "
+        "print(*sorted(set(sys.modules) & {'torch', 'numpy', 'tritonclient', 'openvino', 'tensorrt', 'psutil'}))"
+    )
+    assert printed(code) == ""
