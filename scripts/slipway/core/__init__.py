@@ -1,1 +1,1 @@
-"""The base of every program: files, errors, options, preconditions of a job, hardware, installed packages."""
+"""Basics of every program: files, errors, options, preconditions of a job, hardware, installed packages."""

@@ -1,4 +1,4 @@
-"""The note on each artifact from when it was made, by which planning and jobs see that it has not changed since.
+"""Detect edited or damaged artifacts: each artifact has a stamp with its SHA-256 from the end of its job.
 
 Jobs are keyed on this module, so it imports none of the modules that only planning needs.
 """
@@ -16,28 +16,28 @@ from slipway.keys.file_hash_cache import FileHashCache
 
 FOLDER = Path("results/.provenance")
 ARTIFACTS = "artifacts.json"
-# The longest name that file systems take; Snakemake cuts its records' names there.
+# The longest file name that file systems accept. Snakemake cuts longer names of its records into parts.
 _LONGEST_NAME = 255
 
 
 @dataclasses.dataclass(frozen=True)
 class ArtifactStamp:
-    """The note on an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
+    """The stamp of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
 
     sha256: str
     ended: float | None = None
 
 
 def made_artifacts(folder: Path = FOLDER) -> dict[str, ArtifactStamp]:
-    """Return the note on every artifact; a damaged note counts as a missing one."""
+    """Return {path of artifact: its stamp}. A damaged stamp counts as a missing one."""
     notes = records.read_record(folder / ARTIFACTS, dict) or {}
-    made = {}
+    stamps = {}
     for name, note in notes.items():
         if isinstance(note, str):  # the form of earlier versions
             note = {"sha256": note}
         with contextlib.suppress(TypeError):
-            made[name] = ArtifactStamp(**note)
-    return made
+            stamps[name] = ArtifactStamp(**note)
+    return stamps
 
 
 def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
@@ -55,37 +55,38 @@ def record_of(path: Path, folder: Path) -> Path:
 
 
 def digest(path: Path, fingerprints: FileHashCache) -> str:
-    """Return the SHA-256 of a file, or of a folder: the names and contents of everything in it."""
+    """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
     if path.is_file():
         return fingerprints.sha256(path)
-    entries = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
-    return fingerprints.of_many(sorted(entries), path)
+    members = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
+    return fingerprints.of_many(sorted(members), path)
 
 
 def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
-    """Raise SlipwayError if one of the artifacts that a workflow's job reads has changed since it was made.
+    """Raise SlipwayError if an artifact has changed since its job made it.
 
-    The job's own outputs are left out: Snakemake marks them as incomplete while it runs. Without any such output this
-    is no job of a workflow. Artifacts that were made anew and have no note yet are left out, too.
+    Of the paths of a workflow's job, those that Snakemake marks as incomplete are the job's own outputs and are not
+    checked. If no path is marked, this is no job of a workflow, and nothing is checked. An artifact that was made anew
+    and has no stamp yet is not checked either.
     """
     paths = list(paths)
     outputs = {path for path in paths if record_of(path, folder / "incomplete").exists()}
-    noted = made_artifacts(folder) if outputs else {}
+    stamps = made_artifacts(folder) if outputs else {}
     for path in paths:
-        made = noted.get(str(path))
-        if made is None or path in outputs or not path.exists() or made.ended != recorded_end(path, folder):
+        stamp = stamps.get(str(path))
+        if stamp is None or path in outputs or not path.exists() or stamp.ended != recorded_end(path, folder):
             continue
-        now = digest(path, FileHashCache())
-        if now != made.sha256:
+        sha256 = digest(path, FileHashCache())
+        if sha256 != stamp.sha256:
             _show_a_change(path)
             raise SlipwayError(
-                f"{path} is no longer what was made (SHA-256 {made.sha256[:8]}.. -> {now[:8]}..): it was edited or "
+                f"{path} is no longer what was made (SHA-256 {stamp.sha256[:8]}.. -> {sha256[:8]}..): it was edited or "
                 "damaged; run snakemake again, which makes it anew"
             )
 
 
 def _show_a_change(path: Path) -> None:
-    """Renew the ctime of an artifact, so that planning reads it again although a disk's damage left all times."""
+    """Renew the ctime of an artifact, so that the next planning hashes it again. Damage on a disk changes no time."""
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):
             status = file.stat()
@@ -93,5 +94,5 @@ def _show_a_change(path: Path) -> None:
 
 
 def _is_left_by_others(entry: Path) -> bool:
-    """Say whether a file in an artifact's folder is Snakemake's time stamp or bytecode, and no part of it."""
+    """Return whether a file in an artifact's folder is not part of it: Snakemake's time stamp, or bytecode."""
     return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"

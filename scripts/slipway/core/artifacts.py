@@ -1,4 +1,4 @@
-"""Files that are whole or absent: hashing, atomic writing, JSON records."""
+"""Files that are complete or absent: hashing, atomic writing, JSON records."""
 
 import hashlib
 import json
@@ -22,10 +22,10 @@ def sha256(path: str | Path) -> str:
 
 @contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, else remove it.
+    """Yield a temporary path beside `path`. Rename it to `path` if the block succeeds, else remove it.
 
-    Works for a file and for a folder. A folder that is replaced is moved aside first, since POSIX renames a folder
-    only onto an empty one. The temporary name ends as `path` does, because some writers go by the suffix.
+    Works for a file and for a folder. POSIX renames a folder only onto an empty one, so an existing folder is moved
+    aside first. The temporary name ends with the name of `path`, because some writers look at the suffix.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,13 +43,13 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, content: object) -> None:
-    """Write `content` as indented JSON, whole or not at all."""
+    """Write `content` as indented JSON, completely or not at all."""
     with written_whole(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> dict:
-    """Read a JSON record; raise SlipwayError naming the file when it is absent or broken."""
+    """Return the content of a JSON record. Raise SlipwayError with the file's name if it is absent or invalid."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder of Slipway's own, also where a file lies in its place."""
+    """Make a folder for Slipway's own files. Remove a file or a broken link of that name first."""
     if path.is_file() or (path.is_symlink() and not path.exists()):
         path.unlink()
     path.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def make_folder(path: Path) -> None:
 def tree_digest(folder: str | Path) -> dict[str, str]:
     """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
 
-    Left out is what others put there later: Snakemake's hidden time stamp, and the bytecode of a server's Python.
+    Hidden files (such as Snakemake's time stamp) and the bytecode of a server's Python are left out.
     """
     folder = Path(folder)
     files = sorted(
@@ -80,7 +80,7 @@ def tree_digest(folder: str | Path) -> dict[str, str]:
 
 
 def clear_up_after_a_kill(path: Path) -> None:
-    """Remove what a killed writer of `path` left, and put back a folder that it had only moved aside."""
+    """Remove the files that a killed writer of `path` left, and restore a folder that it had moved aside."""
     for aside in path.parent.glob(f".replaced.*.{path.name}"):
         if path.exists():
             remove(aside)
@@ -102,10 +102,10 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _settle(path: Path) -> None:
-    """Make the written file, or every file of the folder, readable by a server's user and lasting on disk."""
+    """Make the written file, or every file of the folder, readable for a server's user, and flush it to disk."""
     if not path.exists():
         raise FileNotFoundError(f"nothing was written to {path}")
-    for file in [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]:
+    for file in [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]:
         file.chmod(0o644)
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -115,7 +115,7 @@ def _settle(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, whichever lies there, if any."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -27,7 +27,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def progress(line: str) -> None:
-    """Show a line to the person who waits, and keep it in the log."""
+    """Print a line to the terminal, and keep it in the log."""
     line = printable(line)
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:
@@ -35,7 +35,7 @@ def progress(line: str) -> None:
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Run a program's `main` if versions and inputs are as planned; on an error, print one sentence and exit."""
+    """Check the job's preconditions and run a program's `main`. On an error, print one sentence and exit."""
     restrict_umask()
     try:
         if arguments.log:
@@ -57,29 +57,29 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 
 
 def restrict_umask() -> None:
-    """Make new files and folders writable by their owner alone, whatever umask this process was started with."""
+    """Let only the owner write new files and folders, with any umask that this process was started with."""
     os.umask(os.umask(0o022) | 0o022)
 
 
 def unwind_when_terminated() -> None:
     """Let SIGTERM (`kill`, a scheduler) and SIGHUP (a closed terminal) end this program as Ctrl-C does.
 
-    The program stops and takes back what it began, undisturbed by a second signal. A program that was started with
-    nohup outlives its terminal.
+    The program stops and undoes unfinished work. A second signal does not disturb it. A program that was started with
+    nohup ignores SIGHUP.
     """
-    signals = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+    signals = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
 
-    def unwind(number: int, _: object) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        sys.exit(128 + number)
+    def unwind(received: int, _: object) -> None:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + received)
 
-    for each in signals:
-        signal.signal(each, unwind)
+    for number in signals:
+        signal.signal(number, unwind)
 
 
 def prefer_this_interpreter() -> None:
-    """Put this interpreter's programs first on PATH, so jobs run under it in an environment not activated."""
+    """Put this interpreter's folder first on PATH, so that jobs use it although its environment is not activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

@@ -1,17 +1,17 @@
-"""The exception that Slipway's programs raise on purpose, and the chain of errors that an error comes from."""
+"""The exception for errors that the user can act on, and the chain of causes of an error."""
 
 from collections.abc import Iterator
 
 
 class SlipwayError(Exception):
-    """Something the reader can act on: what was wrong, where, and what to do now."""
+    """An error that the reader can act on: the problem, its place, and the next step."""
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, then its cause or the error that it followed, and so on."""
-    seen: set[int] = set()
-    each: BaseException | None = error
-    while each is not None and id(each) not in seen:
-        seen.add(id(each))
-        yield each
-        each = each.__cause__ or each.__context__
+    """Yield an error, then its cause (or the error during whose handling it was raised), and so on."""
+    visited: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in visited:
+        visited.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

@@ -1,4 +1,4 @@
-"""What this machine computes with: its CPU by name and instruction sets, its GPU by name and compute capability."""
+"""The hardware of this machine: CPU (name, instruction sets, cores) and GPU (name, compute capability)."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# Instruction sets that decide which kernels a CPU runtime picks, as Linux spells them in /proc/cpuinfo.
+# A CPU runtime chooses its kernels by these instruction sets. The names are the ones in Linux's /proc/cpuinfo.
 INSTRUCTION_SETS = ["avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "bf16", "i8mm"]
 BF16_INSTRUCTION_SETS = {"avx512_bf16", "amx_bf16", "bf16"}
 # Without these, AVX2's 8-bit multiply-add saturates at 16 bits: a Q/DQ file that is exact elsewhere lost
@@ -18,7 +18,7 @@ INT8_INSTRUCTION_SETS = {"avx_vnni", "avx512_vnni", "amx_int8", "i8mm"}
 
 @cache
 def cpu() -> dict:
-    """Return {"name", "architecture", "instruction_sets", "cores"}; cores are those this process may use."""
+    """Return {"name", "architecture", "instruction_sets", "cores": number of cores that this process may use}."""
     fields: dict[str, str] = {}
     for line in _cpuinfo().splitlines():
         name, _, value = line.partition(":")
@@ -33,18 +33,18 @@ def cpu() -> dict:
 
 
 def usable_cores() -> int:
-    """Return how many CPU cores this process may run on."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cpu_identity() -> str:
-    """Return the CPU in one line, as artifacts are keyed on it: name, instruction sets, cores."""
-    found = cpu()
-    return f"{found['name']} [{' '.join(found['instruction_sets'])}] x{found['cores']}"
+    """Return the CPU in one line for the keys of artifacts: name, instruction sets, cores."""
+    facts = cpu()
+    return f"{facts['name']} [{' '.join(facts['instruction_sets'])}] x{facts['cores']}"
 
 
 def require_cpu(identity: str) -> None:
-    """Raise SlipwayError unless this machine's CPU is the one that the job was planned for."""
+    """Raise SlipwayError unless this machine has the CPU that the job was planned for."""
     here = cpu_identity()
     if here != identity:
         raise SlipwayError(
@@ -54,12 +54,12 @@ def require_cpu(identity: str) -> None:
 
 
 def describe_gpu(name: str, compute_capability: str) -> str:
-    """Return a GPU in one line, as artifacts are keyed on it."""
+    """Return a GPU in one line for the keys of artifacts."""
     return f"{name} (compute capability {compute_capability})"
 
 
 def gpu_identity() -> str | None:
-    """Return this machine's first visible GPU in one line, or None when there is none."""
+    """Return this machine's first visible GPU in one line; None if there is none."""
     from slipway.benchmark.gpu_monitor import GpuMonitor
 
     facts = GpuMonitor().facts()
@@ -69,20 +69,20 @@ def gpu_identity() -> str | None:
 
 
 def is_gpu(identity: str) -> bool:
-    """Say whether an identity is a GPU's."""
+    """Return whether an identity names a GPU (else a CPU)."""
     return compute_capability_of(identity) is not None
 
 
 def compute_capability_of(identity: str) -> str | None:
     """Return the compute capability in a GPU's identity, such as "9.0"; None for a CPU."""
-    found = re.search(r"compute capability (\d+\.\d+)", identity)
-    return found[1] if found else None
+    match = re.search(r"compute capability (\d+\.\d+)", identity)
+    return match[1] if match else None
 
 
 def require_hardware(identity: str, found: str | None = None) -> None:
-    """Raise SlipwayError unless this machine is the one that the job was planned for.
+    """Raise SlipwayError unless this machine has the hardware that the job was planned for.
 
-    `found` is the GPU that the job already opened; left out, NVML is asked.
+    `found` is the identity of a GPU that the job has opened already. If it is None, this function asks NVML.
     """
     if not is_gpu(identity):
         require_cpu(identity)

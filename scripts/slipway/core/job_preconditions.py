@@ -1,4 +1,4 @@
-"""Check that a job runs as it was planned: versions of packages, contents of the user's files, artifacts."""
+"""Check that a job runs as planned: versions of packages, contents of the user's files, unchanged artifacts."""
 
 import argparse
 from importlib import metadata
@@ -9,7 +9,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.photographs.image_files import digest_of_images
 
-# The options that declare a version to a job, and the package that must have it.
+# {option that declares a version to a job: package that must have this version}
 PACKAGES = {
     "torch_version": "torch",
     "torchvision_version": "torchvision",
@@ -20,24 +20,25 @@ PACKAGES = {
     "tritonclient_version": "tritonclient",
     "model_analyzer_version": "triton-model-analyzer",
 }
-# Options that name files to write, or change only how a job works: no part of the result.
+# Options without influence on the result: files to write, and the way in which a job works.
 _NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 _CONTENT = "_sha256"
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
-    """Add the options that declare a job's plan, such as "torch_version" and "checkpoint_sha256"."""
+    """Add the options that declare a job's plan. `names` are such as "torch_version" and "checkpoint_sha256"."""
     for name in names:
         option = name.replace("_", "-")
-        what = f"the {PACKAGES[name]}" if name in PACKAGES else f"what --{option.removesuffix('-sha256')} holds"
-        arguments.add_argument(f"--{option}", help=f"{what} that the job was planned for")
+        content = f"the {PACKAGES[name]}" if name in PACKAGES else f"the SHA-256 of --{option.removesuffix('-sha256')}"
+        arguments.add_argument(f"--{option}", help=f"{content} that the job was planned for")
 
 
 def require_planned(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless versions and contents are those that the options declare; undeclared ones may differ.
+    """Raise SlipwayError unless versions and files match the options that declare them.
 
-    --torch-version declares a package's version, and --checkpoint-sha256 the content of the file or folder of
-    --checkpoint. Raises SlipwayError, too, if an artifact that an option names has changed since it was made.
+    --torch-version declares the version of a package. --checkpoint-sha256 declares the content of the file or folder of
+    --checkpoint. A version or file without such an option is not checked. Raises SlipwayError, too, if an artifact
+    named by an option has changed since its job made it.
     """
     for option, declared in vars(arguments).items():
         if declared is None:
@@ -51,7 +52,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return a program's options other than files, for its record: the settings that its job is keyed on."""
+    """Return the options of a program except files, for its record: its job is keyed on these settings."""
     return {
         name: value
         for name, value in sorted(vars(arguments).items())
@@ -61,23 +62,23 @@ def settings_of(arguments: argparse.Namespace) -> dict:
 
 def _require_version(package: str, declared: str) -> None:
     try:
-        found = metadata.version(package)
+        installed = metadata.version(package)
     except metadata.PackageNotFoundError:
         raise SlipwayError(f"{package} is not installed here; pip install -r envs/requirements.txt") from None
-    if found != declared:
+    if installed != declared:
         raise SlipwayError(
-            f"this job was planned for {package} {declared}, but {found} runs; run snakemake again or, where jobs run "
-            "in an image, make it from this checkout"
+            f"this job was planned for {package} {declared}, but {installed} runs; run snakemake again or, where jobs "
+            "run in an image, make it from this checkout"
         )
 
 
 def _require_content(path: Path, declared: str, max_images: int | None) -> None:
     if not path.exists():
         return  # the program that reads it has a better message
-    found = digest_of_images(path, max_images) if path.is_dir() else sha256(path)
-    if found != declared:
+    sha256_now = digest_of_images(path, max_images) if path.is_dir() else sha256(path)
+    if sha256_now != declared:
         raise SlipwayError(
-            f"{path} changed since this job was planned (SHA-256 {declared[:8]}.. -> {found[:8]}..); "
+            f"{path} changed since this job was planned (SHA-256 {declared[:8]}.. -> {sha256_now[:8]}..); "
             "run snakemake again"
         )
 
@@ -87,4 +88,4 @@ def _is_path(value: object) -> bool:
 
 
 def _paths(value: object) -> list[Path]:
-    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path)]
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

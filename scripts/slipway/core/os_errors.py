@@ -28,7 +28,7 @@ _WAYS_OUT = {
 
 
 def explained(error: OSError) -> str | None:
-    """Return the sentence for an error of the operating system; None if the system's own words must do."""
+    """Return a sentence with a remedy for an error of the operating system; None if there is none for its errno."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return _explained_copy(error.args[0])
     way_out = _WAYS_OUT.get(error.errno)
@@ -36,8 +36,8 @@ def explained(error: OSError) -> str | None:
 
 
 def of_system(error: BaseException) -> OSError | None:
-    """Return the error of the operating system that others were raised from, if this module explains it."""
-    return next((each for each in causes(error) if isinstance(each, OSError) and explained(each)), None)
+    """Return the first OSError in the chain of causes of an error that `explained` knows; None if there is none."""
+    return next((cause for cause in causes(error) if isinstance(cause, OSError) and explained(cause)), None)
 
 
 def _named(error: OSError) -> str:
@@ -46,9 +46,9 @@ def _named(error: OSError) -> str:
 
 
 def _explained_copy(failures: list[tuple[str, str, str]]) -> str:
-    """Return the sentence for shutil's list of (source, copy, why)."""
-    source, copy, why = failures[0]
+    """Return the sentence for shutil's list of (source, copy, reason)."""
+    source, copy, reason = failures[0]
     others = f", and {len(failures) - 1} more like it" if len(failures) > 1 else ""
-    sentence = next((_WAYS_OUT[code] for code in _WAYS_OUT if f"[Errno {code}]" in str(why)), None)
-    told = f"{source} could not be copied to {copy}{others}: {why}"
-    return sentence.format(told) if sentence else f"{told}; mend that and run again"
+    sentence = next((_WAYS_OUT[code] for code in _WAYS_OUT if f"[Errno {code}]" in str(reason)), None)
+    problem = f"{source} could not be copied to {copy}{others}: {reason}"
+    return sentence.format(problem) if sentence else f"{problem}; mend that and run again"

@@ -1,4 +1,4 @@
-"""Which TensorRT an interpreter has, found without importing it; which packages Slipway asks for."""
+"""The TensorRT version of an interpreter, found without importing it, and the packages that Slipway requires."""
 
 import json
 import re
@@ -13,7 +13,7 @@ CUDA_MAJORS = range(11, 16)
 ABSENT = "absent"
 REQUIREMENTS = Path(__file__).resolve().parents[3] / "envs" / "requirements.txt"
 
-# Run by the interpreter in question: prints {distribution: version} of those that it has.
+# The other interpreter runs this program. It prints {distribution: version} of the installed distributions.
 _ASK = """
 import json, sys
 from importlib import metadata
@@ -28,14 +28,14 @@ print(json.dumps(found))
 
 
 def runtime_version(runtime: str, python: str | None = None) -> str:
-    """Return the version of `tensorrt` or `tensorrt_rtx` under an interpreter (None: this one), or "absent"."""
+    """Return the version of `tensorrt` or `tensorrt_rtx` in an interpreter (None: this one), or "absent"."""
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
 
 
 def cuda_version(runtime: str, python: str | None = None) -> str:
-    """Return the CUDA that a runtime brings: that of its package's name or, as in older wheels, linked inside."""
-    of_one_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
-    return of_one_cuda[0].rsplit("-", maxsplit=1)[-1] if of_one_cuda else "linked into the library"
+    """Return the CUDA version in the name of a runtime's package. Older wheels have none: they link CUDA inside."""
+    names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
+    return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
 
 
 def _names(runtime: str) -> tuple[str, ...]:
@@ -45,18 +45,21 @@ def _names(runtime: str) -> tuple[str, ...]:
 
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Return {distribution: version}; nothing when the interpreter cannot be started, which the job will say."""
+    """Return {distribution: version}; {} if the interpreter cannot be started (its job will report the error)."""
     if python is None or _is_this(python):
         return _here(names)
     try:
-        done = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
+        process = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return {}
-    return json.loads(done.stdout)
+    return json.loads(process.stdout)
 
 
 def _is_this(python: str) -> bool:
-    """Say whether `python` is this interpreter: in its folder, too, since environments are links to the same file."""
+    """Return whether `python` is this interpreter.
+
+    The folders are compared, too, because the interpreters of several environments can be links to the same file.
+    """
     there, here = Path(python), Path(sys.executable)
     return there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve()
 
@@ -64,16 +67,16 @@ def _is_this(python: str) -> bool:
 def _here(names: tuple[str, ...]) -> dict[str, str]:
     from importlib import metadata
 
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def asked_packages() -> list[str]:
-    """Return the names of the packages that Slipway asks for, sorted."""
+    """Return the sorted names of the packages in envs/requirements.txt."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    return sorted(found[1] for line in lines if (found := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))
+    return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

@@ -1,7 +1,7 @@
-"""Read the records that Slipway wrote for itself: a damaged record counts as a missing one.
+"""Read Slipway's own JSON records. A damaged record counts as a missing one.
 
-A program that finds no record makes it anew, and `written_whole` replaces anything in its place. So a damaged record
-lasts for one run at most.
+A program that finds no record makes a new one, and `written_whole` replaces the damaged file. So damage lasts for one
+run at most.
 """
 
 import json
@@ -17,41 +17,41 @@ NUMBER = (int, float)
 
 
 def read_record(path: str | Path, shape: Shape) -> Any:
-    """Return the content of a JSON record; None if it is missing or damaged, that is, has another shape."""
+    """Return the content of a JSON record; None if it is missing, is no JSON, or has another shape."""
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if has_shape(found, shape) else None
+    return content if has_shape(content, shape) else None
 
 
 def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
-    """Return the content of a JSON record; raise SlipwayError with its name and `what_to_do` if it is damaged."""
-    found = read_record(path, shape)
-    if found is None:
+    """Return the content of a JSON record. Raise SlipwayError with its name and `what_to_do` if it is damaged."""
+    content = read_record(path, shape)
+    if content is None:
         raise SlipwayError(f"{path} is missing or damaged; {what_to_do}")
-    return found
+    return content
 
 
 def is_damaged(path: str | Path, shape: Shape) -> bool:
-    """Say whether `path` exists and is no record of this shape."""
+    """Return whether `path` exists and is not a record of this shape."""
     return Path(path).exists() and read_record(path, shape) is None
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Say whether a JSON value has a shape; further entries do not matter."""
+    """Return whether a JSON value has a shape. Further entries do not matter."""
     match shape:
         case {}:
             return isinstance(value, dict) and _has_entries(value, shape)
         case [item]:
-            return isinstance(value, list) and all(has_shape(each, item) for each in value)
+            return isinstance(value, list) and all(has_shape(entry, item) for entry in value)
         case tuple():
-            return any(has_shape(value, each) for each in shape)
+            return any(has_shape(value, alternative) for alternative in shape)
     # In Python, JSON's true would count as an int.
     return isinstance(value, shape) and (shape is not int or not isinstance(value, bool))
 
 
 def _has_entries(value: dict, shape: dict) -> bool:
     if str in shape:
-        return all(has_shape(each, shape[str]) for each in value.values())
-    return all(name in value and has_shape(value[name], each) for name, each in shape.items())
+        return all(has_shape(entry, shape[str]) for entry in value.values())
+    return all(name in value and has_shape(value[name], entry_shape) for name, entry_shape in shape.items())

@@ -1,4 +1,4 @@
-"""The user's own modules, which may be named like the workflow's: `predict`, `deploy`, even `slipway`."""
+"""Import the user's own modules, also if they have the name of one of the workflow's, such as `predict` or `deploy`."""
 
 import importlib
 import sys
@@ -9,12 +9,12 @@ from pathlib import Path
 from types import ModuleType
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# The user's modules that are named like loaded ones of the workflow; only `users_modules_first` shows them.
+# The user's modules that have the names of loaded modules of the workflow. Only `users_modules_first` shows them.
 _hidden: dict[str, ModuleType] = {}
 
 
 def find_users_module(name: str) -> ModuleSpec | None:
-    """Return the place of a top-level module of the user's; None if there is none. Nothing is imported."""
+    """Return the import spec of a top-level module of the user; None if there is none. Imports nothing."""
     before = list(sys.path)
     sys.path[:] = [folder for folder in sys.path if not _is_scripts(folder)]
     importlib.invalidate_caches()
@@ -26,7 +26,7 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """Let imports find the user's modules before those of scripts/. Those stay last on the path for lazy imports."""
+    """Let imports find the user's modules first. The modules of scripts/ stay last on the path, for lazy imports."""
     sys.path.sort(key=_is_scripts)
     ours = {name: module for name, module in sys.modules.items() if _lies_in_scripts(name, module)}
     shadowed = {top for top in {_top(name) for name in ours} if find_users_module(top)}
@@ -47,7 +47,7 @@ def _top(name: str) -> str:
 
 
 def _lies_in_scripts(name: str, module: ModuleType | None) -> bool:
-    """Say whether a loaded module comes from scripts/ and is not the running program itself."""
+    """Return whether a loaded module comes from scripts/ and is not the running program itself."""
     file = getattr(module, "__file__", None)
     return name != "__main__" and file is not None and Path(file).is_relative_to(SCRIPTS)
 

@@ -1,7 +1,7 @@
-"""A classifier's fully connected layer as the 1x1 convolution that it is, behind a pool that leaves one pixel.
+"""Rewrite a classifier's fully connected layer as the equivalent 1x1 convolution behind a global pool.
 
-Builders have INT8 kernels for convolutions of any batch. For a matrix product TensorRT 8 needs cuBLAS, and ModelOpt
-takes one with a batch of 1 for a product with a vector, which it leaves alone.
+Engine builders have INT8 kernels for convolutions of any batch. For a matrix product TensorRT 8 needs cuBLAS, and
+ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
 """
 
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 def with_convolution_head(model: "onnx.ModelProto") -> "onnx.ModelProto":
     """Return the model with its classifier as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
 
-    It was `Gemm(Flatten(pooled))` or `Gemm(ReduceMean(x))` over the pixels of x. A model without one is returned as it
-    is. The weights (classes, C) become (classes, C, 1, 1).
+    The classifier was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a
+    classifier is returned unchanged. The weights (classes, C) become (classes, C, 1, 1).
     """
     import onnx
 
@@ -33,13 +33,13 @@ def with_convolution_head(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 
 def _shapes(model: "onnx.ModelProto") -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor that is known, with 0 for what is dynamic."""
-    known = [*model.graph.value_info, *model.graph.input, *model.graph.output]
-    return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in known}
+    """Return {tensor: its shape} for all tensors of known shape; a dynamic size is 0."""
+    values = [*model.graph.value_info, *model.graph.input, *model.graph.output]
+    return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in values}
 
 
 def _is_plain(gemm: "onnx.NodeProto", model: "onnx.ModelProto") -> bool:
-    """Say whether a Gemm is x W^T + b with weights that lie in the file, as a linear layer's is."""
+    """Return whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
     attributes = {entry.name: entry.f if entry.name in ("alpha", "beta") else entry.i for entry in gemm.attribute}
     scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
     stored = {weights.name for weights in model.graph.initializer}
@@ -47,7 +47,7 @@ def _is_plain(gemm: "onnx.NodeProto", model: "onnx.ModelProto") -> bool:
 
 
 def _leaves_one_pixel(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]]) -> bool:
-    """Say whether a node makes (N, C) of (N, C, 1, 1), or of (N, C, H, W) by their mean."""
+    """Return whether a node makes (N, C) out of (N, C, 1, 1), or out of (N, C, H, W) by their mean."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if node.op_type == "ReduceMean":
         return len(before) == 4 and len(after) == 2 and before[1] == after[1]
@@ -55,11 +55,11 @@ def _leaves_one_pixel(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]]
 
 
 def _swap(model: "onnx.ModelProto", maker: "onnx.NodeProto", gemm: "onnx.NodeProto") -> None:
-    """Put pool (where the maker is a mean), convolution and Flatten where `maker` and `gemm` are in the graph."""
+    """Replace `maker` and `gemm` by a convolution and Flatten, after a pool if `maker` is a mean."""
     import onnx
 
     logits = gemm.output[0]
-    weights = next(found for found in model.graph.initializer if found.name == gemm.input[1])
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
     weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
     pooled = f"{logits}_pooled" if maker.op_type == "ReduceMean" else maker.input[0]
@@ -70,12 +70,12 @@ def _swap(model: "onnx.ModelProto", maker: "onnx.NodeProto", gemm: "onnx.NodePro
             if pooled != maker.input[0]
             else []
         ),
-        # Without kernel_shape TensorRT 8.5 refuses a kernel that comes out of a DequantizeLinear.
+        # Without kernel_shape TensorRT 8.5 refuses a kernel that a DequantizeLinear makes.
         make("Conv", [pooled, *gemm.input[1:]], [f"{logits}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
         make("Flatten", [f"{logits}_pixel"], [logits], f"{gemm.name}_flatten", axis=1),
     ]
-    kept = [node for node in model.graph.node if node.output[0] not in (maker.output[0], logits)]
-    place = next(index for index, node in enumerate(model.graph.node) if node.output[0] == logits) - 1
-    del model.graph.value_info[:]  # what was inferred of the old nodes
+    other_nodes = [node for node in model.graph.node if node.output[0] not in (maker.output[0], logits)]
+    position = next(index for index, node in enumerate(model.graph.node) if node.output[0] == logits) - 1
+    del model.graph.value_info[:]  # shapes inferred for the old nodes
     del model.graph.node[:]
-    model.graph.node.extend([*kept[:place], *nodes, *kept[place:]])
+    model.graph.node.extend([*other_nodes[:position], *nodes, *other_nodes[position:]])

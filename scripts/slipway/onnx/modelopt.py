@@ -1,4 +1,4 @@
-"""NVIDIA ModelOpt, which changes the precision of ONNX files: its version, and a place for what it leaves behind."""
+"""NVIDIA ModelOpt, which changes the precision of ONNX files: its version, and a folder for its temporary files."""
 
 import contextlib
 import tempfile
@@ -12,7 +12,7 @@ PACKAGE = "nvidia-modelopt"
 
 
 def modelopt_version() -> str:
-    """Return the version of ModelOpt; raise SlipwayError when it is absent."""
+    """Return the version of ModelOpt. Raise SlipwayError if it is not installed."""
     try:
         return metadata.version(PACKAGE)
     except metadata.PackageNotFoundError:
@@ -24,10 +24,10 @@ def modelopt_version() -> str:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Yield a folder that takes every temporary file of this process, and is removed with all that is in it.
+    """Yield a folder for all temporary files of this process. Remove it with its content at the end.
 
-    ModelOpt and ONNX Runtime leave intermediate models beside their input and output and in the folder for temporary
-    files, the more so when they fail.
+    ModelOpt and ONNX Runtime leave intermediate models beside their input and output and in the system's temporary
+    folder, especially when they fail.
     """
     before = tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="slipway.") as folder:

@@ -1,4 +1,4 @@
-"""What several programs ask of an ONNX file: its versions, its batch axis, its answers in ONNX Runtime."""
+"""Common operations on ONNX files: versions, records, checks of tensors, and running them in ONNX Runtime."""
 
 import math
 from pathlib import Path
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def opset_of(model: "onnx.ModelProto") -> int:
-    """Return the version of ONNX's own operators that the model is written in."""
+    """Return the model's opset: the version of ONNX's own operators."""
     return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def described(path: Path) -> dict:
-    """Return what a record says of the file itself: hash, size in bytes, versions, number of nodes, its structure."""
+    """Return the facts about an ONNX file for its record: hash, size (bytes), versions, number of nodes, digests."""
     import onnx
 
     model = onnx.load(path)
@@ -39,7 +39,7 @@ def described(path: Path) -> dict:
 
 
 def base_record(onnx_path: Path, record_path: Path) -> dict:
-    """Return the record of an exported FP32 file; raise SlipwayError unless the file is the one it describes."""
+    """Return the record of an exported FP32 file. Raise SlipwayError if the file's hash is not the recorded one."""
     record = read_json(record_path)
     if sha256(onnx_path) != record["sha256"]:
         raise SlipwayError(f"{onnx_path} is not the file of its record: edited or truncated; remove it, run again")
@@ -47,19 +47,19 @@ def base_record(onnx_path: Path, record_path: Path) -> dict:
 
 
 def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
-    """Raise SlipwayError unless input and logits have their names and types, and the batch is still dynamic."""
+    """Raise SlipwayError unless input and logits have their names and dtypes and a dynamic batch axis."""
     import onnx
 
     element = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}[input_dtype]
-    for value, name, wanted in (
+    for value, name, expected in (
         (model.graph.input[0], INPUT, element),
         (model.graph.output[0], OUTPUT, onnx.TensorProto.FLOAT),
     ):
         tensor = value.type.tensor_type
-        if value.name != name or tensor.elem_type != wanted or tensor.shape.dim[0].HasField("dim_value"):
-            found = f"{value.name}, {onnx.TensorProto.DataType.Name(tensor.elem_type)}, batch {tensor.shape.dim[0]}"
+        if value.name != name or tensor.elem_type != expected or tensor.shape.dim[0].HasField("dim_value"):
+            actual = f"{value.name}, {onnx.TensorProto.DataType.Name(tensor.elem_type)}, batch {tensor.shape.dim[0]}"
             raise SlipwayError(
-                f"the conversion changed the tensor {name}: it is now {' '.join(found.split())}; "
+                f"the conversion changed the tensor {name}: it is now {' '.join(actual.split())}; "
                 "install the versions of envs/requirements.txt"
             )
 
@@ -67,42 +67,44 @@ def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
 def agreement_with_base(
     base: "onnx.ModelProto", variant: "onnx.ModelProto", batches: list[np.ndarray]
 ) -> tuple[dict | None, str | None]:
-    """Compare a variant with the FP32 model it was made from, in ONNX Runtime on the CPU, over all batches.
+    """Compare a variant with its FP32 model over all batches (N, 3, H, W), in ONNX Runtime on the CPU.
 
-    Returns the figures of `compare` and None, or None and why ONNX Runtime cannot run the variant. Its optimisations
-    are off, so that quantised nodes are computed as written, whatever integer instructions this CPU has.
+    Returns (figures of `compare`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
+    optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
+    Raises SlipwayError if only the variant's logits are not finite.
     """
     try:
         logits = answers(variant, batches)
-    except Exception as error:  # ONNX Runtime has no common class for what it cannot do
+    except Exception as error:  # ONNX Runtime has no common class for its errors
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    found = compare(answers(base, batches), logits, None)
-    if not found["finite"] or not math.isfinite(found["relative_error"]):
+    agreement = compare(answers(base, batches), logits, None)
+    if not agreement["finite"] or not math.isfinite(agreement["relative_error"]):
         raise SlipwayError(
-            "the converted model answers with infinities where the FP32 model does not: some value is beyond what the "
-            "lower precision can hold; leave that precision out of `targets.*.precisions` in config.yaml"
+            "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "
+            "of the lower precision; leave that precision out of `targets.*.precisions` in config.yaml"
         )
-    return found, None
+    return agreement, None
 
 
 def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance: Tolerance) -> dict:
-    """Return how far apart a file's answers to a sample (1, 3, H, W) are in batches of different company.
+    """Return the differences of the file's answers to a sample (1, 3, H, W) between batches with other images.
 
-    Raises SlipwayError where they depend on it. ONNX Runtime must be able to run the model.
+    Raises SlipwayError if an answer depends on the other images of its batch. ONNX Runtime must be able to run the
+    model.
     """
     session = session_of(model)
-    found = in_company(lambda batch: session.run([OUTPUT], {INPUT: batch})[0], sample)
-    if problem := dependence(found, tolerance):
+    differences = in_company(lambda batch: session.run([OUTPUT], {INPUT: batch})[0], sample)
+    if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
             "one batch; PyTorch answers each by itself, so the conversion is wrong: install the versions of "
             "envs/requirements.txt, or leave that precision out of `targets.*.precisions`"
         )
-    return found
+    return differences
 
 
 def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
-    """Return a session of ONNX Runtime on the CPU that computes the model as it is written."""
+    """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -112,6 +114,6 @@ def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
 
 
 def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
-    """Return the logits (sum N, classes) of a model for batches (N, 3, H, W), unoptimised on the CPU."""
+    """Return the logits (sum of N, classes) of a model for batches (N, 3, H, W), on the CPU without optimisations."""
     session = session_of(model)
     return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

@@ -1,4 +1,4 @@
-"""What an ONNX graph is apart from its trained weights, as two digests that tell what a new engine may take over."""
+"""Digests of an ONNX graph without its trained weights: they decide whether an engine can be refitted."""
 
 import hashlib
 import math
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import onnx
 
-# The inputs through which TensorRT takes trained weights that it can refit, by operator. A floating-point constant that
-# is read anywhere else (an epsilon, a mean to subtract, the bound of a Clip, the scale of a Q/DQ node) is part of what
-# is built, as are the weights of instance and group normalisation, which TensorRT 8 hands to a plugin.
+# {operator: positions of the inputs whose weights TensorRT can refit}. A floating-point constant of any other input (an
+# epsilon, a mean to subtract, the bound of a Clip, the scale of a Q/DQ node) is fixed in the built engine. So are the
+# weights of instance and group normalisation, which TensorRT 8 hands to a plugin.
 _WEIGHTS = {
     "Conv": (1, 2),
     "ConvTranspose": (1, 2),
@@ -26,7 +26,7 @@ _WEIGHTS = {
     "Add": (0, 1),
     "Mul": (0, 1),
 }
-# A single number that is added or multiplied is a setting, such as attention's scale, not a weight.
+# A single number to add or multiply is a setting, such as attention's scale, and no weight.
 _SCALING = ("Add", "Mul")
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 
@@ -34,15 +34,15 @@ _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 def digests(model: "onnx.ModelProto") -> dict[str, str]:
     """Return "structure_sha256" and "topology_sha256" of a graph.
 
-    The structure is everything but the values of the weights that TensorRT can refit: opsets, inputs and outputs with
-    their types, nodes in their order with names and attributes, and name, type and shape of every constant, with the
-    values of those that are not such weights. An engine may be refitted for a graph of the same structure.
+    The structure has opsets, inputs and outputs with their types, nodes in their order with names and attributes, and
+    name, type and shape of every constant. It has the values of all constants except weights that TensorRT can refit.
+    An engine may be refitted for a graph of the same structure.
 
-    The topology is the structure without the values of any floating-point constant, nor of what INT8 and FP8 are made
-    of (scales, zero points, quantised weights). Where it is the same, TensorRT's timing cache knows every kernel, and
-    the speeds of two engines compare.
+    The topology is the structure without the values of floating-point constants and of INT8 and FP8 data (scales, zero
+    points, quantised weights). Between graphs of the same topology, TensorRT's timing cache knows every kernel, and the
+    speeds of two engines are comparable.
 
-    Comments, metadata and the names of graph and producer are in neither.
+    Comments, metadata and the names of graph and producer are in neither digest.
     """
     constants, readers = _constants(model.graph), _readers(model.graph)
     weights = {name for name, tensor in constants.items() if _is_weight(tensor, readers[name])}
@@ -52,8 +52,8 @@ def digests(model: "onnx.ModelProto") -> dict[str, str]:
 
 
 def _digest(model: "onnx.ModelProto", constants: dict[str, "onnx.TensorProto"], hidden: set[str]) -> str:
-    """Return the SHA-256 of a graph in which the constants named in `hidden` have no values."""
-    said = [
+    """Return the SHA-256 of a graph without the values of the constants named in `hidden`."""
+    parts = [
         sorted((entry.domain or "ai.onnx", entry.version) for entry in model.opset_import),
         *(_bytes(function) for function in model.functions),
         *([value.name, _bytes(value.type)] for value in (*model.graph.input, *model.graph.output)),
@@ -61,11 +61,11 @@ def _digest(model: "onnx.ModelProto", constants: dict[str, "onnx.TensorProto"], 
         *(_bytes(tensor) for tensor in model.graph.sparse_initializer),
         *(_constant(name, constants[name], name in hidden) for name in sorted(constants)),
     ]
-    return hashlib.sha256(repr(said).encode()).hexdigest()
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _node(node: "onnx.NodeProto") -> list:
-    """Return what a node does; the value of a Constant is told with the other constants."""
+    """Return the description of a node without a Constant's value, which `_constant` describes."""
     attributes = [] if _holds_tensor(node) else sorted(_attribute(entry) for entry in node.attribute)
     return [node.op_type, node.domain, node.name, list(node.input), list(node.output), attributes]
 
@@ -84,7 +84,7 @@ def _constant(name: str, tensor: "onnx.TensorProto", hidden: bool) -> list:
 
 
 def _values(tensor: "onnx.TensorProto") -> str:
-    """Return a digest of a constant's values, however the file holds them."""
+    """Return a digest of a constant's values, independent of their encoding in the file."""
     from onnx import TensorProto, numpy_helper
 
     if tensor.data_type == TensorProto.STRING:
@@ -97,7 +97,7 @@ def _bytes(message: object) -> str:
 
 
 def _constants(graph: "onnx.GraphProto") -> dict[str, "onnx.TensorProto"]:
-    """Return the tensors of a graph's initializers and Constant nodes by name."""
+    """Return {tensor's name: tensor} of a graph's initializers and Constant nodes."""
     return {
         **{tensor.name: tensor for tensor in graph.initializer},
         **{node.output[0]: node.attribute[0].t for node in graph.node if _holds_tensor(node)},
@@ -109,7 +109,7 @@ def _holds_tensor(node: "onnx.NodeProto") -> bool:
 
 
 def _readers(graph: "onnx.GraphProto") -> dict[str, list[tuple[str, int]]]:
-    """Return who reads each tensor: operators, each with the position of its input; "output" where the graph ends."""
+    """Return {tensor: its readers}: (operator, position of the input), or ("output", 0) for the graph's output."""
     readers = defaultdict(list)
     for node in graph.node:
         for position, name in enumerate(node.input):
@@ -120,14 +120,16 @@ def _readers(graph: "onnx.GraphProto") -> dict[str, list[tuple[str, int]]]:
 
 
 def _is_weight(tensor: "onnx.TensorProto", readers: list[tuple[str, int]]) -> bool:
-    """Say whether all that read a constant take it as a weight that TensorRT can refit."""
+    """Return whether all readers of a constant take it as a weight that TensorRT can refit."""
     single = math.prod(tensor.dims) == 1
-    taken = (position in _WEIGHTS.get(kind, ()) and not (single and kind in _SCALING) for kind, position in readers)
-    return _is_float(tensor) and bool(readers) and all(taken)
+    refittable = (
+        position in _WEIGHTS.get(kind, ()) and not (single and kind in _SCALING) for kind, position in readers
+    )
+    return _is_float(tensor) and bool(readers) and all(refittable)
 
 
 def _is_quantized(readers: list[tuple[str, int]]) -> bool:
-    """Say whether a constant is only there to be quantised or dequantised, or to say how."""
+    """Return whether only QuantizeLinear and DequantizeLinear nodes read a constant."""
     return bool(readers) and all(kind in _QUANTIZING for kind, _ in readers)
 
 

@@ -1,4 +1,4 @@
-"""A quantised ONNX graph: what in it is quantised, whether its scales can be, and its oldest form."""
+"""Inspect and convert a quantised ONNX graph: its Q/DQ nodes, invalid scales, older opset, FP32 scales."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,16 +16,16 @@ _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 
 @dataclass
 class Quantized:
-    """Counts of a graph: compute nodes that read Q/DQ data and weights, those that do not, and Q/DQ nodes."""
+    """Counts of a graph: compute nodes with quantised data and weights, other compute nodes, and Q/DQ nodes."""
 
     compute: int = 0
-    skipped: list[str] = field(default_factory=list)  # names of the other compute nodes
+    skipped: list[str] = field(default_factory=list)  # names of the unquantised compute nodes
     quantize: int = 0
     dequantize: int = 0
     bad_scales: list[str] = field(default_factory=list)  # names of nodes whose scale is zero, negative or not finite
 
     def record(self) -> dict:
-        """Return what a record says of it."""
+        """Return the counts for a record."""
         return {
             "compute_nodes": self.compute,
             "compute_nodes_left": self.skipped,
@@ -35,27 +35,27 @@ class Quantized:
 
 
 def inspect(model: "onnx.ModelProto") -> Quantized:
-    """Count the quantised and unquantised compute nodes of a graph, and collect scales that cannot be."""
+    """Count the quantised and unquantised compute nodes of a graph, and collect invalid scales."""
     constants = constants_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
-    found = Quantized()
+    counts = Quantized()
     for node in model.graph.node:
         if node.op_type in (_Q, _DQ):
-            found.quantize += node.op_type == _Q
-            found.dequantize += node.op_type == _DQ
+            counts.quantize += node.op_type == _Q
+            counts.dequantize += node.op_type == _DQ
             scale = constants.get(node.input[1])
             if scale is None or not np.isfinite(scale).all() or not (scale > 0).all():
-                found.bad_scales.append(node.name)
+                counts.bad_scales.append(node.name)
         elif node.op_type in COMPUTE:
             if all(producers.get(name) == _DQ for name in node.input[:2]):
-                found.compute += 1
+                counts.compute += 1
             else:
-                found.skipped.append(node.name)
-    return found
+                counts.skipped.append(node.name)
+    return counts
 
 
 def constants_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
-    """Return the arrays of a graph's initializers and Constant nodes by the name of their tensor."""
+    """Return {tensor's name: its array} of a graph's initializers and Constant nodes."""
     from onnx import numpy_helper
 
     constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
@@ -66,10 +66,10 @@ def constants_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
 
 
 def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.ModelProto":
-    """Return the model in the older opset and IR of the file it was made from, or as it is where that cannot be.
+    """Return the model in the older opset and IR of the file it was made from; unchanged if that is not valid.
 
-    ModelOpt raises the opset for 16-bit scales. With FP32 scales nothing in the graph needs it, and TensorRT 8.5 reads
-    opset 17 and IR 8.
+    ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
+    opset 17 and IR 8 at most.
     """
     import onnx
 
@@ -88,10 +88,10 @@ def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.Mode
 
 
 def widened(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Return the model with its FP16 weights and scales held in FP32, value for value, and computed in FP32.
+    """Return the model with its FP16 weights and scales stored in FP32, value for value, and computed in FP32.
 
-    ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) cuts off where ONNX rounds to the nearest, so a comparison
-    there would blame the quantised model for an error that it does not have.
+    ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest. A comparison in
+    FP16 would blame the quantised model for this error of the kernel.
     """
     import onnx
     from onnx import numpy_helper
@@ -111,7 +111,7 @@ def widened(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 
 def _axes_as_attributes(model: "onnx.ModelProto") -> None:
-    """Write the axes of ReduceMean and its like as an attribute, as they were before opset 18."""
+    """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
     import onnx
 
     constants = constants_of(model)

@@ -1,1 +1,1 @@
-"""The meaning of a model's outputs: finding it, stating it, showing answers. Only `finding` needs PyTorch."""
+"""The meaning of a model's outputs: find it, state it, show answers. Only `finding` needs PyTorch."""

@@ -1,4 +1,4 @@
-"""Find the meaning of a network's outputs: from its last operation, its numbers, and the names of its classes."""
+"""Find the meaning of a network's outputs from its last operation, its output values, and the names of its classes."""
 
 import traceback
 from typing import TYPE_CHECKING
@@ -12,42 +12,43 @@ from slipway.outputs.variation import variation
 if TYPE_CHECKING:
     import torch
 
-# How far a sum of probabilities may be from 1: bfloat16 rounds each to 8 bits.
+# The largest distance of a sum of probabilities from 1: bfloat16 rounds each probability to 8 bits.
 SUM_TOLERANCE = 5e-3
-# How much less sums vary than values do, where the values are shares of them.
+# If values are shares of a constant sum, the sums vary less than this fraction of the values' variation.
 _SHARES = 1e-3
-# Operations that keep values, or average them: the operation before them tells the meaning.
+# Operations that keep or average their values, so that the meaning depends on the operation before them.
 _TRANSPARENT = {
     *("view", "reshape", "unsafe_view", "reshape_alias", "flatten", "squeeze", "unsqueeze"),
     *("permute", "transpose", "t", "contiguous", "clone", "to_copy", "to", "float", "detach", "alias"),
     *("expand", "lift_fresh", "dropout", "mean", "avg_pool2d", "adaptive_avg_pool2d"),
 }
 _ALIASES = {"special_expit": "sigmoid", "special_softmax": "softmax", "special_log_softmax": "log_softmax"}
-# Operations whose results may be any numbers: results within 0..1 are a coincidence.
+# Operations with unbounded results: results within 0..1 are a coincidence.
 _UNBOUNDED = {
     *("addmm", "linear", "mm", "matmul", "bmm", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"),
     *("add", "relu", "native_batch_norm", "batch_norm", "native_layer_norm", "layer_norm"),
 }
-# Class scores that softmax does not lead back from, by the factor that makes natural logarithms of them.
+# Logarithms of probabilities that softmax does not undo: {name: factor that makes natural logarithms of them}.
 _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
-# The number of last operations to remember. Their results stay in memory meanwhile.
+# The number of last operations to record. Their results stay in memory meanwhile.
 _REMEMBERED = 64
 
 
 def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: str | None) -> Meaning:
-    """Return the meaning of outputs (N, values): the stated one, else the one that is found.
+    """Return the meaning of outputs (N, values): the stated one, else the one that the network shows.
 
-    `last` is the network's last operation, and `named_by` says in words what names the classes, None if nothing does.
-    Raises SlipwayError when the network contradicts the stated meaning, or ends in a softmax over another axis.
+    `last` is the network's last operation. `named_by` says in words where the names of the classes come from; None if
+    the classes have no names. Raises SlipwayError if the network contradicts the stated meaning, or if its softmax is
+    over another axis.
     """
     if stated == "tensor":
         return Meaning("tensor", because=STATED)
-    found = _found(last, outputs)
+    proven = _found(last, outputs)
     if stated:
-        _require_no_contradiction(stated, found, outputs)
-        return _stated(stated, found, last, outputs)
-    if found:
-        return found
+        _require_no_contradiction(stated, proven, outputs)
+        return _stated(stated, proven, last, outputs)
+    if proven:
+        return proven
     if outputs.shape[1] > 1:
         if last not in _UNBOUNDED and _within_0_and_1(outputs) and not _of_unit_length(outputs):
             return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
@@ -57,34 +58,34 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
 
 
 def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
-    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" if it cannot be seen.
+    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" if it cannot be observed.
 
-    Views, casts and averages are skipped. The model is run on the images (N, 3, H, W) once.
+    Views, casts and averages are skipped. Runs the model once on images (N, 3, H, W).
     """
     import torch
 
     try:
-        done = _recorded(model, torch.from_numpy(images))
+        operations = _recorded(model, torch.from_numpy(images))
     except Exception:  # compiled code, and calls into other libraries, cannot always be observed
         traceback.print_exc()
         return ""
-    wanted = done.pop()
+    tensor = operations.pop()
     name = ""
-    while done:
-        operation, arguments, result = done.pop()
-        if not any(each is wanted for each in (result if isinstance(result, tuple | list) else [result])):
+    while operations:
+        operation, arguments, result = operations.pop()
+        if not any(output is tensor for output in (result if isinstance(result, tuple | list) else [result])):
             continue
         name = _ALIASES.get(operation.strip("_"), operation.strip("_"))
         if name not in _TRANSPARENT:
-            # As in 0.5 + 0.5 * tanh(x), which is a sigmoid; else what is added is often a bias.
-            adds_number = name == "add" and not all(isinstance(each, torch.Tensor) for each in arguments)
+            # 0.5 + 0.5 * tanh(x) is a sigmoid and adds a number; an added tensor is often a bias.
+            adds_number = name == "add" and not all(isinstance(argument, torch.Tensor) for argument in arguments)
             return "add a number" if adds_number else name
-        wanted = next((each for each in arguments if isinstance(each, torch.Tensor)), None)
+        tensor = next((argument for argument in arguments if isinstance(argument, torch.Tensor)), None)
     return name
 
 
 def require_no_lone_softmax(last: str, count: int) -> None:
-    """Raise SlipwayError when a network whose last operation is `last` takes the softmax of a single output."""
+    """Raise SlipwayError if the network ends in the softmax of a single output, which is always 1."""
     if last in ("softmax", "log_softmax") and count == 1:
         raise SlipwayError(
             f"the network ends in a {last} over its single output, which is the same whatever it is shown; let the "
@@ -93,7 +94,7 @@ def require_no_lone_softmax(last: str, count: int) -> None:
 
 
 def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
-    """Return the last operations of a run, each as (name, arguments, result), and at the end the model's answer."""
+    """Return the last operations of a run as (name, arguments, result), and as last entry the model's output."""
     import collections
 
     import torch
@@ -113,7 +114,7 @@ def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
 
 
 def _found(last: str, outputs: np.ndarray) -> Meaning | None:
-    """Return the meaning that the last operation and the numbers prove; None if they prove nothing."""
+    """Return the meaning that the last operation and the values prove; None if they prove nothing."""
     values = outputs.astype(np.float64)
     if last in ("softmax", "log_softmax"):
         return _of_softmax(last, values)
@@ -143,13 +144,13 @@ def _found(last: str, outputs: np.ndarray) -> Meaning | None:
 
 
 def _require_no_other_logarithm(values: np.ndarray) -> None:
-    """Raise SlipwayError where values are logarithms of probabilities, but not those that a softmax leads back from."""
-    for which, factor in _OTHER_LOGARITHMS.items():
+    """Raise SlipwayError if values are logarithms of probabilities in a form that softmax does not undo."""
+    for name, factor in _OTHER_LOGARITHMS.items():
         with np.errstate(over="ignore"):
-            is_it = _sum_to_one(np.exp(factor * values))
-        if is_it:
+            are_logarithms = _sum_to_one(np.exp(factor * values))
+        if are_logarithms:
             raise SlipwayError(
-                f"the {values.shape[1]} outputs are logarithms of probabilities ({which}), of which softmax makes "
+                f"the {values.shape[1]} outputs are logarithms of probabilities ({name}), of which softmax makes "
                 "others; let the factory of `architecture` return log_softmax or logits, or say `output: tensor` in "
                 "config.yaml"
             )
@@ -166,31 +167,31 @@ def _of_softmax(last: str, values: np.ndarray) -> Meaning:
     return Meaning("probabilities", because="the network ends in a softmax")
 
 
-def _require_no_contradiction(stated: str, found: Meaning | None, outputs: np.ndarray) -> None:
-    """Raise SlipwayError when the network contradicts the stated meaning."""
+def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.ndarray) -> None:
+    """Raise SlipwayError if the network contradicts the stated meaning."""
     count = outputs.shape[1]
     if count == 1 and stated in ("logits", "probabilities"):
         raise SlipwayError(
             f"config.yaml says `output: {stated}`, but the model has a single output, whose softmax is always 100 %; "
             "say `output: sigmoid` for a yes or no, `output: tensor` for any other number"
         )
-    if stated == "probabilities" and (found is None or found.kind != "probabilities"):
+    if stated == "probabilities" and (proven is None or proven.kind != "probabilities"):
         sums = outputs.astype(np.float64).sum(axis=1)
         raise SlipwayError(
             f"config.yaml says `output: probabilities`, but the outputs do not sum to one: their sums are "
             f"{sums.min():.3g} to {sums.max():.3g}, the values {outputs.min():.3g} to {outputs.max():.3g}; say "
-            f"`output: {found.kind if found else 'logits'}`, or add the softmax to the network"
+            f"`output: {proven.kind if proven else 'logits'}`, or add the softmax to the network"
         )
-    if found and found.kind != stated:
+    if proven and proven.kind != stated:
         raise SlipwayError(
-            f"config.yaml says `output: {stated}`, but the outputs are {found.in_words}: {found.because}; say "
-            f"`output: {found.kind}`, or leave it out"
+            f"config.yaml says `output: {stated}`, but the outputs are {proven.in_words}: {proven.because}; say "
+            f"`output: {proven.kind}`, or leave it out"
         )
 
 
-def _stated(stated: str, found: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
-    if found:
-        return Meaning(found.kind, found.activation, because=f"{STATED}, and {found.because}")
+def _stated(stated: str, proven: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
+    if proven:
+        return Meaning(proven.kind, proven.activation, because=f"{STATED}, and {proven.because}")
     if stated == "sigmoid":
         applied = last not in _UNBOUNDED and _within_0_and_1(outputs)
         return Meaning("sigmoid", None if applied else "sigmoid", because=STATED)
@@ -215,7 +216,7 @@ def _sum_to_one(values: np.ndarray) -> bool:
 
 
 def _of_unit_length(values: np.ndarray) -> bool:
-    """Say whether every answer is a vector of length 1, as an embedding is."""
+    """Return whether every output is a vector of length 1, as an embedding is."""
     return np.allclose(np.linalg.norm(values.astype(np.float64), axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE)
 
 

@@ -1,4 +1,4 @@
-"""Check that labelled photographs prove something: never of a tensor; of a single output only with two names."""
+"""Check that labelled photographs can prove something: a tensor has no classes, and a single output needs two names."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from slipway.outputs.meaning import Meaning
 
 
 def require_labels_of_use(meaning: Meaning, folder: Path) -> None:
-    """Raise SlipwayError when the outputs are no class scores, unless config.yaml itself says so."""
+    """Raise SlipwayError if the outputs are no class scores, unless config.yaml itself states that."""
     if not meaning.has_classes and not meaning.is_stated:
         raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {meaning.because}")
 
 
 def require_name_for_each(meaning: Meaning, names: list[str]) -> None:
-    """Raise SlipwayError when a single output, a yes or no, has a name for the yes only."""
+    """Raise SlipwayError if a single output (yes or no) has a name only for the yes."""
     if meaning.kind == "sigmoid" and len(names) == 1:
         raise SlipwayError(
             "`accuracy.labelled` names photographs by class, and a single output has two classes, but `labels` does "

@@ -1,4 +1,4 @@
-"""The meaning of a model's outputs, and how they become probabilities."""
+"""The meaning of a model's outputs, and their conversion to probabilities."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,10 +8,10 @@ import numpy as np
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
 
-# logits: one score a class, of which softmax makes probabilities that sum to one. probabilities: that softmax's result.
-# sigmoid: one score a class, each a yes or no of its own. tensor: numbers that are no scores of classes.
+# logits: one score per class; softmax makes probabilities of them. probabilities: the result of softmax, with sum one.
+# sigmoid: one score per class, and each class is a yes or no of its own. tensor: numbers that are no class scores.
 KINDS = ("logits", "probabilities", "sigmoid", "tensor")
-# The probability from which a class of its own counts as present.
+# In a sigmoid output, a class counts as present from this probability on.
 THRESHOLD = 0.5
 
 _TEXT = (str, type(None))
@@ -34,8 +34,9 @@ _PARAMETER, _ACTIVATION, _NEGATIVE = "output_meaning", "output_activation", "neg
 class Meaning:
     """The meaning of an output (N, values).
 
-    `activation` is what still makes probabilities of the values: "softmax", "sigmoid", or None where they are some
-    already, or never are. `negative` names the other class of a single sigmoid. `because` says how it is known.
+    `activation` is the function that makes probabilities of the values: "softmax" or "sigmoid". It is None if the
+    values are probabilities already, or no class scores. `negative` names the other class of a single sigmoid.
+    `because` says where the meaning is known from.
     """
 
     kind: str
@@ -45,9 +46,9 @@ class Meaning:
 
     @classmethod
     def of(cls, record: dict | None) -> "Meaning":
-        """Return the meaning in a record. A record without one is older than meanings, and is of logits.
+        """Return the meaning in a record. None means logits: a record without a meaning is from an older version.
 
-        Raises SlipwayError when it is damaged.
+        Raises SlipwayError if the record is damaged.
         """
         if record is None:
             return LOGITS
@@ -57,12 +58,12 @@ class Meaning:
 
     @classmethod
     def of_golden(cls, golden: "np.lib.npyio.NpzFile") -> "Meaning":
-        """Return the meaning that is kept beside golden answers."""
+        """Return the meaning that is stored beside reference outputs."""
         return cls.of(json.loads(str(golden["output"])) if "output" in golden.files else None)
 
     @classmethod
     def of_parameters(cls, parameters: dict[str, str]) -> "Meaning | None":
-        """Return the meaning that a served model states in its parameters; None where it states none that is known."""
+        """Return the meaning in a served model's parameters; None if they state no known meaning."""
         kind = parameters.get(_PARAMETER)
         if kind not in KINDS:
             return None
@@ -71,12 +72,12 @@ class Meaning:
 
     @property
     def has_classes(self) -> bool:
-        """Return whether the values are scores of classes."""
+        """Return whether the values are class scores."""
         return self.kind != "tensor"
 
     @property
     def is_stated(self) -> bool:
-        """Return whether config.yaml states it."""
+        """Return whether config.yaml states the meaning."""
         return self.because.startswith(STATED)
 
     @property
@@ -85,18 +86,18 @@ class Meaning:
         return _IN_WORDS[self.kind]
 
     def record(self) -> dict:
-        """Return the meaning as a record holds it."""
+        """Return the meaning as a dict for a record."""
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:
-        """Return the meaning as a served model's parameters hold it."""
+        """Return the meaning as parameters of a served model."""
         stated = {_PARAMETER: self.kind, _ACTIVATION: self.activation or "", _NEGATIVE: self.negative}
         return {name: value for name, value in stated.items() if value is not None}
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Return the probabilities (N, classes) of values (N, classes), in double precision.
+        """Return the float64 probabilities (N, classes) of values (N, classes).
 
-        Raises ValueError for values that are no scores of classes.
+        Raises ValueError if the values are no class scores.
         """
         if not self.has_classes:
             raise ValueError("these values are no scores of classes")
@@ -109,12 +110,16 @@ class Meaning:
         return values
 
     def scores(self, values: np.ndarray) -> np.ndarray:
-        """Return one probability a class (N, classes). A single sigmoid has two classes: negative, positive."""
-        found = self.probabilities(values)
-        return np.hstack([1 - found, found]) if self.kind == "sigmoid" and found.shape[1] == 1 else found
+        """Return one probability per class (N, classes). A single sigmoid has two classes: negative, positive."""
+        probabilities = self.probabilities(values)
+        return (
+            np.hstack([1 - probabilities, probabilities])
+            if self.kind == "sigmoid" and probabilities.shape[1] == 1
+            else probabilities
+        )
 
     def decisions(self, values: np.ndarray) -> np.ndarray:
-        """Return the decisions of values (N, classes): the best class (N, 1), or the classes present (N, classes)."""
+        """Return the decisions for values (N, classes): the best class (N, 1), or the classes present (N, classes)."""
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]

@@ -1,4 +1,4 @@
-"""Outputs as they are shown everywhere: in records, at the end of a deployment, on the page, by the client."""
+"""Present a model's answers: in records, after a deployment, in the report, in the client."""
 
 import numpy as np
 
@@ -13,16 +13,16 @@ _SHAPES = (
 )
 # The name of a single output's class if no label names it.
 POSITIVE = "positive class"
-# A tensor is shown whole up to so many values; of a larger one the first few.
+# A tensor of up to WHOLE values is shown completely, a larger one by its FIRST values.
 WHOLE, FIRST = 8, 5
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
-    """Return the answer to one sample, its values (values,), as records hold it.
+    """Return the answer to one sample for a record, from its values (values,).
 
-    Of classes, {"top": [{"index", "label", "confidence"}, ...]}, the `count` most likely; where each has a probability
-    of its own also "present", the labels of those from "threshold" on. Of a tensor, {"tensor": its summary}. A class
-    without a label is called "class i".
+    For classes: {"top": [{"index", "label", "confidence"}, ...]} with the `count` most likely classes. If each class
+    has a probability of its own, also "present": the labels of the classes from "threshold" on. For a tensor:
+    {"tensor": its summary}. A class without a label is named "class i".
     """
     if not meaning.has_classes:
         return {"tensor": _summary(values)}
@@ -53,7 +53,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def in_words(record: object, answer: dict) -> list[str]:
-    """Return two lines, from records that may be damaged: the outputs' meaning, and the sample photograph's answer."""
+    """Return two lines from records that may be damaged: the outputs' meaning, and the sample photograph's answer."""
     try:
         meaning = Meaning.of(record).in_words
     except SlipwayError:
@@ -71,12 +71,12 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 
 def _name_of_yes(labels: list[str]) -> str:
-    """Return the name of a single output's class: the last label, or a name for all if nobody gave one."""
+    """Return the name of a single output's class: the last label, or a general name if there is no label."""
     return labels[-1] if labels and labels != ["class 0"] else POSITIVE
 
 
 def _of_one(probability: float, positive: str, negative: str | None) -> list[dict]:
-    """Return the entries of a single sigmoid: its class, and the other one where it has a name."""
+    """Return the entries of a single sigmoid: its class, and the other class if it has a name."""
     if negative is None:
         return [{"label": positive, "confidence": round(probability, 6)}]
     entries = [

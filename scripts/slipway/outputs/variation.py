@@ -1,33 +1,33 @@
-"""Check that a model's answers depend on its input at all. Equal answers to every input prove nothing."""
+"""Check that a model's answers depend on its input. Equal answers to every input prove nothing."""
 
 import numpy as np
 
 from slipway.core.errors import SlipwayError
 
-# Answers that differ by less, as a share of their size, may differ by rounding alone.
+# Smaller differences, relative to the size of the answers, can come from rounding alone.
 ROUNDING = 1e-5
 
 
 def variation(outputs: np.ndarray) -> float:
-    """Return how far outputs (N, values) are from their mean, as a share of their size: 0 where all are equal."""
+    """Return the distance of outputs (N, values) from their mean, relative to their size; 0 if all are equal."""
     values = outputs.astype(np.float64)
     size = np.linalg.norm(values)
     return float(np.linalg.norm(values - values.mean(axis=0)) / size) if size else 0.0
 
 
 def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
-    """Return the error in how outputs (N, values) vary, as a share of the reference's variation.
+    """Return the error of the variation of outputs (N, values), relative to the reference's variation.
 
-    0: they vary as the reference does. 1: as wrong as equal answers to every input.
+    0: they vary exactly as the reference does. 1: as wrong as equal answers to every input.
     """
     reference, outputs = (values.astype(np.float64) for values in (reference, outputs))
-    wanted, found = (values - values.mean(axis=0) for values in (reference, outputs))
-    size = np.linalg.norm(wanted)
-    return float(np.linalg.norm(found - wanted) / size) if size else 0.0
+    expected, actual = (values - values.mean(axis=0) for values in (reference, outputs))
+    size = np.linalg.norm(expected)
+    return float(np.linalg.norm(actual - expected) / size) if size else 0.0
 
 
 def require_zeros_nowhere(outputs: np.ndarray) -> None:
-    """Raise SlipwayError when every output is zero: no comparison with zeros proves anything."""
+    """Raise SlipwayError if every output is zero: no comparison with zeros proves anything."""
     if not outputs.any():
         raise SlipwayError(
             "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
@@ -37,7 +37,7 @@ def require_zeros_nowhere(outputs: np.ndarray) -> None:
 
 
 def require_variation(outputs: np.ndarray, found: float) -> None:
-    """Raise SlipwayError unless outputs (N, values) to quite different inputs, which vary by `found`, are different."""
+    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `found` is their variation."""
     require_zeros_nowhere(outputs)
     if found < ROUNDING:
         raise SlipwayError(
@@ -48,7 +48,7 @@ def require_variation(outputs: np.ndarray, found: float) -> None:
 
 
 def weakness(varies: float | None, limits: dict[str, float]) -> str | None:
-    """Return in words why the golden answers prove little under these limits; None if they prove something."""
+    """Return a sentence if the reference outputs prove little under these limits; None if they prove something."""
     limit = limits.get("max_relative_error")
     if varies is None or limit is None or varies > limit:
         return None

@@ -1,4 +1,4 @@
-"""How the time that planning takes grows with the entries of a configuration, from dry runs of made-up ones."""
+"""Measure how the planning time grows with the entries of a configuration, by dry runs of synthetic configurations."""
 
 import re
 import statistics
@@ -14,7 +14,7 @@ PRECISIONS = ("fp32", "fp16", "bf16")
 
 @dataclass(frozen=True)
 class Shape:
-    """How many models, targets and precisions a configuration combines with each other."""
+    """The numbers of models, targets and precisions of a synthetic configuration; all are combined with each other."""
 
     models: int
     targets: int
@@ -22,36 +22,36 @@ class Shape:
 
     @property
     def combinations(self) -> int:
-        """Return how many engines that makes."""
+        """Return the number of engines of the configuration."""
         return self.models * self.targets * self.precisions
 
 
-# From 10 on only the models grow, so that a combination comes to the same jobs at each of these points.
+# From 10 combinations on only the models grow, so that the number of jobs per combination is the same at each point.
 SHAPES = (Shape(1, 1, 1), Shape(1, 5, 2), Shape(10, 5, 2), Shape(30, 5, 2))
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return what dry runs take of configurations with more and more entries, and straight lines through that."""
+    """Return the times (s) of dry runs of growing configurations, and straight lines fitted to them."""
     cases = {shape: growing_case(folder / f"combinations-{shape.combinations}", shape) for shape in SHAPES}
     progress(f"dry runs of {' to '.join(str(shape.combinations) for shape in SHAPES)} combinations; rounds: {rounds}")
     points = [point(shape, outcomes) for shape, outcomes in alternate(cases, rounds).items()]
-    seconds = [each["median_seconds"] for each in points]
+    seconds = [measured["median_seconds"] for measured in points]
     return {
         "points": points,
-        "by_combinations": fit([each["combinations"] for each in points], seconds),
-        "by_jobs": fit([each["jobs"] for each in points], seconds),
+        "by_combinations": fit([measured["combinations"] for measured in points], seconds),
+        "by_jobs": fit([measured["jobs"] for measured in points], seconds),
     }
 
 
 def growing_case(folder: Path, shape: Shape) -> Case:
-    """Write the configuration of a shape into a new folder; return the dry run of everything in it."""
+    """Write the configuration of a shape into a new folder. Return the dry run of all its artifacts."""
     folder.mkdir()
     write_config(folder, made_up_config(shape))
     return Case(folder, SNAKEFILE, ("-n", "evidence"))
 
 
 def made_up_config(shape: Shape) -> dict:
-    """Return a configuration of so many entries, with everything declared that would else be looked for."""
+    """Return a synthetic configuration of a shape. It declares hardware and TensorRT, so that nothing is detected."""
     target = {
         "runtime": "tensorrt",
         "hardware": "NVIDIA L4 (compute capability 8.9)",
@@ -65,7 +65,7 @@ def made_up_config(shape: Shape) -> dict:
 
 
 def point(shape: Shape, outcomes: list[Outcome]) -> dict:
-    """Return what is known of one shape."""
+    """Return the measurements of one shape."""
     seconds = [outcome.seconds for outcome in outcomes]
     return {
         **asdict(shape),
@@ -76,18 +76,18 @@ def point(shape: Shape, outcomes: list[Outcome]) -> dict:
     }
 
 
-def planned_jobs(said: str) -> int:
-    """Return the total of the table of jobs that a dry run shows."""
-    found = re.search(r"^total +(\d+)$", said, re.MULTILINE)
-    if not found:
-        raise SlipwayError(f"the dry run shows no table of jobs that ends with their total; it said:\n{said}")
-    return int(found[1])
+def planned_jobs(output: str) -> int:
+    """Return the total number of jobs in a dry run's table. Raise SlipwayError if the output has no such table."""
+    match = re.search(r"^total +(\d+)$", output, re.MULTILINE)
+    if not match:
+        raise SlipwayError(f"the dry run shows no table of jobs that ends with their total; it said:\n{output}")
+    return int(match[1])
 
 
 def fit(counts: list[int], seconds: list[float]) -> dict:
-    """Return the straight line of least squares, and how far the point that is furthest from it lies."""
+    """Return the least-squares line through (count, seconds), and the largest relative deviation of a point."""
     slope, intercept = statistics.linear_regression(counts, seconds)
-    deviations = [abs(intercept + slope * count - each) / each for count, each in zip(counts, seconds, strict=True)]
+    deviations = [abs(intercept + slope * count - time) / time for count, time in zip(counts, seconds, strict=True)]
     return {
         "seconds_at_zero": round(intercept, 3),
         "seconds_each": round(slope, 5),

@@ -1,4 +1,4 @@
-"""Runs of Snakemake that are timed, one alone or several in turn."""
+"""Time runs of Snakemake: a single run, or several cases in alternation."""
 
 import subprocess
 import sys
@@ -27,19 +27,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How long a command took and everything that it said."""
+    """The duration (s) of a command and its complete output."""
 
     seconds: float
     said: str
 
 
 def write_config(folder: Path, config: dict) -> None:
-    """Write a configuration where the workflow looks for it."""
+    """Write a configuration as config.yaml into a folder, where the workflow reads it."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def snakemake(case: Case) -> Outcome:
-    """Run Snakemake as a person would; raise SlipwayError with what it said when it fails."""
+    """Run Snakemake as a user would. Raise SlipwayError with the command's output if it fails."""
     seconds, done = _timed(case, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; it said:\n{done.stdout}")
@@ -47,7 +47,7 @@ def snakemake(case: Case) -> Outcome:
 
 
 def watched(case: Case) -> float:
-    """Return the seconds of a run whose messages a person sees as they come; raise SlipwayError when it fails."""
+    """Return the duration (s) of a run with its messages on the terminal. Raise SlipwayError if it fails."""
     seconds, done = _timed(case, stdout=subprocess.DEVNULL, stderr=None)
     if done.returncode:
         raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; see above")
@@ -72,9 +72,9 @@ def _timed(case: Case, stdout: int, stderr: int | None) -> tuple[float, subproce
 def alternate(
     cases: dict[Any, Case], rounds: int, runner: Callable[[Case], Outcome] = snakemake
 ) -> dict[Any, list[Outcome]]:
-    """Run every case once a round, in order; return the outcomes.
+    """Run every case once per round, in order; return the outcomes of each case.
 
-    A round before the first is not counted: it reads files that are in the machine's memory from then on.
+    A first extra round is not counted: it only brings the files into the machine's page cache.
     """
     counted = [{name: runner(case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
     return {name: [outcomes[name] for outcomes in counted] for name in cases}

@@ -91,7 +91,7 @@ def test_a_weight_that_fp16_cannot_hold_stays_fp32(tmp_path):
 
 def test_infinite_answers_are_refused(files):
     base, lowered = (onnx.load(path) for path in files["float32", 17, "fp16"])
-    with pytest.raises(SlipwayError, match="beyond what the lower precision can hold"):
+    with pytest.raises(SlipwayError, match="beyond the range of the lower precision"):
         agreement_with_base(base, with_bias(lowered, np.inf), [random_batch("float32", 2, CROP)])
 
 
