@@ -1,1 +1,1 @@
-"""The configuration, and the key of each artifact that follows from it."""
+"""The configuration, and the keys of the artifacts that it defines."""

@@ -1,6 +1,7 @@
-"""What a program does, by the files that it is made of, so that a job reruns exactly when its code changes.
+"""Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
-A comment, a docstring or a line break is not code: only the syntax tree counts, which any Python reads alike.
+Comments, docstrings and line breaks do not count. The hash is of the syntax tree, which is equal in all versions of
+Python.
 """
 
 import ast
@@ -22,40 +23,41 @@ _WORKER = "tensorrt_worker"
 
 
 class CodeHashes:
-    """The code of the programs in scripts/, as SHA-256 by file."""
+    """The code of the programs in scripts/ as {file: SHA-256}."""
 
     def __init__(self, fingerprints: FileHashCache | None = None) -> None:
         self._fingerprints = fingerprints or FileHashCache()
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     def of_program(self, name: str, *modules: str) -> dict[str, str]:
-        """Return {file relative to the repository: SHA-256 of its code, shortened} of scripts/<name>.py.
+        """Return {file relative to the repository: shortened SHA-256 of its code} of scripts/<name>.py.
 
-        With it come every file of `slipway` that it imports, directly or through another, and those of runtimes'
-        modules, which programs import by name.
+        The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
+        the given runtimes' `modules`, which programs import by name.
         """
         files = [SCRIPTS / f"{name}.py", *(file for module in modules for file in runtime_files(module))]
         return self._once(("program", name, *modules), lambda: self._of_files(files))
 
     def of_adapter(self) -> dict[str, str]:
-        """Return the same of the Python backend's model.py, which programs copy but never import."""
+        """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
         return self._once(("adapter",), lambda: self._of_files([_ADAPTER]))
 
     def of_worker(self) -> dict[str, str]:
-        """Return the same of the program that runs TensorRT's engines for others, which start it by its path."""
+        """Return {file: SHA-256} of the worker that runs TensorRT engines. Other programs start it by its path."""
         return self.of_program(_WORKER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
-        """Return the same of the user's module that defines "module:factory"; nothing for torchvision's classifiers.
+        """Return {file: SHA-256} of the user's module in "module:factory"; {} for torchvision's classifiers.
 
-        A package that was installed enters by its version, one that lies elsewhere by every file of it.
+        An installed package counts by its version: {package: version}. A package in another place counts by all its
+        files.
         """
         module, _, factory = architecture.partition(":")
         top = module.split(".")[0]
         return self._once(("module", top), lambda: self._of_users_module(top)) if factory else {}
 
     def _once(self, asked: tuple[str, ...], answer: Callable[[], dict[str, str]]) -> dict[str, str]:
-        """Return answer(), asked for once: a plan of hundreds of engines asks hundreds of times."""
+        """Return answer() and remember the result: a plan of hundreds of engines calls this hundreds of times."""
         if asked not in self._known:
             self._known[asked] = answer()
         return self._known[asked]
@@ -88,13 +90,13 @@ class CodeHashes:
 
 
 def program_file(name: str) -> str:
-    """Return scripts/<name>.py, relative to the working directory, so that a clone that moves keeps its inputs."""
+    """Return scripts/<name>.py relative to the working directory, so that a moved clone keeps its inputs."""
     return os.path.relpath(SCRIPTS / f"{name}.py")
 
 
 @cache
 def runtime_files(module: str) -> list[Path]:
-    """Return the files of a runtime's module or package, sorted."""
+    """Return the sorted files of a runtime's module or package."""
     path = _RUNTIMES / module
     return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
@@ -105,14 +107,14 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str, list[str]]:
-    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS."""
+    """Return the digest of a file's code, and the files of `slipway` that it imports, relative to SCRIPTS."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
     return hashlib.sha256(repr(_meaning(tree)).encode()).hexdigest()[:16], imported
 
 
 def _read_users(path: Path) -> tuple[str, list[str]]:
-    """Return the same of a file of the user's package, which may be no Python; whoever imports it then says so."""
+    """Return the same for a file of the user's package. A file that is not valid Python counts by its bytes."""
     try:
         return _read(path)
     except (SyntaxError, ValueError):
@@ -120,7 +122,7 @@ def _read_users(path: Path) -> tuple[str, list[str]]:
 
 
 def _meaning(node: object) -> object:
-    """Return what a syntax tree says, without docstrings, and without what only some versions of Python note."""
+    """Return the content of a syntax tree without docstrings and without fields of only some Python versions."""
     if isinstance(node, list):
         return [_meaning(each) for each in node]
     if not isinstance(node, ast.AST):
@@ -144,7 +146,7 @@ def _imports(path: Path, tree: ast.AST) -> list[Path]:
 
 
 def _absolute(path: Path, node: ast.ImportFrom) -> str:
-    """Return the full name of the module in `from module import`; dots in front count from the file's package."""
+    """Return the full name of the module in `from module import`; leading dots count from the file's package."""
     if not node.level:
         return node.module or ""
     package = path.resolve().relative_to(SCRIPTS).parts[: -node.level]
@@ -152,7 +154,7 @@ def _absolute(path: Path, node: ast.ImportFrom) -> str:
 
 
 def _files(module: str) -> list[Path]:
-    """Return the files that `import module` runs: the module and the packages around it."""
+    """Return the files that `import module` runs: the module and its parent packages."""
     parts = module.split(".")
     candidates = [SCRIPTS.joinpath(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
     candidates.append(SCRIPTS.joinpath(*parts).with_suffix(".py"))

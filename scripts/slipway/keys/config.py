@@ -1,4 +1,4 @@
-"""Reading config.yaml: defaults filled in, and every mistake told in one sentence before anything runs."""
+"""Validate config.yaml and fill in its defaults. Each mistake is one sentence, before any job runs."""
 
 import copy
 import ipaddress
@@ -26,7 +26,7 @@ SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 def complete(config: dict) -> dict:
     """Return the configuration with the schema's defaults filled in.
 
-    Raises SlipwayError with the key, its value and what is allowed, when the configuration is not valid.
+    Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
     errors = list(_WithDefaults(schema()).iter_errors(config))
     if errors:
@@ -47,12 +47,12 @@ def complete(config: dict) -> dict:
 
 @cache
 def schema() -> dict:
-    """Return what config.yaml may say, as JSON Schema."""
+    """Return the JSON Schema of config.yaml."""
     return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
-    """Validate `properties` after filling the defaults in, as jsonschema's own documentation suggests."""
+    """Validate `properties` after filling in the defaults, in the way of jsonschema's own documentation."""
     if isinstance(instance, dict):
         for name, subschema in properties.items():
             if "default" in subschema:
@@ -61,18 +61,18 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
 
 
 def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
-    """Match as JSON Schema's own regular expressions do: `$` is the very end, and a digit is one of ASCII's."""
+    """Match as JSON Schema's own regular expressions do: `$` is the very end, and digits are ASCII digits."""
     if validator.is_type(instance, "string") and not re.search(_to_the_end(pattern), instance, re.ASCII):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _to_the_end(pattern: str) -> str:
-    """Return a pattern whose `$` does not also match before a last line end, as Python's does."""
+    """Return a pattern whose `$` matches only at the very end, not also before a final line feed as in Python."""
     return re.sub(r"(?<!\\)\$", r"\\Z", pattern)
 
 
 def _is_integer(_: Any, value: object) -> bool:
-    """Take 5 but not 5.0, which a program's option would not read, and not true."""
+    """Accept 5. Refuse 5.0, which a program's option would not accept, and true."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -101,7 +101,7 @@ _KINDS = {
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
-    """Return one sentence: the key, its value, what is allowed."""
+    """Return one sentence with the key, its value and the allowed values."""
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         unknown = min(str(name) for name in error.instance if name not in error.schema["properties"])
@@ -119,7 +119,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _allowed(schema: dict) -> str:
-    """Return what a schema allows, in words."""
+    """Return the values that a schema allows, in words."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         described = schema.get("description", "").rstrip(".")
@@ -148,7 +148,7 @@ def _allowed(schema: dict) -> str:
 
 
 def _check_text(config: dict) -> None:
-    """Refuse control characters: a name or path with a line end or an escape is a slip, and hangs other programs."""
+    """Refuse control characters: in a name or path they are a mistake, and they break other programs."""
     for key, text in _texts(config):
         if _CONTROL.search(text):
             raise SlipwayError(
@@ -157,7 +157,7 @@ def _check_text(config: dict) -> None:
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (key, text) of every text in a configuration, but for a factory's own arguments."""
+    """Yield (key, text) of every text in a configuration except a factory's own arguments."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):
@@ -188,7 +188,7 @@ def _check_calibration(config: dict) -> None:
 
 
 def _check_arguments(config: dict) -> None:
-    """Refuse what cannot travel to the programs as JSON, such as what YAML takes for a date."""
+    """Refuse arguments that JSON cannot represent for the programs, such as a text that YAML reads as a date."""
     for model, settings in config["models"].items():
         try:
             json.dumps(settings["arguments"], allow_nan=False)
@@ -270,7 +270,7 @@ def _check_targets_named(config: dict) -> None:
 
 
 def _check_compose(config: dict) -> None:
-    """Refuse what Compose would only find out once something else was stopped for it."""
+    """Refuse settings that Compose itself would refuse only after another deployment was stopped."""
     deploy, models = config["deploy"], list(config["models"])
     if deploy["to"] != "compose":
         return
@@ -288,15 +288,17 @@ def _check_compose(config: dict) -> None:
 
 
 def _check_names(config: dict) -> None:
-    """Refuse names that are one in Kubernetes, where the second would be deployed over the first."""
+    """Refuse names that are equal in Kubernetes: the second model would be deployed over the first."""
     models, targets = config["models"], config["targets"]
     for named in (
         [((model,), f"`models.{model}`") for model in models],
         [((model, target), f"`models.{model}` on `targets.{target}`") for model in models for target in targets],
     ):
-        taken: dict[str, str] = {}
+        words_by_label: dict[str, str] = {}
         for parts, words in named:
             label = as_label(*parts)
-            if label in taken:
-                raise SlipwayError(f"config: {taken[label]} and {words} are both {label} in Kubernetes; rename one")
-            taken[label] = words
+            if label in words_by_label:
+                raise SlipwayError(
+                    f"config: {words_by_label[label]} and {words} are both {label} in Kubernetes; rename one"
+                )
+            words_by_label[label] = words

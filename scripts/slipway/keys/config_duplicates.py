@@ -1,4 +1,4 @@
-"""What is written in config.yaml and lost when it is read: a key that stands there twice."""
+"""Find duplicate keys in config.yaml. YAML would silently drop the first of the two."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from slipway.keys.config_text import FAST_LOADER
 
 
 def require_keys_once(path: str | Path) -> None:
-    """Raise SlipwayError with both lines where a key stands twice in a mapping: YAML would drop the first unsaid."""
+    """Raise SlipwayError with both lines if a key occurs twice in a mapping."""
     root = yaml.compose(Path(path).read_bytes(), Loader=FAST_LOADER)
     for key, first, second in _repeated(root, "", set()):
         raise SlipwayError(
@@ -20,9 +20,9 @@ def require_keys_once(path: str | Path) -> None:
 
 
 def _repeated(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
-    """Yield (key, line, line) of every key that a mapping at or below `node` has twice.
+    """Yield (key, line, line) of every key that occurs twice in a mapping at or below `node`.
 
-    An alias stands for the very node that was `seen` where it was written out.
+    `seen` are the ids of visited nodes: an alias is the same node as its anchor.
     """
     if id(node) in seen:
         return

@@ -1,6 +1,6 @@
-"""Values that YAML 1.1 does not read as they are written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
+"""Find values that YAML 1.1 reads differently than written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
 
-They are refused if the schema expects another type, or if it allows any type and hardly anybody means such a value.
+They are refused if the schema expects another type, or if it allows any type and almost nobody means such a value.
 """
 
 import json
@@ -22,28 +22,28 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 
 
 def require_read_as_written(path: str | Path, schema: dict) -> None:
-    """Raise SlipwayError with key, line and correction, if YAML does not read a value or key as it is written."""
+    """Raise SlipwayError with key, line and correction if YAML reads a value or key differently than written."""
     text = Path(path).read_text(encoding="utf-8-sig")
     if _is_json(text):
         return
     for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema], schema):
         advice = _advice(node, _kinds(schemas, schema))
         if advice:
-            read = _read_as(node)
+            value_in_words = _read_as(node)
             raise SlipwayError(
                 f"config: `{key}` in line {node.start_mark.line + 1} of {path} is written {node.value}, which YAML "
-                f"reads as {read}; write {advice}"
+                f"reads as {value_in_words}; write {advice}"
             )
 
 
 def _scalars(
     node: yaml.Node | None, key: str, schemas: list[dict], root: dict
 ) -> Iterator[tuple[yaml.ScalarNode, str, list[dict]]]:
-    """Yield each scalar without quotes, with its key and the schemas for it; no schema if any value is allowed."""
+    """Yield each unquoted scalar with its key and the schemas for it. Without a schema, any value is allowed."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
-        items = [each["items"] for each in _alternatives(schemas, root) if "items" in each]
+        items = [schema["items"] for schema in _alternatives(schemas, root) if "items" in schema]
         for item in node.value:
             yield from _scalars(item, key, items, root)
     elif isinstance(node, yaml.MappingNode):
@@ -58,33 +58,33 @@ def _scalars(
 
 
 def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
-    """Return the schemas for a mapping's value under a name."""
-    found = []
-    for each in _alternatives(schemas, root):
-        others = each.get("additionalProperties")
-        if name in each.get("properties", {}):
-            found.append(each["properties"][name])
+    """Return the schemas for the value of a mapping's key."""
+    matching = []
+    for schema in _alternatives(schemas, root):
+        others = schema.get("additionalProperties")
+        if name in schema.get("properties", {}):
+            matching.append(schema["properties"][name])
         elif isinstance(others, dict):
-            found.append(others)
-    return found
+            matching.append(others)
+    return matching
 
 
 def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
     """Yield the schemas, with their references and alternatives (anyOf, oneOf) resolved."""
-    for each in schemas:
-        yield each
-        if "$ref" in each:
-            yield from _alternatives([root["$defs"][each["$ref"].rpartition("/")[2]]], root)
-        yield from _alternatives([*each.get("anyOf", []), *each.get("oneOf", [])], root)
+    for schema in schemas:
+        yield schema
+        if "$ref" in schema:
+            yield from _alternatives([root["$defs"][schema["$ref"].rpartition("/")[2]]], root)
+        yield from _alternatives([*schema.get("anyOf", []), *schema.get("oneOf", [])], root)
 
 
 def _kinds(schemas: list[dict], root: dict) -> set[str]:
-    """Return the types that a scalar may have: string, integer, number, boolean, null; none if any is allowed."""
+    """Return the types that a scalar may have (string, integer, number, boolean, null); empty if any is allowed."""
     kinds = set()
-    for each in _alternatives(schemas, root):
-        said = each.get("type", "string" if "pattern" in each else [])
-        kinds.update([said] if isinstance(said, str) else said)
-        kinds.update(_kind_of(value) for value in each.get("enum", []))
+    for schema in _alternatives(schemas, root):
+        types = schema.get("type", "string" if "pattern" in schema else [])
+        kinds.update([types] if isinstance(types, str) else types)
+        kinds.update(_kind_of(value) for value in schema.get("enum", []))
     return kinds - {"array", "object"}
 
 
@@ -93,7 +93,7 @@ def _kind_of(value: object) -> str:
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
-    """Return the correction; None if the value is read as it is meant, or if the schema refuses it anyway."""
+    """Return the correction; None if YAML reads the value as intended, or if the schema refuses the value anyway."""
     written, tag = node.value, node.tag.removeprefix(_TAG)
     number_meant = not kinds or kinds & {"number", "integer"}
     text_meant = not kinds or "string" in kinds
@@ -113,7 +113,7 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 
 
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
-    """Return the correction of a number in base 8 or 60, which hardly anybody means."""
+    """Return the correction of a number in base 8 or 60, which almost nobody means; None for another number."""
     if ":" in written:
         meant = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):
@@ -144,7 +144,7 @@ def _read_as(node: yaml.ScalarNode) -> str:
 
 
 def _is_json(text: str) -> bool:
-    """Say whether Snakemake reads a file as JSON, whose numbers need no correction."""
+    """Return whether Snakemake reads a file as JSON, whose numbers need no correction."""
     try:
         json.loads(text)
     except (ValueError, RecursionError):

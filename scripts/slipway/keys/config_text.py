@@ -1,4 +1,4 @@
-"""Check that a configuration file can be read at all, and say why not in one sentence, before Snakemake reads it."""
+"""Check that a configuration file is readable YAML, and explain a problem in one sentence before Snakemake reads it."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 
-# libyaml's, where PyYAML was built with it.
+# libyaml's loader, if PyYAML was built with libyaml.
 FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Far above any real configuration. Aliases of aliases make a million nodes in twenty lines.
+# Far above any real configuration. But aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
 
@@ -56,9 +56,9 @@ def _parsed(path: str | Path, text: str) -> yaml.Node | None:
 
 
 def _expanded_size(root: yaml.Node, path: str | Path) -> int:
-    """Return the number of values in a document with its aliases filled in; each node is computed once.
+    """Return the number of values in a document with its aliases filled in. Each node is computed once.
 
-    Raises SlipwayError where a value contains itself.
+    Raises SlipwayError if a value contains itself.
     """
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()

@@ -1,4 +1,4 @@
-"""The SHA-256 of files. A file is read again only when its size or one of its times changed."""
+"""A cache of files' SHA-256. A file is read again only if its size or one of its times has changed."""
 
 import contextlib
 import hashlib
@@ -12,14 +12,15 @@ from typing import Any
 from slipway.core.artifacts import sha256, written_whole
 from slipway.core.records import has_shape, read_record
 
-# A file that changed this recently may change again without its times showing it.
+# A file that changed more recently may change again without a change of its times.
 SETTLED_AFTER_S = 2.0
 
 
 class FileHashCache:
-    """Answers about files, each remembered for as long as the file stays as it is.
+    """Results computed from files, each valid until its file changes.
 
-    `store` keeps them from one run of the workflow to the next; it may be lost at any time. None keeps them in memory.
+    `store` is a JSON file that keeps the results between runs of the workflow; it may be lost at any time. None keeps
+    them in memory only.
     """
 
     def __init__(self, store: Path | None = None) -> None:
@@ -32,33 +33,33 @@ class FileHashCache:
         return self.remember("sha256", path, sha256)
 
     def of_many(self, paths: Iterable[Path], folder: str | Path) -> str:
-        """Return one SHA-256 of some files' names below `folder` and of their contents, in order.
+        """Return one SHA-256 of some files: of their names relative to `folder` and their contents, in order.
 
-        Of what is no file, such as a folder, the name counts alone.
+        A path that is no file, such as a folder, counts by its name only.
         """
         total = hashlib.sha256()
         for path in paths:
-            name = os.fsencode(Path(path).relative_to(folder).as_posix())  # as it is, where it is not UTF-8 too
+            name = os.fsencode(Path(path).relative_to(folder).as_posix())  # raw bytes: a name need not be UTF-8
             content = self.sha256(path) if Path(path).is_file() else "no file"
             total.update(name + f"\0{content}\n".encode())
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:
-        """Return answer(path), which JSON can hold; ask again only when the file is no longer the one of last time."""
+        """Return answer(path), a JSON value. Compute it again only if the file has changed since the last call."""
         status = Path(path).stat()
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         name = f"{question} {path}"
-        known = self._known.get(name)
-        if known and known[0] == state:
-            return known[1]
-        found = answer(Path(path))
+        entry = self._known.get(name)
+        if entry and entry[0] == state:
+            return entry[1]
+        result = answer(Path(path))
         if time.time() - max(status.st_mtime, status.st_ctime) > SETTLED_AFTER_S:
-            self._known[name] = [state, found]
+            self._known[name] = [state, result]
             self._changed = True
-        return found
+        return result
 
     def save(self) -> None:
-        """Write the store, if anything was learned and it can be written."""
+        """Write the store if there is any new result. An OSError is ignored."""
         if self._store is None or not self._changed:
             return
         with contextlib.suppress(OSError), written_whole(self._store) as partial:
@@ -66,6 +67,6 @@ class FileHashCache:
 
 
 def _read(store: Path | None) -> dict[str, list]:
-    """Return what a store holds: [[size, two times in ns], answer] by question and path, without what is damaged."""
-    known = store and read_record(store, {str: list})
-    return {name: entry for name, entry in (known or {}).items() if len(entry) == 2 and has_shape(entry[0], [int])}
+    """Return the valid entries of a store: {question and path: [[size, mtime in ns, ctime in ns], answer]}."""
+    entries = store and read_record(store, {str: list})
+    return {name: entry for name, entry in (entries or {}).items() if len(entry) == 2 and has_shape(entry[0], [int])}

@@ -1,4 +1,4 @@
-"""What an artifact is keyed on beside its input files, as one value that Snakemake compares and a shell passes on."""
+"""The key of a job beside its input files, as one value that Snakemake compares and a shell passes on."""
 
 import shlex
 
@@ -6,12 +6,11 @@ CODE = "code"
 
 
 class JobKey(dict):
-    """JobKey of one job, which as text are command-line options.
+    """The key of one job. As text, it is a list of command-line options.
 
     {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores the representation
-    and reruns the job when it changes, so it is sorted and complete. None means that the option is not given; True and
-    False become --name and --no-name. `code`, the SHA-256 of what the program does by file, is no option: the program
-    that runs is that code.
+    and reruns the job when it changes, so it is sorted and complete. None means that the option is not given. True and
+    False become --name and --no-name. `code` ({file: SHA-256}) becomes no option: the program that runs is this code.
     """
 
     def __str__(self) -> str:

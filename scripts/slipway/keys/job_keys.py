@@ -1,4 +1,4 @@
-"""The key of each job of a configuration: its settings, versions, hardware and code, beside its input files."""
+"""The key of each job of a configuration: settings, versions, hardware and code. Input files are not part of it."""
 
 import json
 from pathlib import Path
@@ -14,37 +14,37 @@ from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig, package_version
 from slipway.triton.repository.versions import publication_number
 
-# What a report is filled into: a part of its key, as a program is.
+# The template of the report is part of its key, like a program.
 REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
 
 
 class JobKeys:
-    """The keys of a configuration's jobs. Each method that returns a JobKey is named after its rule."""
+    """The keys of a configuration's jobs. Each method that returns a JobKey has the name of its rule."""
 
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache | None = None) -> None:
         self.resolved = resolved
         self._parts = KeyParts(resolved, file_hashes or FileHashCache())
 
     def fetch_weights(self, model: str) -> JobKey:
-        """Return what the canonical checkpoint is keyed on."""
-        chosen = self.resolved.config["models"][model]
+        """Return the key of the canonical checkpoint."""
+        settings = self.resolved.config["models"][model]
         checkpoint = self.resolved.checkpoint(model)
         source = (
             {"checkpoint_sha256": self._parts.content(checkpoint)}
             if checkpoint
-            else {"weights": chosen["weights"], "torchvision_version": package_version("torchvision")}
+            else {"weights": settings["weights"], "torchvision_version": package_version("torchvision")}
         )
         return JobKey(
             source,
-            architecture=chosen["architecture"],
-            weights_key=chosen["weights_key"],
-            arguments=json.dumps(chosen["arguments"], sort_keys=True),
-            labels_from_sha256=self._parts.content(chosen["labels"]),
+            architecture=settings["architecture"],
+            weights_key=settings["weights_key"],
+            arguments=json.dumps(settings["arguments"], sort_keys=True),
+            labels_from_sha256=self._parts.content(settings["labels"]),
             code=self._parts.code_of_model("fetch_weights", model),
         )
 
     def reference_outputs(self, model: str) -> JobKey:
-        """Return what the golden input and logits are keyed on."""
+        """Return the key of the reference input and outputs."""
         return JobKey(
             self._parts.input(model),
             meaning=self.resolved.config["models"][model]["output"],
@@ -54,7 +54,7 @@ class JobKeys:
         )
 
     def profile_model(self, model: str) -> JobKey:
-        """Return what the profile is keyed on."""
+        """Return the key of the profile."""
         return JobKey(
             self.resolved.config["profile"],
             crop=self.resolved.crop(model),
@@ -63,8 +63,8 @@ class JobKeys:
         )
 
     def export_onnx(self, model: str) -> JobKey:
-        """Return what the ONNX file is keyed on."""
-        # Without normalisation in the graph, only the size matters to it.
+        """Return the key of the ONNX file."""
+        # Without normalisation in the graph, only the size of the input matters.
         pixels = self.resolved.input(model) == "uint8"
         return JobKey(
             self._parts.input(model)
@@ -72,29 +72,29 @@ class JobKeys:
             else {"crop": self.resolved.crop(model), "input": self.resolved.input(model)},
             opset=self.resolved.opset(),
             torch_version=package_version("torch"),
-            # PyTorch's exporters write through one and are tidied up after by the other.
+            # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
             onnxscript_version=package_version("onnxscript"),
             onnxslim_version=package_version("onnxslim"),
             code=self._parts.code_of_model("export_onnx", model),
         )
 
     def cast_onnx(self) -> JobKey:
-        """Return what an ONNX file of lower precision is keyed on."""
+        """Return the key of an ONNX file of lower precision."""
         return JobKey(modelopt_version=package_version("nvidia-modelopt"), code=self._parts.code("cast_onnx"))
 
     def quantize_onnx(self, model: str) -> JobKey:
-        """Return what a quantized ONNX file is keyed on."""
-        chosen = self.resolved.config["calibration"]
+        """Return the key of a quantized ONNX file."""
+        calibration = self.resolved.config["calibration"]
         return JobKey(
             self._parts.input(model),
-            **{name: chosen[name] for name in ("max_images", "min_images", "method")},
-            images_sha256=self._parts.images(chosen["images"], chosen["max_images"]),
+            **{name: calibration[name] for name in ("max_images", "min_images", "method")},
+            images_sha256=self._parts.images(calibration["images"], calibration["max_images"]),
             modelopt_version=package_version("nvidia-modelopt"),
             code=self._parts.code("quantize_onnx"),
         )
 
     def build_engine(self, target: str, precision: str) -> JobKey:
-        """Return what an engine is keyed on."""
+        """Return the key of an engine."""
         runtime = self.resolved.runtime(target)
         return JobKey(
             self._parts.builder(target, precision) if self.resolved.runs_tensorrt(target) else {},
@@ -106,66 +106,66 @@ class JobKeys:
         )
 
     def gates(self, target: str, precision: str) -> str:
-        """Return the options that tell which new engines may replace an old one; no engine is keyed on them."""
+        """Return the options that decide whether a new engine may replace an old one. They are not part of any key."""
         if self.resolved.runtime(target) != "tensorrt":
             return ""
         limits = json.dumps(self.resolved.config["accuracy"]["limits"][precision])
         return str(JobKey(limits=limits, max_slowdown=self.resolved.tensorrt(target)["max_slowdown"]))
 
     def preflight_onnx(self) -> JobKey:
-        """Return what the trial build without a GPU is keyed on."""
-        chosen = self.resolved.config["preflight"]
+        """Return the key of the trial build without a GPU."""
+        preflight = self.resolved.config["preflight"]
         return JobKey(
-            compute_capability=chosen["compute_capability"],
+            compute_capability=preflight["compute_capability"],
             profiles=json.dumps([sizes_of(profile) for profile in self.resolved.config["tensorrt"]["profiles"]]),
             tensorrt_rtx_version=packages.runtime_version("tensorrt_rtx"),
             code=self._parts.code("preflight_onnx", "tensorrt"),
         )
 
     def benchmark(self, model: str, target: str) -> JobKey:
-        """Return what a benchmark is keyed on."""
-        measured = dict(self.resolved.config["benchmark"])
+        """Return the key of a benchmark."""
+        settings = dict(self.resolved.config["benchmark"])
         if not self.resolved.runs_on_gpu(target):
-            measured.pop("streams")
+            settings.pop("streams")
         return JobKey(
-            {**self._parts.input(model), **measured},
+            {**self._parts.input(model), **settings},
             hardware=self.resolved.hardware(target),
             torch_version=package_version("torch"),
             code=self._parts.code_with_runtime("benchmark", target) | self._parts.code_of_architecture(model),
         )
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
-        """Return what the comparison of an engine's answers with PyTorch's is keyed on."""
-        checked = self.resolved.config["accuracy"]
+        """Return the key of the comparison of an engine's outputs with PyTorch's."""
+        accuracy = self.resolved.config["accuracy"]
         return JobKey(
-            {**self._parts.input(model), **checked["limits"][precision]},
-            labelled_sha256=self._parts.images(checked["labelled"], checked["max_images"]),
-            max_images=checked["max_images"],
-            min_top1=checked["min_top1"],
+            {**self._parts.input(model), **accuracy["limits"][precision]},
+            labelled_sha256=self._parts.images(accuracy["labelled"], accuracy["max_images"]),
+            max_images=accuracy["max_images"],
+            min_top1=accuracy["min_top1"],
             labels_from_sha256=self._parts.content(self.resolved.config["models"][model]["labels"]),
             torch_version=package_version("torch"),
             code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_architecture(model),
         )
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
-        """Return what the checkpoint's own accuracy on labelled photographs is keyed on."""
-        chosen, checked = self.resolved.config["models"][model], self.resolved.config["accuracy"]
+        """Return the key of the checkpoint's own accuracy on labelled photographs."""
+        settings, accuracy = self.resolved.config["models"][model], self.resolved.config["accuracy"]
         return JobKey(
-            chosen["preprocess"],
-            labelled_sha256=self._parts.images(checked["labelled"], checked["max_images"]),
-            max_images=checked["max_images"],
-            min_top1=checked["min_top1"],
-            labels_from_sha256=self._parts.content(chosen["labels"]),
+            settings["preprocess"],
+            labelled_sha256=self._parts.images(accuracy["labelled"], accuracy["max_images"]),
+            max_images=accuracy["max_images"],
+            min_top1=accuracy["min_top1"],
+            labels_from_sha256=self._parts.content(settings["labels"]),
             torch_version=package_version("torch"),
             code=self._parts.code_of_model("evaluate_checkpoint", model),
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return what the load test is keyed on; the limits are not part of it, they only choose among its results."""
-        tested = self.resolved.config["load_test"]
+        """Return the key of the load test. The limits are no part of it: they only choose among its results."""
+        settings = self.resolved.config["load_test"]
         swept = ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
         return JobKey(
-            {name: tested[name] for name in swept},
+            {name: settings[name] for name in swept},
             crop=self.resolved.crop(model),
             hardware=self.resolved.hardware(target),
             pytriton_version=package_version("nvidia-pytriton"),
@@ -175,15 +175,15 @@ class JobKeys:
         )
 
     def render_load_test(self) -> JobKey:
-        """Return what the load test's reports are keyed on."""
+        """Return the key of the load test's reports."""
         return JobKey(self._parts.limits(), code=self._parts.code("render_load_test"))
 
     def choose_configuration(self) -> JobKey:
-        """Return what the choice of a configuration is keyed on."""
+        """Return the key of the choice of a configuration."""
         return JobKey(self._parts.limits(), code=self._parts.code("choose_configuration"))
 
     def write_report(self) -> JobKey:
-        """Return what the page that shows everything measured of a model is keyed on."""
+        """Return the key of the report page of a model."""
         return JobKey(
             engines=[
                 f"{target}/{precision}"
@@ -197,7 +197,7 @@ class JobKeys:
         )
 
     def write_repository(self, model: str, target: str) -> JobKey:
-        """Return what the model repository is keyed on."""
+        """Return the key of the model repository."""
         return JobKey(
             name=f"{model}_trt",
             crop=self.resolved.crop(model),
@@ -206,11 +206,11 @@ class JobKeys:
         )
 
     def write_monitoring(self) -> JobKey:
-        """Return what the alerts and the dashboard are keyed on; their thresholds come from files."""
+        """Return the key of the alerts and the dashboard. Their thresholds come from input files."""
         return JobKey(code=self._parts.code("write_monitoring"))
 
     def publish_repository(self, record: str = "") -> JobKey:
-        """Return what a published repository is keyed on; raise SlipwayError when nothing says where to publish."""
+        """Return the key of a published repository. Raise SlipwayError if `deploy.publish.to` is not set."""
         to = self.resolved.config["deploy"]["publish"]["to"]
         if to is None:
             raise SlipwayError(
@@ -226,29 +226,34 @@ class JobKeys:
         )
 
     def sign_repository(self, signature: str = "") -> JobKey:
-        """Return what a repository's signature is keyed on: of the private key, where it lies and its public half."""
+        """Return the key of a repository's signature. Of the private key it has only the path and the public half.
+
+        Raises SlipwayError if `deploy.signing.private_key` is not set.
+        """
         private_key = self.resolved.config["deploy"]["signing"]["private_key"]
         if private_key is None:
             raise SlipwayError("config: `deploy.signing.private_key` names no key to sign with")
         from slipway.triton.repository.signing_keys import signer  # only here, where something is signed
 
         signed_by = signer(private_key, Path(signature), self._parts.file_hashes.remember)
-        told = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._parts.public_key()}
-        return JobKey(told, code=self._parts.code("sign_repository"))
+        key = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._parts.public_key()}
+        return JobKey(key, code=self._parts.code("sign_repository"))
 
     def deploy_local(self, silent: dict[str, str] | None = None) -> JobKey:
-        """Return where the local server listens, and which start of it a deployment made now is about.
+        """Return the key of a local deployment: addresses, ports, TLS, and the server's generation number.
 
-        It is the next one where a model is `silent`, that is, live but not answering.
+        `silent` are the models that are live but do not answer. If there are any, the number is that of the next start.
         """
-        chosen = self.resolved.config["deploy"]
-        listening = {name: chosen[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
-        http = {"http_port": chosen["http_port"]} if chosen["http"] else {}
+        settings = self.resolved.config["deploy"]
+        listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
+        http = {"http_port": settings["http_port"]} if settings["http"] else {}
         tls = {}
-        if any(chosen["tls"].values()):
-            from slipway.triton.server.tls import planned_tls  # the Snakefile is parsed without, where there is none
+        if any(settings["tls"].values()):
+            from slipway.triton.server.tls import (
+                planned_tls,
+            )  # imported only here, so that a Snakefile without TLS parses faster
 
-            tls = planned_tls(chosen["host"], chosen["tls"], self._parts.content)
+            tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
         return JobKey(
             listening | http | tls,
             start=server_state.next_start() if silent else server_state.start_number(),
@@ -257,23 +262,23 @@ class JobKeys:
         )
 
     def deploy_remote(self) -> JobKey:
-        """Return what a deployment to another place is keyed on, beside its manifests."""
-        chosen = self.resolved.config["deploy"]
+        """Return the key of a deployment to another platform, beside its manifests."""
+        settings = self.resolved.config["deploy"]
         return JobKey(
-            {"to": chosen["to"], "context": chosen["cluster"]["context"], "publish_to": chosen["publish"]["to"]},
+            {"to": settings["to"], "context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]},
             public_key_sha256=self._parts.public_key(),
             code=self._parts.code("deploy_remote"),
         )
 
     def write_manifests(self) -> JobKey:
-        """Return what a model's deployment manifests are keyed on, beside what was measured."""
-        chosen, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
-        of_machine = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+        """Return the key of a model's deployment manifests, beside the measurements."""
+        settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
+        server_settings = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
         return JobKey(
-            {name: chosen[name] for name in of_machine},
+            {name: settings[name] for name in server_settings},
             targets=self.resolved.fleet,
-            cluster=json.dumps({**chosen["cluster"], "context": None}, sort_keys=True),
-            compose=json.dumps(chosen["compose"], sort_keys=True),
+            cluster=json.dumps({**settings["cluster"], "context": None}, sort_keys=True),
+            compose=json.dumps(settings["compose"], sort_keys=True),
             compose_target=self.resolved.deployed_target,
             triton_release=triton["release"],
             oldest=triton["oldest"],
@@ -282,7 +287,7 @@ class JobKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return what a bill of materials is keyed on beside files: the packages that Slipway asks for."""
+        """Return the key of a bill of materials, beside its files: the versions of Slipway's required packages."""
         versions = {name: package_version(name) for name in packages.asked_packages()}
         return JobKey(
             targets=self.resolved.fleet,

@@ -1,4 +1,4 @@
-"""The parts that keys are made of: the contents of files, the code of programs, settings that several jobs share."""
+"""The parts of job keys: contents of files, code of programs, settings that several jobs share."""
 
 import json
 
@@ -12,8 +12,8 @@ from slipway.photographs.image_files import digest_of_images
 class KeyParts:
     """The parts of keys that several jobs share.
 
-    The user's own files enter by their content, so one that moved or was touched makes nothing stale, and one that was
-    replaced by an older file does. The code of a job's program enters by what it does.
+    The user's own files enter a key by their content. So a moved or touched file makes nothing stale, and a file that
+    was replaced by an older one does. The program of a job enters by its code.
     """
 
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache) -> None:
@@ -23,35 +23,35 @@ class KeyParts:
         self._digests: dict[tuple[str, int], str] = {}
 
     def input(self, model: str) -> dict:
-        """Return what makes a photograph the model's input."""
+        """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
         return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
 
     def limits(self) -> dict:
-        """Return the limits that a configuration must hold."""
+        """Return the limits that a configuration of the load test must satisfy."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return what a TensorRT engine is keyed on beside all others."""
-        runtime, chosen = self.resolved.runtime(target), self.resolved.tensorrt(target)
+        """Return the part of the key that only TensorRT engines have: CUDA version and builder settings."""
+        runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
-        builder = {name: chosen[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}
+        builder = {name: settings[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}
         if runtime == "tensorrt":
-            builder["refit"] = chosen["refit"]
+            builder["refit"] = settings["refit"]
         else:
             builder["compute_capability"] = hardware.compute_capability_of(self.resolved.hardware(target))
-        cuda = chosen["cuda"] or packages.cuda_version(runtime, chosen["python"])
+        cuda = settings["cuda"] or packages.cuda_version(runtime, settings["python"])
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
 
     def public_key(self) -> str | None:
-        """Return the SHA-256 of the key that signatures must be of."""
+        """Return the SHA-256 of the public key for signatures; None if none is set."""
         return self.content(self.resolved.config["deploy"]["signing"]["public_key"])
 
     def content(self, path: str | None) -> str | None:
-        """Return the SHA-256 of a file; None without one."""
+        """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None
 
     def images(self, folder: str | None, limit: int) -> str | None:
-        """Return the SHA-256 of a folder's photographs, which every engine's job asks for, and is looked into once."""
+        """Return the SHA-256 of a folder's first `limit` photographs. Each folder is read once for all engines."""
         if folder is None:
             return None
         if (folder, limit) not in self._digests:
@@ -59,11 +59,11 @@ class KeyParts:
         return self._digests[folder, limit]
 
     def code(self, program: str, *modules: str) -> dict[str, str]:
-        """Return the code of a program, as SHA-256 by file, with that of runtimes' modules."""
+        """Return the code of a program and of runtimes' modules as {file: SHA-256}."""
         return self._code_hashes.of_program(program, *modules)
 
     def code_of_model(self, program: str, model: str) -> dict[str, str]:
-        """Return the code of a program that runs the model in PyTorch."""
+        """Return the code of a program that runs the model in PyTorch, with the code of the model's architecture."""
         return self.code(program) | self.code_of_architecture(model)
 
     def adapter_code(self) -> dict[str, str]:
@@ -75,6 +75,6 @@ class KeyParts:
         return self._code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])
 
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
-        """Return the code of a program that builds or runs a target's engines."""
+        """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
         worker = self._code_hashes.of_worker() if self.resolved.runs_tensorrt(target) else {}
         return self.code(program, self.resolved.traits(target).module) | worker

@@ -1,4 +1,4 @@
-"""Sentences about a resolved configuration: what was decided for the user, and what could not be verified."""
+"""Notices about a resolved configuration: automatic decisions, and facts that could not be verified."""
 
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
@@ -6,7 +6,7 @@ from slipway.photographs.published import as_written, published_weights
 
 
 def notices(resolved: ResolvedConfig) -> list[str]:
-    """Return what was decided for the user and what could not be verified, in sentences."""
+    """Return a sentence for each automatic decision and for each fact that could not be verified."""
     decided = [
         f"target {target}: runtime auto is {resolved.runtime(target)} ({_why(resolved, target)})"
         for target in resolved.targets
@@ -27,10 +27,10 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
     return "no TensorRT with a GPU is here"
 
 
-def _published_notice(chosen: dict, model: str) -> str | None:
-    """Return how a model's preprocessing differs from the one that torchvision published its weights with, in words."""
-    weights = published_weights(chosen["architecture"], chosen["weights"])
-    differences = weights.differences(chosen["preprocess"]) if weights else {}
+def _published_notice(settings: dict, model: str) -> str | None:
+    """Return a sentence if a model's preprocessing differs from the published one of its weights, else None."""
+    weights = published_weights(settings["architecture"], settings["weights"])
+    differences = weights.differences(settings["preprocess"]) if weights else {}
     if not differences:
         return None
     return (

@@ -1,18 +1,18 @@
-"""Which precisions a runtime has on some hardware, from which ONNX file each is built, and why one is refused."""
+"""The precisions of a runtime on some hardware, their ONNX variants, and the reasons why a precision is refused."""
 
 from slipway.core import hardware
 from slipway.core.packages import ABSENT
 from slipway.runtimes import RUNTIMES
 
-# What a GPU's compute capability must be, and TensorRT's major version, for a precision.
+# {precision: the GPU's lowest compute capability}, {precision: TensorRT's lowest major version}.
 NEEDED_CAPABILITY = {"fp16": 5.3, "int8": 6.1, "bf16": 8.0, "fp8": 8.9}
 NEEDED_TENSORRT = {"bf16": 10, "fp8": 10}
-# What `auto` takes on a GPU; int8 only with photographs to calibrate on. Others have to be asked for.
+# The precisions of `auto` on a GPU; int8 only with calibration photographs. Other precisions must be configured.
 AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
 
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
-    """Return the precisions that `auto` takes."""
+    """Return the precisions of `auto` on some hardware."""
     if hardware.is_gpu(identity):
         return [name for name in AUTOMATIC_ON_GPU if calibrated or name != "int8"]
     offered = [name for name in RUNTIMES[runtime].precisions if name != "int8"]
@@ -20,9 +20,10 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
 
 
 def variant(runtime: str, version: str, precision: str) -> str:
-    """Return the ONNX variant that an engine is built from.
+    """Return the ONNX variant from which an engine is built.
 
-    A strongly typed builder takes everything beside the quantized layers from the file too, so that is FP16 there.
+    A strongly typed builder takes the precision of all layers from the file. So its INT8 file has FP16 in the layers
+    that are not quantized.
     """
     if not RUNTIMES[runtime].is_tensorrt:
         return "int8" if precision == "int8" else "fp32"
@@ -32,7 +33,7 @@ def variant(runtime: str, version: str, precision: str) -> str:
 
 
 def refusal(runtime: str, version: str, identity: str, precision: str) -> str | None:
-    """Return in words why a precision cannot be had, or None when it can."""
+    """Return the reason why a precision is not available, in words; None if it is available."""
     offered = RUNTIMES[runtime].precisions
     if (runtime, precision) == ("onnxruntime", "int8"):
         return (
@@ -61,7 +62,7 @@ def newest_opset(runtime: str, version: str) -> int:
 
 
 def is_strongly_typed(runtime: str, version: str) -> bool:
-    """Say whether the builder takes precision from the graph's types alone."""
+    """Return whether the builder takes precisions from the graph's types alone."""
     return runtime == "tensorrt_rtx" or version == ABSENT or major(version) >= 10
 
 
@@ -71,12 +72,12 @@ def major(version: str) -> int:
 
 
 def has_bf16(identity: str) -> bool:
-    """Say whether a CPU's identity lists bfloat16 instructions."""
+    """Return whether a CPU's identity lists bfloat16 instructions."""
     return bool(hardware.BF16_INSTRUCTION_SETS & _instruction_sets(identity))
 
 
 def has_int8(identity: str) -> bool:
-    """Say whether a CPU's identity lists instructions that multiply bytes without saturating."""
+    """Return whether a CPU's identity lists instructions that multiply bytes without saturation."""
     return bool(hardware.INT8_INSTRUCTION_SETS & _instruction_sets(identity))
 
 

@@ -1,7 +1,7 @@
-"""The resolved configuration: every `auto` decided, versions and hardware found.
+"""The resolved configuration: all `auto` values decided, versions and hardware detected.
 
-Nothing here imports PyTorch or a runtime, so the Snakefile parses in a fraction of a second: versions come from package
-metadata, hardware from the operating system.
+This module imports neither PyTorch nor a runtime, so the Snakefile parses in a fraction of a second. Versions come from
+package metadata, hardware from the operating system.
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
 
 class ResolvedConfig:
-    """One completed configuration, resolved on this machine: runtimes, versions, precisions, profiles."""
+    """A completed configuration, resolved on this machine: runtimes, versions, precisions, profiles."""
 
     def __init__(self, config: dict) -> None:
         self.config = config
@@ -27,26 +27,26 @@ class ResolvedConfig:
         self.fleet = config["deploy"]["fleet"] or self._automatic_fleet()
 
     def runtime(self, target: str) -> str:
-        """Return the runtime of a target, with `auto` decided: TensorRT where it and a GPU are, else OpenVINO."""
+        """Return the runtime of a target. `auto` is TensorRT if TensorRT and a GPU are present, else OpenVINO."""
         declared = self.config["targets"][target]["runtime"]
         if declared != "auto":
             return declared
-        if self.runtime_version("tensorrt", target) == ABSENT:  # asked first: it is cheaper than looking for a GPU
+        if self.runtime_version("tensorrt", target) == ABSENT:  # checked first: cheaper than detecting a GPU
             return "openvino"
         identity = self.config["targets"][target]["hardware"]
         on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
         return "tensorrt" if on_gpu else "openvino"
 
     def traits(self, target: str) -> Traits:
-        """Return what is known of a target's runtime."""
+        """Return the traits of a target's runtime."""
         return RUNTIMES[self.runtime(target)]
 
     def targets_of(self, *runtimes: str) -> list[str]:
-        """Return the targets that one of some runtimes builds for."""
+        """Return the targets with one of these runtimes."""
         return [target for target in self.targets if self.runtime(target) in runtimes]
 
     def runs_tensorrt(self, target: str) -> bool:
-        """Say whether a target's engines are TensorRT's, of either edition."""
+        """Return whether a target's engines are TensorRT engines, of either edition."""
         return self.traits(target).is_tensorrt
 
     def runtime_version(self, runtime: str, target: str) -> str:
@@ -56,13 +56,13 @@ class ResolvedConfig:
         return self.tensorrt(target)["version"] or packages.runtime_version(runtime, self.tensorrt(target)["python"])
 
     def tensorrt(self, target: str) -> dict:
-        """Return the `tensorrt` settings of a target: the common ones with the target's own over them."""
+        """Return the `tensorrt` settings of a target: the common settings, overridden by the target's own."""
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
 
     def interpreter(self, target: str) -> str:
-        """Return the Python that builds a target's engines."""
-        chosen = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
-        return chosen or "python"
+        """Return the Python interpreter that builds a target's engines."""
+        python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
+        return python or "python"
 
     def precisions(self, target: str) -> list[str]:
         """Return the precisions of a target's engines, with `auto` decided."""
@@ -73,58 +73,58 @@ class ResolvedConfig:
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def all_precisions(self) -> list[str]:
-        """Return every precision of any target, in the order of first use."""
+        """Return the precisions of all targets without duplicates, in the order of first use."""
         return list(dict.fromkeys(name for target in self.targets for name in self.precisions(target)))
 
     def variant(self, target: str, precision: str) -> str:
-        """Return the ONNX variant that an engine is built from."""
+        """Return the ONNX variant from which an engine is built."""
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
     def variants(self) -> list[str]:
-        """Return every ONNX variant that engines are built from, after FP32, which the others are made of."""
+        """Return the ONNX variants of all engines, FP32 first: the others are made from it."""
         return list(dict.fromkeys(["fp32", *self.variants_of(self.targets)]))
 
     def variants_of(self, targets: list[str]) -> list[str]:
-        """Return the ONNX variants that the engines of some targets are built from, in the order of first use."""
+        """Return the ONNX variants of some targets' engines, in the order of first use."""
         needed = [self.variant(target, name) for target in targets for name in self.precisions(target)]
         return list(dict.fromkeys(needed))
 
     def preflight_variants(self) -> list[str]:
-        """Return the ONNX variants to try without a GPU: those of the targets, FP16 and, with photographs, INT8."""
+        """Return the ONNX variants to try without a GPU: the targets' variants, FP16 and, with photographs, INT8."""
         calibrated = self.config["calibration"]["images"] is not None
         return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *self.variants()]))
 
     def hardware(self, target: str) -> str:
-        """Return the identity of a target's hardware, with `auto` detected."""
+        """Return the identity of a target's hardware, with `auto` detected. Raise SlipwayError if there is no GPU."""
         declared = self.config["targets"][target]["hardware"]
         if declared != "auto":
             return declared
         if not self.runs_tensorrt(target):
             return hardware.cpu_identity()
-        found = _gpu_identity()
-        if found is None:
+        identity = _gpu_identity()
+        if identity is None:
             raise SlipwayError(
                 f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare it, such as "
                 '"NVIDIA L4 (compute capability 8.9)", and run the target\'s jobs where it is'
             )
-        return found
+        return identity
 
     def runs_on_gpu(self, target: str) -> bool:
-        """Say whether a target's jobs need a GPU."""
+        """Return whether a target's jobs need a GPU."""
         return hardware.is_gpu(self.hardware(target))
 
     def checkpoint(self, model: str) -> str | None:
-        """Return the path of a model's local checkpoint, or None when torchvision provides the weights."""
+        """Return the path of a model's local checkpoint; None if torchvision provides the weights."""
         weights = self.config["models"][model]["weights"]
         return weights if weights.endswith(CHECKPOINT_SUFFIXES) else None
 
     def lock(self, target: str) -> dict:
-        """Return what is known of the TensorRT that will serve a target's engines, for the repository's index.
+        """Return the facts about the TensorRT that will serve a target's engines, for the repository's index.
 
-        `triton_release` is the declared one, `tensorrt_of_release` the TensorRT inside it, None where nobody knows it;
-        `source` says in words who told. `verified` is True when that TensorRT is known to load these engines. Only
-        TensorRT has a lock: another runtime's targets are never verified.
+        `triton_release`: the declared release. `tensorrt_of_release`: the TensorRT inside it, None if unknown.
+        `source`: the origin of this version, in words. `verified`: True if that TensorRT is known to load these
+        engines. Only TensorRT has a version lock: for another runtime `verified` is False.
         """
         if target not in self.locked_targets():
             return {
@@ -137,7 +137,7 @@ class ResolvedConfig:
         return version_lock.record(self.runtime_version("tensorrt", target), self.config["triton"], compatibility)
 
     def locked_targets(self) -> list[str]:
-        """Return the targets whose engines Triton's TensorRT backend loads; those of TensorRT for RTX it does not."""
+        """Return the targets whose engines Triton's TensorRT backend loads. It loads none of TensorRT for RTX."""
         return self.targets_of("tensorrt")
 
     def input(self, model: str) -> str:
@@ -149,34 +149,34 @@ class ResolvedConfig:
         return self.config["models"][model]["preprocess"]["crop"]
 
     def timing_cache(self, target: str) -> str | None:
-        """Return the file in which a target's builds keep what they measured; it is no part of any key."""
+        """Return the file of a target's TensorRT timing cache; None without a cache. It is no part of any key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
         return f"results/.timing/{target}.cache" if used else None
 
     def profiles(self, target: str, precision: str) -> list[dict]:
-        """Return the optimization profiles of an engine: those for every precision and those for its own."""
+        """Return the optimization profiles of an engine: the general ones and the ones of its precision."""
         return optimization_profiles.of_precision(self.tensorrt(target)["profiles"], precision)
 
     def opset(self) -> int:
-        """Return the newest ONNX opset that every target's runtime reads."""
+        """Return the newest ONNX opset that the runtimes of all targets read."""
         readers = [(self.runtime(target), target) for target in self.targets]
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
     def _automatic_fleet(self) -> list[str]:
-        """Return the targets that manifests deploy: every GPU that Triton has a backend for, else one CPU."""
+        """Return the targets to deploy by manifests: every GPU with a Triton backend, else one CPU."""
         on_cpu = self.targets_of("openvino", "onnxruntime")
         return self.targets_of("tensorrt") or [name for name in on_cpu if name == self.deployed_target] or on_cpu[:1]
 
     @property
     def monitored_targets(self) -> list[str]:
-        """Return the targets that serve where `deploy.to` says, to whose load tests the alerts hold them."""
+        """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
 
 
 @cache
 def package_version(package: str) -> str:
-    """Return the installed version of a package, which may be absent where its jobs do not run."""
+    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Refuse impossible configurations that the schema accepts, before anything runs."""
+"""Refuse impossible configurations that the schema accepts, before any job runs."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from slipway.triton.server import releases
 
 
 def validate(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if what a configuration asks for cannot be built on its targets, or names no file."""
+    """Raise SlipwayError if a configuration cannot be built on its targets, or names a file that does not exist."""
     require_precisions(resolved)
     _require_version_lock(resolved)
     checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
@@ -23,18 +23,18 @@ def validate(resolved: ResolvedConfig) -> None:
 
 
 def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
-    """Raise SlipwayError unless every file and folder that a configuration names exists, and is of that type.
+    """Raise SlipwayError unless every file and folder named in a configuration exists and has the right type.
 
-    `checkpoints` are those of the models that have one.
+    `checkpoints`: {model: path of its local checkpoint, or None}.
     """
     named = {
         "image": config["image"],
-        # The private key may be where the workflow signs alone.
+        # Only the machine that signs needs the private key.
         "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
     }
     named |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
     named |= {f"models.{model}.weights": path for model, path in checkpoints.items()}
-    named |= {f"models.{model}.labels": chosen["labels"] for model, chosen in config["models"].items()}
+    named |= {f"models.{model}.labels": settings["labels"] for model, settings in config["models"].items()}
     for key, path in named.items():
         if path is not None and not Path(path).is_file():
             problem = "is a folder" if Path(path).is_dir() else "does not exist"
@@ -43,25 +43,25 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
     for section, key in (("accuracy", "labelled"), ("calibration", "images")):
         if config[section][key] is not None:
             _require_images(f"{section}.{key}", config[section][key])
-    for model, chosen in config["models"].items():
-        if chosen["labels"] is not None:
-            has_classes = chosen["output"] != "tensor"
-            _require_labels(model, chosen["labels"], config["accuracy"]["labelled"] if has_classes else None)
+    for model, settings in config["models"].items():
+        if settings["labels"] is not None:
+            has_classes = settings["output"] != "tensor"
+            _require_labels(model, settings["labels"], config["accuracy"]["labelled"] if has_classes else None)
 
 
 def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
     """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
-    for model, chosen in config["models"].items():
-        if chosen["weights_key"] is not None and checkpoints[model] is None:
+    for model, settings in config["models"].items():
+        if settings["weights_key"] is not None and checkpoints[model] is None:
             raise SlipwayError(
-                f"config: `models.{model}.weights_key` is {chosen['weights_key']!r}, but `weights` is "
-                f"{chosen['weights']}, which has one set of weights; name your checkpoint there, or leave "
+                f"config: `models.{model}.weights_key` is {settings['weights_key']!r}, but `weights` is "
+                f"{settings['weights']}, which has one set of weights; name your checkpoint there, or leave "
                 "`weights_key` out"
             )
 
 
 def require_precisions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless every engine that is asked for can be built on its target's hardware."""
+    """Raise SlipwayError unless every configured engine can be built on its target's hardware."""
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)
@@ -80,9 +80,9 @@ def require_precisions(resolved: ResolvedConfig) -> None:
 
 
 def require_batches(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless TensorRT's engines take every batch that they are proven and measured with."""
+    """Raise SlipwayError unless TensorRT engines accept all batch sizes of the checks, benchmarks and load tests."""
     measured, tested = resolved.config["benchmark"]["batch_sizes"], resolved.config["load_test"]["max_batch_sizes"]
-    asked = {
+    batches_by_reason = {
         "the sample photograph is": [1],
         f"`benchmark.batch_sizes` is {measured}, so there is": measured,
         f"`load_test.max_batch_sizes` is {tested}, so there may be": range(1, tested[-1] + 1),
@@ -94,34 +94,34 @@ def require_batches(resolved: ResolvedConfig) -> None:
         for precision in resolved.precisions(target)
     ]
     for target, precision in engines:
-        taken = resolved.profiles(target, precision)
-        for words, batches in asked.items():
-            if missing := optimization_profiles.untaken(taken, batches):
+        profiles = resolved.profiles(target, precision)
+        for words, batches in batches_by_reason.items():
+            if missing := optimization_profiles.untaken(profiles, batches):
                 raise SlipwayError(
                     f"config: {words} a batch of {missing[0]}, but the profiles of the {precision} engine for {target} "
-                    f"take batches of {optimization_profiles.in_words(taken)}; widen `tensorrt.profiles`, or lower "
+                    f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or lower "
                     "what asks for it"
                 )
 
 
 def require_supported_release(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError when the Triton that would serve elsewhere is unknown, or older than what is accepted."""
+    """Raise SlipwayError if the Triton on another platform would be unknown or older than `triton.oldest`."""
     triton = resolved.config["triton"]
     releases.require_supported(triton["release"], triton["image"], triton["oldest"])
 
 
 def require_servers(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError when no Triton at `deploy.to` would serve what is built, or should.
+    """Raise SlipwayError if no Triton at `deploy.to` would or should serve the configured engines.
 
-    What only shows once something is built, such as random weights, is refused when manifests are written.
+    Problems that only show after a build, such as random weights, are refused when manifests are written.
     """
     place, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if place == "local":
         _require_accepted_release(resolved)
         return
-    without = [name for name in resolved.fleet if resolved.runtime(name) == "tensorrt_rtx"] or resolved.fleet == []
-    if without:
-        named = f"`deploy.fleet` has {without[0]}" if resolved.fleet else "every target is one of TensorRT for RTX"
+    unservable = [name for name in resolved.fleet if resolved.runtime(name) == "tensorrt_rtx"] or resolved.fleet == []
+    if unservable:
+        named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else "every target is one of TensorRT for RTX"
         raise SlipwayError(
             f"config: `deploy.to` is {place}, but {named}, and Triton has no backend of its own for engines of "
             "TensorRT for RTX; give the target another runtime, or set `deploy.to` to local"
@@ -133,7 +133,7 @@ def require_servers(resolved: ResolvedConfig) -> None:
 
 
 def _require_accepted_release(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError when others would reach a local server that is older than what is accepted."""
+    """Raise SlipwayError if a local server that is open to other machines is older than `triton.oldest`."""
     host = resolved.config["deploy"]["host"]
     if not is_loopback(host):
         from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
@@ -156,7 +156,7 @@ def _require_images(key: str, folder: str) -> None:
 
 
 def _require_labels(model: str, labels: str, labelled: str | None) -> None:
-    """Raise SlipwayError unless a label file can be read, and folders of labelled photographs match its labels."""
+    """Raise SlipwayError unless a label file is readable and the folders of labelled photographs match its labels."""
     try:
         read = read_labels(labels)
         if labelled is not None:

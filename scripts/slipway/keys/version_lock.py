@@ -1,7 +1,7 @@
-"""The version lock: the TensorRT that builds must be the one that serves, which the Triton release decides.
+"""The version lock: the TensorRT that builds an engine must be the TensorRT in the Triton release that serves it.
 
-An engine loads under the very TensorRT that built it and no other, unless it was built version-compatible. Found out by
-the server, that costs a build, a benchmark and a load test first; found out here, it costs nothing.
+An engine loads only in exactly the TensorRT version that built it, unless it was built version-compatible. If only the
+server found the mismatch, a build, a benchmark and a load test would be lost. Planning finds it at no cost.
 """
 
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from slipway.core.errors import SlipwayError
 from slipway.core.packages import ABSENT
 from slipway.triton.server import releases
 
-# The first TensorRT that builds version-compatible engines, and the first that loads them.
+# The first TensorRT version that builds and loads version-compatible engines.
 FIRST_COMPATIBLE = (8, 6)
 
 
 @dataclass(frozen=True)
 class Served:
-    """The TensorRT that will serve, None where nobody knows it, and in words who says so."""
+    """The TensorRT version that will serve (None if unknown), and the origin of this version in words."""
 
     tensorrt: str | None
     source: str
 
 
 def served_tensorrt(triton: dict) -> Served:
-    """Return what is known of the TensorRT that serves, from the `triton` settings.
+    """Return the TensorRT version that serves according to the `triton` settings.
 
-    An image that was named is asked first, since it need not be NVIDIA's own of the release; then the table; then
-    NVIDIA's image of a release that the table does not have.
+    The origins, in this order: a named image, since it can differ from NVIDIA's image of the release; the table of
+    releases; NVIDIA's image of a release that is not in the table.
     """
     release, image = triton["release"], triton["image"]
     if image and (inside := releases.tensorrt_of_image(image)):
@@ -42,9 +42,9 @@ def served_tensorrt(triton: dict) -> Served:
 
 
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
-    """Say whether an engine that TensorRT `built` made runs under TensorRT `serving`.
+    """Return whether an engine built by TensorRT `built` runs under TensorRT `serving`.
 
-    `compatibility` is the setting it was built with: a version-compatible engine runs under later TensorRT too.
+    `compatibility` is the setting of its build: a version-compatible engine runs under later versions, too.
     """
     if releases.same_tensorrt(built, serving):
         return True
@@ -53,7 +53,7 @@ def runs_under(built: str, serving: str, compatibility: str) -> bool:
 
 
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:
-    """Raise SlipwayError when the TensorRT that builds a target's engines is known not to be the one that serves."""
+    """Raise SlipwayError if a target's engines are known not to load in the TensorRT that serves."""
     served = served_tensorrt(triton)
     if built == ABSENT or served.tensorrt is None or runs_under(built, served.tensorrt, compatibility):
         return
@@ -66,7 +66,7 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
 
 
 def notice(target: str, built: str, triton: dict) -> str | None:
-    """Return a sentence where a release was named but the TensorRT inside it is not known, else None."""
+    """Return a sentence if a release was named but its TensorRT is unknown, else None."""
     served = served_tensorrt(triton)
     if triton["release"] is None or served.tensorrt:
         return None
@@ -80,7 +80,7 @@ def notice(target: str, built: str, triton: dict) -> str | None:
 
 
 def record(built: str, triton: dict, compatibility: str) -> dict:
-    """Return what is known: {"triton_release", "tensorrt_of_release", "verified", "source"}."""
+    """Return the version lock as {"triton_release", "tensorrt_of_release", "verified", "source"}."""
     served = served_tensorrt(triton)
     comparable = served.tensorrt is not None and built != ABSENT
     return {
@@ -96,7 +96,7 @@ def _server(triton: dict) -> str:
 
 
 def _pin(version: str) -> str:
-    """Return a version as pip takes it; one that ends early stands for every one that continues it."""
+    """Return a version for pip; an incomplete version matches all its continuations."""
     return version if len(releases.numbers(version)) > 3 else f"{version}.*"
 
 
@@ -105,8 +105,8 @@ def _container(triton: dict) -> str:
 
 
 def _releases_with(tensorrt: str) -> str:
-    """Return what to do to serve with this TensorRT."""
-    found = releases.releases_with(tensorrt)
-    if not found:
+    """Return the advice to serve with a release that has this TensorRT."""
+    names = releases.releases_with(tensorrt)
+    if not names:
         return f"a Triton release that has TensorRT {tensorrt}; none that is known here does"
-    return f"a Triton release that has {tensorrt}, as `triton.release`: {' or '.join(found)}"
+    return f"a Triton release that has {tensorrt}, as `triton.release`: {' or '.join(names)}"

@@ -1,4 +1,4 @@
-"""Check before anything runs that the workflow can write its folders."""
+"""Check that the workflow can write its folders, before any job runs."""
 
 import os
 from pathlib import Path
@@ -7,16 +7,16 @@ from slipway.core.errors import SlipwayError
 
 
 def require_folders(*names: str) -> None:
-    """Raise SlipwayError unless each of the workflow's folders can be written, or can be made."""
+    """Raise SlipwayError unless each of the workflow's folders is writable or can be made."""
     for name in names:
         path = Path(name)
         if path.is_symlink() and not path.exists():
             raise SlipwayError(f"{name} is a link to {path.readlink()}, which does not exist; mount or make it first")
         if path.exists() and not path.is_dir():
             raise SlipwayError(f"{name} is a file, but the workflow keeps a folder there; move it away")
-        place = path if path.exists() else path.absolute().parent
-        if not os.access(place, os.W_OK | os.X_OK):
+        folder = path if path.exists() else path.absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
             raise SlipwayError(
-                f"{place} cannot be written by this user, or lies on a read-only file system; change that, or work in "
+                f"{folder} cannot be written by this user, or lies on a read-only file system; change that, or work in "
                 "another folder with --directory"
             )

@@ -1,4 +1,4 @@
-"""PyTorch models: their architectures, the checkpoints that people bring, and the canonical form of the weights."""
+"""PyTorch models: architectures, checkpoints of any origin, and the canonical form of weights."""
 
 from slipway.models.architectures import build
 from slipway.models.canonical import load_model

@@ -1,4 +1,4 @@
-"""Networks by name: torchvision's classifiers, and factories of the user's own package."""
+"""Build networks by name: torchvision's classifiers, and factories of the user's own package."""
 
 import importlib
 import traceback
@@ -20,12 +20,12 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
-    returns a torch.nn.Module; `arguments` are its keyword arguments. Raises SlipwayError when it cannot be imported,
-    cannot be called with them, or returns something else.
+    returns a torch.nn.Module. `arguments` are its keyword arguments. Raises SlipwayError if the factory cannot be
+    imported, cannot be called with these arguments, or returns another type.
     """
     import torch
 
-    # Without gradients, since networks with the older weight_norm could not be copied otherwise.
+    # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
         model = made(_factory(architecture), architecture, arguments or {})
     drop_heads(model)
@@ -45,7 +45,7 @@ def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:
         target = importlib.import_module(module)
         for name in factory.split("."):
             target = getattr(target, name)
-    except Exception as error:  # whatever the user's own module raises
+    except Exception as error:  # the user's module can raise any exception
         traceback.print_exc()
         raise SlipwayError(
             f"architecture {architecture} cannot be imported ({error}); install its package into this environment or "

@@ -1,4 +1,4 @@
-"""The auxiliary heads of GoogLeNet and Inception v3: they help to train, and answer nothing in eval mode."""
+"""The auxiliary heads of GoogLeNet and Inception v3: they only help to train, and have no output in eval mode."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
 
 
 def drop_heads(model: "torch.nn.Module") -> None:
-    """Take the auxiliary heads out of torchvision's networks, wherever they are in a model."""
+    """Remove the auxiliary heads from torchvision's networks, anywhere in a model."""
     for module, heads in _networks(model).values():
         module.aux_logits = False
         for head in heads:
@@ -19,7 +19,7 @@ def drop_heads(model: "torch.nn.Module") -> None:
 
 
 def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
-    """Return the prefixes of the names that the auxiliary heads' tensors would have, such as "AuxLogits."."""
+    """Return the prefixes of the names of the auxiliary heads' tensors, such as "AuxLogits."."""
     return tuple(
         f"{path}.{head}." if path else f"{head}." for path, (_, heads) in _networks(model).items() for head in heads
     )
@@ -30,5 +30,5 @@ def _networks(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.Module", tu
 
 
 def _kinds(module: "torch.nn.Module") -> Iterator[str]:
-    if torchvision := sys.modules.get("torchvision"):  # not imported: the model holds none of its networks
+    if torchvision := sys.modules.get("torchvision"):  # not imported: the model has no network of torchvision
         yield from (kind for kind in _HEADS if isinstance(module, getattr(torchvision.models, kind)))

@@ -1,6 +1,6 @@
 """The canonical form of a network's weights: a safetensors file that loads again exactly.
 
-Its metadata keep each module's version from PyTorch's `state_dict`, since some modules load by it.
+Its metadata have each module's version from PyTorch's `state_dict`: some modules depend on it when they load.
 """
 
 import json
@@ -21,7 +21,10 @@ _VERSIONS = "module_versions"
 
 
 def write_canonical(model: "torch.nn.Module", path: Path) -> None:
-    """Write the weights of a network to a safetensors file, whole or not at all."""
+    """Write the weights of a network to a safetensors file, completely or not at all.
+
+    Raises SlipwayError if the state dict has a value that is no tensor.
+    """
     import torch
     from safetensors.torch import save
 
@@ -31,7 +34,7 @@ def write_canonical(model: "torch.nn.Module", path: Path) -> None:
             f"the network keeps more than tensors in its state dict ({others[0]}), which no safetensors file holds; "
             "let the factory make it without"
         )
-    # Tied weights share their memory, which safetensors does not write: each name gets its own.
+    # safetensors does not write tied weights, which share their memory, so each name gets a copy.
     tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     with written_whole(path) as partial:
@@ -39,7 +42,10 @@ def write_canonical(model: "torch.nn.Module", path: Path) -> None:
 
 
 def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":
-    """Return the model of a canonical checkpoint and its record, in eval mode on the CPU."""
+    """Return the model of a canonical checkpoint and its record, in eval mode on the CPU.
+
+    Raises SlipwayError if the weights do not fit the architecture.
+    """
     from safetensors import safe_open
 
     model = settle(build(record["architecture"], record["arguments"]), record.get("input_shape", (1, 3, 224, 224)))

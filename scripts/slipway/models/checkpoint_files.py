@@ -1,4 +1,4 @@
-"""Read the tensors of a checkpoint file, whatever program saved it. Nothing in the file is executed."""
+"""Read the tensors of a checkpoint file from any training program. No code of the file is executed."""
 
 import argparse
 import pathlib
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 _PATHLIB = ("pathlib", "pathlib._local")
-# Classes that training programs save beside the weights, each with a harmless stand-in that runs no code of the file.
+# Classes that training programs save beside the weights. Each has a stand-in that runs no code of the file.
 _HARMLESS = (
     argparse.Namespace,
     *((pathlib.PurePosixPath, f"{module}.{kind}") for module in _PATHLIB for kind in ("PosixPath", "PurePosixPath")),
@@ -36,8 +36,8 @@ _HARMLESS = (
 class Content:
     """The tensors of a checkpoint by their dotted names, such as "state_dict.module.conv1.weight".
 
-    `mappings`: for each tensor, the dotted path of the mapping that holds it. `versions`: PyTorch's note on each
-    module, such as {"version": 2}, by the module's dotted path. `keys`: the names at the top of the file.
+    `mappings`: {tensor: dotted path of the mapping that holds it}. `versions`: {dotted path of a module: PyTorch's note
+    on it, such as {"version": 2}}. `keys`: the names at the top of the file.
     """
 
     tensors: dict[str, "torch.Tensor"] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Content:
 def read_checkpoint(path: str | Path) -> Content:
     """Return the content of a .safetensors or PyTorch file.
 
-    Raises SlipwayError when the file is missing, truncated, holds pickled code, or no tensors by name.
+    Raises SlipwayError if the file is missing or truncated, holds pickled code, or has no named tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,7 +71,7 @@ def content_of(saved: object) -> Content:
 
 
 def dotted(*parts: str) -> str:
-    """Join the parts that are not empty with dots."""
+    """Join the non-empty parts with dots."""
     return ".".join(part for part in parts if part)
 
 
@@ -81,10 +81,10 @@ def _collect(saved: Mapping | list | tuple, path: str, content: Content) -> None
     versions = getattr(saved, "_metadata", None)
     if isinstance(versions, Mapping):
         content.versions |= {dotted(path, str(module)): version for module, version in versions.items()}
-    entries = saved.items() if isinstance(saved, Mapping) else ((str(index), each) for index, each in enumerate(saved))
+    entries = saved.items() if isinstance(saved, Mapping) else ((str(index), item) for index, item in enumerate(saved))
     for name, value in entries:
         if not isinstance(name, str):
-            continue  # an optimizer's state, by the number of the parameter
+            continue  # an optimizer's state, whose names are the numbers of parameters
         full = dotted(path, name)
         if isinstance(value, torch.Tensor):
             if full in content.tensors:
@@ -95,7 +95,7 @@ def _collect(saved: Mapping | list | tuple, path: str, content: Content) -> None
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Say whether a file is a safetensors file: by its suffix, or by its first bytes (a length, then a brace)."""
+    """Return whether a file is a safetensors file, by its suffix or by its first bytes (a length, then a brace)."""
     with path.open("rb") as file:
         first = file.read(9)
     return path.suffix == ".safetensors" or (first[8:] == b"{" and first[6:8] == b"\0\0")
@@ -117,7 +117,7 @@ def _read_pytorch(path: Path) -> object:
     try:
         with torch.serialization.safe_globals([*_HARMLESS, *_numpy_values()]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises whatever its damage leads to
+    except Exception as error:  # a damaged pickle can raise any exception
         raise SlipwayError(f"checkpoint {path} {_reason(error)}") from None
 
 
@@ -138,19 +138,19 @@ def _numpy_values() -> list:
 
 
 def _reason(error: Exception) -> str:
-    """Return why PyTorch did not load a file, and what to do."""
+    """Return the reason why PyTorch did not load a file, and the next step."""
     if "TorchScript" in str(error):
         return (
             "is a TorchScript archive, which holds code and was not loaded; save the model.state_dict() of the network "
             "that was scripted, best as .safetensors"
         )
     # Cut off PyTorch's own advice, which is to trust the file.
-    forbidden = re.search(
+    match = re.search(
         r"(?:Unsupported (?:global|class)|Trying to \w+).*?(?= was not an allowed|$)", str(error), re.MULTILINE
     )
-    if isinstance(error, pickle.UnpicklingError) and forbidden:
+    if isinstance(error, pickle.UnpicklingError) and match:
         return (
-            f"holds more than weights and would run code when loaded, so it was not loaded ({forbidden[0]}); save only "
+            f"holds more than weights and would run code when loaded, so it was not loaded ({match[0]}); save only "
             "model.state_dict(), best as .safetensors"
         )
     return f"is truncated or no PyTorch file ({type(error).__name__}); copy it again"

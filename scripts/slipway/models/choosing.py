@@ -1,4 +1,4 @@
-"""Choose the weights of a checkpoint: the one reading that fits the network exactly."""
+"""Choose the weights of a checkpoint: the only reading that fits the network exactly."""
 
 import re
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from slipway.models.readings import TOP, Fit, fit, readings
 if TYPE_CHECKING:
     import torch
 
-# Names of averaged weights (EMA, SWA). Many training programs save them beside the last weights.
+# Names of averaged weights (EMA, SWA), which many training programs save beside the last weights.
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The weights that were loaded, and why. `left_out` and `cast` describe tensors in words, or are None."""
+    """The weights that were loaded, and the reason. `left_out` and `cast` describe tensors in words, or are None."""
 
     weights_key: str
     why: str
@@ -40,7 +40,7 @@ def load_checkpoint(
 ) -> Choice:
     """Load a checkpoint's weights into `model`, and return the choice that was made.
 
-    `weights_key` names the place in the file to take them from, such as "model_ema". Raises SlipwayError unless exactly
+    `weights_key` restricts the choice to one place in the file, such as "model_ema". Raises SlipwayError unless exactly
     one set of weights there fits the network exactly.
     """
     network = Network(model)
@@ -50,32 +50,32 @@ def load_checkpoint(
             f"`weights_key` is {weights_key!r}, but checkpoint {origin} has no tensors there; they are in "
             f"{few(_places(content))}; correct it in config.yaml"
         )
-    exact = _distinct([each for each in fits if each.is_exact], weights_key)
+    exact = _distinct([candidate for candidate in fits if candidate.is_exact], weights_key)
     if not exact:
         raise SlipwayError(f"checkpoint {origin} {_misfit(fits)}")
     if len(exact) > 1:
         raise SlipwayError(f"checkpoint {origin} {_ambiguity(exact)}")
-    chosen = exact[0]
-    if weights_key is None and (average := _unread_average(fits, chosen, network.size)):
+    choice = exact[0]
+    if weights_key is None and (average := _unread_average(fits, choice, network.size)):
         raise SlipwayError(
-            f"checkpoint {origin} holds `{average}` beside `{chosen.reading.key}`, which by its name is an average of "
+            f"checkpoint {origin} holds `{average}` beside `{choice.reading.key}`, which by its name is an average of "
             "the weights but does not have the network's names; save the weights that are to be served by themselves, "
-            f"or take the others by `weights_key: {chosen.reading.key}` under the model in config.yaml"
+            f"or take the others by `weights_key: {choice.reading.key}` under the model in config.yaml"
         )
-    if differences := load(model, chosen.state()):
+    if differences := load(model, choice.state()):
         raise SlipwayError(f"checkpoint {origin} is of another architecture: {differences}")
-    casts = ", ".join(f"{count} tensors from {words}" for words, count in sorted(chosen.casts.items()))
-    return Choice(chosen.reading.key, _why(fits, chosen, weights_key), _left_out(content, chosen), casts or None)
+    casts = ", ".join(f"{count} tensors from {words}" for words, count in sorted(choice.casts.items()))
+    return Choice(choice.reading.key, _why(fits, choice, weights_key), _left_out(content, choice), casts or None)
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
-    """Return one fit for each distinct set of weights. If `weights_key` names one exactly, return that one alone."""
-    named = [each for each in exact if each.reading.key == weights_key]
-    kept: list[Fit] = []
-    for each in named or exact:
-        if not any(_are_same(each, other) for other in kept):
-            kept.append(each)
-    return kept
+    """Return one fit for each distinct set of weights; only the fit with the key `weights_key` if there is one."""
+    named = [candidate for candidate in exact if candidate.reading.key == weights_key]
+    distinct: list[Fit] = []
+    for candidate in named or exact:
+        if not any(_are_same(candidate, other) for other in distinct):
+            distinct.append(candidate)
+    return distinct
 
 
 def _are_same(one: Fit, other: Fit) -> bool:
@@ -88,8 +88,8 @@ def _are_same(one: Fit, other: Fit) -> bool:
 
 
 def _misfit(fits: list[Fit]) -> str:
-    """Return why the nearest reading does not fit."""
-    nearest = max(fits, key=lambda each: (_matches(each), len(each.tensors), len(each.reading.key.strip(TOP))))
+    """Return the reason why the nearest reading does not fit."""
+    nearest = max(fits, key=lambda tried: (_matches(tried), len(tried.tensors), len(tried.reading.key.strip(TOP))))
     if not nearest.differences:
         return (
             f"holds numbers of another kind than the network's: {few(nearest.refused)}; whole numbers, truth "
@@ -103,13 +103,13 @@ def _misfit(fits: list[Fit]) -> str:
     )
 
 
-def _matches(found: Fit) -> int:
+def _matches(candidate: Fit) -> int:
     """Count the tensors of a reading that fit into the network."""
-    return len(found.tensors) - len(found.differences.unexpected) - len(found.differences.reshaped)
+    return len(candidate.tensors) - len(candidate.differences.unexpected) - len(candidate.differences.reshaped)
 
 
 def _ambiguity(exact: list[Fit]) -> str:
-    keys = [each.reading.key for each in exact]
+    keys = [candidate.reading.key for candidate in exact]
     averages = [key for key in keys if _AVERAGES.search(key)]
     hint = f" (`{averages[0]}` is an average by its name, as is often served)" if len(averages) == 1 else ""
     lines = " or ".join(f"`weights_key: {key}`" for key in keys)
@@ -119,40 +119,37 @@ def _ambiguity(exact: list[Fit]) -> str:
     )
 
 
-def _unread_average(fits: list[Fit], chosen: Fit, size: int) -> str | None:
-    """Return the place of an average that is as large as the network, but could not be read as its weights."""
-    readable = frozenset().union(*(each.reading.names for each in fits if each.is_exact), chosen.reading.names)
-    unread = [each.reading for each in fits if not each.reading.names & readable]
+def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
+    """Return the key of an average that is about as large as the network but does not fit it; None if none."""
+    exact = [candidate.reading.names for candidate in fits if candidate.is_exact]
+    readable = frozenset().union(*exact, choice.reading.names)
+    unread = [candidate.reading for candidate in fits if not candidate.reading.names & readable]
     return next(
-        (each.key for each in unread if 2 * len(each.names) >= size and _AVERAGES.search(each.key)),
+        (reading.key for reading in unread if 2 * len(reading.names) >= size and _AVERAGES.search(reading.key)),
         None,
     )
 
 
-def _why(fits: list[Fit], chosen: Fit, weights_key: str | None) -> str:
+def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
     if weights_key:
         return f"as `weights_key: {weights_key}` asks"
-    same = [
-        each.reading.key
-        for each in fits
-        if each.is_exact and each is not chosen and not each.reading.names & chosen.reading.names
-    ]
+    others = [candidate for candidate in fits if not candidate.reading.names & choice.reading.names]
+    same = [candidate.reading.key for candidate in others if candidate.is_exact and candidate is not choice]
     if same:
         return f"which are the same as `{same[0]}`"
-    others = [each for each in fits if not each.reading.names & chosen.reading.names]
     return f"the only ones that fit beside `{others[0].reading.key}`" if others else "the only ones in the file"
 
 
-def _left_out(content: Content, chosen: Fit) -> str | None:
-    """Return in words the tensors that were not taken, by the place where their path leaves the chosen one."""
-    path = chosen.reading.key.split(".") if chosen.reading.key != TOP else []
-    places: dict[str, int] = {}
-    for name in content.tensors.keys() - chosen.reading.names:
+def _left_out(content: Content, choice: Fit) -> str | None:
+    """Return in words the tensors that were not taken, grouped by the place where they leave the choice's path."""
+    path = choice.reading.key.split(".") if choice.reading.key != TOP else []
+    counts: dict[str, int] = {}
+    for name in content.tensors.keys() - choice.reading.names:
         parts = name.split(".")
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, parts, strict=False)))
         place = ".".join(parts[: shared + 1])
-        places[place] = places.get(place, 0) + 1
-    listed = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(places.items())]
+        counts[place] = counts.get(place, 0) + 1
+    listed = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(counts.items())]
     return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") or None
 
 

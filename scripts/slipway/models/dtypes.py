@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 def refusal(tensor: "torch.Tensor", dtype: "torch.dtype") -> str | None:
-    """Return why a tensor cannot be cast to the dtype of the network's tensor, or None if it can.
+    """Return the reason why a tensor cannot be cast to the dtype of the network's tensor; None if it can.
 
-    Floats of two bytes and more are cast to each other, unless a number overflows. Integers and booleans are cast only
+    Floats of two bytes and more are cast to each other unless a number overflows. Integers and booleans are cast only
     if no value changes.
     """
     import torch
@@ -35,5 +35,5 @@ def name_of(dtype: "torch.dtype") -> str:
 
 
 def _is_wide_float(dtype: "torch.dtype") -> bool:
-    """Say whether a dtype is a float of two bytes or more. Shorter floats are quantized; their scales lie elsewhere."""
+    """Return whether a dtype is a float of two bytes or more. Shorter floats are quantized and need scales."""
     return dtype.is_floating_point and dtype.itemsize >= 2

@@ -1,4 +1,4 @@
-"""Modules such as LazyLinear, whose parameters have no shape before the network has run once."""
+"""Initialise lazy modules such as LazyLinear, whose parameters have no shape before the network has run once."""
 
 import traceback
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def settle(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.Module":
-    """Return the model with every lazy parameter made, by a forward pass of an input (N, 3, H, W) if it has any."""
+    """Return the model with its lazy parameters, if any, initialised by a forward pass of an input (N, 3, H, W).
+
+    Raises SlipwayError if a model with lazy modules does not accept this input.
+    """
     import torch
     from torch.nn.modules.lazy import LazyModuleMixin
 
@@ -20,11 +23,11 @@ def settle(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.Mo
     try:
         with torch.no_grad():
             model(torch.zeros(*input_shape))
-    except Exception as error:  # whatever the user's own code raises
+    except Exception as error:  # the user's code can raise any exception
         traceback.print_exc()
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = str(error).strip().partition("\n")[0] or type(error).__name__
         raise SlipwayError(
             f"the network has lazy modules, whose shapes come from its first input, but does not take one of shape "
-            f"{tuple(input_shape)} ({said}); correct `preprocess.crop` in config.yaml, or give the modules their sizes"
+            f"{tuple(input_shape)} ({message}); correct `preprocess.crop` in config.yaml, or give the modules sizes"
         ) from None
     return model.eval()

@@ -1,4 +1,4 @@
-"""Load a state dict by the network's own method, strictly: everything that does not fit is reported."""
+"""Load a state dict by the network's own method, strictly: report everything that does not fit."""
 
 import re
 import warnings
@@ -13,7 +13,7 @@ _RESHAPED = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
     r"the shape in current model is torch\.Size\(\[(.*?)\]\)"
 )
-# How many training steps a BatchNorm has seen: PyTorch before 0.4.1 did not count, and nothing in eval mode needs it.
+# BatchNorm's counter of training steps: PyTorch before 0.4.1 had none, and eval mode does not need it.
 COUNTER = "num_batches_tracked"
 
 
@@ -37,10 +37,10 @@ class Differences:
 
 
 def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assign: bool = False) -> Differences:
-    """Load `state` into `model` and return the differences. If there are any, the model is of no use.
+    """Load `state` into `model` and return the differences. If there are any, the model is unusable.
 
-    The modules' own hooks run, so they read names of their older versions. With `assign` the tensors
-    become the parameters themselves, whatever their dtype, instead of being copied.
+    The modules' own hooks run, so they accept names of their older versions. With `assign`, the tensors become the
+    parameters themselves with their own dtype, instead of being copied.
     """
     incompatible, tied = [], _tied_names(model)
     hook = model.register_load_state_dict_post_hook(lambda _, keys: incompatible.append(keys))
@@ -50,17 +50,17 @@ def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assig
             model.load_state_dict(state, strict=False, assign=assign)
     except RuntimeError as error:  # one line for each tensor that does not fit
         problems = [line.strip() for line in str(error).splitlines()[1:] if line.strip()] or [str(error)]
-    except Exception as error:  # whatever a module's own hook raises
+    except Exception as error:  # a module's hook can raise any exception
         problems = [f"{type(error).__name__}: {error}"]
     finally:
         hook.remove()
-        model.train(model.training)  # a hook may have put new modules in, which are made for training
+        model.train(model.training)  # a hook may have added new modules, which start in training mode
     missing, unexpected = incompatible[-1] if incompatible else ([], [])
-    lacking = {name for name in missing if name.rpartition(".")[2] != COUNTER}
+    absent = {name for name in missing if name.rpartition(".")[2] != COUNTER}
     return Differences(
-        missing=sorted(name for name in lacking if tied.get(name, {name}) <= lacking),
+        missing=sorted(name for name in absent if tied.get(name, {name}) <= absent),
         unexpected=sorted(unexpected),
-        reshaped=sorted(_shapes(found) for problem in problems if (found := _RESHAPED.search(problem))),
+        reshaped=sorted(_shapes(match) for problem in problems if (match := _RESHAPED.search(problem))),
         others=[problem for problem in problems if not _RESHAPED.search(problem)],
     )
 
@@ -76,7 +76,7 @@ def few(items: list[str]) -> str:
 
 
 def _tied_names(model: "torch.nn.Module") -> dict[str, set[str]]:
-    """Return, for each name of a tensor that has several, all of its names."""
+    """Return {name: all names of the same tensor} for tensors with several names."""
     import torch
 
     names_by_tensor: dict[int, set[str]] = {}
@@ -86,8 +86,8 @@ def _tied_names(model: "torch.nn.Module") -> dict[str, set[str]]:
     return {name: names for names in names_by_tensor.values() if len(names) > 1 for name in names}
 
 
-def _shapes(found: re.Match) -> str:
-    name, given, expected = found.groups()
+def _shapes(match: re.Match) -> str:
+    name, given, expected = match.groups()
     return f"{name} is {_as_tuple(given)}, not {_as_tuple(expected)}"
 
 

@@ -1,4 +1,4 @@
-"""The tensors that a network expects in a state dict, and copies of the network in which one can be tried."""
+"""The tensors that a network expects in a state dict, and copies of the network to try a state dict in."""
 
 import copy
 import re
@@ -30,17 +30,17 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """Return the number of tensors that it needs. Counters do not count, since they may be absent."""
+        """Return the number of tensors that the network needs. Counters are not included, since they may be absent."""
         return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
 
     @cached_property
     def unsaved_buffers(self) -> dict[str, "torch.Tensor"]:
-        """Return the buffers that are in no state dict: the network makes them by itself."""
+        """Return the buffers that are in no state dict: the network makes them itself."""
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
 
     @cached_property
     def common_prefix(self) -> str:
-        """Return the prefix that all names share, such as "model." in a network that wraps another; else ""."""
+        """Return the prefix of all names, such as "model." in a network that wraps another; else ""."""
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
         shared = []
         for names in components:
@@ -50,14 +50,14 @@ class Network:
         return "".join(f"{name}." for name in shared)
 
     def spelling(self, name: str) -> str:
-        """Return the network's own name for a tensor's name in a checkpoint. An unknown name stays as it is."""
+        """Return the network's own name for a tensor's name in a checkpoint. An unknown name is returned unchanged."""
         if name in self.expected:
             return name
         variants = (_WRAPPERS.sub("", name), _DENSE_LAYER.sub(r"\1\2", name), self.common_prefix + name)
         return next((variant for variant in variants if variant in self.expected), name)
 
     def needs(self, name: str, tensor: "torch.Tensor") -> bool:
-        """Say whether the network needs a tensor. It needs no auxiliary head, and no buffer that it makes equally."""
+        """Return whether the network needs a tensor: no auxiliary head, and no buffer that it makes equally itself."""
         import torch
 
         if name.startswith(self.heads):
@@ -66,7 +66,7 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield the module versions to try for a file that states none: no versions, the current ones, 1 for each."""
+        """Yield the module versions to try for a file without versions: none, the current ones, 1 for each module."""
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})
         yield dict(current)

@@ -8,12 +8,12 @@ from slipway.core.artifacts import sha256
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
-# Networks that can normalise their input once more. With torchvision's published weights they do.
+# Networks with an input normalisation of their own. It is on for torchvision's published weights.
 TRANSFORMING = ("googlenet", "inception_v3")
 
 
 def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | None":
-    """Return torchvision's weights if a local file is a copy of them, known by the SHA-256 in their URL; else None."""
+    """Return torchvision's weights if a local file is a copy of them, by the SHA-256 in their URL; else None."""
     import torchvision
 
     if ":" in architecture:
@@ -27,9 +27,9 @@ def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | Non
 
 
 def network_arguments(architecture: str, arguments: dict, weights: "WeightsEnum | None") -> dict:
-    """Return the arguments of the network, completed as torchvision's own builder completes them for these weights.
+    """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
 
-    The user's own arguments win. `weights` is None for the user's own checkpoint: then the defaults are those of a
+    The user's own arguments win. `weights` is None for the user's own checkpoint: then the defaults are the ones of a
     network without pretrained weights.
     """
     if ":" in architecture:

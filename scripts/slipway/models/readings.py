@@ -1,4 +1,4 @@
-"""The readings of a checkpoint: each place in the file whose tensors may be the network's weights."""
+"""The readings of a checkpoint: every place in the file whose tensors may be the network's weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 class Reading:
     """The tensors of one place in a checkpoint, by the names that they have there.
 
-    `key` is the dotted path of the place, such as "state_dict.module". `names` are the tensors' full names in the file.
+    `key`: the dotted path of the place, such as "state_dict.module". `names`: the tensors' full names in the file.
     """
 
     key: str
@@ -31,7 +31,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a reading fits a network: its tensors by the network's names, differences, refused casts and casts."""
+    """The fit of a reading to a network: tensors by the network's names, differences, refused and made casts."""
 
     reading: Reading
     tensors: dict[str, "torch.Tensor"]
@@ -42,11 +42,11 @@ class Fit:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether the network takes the reading as it is."""
+        """Return whether the reading fits the network without differences and refused casts."""
         return not self.differences and not self.refused
 
     def state(self) -> "OrderedDict[str, torch.Tensor]":
-        """Return a new state dict, since PyTorch changes the versions of the one that it loads."""
+        """Return a new state dict, since PyTorch changes the versions of the state dict that it loads."""
         state = OrderedDict(self.tensors)
         state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
         return state
@@ -57,17 +57,17 @@ def readings(content: Content, size: int, weights_key: str | None) -> list[Readi
 
     If `weights_key` is given, only readings at or below it count.
     """
-    chosen = [reading for reading in _all_readings(content, size) if _is_below(reading.key, weights_key)]
-    large = [reading for reading in chosen if 2 * len(reading.tensors) >= size]
-    return large or sorted(chosen, key=lambda reading: -len(reading.tensors))[:3]
+    candidates = [reading for reading in _all_readings(content, size) if _is_below(reading.key, weights_key)]
+    large = [reading for reading in candidates if 2 * len(reading.tensors) >= size]
+    return large or sorted(candidates, key=lambda reading: -len(reading.tensors))[:3]
 
 
 def fit(reading: Reading, network: Network) -> Fit:
-    """Return how a reading fits a network, with the module versions that fit best."""
+    """Return the fit of a reading to a network, with the module versions that fit best."""
     tensors: dict[str, torch.Tensor] = {}
     for name, tensor in reading.tensors.items():
         spelling = network.spelling(name)
-        # A tensor is not renamed to a name that another one has. It stays unknown to the network, and is reported.
+        # A tensor is not renamed if another one has the new name. It stays unknown to the network, and is reported.
         tensors[name if spelling in reading.tensors or spelling in tensors else spelling] = tensor
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
     best = None
@@ -110,9 +110,9 @@ def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
 
 
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:
-    """Yield, for each prefix of the dotted names, all tensors below it, and those beside another set of weights.
+    """Yield, for each prefix of the dotted names, all tensors below it, and the tensors beside another set of weights.
 
-    Such a set lies in a mapping of its own, or below a longer prefix that has half of `size` tensors or more.
+    Such a set lies in a mapping of its own, or below a longer prefix with at least half of `size` tensors.
     """
     below: dict[str, list[str]] = {"": list(content.tensors)}
     for name in content.tensors:
@@ -130,7 +130,7 @@ def _all_readings(content: Content, size: int) -> Iterator[Reading]:
 
 
 def _copied(prefix: str, names: list[str], inner: set[str]) -> list[str]:
-    """Return the names below a prefix that are not `inner`, if `inner` has every one of them again; else none."""
+    """Return the names below a prefix that are not in `inner`, if `inner` has a copy of each of them; else []."""
     rest = [name for name in names if name not in inner]
     start = len(prefix) + 1 if prefix else 0
     tails = {".".join(parts[depth:]) for parts in (name.split(".") for name in inner) for depth in range(len(parts))}

@@ -1,1 +1,1 @@
-"""The user's network in PyTorch: how it is made, how it answers, and what its failures mean."""
+"""The user's network in PyTorch: how it is built, its outputs, and explanations of its failures."""

@@ -1,4 +1,4 @@
-"""The dtypes that a network may answer in. The served model always answers in FP32: the graph casts the others."""
+"""The output dtypes of networks. The served model always answers in FP32: its graph casts other dtypes."""
 
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def require_scores(dtype: "torch.dtype") -> None:
 
 
 def answers_in_float32(model: "torch.nn.Module", example: "torch.Tensor") -> tuple["torch.nn.Module", str]:
-    """Return the network with its answers cast to float32 where they are of another type, and their type by name."""
+    """Return the network with its outputs cast to float32 if necessary, and the name of their original dtype."""
     import torch
 
     with torch.inference_mode():

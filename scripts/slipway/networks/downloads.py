@@ -1,4 +1,4 @@
-"""Downloads by a network's code: the wait for them is short, and a failure names the address."""
+"""Downloads by a network's code: the timeout is short, and a failure names the address."""
 
 import socket
 import traceback
@@ -13,7 +13,7 @@ _ADDRESSES = ("url", "fullurl", "req", "request", "repo_id", "host")
 
 @contextmanager
 def download_timeout() -> Iterator[None]:
-    """Let no connection wait longer than TIMEOUT_S for an answer."""
+    """Limit the wait of each new connection for an answer to TIMEOUT_S."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:
@@ -23,23 +23,23 @@ def download_timeout() -> Iterator[None]:
 
 
 def attempted_download(error: BaseException) -> str | None:
-    """Return the address that could not be fetched; None if it is unknown, or if the error is not about a download.
+    """Return the address of a failed download; None if it is unknown, or if the error is not about a download.
 
     Libraries keep the address in the exception, or only in the variables of the functions that raised it.
     """
     chain = list(causes(error))
-    if not any(_is_of_the_network(each) for each in chain):
+    if not any(_is_of_the_network(cause) for cause in chain):
         return None
-    candidates = [getattr(each, name, None) for each in chain for name in _ADDRESSES]
-    for each in chain:
-        for frame, _ in traceback.walk_tb(each.__traceback__):
+    candidates = [getattr(cause, name, None) for cause in chain for name in _ADDRESSES]
+    for cause in chain:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
             candidates += [frame.f_locals.get(name) for name in _ADDRESSES]
     addresses = [address for candidate in candidates if (address := _address(candidate))]
     return next((address for address in addresses if "://" in address), next(iter(addresses), None))
 
 
 def _is_of_the_network(error: BaseException) -> bool:
-    """Say whether an exception is about a failed download. Exceptions of other libraries are known by name."""
+    """Return whether an exception is about a failed download. Other libraries' exceptions are recognised by name."""
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -49,7 +49,7 @@ def _is_of_the_network(error: BaseException) -> bool:
 
 
 def _address(candidate: object) -> str | None:
-    """Return the text of an address, or of the address of a request."""
+    """Return the text of an address, or the address of a request; None for another object."""
     for value in (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None)):
         if isinstance(value, str) and value:
             return value

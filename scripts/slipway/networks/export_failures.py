@@ -1,4 +1,4 @@
-"""Explain a failed export: the operator or the line of code that is in the way, and the remedy."""
+"""Explain a failed export: the unsupported operator or line of code, and the remedy."""
 
 import re
 import warnings
@@ -17,7 +17,7 @@ from slipway.networks.user_code import (
 if TYPE_CHECKING:
     import torch
 
-# How the exporters name an operator that they cannot write.
+# The exporters' messages about an operator that they cannot write.
 _OPERATOR = re.compile(
     r"No ONNX function found for <OpOverload\(op='(?P<new>[\w.]+)'"
     r"|Exporting the operator '(?P<old>[\w:]+)' to ONNX"
@@ -32,10 +32,10 @@ _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
 def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> str:
-    """Return in a sentence which part of a network cannot be exported to an ONNX opset, where, and what to do."""
+    """Return a sentence about the part of a network that cannot be exported to an ONNX opset, with the remedy."""
     import torch
 
-    said = "\n".join(f"{type(each).__name__}: {without_colours(str(each))}" for each in causes(error))
+    messages = "\n".join(f"{type(cause).__name__}: {without_colours(str(cause))}" for cause in causes(error))
     line = line_of(error) or _line_of_node(error)
     place = f" at {line}" if line else ""
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
@@ -43,10 +43,10 @@ def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> 
             f"the network cannot be exported: it holds a module that torch.jit made{place}, which the exporter cannot "
             "take apart; have the factory make the plain module"
         )
-    if found := _OPERATOR.search(said):
-        return _of_operator(_operator(error, found), place, said, opset)
+    if match := _OPERATOR.search(messages):
+        return _of_operator(_operator(error, match), place, messages, opset)
     for pattern, words in _CAUSES:
-        if pattern.search(said):
+        if pattern.search(messages):
             return f"the network cannot be exported: {words(line)}".replace("{place}", place)
     return (
         f"the network cannot be exported: it fails{place} ({first_sentence(_first(error))}), though it runs in "
@@ -56,7 +56,7 @@ def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> 
 
 
 def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") -> str:
-    """Return in a sentence which line of a network fixes the batch size that it was exported with."""
+    """Return a sentence about the line of a network's code that fixes the batch size of the exported file."""
     line = _line_that_fixes_the_batch(model, example)
     place = f" at {line}" if line else ""
     return (
@@ -67,7 +67,7 @@ def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") ->
 
 
 class FrozenLines:
-    """A context that records the lines of the user's code whose result for one input the older exporter freezes."""
+    """A context that records the user's lines that the older exporter replaces by their result for one input."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -80,40 +80,41 @@ class FrozenLines:
 
     def __exit__(self, *problem: object) -> None:
         self._caught.__exit__(*problem)
-        for each in self._warnings:
-            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
-            line = last_line([(each.filename, each.lineno)]) if each.category.__name__ == "TracerWarning" else None
+        for warning in self._warnings:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+            is_traced = warning.category.__name__ == "TracerWarning"
+            line = last_line([(warning.filename, warning.lineno)]) if is_traced else None
             if line and line not in self.lines:
                 self.lines.append(line)
 
     def in_words(self) -> str:
-        """Return why the ONNX file and the network differ, and what to do."""
-        said = (
+        """Return the reason why the outputs of ONNX file and network differ, and the remedy."""
+        reason = (
             "the network does something that the export does not carry, such as a loop over the batch, a change in "
             "place, or a number that its code computes"
         )
         if self.lines:
             lines = "; ".join(self.lines[:3])
-            said = f"the exporter replaced these lines of Python by their result for one batch: {lines}"
+            reason = f"the exporter replaced these lines of Python by their result for one batch: {lines}"
         return (
-            f"{said}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in "
+            f"{reason}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in "
             "place of numbers"
         )
 
 
-def _of_operator(name: str, place: str, said: str, opset: int) -> str:
+def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
     namespace = re.split(r"[.:]", name)[0]
     if namespace not in ("aten", "prims", "prim", "torchvision", "quantized"):
         return (
             f"the network cannot be exported: it uses {name}{place}, an operator of its own, which no runtime has; "
             "write it with PyTorch's operators where torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()"
         )
-    if "complex" in name or "complex-valued" in said:
+    if "complex" in name or "complex-valued" in messages:
         return (
             f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX lacks; "
             "compute with real and imaginary parts as two real tensors"
         )
-    reason = _REASON.search(said)
+    reason = _REASON.search(messages)
     because = f" ({reason[1]})" if reason else ""
     newer = ", or build for a newer TensorRT, whose exporter carries more" if opset < 18 else ""
     return (
@@ -159,7 +160,7 @@ def _of_dynamo(_: str | None) -> str:
     )
 
 
-# Patterns in the exporters' messages, and the explanation of each, given the line of code. The first match counts.
+# (pattern in the exporters' messages, function that explains it for a line of code). The first match counts.
 _CAUSES = (
     (re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE), _of_numpy),
     (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _of_control_flow),
@@ -174,22 +175,22 @@ _CAUSES = (
 
 
 def _first(error: Exception) -> BaseException:
-    """Return the error that the others were raised from."""
+    """Return the first error of the chain: the cause of all others."""
     return list(causes(error))[-1]
 
 
-def _operator(error: Exception, found: re.Match) -> str:
-    """Return the name of an operator as the user's code calls it, if the graph's node still has that name."""
-    name = next(group for group in found.groups() if group)
+def _operator(error: Exception, match: re.Match) -> str:
+    """Return the name of an operator in the user's code, if the graph's node still has it; else the exporter's name."""
+    name = next(group for group in match.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten") if hasattr(node, "meta") else None
         if name.startswith("prims.") and original is not None:
             return str(original).removesuffix(".default")
-    return f"aten.{name}" if found["partly"] else name.replace("::", ".")
+    return f"aten.{name}" if match["partly"] else name.replace("::", ".")
 
 
 def _line_of_node(error: Exception) -> str | None:
-    """Return the line of code that became the graph node which the exporter could not write."""
+    """Return the line of the user's code for the graph node that the exporter could not write."""
     for node in _nodes(error):
         if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
             return line
@@ -201,9 +202,9 @@ def _line_of_node(error: Exception) -> str | None:
 
 
 def _nodes(error: Exception) -> Iterator[object]:
-    """Yield the graph nodes that the frames of an error's traceback were working on."""
-    for each in causes(error):
-        trace = each.__traceback__
+    """Yield the graph nodes in the frames of an error's traceback."""
+    for cause in causes(error):
+        trace = cause.__traceback__
         while trace is not None:
             node = trace.tb_frame.f_locals.get("node")
             if node is not None:
@@ -222,6 +223,6 @@ def _line_that_fixes_the_batch(model: "torch.nn.Module", example: "torch.Tensor"
             frames = failure.data.get("user_stack") or failure.data.get("stack") or []
             if line := last_line([(files.get(frame["filename"], "<unknown>"), frame["line"]) for frame in frames]):
                 return line
-    except Exception:  # it is PyTorch's diagnosis of a failure, and may fail itself
+    except Exception:  # PyTorch's diagnosis of a failure can fail itself
         return None
     return None

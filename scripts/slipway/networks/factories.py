@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 def made(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
     """Return the module that a factory makes with its keyword arguments, in eval mode.
 
-    Raises SlipwayError with the cause and the line of the user's code when it fails.
+    Raises SlipwayError with the cause and the line of the user's code if the factory fails.
     """
     try:
         network = factory(**arguments)
-    except Exception as error:  # whatever the user's own code raises
+    except Exception as error:  # the user's code can raise any exception
         traceback.print_exc()
         raise SlipwayError(_why_not(error, architecture, arguments)) from None
     require_module(network, architecture)
@@ -27,30 +27,31 @@ def made(factory: Callable[..., object], architecture: str, arguments: dict) -> 
 
 
 def require_module(network: object, architecture: str) -> None:
-    """Raise SlipwayError unless a factory returned one torch.nn.Module."""
+    """Raise SlipwayError unless a factory returned a single torch.nn.Module."""
     import torch
 
     if isinstance(network, torch.nn.Module):
         return
     if isinstance(network, tuple | list):
-        kinds = ", ".join(type(each).__name__ for each in network)
-        found = f"a {type(network).__name__} ({kinds})"
+        kinds = ", ".join(type(part).__name__ for part in network)
+        result = f"a {type(network).__name__} ({kinds})"
     elif isinstance(network, type) and issubclass(network, torch.nn.Module):
-        found = f"the class {network.__name__} and not an instance of it"
+        result = f"the class {network.__name__} and not an instance of it"
     elif network is None:
-        found = "nothing (None): its `return` is missing"
+        result = "nothing (None): its `return` is missing"
     else:
-        found = f"a {type(network).__name__}"
+        result = f"a {type(network).__name__}"
     raise SlipwayError(
-        f"architecture {architecture} returns {found}, where one torch.nn.Module is needed; let `architecture` name a "
+        f"architecture {architecture} returns {result}, where one torch.nn.Module is needed; let `architecture` name a "
         "factory that returns the network alone"
     )
 
 
 def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
-    said, line = first_sentence(error), line_of(error) if ":" in architecture else None  # torchvision is as it is
+    message = first_sentence(error)
+    line = line_of(error) if ":" in architecture else None  # the user cannot correct torchvision's lines
     place = f" at {line}" if line else ""
-    missing = next((each for each in causes(error) if isinstance(each, ModuleNotFoundError)), None)
+    missing = next((cause for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
     if missing is not None:
         return (
             f"architecture {architecture} needs the package {missing.name}, which is not installed{place}; install it "
@@ -59,25 +60,25 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
     if address := attempted_download(error):
         return (
             f"architecture {architecture} cannot be made: its factory downloads {address}, which cannot be fetched "
-            f"here ({said}){place}; let it make the network alone, without weights (such as pretrained=False), "
+            f"here ({message}){place}; let it make the network alone, without weights (such as pretrained=False), "
             "since those come from `weights`, or copy the file into the cache that it searches (TORCH_HOME, HF_HOME)"
         )
     if isinstance(error, OSError):
         return (
             f"architecture {architecture} cannot be made: its factory reads or downloads something that is missing "
-            f"here ({said}){place}; let it make the network alone, without weights, since those come from `weights`"
+            f"here ({message}){place}; let it make the network alone, without weights, since those come from `weights`"
         )
     if line is None or _refused_by_the_call(error):
         return (
-            f"architecture {architecture} cannot be made with the arguments {arguments} ({said}); correct `arguments` "
-            "or `architecture` in config.yaml"
+            f"architecture {architecture} cannot be made with the arguments {arguments} ({message}); correct "
+            "`arguments` or `architecture` in config.yaml"
         )
     return (
-        f"architecture {architecture} cannot be made with the arguments {arguments} ({said}){place}; correct "
+        f"architecture {architecture} cannot be made with the arguments {arguments} ({message}){place}; correct "
         "`arguments` in config.yaml, or the factory"
     )
 
 
 def _refused_by_the_call(error: Exception) -> bool:
-    """Say whether it was the call itself that failed, before the factory's first line."""
+    """Return whether the call itself failed, before the factory's first line."""
     return isinstance(error, TypeError) and error.__traceback__.tb_next is None

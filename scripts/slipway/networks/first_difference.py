@@ -1,4 +1,4 @@
-"""The module in which two runs of a network first differ for one picture."""
+"""Find the first module in which two runs of a network differ for the same picture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """The module whose own code makes the difference, by its name ("" for the network), and the child called next.
+    """The module whose own code causes the difference, with its name ("" for the network).
 
-    `before` is None where the difference shows in what the module returns.
+    `before`: the child called next. It is None if the difference shows in the module's own output.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class _Step:
-    """The input or the output of one call of a module. `caller` is the module whose forward called it."""
+    """The input or the output of one call of a module. `caller`: the module whose forward called it."""
 
     name: str
     caller: str
@@ -37,8 +37,8 @@ def first_difference(
 ) -> Difference | None:
     """Return the first difference between a picture (1, 3, H, W) run alone and as the last of a batch (N, 3, H, W).
 
-    Two tensors differ if their distance is more than `allowed` of the norm. Returns None if no difference is found,
-    such as in a network that calls other modules for another batch.
+    Two tensors differ if their distance is more than `allowed` of the norm. Returns None if no difference is found, for
+    example in a network that calls other modules for another batch.
     """
     runs = [_steps(model, batch) for batch in (alone, together)]
     modules = dict(model.named_modules())
@@ -87,7 +87,7 @@ def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
 
 
 def _copied(value: object) -> list["torch.Tensor"]:
-    """Return copies of the floating-point tensors in a value, since the network may change them in place."""
+    """Return copies of the floating-point tensors in a value. The network may change the originals in place."""
     import torch
 
     leaves, _ = torch.utils._pytree.tree_flatten(value)
@@ -102,7 +102,7 @@ def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: 
 def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tensor":
     """Return the last picture's part of a tensor, along the axis that grew with the batch.
 
-    If no axis grew, such as in a mean over the batch, the two count as equal: a later tensor shows the difference.
+    If no axis grew, as in a mean over the batch, the two count as equal: a later tensor shows the difference.
     """
     if one.shape == other.shape:
         return other if count == 1 else one

@@ -12,11 +12,11 @@ from slipway.networks.user_code import first_sentence, line_of
 if TYPE_CHECKING:
     import torch
 
-# Sides of the pictures that published networks take, in pixels.
+# Side lengths in pixels of the inputs of published networks.
 USUAL_SIZES = (224, 32, 64, 96, 128, 256, 299, 384, 112, 160, 192, 240, 260, 288, 300, 320, 380, 448, 456, 512, 28)
-# The search for a size that the network takes ends after so many seconds, and at so many pixels.
+# The search for a size that the network accepts ends after SEARCH_S seconds, and at LARGEST pixels.
 SEARCH_S, LARGEST = 10, 512
-# Errors that PyTorch's operators, or checks in the network's own code, raise for a wrong size.
+# Errors of PyTorch's operators, or of checks in the network's code, for a wrong size.
 _MAY_BE_SIZE = (RuntimeError, ValueError, AssertionError, IndexError)
 _OF_TYPES = re.compile(
     r"same dtype|expected scalar type|should be the same|expected .*dtype|but found (Double|Half|BFloat16)"
@@ -26,21 +26,21 @@ _OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA 
 
 
 def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception) -> str:
-    """Return in a sentence why a network fails on images (N, 3, H, W), where, and what to do.
+    """Return a sentence about the failure of a network on images (N, 3, H, W): its cause, its place, the remedy.
 
-    It tries the network with other pictures to tell whether their size or their number is the cause.
+    The network is tried with other pictures, to find out whether their size or their number is the cause.
     """
-    said, line = first_sentence(error), line_of(error)
+    message, line = first_sentence(error), line_of(error)
     place = f" at {line}" if line else ""
-    failed = f"the network fails on an input of shape {images.shape} ({said}){place}"
-    if channels := _OF_CHANNELS.search(said):
+    failed = f"the network fails on an input of shape {images.shape} ({message}){place}"
+    if channels := _OF_CHANNELS.search(message):
         return (
             f"{failed}: it takes pictures of {channels[1]} channels, and photographs have {channels[2]}; let "
             "`architecture` name a factory whose network takes them"
         )
-    if _OF_DEVICE.search(said):
+    if _OF_DEVICE.search(message):
         return f"{failed}: it asks for a GPU by itself; let it leave its tensors on the device of its input"
-    if _OF_TYPES.search(said):
+    if _OF_TYPES.search(message):
         return (
             f"{failed}: {_types(model)}; let the factory return it in float32 (`.float()`), since the precision is "
             "chosen by `targets.*.precisions`"
@@ -61,7 +61,7 @@ def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception)
                 f"{failed}, though it takes pictures of {size} x {size} pixels; correct `preprocess.crop` in "
                 "config.yaml, or let `architecture` name a factory whose network takes that size"
             )
-    missing = next((each for each in causes(error) if isinstance(each, ModuleNotFoundError)), None)
+    missing = next((cause for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
     if missing is not None:
         return f"{failed}: it needs the package {missing.name}; install it into this environment"
     return (
@@ -76,13 +76,13 @@ def _takes(model: "torch.nn.Module", images: np.ndarray) -> bool:
     try:
         with torch.inference_mode():
             model(torch.from_numpy(images))
-    except Exception:  # whatever the network raises
+    except Exception:  # the network can raise any exception
         return False
     return True
 
 
 def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | None:
-    """Return a size of pictures that the network takes, usual sizes first; None if none is found in SEARCH_S."""
+    """Return a side length of pictures that the network accepts, usual sizes first; None if SEARCH_S ends before."""
     end = time.monotonic() + SEARCH_S
     for size in dict.fromkeys((*USUAL_SIZES, *range(1, LARGEST + 1))):
         if time.monotonic() > end:
@@ -93,13 +93,13 @@ def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | N
 
 
 def other_types(model: "torch.nn.Module") -> list[str]:
-    """Return the floating-point types of a network's weights where they are not all float32, sorted."""
+    """Return the sorted floating-point dtypes of a network's weights; [] if all are float32."""
     weights = model.state_dict().values()
-    found = {str(each.dtype).removeprefix("torch.") for each in weights if each.is_floating_point()}
-    return sorted(found) if found - {"float32"} else []
+    names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
+    return sorted(names) if names - {"float32"} else []
 
 
 def _types(model: "torch.nn.Module") -> str:
-    """Return in words which types a network's weights have."""
-    found = other_types(model)
-    return f"its weights are {' and '.join(found)}, and its pictures are float32" if found else "its code mixes types"
+    """Return the dtypes of a network's weights in words."""
+    names = other_types(model)
+    return f"its weights are {' and '.join(names)}, and its pictures are float32" if names else "its code mixes types"

@@ -1,4 +1,4 @@
-"""What a model is fed: normalised float32, or the uint8 pixels of a model that normalises them itself."""
+"""The inputs of a model: normalised float32, or uint8 pixels of a model that normalises them itself."""
 
 import traceback
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from slipway.photographs.images import Preprocessing, load_image
 if TYPE_CHECKING:
     import torch
 
-# Input formats, as NumPy names them, and what the inference protocol calls their data types.
+# {input format, by NumPy's name: its data type in the inference protocol}
 TRITON_TYPES = {"float32": "FP32", "uint8": "UINT8"}
 INPUT_DTYPES = tuple(TRITON_TYPES)
 
 
 def random_batch(input_dtype: str, batch: int, crop: int, seed: int = 0) -> np.ndarray:
-    """Return (batch, 3, crop, crop): standard normal float32, or uint8 spread evenly over 0..255."""
+    """Return random inputs (batch, 3, crop, crop): standard normal float32, or uint8 uniform over 0..255."""
     require_input_dtype(input_dtype)
     shape = (batch, 3, crop, crop)
     random = np.random.default_rng(seed)
@@ -31,21 +31,21 @@ def random_batch(input_dtype: str, batch: int, crop: int, seed: int = 0) -> np.n
 
 
 def photograph(path: str | Path, preprocess: Preprocessing, input_dtype: str) -> np.ndarray:
-    """Return one photograph as (3, crop, crop): float32 and normalised, or its uint8 pixels."""
+    """Return one photograph (3, crop, crop): normalised float32, or its uint8 pixels."""
     require_input_dtype(input_dtype)
     image = load_image(path)
     return preprocess.pixels(image) if input_dtype == "uint8" else preprocess(image)
 
 
 def photograph_batch(paths: Sequence[str | Path], preprocess: Preprocessing, input_dtype: str) -> np.ndarray:
-    """Return the photographs as one batch (N, 3, crop, crop) of `input_dtype`; SlipwayError names a broken one."""
+    """Return photographs as one batch (N, 3, crop, crop) of `input_dtype`. SlipwayError names a broken file."""
     return np.stack([photograph(path, preprocess, input_dtype) for path in paths])
 
 
 def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, input_dtype: str) -> "torch.nn.Module":
-    """Return what answers for the served inputs: the model itself, or for uint8 one that normalises before it.
+    """Return the model for the served input format: the model itself, or for uint8 the model behind a normalisation.
 
-    `preprocess` tells how to normalise, and may be None for float32.
+    `preprocess` has the mean and standard deviation; it may be None for float32.
     """
     require_input_dtype(input_dtype)
     if input_dtype == "float32":
@@ -70,24 +70,24 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
 
 
 def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
-    """Return PyTorch's own logits (N, classes), float32, for images (N, 3, H, W), computed on the CPU.
+    """Return PyTorch's float32 logits (N, classes) for images (N, 3, H, W), computed on the CPU.
 
-    Raises SlipwayError where the model does not take them, gives something else, or numbers that nothing can be
-    compared with.
+    Raises SlipwayError if the model fails on the images, or if its output is no tensor (N, classes) of finite
+    floating-point numbers.
     """
     import torch
 
     try:
         with torch.inference_mode():
             logits = model(torch.from_numpy(images))
-    except Exception as error:  # whatever a model of the user's raises
+    except Exception as error:  # the user's model can raise any exception
         traceback.print_exc()
         raise SlipwayError(why_it_fails(model, images, error)) from None
     is_tensor = isinstance(logits, torch.Tensor)
     if not is_tensor or logits.ndim != 2:
-        found = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
+        answer = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
         raise SlipwayError(
-            f"the model answers with {found}, not with one tensor of logits (N, classes); let `architecture` name a "
+            f"the model answers with {answer}, not with one tensor of logits (N, classes); let `architecture` name a "
             "factory that wraps it in a module which returns them alone"
         )
     require_scores(logits.dtype)
@@ -105,6 +105,6 @@ def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
 
 
 def require_input_dtype(input_dtype: str) -> None:
-    """Raise SlipwayError unless it is an input format that models here may have."""
+    """Raise SlipwayError unless `input_dtype` is a supported input format."""
     if input_dtype not in TRITON_TYPES:
         raise SlipwayError(f"input format {input_dtype!r} is unknown; `input` is one of {', '.join(TRITON_TYPES)}")

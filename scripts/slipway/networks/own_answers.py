@@ -1,4 +1,4 @@
-"""Check in PyTorch that a network's answer to a picture depends on that picture alone, and is always the same."""
+"""Check in PyTorch that a network's answer to a picture is repeatable and independent of the rest of its batch."""
 
 import inspect
 from typing import TYPE_CHECKING
@@ -14,28 +14,28 @@ from slipway.networks.user_code import shown
 if TYPE_CHECKING:
     import torch
 
-# How far apart two runs on the same picture may be, as a share of the answer's norm: the same kernels compute both.
+# The allowed distance of two runs on the same picture, relative to the answer's norm: both use the same kernels.
 _REPEATED = 1e-5
-# One batch larger than those that every engine is asked for, since some networks treat large ones otherwise.
+# A batch larger than the batches of the engines' checks, since some networks treat large batches differently.
 _LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
 
 
 def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
-    """Return how far apart a network's answers to a sample (1, 3, H, W) are in batches with different neighbours.
+    """Return the distances of a network's answers to a sample (1, 3, H, W) between batches with different neighbours.
 
-    See slipway.benchmark.company.in_company. Raises SlipwayError when the answers are random or depend on a picture's
-    neighbours. The message names the module where that begins.
+    See slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a picture's
+    neighbours. The message names the module where the difference begins.
     """
     _require_repeatable(model, sample)
-    found = in_company(lambda batch: logits_of(model, batch), sample, batches=(*BATCHES, _LARGE))
-    if problem := dependence(found, _tolerance(model)):
+    distances = in_company(lambda batch: logits_of(model, batch), sample, batches=(*BATCHES, _LARGE))
+    if problem := dependence(distances, _tolerance(model)):
         batch = np.concatenate([*strangers(sample), sample])
         begins = first_difference(model, sample, batch, _tolerance(model).by_company)
         raise SlipwayError(
             f"the network cannot be served in batches, since {problem}, and Triton puts the requests of strangers into "
             f"one batch; it is so in PyTorch{_where(begins)}{_what_to_do(begins)}"
         )
-    return found
+    return distances
 
 
 def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
@@ -44,7 +44,7 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
     buffers = {
         name: buffer.clone()
         for name, buffer in model.named_buffers()
-        # Batch normalisation in train mode is told by its neighbours, with its module.
+        # Batch normalisation in train mode shows in the check with neighbours, which names its module.
         if buffer.is_floating_point() and not name.endswith(("running_mean", "running_var"))
     }
     again = logits_of(model, sample).astype(np.float64)
@@ -73,7 +73,7 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
 
 
 def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Module") -> None:
-    """Raise SlipwayError if a run changed a buffer, such as a running average, however little."""
+    """Raise SlipwayError if a run changed a buffer, such as a running average, by any amount."""
     import torch
 
     now = dict(model.named_buffers())
@@ -94,7 +94,7 @@ def _tolerance(model: "torch.nn.Module") -> Tolerance:
 
 
 def _where(begins: Difference | None) -> str:
-    """Return in words where the answers first differ."""
+    """Return in words the place where the answers first differ."""
     if begins is None:
         return ""
     of_class = f"{type(begins.module).__name__}{_file_of(begins.module)}"
@@ -107,12 +107,12 @@ def _what_to_do(begins: Difference | None) -> str:
 
     module = begins.module if begins else None
     if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-        why = "it has no running statistics (track_running_stats=False)"
+        reason = "it has no running statistics (track_running_stats=False)"
         if module.running_mean is not None:
-            why = "it is in train mode after model.eval()"
+            reason = "it is in train mode after model.eval()"
         return (
-            f", which normalises over the batch, since {why}; train with running statistics and leave it in eval mode, "
-            "or take GroupNorm or LayerNorm"
+            f", which normalises over the batch, since {reason}; train with running statistics and leave it in eval "
+            "mode, or take GroupNorm or LayerNorm"
         )
     return (
         "; let it compute over the axes of one picture only, never over axis 0 (mean, softmax, sort, normalisation), "
@@ -121,7 +121,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: "torch.nn.Module") -> str:
-    """Return the file and line of a class that the user wrote; "" for PyTorch's own."""
+    """Return the file and line of a class in the user's code; "" for PyTorch's own classes."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

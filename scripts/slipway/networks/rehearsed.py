@@ -1,18 +1,18 @@
-"""Random weights for a rehearsal."""
+"""Random weights for a rehearsal: a run of the workflow without a trained checkpoint."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-# The standard deviation with which transformers initialise their weights.
+# The usual standard deviation of transformers' initial weights.
 DEVIATION = 0.02
 
 
 def fill_zero_weights(model: "torch.nn.Module") -> None:
-    """Give matrices and kernels that start at zero, such as a Vision Transformer's last layer, random values.
+    """Give random values to matrices and kernels that are initialised with zeros, such as a ViT's last layer.
 
-    With zeros there every answer would be zero, and nothing could be compared.
+    With zeros every answer would be zero, and comparisons would prove nothing.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The line of the user's own code that an error comes from."""
+"""Find the line of the user's own code that caused an error."""
 
 import linecache
 import re
@@ -9,36 +9,36 @@ from pathlib import Path
 from slipway.core.errors import causes
 
 _SLIPWAY = Path(__file__).resolve().parents[2]
-# Packages that call or export a network. An error starts in the code that they call.
+# Packages that call or export a network. An error comes from the code that they call.
 _MACHINERY = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxslim", "sympy", "numpy", "typing_extensions.py")
 _IN_TEXT = re.compile(r'File "([^"]+)", line (\d+)')
-# Longer texts of other programs are cut in Slipway's sentences; the log has the whole text.
+# Longer texts of other programs are cut in Slipway's sentences. The log has the complete text.
 LONGEST = 250
 _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def line_of(error: BaseException) -> str | None:
-    """Return the line that raised an error as "file.py:17: its source"; None where no file of the user's is involved.
+    """Return the user's line that raised an error as "file.py:17: its source"; None if no file of the user is involved.
 
-    In a chain of errors the first one counts. Its traceback is searched first, then its text.
+    In a chain of errors the first error counts. Its traceback is searched first, then its text.
     """
-    for each in reversed(list(causes(error))):
-        frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(each.__traceback__)]
+    for cause in reversed(list(causes(error))):
+        frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
         if line := last_line(frames):
             return line
-    for each in causes(error):
-        if line := line_in_text(str(each)):
+    for cause in causes(error):
+        if line := line_in_text(str(cause)):
             return line
     return None
 
 
 def line_in_text(text: str) -> str | None:
-    """Return the last line of the user's code in a text that has the form of a traceback."""
+    """Return the last line of the user's code in a text with the form of a traceback; None if there is none."""
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])
 
 
 def last_line(frames: list[tuple[str, int | None]]) -> str | None:
-    """Return the innermost of some (file, line number) that lies in the user's code, with its source."""
+    """Return the innermost frame (file, line number) in the user's code, with its source; None if there is none."""
     for name, number in reversed(frames):
         if number and is_users(name):
             source = linecache.getline(name, number).strip()
@@ -47,7 +47,7 @@ def last_line(frames: list[tuple[str, int | None]]) -> str | None:
 
 
 def is_users(name: str) -> bool:
-    """Say whether a file is neither Python's own, nor PyTorch's or ONNX's, nor one of Slipway's programs."""
+    """Return whether a file is the user's: not of Python, PyTorch, ONNX or Slipway's programs."""
     if name.startswith("<"):
         return False
     path = Path(name).resolve()
@@ -60,23 +60,23 @@ def is_users(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """Return a file's path relative to the working directory where it lies in it."""
+    """Return a file's path, relative to the working directory if the file is below it."""
     path, here = Path(name).resolve(), Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def first_sentence(error: BaseException) -> str:
-    """Return the first line of an error's text, shortened and without a terminal's colours; else its type.
+    """Return the first line of an error's text, shortened and without terminal colours; its type if it has no text.
 
-    A KeyError says only the key, so its type goes before.
+    The type precedes the text of errors such as KeyError, whose text is only the key.
     """
-    said = without_colours(str(error)).strip().partition("\n")[0]
-    said = said if len(said) <= LONGEST else f"{said[:LONGEST]}..."
-    if not said:
+    text = without_colours(str(error)).strip().partition("\n")[0]
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if not text:
         return type(error).__name__
-    return f"{type(error).__name__}: {said}" if isinstance(error, LookupError | AttributeError | NameError) else said
+    return f"{type(error).__name__}: {text}" if isinstance(error, LookupError | AttributeError | NameError) else text
 
 
 def without_colours(text: str) -> str:
-    """Return a text without the codes by which a terminal shows colours."""
+    """Return a text without a terminal's colour codes."""
     return _TERMINAL_COLOURS.sub("", text)

@@ -1,1 +1,1 @@
-"""Photographs: how they are found, labelled and made the input of a model, and what is answered to them."""
+"""Photographs: find them, label them, turn them into a model's input, and show the answers."""

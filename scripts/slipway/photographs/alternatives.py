@@ -1,4 +1,4 @@
-"""Other preprocessings than the configured one that a network may have been trained with."""
+"""Alternative preprocessings that a network may have been trained with, instead of the configured one."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -15,13 +15,13 @@ _USUAL = {
     "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3),
     "pixels from 0 to 255": ((0.0,) * 3, (round(1 / 255, 8),) * 3),
 }
-# Means (of 0..1) and deviations (relative) that differ by less are of the same training, such as 0.498 and 0.5.
+# Smaller differences of means (0..1) and deviations (relative) count as none, such as 0.498 and 0.5.
 _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another preprocessing: its name, the function that makes the input (3, crop, crop), its side, how to set it."""
+    """Another preprocessing: name, function that makes the input (3, crop, crop), side length, advice to set it."""
 
     name: str
     prepare: Callable[[Image.Image], np.ndarray]
@@ -30,18 +30,18 @@ class Alternative:
 
 
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
-    """Return the obvious alternatives: those of torchvision's weights for the architecture, the usual ones, and BGR."""
-    found: dict[Preprocessing, str] = {}
+    """Return the obvious alternatives: the ones of torchvision's weights for the architecture, usual ones, and BGR."""
+    names: dict[Preprocessing, str] = {}
     for weights in published(architecture):
         settings = {
             name: tuple(value) if isinstance(value, list) else value for name, value in weights.preprocess.items()
         }
-        found.setdefault(Preprocessing(**settings), f"as published for {weights}")
+        names.setdefault(Preprocessing(**settings), f"as published for {weights}")
     for name, (mean, std) in _USUAL.items():
-        found.setdefault(replace(configured, mean=mean, std=std), name)
+        names.setdefault(replace(configured, mean=mean, std=std), name)
     others = [
         Alternative(name, preprocess, preprocess.crop, f"`preprocess: {as_written(_changes(configured, preprocess))}`")
-        for preprocess, name in found.items()
+        for preprocess, name in names.items()
         if _changes(configured, preprocess)
     ]
     swapped = "a factory as `architecture` whose module swaps the channels before the network"

@@ -1,4 +1,4 @@
-"""Photographs to calibrate a quantised model on: read whole or refused by name, and hashed."""
+"""Read photographs for the calibration of a quantised model. A broken file is refused by name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,23 @@ from slipway.photographs.images import Preprocessing
 
 @dataclass(frozen=True)
 class Calibration:
-    """The photographs as a model's inputs, (N, 3, crop, crop), and the hash of their files."""
+    """The photographs as inputs of a model (N, 3, crop, crop), and the SHA-256 of their files."""
 
     images: np.ndarray
     sha256: str
 
     def record(self, method: str) -> dict:
-        """Return what a record says of it."""
+        """Return the facts about the calibration for a record."""
         return {"images": len(self.images), "method": method, "sha256": self.sha256}
 
 
 def read_calibration(
     folder: Path, max_images: int, min_images: int, preprocess: Preprocessing, input_dtype: str
 ) -> Calibration:
-    """Return the photographs below `folder`; of more than `max_images`, that many spread evenly over them.
+    """Return the photographs below `folder`, at most `max_images`, spread evenly over the sorted files.
 
-    Raises SlipwayError when the folder is missing or empty, when it holds fewer than `min_images`, or when a file is
-    broken, which it names: scales measured on anything but the user's images would make a model quietly wrong.
+    Raises SlipwayError if the folder is missing, has fewer than `min_images`, or has a broken file, which it names.
+    Scales measured on other images than the user's would make a model wrong without any error.
     """
     paths = find_images(folder, max_images)
     if len(paths) < min_images:

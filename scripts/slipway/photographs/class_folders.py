@@ -1,7 +1,7 @@
-"""The class of each folder of photographs. The Snakefile asks for it while it is parsed.
+"""Find the class of each folder of photographs. The Snakefile calls this while it is parsed.
 
-A folder is read by the name of a class, else as a class index. Only without labels is it read by its place in the
-sorted order, as torchvision's ImageFolder does. A folder that can be read in two ways is an error: nothing is guessed.
+A folder is read by the name of its class, else as a class index. Only without labels is it read by its place in the
+sorted order, as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
 """
 
 import difflib
@@ -16,17 +16,17 @@ from slipway.core.errors import SlipwayError
 from slipway.photographs.image_files import class_folders, find_images, holds_image
 from slipway.photographs.label_files import Labels
 
-# The rules by which a folder is read, as records and pages name them.
+# The names of the rules for reading a folder, in records and reports.
 NAME, SPELLING, SYNONYM = "name", "name in another spelling", "one of its names"
 INDEX, ORDER, NUMBER_ORDER, FILE_NAME = "index", "sorted order", "order of the numbers", "file name"
-# Names of the parts of a data set, which are no classes.
+# Names of a data set's splits, which are no classes.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _FEW = 3
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder of photographs of one class: its index, and the rule by which it was read."""
+    """A folder of photographs of one class: its name, class index, and the rule by which it was read."""
 
     folder: str
     index: int
@@ -34,28 +34,28 @@ class ClassFolder:
 
 
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the class of each folder in `folder`, and a second possible reading, which is mostly empty.
+    """Return the class of each folder in `folder`, and a second possible reading, which is empty in most cases.
 
-    Raises SlipwayError if a folder can be read in two ways, if labels were given and a folder matches none, or if only
-    some folders have a class. Hidden folders and folders without photographs are skipped.
+    Raises SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some
+    folders have a class. Hidden folders and folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
     folders = with_images(folder)
-    named = {each.folder: each for name in folders if (each := names.read(name, folder))}
-    if len(named) == len(folders) and all(each.rule == NAME for each in named.values()):
+    named = {reading.folder: reading for name in folders if (reading := names.read(name, folder))}
+    if len(named) == len(folders) and all(reading.rule == NAME for reading in named.values()):
         return list(named.values()), []
     if source == "none" and len(named) < len(folders):
-        named = {}  # nobody gave the names "class 0", "class 1"
+        named = {}  # the labels are only the default names "class 0", "class 1"
     numbers = {name: int(name) for name in folders if re.fullmatch("[0-9]+", name)}
     indices = {name: ClassFolder(name, number, INDEX) for name, number in numbers.items()}
-    if any(number >= count for number in numbers.values()):  # such as those from 1 on
+    if any(number >= count for number in numbers.values()):  # such as numbers that start at 1
         indices = {}
     for name in sorted(indices.keys() & named.keys()):
         _require_one_reading(named[name], indices[name], labels, folder)
     readings = indices | named
     if folders and len(readings) == len(folders):
-        found = [readings[name] for name in folders]
-        return found, [] if source == "torchvision" else _in_imagefolders_order(found, count)
+        ordered = [readings[name] for name in folders]
+        return ordered, [] if source == "torchvision" else _in_imagefolders_order(ordered, count)
     if not readings and source != "file":
         return _by_order(folder, count)
     if not readings and len(folders) == 1 and None not in map(names.of_file, _file_names(folder / folders[0])):
@@ -64,19 +64,22 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
 
 
 class Names:
-    """The classes by their names: first as the label is spelled, then in looser and looser spellings."""
+    """The classes by their names: first in the exact spelling of the labels, then in looser spellings."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
 
     def read(self, folder: str, place: Path) -> ClassFolder | None:
-        """Return the class whose name a folder has, in the strictest spelling that matches; None if none matches."""
+        """Return the class with a folder's name in the strictest spelling that matches; None if none matches.
+
+        Raises SlipwayError if two classes have this name. `place` is the parent folder.
+        """
         for rule, spelled, classes in self._by_rule:
-            found = classes.get(spelled(folder), [])
-            if len(found) == 1:
-                return ClassFolder(folder, found[0], rule)
-            if found:
-                both = " and ".join(f"class {index} ({self.labels.names[index]!r})" for index in found[:2])
+            matches = classes.get(spelled(folder), [])
+            if len(matches) == 1:
+                return ClassFolder(folder, matches[0], rule)
+            if matches:
+                both = " and ".join(f"class {index} ({self.labels.names[index]!r})" for index in matches[:2])
                 raise SlipwayError(
                     f"the folder {folder} of {place} can be read in two ways: {both} have that name; name it by the "
                     "index of its class, or give the classes different names in the file that `labels` names"
@@ -84,7 +87,7 @@ class Names:
         return None
 
     def of_file(self, name: str) -> int | None:
-        """Return the class whose index or ID a file's name starts with; None if it starts with neither."""
+        """Return the class whose index or ID starts a file's name; None if there is none."""
         first, separator, _ = name.partition("_")
         if separator and re.fullmatch("[0-9]+", first) and int(first) < len(self.labels.names):
             return int(first)
@@ -104,21 +107,21 @@ class Names:
         ]
 
     def _classes(self, names_of: Callable[[int], list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
+        indices_by_name: dict[str, list[int]] = {}
         for index in range(len(self.labels.names)):
             for name in dict.fromkeys(map(spelled, names_of(index))):
                 if name:
-                    found.setdefault(name, []).append(index)
-        return found
+                    indices_by_name.setdefault(name, []).append(index)
+        return indices_by_name
 
 
 def _exact(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC), since file systems keep composed and decomposed ones."""
+    """Return a name in Unicode's composed form (NFC). File systems keep composed and decomposed names apart."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _loose(name: str) -> str:
-    """Return a name without case, punctuation and zeros before numbers, as folders are often named."""
+    """Return a name without case, punctuation and leading zeros, since folders are often named so."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
     return str(int(words)) if re.fullmatch("[0-9]+", words) else words
 
@@ -133,16 +136,16 @@ def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labe
 
 
 def _in_imagefolders_order(found: list[ClassFolder], count: int) -> list[ClassFolder]:
-    """Return the reading of folders 0, 1, ..., 10 in sorted order (0, 1, 10, 2, ...), if it is not by index."""
+    """Return the reading of folders 0, 1, ..., 10 in text order (0, 1, 10, 2, ...), if it differs from their index."""
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
-    if not all(each.rule == INDEX and each.folder in order for each in found):
+    if not all(reading.rule == INDEX and reading.folder in order for reading in found):
         return []
-    other = [ClassFolder(each.folder, order[each.folder], ORDER) for each in found]
+    other = [ClassFolder(reading.folder, order[reading.folder], ORDER) for reading in found]
     return other if any(one.index != two.index for one, two in zip(found, other, strict=True)) else []
 
 
 def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the folders in sorted order, if there is one for each class. Numbers are also read in numeric order."""
+    """Return the folders in sorted order if there is one per class. Numbers are also read in numeric order."""
     everything, folders = class_folders(place), with_images(place)
     ordered = everything if len(everything) == count else folders
     if len(ordered) != count:
@@ -152,12 +155,14 @@ def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFol
             f"the folders {', '.join(ordered[:_FEW])} of {place} are parts of a data set, not classes; set "
             f"`accuracy.labelled` to one of them, such as {place / splits[-1]}"
         )
-    found = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
+    readings = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
     if not all(re.fullmatch("[0-9]+", name) for name in ordered):
-        return found, []
+        return readings, []
     other = [ClassFolder(name, index, NUMBER_ORDER) for index, name in enumerate(sorted(ordered, key=int))]
-    other.sort(key=lambda each: each.folder)
-    return found, other if found != [ClassFolder(each.folder, each.index, ORDER) for each in other] else []
+    other.sort(key=lambda reading: reading.folder)
+    return readings, other if readings != [
+        ClassFolder(reading.folder, reading.index, ORDER) for reading in other
+    ] else []
 
 
 def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> str:
@@ -182,7 +187,7 @@ def _has_only_folders(place: Path) -> bool:
 
 
 def with_images(place: Path) -> list[str]:
-    """Return the names of the folders in a folder that have an image below them, sorted."""
+    """Return the sorted names of the folders in a folder that have an image below them."""
     return [name for name in class_folders(place) if holds_image(place / name)]
 
 

@@ -1,6 +1,6 @@
-"""Load photographs, with every oddity handled or refused by name, and preprocess them as for ImageNet.
+"""Load photographs of any kind (or refuse them by name), and preprocess them as for ImageNet.
 
-The preprocessing is that of torchvision's ImageClassification preset, done with Pillow and NumPy alone so that a client
+The preprocessing is torchvision's ImageClassification preset, written with Pillow and NumPy alone, so that a client
 needs no PyTorch.
 """
 
@@ -19,7 +19,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a photograph becomes a model's input: resize the short side, crop the centre, scale to [0, 1], normalise."""
+    """The preprocessing of a photograph: resize the short side, crop the centre, scale to 0..1, normalise."""
 
     resize: int
     crop: int
@@ -28,7 +28,7 @@ class Preprocessing:
     interpolation: str = "bilinear"
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """Return an RGB image as normalised float32 of shape (3, crop, crop)."""
+        """Return an RGB image as normalised float32 (3, crop, crop)."""
         scaled = self.pixels(image).astype(np.float32) / 255.0
         mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (self.mean, self.std))
         return (scaled - mean) / std
@@ -50,12 +50,12 @@ def sample_photograph() -> Path:
 
 
 def load_image(path: str | Path) -> Image.Image:
-    """Return the still image at `path`, upright and as 8-bit RGB; raise SlipwayError if that is impossible.
+    """Return the still image at `path`, upright and as 8-bit RGB. Raise SlipwayError if that is impossible.
 
     EXIF orientation is applied. CMYK, Lab and grey are converted. Deeper samples are scaled to 8 bits by the range that
-    the file states. Transparency is laid on white. Colour profiles are ignored, as in the training of networks. Files
-    are refused that are missing, empty, truncated, not an image, animated, of several pages, implausibly large, or of
-    a range that is not stated.
+    the file states. Transparent parts become white. Colour profiles are ignored, as in the training of networks.
+    Refused are files that are missing, empty, truncated, not an image, animated, of several pages, implausibly large,
+    or of an unstated range.
     """
     path = Path(path)
     if not path.is_file():
@@ -66,7 +66,7 @@ def load_image(path: str | Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":  # phones keep a depth map or preview as a second frame
+            if frames > 1 and image.format != "MPO":  # phones store a depth map or preview as a second frame
                 several = f"has {frames} pages" if image.format == "TIFF" else f"is animated ({frames} frames)"
                 raise SlipwayError(f"image {path} {several}; give a still image")
             rawmodes = str(image.tile)

@@ -1,4 +1,4 @@
-"""Label files: the name of each class in the order of the model's outputs, from text or JSON."""
+"""Read label files: the name of each class in the order of the model's outputs, from text or JSON."""
 
 import ast
 import json
@@ -19,7 +19,7 @@ _NUMBERED = (
 
 @dataclass(frozen=True)
 class Labels:
-    """The names of the classes, and `ids`: another name for each class in the file, such as WordNet's n01440764."""
+    """The names of the classes, and `ids`: further names of each class in the file, such as WordNet's n01440764."""
 
     names: list[str]
     ids: list[list[str]]
@@ -31,11 +31,11 @@ class Labels:
 
 
 def read_labels(path: str | Path) -> Labels:
-    """Return the labels of a file, each name in one line without spaces around it.
+    """Return the labels of a file. Each name is one line without surrounding spaces.
 
-    Text has one name a line, with a WordNet ID before each or not ("n01440764 tench, Tinca tinca"). JSON has a list of
-    names, {name: index} as torchvision's `class_to_idx`, {index: name}, or {index: [ID, name]} as Keras has it for
-    ImageNet. Raises SlipwayError if the file is neither, has a class without a name, or can be read in two ways.
+    A text file has one name per line, optionally after a WordNet ID ("n01440764 tench, Tinca tinca"). A JSON file has a
+    list of names, {name: index} as torchvision's `class_to_idx`, {index: name}, or {index: [ID, name]} as Keras has for
+    ImageNet. Raises SlipwayError if the file is neither, has a class without a name, or is ambiguous.
     """
     path = Path(path)
     try:
@@ -47,20 +47,20 @@ def read_labels(path: str | Path) -> Labels:
     return _of_lines(text, path)
 
 
-def served_labels(served: Path, given: Path | None) -> tuple[Labels, str]:
+def served_labels(served: Path, user_file: Path | None) -> tuple[Labels, str]:
     """Return the labels that a model is served with, and their source: "file", "torchvision" or "none".
 
-    `served` has one name a line. `given` is the user's label file, which may have `ids` too, or None.
+    `served` has one name per line. `given` is the user's label file, which may have `ids` too, or None.
     """
-    if given:
-        return read_labels(given), "file"
+    if user_file:
+        return read_labels(user_file), "file"
     names = served.read_text(encoding="utf-8").splitlines()
     is_made_up = names == [f"class {index}" for index in range(len(names))]
     return Labels.of_names(names), "none" if is_made_up else "torchvision"
 
 
 def _of_lines(text: str, path: Path) -> Labels:
-    # Not splitlines(), which also ends a line at characters that a name may hold, such as U+2028.
+    # Not splitlines(): it also splits at characters that may be part of a name, such as U+2028.
     lines = [_one_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     while lines and not lines[-1]:
         lines.pop()
@@ -71,7 +71,7 @@ def _of_lines(text: str, path: Path) -> Labels:
     if numbered := _numbered(lines):
         first, numbers, texts = numbered
         _require_in_order(first, numbers, lines, path)
-        # A number from 1 on is a name of its class, since no index says the same.
+        # Numbers that start at 1 become further names: they differ from the class indices.
         return Labels(
             lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
         )
@@ -82,14 +82,14 @@ def _of_lines(text: str, path: Path) -> Labels:
 
 
 def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
-    """Return the first number, the numbers and the texts of lines that are numbered from 0 or 1 on, in any order."""
+    """Return the first number, the numbers and the texts of lines numbered from 0 or 1, in any order; None else."""
     for pattern in _NUMBERED:
-        found = [pattern.fullmatch(line) for line in lines]
-        if not all(found):
+        matches = [pattern.fullmatch(line) for line in lines]
+        if not all(matches):
             continue
-        numbers, texts = [int(match["number"]) for match in found], [match["text"] for match in found]
+        numbers, texts = [int(match["number"]) for match in matches], [match["text"] for match in matches]
         first = min(numbers)
-        # Names such as "class 0", "class 1", "class 10" differ by their numbers alone, which are parts of them.
+        # In names such as "class 0", "class 1", "class 10" the number is part of the name.
         is_name = len(lines) > 1 and len(set(texts)) == 1
         if first in (0, 1) and not is_name and sorted(numbers) == list(range(first, first + len(lines))):
             return first, numbers, texts
@@ -97,7 +97,7 @@ def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
 
 
 def _require_in_order(first: int, numbers: list[int], lines: list[str], path: Path) -> None:
-    """Raise SlipwayError where numbered lines stand in another order than that of their numbers."""
+    """Raise SlipwayError if numbered lines are not in the order of their numbers."""
     for line, number in enumerate(numbers):
         if line != number - first:
             raise SlipwayError(
@@ -116,28 +116,28 @@ def _document(text: str, path: Path) -> object:
     try:
         return json.loads(text, object_pairs_hook=once)
     except ValueError as error:
-        try:  # a mapping as Python prints it
+        try:  # a mapping in Python's notation
             return ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             raise SlipwayError(f"{path} is no JSON ({error}); correct it, or write one class name a line") from None
 
 
-def _of_document(found: object, path: Path) -> Labels:
+def _of_document(document: object, path: Path) -> Labels:
     """Return the labels of a parsed document, which must have exactly one reading."""
-    if isinstance(found, dict) and isinstance(found.get("id2label"), dict):  # a model's config.json of Hugging Face
-        found = found["id2label"]
-    if isinstance(found, list):
-        return _of_entries(dict(enumerate(found)), path)
-    if not isinstance(found, dict) or not found:
+    if isinstance(document, dict) and isinstance(document.get("id2label"), dict):  # config.json of a Hugging Face model
+        document = document["id2label"]
+    if isinstance(document, list):
+        return _of_entries(dict(enumerate(document)), path)
+    if not isinstance(document, dict) or not document:
         raise SlipwayError(f"{path} has no class names; it may have a list, {{name: index}} or {{index: name}}")
-    readings = [reading for reading in (_by_index(found), _by_name(found)) if reading is not None]
+    readings = [reading for reading in (_by_index(document), _by_name(document)) if reading is not None]
     if not readings:
         raise SlipwayError(
-            f"{path} is neither {{name: index}} nor {{index: name}} for all indices from 0 to {len(found) - 1}; "
+            f"{path} is neither {{name: index}} nor {{index: name}} for all indices from 0 to {len(document) - 1}; "
             "correct it, or write one class name a line"
         )
     if len(readings) == 2 and readings[0] != readings[1]:
-        first = next(index for index in range(len(found)) if readings[0][index] != readings[1][index])
+        first = next(index for index in range(len(document)) if readings[0][index] != readings[1][index])
         raise SlipwayError(
             f"{path} can be read in two ways: class {first} is {readings[0][first]!r} as {{index: name}}, "
             f"{readings[1][first]!r} as {{name: index}}; write the names as a list, or one a line"
@@ -145,19 +145,19 @@ def _of_document(found: object, path: Path) -> Labels:
     return _of_entries(readings[0], path)
 
 
-def _by_index(found: dict) -> dict[int, object] | None:
-    """Return a document {index: entry} with numbers as keys; None if it is something else, such as {name: index}."""
-    if any(isinstance(entry, int) for entry in found.values()):
+def _by_index(document: dict) -> dict[int, object] | None:
+    """Return a document {index: entry} with numbers as keys; None for another form, such as {name: index}."""
+    if any(isinstance(entry, int) for entry in document.values()):
         return None
-    return _complete(found, _index_of)
+    return _complete(document, _index_of)
 
 
-def _by_name(found: dict) -> dict[int, object] | None:
-    """Return a document {name: index} as {index: name}; None if it is something else."""
-    if not all(_index_of(index) is not None for index in found.values()):
+def _by_name(document: dict) -> dict[int, object] | None:
+    """Return a document {name: index} as {index: name}; None for another form."""
+    if not all(_index_of(index) is not None for index in document.values()):
         return None
-    turned = {_index_of(index): str(name) for name, index in found.items()}
-    return _complete(turned, _index_of) if len(turned) == len(found) else None
+    names = {_index_of(index): str(name) for name, index in document.items()}
+    return _complete(names, _index_of) if len(names) == len(document) else None
 
 
 def _complete(entries: dict, index_of: Callable) -> dict[int, object] | None:
@@ -188,5 +188,5 @@ def _of_entries(entries: dict[int, object], path: Path) -> Labels:
 
 
 def _one_line(name: str) -> str:
-    """Return a name without line breaks, of any kind, and with one space between words."""
+    """Return a name without line breaks and with single spaces between words."""
     return " ".join(name.split())

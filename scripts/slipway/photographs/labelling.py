@@ -1,4 +1,4 @@
-"""The true class of each photograph, from the class folder in which it lies, or from its file name."""
+"""Find the true class of each photograph from its class folder or its file name."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Labelling:
-    """The class of each photograph, as int64 of shape (N,), -1 if it is unknown; and the folders that tell the classes.
+    """The class of each photograph as int64 (N,), -1 if it is unknown, and the folders that define the classes.
 
     `alternative`: the classes by a second possible reading of the folders; all -1 if there is none.
     """
@@ -23,36 +23,36 @@ class Labelling:
     folders: list[ClassFolder]
     alternative: np.ndarray
     alternative_folders: list[ClassFolder]
-    photographs: Counter  # by folder; the key None counts photographs whose file name has the class
+    photographs: Counter  # {folder: count}; None counts the photographs with the class in their file name
 
     def record(self, names: list[str]) -> list[dict]:
-        """Return {folder, class, label, rule, photographs} of each folder, file names being one entry of no folder."""
-        told = [
-            {"folder": each.folder, "class": each.index, "label": names[each.index], "rule": each.rule}
-            | {"photographs": self.photographs[each.folder]}
-            for each in self.folders
+        """Return {folder, class, label, rule, photographs} of each folder, and one entry for classes in file names."""
+        entries = [
+            {"folder": reading.folder, "class": reading.index, "label": names[reading.index], "rule": reading.rule}
+            | {"photographs": self.photographs[reading.folder]}
+            for reading in self.folders
         ]
         if self.photographs[None]:
             nothing = dict.fromkeys(("folder", "class", "label"))
-            told.append(nothing | {"rule": FILE_NAME, "photographs": self.photographs[None]})
-        return told
+            entries.append(nothing | {"rule": FILE_NAME, "photographs": self.photographs[None]})
+        return entries
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
     """Return the class of each image below `folder`.
 
-    `source` says who named the classes: "file" (the user's label file), "torchvision" or "none". Raises SlipwayError
-    as `read_class_folders` does.
+    `source`: where the names of the classes come from: "file" (the user's label file), "torchvision" or "none". Raises
+    SlipwayError like `read_class_folders`.
     """
     names = Names(labels)
     folders, other = read_class_folders(folder, labels, source)
     relative = [image.relative_to(folder) for image in images]
-    # In the folder of a class, a number in a file name is often a count.
+    # Within a class folder, a number in a file name is often only a counter.
     is_class = bool(folders) or len(with_images(folder)) > 1
-    indices = {each.folder: each.index for each in folders}
+    indices = {reading.folder: reading.index for reading in folders}
     classes = [_class_of(image, indices, names, is_class) for image in relative]
     places = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in indices else None for image in relative]
-    others = {each.folder: each.index for each in other}
+    others = {reading.folder: reading.index for reading in other}
     return Labelling(
         classes=np.asarray(classes, dtype=np.int64),
         folders=folders,
@@ -63,7 +63,7 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
 
 
 def _class_of(image: Path, indices: dict[str, int], names: Names, is_class: bool) -> int:
-    """Return the class of an image: by its folder, or by its file name if no folder is a class."""
+    """Return the class of an image by its folder, or by its file name if no folder is a class."""
     if len(image.parts) > 1:
         if image.parts[0] in indices:
             return indices[image.parts[0]]

@@ -1,15 +1,15 @@
-"""Check that means and standard deviations can be those of pixels from 0 to 1."""
+"""Check that means and standard deviations are plausible for pixels from 0 to 1."""
 
 from collections.abc import Sequence
 
-# 1/255 is for networks that take pixels from 0 to 255. Far smaller ones make numbers that no network is trained on.
+# Networks that take pixels from 0 to 255 need 1/255. With far smaller values, no network is trained.
 LOWEST_STD = 0.003
 
 
 def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -> str | None:
-    """Return in words which of `mean` and `std` is impossible for pixels from 0 to 1, and the values to write; or None.
+    """Return in words why `mean` or `std` is impossible for pixels from 0 to 1, and its correction; None if neither.
 
-    `prefix` is what stands before "mean" and "std" where the reader wrote them.
+    `prefix` precedes "mean" and "std" in the message: the place where the reader wrote them.
     """
     if not all(0 <= value <= 1 for value in mean):
         return _said(f"{prefix}mean", mean, "lie between 0 and 1", _over(255, mean))
@@ -31,7 +31,7 @@ def _said(name: str, values: Sequence[float], rule: str, written: list[float] | 
 
 
 def _over(divisor: float, values: Sequence[float]) -> list[float] | None:
-    """Return the values divided, if that makes all of them possible for pixels from 0 to 1, as they were not before."""
+    """Return the values divided by `divisor` if this makes all of them possible for pixels from 0 to 1; else None."""
     divided = [round(value / divisor, 4) for value in values]
     turned = all((value > 1 or value == 0) if divisor > 1 else True for value in values)
     return divided if turned and all(0 <= value <= 1 for value in divided) else None

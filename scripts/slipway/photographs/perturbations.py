@@ -1,11 +1,11 @@
-"""One photograph as several that differ in what an engine could get wrong, without a folder of photographs."""
+"""Make several test images from one photograph. Their differences reveal errors of an engine."""
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from slipway.photographs.images import Preprocessing
 
-# Sides of the two parts that are cut from opposite corners, and brightness of the darker and brighter ones, as shares.
+# Relative side length of two corner crops, and relative brightness of the darker and the brighter image.
 PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3
 
 
@@ -13,7 +13,7 @@ def variations(image: Image.Image) -> list[Image.Image]:
     """Return 8 variations of an RGB photograph, always the same ones.
 
     Mirrored, upper left part, lower right part, darker, brighter, without colour, out of focus (at a quarter of its
-    size), and with its colours rotated (green, blue, red).
+    size), and with rotated colours (green, blue, red).
     """
     width, height = image.size
     right, low = round(width * PART), round(height * PART)
@@ -32,6 +32,6 @@ def variations(image: Image.Image) -> list[Image.Image]:
 
 
 def varied_batch(image: Image.Image, preprocess: Preprocessing, input_dtype: str) -> np.ndarray:
-    """Return the variations of a photograph as one batch (8, 3, crop, crop), float32 and normalised or uint8 pixels."""
+    """Return the variations of a photograph as one batch (8, 3, crop, crop): normalised float32, or uint8 pixels."""
     prepare = preprocess.pixels if input_dtype == "uint8" else preprocess
     return np.stack([prepare(variation) for variation in variations(image)])

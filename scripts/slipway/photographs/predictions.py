@@ -1,4 +1,4 @@
-"""A server's answers to photographs: collected one by one, shown as a table or as JSON."""
+"""A server's answers to photographs: collect them, and show them as a table or as JSON."""
 
 import json
 import time
@@ -16,7 +16,7 @@ from slipway.outputs.showing import answer_of, sentence_of
 
 @dataclass
 class Predictions:
-    """The results so far: answered pictures, failures, and the latency of each request in milliseconds."""
+    """The results so far: answered pictures, failures, and the latency of each request (ms)."""
 
     pictures: list[dict] = field(default_factory=list)
     failed: list[dict] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Predictions:
     ) -> list[dict]:
         """Add one request's outputs (N, values). Return its pictures with their answers: the `top` most likely classes.
 
-        `request` says how it went, `latency_ms` among it. A class for which there is no label is called "class i".
+        `request` has the request's facts, among them `latency_ms`. A class without a label is named "class i".
         """
         self.meaning = meaning
         new = [
@@ -41,13 +41,13 @@ class Predictions:
         return new
 
     def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
-        """Add photographs that have no answer, and print their names."""
+        """Add photographs without an answer, and print their names."""
         for file in files:
             self.failed.append({"file": str(file), "error": str(error)})
             progress(f"no answer for {file}: {error}")
 
     def summary(self) -> dict:
-        """Return the number of answered pictures, pictures/s (reading included), and percentiles of the requests."""
+        """Return the number of answered pictures, pictures/s (reading included), and percentiles of latencies (ms)."""
         seconds = time.perf_counter() - self.start
         p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)
         return {
@@ -61,23 +61,23 @@ class Predictions:
 
 
 def table(pictures: list[dict], width: int) -> list[str]:
-    """Return one line a picture: its file in `width` columns, its request's latency, its classes."""
+    """Return one line per picture: its file in `width` columns, its request's latency, its classes."""
     return [
         f"{picture['file']:<{width}}  {picture['latency_ms']:9.1f} ms  " + sentence_of(picture) for picture in pictures
     ]
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:
-    """Return the lines below the table: how many pictures, which server, how fast, and a warning at a rehearsal."""
-    found = predictions.summary()
+    """Return the lines below the table: number of pictures, server, throughput, and a warning for a rehearsal."""
+    summary = predictions.summary()
     lines = [
-        f"{found['answered']} answered, {found['failed']} not, by {who['model']} at {who['server']}: "
-        f"{found['pictures_per_second']:.1f} pictures/s, reading included"
+        f"{summary['answered']} answered, {summary['failed']} not, by {who['model']} at {who['server']}: "
+        f"{summary['pictures_per_second']:.1f} pictures/s, reading included"
     ]
-    if found["requests"]:
-        p50, p99 = found["request_ms"].values()
+    if summary["requests"]:
+        p50, p99 = summary["request_ms"].values()
         lines.append(
-            f"requests: {found['requests']}, of up to {who['batch']} pictures each; "
+            f"requests: {summary['requests']}, of up to {who['batch']} pictures each; "
             f"latency p50 {p50:.1f} ms, p99 {p99:.1f} ms"
         )
     if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.because not in ("", STATED_BY_SERVER)):

@@ -1,4 +1,4 @@
-"""The command-line options that describe a model's input, shared by the programs that make inputs."""
+"""The command-line options for a model's input, shared by all programs that make inputs."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from slipway.photographs.normalisation import implausible
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add --resize, --crop, --mean, --std and --interpolation; with `required` false only --crop must be given."""
+    """Add --resize, --crop, --mean, --std and --interpolation. With `required` false, only --crop is required."""
     group = arguments.add_argument_group("preprocessing")
     group.add_argument(
         "--resize", type=int, required=required, help="length of the short side after scaling, in pixels"
@@ -21,7 +21,7 @@ def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True)
 
 
 def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
-    """Return the preprocessing that the options describe; raise SlipwayError where it cannot be of pixels of 0..1."""
+    """Return the preprocessing in the options. Raise SlipwayError if it is implausible for pixels of 0..1."""
     if arguments.mean and (reason := implausible(arguments.mean, arguments.std, "--")):
         raise SlipwayError(reason)
     return Preprocessing(
@@ -30,10 +30,10 @@ def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
 
 
 def add_input(arguments: argparse.ArgumentParser) -> None:
-    """Add --input, the element type that the model is fed."""
+    """Add --input, the element type of the model's input."""
     arguments.add_argument(
         "--input",
         choices=INPUT_DTYPES,
         default="float32",
-        help="what the model is fed: normalised float32, or uint8 pixels that it normalises itself",
+        help="element type of the model's input: normalised float32, or uint8 pixels that it normalises itself",
     )

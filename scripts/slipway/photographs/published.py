@@ -15,7 +15,7 @@ _TABLE = Path(__file__).with_name("published.json")
 
 @dataclass(frozen=True)
 class Published:
-    """One of torchvision's weights: `preprocess` as in config.yaml, and top-1 accuracy on ImageNet-1K, of 0..1."""
+    """One of torchvision's weights: `preprocess` as in config.yaml, and top-1 accuracy (0..1) on ImageNet-1K."""
 
     architecture: str
     name: str
@@ -27,25 +27,26 @@ class Published:
         return f"torchvision's {self.name} of {self.architecture}"
 
     def differences(self, preprocess: dict) -> dict:
-        """Return the published settings that a configuration sets otherwise, by key of `preprocess`."""
+        """Return {key of `preprocess`: published value} of the settings that differ in a configuration."""
         return {
             name: value for name, value in self.preprocess.items() if not _is_nearly(value, preprocess.get(name, value))
         }
 
 
 def published(architecture: str) -> list[Published]:
-    """Return torchvision's weights for an architecture; none for a user's factory."""
+    """Return torchvision's weights for an architecture; [] for a user's factory."""
     return [Published(architecture, **row) for row in _table().get(architecture, [])]
 
 
 def published_weights(architecture: str, weights: str) -> Published | None:
-    """Return torchvision's weights that `weights` names, `default` among them; None if it names a file."""
-    known = published(architecture)
-    return next((each for each in known if each.name == weights or (weights == "default" and each.is_default)), None)
+    """Return torchvision's weights with the name `weights` or, for "default", the default ones; None for a file."""
+    candidates = published(architecture)
+    is_default = weights == "default"
+    return next((row for row in candidates if row.name == weights or (is_default and row.is_default)), None)
 
 
 def as_written(settings: dict) -> str:
-    """Return settings as they are written in config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
+    """Return settings in the form of config.yaml, such as {resize: 232, mean: [0.485, 0.456, 0.406]}."""
     words = {
         name: f"[{', '.join(f'{number:.6g}' for number in value)}]" if isinstance(value, list | tuple) else value
         for name, value in settings.items()
@@ -59,7 +60,7 @@ def _table() -> dict[str, list[dict]]:
 
 
 def _is_nearly(one: object, other: object) -> bool:
-    """Say whether two settings are the same, apart from the rounding of numbers."""
+    """Return whether two settings are the same apart from rounding."""
     if isinstance(one, list):
         return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
     return one == other

@@ -8,33 +8,33 @@ from PIL import Image
 
 from slipway.core.errors import SlipwayError
 
-# Tags of TIFF.
+# TIFF tags.
 _BITS, _PHOTOMETRIC, _FORMAT, _LOWEST, _HIGHEST = 258, 262, 339, 340, 341
 _WHITE_IS_ZERO, _SIGNED = 0, 2
-# A picture that uses a smaller share of its range is far too dark: its samples have fewer bits than the file says.
+# A picture that uses a smaller share of its range is far too dark: its samples have fewer bits than the file states.
 _DARKEST_SHARE = 1 / 4
 _ADVICE = "save it with 8 or 16 bits a sample"
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Say whether an opened image is grey with samples of 16 or 32 bits or floating-point numbers."""
+    """Return whether an opened image is grey with 16-bit, 32-bit or floating-point samples."""
     return image.mode.startswith("I") or image.mode == "F"
 
 
 def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
     """Return a deep grey image (`is_deep`) with 8 bits a sample: black is the start of its range, white the end.
 
-    Raises SlipwayError unless the file states the range, and the samples lie in it.
+    Raises SlipwayError unless the file states the range, and the samples are within it.
     """
     samples = np.asarray(image, dtype=np.float64)
     low, high = _range(image, path)
-    found = f"image {path} has samples from {samples.min():g} to {samples.max():g}"
+    extent = f"image {path} has samples from {samples.min():g} to {samples.max():g}"
     slack = 0.01 * (high - low)
     if not (low - slack <= samples.min() and samples.max() <= high + slack):  # so that NaN is refused, too
-        raise SlipwayError(f"{found}, beyond the {low:g} to {high:g} that it states; {_ADVICE}")
+        raise SlipwayError(f"{extent}, beyond the {low:g} to {high:g} that it states; {_ADVICE}")
     if low < high and samples.min() < samples.max() < low + _DARKEST_SHARE * (high - low):
         raise SlipwayError(
-            f"{found} of {low:g} to {high:g}, so it would be far too dark: they seem to have fewer bits than it "
+            f"{extent} of {low:g} to {high:g}, so it would be far too dark: they seem to have fewer bits than it "
             f"states; {_ADVICE}, or state SMaxSampleValue"
         )
     scaled = np.clip((samples - low) / (high - low), 0, 1)
@@ -48,7 +48,7 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
-    """Raise SlipwayError if the 8 bits that Pillow takes of a deeper image do not show the picture.
+    """Raise SlipwayError if the 8 bits that Pillow takes from a deeper image do not show the picture.
 
     For colours with 16 bits a sample (see `rawmodes`) Pillow takes the upper 8 bits. They are black if the samples use
     fewer bits.
@@ -67,7 +67,7 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
 
 
 def _range(image: Image.Image, path: Path) -> tuple[float, float]:
-    """Return the values of black and white, as the file or its format states them."""
+    """Return the values of black and white that the file or its format states."""
     tags = _tags(image)
     highest, lowest = _values(tags, _HIGHEST), _values(tags, _LOWEST)
     if highest:
@@ -91,6 +91,6 @@ def _tags(image: Image.Image) -> dict:
 
 
 def _values(tags: dict, tag: int) -> list:
-    """Return the values of a tag; none if the file does not have it."""
+    """Return the values of a tag; [] if the file does not have it."""
     values = tags.get(tag)
     return [] if values is None else list(values) if isinstance(values, tuple) else [values]

@@ -1,1 +1,1 @@
-"""Everything that depends on the inside of Snakemake: its records, its locks, its log, its executors."""
+"""All code that depends on Snakemake's internals: its records, locks, log and executors."""

@@ -1,7 +1,7 @@
-"""Keep the artifacts that jobs replace: an attempt that fails or is killed leaves them, and makes nothing stale.
+"""Protect artifacts while jobs replace them: a failed or killed job loses no artifact and makes nothing stale.
 
-Snakemake copies an `update()` output before its job, and puts the copy back when the job fails. But then it records the
-copy as made from the inputs of the failed job. About a job that was killed it knows only that it began.
+Snakemake copies an `update()` output before its job, and restores the copy when the job fails. But then it records the
+copy with the inputs of the failed job. Of a killed job it knows only that the job began.
 """
 
 import json
@@ -23,10 +23,10 @@ ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
 class Attempts:
-    """The outputs of a run's jobs as they were before it, noted in a file for the next run if this one is killed.
+    """The state of the outputs of a run's jobs before the run, stored in a file for the next run if this one is killed.
 
-    `digest` returns the SHA-256 of an artifact. `acting` are the rules that change more than their outputs, such as a
-    server. The outputs of such a job do not show how far it came when it was killed, so it is run again.
+    `digest` returns the SHA-256 of an artifact. `acting` are the rules with effects beyond their outputs, such as a
+    server. The outputs of such a job do not show how far it came before it was killed, so the job runs again.
     """
 
     def __init__(
@@ -43,15 +43,15 @@ class Attempts:
         self._file = folder / "attempts.json"
 
     def begin(self, dag: Any) -> None:
-        """Note the outputs of the jobs of Snakemake's DAG that are about to run."""
+        """Store the state of the outputs of the jobs in Snakemake's DAG that are about to run."""
         noted = [self._noted(job, dag) for job in dag.needrun_jobs()]
         write_json(self._file, [attempt for attempt in noted if attempt["outputs"]])
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
         """Restore the outputs of each attempt that failed or was killed.
 
-        An output that already had the attempt's key is marked to be made again: the user asked for it, and no other
-        reason is left.
+        An output whose job was forced by the user is marked as incomplete, so that it is made again: its key alone
+        would give no reason for a rerun.
         """
         made = {str(file) for job in finished for file in job.output}
         for attempt in records.read_record(self._file, [ATTEMPT]) or []:
@@ -64,7 +64,7 @@ class Attempts:
         return {"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs}
 
     def _state(self, path: Path) -> dict:
-        """Return the state of an artifact: its content and time, Snakemake's record, and the mark to make it again."""
+        """Return the state of an artifact: content, time, Snakemake's record, and Snakemake's mark as incomplete."""
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
@@ -89,7 +89,7 @@ class Attempts:
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
-        """Put back Snakemake's copy of an output, if the job was killed after it had changed the output."""
+        """Restore Snakemake's copy of an output if the job was killed after it had changed the output."""
         if not self._mark(path).exists():
             return
         clear_up_after_a_kill(path)
@@ -104,7 +104,7 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Say whether Snakemake recorded a failed attempt with the key that the artifact already had."""
+        """Return whether Snakemake's record of a failed attempt has the key that the artifact already had."""
         before, after = state["record"], read_record(self._record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in _KEY)
 
@@ -116,7 +116,7 @@ class Attempts:
 
 
 def _write(path: Path, content: dict) -> None:
-    """Write one of Snakemake's records as it was, or remove it if there was none."""
+    """Restore one of Snakemake's records, or remove it if there was none."""
     if not content:
         path.unlink(missing_ok=True)
         return

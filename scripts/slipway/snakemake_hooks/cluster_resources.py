@@ -1,4 +1,4 @@
-"""What jobs elsewhere than here take: targets that nothing has to be detected for, and what they ask a cluster for."""
+"""Check and explain the resources of jobs on a cluster: declared hardware, images, memory."""
 
 import re
 from collections.abc import Iterable
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# What Slurm's daemons and the kernel say in a job's log when it took more memory than it had asked for.
+# The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
 _OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
 _END_OF_LOG = 100_000
 
 
 def require_declared(config: dict) -> None:
-    """Raise SlipwayError when a target leaves something to be detected, which is of the machine that has its jobs."""
+    """Raise SlipwayError if a target has values to detect: the jobs' machine has them, not this one."""
     for target, chosen in config["targets"].items():
         tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}
         missing = [name for name in ("runtime", "hardware") if chosen[name] == "auto"]
@@ -27,7 +27,7 @@ def require_declared(config: dict) -> None:
 
 
 def require_image(config: dict) -> None:
-    """Raise SlipwayError when jobs are to run in an image that nobody named, or whose TensorRT nobody declared."""
+    """Raise SlipwayError if jobs run in an image that is not named, or whose TensorRT is not declared."""
     if config["container"] is None:
         raise SlipwayError(
             "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
@@ -44,12 +44,12 @@ def require_image(config: dict) -> None:
 
 
 def of_target(config: dict, target: str, key: str) -> str | None:
-    """Return what a target declares for a cluster: gpu_model, partition or machine_type; None where it does not."""
+    """Return a target's cluster setting (gpu_model, partition or machine_type); None if it is not declared."""
     return config["targets"][target]["cluster"][key]
 
 
 def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | None) -> str | None:
-    """Return in words that jobs ran out of memory and what to raise, if one of their logs says so; else None."""
+    """Return a sentence with advice if a job's log shows that it ran out of memory, else None."""
     if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
         return None
     rules = ", ".join(sorted(set(names)))

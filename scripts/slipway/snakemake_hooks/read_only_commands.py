@@ -1,4 +1,4 @@
-"""Find out whether a Snakemake command only looks at the workflow, so that it may run beside another one."""
+"""Recognise Snakemake commands that only read the workflow, so that they may run beside another one."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.cli import parse_args
 
-# Rules that print a state and make nothing.
+# Rules that print a state and make no artifact.
 _TELLING = {"status"}
 # Snakemake's options that print something about the workflow instead of running it.
 _PRINTING = (
@@ -33,7 +33,7 @@ _PRINTING = (
 
 
 def only_looks(command: Sequence[str]) -> bool:
-    """Say whether `command`, with its program first, prints something about the workflow or runs only `_TELLING`."""
+    """Return whether `command` (program name first) only prints about the workflow or runs only rules of `_TELLING`."""
     if Path(command[0]).name not in ("snakemake", "__main__.py"):
         return False
     chosen = _options(command[1:])
@@ -44,7 +44,7 @@ def only_looks(command: Sequence[str]) -> bool:
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace | None:
-    """Return the options as Snakemake reads them, profiles included, without printing its messages."""
+    """Return the options as Snakemake parses them, with profiles but without its messages; None if they are invalid."""
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         return parse_args(list(arguments))[1]
     return None

@@ -1,7 +1,7 @@
-"""The records of each artifact: Snakemake's record of its inputs, and the SHA-256 that it had when it was made.
+"""The records of each artifact: Snakemake's record of its inputs, and its SHA-256 from the end of its job.
 
-Both lie with the artifacts, in results/.provenance/, and go where the results go: a lost .snakemake/ forgets nothing,
-and a copy of the results on another machine is as fresh as the original.
+Both are stored with the results, in results/.provenance/. So a lost .snakemake/ loses no record, and a copy of the
+results on another machine is as fresh as the original.
 """
 
 import base64
@@ -27,12 +27,12 @@ from slipway.core.artifacts import make_folder, remove, write_json
 from slipway.keys.file_hash_cache import FileHashCache
 
 SNAKEMAKE = Path(".snakemake")
-# The mark of an artifact that has to be made again because it changed.
+# The reason in the mark of an artifact that must be made again because it was edited.
 EDITED = "edited"
 
 
 def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
-    """Make Snakemake's records of artifacts, and its marks of incomplete ones, lie in `folder`, by links to there."""
+    """Store Snakemake's records of artifacts and its marks of incomplete ones in `folder`, by symbolic links to it."""
     make_folder(snakemake)
     _keep(snakemake / "metadata", folder / "snakemake")
     _keep(snakemake / "incomplete", folder / "incomplete")
@@ -40,9 +40,10 @@ def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE
 
 
 def mark_damaged(folder: Path = FOLDER) -> None:
-    """Remove Snakemake's damaged records, and mark their artifacts, of which nothing is known, as incomplete.
+    """Remove Snakemake's damaged records, and mark their artifacts as incomplete.
 
-    Snakemake treats a record of noise as none, so nothing would be stale, and a record of `null` stops every run.
+    Snakemake treats a record of random bytes as a missing one, so that nothing would be stale. A record of `null` stops
+    every run.
     """
     known, marks = folder / "snakemake", folder / "incomplete"
     damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
@@ -54,14 +55,14 @@ def mark_damaged(folder: Path = FOLDER) -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Say whether neither a record of Snakemake's lies there nor the folder of those of a long path."""
+    """Return whether a path is neither one of Snakemake's records nor a folder for the record of a long path."""
     if path.is_dir():
         return not path.name.startswith("@")
     return path.exists() and not path.name.startswith(".") and records.read_record(path, dict) is None
 
 
 def _keep(link: Path, kept: Path) -> None:
-    """Make `link` a link to the folder `kept`, with what it held as a folder."""
+    """Make `link` a link to the folder `kept`. If `link` is a folder, move its files into `kept` first."""
     make_folder(kept)
     if link.is_symlink() and link.resolve() == kept.resolve():
         return
@@ -77,9 +78,9 @@ def _keep(link: Path, kept: Path) -> None:
 
 
 class ArtifactRecords:
-    """The SHA-256 that each artifact had when it was made, and which of them are no longer what was made.
+    """The stamps of all artifacts, and the artifacts that have changed since their job made them.
 
-    With the SHA-256 is noted which making it is of: the time at which Snakemake recorded that the job ended.
+    A stamp has the SHA-256 and, to identify the job, the time at which Snakemake recorded the job's end.
     """
 
     def __init__(self, fingerprints: FileHashCache, folder: Path = FOLDER) -> None:
@@ -89,9 +90,9 @@ class ArtifactRecords:
         self._made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
-        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of artifacts that were edited or truncated since.
+        """Return {artifact: (SHA-256 when made, SHA-256 now)} of artifacts that were edited or truncated.
 
-        An artifact that a killed run made anew does not count, although its SHA-256 is not noted here.
+        An artifact that a killed run made anew is not included, although its stamp is outdated.
         """
         found = {}
         for name, made in self._made.items():
@@ -108,7 +109,7 @@ class ArtifactRecords:
         return found
 
     def remember(self, names: Iterable[str]) -> None:
-        """Note the SHA-256 of artifacts that were just made."""
+        """Store the stamps of artifacts that were just made."""
         known = dict(self._made)
         for name in map(str, names):
             if (path := Path(name)).exists():
@@ -118,20 +119,20 @@ class ArtifactRecords:
             write_json(self._folder / ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
 
     def remember_what_a_killed_run_made(self) -> None:
-        """Note the SHA-256 of the artifacts that a killed run made anew (see `changed`), so that later edits show."""
+        """Store the stamps of artifacts that a killed run made anew (see `changed`), so that later edits show."""
         self.remember(self._made_anew)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
-        """Return the artifacts that are whole, but that a killed run had not noted yet."""
+        """Return the complete artifacts for which a killed run had not yet stored a stamp."""
         unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
         return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, or of a folder: the names and contents of everything in it."""
+        """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
         return digest(path, self._fingerprints)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Say whether Snakemake recorded a later job than the noted one, and the artifact was not touched since."""
+        """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""
         ended, noted = recorded_end(path, self._folder), self._made.get(str(path))
         if ended is None or (noted and noted.ended == ended):
             return False
@@ -140,14 +141,14 @@ class ArtifactRecords:
 
 
 def stamp_of(path: Path) -> Path:
-    """Return the file whose time of change Snakemake takes for the artifact's."""
+    """Return the file whose mtime Snakemake takes as the artifact's."""
     return path / ".snakemake_timestamp" if path.is_dir() else path
 
 
 def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
-    """Mark artifacts as Snakemake marks those of a job that was killed, so that it makes them again.
+    """Mark edited artifacts as incomplete, like those of a killed job, so that Snakemake makes them again.
 
-    What was marked so before and is no longer named, since somebody put the artifact back, is unmarked.
+    Remove this mark from other artifacts: somebody has restored them.
     """
     marks = folder / "incomplete"
     wanted = {record_of(Path(name), marks) for name in names}
@@ -160,13 +161,13 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
 
 
 def submitted(folder: Path = FOLDER) -> set[str]:
-    """Return a cluster's own names of the jobs that had been handed to it for artifacts which are marked."""
+    """Return the cluster's ids of submitted jobs, from the marks of their artifacts."""
     marks = map(read_record, (folder / "incomplete").rglob("*"))
     return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
 
 
 def incomplete(folder: Path = FOLDER) -> set[str]:
-    """Return the artifacts that are marked: those of a run that failed or was killed, and those that were edited."""
+    """Return the artifacts marked as incomplete: by a failed or killed run, or because they were edited."""
     marks = folder / "incomplete"
     keys = ("".join(part.lstrip("@") for part in mark.relative_to(marks).parts) for mark in marks.rglob("*"))
     names = set()
@@ -177,5 +178,5 @@ def incomplete(folder: Path = FOLDER) -> set[str]:
 
 
 def read_record(path: Path) -> dict:
-    """Return a record; an empty one where there is none, or where what lies there is no record."""
+    """Return a record; {} if it is missing or damaged."""
     return records.read_record(path, dict) or {}

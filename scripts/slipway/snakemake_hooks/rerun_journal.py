@@ -1,4 +1,4 @@
-"""Why Snakemake runs a job, put into words where it announces the job; and what a failed one lacked on a cluster."""
+"""Explain in Snakemake's log why each job runs, and that a failed job lacked memory on a cluster."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -12,16 +12,16 @@ from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import rerun_reasons
 from slipway.snakemake_hooks.cluster_resources import memory_advice
 
-# So many of a job's files are named in a reason; of more, the number is told.
+# A reason names this many files of a job, and gives the number of further ones.
 NAMED = 2
 
 
 class RerunJournal(logging.Filter):
-    """A filter of Snakemake's log that lets everything pass, and rewrites the reason of each job that is announced.
+    """A filter of Snakemake's log that rewrites the reason of each announced job. It passes every record.
 
-    `workflow` is Snakemake's; `changed` are the artifacts that were edited since they were made (Artifacts.changed),
-    `incomplete` those that were marked before this run; `remember` notes those that a job has just made, before others
-    read them.
+    `workflow` is Snakemake's workflow. `changed` are the artifacts edited since they were made
+    (ArtifactRecords.changed). `incomplete` are the artifacts that were marked before this run. `remember` stores the
+    stamps of a finished job's artifacts before other jobs read them.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RerunJournal(logging.Filter):
         self._jobs: dict[int, Any] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Put the reason of an announced job into words, and what to do when one lacked memory; pass on everything."""
+        """Rewrite the reason of an announced job. Log advice if a failed job lacked memory. Pass every record."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)
@@ -74,7 +74,7 @@ class RerunJournal(logging.Filter):
         return "; ".join(words) or str(reason)
 
     def _advise(self, failed: list[dict], logs: Iterable[str]) -> None:
-        """Say what to raise when jobs that ran as one ran out of the memory that a cluster gave them."""
+        """Log the setting to raise if the jobs of a group exceeded the memory that they requested on a cluster."""
         jobs = [job for info in failed if (job := self._job(info["jobid"]))]
         asked = [job.resources.get("mem_mb") for job in jobs]
         advice = memory_advice(
@@ -90,14 +90,14 @@ class RerunJournal(logging.Filter):
 
     def _edited(self, job: Any) -> list[str]:
         changed = [name for name in map(str, job.output) if name in self._changed]
-        # A rollback writes every receipt anew, also of a model that it leaves as it was.
+        # A rollback rewrites every receipt, even if it does not change the model.
         return rerun_reasons.of_rollback(changed) or [
             f"{rerun_reasons.of_content(name, *self._changed[name])}, edited or truncated since it was made"
             for name in changed
         ]
 
     def _left(self, job: Any, reason: Any) -> list[str]:
-        """Say what a run that failed or was killed was to replace; Snakemake's reason is but that it is forced."""
+        """Return the outputs that a failed or killed run did not replace. Snakemake's own reason is only "forced"."""
         left = self._incomplete.intersection(map(str, job.output)) if reason.forced else ()
         return [f"{_listed(left)} left by a run that failed or was killed"] if left else []
 
@@ -105,7 +105,7 @@ class RerunJournal(logging.Filter):
         words = []
         for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
             before = next(iter(self._workflow.persistence.input_checksums(job, file)), None)
-            # What lies in storage has no copy here.
+            # A file in remote storage has no copy here.
             now = self._fingerprints.sha256(file) if Path(file).is_file() else None
             words.append(rerun_reasons.of_content(file, before, now))
         return words

@@ -1,11 +1,11 @@
-"""Why a job is stale, in words: what it was made from before, and what that is now."""
+"""The reasons why a job is stale, in words: its previous settings and inputs, and the present ones."""
 
 import ast
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
-# What the reader calls a setting whose name says less.
+# {setting: its name for a reader}
 _NAMES = {
     "runtime_version": "{runtime}",
     "tensorrt_rtx": "TensorRT for RTX",
@@ -36,9 +36,9 @@ _NAMES = {
 
 
 def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """Return in words how a job's params changed, each given as its representation.
+    """Return in words how a job's params changed. Each param is given as its representation.
 
-    The settings that a job is keyed on are the representation of a dict; other params are quoted as they are.
+    The representation of a dict holds the settings of a job's key. Other params are quoted unchanged.
     """
     before, now = set(before), set(now)
     gone, new = before - now, now - before
@@ -51,12 +51,12 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
-    """Return in words that a file has other content, by both SHA-256."""
+    """Return in words that the content of a file changed, with both SHA-256."""
     return f"{name} {short(before)} -> {short(now)}"
 
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
-    """Return in words what was rolled back since it was deployed, as those of the files that are receipts say."""
+    """Return in words which models were rolled back since their deployment, according to their receipts."""
     words = []
     for path in map(Path, receipts):
         try:
@@ -68,7 +68,7 @@ def of_rollback(receipts: Iterable[str]) -> list[str]:
 
 
 def short(value: object) -> str:
-    """Return a value as a reason shows it: the beginning of a hash, and text without quotes."""
+    """Return a value for a reason: the beginning of a hash, or text without quotes."""
     if isinstance(value, str):
         value = value.removeprefix("sha256:")
         is_hash = len(value) >= 16 and all(letter in "0123456789abcdef" for letter in value)
@@ -89,7 +89,7 @@ def _literals(representations: Iterable[str], kind: type) -> list:
 
 
 def _exchanged(before: list[list], now: list[list]) -> list[str]:
-    """Return in words what lists have no more, and what they have anew, such as the models that are served."""
+    """Return in words the removed and the added items of lists, such as the served models."""
     olds, news = ({str(item) for items in lists for item in items} for lists in (before, now))
     changes = {"left out": sorted(olds - news), "added": sorted(news - olds)}
     return [f"{', '.join(items)} {verb}" for verb, items in changes.items() if items]
@@ -110,7 +110,7 @@ def _changes(before: dict, now: dict) -> list[str]:
 
 
 def _unpacked(value: object) -> object:
-    """Return what JSON in a setting holds; a builder's settings travel so."""
+    """Return the value of JSON text in a setting: a builder's settings are passed as JSON."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             return json.loads(value)
@@ -120,7 +120,7 @@ def _unpacked(value: object) -> object:
 
 
 def _edits(before: dict, now: dict) -> list[str]:
-    """Return in words which files of code changed."""
+    """Return in words which code files changed."""
     verbs = {(True, True): "edited", (False, True): "added", (True, False): "removed"}
     changed = [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
     return [f"{name} {verbs[name in before, name in now]}" for name in changed]

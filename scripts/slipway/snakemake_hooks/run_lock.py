@@ -1,4 +1,4 @@
-"""One workflow at a time in a folder: the running one is named, and a killed run's lock does not block."""
+"""Allow one workflow at a time in a folder. A second run names the running one; a killed run does not block."""
 
 import fcntl
 import json
@@ -15,16 +15,16 @@ from slipway.core.records import read_record
 
 FOLDER = Path(".snakemake")
 HOLDER = {"pid": int, "host": str, "since": str}
-# A command that only looks holds the lock for a moment, to clear what a killed run left.
+# A read-only command holds the lock for a moment, to remove the locks of a killed run.
 PATIENCE_S = 3.0
 PAUSE_S = 0.1
 
 
 class RunLock:
-    """The operating system's lock on a folder's workflow, which ends with the process that holds it.
+    """The operating system's lock on a folder's workflow. It ends with the process that holds it.
 
     Snakemake's own lock consists of files, which a killed run leaves behind. The holder of this lock knows that no
-    other workflow runs here, and removes them.
+    other workflow runs here, and removes these files.
     """
 
     def __init__(self, folder: Path = FOLDER) -> None:
@@ -33,13 +33,13 @@ class RunLock:
         self._held: IO | None = None
         self._no_locks: OSError | None = None
         self.run = uuid.uuid4().hex
-        # The run that was killed while it held the lock on this machine, if the last one was.
+        # The id of the last run if it was killed on this machine, else None.
         self.killed_run: str | None = None
 
     def take(self, patience_s: float = 0.0) -> bool:
-        """Take the lock and clear what a killed run left; return False when another process has it.
+        """Take the lock and remove the locks of a killed run. Return False if another process has the lock.
 
-        On a file system without locks nobody is kept out but by Snakemake's own.
+        On a file system without locks, only Snakemake's own lock keeps other runs out.
         """
         make_folder(self._file.parent)
         if self._file.is_dir():
@@ -54,31 +54,31 @@ class RunLock:
             self._no_locks = error
             return True
         last = read_record(self._file, HOLDER)
-        # A network file system may lock for each machine alone.
+        # The locks of a network file system may be valid only within one machine.
         if last is None or last["host"] == socket.gethostname():
             shutil.rmtree(self._snakemakes, ignore_errors=True)
             self.killed_run = last and last.get("run")
         return True
 
     def work(self) -> None:
-        """Record this run, for others that want to start, and for the next run if this one is killed."""
+        """Record this run for other runs that want to start, and for the next run if this one is killed."""
         said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
         json.dump(said, self._held)
         self._held.flush()
 
     def end(self) -> None:
-        """Give the lock back at the end of the work, which leaves nothing to the next run."""
+        """Release the lock at the end of a run, and remove its record."""
         if not self._held.closed:
             self._held.truncate(0)
             self._held.close()
 
     def give_back(self) -> None:
-        """Give the lock back after a look, which leaves to the next run what a killed one left."""
+        """Release the lock of a read-only command, and keep the record of a killed run for the next run."""
         self._held.close()
 
     def caution(self) -> str | None:
-        """Return in words that the file system has no locks, if so: then a killed run's lock stays in the way."""
+        """Return a warning if the file system has no locks: a killed run's Snakemake lock then remains. Else None."""
         if self._no_locks is None:
             return None
         return (
@@ -92,7 +92,7 @@ class RunLock:
         return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
 
     def _lock(self, patience_s: float) -> None:
-        """Lock the file; raise BlockingIOError if another process has it for longer than `patience_s`."""
+        """Lock the file. Raise BlockingIOError if another process holds it for longer than `patience_s`."""
         until = time.monotonic() + patience_s
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Jobs that outlive their snakemake: `kill -9` ends a workflow, but not the programs that it started."""
+"""Find and end jobs that survive their workflow: `kill -9` ends snakemake, but not the programs that it started."""
 
 import contextlib
 import os
@@ -8,27 +8,27 @@ import psutil
 
 from slipway.core.errors import SlipwayError
 
-# The environment variable in which each program of a workflow has the run that started it.
+# The environment variable with the id of the run that started a program.
 VARIABLE = "SLIPWAY_RUN"
-# A deployment first takes back its rollout when it is told to end.
+# A terminated deployment first rolls back.
 PATIENCE_S = 60
 
 
 def mark_programs_of(run: str) -> None:
-    """Mark every program that is started from now on as one of `run`."""
+    """Mark every program that is started from now on as a program of `run`."""
     os.environ[VARIABLE] = run
 
 
 def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
     """Return the programs of `scripts` that still run although the workflow's run has ended.
 
-    Programs that they started themselves are not included, above all the live server, which must stay.
+    Child processes of these programs are not included: the live server is one, and must stay.
     """
     return [process for process in psutil.process_iter() if run and _is_program_of(process, run, scripts)]
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
-    """End programs, with a timeout for each, and return their names; raise SlipwayError if one does not end."""
+    """Terminate programs with a timeout, and return their names. Raise SlipwayError if one does not end."""
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -49,11 +49,11 @@ def _is_program_of(process: psutil.Process, run: str, scripts: Path) -> bool:
         program = _program(process)
         return program is not None and program.parent == scripts.resolve() and process.environ().get(VARIABLE) == run
     except psutil.Error:
-        return False  # it has just ended, or is somebody else's
+        return False  # it has just ended, or belongs to another user
 
 
 def _program(process: psutil.Process) -> Path | None:
-    """Return the path of the Python program that a process runs, if it runs one."""
+    """Return the path of the Python program that a process runs; None if it runs none."""
     command = process.cmdline()
     if len(command) < 2 or not command[1].endswith(".py"):
         return None

@@ -75,7 +75,7 @@ def test_options_say_what_they_declare():
     add_planned(parser, "torch_version", "labels_from_sha256")
     said = " ".join(parser.format_help().split())
     assert "the torch that the job was planned for" in said
-    assert "what --labels-from holds that the job was planned for" in said
+    assert "the SHA-256 of --labels-from that the job was planned for" in said
 
 
 # ArtifactRecords as they were made
