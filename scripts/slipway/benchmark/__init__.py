@@ -1,1 +1,1 @@
-"""Benchmarks and accuracy: the baselines, the timing, the comparison of the measurements."""
+"""Benchmarks and accuracy: baselines, timing, and the comparison of measurements."""

@@ -1,4 +1,4 @@
-"""How far an engine's outputs are from PyTorch's."""
+"""Compare an engine's outputs with PyTorch's."""
 
 import numpy as np
 
@@ -6,24 +6,24 @@ from slipway.outputs.meaning import LOGITS, Meaning
 
 
 def compare(reference: np.ndarray, logits: np.ndarray, meaning: Meaning | None = LOGITS) -> dict:
-    """Compare outputs (N, values) with PyTorch's, by the figures that their meaning allows (None: not known yet).
+    """Compare outputs (N, values) with PyTorch's, by the figures that suit their meaning (None: not known yet).
 
-    `relative_error`: the Frobenius norm of the difference / that of the reference. `max_abs_error`: the largest
+    `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
     difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for tensors.
     `top1_agreement`: the share of samples with the same best class. `decision_agreement`: the share of equal decisions,
-    if each class is a yes or no of its own.
+    if each class is a yes or no of its own. Raises ValueError for different shapes.
     """
     if reference.shape != logits.shape:
         raise ValueError(f"the engine answers with shape {logits.shape}, PyTorch with {reference.shape}")
     finite = bool(np.isfinite(logits).all())
-    found = {"images": len(reference), "finite": finite}
+    figures = {"images": len(reference), "finite": finite}
     if meaning is None or meaning.has_classes:
-        found |= _cosines(reference, logits, finite)
-    found |= _errors(reference, logits, finite)
+        figures |= _cosines(reference, logits, finite)
+    figures |= _errors(reference, logits, finite)
     if meaning and meaning.has_classes:
         name = "decision_agreement" if meaning.kind == "sigmoid" else "top1_agreement"
-        found[name] = float((meaning.decisions(reference) == meaning.decisions(logits)).mean())
-    return found
+        figures[name] = float((meaning.decisions(reference) == meaning.decisions(logits)).mean())
+    return figures
 
 
 def _cosines(reference: np.ndarray, logits: np.ndarray, finite: bool) -> dict[str, float]:
@@ -51,8 +51,8 @@ def accuracy(logits: np.ndarray, classes: np.ndarray) -> dict:
     return {"top1": float(hits[:, 0].mean()), "top5": float(hits.any(axis=1).mean())}
 
 
-def violations(found: dict, limits: dict[str, float]) -> list[str]:
-    """Return in words the limits that the figures of `compare` break. A limit without its figure does not count."""
+def violations(figures: dict, limits: dict[str, float]) -> list[str]:
+    """Return in words the limits that the figures of `compare` violate. A limit without its figure does not count."""
     checks = [
         ("min_cosine", "min_cosine", "below"),
         ("relative_error", "max_relative_error", "above"),
@@ -60,12 +60,12 @@ def violations(found: dict, limits: dict[str, float]) -> list[str]:
         ("decision_agreement", "min_top1_agreement", "below"),
     ]
     return [
-        f"{name} {found[name]:.9g} is {word} the limit {limits[limit]:g}"
+        f"{name} {figures[name]:.9g} is {word} the limit {limits[limit]:g}"
         for name, limit, word in checks
-        if (name in found or name == "relative_error") and not _holds(found[name], limits[limit], word)
+        if (name in figures or name == "relative_error") and not _holds(figures[name], limits[limit], word)
     ]
 
 
 def _holds(value: float, limit: float, word: str) -> bool:
-    """Return whether a figure is within its limit, a lower or an upper one. NaN is within none."""
+    """Return whether a figure is within its limit, a lower or an upper one. NaN is within no limit."""
     return value >= limit if word == "below" else value <= limit

@@ -1,6 +1,6 @@
-"""What a benchmark measures: PyTorch and each engine, every one as a function from a batch size to its measurement.
+"""The subjects of a benchmark, PyTorch and each engine, each as a function: batch size -> measurement.
 
-A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: images/s}, ...}; a quantity that could
+A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: images/s}, ...}. A quantity that could
 not be measured is null.
 """
 
@@ -45,7 +45,7 @@ def gpu_subjects(
     streams: Sequence[int],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return PyTorch eager FP32 and FP16, ONNX Runtime for the `onnx` file, and each loaded engine, on the GPU."""
+    """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
     served = served_model(model, preprocess, input_dtype)
     inputs = partial(_inputs, input_dtype, preprocess.crop)
     subjects: dict[str, Measure] = {
@@ -59,7 +59,7 @@ def gpu_subjects(
 
 
 def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, effort: Effort) -> dict:
-    """Measure a function from array to array in host memory on `images` (N, 3, H, W): the whole call is the latency."""
+    """Measure a function from array to array in host memory on `images` (N, 3, H, W). The latency is the whole call."""
     calls = warm_up(lambda: infer(images), effort.warmup_seconds)
     latencies = sample_latency(lambda: infer(images), effort.seconds, effort.min_samples)
     return {
@@ -70,7 +70,7 @@ def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
 
 
 def measure_engine(engine: Any, effort: Effort, streams: Sequence[int], batch: int) -> dict:
-    """Measure an engine in the process it lives in, where its random inputs are made too."""
+    """Measure an engine in its own process, which also makes the random inputs."""
     return engine.measure(batch, effort.seconds, effort.warmup_seconds, effort.min_samples, list(streams))
 
 

@@ -1,8 +1,8 @@
 """Check whether a picture's answer depends on its company: the other pictures that Triton puts into its batch.
 
-There are two cases. Batches of the same size, with the picture at the same place, are computed by the same kernels:
-the answers may hardly differ, whatever the precision. Batches of different sizes may be computed by different kernels,
-which round differently: the answers may differ as far as the precision allows.
+There are two cases. Batches of the same size, with the picture at the same place, use the same kernels: their answers
+may hardly differ, at any precision. Batches of different sizes may use different kernels with different rounding: their
+answers may differ as much as the precision allows.
 """
 
 from collections import defaultdict
@@ -13,30 +13,30 @@ import numpy as np
 
 from slipway.core.errors import SlipwayError
 
-# Batches of pictures by their number: 0 is the sample, the others are strangers. Each place of the sample comes twice
-# with other neighbours, so that nothing but the company differs.
+# Batches of pictures: 0 is the sample, other numbers are strangers. Each place of the sample occurs twice with
+# different neighbours, so that only the company differs.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
 STRANGERS = 4
-# How far apart one picture's answers may be, as a share of their norm, if only its neighbours differ.
+# The allowed distance of one picture's answers, relative to their norm, if only its neighbours differ.
 MAX_BY_COMPANY = 0.01
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far apart a picture's answers may be, as shares of their norm: in other company, and in other batch sizes."""
+    """The allowed distances of a picture's answers, relative to their norm: in other company, in other batch sizes."""
 
     by_company: float
     by_size: float
 
 
-# Without configured limits: for networks and files in 32 bits, and in fewer bits, which round more.
+# For networks and files without configured limits: in 32 bits, and in fewer bits, which round more.
 IN_32_BITS, IN_FEWER_BITS = Tolerance(1e-3, 1e-2), Tolerance(1e-2, 1e-1)
 
 
 def tolerance_of(limits: dict[str, float]) -> Tolerance:
-    """Return the tolerance of a precision by its `accuracy.limits`.
+    """Return the tolerance of a precision from its `accuracy.limits`.
 
-    Alone and in a batch an answer may be `max_relative_error` from PyTorch's, so the two may be twice that apart.
+    Alone and in a batch, an answer may be `max_relative_error` from PyTorch's, so the two may be twice as far apart.
     """
     allowed = limits["max_relative_error"]
     return Tolerance(by_company=min(MAX_BY_COMPANY, allowed), by_size=2 * allowed)
@@ -48,11 +48,12 @@ def in_company(
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Ask for a sample (1, 3, H, W) and for strangers, each alone and together in batches of the sizes that it takes.
+    """Run a sample (1, 3, H, W) and strangers, each alone and together in batches of the accepted sizes.
 
-    `answer` takes a batch (N, 3, H, W) of the sample's type and returns (N, classes). Returns the batch sizes, and how
-    far apart the answers of one picture are as shares of their norm: `by_size` alone and in a batch, `by_company` in
-    batches that differ in its neighbours only. Raises SlipwayError when a batch has not as many answers as pictures.
+    `answer` maps a batch (N, 3, H, W) of the sample's dtype to outputs (N, classes). `takes` says whether a batch size
+    is accepted. Returns the batch sizes and the distances of one picture's answers, relative to their norm: `by_size`
+    between alone and in a batch, `by_company` between batches that differ only in its neighbours. Raises SlipwayError
+    if a batch has not as many answers as pictures.
     """
     pictures = [sample, *strangers(sample)]
     batches = [batch for batch in batches if takes(len(batch))]
@@ -71,25 +72,26 @@ def in_company(
     return {"batches": sorted({len(batch) for batch in batches}), "by_size": by_size, "by_company": by_company}
 
 
-def dependence(found: dict, tolerance: Tolerance) -> str | None:
-    """Return in words how answers depend on their company, or None if they do not."""
-    if not found["by_company"] <= tolerance.by_company:
+def dependence(distances: dict, tolerance: Tolerance) -> str | None:
+    """Return a sentence if answers depend on their company, else None. `found` is the result of `in_company`."""
+    if not distances["by_company"] <= tolerance.by_company:
         return (
-            f"the answer to a picture depends on its neighbours in the batch: {found['by_company']:.2g} of its norm "
-            f"apart beside other strangers (allowed {tolerance.by_company:g}), {found['by_size']:.2g} from alone"
+            f"the answer to a picture depends on its neighbours in the batch: {distances['by_company']:.2g} of its "
+            f"norm apart beside other strangers (allowed {tolerance.by_company:g}), {distances['by_size']:.2g} from "
+            "alone"
         )
-    if not found["by_size"] <= tolerance.by_size:
+    if not distances["by_size"] <= tolerance.by_size:
         return (
-            f"the answer to a picture depends on the size of the batch that it is in: {found['by_size']:.2g} of its "
-            f"norm apart alone and in batches of {_in_words(found['batches'])} (allowed {tolerance.by_size:g})"
+            f"the answer to a picture depends on the size of the batch that it is in: {distances['by_size']:.2g} of "
+            f"its norm apart alone and in batches of {_in_words(distances['batches'])} (allowed {tolerance.by_size:g})"
         )
     return None
 
 
 def strangers(sample: np.ndarray) -> list[np.ndarray]:
-    """Return STRANGERS pictures (1, 3, H, W) that are unlike the sample and each other; always the same ones.
+    """Return STRANGERS pictures (1, 3, H, W), unlike the sample and each other, always the same ones.
 
-    They are noise over the sample's range, and dark, bright and coarse ones with a little noise: none is constant.
+    They are noise over the sample's range, and dark, bright and coarse pictures with a little noise. None is constant.
     """
     random = np.random.default_rng(0)
     shape = sample.shape
@@ -113,7 +115,7 @@ def _answers(answer: Callable[[np.ndarray], np.ndarray], pictures: list[np.ndarr
 
 
 def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
-    """Return how far two answers are apart over the norm of the first, or over the usual one where that is larger."""
+    """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger."""
     if not np.isfinite(other).all():
         return float("inf")
     distance, scale = _norm(one - other), max(_norm(one), usual)

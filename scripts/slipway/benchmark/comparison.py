@@ -1,7 +1,7 @@
-"""What the measurements of several subjects say beside each other: ratios of latencies, of throughputs, of sizes.
+"""Compare the measurements of several subjects: ratios of latencies, throughputs and sizes.
 
 A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
-"throughput_per_s": {streams: images/s}, "throughput_graph_per_s": the same of a CUDA graph, or null}.
+"throughput_per_s": {streams: images/s}, "throughput_graph_per_s": the same for a CUDA graph, or null}.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ PYTORCH = "pytorch"
 PYTORCH_FP16 = "pytorch_fp16"
 BASELINES = (PYTORCH, PYTORCH_FP16)
 QUANTITIES = ("gpu", "gpu_graph", "end_to_end", "end_to_end_graph")
-# Latencies, the first of which that a subject has is told of it.
+# Latencies in order of preference: the first one that a subject has represents it.
 BEST_FIRST = ("gpu_graph", "gpu", "end_to_end")
-# What the tutorial that the project grew from promised of an engine, on one GPU.
+# The promises of the tutorial from which this project grew, for an engine on one GPU.
 PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
 
 
 def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
     """Return p50 over the baseline's p50 for each quantity that both have.
 
-    A baseline is taken at its best: its CUDA graph where it has one, else without, whatever the subject runs as.
+    The baseline is taken at its best, in its CUDA graph if it has one, even if the subject ran without a graph.
     """
     ratios = {}
     for quantity in QUANTITIES:
@@ -31,30 +31,30 @@ def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
 
 
 def best_quantity(latency: dict) -> str:
-    """Return which latency is told of a subject: the GPU's, best in a CUDA graph, else that of the whole call."""
+    """Return the latency that represents a subject: the GPU's, if possible in a CUDA graph, else the whole call's."""
     return next(name for name in BEST_FIRST if name in latency)
 
 
 def highest_throughput(result: dict) -> dict:
-    """Return {"images_per_s", "streams", "graph"} of the fastest way that one subject ran at one batch size."""
-    ways = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
-    found = [
+    """Return {"images_per_s", "streams", "graph"} of a subject's fastest setup at one batch size."""
+    throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
+    rates = [
         {"images_per_s": rate, "streams": int(streams), "graph": graph}
-        for name, graph in ways
+        for name, graph in throughputs
         for streams, rate in (result.get(name) or {}).items()
     ]
-    return max(found, key=lambda way: way["images_per_s"])
+    return max(rates, key=lambda entry: entry["images_per_s"])
 
 
 def compare(results: Sequence[dict]) -> dict:
     """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}} over PyTorch's."""
-    found = {(result["subject"], result["batch"]): result for result in results}
+    results_by_subject = {(result["subject"], result["batch"]): result for result in results}
     ratios: dict[str, dict] = {}
-    for (subject, batch), result in found.items():
+    for (subject, batch), result in results_by_subject.items():
         for baseline in BASELINES:
-            if subject not in (baseline, PYTORCH) and (baseline, batch) in found:
-                beside = ratios.setdefault(subject, {}).setdefault(str(batch), {})
-                beside[baseline] = _beside(result, found[baseline, batch])
+            if subject not in (baseline, PYTORCH) and (baseline, batch) in results_by_subject:
+                by_baseline = ratios.setdefault(subject, {}).setdefault(str(batch), {})
+                by_baseline[baseline] = _beside(result, results_by_subject[baseline, batch])
     return ratios
 
 
@@ -62,15 +62,15 @@ def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
     """Return {subject: {"batch", "images_per_s", "streams", "graph"}} at each subject's best batch size."""
     best: dict[str, dict] = {}
     for result in results:
-        found = {"batch": result["batch"], **highest_throughput(result)}
-        if found["images_per_s"] > best.get(result["subject"], {"images_per_s": 0})["images_per_s"]:
-            best[result["subject"]] = found
+        highest = {"batch": result["batch"], **highest_throughput(result)}
+        if highest["images_per_s"] > best.get(result["subject"], {"images_per_s": 0})["images_per_s"]:
+            best[result["subject"]] = highest
     return best
 
 
 def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]:
     """Return {subject: {other subject: ratio}} of the throughputs, each at its own best batch size."""
-    rates = {subject: found["images_per_s"] for subject, found in best.items()}
+    rates = {subject: highest["images_per_s"] for subject, highest in best.items()}
     return {
         subject: {other: round(rate / rates[other], 4) for other in rates if other != subject}
         for subject, rate in rates.items()
@@ -78,9 +78,9 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 
 
 def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
-    """Return what the tutorial promised, and what each engine of `bytes_over_onnx` has at the smallest batch size.
+    """Return the tutorial's promises, and the ratios of each engine in `bytes_over_onnx` at the smallest batch size.
 
-    The latency is the GPU's, in a CUDA graph where there is one, or on a CPU that of the whole call.
+    The latency is the GPU's, in a CUDA graph if there is one; on a CPU it is the whole call's.
     """
     batch = min(result["batch"] for result in results)
     ratios = compare([result for result in results if result["batch"] == batch])
@@ -97,5 +97,5 @@ def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict
 
 
 def _beside(result: dict, baseline: dict) -> dict:
-    rates = [highest_throughput(found)["images_per_s"] for found in (result, baseline)]
+    rates = [highest_throughput(entry)["images_per_s"] for entry in (result, baseline)]
     return {"p50": latency_ratios(result, baseline), "throughput": round(rates[0] / rates[1], 4)}

@@ -1,13 +1,13 @@
-"""Measuring a forward pass that PyTorch or ONNX Runtime enqueues on a CUDA stream; the times of an engine's worker.
+"""Time forward passes that PyTorch or ONNX Runtime enqueues on a CUDA stream. Engine workers measure the same times.
 
-    gpu         between two CUDA events around the forward pass, input and output on the GPU, GPU idle before: what
-                the host cannot enqueue in time counts too
+    gpu         between two CUDA events around the forward pass; input and output on the GPU, GPU idle before; includes
+                waits for the host if it enqueues too slowly
     enqueue     host time of the call that enqueues the forward pass
-    h2d, d2h    between CUDA events, input from pinned memory to the GPU, output from the GPU to pinned memory
+    h2d, d2h    between CUDA events: input from pinned memory to the GPU, output from the GPU to pinned memory
     end_to_end  host clock: pinned memory, GPU, forward pass, pinned memory, stream synchronised
 
-`gpu_graph`, `enqueue_graph` and `end_to_end_graph` are the same with the forward pass replayed as a CUDA graph.
-Throughput has the input on the GPU and every batch enqueued before the one wait at the end.
+`gpu_graph`, `enqueue_graph` and `end_to_end_graph` are the same with the forward pass replayed as a CUDA graph. For the
+throughput, the input is on the GPU, and all batches are enqueued before a single wait at the end.
 """
 
 import math
@@ -36,14 +36,14 @@ def stream_of(number: int) -> "torch.cuda.Stream":
 
 
 class StreamContext:
-    """A forward pass on a stream of its own: its input on the GPU, pinned memory on both sides, a CUDA graph of it.
+    """A forward pass on its own stream: input on the GPU, pinned memory for input and output, a CUDA graph.
 
-    `enqueue`, `replay`, `upload` and `download` go to the current stream, which the caller makes this stream_context's.
-    `host_output` is what was last downloaded, float32 (N, classes), once the stream is synchronised.
+    `enqueue`, `replay`, `upload` and `download` use the current stream; the caller makes `stream` the current one.
+    `host_output` is the last downloaded output, float32 (N, classes). It is valid after the stream is synchronised.
     """
 
     def __init__(self, forward: Forward, images: np.ndarray, number: int = 0) -> None:
-        """Put `images` (N, 3, H, W) on the GPU and run once, which also finds the shape of the output."""
+        """Copy `images` (N, 3, H, W) to the GPU, and run once to find the shape of the output."""
         import torch
 
         self.stream = stream_of(number)
@@ -61,11 +61,11 @@ class StreamContext:
         self._output = self._forward(self._images)
 
     def capture(self) -> None:
-        """Capture the forward pass as a CUDA graph; raise RuntimeError where it cannot be captured."""
+        """Capture the forward pass as a CUDA graph. Raise RuntimeError if it cannot be captured."""
         import torch
 
         with torch.cuda.stream(self.stream):
-            for _ in range(3):  # libraries choose kernels and take workspaces on first use, which a graph cannot hold
+            for _ in range(3):  # the first uses choose kernels and allocate workspaces, which a graph cannot capture
                 self.enqueue()
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
@@ -75,7 +75,7 @@ class StreamContext:
         self._graph = graph
 
     def replay(self) -> None:
-        """Enqueue the captured graph; its output lies where it lay when it was captured."""
+        """Enqueue the captured graph. Its output has the same address as during the capture."""
         self._graph.replay()
         self._output = self._graph_output
 
@@ -95,11 +95,10 @@ def measure_forward(
     streams: Iterable[int] = (1,),
     graph: bool = False,
 ) -> dict:
-    """Return samples in ms, images/s by number of streams, and peak memory of a forward pass on `images` (N, 3, H, W).
+    """Return times (ms), images/s by number of streams, and peak memory of a forward pass on `images` (N, 3, H, W).
 
-    The result has the keys of an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
-    device_memory_bytes (the most that PyTorch's tensors took at once), no_graph_because. `graph` measures a CUDA graph
-    too.
+    The result has the same keys as an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
+    device_memory_bytes (the peak of PyTorch's tensors), no_graph_because. With `graph`, a CUDA graph is measured, too.
     """
     import torch
 
@@ -110,19 +109,19 @@ def measure_forward(
     with torch.inference_mode():
         stream_contexts = [StreamContext(forward, images)]
         no_graph = _capture(stream_contexts[0]) if graph else "not measured"
-        ways = ["", "_graph"] if no_graph is None else [""]
-        share = effort.seconds / (len(ways) * (2 + len(counts)) + 1)
+        suffixes = ["", "_graph"] if no_graph is None else [""]
+        share = effort.seconds / (len(suffixes) * (2 + len(counts)) + 1)
         samples, throughput = {}, {}
-        for way in ways:
-            samples |= _sample_way(stream_contexts[0], way, share, effort, len(ways))
+        for suffix in suffixes:
+            samples |= _sample_way(stream_contexts[0], suffix, share, effort, len(suffixes))
         samples |= _sample_transfers(stream_contexts[0], share, effort.min_samples)
         stream_contexts += [StreamContext(forward, images, number) for number in range(1, counts[-1])]
-        for way in ways:
-            for stream_context in stream_contexts[1:] if way else []:
+        for suffix in suffixes:
+            for stream_context in stream_contexts[1:] if suffix else []:
                 stream_context.capture()
-            batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{way}"])))
-            throughput[way] = {
-                str(count): round(len(images) / _seconds_a_batch(stream_contexts[:count], way, batches), 2)
+            batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{suffix}"])))
+            throughput[suffix] = {
+                str(count): round(len(images) / _seconds_a_batch(stream_contexts[:count], suffix, batches), 2)
                 for count in counts
             }
     return {
@@ -135,7 +134,7 @@ def measure_forward(
 
 
 def _capture(stream_context: StreamContext) -> str | None:
-    """Capture the graph of a stream context; return why that failed, or None."""
+    """Capture the graph of a stream context. Return the reason of a failure, or None."""
     try:
         stream_context.capture()
     except RuntimeError as error:
@@ -143,17 +142,17 @@ def _capture(stream_context: StreamContext) -> str | None:
     return None
 
 
-def _run_of(stream_context: StreamContext, way: str) -> Callable[[], None]:
-    return stream_context.replay if way else stream_context.enqueue
+def _run_of(stream_context: StreamContext, suffix: str) -> Callable[[], None]:
+    return stream_context.replay if suffix else stream_context.enqueue
 
 
 def _sample_way(
-    stream_context: StreamContext, way: str, seconds: float, effort: Effort, ways: int
+    stream_context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
-    """Return the samples of one way to run, "" or "_graph", each quantity for `seconds`, after warming up."""
+    """Return the samples of one way to run ("" or "_graph") after warming up, each quantity for `seconds`."""
     import torch
 
-    run = _run_of(stream_context, way)
+    run = _run_of(stream_context, suffix)
 
     def to_the_end() -> None:
         run()
@@ -163,11 +162,11 @@ def _sample_way(
         warm_up(to_the_end, effort.warmup_seconds / ways)
         gpu, enqueue = _sample_resident(run, seconds, effort.min_samples)
         round_trips = _sample_round_trips(stream_context, run, seconds, effort.min_samples)
-    return {f"gpu{way}": gpu, f"enqueue{way}": enqueue, f"end_to_end{way}": round_trips}
+    return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
 
 
 def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> tuple[list[float], list[float]]:
-    """Return GPU times and enqueue times in ms of `run` on the current stream, one at a time."""
+    """Return GPU times and enqueue times (ms) of `run` on the current stream, one run at a time."""
     begin, end = _events(2)
     gpu, enqueue = [], []
 
@@ -187,7 +186,7 @@ def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> t
 def _sample_round_trips(
     stream_context: StreamContext, run: Callable[[], None], seconds: float, minimum: int
 ) -> list[float]:
-    """Return host times in ms from input in pinned memory to output in pinned memory."""
+    """Return host times (ms) from input in pinned memory to output in pinned memory."""
 
     def once() -> None:
         stream_context.upload()
@@ -199,11 +198,11 @@ def _sample_round_trips(
 
 
 def _sample_transfers(stream_context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
-    """Return the times in ms of the copies in and out."""
+    """Return the times (ms) of the copies to the GPU and back."""
     import torch
 
     begin, between, end = _events(3)
-    found: dict[str, list[float]] = {"h2d": [], "d2h": []}
+    samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
 
     def once() -> None:
         begin.record()
@@ -212,19 +211,19 @@ def _sample_transfers(stream_context: StreamContext, seconds: float, minimum: in
         stream_context.download()
         end.record()
         end.synchronize()
-        found["h2d"].append(begin.elapsed_time(between))
-        found["d2h"].append(between.elapsed_time(end))
+        samples["h2d"].append(begin.elapsed_time(between))
+        samples["d2h"].append(between.elapsed_time(end))
 
     with torch.cuda.stream(stream_context.stream):
         sample_latency(once, seconds, minimum)
-    return found
+    return samples
 
 
-def _seconds_a_batch(stream_contexts: list[StreamContext], way: str, batches: int) -> float:
-    """Return host seconds a batch: `batches` or more in turn on the streams, all enqueued before one wait."""
+def _seconds_a_batch(stream_contexts: list[StreamContext], suffix: str, batches: int) -> float:
+    """Return host seconds per batch: at least `batches`, in turn on the streams, all enqueued before one wait."""
     import torch
 
-    runs = [(stream_context.stream, _run_of(stream_context, way)) for stream_context in stream_contexts]
+    runs = [(stream_context.stream, _run_of(stream_context, suffix)) for stream_context in stream_contexts]
     rounds = math.ceil(batches / len(stream_contexts))
     torch.cuda.synchronize()
     with torch.cuda.stream(stream_contexts[0].stream):

@@ -1,4 +1,4 @@
-"""What NVIDIA's management library (NVML) says of the GPU: facts, and clocks, power and heat while something runs."""
+"""Read a GPU's facts, and its clocks, power and temperature during a run, from NVIDIA's management library (NVML)."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 from slipway.core.errors import SlipwayError
 
-# Bits of NVML's clocks-event reasons: why the clocks are not higher.
+# Bits of NVML's clocks-event reasons, which explain why the clocks are not higher.
 REASONS = {
     0x001: "idle",
     0x002: "application clocks",
@@ -27,13 +27,13 @@ REASONS = {
     0x200: "board limit",
     0x400: "reliability",
 }
-# Reasons that say what was set or that nothing runs: the GPU was not held back.
+# Reasons that do not slow the GPU down: nothing runs, or clocks were set.
 HARMLESS = {"idle", "application clocks"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One look at the GPU; None is what this GPU, driver or virtual machine does not tell."""
+    """One reading of the GPU. None: this GPU, driver or virtual machine does not report the value."""
 
     sm_clock_mhz: float | None
     memory_clock_mhz: float | None
@@ -44,14 +44,14 @@ class Reading:
 
 
 class GpuMonitor:
-    """The first GPU that CUDA_VISIBLE_DEVICES shows; watches it in a thread inside a `with` block.
+    """The first GPU in CUDA_VISIBLE_DEVICES. A `with` block reads it repeatedly in a thread.
 
-    Where NVML is missing or not permitted, `unavailable` says why, and every method returns that or None: nothing
-    is made up. An index in CUDA_VISIBLE_DEVICES is taken in PCI bus order, as CUDA_DEVICE_ORDER=PCI_BUS_ID has it.
+    If NVML is missing or not permitted, `unavailable` has the reason, and every method returns this reason or None. An
+    index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
 
     def __init__(self, interval_seconds: float = 0.2) -> None:
-        """Open NVML; a reading takes about a millisecond, so keep `interval_seconds` far above that."""
+        """Open NVML. A reading takes about a millisecond, so `interval_seconds` must be far larger."""
         self.unavailable: str | None = None
         self._interval = interval_seconds
         self._readings: list[Reading] = []
@@ -63,7 +63,7 @@ class GpuMonitor:
             self.unavailable = str(error)
 
     def __enter__(self) -> "GpuMonitor":
-        """Start to watch; readings of an earlier block are forgotten."""
+        """Start to read. Readings of an earlier block are dropped."""
         self._readings = []
         self._stop.clear()
         if self.unavailable is None:
@@ -74,7 +74,7 @@ class GpuMonitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop; what was too short for one interval is read once, at its end."""
+        """Stop. A block shorter than one interval gets one reading, at its end."""
         if self._thread is None:
             return
         self._stop.set()
@@ -84,20 +84,20 @@ class GpuMonitor:
             self._readings.append(self.read())
 
     def summary(self) -> dict:
-        """Return what the last `with` block saw, see `summarise_readings`; or {"unavailable": why}."""
+        """Return the summary of the last `with` block (see `summarise_readings`), or {"unavailable": reason}."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         return summarise_readings(self._readings)
 
     def used_memory_mb(self) -> float | None:
-        """Return the GPU memory in use now, by every process, in MB (10^6 bytes)."""
+        """Return the GPU memory in use now, by all processes, in MB (10^6 bytes)."""
         return None if self.unavailable is not None else self.read().memory_used_mb
 
     def read(self) -> Reading:
         """Return one reading of the GPU, which must be available."""
         nvml, device = self._nvml, self._device
         bits = _told(nvml, "nvmlDeviceGetCurrentClocksEventReasons", device)
-        if bits is None:  # a driver before release 535 knows it by its old name
+        if bits is None:  # drivers before release 535 have only the old name
             bits = _told(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
         milliwatts = _told(nvml, "nvmlDeviceGetPowerUsage", device)
         memory = _told(nvml, "nvmlDeviceGetMemoryInfo", device)
@@ -111,7 +111,7 @@ class GpuMonitor:
         )
 
     def facts(self) -> dict:
-        """Return what does not change while programs run: GPU, driver, highest clocks, limits, modes."""
+        """Return the facts that do not change during a run: GPU, driver, highest clocks, limits, modes."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         nvml, device = self._nvml, self._device
@@ -138,30 +138,32 @@ class GpuMonitor:
 
 
 def reasons_of(bits: int) -> list[str]:
-    """Return the words for NVML's clocks-event reasons; a bit that is not known here is named by its value."""
-    known = [word for bit, word in REASONS.items() if bits & bit]
+    """Return the words for NVML's clocks-event reasons. An unknown bit is named by its value."""
+    words = [word for bit, word in REASONS.items() if bits & bit]
     unknown = bits & ~sum(REASONS)
-    return known + ([f"unknown reason {unknown:#x}"] if unknown else [])
+    return words + ([f"unknown reason {unknown:#x}"] if unknown else [])
 
 
 def summarise_readings(readings: Sequence[Reading]) -> dict:
     """Return the lowest, median and highest value of each quantity, and the share of readings with each reason.
 
-    `throttled` is whether any reading had a reason that holds the clocks down; null where the GPU does not tell.
+    `throttled`: whether any reading had a reason that reduces the clocks; null if the GPU does not report reasons.
     """
     quantities = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "memory_used_mb")
-    told = [reading.reasons for reading in readings if reading.reasons is not None]
-    counts = Counter(reason for reasons in told for reason in reasons)
+    reported = [reading.reasons for reading in readings if reading.reasons is not None]
+    counts = Counter(reason for reasons in reported for reason in reasons)
     return {
         "readings": len(readings),
         **{name: _spread([getattr(reading, name) for reading in readings]) for name in quantities},
-        "clock_reasons": {name: round(count / len(told), 3) for name, count in counts.most_common()} if told else None,
-        "throttled": bool(set(counts) - HARMLESS) if told else None,
+        "clock_reasons": {name: round(count / len(reported), 3) for name, count in counts.most_common()}
+        if reported
+        else None,
+        "throttled": bool(set(counts) - HARMLESS) if reported else None,
     }
 
 
 def visible_device(visible: str | None) -> int | str:
-    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 when it is not set."""
+    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set."""
     if visible is None:
         return 0
     first = visible.split(",")[0].strip()
@@ -173,24 +175,24 @@ def visible_device(visible: str | None) -> int | str:
 
 
 def cuda_version(number: int | None) -> str | None:
-    """Return NVML's and CUDA's 13020 as "13.2"."""
+    """Return the version number 13020 of NVML and CUDA as "13.2"."""
     return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
 
 
 def _open_device() -> tuple[ModuleType, Any]:
-    """Return pynvml and the device; NVML stays open until the process ends, since it counts its users."""
+    """Return pynvml and the device. NVML counts its users, and stays open until the process ends."""
     try:
         import pynvml
     except ImportError:
         raise SlipwayError(
             "the GPU's clocks and power cannot be read: nvidia-ml-py is not installed; pip install nvidia-ml-py"
         ) from None
-    wanted = visible_device(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    device = visible_device(os.environ.get("CUDA_VISIBLE_DEVICES"))
     try:
         pynvml.nvmlInit()
-        if isinstance(wanted, int):
-            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(wanted)
-        return pynvml, _by_uuid(pynvml, wanted)
+        if isinstance(device, int):
+            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(device)
+        return pynvml, _by_uuid(pynvml, device)
     except pynvml.NVMLError as error:
         raise SlipwayError(
             f"the GPU's clocks and power cannot be read: NVML says '{error}'; it comes with NVIDIA's driver, and in a "
@@ -198,27 +200,27 @@ def _open_device() -> tuple[ModuleType, Any]:
         ) from None
 
 
-def _by_uuid(nvml: ModuleType, wanted: str) -> Any:
-    """Return the device of a UUID, which CUDA_VISIBLE_DEVICES may shorten."""
+def _by_uuid(nvml: ModuleType, uuid: str) -> Any:
+    """Return the device of a UUID, which may be shortened in CUDA_VISIBLE_DEVICES."""
     for index in range(nvml.nvmlDeviceGetCount()):
         device = nvml.nvmlDeviceGetHandleByIndex(index)
-        if nvml.nvmlDeviceGetUUID(device).startswith(wanted):
+        if nvml.nvmlDeviceGetUUID(device).startswith(uuid):
             return device
-    return nvml.nvmlDeviceGetHandleByUUID(wanted)
+    return nvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
 def _told(nvml: ModuleType, function: str, *arguments: object) -> Any:
-    """Return what an NVML function answers, or None where this GPU, driver or virtual machine has no answer."""
+    """Return the answer of an NVML function; None if this GPU, driver or virtual machine has no answer."""
     with contextlib.suppress(nvml.NVMLError, AttributeError):
         return getattr(nvml, function)(*arguments)
     return None
 
 
 def _spread(values: Sequence[float | None]) -> dict | None:
-    told = [value for value in values if value is not None]
-    if not told:
+    known_values = [value for value in values if value is not None]
+    if not known_values:
         return None
-    return {"min": min(told), "median": round(statistics.median(told), 1), "max": max(told)}
+    return {"min": min(known_values), "median": round(statistics.median(known_values), 1), "max": max(known_values)}
 
 
 def _joined(capability: tuple[int, int] | None) -> str | None:
@@ -230,5 +232,5 @@ def _thousandth(value: float | None) -> float | None:
 
 
 def _switched_on(modes: Sequence[int] | None) -> bool | None:
-    """Return whether a mode is on now; NVML answers [now, after the next restart]."""
+    """Return whether a mode is on now. NVML's answer is [now, after the next restart]."""
     return None if modes is None else bool(modes[0])

@@ -1,4 +1,4 @@
-"""ONNX Runtime's CUDA provider as what an engine is measured against, where this machine has it."""
+"""The baseline of ONNX Runtime's CUDA provider, if this machine has it."""
 
 import gc
 from pathlib import Path
@@ -17,10 +17,10 @@ PROVIDER = "CUDAExecutionProvider"
 
 
 class BoundSession:
-    """A session that reads and writes PyTorch's GPU tensors and enqueues on a stream of PyTorch's."""
+    """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
     def __init__(self, onnx: str | Path, stream: "torch.cuda.Stream") -> None:
-        """Load the ONNX file; raise SlipwayError with the reason where it cannot run on the GPU."""
+        """Load the ONNX file. Raise SlipwayError with the reason if it cannot run on the GPU."""
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():
@@ -28,24 +28,24 @@ class BoundSession:
         settings = {"device_id": 0, "user_compute_stream": str(stream.cuda_stream)}
         try:
             self._session = ort.InferenceSession(str(onnx), providers=[(PROVIDER, settings)])
-        except Exception as error:  # it raises classes of its own without a common base
+        except Exception as error:  # its exception classes have no common base
             raise SlipwayError(f"onnxruntime {ort.__version__} cannot load {onnx}: {error}") from None
         if self._session.get_providers()[0] != PROVIDER:
             raise SlipwayError(
                 f"onnxruntime {ort.__version__} cannot start its CUDA provider; the log names the library it misses"
             )
         self._options = ort.RunOptions()
-        # Else each run ends with a wait for the stream, and no batch could be enqueued ahead.
+        # Without this, each run waits for the stream at its end, and batches cannot be enqueued ahead.
         self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._binding: Any = None
 
     def __call__(self, images: "torch.Tensor") -> "torch.Tensor":
-        """Enqueue one run; `images` (N, 3, H, W) is on the GPU and the same tensor each time. Return the logits."""
+        """Enqueue one run and return the logits. `images` (N, 3, H, W) must be the same GPU tensor in every call."""
         if self._binding is None:
             self._bind(images)
         try:
             self._session.run_with_iobinding(self._binding, self._options)
-        except Exception as error:  # classes of its own, as above
+        except Exception as error:  # no common base, as above
             raise SlipwayError(f"onnxruntime's CUDA provider cannot run the model: {error}") from None
         return self._logits
 
@@ -66,9 +66,10 @@ class BoundSession:
 
 
 def measure_onnxruntime(onnx: str | Path | None, images: np.ndarray, effort: Effort) -> dict:
-    """Measure the ONNX file in ONNX Runtime's CUDA provider; raise SlipwayError with the reason where it cannot run.
+    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
 
-    One stream, since a session is bound to its own. Its memory is not PyTorch's, so `device_memory_bytes` is null.
+    It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
+    `device_memory_bytes` is null.
     """
     import torch
 
@@ -76,9 +77,9 @@ def measure_onnxruntime(onnx: str | Path | None, images: np.ndarray, effort: Eff
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
     try:
         session = BoundSession(onnx, stream_of(0))
-        found = measure_forward(session, images, effort)
+        measurement = measure_forward(session, images, effort)
     finally:
         session = None
         gc.collect()
         torch.cuda.empty_cache()
-    return {**found, "device_memory_bytes": None}
+    return {**measurement, "device_memory_bytes": None}

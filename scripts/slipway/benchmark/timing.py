@@ -1,4 +1,4 @@
-"""Timing a callable, and what its samples say."""
+"""Time a callable, and summarise its samples."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 PERCENTILES = (50, 90, 95, 99, 99.9)
-# How many samples of one series a record keeps.
+# The largest number of samples of one series in a record.
 KEPT_SAMPLES = 2000
-# A load average above so much a core is not of the workflow's own jobs, which run before a benchmark.
+# The workflow's own jobs before a benchmark cause no load average per core above this.
 BUSY = 1.5
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long one subject is measured at one batch size: `seconds` in all, shared evenly by what is measured."""
+    """The effort for one subject at one batch size: `seconds` in all, divided evenly among the measured quantities."""
 
     seconds: float
     warmup_seconds: float
@@ -23,7 +23,7 @@ class Effort:
 
 
 def disturbance(environment: dict) -> str | None:
-    """Return in words that the machine was busy before a benchmark, whose record has this environment; else None."""
+    """Return a sentence if the machine was busy before a benchmark with this `environment` in its record, else None."""
     load, threads = environment["load_average_1min"], environment["threads"]
     if load <= BUSY * threads:
         return None
@@ -31,7 +31,7 @@ def disturbance(environment: dict) -> str | None:
 
 
 def sample_latency(call: Callable[[], object], seconds: float, minimum: int) -> list[float]:
-    """Call again and again for `seconds`, at least `minimum` times; return each duration in milliseconds."""
+    """Call repeatedly for `seconds`, at least `minimum` times. Return each duration (ms)."""
     samples = []
     end = time.perf_counter() + seconds
     while len(samples) < minimum or time.perf_counter() < end:
@@ -42,15 +42,15 @@ def sample_latency(call: Callable[[], object], seconds: float, minimum: int) -> 
 
 
 def warm_up(call: Callable[[], object], seconds: float) -> int:
-    """Call for `seconds`, at least twice, so that allocation, code caches and clocks settle; return how many calls."""
+    """Call for `seconds`, at least twice, so that allocation, caches and clocks settle. Return the number of calls."""
     return len(sample_latency(call, seconds, minimum=2))
 
 
 def distribution(samples_ms: Sequence[float]) -> dict:
-    """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in milliseconds.
+    """Return count, mean, minimum and percentiles (p50 .. p99.9, as p99_9_ms) of durations in ms.
 
-    A percentile lies between the two samples next to its rank. So p99.9 of fewer than a thousand samples says little
-    more than their maximum, and p99 of fewer than a hundred likewise: `count` tells.
+    A percentile is interpolated between the two samples next to its rank. So p99.9 of fewer than 1000 samples, or p99
+    of fewer than 100, is close to their maximum: see `count`.
     """
     values = np.asarray(samples_ms, dtype=np.float64)
     percentiles = np.percentile(values, PERCENTILES)
@@ -63,17 +63,17 @@ def distribution(samples_ms: Sequence[float]) -> dict:
 
 
 def summarise(samples_ms: Sequence[float], batch: int) -> dict:
-    """Return the distribution of the latencies of one batch size, and the throughput (items/s) of calls in a row."""
-    found = distribution(samples_ms)
-    return {"batch": batch, **found, "throughput_per_s": round(batch * 1e3 / float(np.mean(samples_ms)), 2)}
+    """Return the distribution of the latencies (ms) of one batch size, and the throughput (items/s) one by one."""
+    latencies = distribution(samples_ms)
+    return {"batch": batch, **latencies, "throughput_per_s": round(batch * 1e3 / float(np.mean(samples_ms)), 2)}
 
 
 def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:
-    """Return at most `limit` samples in their order, spread evenly over it, first and last included, to 4 decimals."""
-    kept = np.asarray(samples, dtype=np.float64)
-    if len(kept) > limit:
-        kept = kept[np.linspace(0, len(kept) - 1, limit).round().astype(int)]
-    return [round(float(value), 4) for value in kept]
+    """Return at most `limit` samples in order, evenly spread with first and last included, rounded to 4 decimals."""
+    values = np.asarray(samples, dtype=np.float64)
+    if len(values) > limit:
+        values = values[np.linspace(0, len(values) - 1, limit).round().astype(int)]
+    return [round(float(value), 4) for value in values]
 
 
 def _name(rank: float) -> str:

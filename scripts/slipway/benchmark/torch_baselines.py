@@ -1,4 +1,4 @@
-"""PyTorch as what an engine is measured against: eager on the CPU, eager FP32 and FP16 in a CUDA graph on a GPU."""
+"""The baselines of PyTorch: eager on the CPU; eager FP32, and FP16 in a CUDA graph, on a GPU."""
 
 import contextlib
 import copy
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
-    """Return the model as a function from array to array, as PyTorch runs it without compilation."""
+    """Return the model as a function from array to array, run by PyTorch without compilation."""
     import torch
 
     @torch.inference_mode()
@@ -42,7 +42,7 @@ def require_cuda() -> None:
 
 
 def measure_eager(model: "torch.nn.Module", images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
-    """Measure the served model (on the CPU, FP32) as PyTorch runs it on the GPU by default, TF32 as it is set."""
+    """Measure the served model (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
     return _freeing_memory(
         len(images), lambda: measure_forward(copy.deepcopy(model).to("cuda"), images, effort, streams)
     )
@@ -56,9 +56,9 @@ def measure_fp16(
     effort: Effort,
     streams: Sequence[int],
 ) -> dict:
-    """Measure the model (on the CPU, FP32, without normalisation) in FP16, channels last, without and in a CUDA graph.
+    """Measure the model (on the CPU, FP32, not normalising) in FP16, channels last, without and with a CUDA graph.
 
-    Input and output stay as an engine has them, `input_dtype` and float32: the conversions are measured too.
+    Input and output have the types of an engine, `input_dtype` and float32, so the conversions are measured, too.
     """
 
     def measure() -> dict:
@@ -70,7 +70,7 @@ def measure_fp16(
 
 
 def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dtype: str) -> "torch.nn.Module":
-    """Return a copy that computes in FP16, channels last, on what an engine is given, and returns float32 logits."""
+    """Return a copy that computes in FP16, channels last, from an engine's input to float32 logits."""
     import torch
 
     class HalfPrecision(torch.nn.Module):
@@ -88,7 +88,7 @@ def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dt
 
 @contextlib.contextmanager
 def cudnn_benchmark() -> Iterator[None]:
-    """Let cuDNN time its algorithms and take the fastest for each shape."""
+    """Let cuDNN time its algorithms and choose the fastest for each shape."""
     import torch
 
     before = torch.backends.cudnn.benchmark
@@ -100,7 +100,7 @@ def cudnn_benchmark() -> Iterator[None]:
 
 
 def settings() -> dict:
-    """Return what PyTorch's figures on a GPU depend on besides its version."""
+    """Return the settings that PyTorch's figures on a GPU depend on, beside its version."""
     import torch
 
     return {
@@ -114,7 +114,7 @@ def settings() -> dict:
 
 
 def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
-    """Return what `measure` does, and give back the GPU memory it used; name the batch when that does not suffice."""
+    """Return the result of `measure`, and free its GPU memory. Raise SlipwayError if the memory does not suffice."""
     import torch
 
     require_cuda()

@@ -1,1 +1,1 @@
-"""The load test: Model Analyzer on a real server, and the limits that a configuration is chosen under."""
+"""The load test: Model Analyzer on a real server, and the limits for the choice of a configuration."""

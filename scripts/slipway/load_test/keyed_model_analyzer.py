@@ -1,4 +1,4 @@
-"""Model Analyzer, whose client of the server sends the key that loading models takes; it has no option for that.
+"""Model Analyzer with a client that sends the server's key for loading models, for which it has no option.
 
 A program of its own, started by its path: python keyed_model_analyzer.py profile -f CONFIGURATION, with the header's
 name and value in the environment.

@@ -1,4 +1,4 @@
-"""A short load on a model before it is switched on, to see that it holds the latency that it was chosen for."""
+"""A short load on a model before its rollout, to check the latency limit under which it was chosen."""
 
 import itertools
 import time
@@ -11,22 +11,22 @@ from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 
 REQUESTS = 100
-# A slow machine stops here, with the requests that were answered until then.
+# On a slow machine the check ends here, after at least FEWEST requests.
 LONGEST_S = 10.0
 FEWEST = 20
 
 
 def canary(ports: Ports, name: str, image: np.ndarray, in_flight: int, p99_limit_ms: float) -> dict:
-    """Send REQUESTS of an image (1, 3, H, W), so many in flight at a time; return what was seen.
+    """Send REQUESTS of an image (1, 3, H, W), `in_flight` at a time. Return the measured latency.
 
-    Raises SlipwayError when the p99 latency is above the limit, or a request fails.
+    Raises SlipwayError if the p99 latency is above the limit, or if a request fails.
     """
     deadline = time.monotonic() + LONGEST_S
     numbers = itertools.count()
 
     def send(_: int) -> list[float]:
         with ModelClient(ports, name) as client:
-            # Uncounted: it connects, which clients do once and the load test did not measure.
+            # Not measured: the first request includes the connection, which the load test did not measure either.
             client.infer(image)
             latencies = []
             while (number := next(numbers)) < REQUESTS and (number < FEWEST or time.monotonic() < deadline):

@@ -1,4 +1,4 @@
-"""Running Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
+"""Run Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
 
 import csv
 import math
@@ -23,14 +23,14 @@ from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.stub_memory import region_flag
 from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
 
-# A window must hold several rounds of the requests in flight, or it measures the first of them alone.
+# A window must contain several rounds of the requests in flight, or it measures only the first ones.
 ROUNDS_IN_A_WINDOW = 4
-# Model Analyzer wants a port of the HTTP API even where there is none.
+# Model Analyzer requires an HTTP port even if the server has none.
 NO_HTTP = 8000
-# How long it is given to end with its server, once nobody waits for what it measures.
+# The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
-# The columns asked of Model Analyzer, in its order, with the unit that each has.
+# The requested columns of Model Analyzer's table, in its order.
 COLUMNS = {
     "model_name": str,
     "model_config_path": str,
@@ -49,7 +49,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """What is varied, and how a point is measured: by three windows that agree closely enough."""
+    """The varied parameters, and the measurement of a point: three windows that agree within `stability_percent`."""
 
     concurrency: list[int]
     instances: list[int]
@@ -63,63 +63,63 @@ def configuration(
 ) -> dict:
     """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository.
 
-    Its server takes `key` from those who load models.
+    Only clients with `key` may load models on its server.
     """
     repository = workspace / "repository"
-    asked = _asked(sweep)
+    grid = _asked(sweep)
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
     return {
         "model_repository": str(repository),
         "output_model_repository_path": str(workspace / "variants"),
         "override_output_model_repository": True,
-        # Model Analyzer reuses measurements by name, not by content, so each run has a checkpoint of its own.
+        # Model Analyzer reuses measurements by name, not by content, so each run has its own checkpoint.
         "checkpoint_directory": str(workspace / "checkpoints"),
         "export_path": str(workspace),
         "profile_models": {name: _swept(read_config(repository / name / "config.pbtxt"), sweep) for name in models},
         "run_config_search_mode": "brute",
-        "run_config_search_disable": not asked,  # else it would search where nothing is asked
+        "run_config_search_disable": not grid,  # without a grid it would search by itself
         "duration_seconds": 1,
         "triton_launch_mode": "local",
         "triton_server_path": str(_launcher(server, ports, key, workspace)),
         "triton_server_flags": flags,
-        "triton_server_environment": perf_analyzer_environment(workspace),  # it gives perf_analyzer the same one
+        "triton_server_environment": perf_analyzer_environment(workspace),  # perf_analyzer gets the same environment
         "triton_http_endpoint": f"{ports.host}:{NO_HTTP}",
         "triton_grpc_endpoint": f"{ports.host}:{ports.grpc}",
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
         "perf_analyzer_flags": {
-            # Windows of requests, not of time: a slow machine fills them later, but never leaves one empty.
+            # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
             "measurement-mode": "count_windows",
             "measurement-request-count": window(sweep),
             "stability-percentage": sweep.stability_percent,
         },
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),
-        "num_configs_per_model": 1 + math.prod(map(len, asked.values())) if asked else 1,
+        "num_configs_per_model": 1 + math.prod(map(len, grid.values())) if grid else 1,
         "skip_detailed_reports": True,
     }
 
 
 def window(sweep: Sweep) -> int:
-    """Return how many requests a measurement window has."""
+    """Return the number of requests in a measurement window."""
     return max(sweep.requests, ROUNDS_IN_A_WINDOW * max(sweep.concurrency))
 
 
 def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None]) -> None:
-    """Run Model Analyzer on its configuration, with its server's key; hand each line it prints to `on_line`.
+    """Run Model Analyzer on its configuration with its server's key. Pass each line of output to `on_line`.
 
-    Raises SlipwayError when it fails.
+    Raises SlipwayError if it fails.
     """
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"
     path.write_text(yaml.safe_dump(settings), encoding="utf-8")
     process = subprocess.Popen(
-        # Without the folder of the program before all others, whose modules are no packages to import.
+        # -P: the program's folder is not on sys.path, since its modules would hide packages.
         [sys.executable, "-P", keyed_model_analyzer.__file__, "profile", "-f", str(path)],
         cwd=workspace,
-        # With a GPU it would demand NVIDIA's DCGM; the GPU's memory is measured here, and nothing else of it is needed.
+        # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
         env=without_proxies(os.environ)
         | {"NUMBA_DISABLE_CUDA": "1"}
         | {keyed_model_analyzer.NAME: restricted_apis.GRPC_HEADER, keyed_model_analyzer.VALUE: key},
@@ -140,7 +140,7 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
 
 
 def read_table(path: Path) -> list[dict]:
-    """Return Model Analyzer's table as rows by column name, numbers as numbers."""
+    """Return Model Analyzer's table as rows {column: value}, with typed values. Raise SlipwayError if it is missing."""
     if not path.is_file():
         raise SlipwayError(f"Model Analyzer left no table at {path}: no configuration could be measured, see the log")
     with open(path, encoding="utf-8", newline="") as file:
@@ -151,38 +151,38 @@ def read_table(path: Path) -> list[dict]:
 
 
 def perf_analyzer() -> str:
-    """Return the perf_analyzer of this environment; tritonclient's wheel carries one."""
+    """Return the path of this environment's perf_analyzer, which is part of tritonclient's wheel."""
     return program_of_this_environment("perf_analyzer")
 
 
 def program_of_this_environment(name: str) -> str:
-    """Return a program that was installed beside this interpreter, or the one on PATH."""
+    """Return the path of a program beside this interpreter, else on PATH. Raise SlipwayError if there is none."""
     beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
-    if not found:
+    program = str(beside) if beside.exists() else shutil.which(name)
+    if not program:
         raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt")
-    return found
+    return program
 
 
 def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
-    """Return what is varied of one model; the rest of its instance group stays as it is."""
+    """Return the varied parameters of one model. The rest of its instance group stays unchanged."""
     [group] = config.instance_group
-    asked = _asked(sweep)
-    if asked:
-        kept = {"profile": [list(group.profile)]} if group.profile else {}
-        varied = {"count": asked["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)], **kept}
-        asked = {"model_config_parameters": {"instance_group": [varied], "max_batch_size": asked["max_batch_sizes"]}}
+    grid = _asked(sweep)
+    if grid:
+        unchanged = {"profile": [list(group.profile)]} if group.profile else {}
+        varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)], **unchanged}
+        grid = {"model_config_parameters": {"instance_group": [varied], "max_batch_size": grid["max_batch_sizes"]}}
     return {
-        **asked,
+        **grid,
         "parameters": {"concurrency": sweep.concurrency},
-        "cpu_only": True,  # of a GPU target too: it only means that DCGM is not asked
+        "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
     }
 
 
 def _asked(sweep: Sweep) -> dict[str, list[int]]:
-    """Return the values to ask for, {} for none: Model Analyzer measures config.pbtxt, the first of each, unasked.
+    """Return the values to sweep, {} for none. Model Analyzer always measures config.pbtxt, with the first values.
 
-    Where both have several values, all are asked, and the first of each is measured twice.
+    If both lists have several values, all are swept, and the combination of the first ones is measured twice.
     """
     instances, sizes = sweep.instances, sweep.max_batch_sizes
     if len(sizes) == 1:
@@ -193,10 +193,10 @@ def _asked(sweep: Sweep) -> dict[str, list[int]]:
 
 
 def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> Path:
-    """Return a script that starts the server in its own environment, and with the GPUs that this process sees.
+    """Return a script that starts the server in its own environment, with the GPUs that this process sees.
 
-    Model Analyzer hides every GPU that it did not find itself, and gives the server perf_analyzer's libraries. Its own
-    flags may hold no spaces, and none of them keeps other machines and users out, as a deployed server does.
+    Model Analyzer hides all GPUs that it did not find itself, and gives the server perf_analyzer's libraries. Its own
+    server flags may have no spaces, so they cannot keep other machines and users out, as a deployed server does.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
     guards = restricted_apis.local_flags(key, ports.host, shared_memory=False) if server.can_guard else []

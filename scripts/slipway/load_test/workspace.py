@@ -1,7 +1,7 @@
-"""The working folder of a load test: removed at its end, or after a kill by the next load test.
+"""The working folder of a load test. It is removed at the end, or after a kill by the next load test.
 
-<temporary>/slipway-load-test-<name>.lock    held for as long as the load test runs, from before the folder is there
-<temporary>/slipway-load-test-<name>/        engines, measurements, what starts the server
+<temporary>/slipway-load-test-<name>.lock    held during the load test, from before the folder exists
+<temporary>/slipway-load-test-<name>/        engines, measurements, the script that starts the server
 """
 
 import contextlib
@@ -22,13 +22,15 @@ PREFIX, LOCK = "slipway-load-test-", ".lock"
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """Yield an empty folder, after what killed load tests left on this machine was stopped and removed."""
+    """Yield an empty folder, after stopping and removing the remains of killed load tests on this machine."""
     clear_left_over()
     with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
-        with contextlib.suppress(OSError):  # without locks, no load test takes it for that of a killed one
+        with contextlib.suppress(
+            OSError
+        ):  # without locks, the next load test cannot lock it either, and leaves it alone
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _folder_of(Path(lock.name))
-        folder.mkdir(mode=0o700)  # what starts the server holds its key
+        folder.mkdir(mode=0o700)  # the script that starts the server contains its key
         try:
             yield folder
         finally:
@@ -36,10 +38,10 @@ def workspace() -> Iterator[Path]:
 
 
 def clear_left_over() -> None:
-    """Stop the processes of load tests that were killed, whose servers would disturb this one, and remove the rest."""
+    """Stop the processes of killed load tests, whose servers would disturb this one, and remove their files."""
     for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
         folder = _folder_of(path)
-        # One that still runs holds its lock; another user's may not be touched.
+        # A running load test holds its lock; another user's files are not accessible.
         with contextlib.suppress(OSError), path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if folder.is_dir():

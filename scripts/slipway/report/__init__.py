@@ -1,1 +1,1 @@
-"""The page that shows what was measured of one model: what its records say, as answers, tables and charts."""
+"""The report page of one model: its records as verdicts, tables and charts."""

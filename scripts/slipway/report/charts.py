@@ -1,4 +1,4 @@
-"""The charts of the page, as SVG whose bytes depend on the figures alone."""
+"""The charts of the report as SVG. Their bytes depend only on the figures."""
 
 import io
 
@@ -8,10 +8,10 @@ from slipway.benchmark.comparison import best_quantity, highest_throughput
 from slipway.report.measurements import Target
 
 matplotlib.use("Agg")
-# Text stays text, and the same chart has the same ids wherever it is drawn.
+# Text stays text, and the ids of elements are reproducible.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "font.family": "sans-serif"})
 
-# Latencies in words, as `best_quantity` names them; on a GPU those that have a CUDA graph stand beside those without.
+# {quantity of `best_quantity`: words}; on a GPU, latencies with and without a CUDA graph share one chart.
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 
@@ -44,7 +44,7 @@ def _p50(result: dict) -> float:
 
 
 def _svg(figure: "matplotlib.figure.Figure") -> str:
-    """Return the figure as an element of HTML, without the declarations of a file of its own."""
+    """Return the figure as an HTML element, without the declarations of an SVG file."""
     from matplotlib import pyplot
 
     file = io.StringIO()

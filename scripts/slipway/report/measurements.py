@@ -1,4 +1,4 @@
-"""What was measured of one model, read from its records, which have to be of one another."""
+"""Read the measurements of one model from its records, whose hashes must match."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class Target:
-    """What was measured of a model on one kind of hardware, and what was chosen from it."""
+    """The measurements of a model on one kind of hardware, and the configuration chosen from them."""
 
     name: str
     engines: list[Engine]
@@ -36,13 +36,13 @@ class Target:
 
     @property
     def hardware(self) -> str:
-        """Return the CPU or GPU that everything was measured on."""
+        """Return the CPU or GPU of all measurements."""
         return self.chosen.build["key"]["hardware"]
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything that was measured of a model."""
+    """All measurements of a model."""
 
     model: str
     weights: dict
@@ -54,17 +54,17 @@ class Measurements:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what PyTorch's own accuracy on labelled photographs gives reason to look at."""
+        """Return the warnings about PyTorch's own accuracy on labelled photographs."""
         return self.accuracy["warnings"] if self.accuracy else []
 
     @property
     def meaning(self) -> Meaning:
-        """Return what its outputs mean."""
+        """Return the meaning of the model's outputs."""
         return Meaning.of(self.golden.get("output"))
 
     @property
     def values_in_words(self) -> str:
-        """Return how many values it answers with, which are not always classes."""
+        """Return the number of output values in words; they are not always classes."""
         count = self.weights["classes"]
         if count == 1:
             return "one output"
@@ -72,25 +72,25 @@ class Measurements:
 
     @property
     def answer_in_words(self) -> str:
-        """Return PyTorch's answer to the sample photograph."""
+        """Return PyTorch's answer to the sample photograph in words."""
         return sentence_of(self.golden, 3)
 
     @property
     def notes_on_weights(self) -> list[str]:
-        """Return which of a checkpoint's weights were taken, and what else is to be known of them, in sentences."""
+        """Return notes on the weights in sentences, such as the choice among a checkpoint's weights."""
         return self.weights.get("notes", [])
 
     @property
     def is_rehearsal(self) -> bool:
-        """Return whether its weights are random."""
+        """Return whether the model's weights are random."""
         return self.weights["origin"] == "rehearsal"
 
 
 def read_evidence(folder: Path, engines: list[str], variants: list[str], labelled: bool = False) -> Measurements:
-    """Return what the records of results/<model>/ say of its engines, such as "l4/fp16", and ONNX variants.
+    """Return the measurements in results/<model>/ of its engines, such as "l4/fp16", and ONNX variants.
 
-    `labelled` says whether the checkpoint was evaluated on labelled photographs. Raises SlipwayError when a record is
-    absent, or is about another engine or load test than the one beside it.
+    `labelled` says whether the checkpoint was evaluated on labelled photographs. Raises SlipwayError if a record is
+    missing, or belongs to another engine or load test than the records beside it.
     """
     model = folder.name
     targets = dict.fromkeys(engine.partition("/")[0] for engine in engines)
@@ -109,7 +109,7 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], labelle
 
 
 def read_target(folder: Path, model: str, precisions: list[str]) -> Target:
-    """Return what was measured in results/<model>/<target>/; raises SlipwayError as `read_evidence` does."""
+    """Return the measurements in results/<model>/<target>/. Raise SlipwayError like `read_evidence`."""
     target = Target(
         name=folder.name,
         engines=[read_engine(folder, model, precision) for precision in precisions],
@@ -127,7 +127,7 @@ def read_target(folder: Path, model: str, precisions: list[str]) -> Target:
 
 
 def read_engine(folder: Path, model: str, precision: str) -> Engine:
-    """Return what is known of one engine; raises SlipwayError as `read_evidence` does."""
+    """Return the records of one engine. Raise SlipwayError like `read_evidence`."""
     build, accuracy = (read_json(folder / f"{model}.{precision}.{kind}.json") for kind in ("engine", "accuracy"))
     _require(build["key"] == accuracy["engine_key"], folder, f"the accuracy is of another {precision} engine")
     return Engine(precision, build, accuracy)

@@ -1,4 +1,4 @@
-"""The tables of the page: what was measured, as text with its unit."""
+"""The tables of the report: measurements as text with units."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ OPERATORS = 8
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its headings, rows of cells, and which rows are chosen or over a limit, by index."""
+    """A table: columns, rows of cells, and the indices of the chosen rows and of the rows over a limit."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -22,7 +22,7 @@ class Table:
 
 
 def engines(target: Target) -> Table:
-    """Return each engine's runtime, precision as its layers run in it, size and build."""
+    """Return each engine's runtime, the precisions of its layers, its size and build."""
     columns = ["engine", "runtime", "compute layers", "size", "of the FP32 ONNX", "made by", "in"]
     return Table(columns, [_engine(engine) for engine in target.engines], _where(target.engines, target.chosen))
 
@@ -41,7 +41,7 @@ def _engine(engine: Engine) -> list[str]:
 
 
 def accuracy(target: Target) -> Table:
-    """Return how each engine's answers compare with PyTorch's, and the limits of its precision."""
+    """Return the agreement of each engine's outputs with PyTorch's, and the limits of its precision."""
     columns = ["engine", "compared on", "relative error", "lowest cosine", "same top-1", "top-1", "PyTorch's top-1"]
     rows = [
         _agreement(engine, name)
@@ -53,50 +53,50 @@ def accuracy(target: Target) -> Table:
 
 
 def _agreement(engine: Engine, name: str) -> list[str]:
-    found, limits = engine.accuracy[name], engine.accuracy["limits"]
-    of_labels = [found.get(subject, {}).get("top1") for subject in ("engine", "pytorch")]
+    figures, limits = engine.accuracy[name], engine.accuracy["limits"]
+    top1_accuracies = [figures.get(subject, {}).get("top1") for subject in ("engine", "pytorch")]
     return [
         engine.precision,
-        "the sample photograph" if name == "sample" else f"{found['images']} photographs",
-        f"{found['relative_error']:.1e} (at most {limits['max_relative_error']:g})",
-        f"{found['min_cosine']:.6f} (at least {limits['min_cosine']:g})" if "min_cosine" in found else NOTHING,
-        _same(found, limits["min_top1_agreement"]),
-        *(NOTHING if top1 is None else f"{top1:.1%}" for top1 in of_labels),
+        "the sample photograph" if name == "sample" else f"{figures['images']} photographs",
+        f"{figures['relative_error']:.1e} (at most {limits['max_relative_error']:g})",
+        f"{figures['min_cosine']:.6f} (at least {limits['min_cosine']:g})" if "min_cosine" in figures else NOTHING,
+        _same(figures, limits["min_top1_agreement"]),
+        *(NOTHING if top1 is None else f"{top1:.1%}" for top1 in top1_accuracies),
     ]
 
 
-def _same(found: dict, limit: float) -> str:
-    """Return how often the best class, or where each is a yes or no of its own the decision, is PyTorch's."""
+def _same(figures: dict, limit: float) -> str:
+    """Return the share of samples with PyTorch's best class; with PyTorch's decision if each class is a yes or no."""
     for name, words in (("top1_agreement", ""), ("decision_agreement", " of decisions")):
-        if name in found:
-            return f"{found[name]:.1%}{words} (at least {limit:.0%})"
+        if name in figures:
+            return f"{figures[name]:.1%}{words} (at least {limit:.0%})"
     return NOTHING
 
 
 def class_folders(evidence: Measurements) -> Table:
-    """Return of which class each folder of labelled photographs was taken to be, and what told so."""
+    """Return the class of each folder of labelled photographs, and the rule by which it was read."""
     columns = ["folder", "class", "label", "told by", "photographs"]
     rows = [
-        [*(NOTHING if each[name] is None else str(each[name]) for name in ("folder", "class", "label", "rule"))]
-        + [str(each["photographs"])]
-        for each in evidence.accuracy["folders"]
+        [*(NOTHING if folder[name] is None else str(folder[name]) for name in ("folder", "class", "label", "rule"))]
+        + [str(folder["photographs"])]
+        for folder in evidence.accuracy["folders"]
     ]
     return Table(columns, rows)
 
 
 def preprocessings(evidence: Measurements) -> Table:
-    """Return PyTorch's top-1 accuracy with other preprocessings, beside the configured one, on the same photographs."""
+    """Return PyTorch's top-1 accuracy with other preprocessings and as configured, on the same photographs."""
     columns = ["preprocessing", "photographs", "top-1", "top-1 as configured", "probability by chance"]
     rows = [
-        [each["name"], str(each["images"]), f"{each['top1']:.1%}", f"{each['configured_top1']:.1%}"]
-        + [f"{each['chance']:.2g}"]
-        for each in evidence.accuracy["alternatives"]
+        [other["name"], str(other["images"]), f"{other['top1']:.1%}", f"{other['configured_top1']:.1%}"]
+        + [f"{other['chance']:.2g}"]
+        for other in evidence.accuracy["alternatives"]
     ]
     return Table(columns, rows)
 
 
 def benchmark(target: Target) -> Table:
-    """Return the latency and throughput of every subject at every batch size, beside PyTorch's in the same job."""
+    """Return the latency and throughput of every subject at every batch size, relative to PyTorch in the same job."""
     columns = ["batch", "subject", "p50", "p90", "p99", "p99.9", "of PyTorch's", "images/s", "times PyTorch's"]
     return Table(columns, [_measured(result, target.benchmark["ratios"]) for result in target.benchmark["results"]])
 
@@ -116,7 +116,7 @@ def _measured(result: dict, ratios: dict) -> list[str]:
 
 
 def load_test(target: Target) -> Table:
-    """Return every configuration that was measured under load, the most requests/s first."""
+    """Return every configuration measured under load, the most requests/s first."""
     rows = sorted(target.load_test["measurements"], key=lambda row: -row["throughput_per_s"])
     limits = [target.selection["limits"][name] for name in ("p99_ms", "memory_mb")]
     columns = [
@@ -146,7 +146,7 @@ def _loaded(row: dict) -> list[str]:
 
 
 def onnx_files(evidence: Measurements) -> Table:
-    """Return each ONNX variant's size and structure, and what its answers were compared with."""
+    """Return each ONNX variant's size and structure, and its error against PyTorch or the FP32 file."""
     columns = ["variant", "size", "nodes", "opset", "relative error", "to", "calibrated on"]
     return Table(columns, [_onnx(record) for record in evidence.onnx.values()])
 
@@ -154,7 +154,7 @@ def onnx_files(evidence: Measurements) -> Table:
 def _onnx(record: dict) -> list[str]:
     is_base, calibration = record["variant"] == "fp32", record.get("calibration")
     agreements = list((record["agreement"] or {}).values()) if is_base else [record["agreement"]]
-    errors = [found["relative_error"] for found in agreements if found]
+    errors = [agreement["relative_error"] for agreement in agreements if agreement]
     return [
         record["variant"],
         megabytes(record["bytes"]),
@@ -167,17 +167,17 @@ def _onnx(record: dict) -> list[str]:
 
 
 def operators(evidence: Measurements) -> Table:
-    """Return where the time of one of PyTorch's forward passes goes, by operator."""
-    found, steps = evidence.profile["operators"][:OPERATORS], evidence.profile["steps"]
+    """Return the operators that take most time in one of PyTorch's forward passes."""
+    listed, steps = evidence.profile["operators"][:OPERATORS], evidence.profile["steps"]
     rows = [
-        [each["name"], f"{each['calls'] / steps:g}", milliseconds(each["self_ms"] / steps), f"{each['share']:.1%}"]
-        for each in found
+        [entry["name"], f"{entry['calls'] / steps:g}", milliseconds(entry["self_ms"] / steps), f"{entry['share']:.1%}"]
+        for entry in listed
     ]
     return Table(["operator", "calls", "own time", "share"], rows)
 
 
 def chain(evidence: Measurements) -> Table:
-    """Return the SHA-256 of everything from the checkpoint to the engines."""
+    """Return the SHA-256 of every file from the checkpoint to the engines."""
     onnx = [(f"ONNX, {variant}", record["sha256"]) for variant, record in evidence.onnx.items()]
     built = [
         (f"{target.name}: {name}", digest)
@@ -186,16 +186,16 @@ def chain(evidence: Measurements) -> Table:
         for name, digest in engine.build["files"].items()
     ]
     first = [("checkpoint", evidence.weights["sha256"]), ("sample photograph", evidence.golden["image_sha256"])]
-    return Table(["what", "SHA-256"], [list(each) for each in first + onnx + built])
+    return Table(["what", "SHA-256"], [list(row) for row in first + onnx + built])
 
 
 def megabytes(size: int) -> str:
-    """Return bytes as MB of 10^6."""
+    """Return a size in bytes as text in MB (10^6 bytes)."""
     return f"{size / 1e6:.1f} MB"
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a time with three significant digits at least."""
+    """Return a time in ms as text with at least three significant digits."""
     if value is None:
         return NOTHING
     return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"

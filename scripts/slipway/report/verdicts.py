@@ -1,4 +1,4 @@
-"""What whoever retrained a model asks, answered for what would be served: is it right, is it fast, how busy."""
+"""Answer the questions after a retraining for the engine to be served: is it right, is it fast, how busy may it be."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ YES, NO, OPEN = "yes", "no", "open"
 
 @dataclass(frozen=True)
 class Verdict:
-    """An answer in one sentence; `state` is "yes", "no", or "open" where nothing that was measured settles it."""
+    """An answer in one sentence. `state` is "yes", "no", or "open" if the measurements do not decide it."""
 
     question: str
     state: str
@@ -19,17 +19,17 @@ class Verdict:
 
 
 def answers(target: Target, is_rehearsal: bool, warnings: list[str]) -> list[Verdict]:
-    """Return the answers for the engine and the configuration that were chosen on a target.
+    """Return the answers for the engine and the configuration chosen on a target.
 
-    `warnings` are what the accuracy of PyTorch itself gives reason to look at.
+    `warnings` are the warnings about PyTorch's own accuracy.
     """
     return [is_it_right(target, is_rehearsal, warnings), is_it_fast(target), how_busy_may_it_be(target)]
 
 
 def is_it_right(target: Target, is_rehearsal: bool, warnings: list[str]) -> Verdict:
-    """Return how the served engine's answers compare with PyTorch's; labelled photographs alone settle it."""
+    """Return the agreement of the served engine's outputs with PyTorch's. Only labelled photographs can prove it."""
     accuracy = target.chosen.accuracy
-    question, found = "Is it right?", accuracy["sample"]
+    question, agreement = "Is it right?", accuracy["sample"]
     if accuracy["proven_on_labels"]:
         labelled = accuracy["photographs"]
         text = (
@@ -41,14 +41,14 @@ def is_it_right(target: Target, is_rehearsal: bool, warnings: list[str]) -> Verd
         return Verdict(question, OPEN if is_rehearsal else YES, text)
     weak = accuracy.get("variation", {}).get("weakness")
     text = (
-        f"it repeats PyTorch's answer to the sample photograph (relative error {found['relative_error']:.1e}, at most "
-        f"{accuracy['limits']['max_relative_error']:g}); without labelled photographs nothing more is proven"
+        f"it repeats PyTorch's answer to the sample photograph (relative error {agreement['relative_error']:.1e}, at "
+        f"most {accuracy['limits']['max_relative_error']:g}); without labelled photographs nothing more is proven"
     )
     return Verdict(question, OPEN, f"{text}; {weak}" if weak else text)
 
 
 def is_it_fast(target: Target) -> Verdict:
-    """Return the served engine's latency and throughput over those of PyTorch in the same job."""
+    """Return the served engine's latency and throughput relative to PyTorch's in the same job."""
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
     latency = measured["latency_over_pytorch"]
@@ -64,13 +64,13 @@ def is_it_fast(target: Target) -> Verdict:
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:
-    """Return what the chosen configuration answered under load, within which limits."""
-    chosen, limits = target.selection["measured"], target.selection["limits"]
+    """Return the throughput and latency of the chosen configuration under load, and its limits."""
+    measured, limits = target.selection["measured"], target.selection["limits"]
     limit = f"at most {limits['p99_ms']:g} ms"
     memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""
     text = (
-        f"{chosen['throughput_per_s']:,.1f} requests/s through Triton at p99 {chosen['p99_ms']:.1f} ms "
-        f"({limit}{memory}) with {chosen['concurrency']} in flight, {chosen['instances']} instance(s), batches up to "
-        f"{chosen['max_batch_size']}"
+        f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms "
+        f"({limit}{memory}) with {measured['concurrency']} in flight, {measured['instances']} instance(s), batches up "
+        f"to {measured['max_batch_size']}"
     )
     return Verdict("How busy may it be?", YES, text)
