@@ -1,12 +1,12 @@
-"""The runtimes that build and run engines: a row here and a module each, behind one small interface.
+"""The runtimes that build and run engines: one row in a table and one module each, with a common interface.
 
-A runtime is a module, or a package, that imports nothing of Slipway, since it also travels into a Triton model
-repository, where the Python backend's adapter runs it. It has:
+A runtime is a module or a package that imports nothing of Slipway: it is also copied into a Triton model repository,
+where the Python backend's model.py runs it. It has:
 
-    engine_files(path)              every file of the engine at `path`
+    engine_files(path)              all files of the engine at `path`
     build(onnx, path, precision, options)
-                                    write the engine; return what only this runtime has to say of it, maybe {};
-                                    raises ValueError when the runtime cannot
+                                    write the engine; return this runtime's own facts for the record, may be {};
+                                    raise ValueError if the engine cannot be built
     Engine(path, precision, threads=0)
         .infer(batch)               float32 or uint8 (N, 3, H, W) -> float32 (N, classes)
         .infer_all(batches)         the same for several batches in order, run as one
@@ -20,17 +20,17 @@ from types import ModuleType
 
 @dataclass(frozen=True)
 class Traits:
-    """What is known of a runtime without importing it."""
+    """The facts about a runtime that are known without importing it."""
 
     module: str  # of slipway.runtimes
     package: str  # the package whose version an engine is keyed on
     precisions: tuple[str, ...]
     newest_opset: int  # of ONNX that it reads
-    suffixes: tuple[str, ...]  # of an engine's files, the one that is loaded first
+    suffixes: tuple[str, ...]  # of an engine's files; the first file is the one to load
 
     @property
     def is_tensorrt(self) -> bool:
-        """Say whether it is an edition of TensorRT, which needs a GPU and may have an interpreter of its own."""
+        """Return whether the runtime is an edition of TensorRT, which needs a GPU and may have its own interpreter."""
         return self.module == "tensorrt"
 
 
@@ -43,5 +43,5 @@ RUNTIMES = {
 
 
 def runtime(name: str) -> ModuleType:
-    """Return the module of a runtime. It is imported by name, so a program's rule lists it as an input of its own."""
+    """Return the module of a runtime. It is imported by name, so a program's rule must list it as an input."""
     return importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")

@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the engine is the graph after every optimisation for this CPU, saved as ONNX."""
+"""ONNX Runtime on the CPU: the engine is the graph after all optimisations for this CPU, saved as ONNX."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,14 +11,15 @@ _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"
 
 
 def engine_files(path: str | Path) -> list[Path]:
-    """Return the engine's one file."""
+    """Return the only file of an engine."""
     return [Path(path)]
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Optimise an ONNX file for this CPU, its layouts included, and save the result at `path`; there are no options.
+    """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 
-    For int8 the file has quantize and dequantize nodes before and behind a convolution, which are fused into one.
+    An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
+    ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
@@ -33,7 +34,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 class Engine:
-    """An optimised graph in a session on the CPU."""
+    """An optimised graph in an ONNX Runtime session on the CPU."""
 
     def __init__(self, path: str | Path, precision: str, threads: int = 0) -> None:
         """Load the graph at `path` to run on `threads` cores (0: all that the process may use)."""
@@ -47,7 +48,7 @@ class Engine:
         self._input = self._session.get_inputs()[0].name
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the model's input type."""
+        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype."""
         return self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
 
     def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
@@ -57,7 +58,7 @@ class Engine:
     def layers(self) -> dict[str, int]:
         """Count the compute nodes of the optimised graph by the element type of their weights.
 
-        Weights that are dequantized first are FP32 to the kernel: such a node was not fused into an INT8 one.
+        If the weights are dequantized first, the node counts as FP32: it was not fused into an INT8 node.
         """
         import onnx
 
@@ -70,8 +71,8 @@ class Engine:
             if node.op_type in _INT8:
                 counts["int8"] += 1
             elif node.op_type in _COMPUTE:
-                found = [names.get(types[name], types[name]) for name in node.input if name in types]
-                counts[found[0] if found else "unknown"] += 1
+                precisions = [names.get(types[name], types[name]) for name in node.input if name in types]
+                counts[precisions[0] if precisions else "unknown"] += 1
         return dict(counts)
 
 
@@ -79,6 +80,6 @@ def _options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Threads that spin while they wait take the cores from the server in front of the engine.
+    # Waiting threads must not spin: they would take the cores from the server that calls the engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: an ONNX file becomes OpenVINO's own representation (IR), compiled when it is loaded."""
+"""OpenVINO on the CPU: an ONNX file becomes OpenVINO's own representation (IR), which is compiled when it is loaded."""
 
 import sys
 from collections import Counter
@@ -6,29 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
-# OpenVINO's import and conversion send statistics of use from a process that they fork. Beside gRPC's threads that fork
-# has lost requests and ended in a segmentation fault; without this package nothing is sent.
+# OpenVINO's import and conversion fork a process that sends usage statistics. Together with gRPC's threads this fork
+# lost requests and crashed. Without this package nothing is sent.
 sys.modules.setdefault("openvino_telemetry", None)
 
 import openvino as ov  # noqa: E402
 
-# An int8 file states its precision itself, layer by layer; what it leaves open runs in FP32.
+# An int8 file states the precision of each quantized layer. The other layers run in FP32.
 _HINTS = {"fp32": ov.Type.f32, "bf16": ov.Type.bf16, "int8": ov.Type.f32}
 _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int8"}
-# The layers that carry a network's arithmetic; what they run in is the engine's precision.
+# The layers with a network's arithmetic. Their precision is the engine's precision.
 _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "LSTMSequence"}
 
 
 def engine_files(path: str | Path) -> list[Path]:
-    """Return the IR's two files: the graph and the weights."""
+    """Return the two files of an IR: the graph and the weights."""
     return [Path(path), Path(path).with_suffix(".bin")]
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it); there are no options.
+    """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). There are no options.
 
-    The weights stay as they are: the CPU plugin rounds FP32 when it compiles for bf16, so one conversion serves both.
-    For int8 the file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels.
+    The weights stay unchanged: the CPU plugin rounds FP32 when it compiles for bf16, so both precisions have the same
+    IR. An int8 file has quantize and dequantize nodes, which the CPU plugin fuses into its INT8 kernels. Raises
+    ValueError for another precision or an unreadable file.
     """
     if precision not in _HINTS:
         raise ValueError(f"OpenVINO here builds {', '.join(_HINTS)}, not {precision}")
@@ -49,7 +50,7 @@ class Engine:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
-            # Each process would pin its threads to the same first cores, so two instances would share one.
+            # With pinning, every process would pin its threads to the same first cores.
             "ENABLE_CPU_PINNING": False,
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
@@ -61,8 +62,8 @@ class Engine:
         self._dtype = self._model.inputs[0].element_type.to_dtype()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the model's input type."""
-        if batch.dtype != self._dtype:  # OpenVINO would cast it without a word
+        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype."""
+        if batch.dtype != self._dtype:  # OpenVINO would cast it silently
             raise ValueError(f"the engine takes {self._dtype}, not {batch.dtype}")
         outputs = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
         return outputs[0]

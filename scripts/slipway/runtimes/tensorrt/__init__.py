@@ -1,8 +1,8 @@
-"""TensorRT 8.5 to 11 and TensorRT for RTX: one package, since one name-based API serves them all.
+"""TensorRT 8.5 to 11 and TensorRT for RTX: one package for all, because they share one name-based API.
 
-It needs Python 3.10, NumPy, the library itself and PyCUDA or cuda-bindings, nothing else, and imports only itself: it
-runs under the interpreter that has TensorRT, and travels into a Triton model repository. An engine's suffix says whose
-it is: .rtx is TensorRT for RTX's, .trt (results) and .plan (Triton) are TensorRT's.
+It needs only Python 3.10, NumPy, the library itself and PyCUDA or cuda-bindings, and imports only itself: it runs in
+the interpreter that has TensorRT, and is copied into a Triton model repository. An engine's suffix shows its edition:
+.rtx is TensorRT for RTX; .trt (results) and .plan (Triton) are TensorRT.
 """
 
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def engine_files(path: str | Path) -> list[Path]:
-    """Return the engine's one file."""
+    """Return the only file of an engine."""
     return [Path(path)]
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Build the engine at `path`; return what its record says of it. See builder.build."""
+    """Build the engine at `path`. Return the facts for its record. See builder.build."""
     from .builder import build
 
     return build(onnx, path, precision, options)
@@ -29,14 +29,14 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
 
 
 def trial(previous: str | Path, new: str | Path, precision: str, images: Any) -> dict:
-    """Return a new engine's answers, and its speed beside that of the engine it would replace. See comparing.trial."""
+    """Return a new engine's outputs, and its speed relative to the engine that it replaces. See comparing.trial."""
     from .comparing import trial
 
     return trial(previous, new, precision, images)
 
 
 def gpu_here() -> str:
-    """Return the GPU that engines are built for and run on here, in one line; raise ValueError when there is none."""
+    """Return this machine's GPU in one line. Raise ValueError if there is none."""
     from .device import gpu_here
 
     return gpu_here()

@@ -1,6 +1,6 @@
-"""Building an engine: parse the ONNX file, configure the builder, build, say what came out.
+"""Build an engine: parse the ONNX file, configure the builder, build, describe the result.
 
-What a release of TensorRT can do is asked of its module (`hasattr`), not derived from its version.
+The capabilities of a TensorRT release are found in its module (`hasattr`), not derived from its version.
 """
 
 import platform
@@ -14,12 +14,12 @@ from .device import describe_gpu
 from .inspector import describe, layers_of_network
 from .library import builds_without_gpu, edition_of, import_library, logger
 
-# Builder flags for a release that cannot take the precision from the types in the graph alone (8.x).
+# Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
 
 
 class Parsed(NamedTuple):
-    """A network and what must live as long: its weights lie in the parser."""
+    """A network, with its builder and its parser: both must live as long, since the parser holds the weights."""
 
     builder: Any
     network: Any
@@ -27,25 +27,25 @@ class Parsed(NamedTuple):
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
-    """Build the engine at `path` from an ONNX file whose types and Q/DQ nodes carry the precision.
+    """Build the engine at `path` from an ONNX file whose types and Q/DQ nodes define the precision.
 
-    `options` are those of `tensorrt` in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
-    workspace_mb, optimization_level, tf32, tactic_sources, compatibility, refit (False when missing), timing_cache (a
-    path or None); compute_capability ("8.9") for an edition that builds without a GPU; and measure_anew, to take
-    nothing from the timing cache. Returns what the build record says of it. Raises ValueError with what was wrong and
-    what to do.
+    `options` are the `tensorrt` settings in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
+    workspace_mb, optimization_level, tf32, tactic_sources, compatibility, refit (False if missing), timing_cache (a
+    path or None). Further ones are compute_capability ("8.9") for an edition that builds without a GPU, and
+    measure_anew, to ignore the content of the timing cache. Returns the facts for the build record. Raises ValueError
+    with the problem and the remedy.
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
     builder, network, _ = parsed(trt, log, onnx)
     config = builder.create_builder_config()
-    used = _configure(trt, builder, network, config, precision, options)
+    settings = _configure(trt, builder, network, config, precision, options)
     with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cache:
         plan, seconds = _build(builder, network, config, log, options)
     Path(path).write_bytes(plan)
     return {
         "strongly_typed": _strongly_typed(trt),
-        "builder": used,
+        "builder": settings,
         "timing_cache": cache.report(),
         "builder_seconds": round(seconds, 3),
         "warnings": len(log.warnings),
@@ -55,7 +55,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
-    """Return the network of an ONNX file; raise ValueError with what TensorRT cannot take in it."""
+    """Return the network of an ONNX file. Raise ValueError with the unsupported parts."""
     builder = _builder(trt, log)
     network = builder.create_network(_network_flags(trt))
     parser = trt.OnnxParser(network, log)
@@ -86,7 +86,7 @@ def _network_flags(trt: ModuleType) -> int:
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
-    """Set everything that the options ask for; return what was really set, with null for what this release lacks."""
+    """Apply all options. Return the settings in effect, with null for settings that this release lacks."""
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     flags = _precision_flags(trt, precision)
@@ -130,18 +130,18 @@ def _add_profiles(builder: Any, network: Any, config: Any, profiles: list[dict])
 
 
 def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:
-    """Name the GPU to build for, where the edition builds for one that is not here."""
+    """Set the GPU to build for, if the edition builds for a GPU that is not in this machine."""
     if not builds_without_gpu(trt):
         return
-    known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
-    wanted = f"SM{(compute_capability or '').replace('.', '')}"
-    if wanted not in known:
+    architectures = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
+    architecture = f"SM{(compute_capability or '').replace('.', '')}"
+    if architecture not in architectures:
         raise ValueError(
             f"TensorRT for RTX {trt.__version__} does not build for compute capability {compute_capability}, only for "
-            f"{', '.join(f'{name[2:-1]}.{name[-1]}' for name in known)}; correct `hardware` of the target"
+            f"{', '.join(f'{name[2:-1]}.{name[-1]}' for name in architectures)}; correct `hardware` of the target"
         )
     config.num_compute_capabilities = 1
-    config.set_compute_capability(getattr(trt.ComputeCapability, wanted), 0)
+    config.set_compute_capability(getattr(trt.ComputeCapability, architecture), 0)
 
 
 def _make_compatible(trt: ModuleType, config: Any, compatibility: str) -> None:
@@ -202,7 +202,7 @@ def _build(builder: Any, network: Any, config: Any, log: Any, options: dict) -> 
 
 
 def _what_it_is(trt: ModuleType, network: Any, plan: bytes, path: str | Path) -> dict:
-    """Return tensors, memory and layers, read back from the engine; from the typed network where no GPU can load it."""
+    """Return tensors, memory and layers, read from the engine; from the typed network if it cannot be loaded."""
     if builds_without_gpu(trt):
         return {"layers": layers_of_network(trt, network), "layers_read_from": "the strongly typed network"}
     return {**describe(trt, plan, path), "layers_read_from": "the engine", "gpu": describe_gpu()}

@@ -1,4 +1,4 @@
-"""A new engine on trial: its answers, and its speed beside that of the engine it would replace, in one process."""
+"""Compare a new engine with the engine that it would replace: its outputs, and both speeds in one process."""
 
 import statistics
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from .device import opened
 from .measuring import fill, on_gpu, record, repeat
 from .runner import Engine, StreamContext
 
-# Both engines run in turn, so that a GPU that warms up or is shared slows both.
+# Both engines run in turn, so that a warming or shared GPU slows both equally.
 ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
 WARM_UP_SECONDS = 0.1
 
@@ -20,9 +20,9 @@ WARM_UP_SECONDS = 0.1
 def trial(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None) -> dict:
     """Return the logits (N, classes) of the engine at `new` for images (N, 3, H, W), and the speed of both engines.
 
-    Speed is one {"batch", "previous_ms", "new_ms", "ratio", "graph"} for batch 1, where a profile takes it, and the
-    batch that each profile is optimised for: medians of the time on the GPU of one run, as a CUDA graph where both
-    engines can be recorded. Logits are None when there are no images. Raises ValueError when an engine cannot be run.
+    The speed is a list of {"batch", "previous_ms", "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it,
+    and for the optimal batch of each profile. The times are medians of one run on the GPU, as a CUDA graph if both
+    engines can be captured. Logits are None if there are no images. Raises ValueError if an engine cannot run.
     """
     with opened() as device:
         return _tried(previous, new, precision, images, device)
@@ -42,13 +42,13 @@ def _batches(engine: Engine) -> list[int]:
 
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
-    """Return the time that each of two engines takes for a batch, measured in turn."""
+    """Return the times of two engines for a batch size, measured in turn."""
     stream_contexts = [_warm_stream_context(engine, batch) for engine in engines]
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
     work = [
-        found["run"].launch if recorded else stream_context.enqueue
-        for found, stream_context in zip(graphs, stream_contexts, strict=True)
+        captured["run"].launch if recorded else stream_context.enqueue
+        for captured, stream_context in zip(graphs, stream_contexts, strict=True)
     ]
     previous, new = _medians(
         [partial(on_gpu, stream_context, run) for stream_context, run in zip(stream_contexts, work, strict=True)]
@@ -70,7 +70,7 @@ def _warm_stream_context(engine: Engine, batch: int) -> StreamContext:
 
 
 def _medians(calls: list[Callable[[], float]]) -> list[float]:
-    """Return the median of what each call gives, over rounds in which they take turns."""
+    """Return the median result of each call, over rounds in which the calls take turns."""
     series: list[list[float]] = [[] for _ in calls]
     for _ in range(ROUNDS):
         for samples, call in zip(series, calls, strict=True):

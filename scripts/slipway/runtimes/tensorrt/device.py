@@ -1,4 +1,4 @@
-"""One GPU: memory, streams and events, through PyCUDA where it is installed, else through cuda-bindings."""
+"""A GPU's memory, streams and events, through PyCUDA if it is installed, else through cuda-bindings."""
 
 import contextlib
 import re
@@ -8,20 +8,20 @@ from typing import Any
 
 
 def open_device(index: int = 0, binding: str | None = None) -> Any:
-    """Return the GPU number `index` of those that CUDA shows, with its primary context current.
+    """Return the visible GPU number `index`, with its primary context current.
 
-    `binding` is "pycuda" or "cuda-bindings"; None takes the first that can be imported. Both kinds of device have:
+    `binding` is "pycuda" or "cuda-bindings". None takes the first one that can be imported. Both kinds of device have:
 
         name, compute_capability ("9.0"), driver_cuda (13000 for CUDA 13.0), binding
         free_and_total()                    bytes of device memory
         stream()                            .handle (int), .synchronize()
         event()                             .record(stream), .synchronize(), .milliseconds_since(earlier)
-        allocate(nbytes)                    address (int) of device memory, kept until close()
-        pinned(shape, dtype)                page-locked NumPy array, kept until close()
+        allocate(nbytes)                    address (int) of device memory, valid until close()
+        pinned(shape, dtype)                page-locked NumPy array, valid until close()
         upload(address, array, stream), download(array, address, stream)
         close()
 
-    Raises ValueError when there is no GPU or neither package.
+    Raises ValueError if there is no GPU, or neither package.
     """
     reasons = []
     for name, module in (("pycuda", "with_pycuda"), ("cuda-bindings", "with_cuda_bindings")):
@@ -46,7 +46,7 @@ def _open(module: str, index: int) -> Any:
 
 @contextlib.contextmanager
 def opened(index: int = 0) -> Iterator[Any]:
-    """Yield the GPU number `index`; free what was allocated on it and leave its context when the block ends."""
+    """Yield the GPU number `index`. At the end, free its allocations and leave its context."""
     device = open_device(index)
     try:
         yield device
@@ -58,7 +58,7 @@ NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GP
 
 
 def describe_gpu(index: int = 0) -> dict:
-    """Return what a build record says of the GPU: name, compute capability, bytes, driver, the CUDA that it offers."""
+    """Return the facts about the GPU for a build record: name, compute capability, bytes, driver, the driver's CUDA."""
     with opened(index) as device:
         return {
             "name": device.name,
@@ -71,15 +71,15 @@ def describe_gpu(index: int = 0) -> dict:
 
 
 def _driver_release() -> str | None:
-    """Return the NVIDIA driver's release, which the kernel module states; None where a container hides it."""
+    """Return the NVIDIA driver's release from the kernel module; None if a container hides it."""
     try:
-        found = re.search(r"\d+\.\d+(\.\d+)?", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
+        match = re.search(r"\d+\.\d+(\.\d+)?", Path("/proc/driver/nvidia/version").read_text(encoding="utf-8"))
     except OSError:
         return None
-    return found[0] if found else None
+    return match[0] if match else None
 
 
 def gpu_here(index: int = 0) -> str:
-    """Return the name and compute capability of a GPU in one line; raise ValueError when there is none."""
+    """Return the name and compute capability of a GPU in one line. Raise ValueError if there is none."""
     with opened(index) as device:
         return f"{device.name} (compute capability {device.compute_capability})"

@@ -1,4 +1,4 @@
-"""What TensorRT's errors mean, for the person who reads them."""
+"""Explain TensorRT's errors in a sentence with a remedy."""
 
 import re
 from pathlib import Path
@@ -12,18 +12,21 @@ _NO_TACTIC = re.compile(r"could not find any implementation|no implementation", 
 
 
 def no_start(trt: ModuleType, log: Any) -> str:
-    """Return why TensorRT does not start, of which it may but warn: mostly no GPU, or a driver older than its CUDA."""
+    """Return a sentence about TensorRT failing to start: mostly there is no GPU, or its driver is too old for the CUDA.
+
+    TensorRT may report the reason only as a warning.
+    """
     words = [*log.warnings, *log.errors]
-    said = f" ({words[-1].strip()})" if words else ""
+    detail = f" ({words[-1].strip()})" if words else ""
     return (
-        f"TensorRT {trt.__version__} cannot start on this machine{said}: it needs an NVIDIA GPU with free memory, and "
-        "a driver that is new enough for its CUDA. Run this job where the target's GPU is; `snakemake preflight` tries "
-        "the ONNX files without one"
+        f"TensorRT {trt.__version__} cannot start on this machine{detail}: it needs an NVIDIA GPU with free memory, "
+        "and a driver that is new enough for its CUDA. Run this job where the target's GPU is; `snakemake preflight` "
+        "tries the ONNX files without one"
     )
 
 
 def parser_errors(trt: ModuleType, onnx: str | Path, errors: list[Any]) -> str:
-    """Return what the ONNX parser did not like: for each error the node, its operator, the reason."""
+    """Return a sentence about the ONNX parser's errors: for each one the node, its operator, the reason."""
     if not errors or _UNREADABLE.search(errors[0].desc()):
         return (
             f"TensorRT {trt.__version__} cannot read {onnx}: truncated or not ONNX; remove it and run snakemake again"
@@ -45,21 +48,21 @@ def _parser_error(error: Any) -> str:
 
 
 def build_failure(errors: list[str], options: dict) -> str:
-    """Return why the builder gave no engine, and which setting to change."""
-    said = " | ".join(error.strip() for error in errors[-3:]) or "TensorRT gave no reason"
+    """Return the reason why the builder made no engine, and the setting to change."""
+    details = " | ".join(error.strip() for error in errors[-3:]) or "TensorRT gave no reason"
     largest = max(sizes["max"] for sizes in options["profiles"])
     if any(_NO_MEMORY.search(error) for error in errors):
         return (
             f"the GPU has too little free memory to build{_amount(errors)}; lower `tensorrt.workspace_mb` (now "
             f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}), or stop what "
-            f"else uses the GPU: {said}"
+            f"else uses the GPU: {details}"
         )
     if any(_NO_TACTIC.search(error) for error in errors):
         return (
             "TensorRT found no kernel for a layer within its limits; raise `tensorrt.workspace_mb` (now "
-            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`{_or_without_refit(options)}: {said}"
+            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`{_or_without_refit(options)}: {details}"
         )
-    return f"TensorRT could not build the engine: {said}"
+    return f"TensorRT could not build the engine: {details}"
 
 
 def _or_without_refit(options: dict) -> str:
@@ -67,16 +70,16 @@ def _or_without_refit(options: dict) -> str:
 
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
-    """Return why an engine could not be loaded."""
-    said = " | ".join(error.strip() for error in errors[-2:]) or "it gave no reason"
+    """Return the reason why an engine could not be loaded."""
+    details = " | ".join(error.strip() for error in errors[-2:]) or "it gave no reason"
     if any(_NO_MEMORY.search(error) for error in errors):
-        return f"the GPU has too little free memory to load {path}{_amount(errors)}; stop what else uses it: {said}"
+        return f"the GPU has too little free memory to load {path}{_amount(errors)}; stop what else uses it: {details}"
     return (
         f"TensorRT {trt.__version__} cannot load {path}: truncated, or built by another version or for another GPU; "
-        f"remove it and run snakemake again: {said}"
+        f"remove it and run snakemake again: {details}"
     )
 
 
 def _amount(errors: list[str]) -> str:
-    found = [int(match[1]) for error in errors if (match := _REQUESTED.search(error))]
-    return f" (it asked for {max(found) / 2**20:.0f} MiB)" if found else ""
+    sizes = [int(match[1]) for error in errors if (match := _REQUESTED.search(error))]
+    return f" (it asked for {max(sizes) / 2**20:.0f} MiB)" if sizes else ""

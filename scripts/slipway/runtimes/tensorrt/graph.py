@@ -1,11 +1,11 @@
-"""CUDA graphs through cuda-bindings (PyCUDA has none): work that is recorded once and launched with one call."""
+"""CUDA graphs through cuda-bindings (PyCUDA has none): work is captured once and launched with one call."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def why_not() -> str | None:
-    """Return why there are no CUDA graphs here, or None when there are."""
+    """Return the reason why CUDA graphs are not available; None if they are."""
     try:
         from cuda.bindings import driver  # noqa: F401
     except ImportError as error:
@@ -14,10 +14,10 @@ def why_not() -> str | None:
 
 
 class Graph:
-    """What `work` puts on a stream, recorded; `work` must have run once before, so that nothing is allocated in it."""
+    """The captured work of a stream. `work` must have run once before, so that it allocates nothing in the capture."""
 
     def __init__(self, stream: Any, work: Callable[[], None]) -> None:
-        """Record `work`; raise ValueError when it cannot be recorded."""
+        """Capture `work`. Raise ValueError if it cannot be captured."""
         from cuda.bindings import driver
 
         from .with_cuda_bindings import checked
@@ -29,11 +29,11 @@ class Graph:
             work()
         finally:
             graph = checked(driver.cuStreamEndCapture(self._stream))
-        # Of CUDA 11 to 13's functions that make a graph ready, the one that takes flags, whatever it is called.
+        # The function to instantiate a graph with flags has different names in CUDA 11 to 13.
         instantiate = getattr(driver, "cuGraphInstantiateWithFlags", driver.cuGraphInstantiate)
         self._graph = checked(instantiate(graph, 0))
         self._launch, self._checked = driver.cuGraphLaunch, checked
 
     def launch(self) -> None:
-        """Put the recorded work on its stream."""
+        """Enqueue the captured work on its stream."""
         self._checked(self._launch(self._graph, self._stream))

@@ -1,4 +1,4 @@
-"""What an engine really is: its tensors, its memory, and the precision that each compute layer runs in."""
+"""Inspect an engine: its tensors, its memory, and the precision of each compute layer."""
 
 import re
 from collections import Counter
@@ -10,9 +10,9 @@ from . import explain
 from .inspector_text import UNREAD, layer_text, read_layer
 from .library import logger, runtime_of
 
-# The layers that carry a network's arithmetic, by what the inspector of any release calls them (lower case, in part).
+# Parts of the inspector's names (in lower case, of all releases) of the layers with a network's arithmetic.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
-# NumPy's names; TensorRT 8.5's own `nptype` needs a NumPy of its time.
+# {TensorRT data type: NumPy's name}; TensorRT 8.5's own `nptype` needs an old NumPy.
 _NUMPY = {
     "FLOAT": "float32",
     "HALF": "float16",
@@ -22,7 +22,7 @@ _NUMPY = {
     "INT64": "int64",
     "BOOL": "bool",
 }
-# How the releases spell a data type in a layer's tensors or weights.
+# {precision: spellings of the data type in a layer's tensors or weights, in all releases}
 _SPELLINGS = {
     "fp8": ("fp8", "float8", "e4m3"),
     "bf16": ("bf16", "bfloat16"),
@@ -33,10 +33,10 @@ _SPELLINGS = {
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
-    """Load a serialized engine on this GPU and return what it is.
+    """Load a serialized engine on this GPU and return its facts.
 
-    That is its tensors, profiles, memory (bytes), layers by precision, the inspector's text about layers that could not
-    be read, and whether it takes new weights, or why not.
+    They are its tensors, profiles, memory (bytes), layers by precision, the inspector's text about unreadable layers,
+    and the reason why the engine cannot be refitted (None if it can). Raises ValueError if it cannot be loaded.
     """
     log = logger(trt)
     runtime = runtime_of(trt, log)
@@ -55,10 +55,10 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
 
 
 def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
-    """Return why an engine takes no new weights, or None when it does.
+    """Return the reason why an engine cannot be refitted; None if it can.
 
-    A refitter is made for it, since TensorRT 8.5 calls an engine of several optimization profiles refittable and then
-    has no refitter for it (https://github.com/NVIDIA/TensorRT/issues/3268; 8.6 has one).
+    A refitter is made for this check: TensorRT 8.5 reports an engine with several optimization profiles as refittable,
+    but has no refitter for it (https://github.com/NVIDIA/TensorRT/issues/3268; 8.6 has one).
     """
     if not engine.refittable:
         return "it was built without `tensorrt.refit`"
@@ -76,7 +76,7 @@ def _last(errors: list[str]) -> str:
 
 
 def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return name, mode (INPUT or OUTPUT), data type and shape of every tensor at the engine's border."""
+    """Return name, mode (INPUT or OUTPUT), data type and shape of every input and output tensor of the engine."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     return [
         {
@@ -90,12 +90,12 @@ def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
 
 
 def numpy_name(dtype: str) -> str:
-    """Return NumPy's name of a TensorRT data type; for one that NumPy lacks (FP8, BF16), TensorRT's in lower case."""
+    """Return NumPy's name of a TensorRT data type; TensorRT's name in lower case if NumPy lacks it (FP8, BF16)."""
     return _NUMPY.get(dtype, dtype.lower())
 
 
 def input_of(trt: ModuleType, engine: Any) -> str:
-    """Return the name of the engine's one input."""
+    """Return the name of the engine's only input."""
     return next(tensor["name"] for tensor in tensors_of(trt, engine) if tensor["mode"] == "INPUT")
 
 
@@ -103,24 +103,24 @@ def profiles_of(trt: ModuleType, engine: Any) -> list[dict]:
     """Return the batch sizes of each optimization profile as {"min", "opt", "max"}."""
     name = input_of(trt, engine)
     shapes = [engine.get_tensor_profile_shape(name, index) for index in range(engine.num_optimization_profiles)]
-    return [dict(zip(("min", "opt", "max"), (int(shape[0]) for shape in found), strict=True)) for found in shapes]
+    return [dict(zip(("min", "opt", "max"), (int(shape[0]) for shape in ends), strict=True)) for ends in shapes]
 
 
 def activation_bytes(engine: Any) -> int:
-    """Return the device memory of one execution context in bytes."""
+    """Return the device memory (bytes) of one execution context."""
     return int(getattr(engine, "device_memory_size_v2", 0) or engine.device_memory_size)
 
 
 def count_by_precision(layers: list[dict]) -> dict[str, int]:
-    """Count the compute layers among an engine's layers by the precision that they run in."""
+    """Count the compute layers of an engine by their precision."""
     return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer)))
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return what the engine inspector says of each layer of the first optimization profile.
+    """Return the engine inspector's fields of each layer in the first optimization profile.
 
-    Layer by layer, and without an execution context: with one, TensorRT 8.5 loses its way in an engine of several
-    profiles.
+    The layers are read one by one and without an execution context: with a context, TensorRT 8.5 fails in an engine of
+    several profiles.
     """
     inspector = engine.create_engine_inspector()
     texts = [layer_text(trt, inspector, index) for index in range(engine.num_layers)]
@@ -129,18 +129,18 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
 
 
 def _is_of_first_profile(name: str) -> bool:
-    found = re.search(r"\[profile (\d+)\]$", name, re.IGNORECASE)
-    return found is None or found[1] == "0"
+    match = re.search(r"\[profile (\d+)\]$", name, re.IGNORECASE)
+    return match is None or match[1] == "0"
 
 
 def is_compute(layer: dict) -> bool:
-    """Say whether a layer of the inspector multiplies and adds: a convolution or a matrix product."""
+    """Return whether a layer is a convolution or a matrix product."""
     kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
     return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
 
 
 def precision_of(layer: dict) -> str:
-    """Return the precision of a compute layer: the type of its weights or, where it states none, of its inputs."""
+    """Return the precision of a compute layer: the type of its weights, or of its inputs if it states no weights."""
     weights = layer.get("Weights")
     stated = [weights.get("Type", "")] if isinstance(weights, dict) else []
     stated += [tensor.get("Format/Datatype", "") for tensor in layer.get("Inputs", []) if isinstance(tensor, dict)]
@@ -153,9 +153,9 @@ def precision_of(layer: dict) -> str:
 
 
 def layers_of_network(trt: ModuleType, network: Any) -> dict[str, int]:
-    """Count the compute layers of a strongly typed network by the type that they multiply in.
+    """Count the compute layers of a strongly typed network by their data type.
 
-    An input that comes from a DequantizeLayer counts as what was quantized, since the builder fuses the two.
+    An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
     """
     names = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
     compute = {trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY}

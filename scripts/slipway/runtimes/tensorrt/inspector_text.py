@@ -1,4 +1,4 @@
-"""The engine inspector's text about one layer, as each release of TensorRT words it."""
+"""Parse the engine inspector's text about a layer, in the forms of all TensorRT releases."""
 
 import json
 import re
@@ -6,13 +6,13 @@ from types import ModuleType
 from typing import Any
 
 _FIELDS = ("Name", "LayerType", "ParameterType")
-# One field of a layer, or of its weights or tensors, wherever the text around it is broken.
+# One field of a layer, or of its weights or tensors, in a text that may be broken elsewhere.
 _FIELD = r'"{}"\s*:\s*"((?:[^"\\]|\\.)*)'
 UNREAD = "unread"
 
 
 def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
-    """Return the inspector's JSON about a layer, or its one line where the JSON is no text; "" where it has neither."""
+    """Return the inspector's JSON about a layer; its one-line text if the JSON is not valid text; "" if neither is."""
     for form in (trt.LayerInformationFormat.JSON, trt.LayerInformationFormat.ONELINE):
         try:
             return inspector.get_layer_information(index, form)
@@ -24,8 +24,8 @@ def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
 def read_layer(text: str) -> dict:
     """Return the inspector's fields of a layer.
 
-    TensorRT 8.6 writes control characters into its JSON. Text that is no JSON at all is searched for the fields that
-    matter, and kept whole as the field "unread".
+    TensorRT 8.6 writes control characters into its JSON. In text that is not JSON, only the important fields are
+    searched, and the whole text becomes the field "unread".
     """
     try:
         layer = json.loads(text, strict=False)

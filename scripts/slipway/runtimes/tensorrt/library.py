@@ -1,4 +1,4 @@
-"""TensorRT as a Python module, whichever release and edition it is, and what it says while it works."""
+"""Import TensorRT as a Python module, in any release and edition, and collect its log messages."""
 
 import functools
 import importlib
@@ -11,19 +11,19 @@ from typing import Any
 from . import explain
 
 EDITIONS = {".rtx": "tensorrt_rtx"}
-# What TensorRT 8.5 says whenever it looks up a tensor by its name in any optimization profile but the first, and so in
-# every run that is no CUDA graph: a server's log would hold little else, and a time that is taken the printing.
+# TensorRT 8.5 logs this for each lookup of a tensor's name in an optimization profile other than the first, and so in
+# every run without a CUDA graph. It would flood a server's log, and its printing would distort measured times.
 _OF_NO_USE = "ICudaEngine::getProfileDimensions: bindingIndex"
 
 
 def edition_of(path: str | Path) -> str:
-    """Return the module that builds and runs the engine at `path`, which its suffix tells."""
+    """Return the name of the module that builds and runs the engine at `path`, according to the suffix."""
     return EDITIONS.get(Path(path).suffix, "tensorrt")
 
 
 def import_library(name: str) -> ModuleType:
-    """Return `tensorrt` or `tensorrt_rtx`; raise ValueError with the way out when it is not to be had."""
-    # Whether engines multiply in TF32 is a setting that they are keyed on, not one of whoever's shell builds them.
+    """Return `tensorrt` or `tensorrt_rtx`. Raise ValueError with a remedy if it cannot be imported."""
+    # TF32 is a setting in an engine's key, so the environment must not change it.
     os.environ.pop("NVIDIA_TF32_OVERRIDE", None)
     try:
         return importlib.import_module(name)
@@ -35,34 +35,34 @@ def import_library(name: str) -> ModuleType:
 
 
 def builds_without_gpu(trt: ModuleType) -> bool:
-    """Say whether a module is TensorRT for RTX, which builds for a GPU that need not be there and so loads nothing."""
+    """Return whether a module is TensorRT for RTX. It builds for a GPU that need not be present; it loads nothing."""
     return trt.__name__ == EDITIONS[".rtx"]
 
 
 def runtime_of(trt: ModuleType, log: Any) -> Any:
-    """Return a runtime that loads whatever is built here; raise ValueError where TensorRT does not start."""
-    # The parser registers TensorRT's plugins by itself, and an engine with one loads only where they are registered.
+    """Return a runtime that can load every engine built here. Raise ValueError if TensorRT does not start."""
+    # The parser registers TensorRT's plugins itself. To load an engine with a plugin, they must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):
         trt.init_libnvinfer_plugins(log, "")
     try:
         runtime = trt.Runtime(log)
-    except (TypeError, RuntimeError):  # how the library's binding says that there is none
+    except (TypeError, RuntimeError):  # the binding's errors if no runtime can be made
         raise ValueError(explain.no_start(trt, log)) from None
-    # A version-compatible engine brings code, its own small runtime, which is refused unless that is allowed.
+    # A version-compatible engine contains code (a small runtime), which is refused by default.
     if hasattr(runtime, "engine_host_code_allowed"):
         runtime.engine_host_code_allowed = True
     return runtime
 
 
 def logger(trt: ModuleType) -> Any:
-    """Return the process's TensorRT logger, which prints what is of use and keeps warnings and errors from now on.
+    """Return the process's TensorRT logger, which prints useful messages and collects warnings and errors from now on.
 
-    Its `errors` and `warnings` are lists of text, in order. There is one, since TensorRT takes no second.
+    Its `errors` and `warnings` are lists of text, in order. There is only one logger: TensorRT accepts no second one.
     """
-    found = _the_logger(trt)
-    found.errors.clear()
-    found.warnings.clear()
-    return found
+    cleared = _the_logger(trt)
+    cleared.errors.clear()
+    cleared.warnings.clear()
+    return cleared
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Measuring an engine on its GPU: each step by itself, a whole request, and how much goes through."""
+"""Measure an engine on its GPU: each step alone, a whole request, and the throughput."""
 
 import time
 from collections.abc import Callable
@@ -11,17 +11,17 @@ from . import graph
 from .inspector import activation_bytes
 from .runner import Engine, StreamContext
 
-# Batches that are enqueued ahead before the host waits.
+# The number of batches that the host enqueues before it waits.
 AHEAD = 32
 
 
 class Measurement:
-    """One engine file under measurement at one batch size, on random input."""
+    """The measurement of one engine at one batch size, on random input."""
 
     def __init__(
         self, engine: Engine, path: str | Path, precision: str, batch: int, seconds: float, warmup_seconds: float
     ) -> None:
-        """Prepare to measure `engine`; its file is loaded again for each further stream."""
+        """Prepare to measure `engine`. Its file is loaded again for each further stream."""
         self._another = lambda: Engine(path, precision, device=engine.device)
         self._engine = engine
         self._batch = batch
@@ -29,7 +29,7 @@ class Measurement:
         self._warmup_seconds = warmup_seconds
 
     def run(self, minimum: int, streams: list[int]) -> dict:
-        """Return samples in ms, throughput in images/s for each number of streams, device memory in bytes."""
+        """Return samples (ms), throughput (images/s) for each number of streams, and device memory (bytes)."""
         engine = self._engine
         profile = engine.profile_for(self._batch)
         stream_context = engine.stream_context(profile)
@@ -54,7 +54,7 @@ class Measurement:
     def _samples(
         self, stream_context: StreamContext, recorded: dict | None, minimum: int, seconds: float
     ) -> dict[str, list[float] | None]:
-        """Time each quantity for its share of some seconds; a graph's are None where there is none."""
+        """Measure each quantity for an equal share of the seconds. The graph's quantities are None without a graph."""
         graphs = recorded or {}
         work = {
             "gpu": lambda: on_gpu(stream_context, stream_context.enqueue),
@@ -70,12 +70,15 @@ class Measurement:
         return {name: repeat(call, share, minimum) if call else None for name, call in work.items()}
 
     def _throughputs(self, profile: int, streams: list[int], with_graph: bool, seconds: float) -> dict:
-        """Return images/s with batches enqueued ahead, by the number of streams, each with an engine of its own.
+        """Return images/s by the number of streams, with batches enqueued ahead, and an engine for each stream.
 
-        The seconds are shared by three kinds (as it is, as a graph, with both transfers) and the numbers of streams.
-        An engine each, because before TensorRT 8.6 two contexts of one engine cannot share an optimization profile.
+        The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams.
+        Each stream needs an engine, because before TensorRT 8.6 two contexts of one engine cannot share an optimization
+        profile.
         """
-        twins = self._engine.twins  # kept for the next batch size: a device frees no buffer before it closes
+        twins = (
+            self._engine.twins
+        )  # reused for the next batch size, because a device frees its buffers only when it closes
         while len(twins) < max(streams) - 1:
             twins.append(self._another())
         stream_contexts = [engine.stream_context(profile) for engine in [self._engine, *twins][: max(streams)]]
@@ -100,16 +103,16 @@ class Measurement:
 
         return {
             "throughput_per_s": by_streams([stream_context.enqueue for stream_context in stream_contexts]),
-            "throughput_graph_per_s": graphs and by_streams([each.launch for each in graphs]),
+            "throughput_graph_per_s": graphs and by_streams([captured.launch for captured in graphs]),
             "throughput_with_transfers_per_s": by_streams(
-                [each.launch for each in wholes]
+                [captured.launch for captured in wholes]
                 if wholes
                 else [stream_context.transfer_and_run for stream_context in stream_contexts]
             ),
         }
 
     def _throughput(self, stream_contexts: list[StreamContext], launches: list[Callable], seconds: float) -> float:
-        """Return images/s: batches go to the streams in turn, many ahead of the GPU."""
+        """Return images/s. Batches go to the streams in turn, many ahead of the GPU."""
         batches = 0
         start = time.perf_counter()
         while time.perf_counter() - start < seconds:
@@ -123,7 +126,7 @@ class Measurement:
 
 
 def fill(stream_context: StreamContext, batch: int) -> None:
-    """Put random pixels, or standard normal numbers, into a batch of the input, and on the GPU."""
+    """Fill the input with a batch of random pixels or standard normal numbers, and copy it to the GPU."""
     random = np.random.default_rng(0)
     stream_context.set_batch(batch)
     shape = stream_context.host_input[:batch].shape
@@ -136,7 +139,7 @@ def fill(stream_context: StreamContext, batch: int) -> None:
 
 
 def record(stream_context: StreamContext) -> tuple[dict | None, str | None]:
-    """Return a stream context's graphs (the run alone, and with both transfers), or why there are none."""
+    """Return (a stream context's graphs of the run alone and with both transfers, None), or (None, reason)."""
     reason = graph.why_not()
     if reason:
         return None, reason
@@ -150,7 +153,7 @@ def record(stream_context: StreamContext) -> tuple[dict | None, str | None]:
 
 
 def on_gpu(stream_context: StreamContext, work: Callable[[], None]) -> float:
-    """Return the milliseconds that some work takes on the GPU, by events around it."""
+    """Return the time (ms) of some work on the GPU, from events around it."""
     before, after = stream_context.events
     before.record(stream_context.stream)
     work()
@@ -160,16 +163,16 @@ def on_gpu(stream_context: StreamContext, work: Callable[[], None]) -> float:
 
 
 def on_host(stream_context: StreamContext, work: Callable[[], None]) -> float:
-    """Return the milliseconds that the host takes to hand some work to the GPU."""
+    """Return the time (ms) that the host needs to enqueue some work."""
     start = time.perf_counter()
     work()
-    taken = time.perf_counter() - start
+    elapsed = time.perf_counter() - start
     stream_context.stream.synchronize()
-    return taken * 1e3
+    return elapsed * 1e3
 
 
 def whole(stream_context: StreamContext, work: Callable[[], None]) -> float:
-    """Return the milliseconds from handing some work to the GPU until its result is there."""
+    """Return the time (ms) from enqueuing some work until its result is available."""
     start = time.perf_counter()
     work()
     stream_context.stream.synchronize()
@@ -177,9 +180,9 @@ def whole(stream_context: StreamContext, work: Callable[[], None]) -> float:
 
 
 def repeat(call: Callable[[], Any], seconds: float, minimum: int) -> list:
-    """Call for some seconds and at least `minimum` times; return what each call gave."""
-    found = []
+    """Call for some seconds and at least `minimum` times. Return the results."""
+    results = []
     end = time.perf_counter() + seconds
-    while len(found) < minimum or time.perf_counter() < end:
-        found.append(call())
-    return found
+    while len(results) < minimum or time.perf_counter() < end:
+        results.append(call())
+    return results

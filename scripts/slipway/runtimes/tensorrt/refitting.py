@@ -1,7 +1,7 @@
-"""Refitting an engine: the weights of an ONNX file into an engine that was built from another of the same structure.
+"""Refit an engine: replace its weights by the weights of another ONNX file with the same structure.
 
-It takes seconds where a build takes minutes, since every kernel stays as it is. What it gives has to be proven, answers
-and speed (see comparing.py): a weight that was not exchanged would not show otherwise.
+It takes seconds instead of the minutes of a build, since every kernel stays the same. Outputs and speed must be checked
+afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
 """
 
 import platform
@@ -16,7 +16,7 @@ from .device import describe_gpu
 from .inspector import describe, why_not_refittable
 from .library import edition_of, import_library, logger, runtime_of
 
-# The layers that hold weights, by their type, and where by role. Python sees them as ILayer until told what they are.
+# {type of a layer with weights: its class}, {role of weights: their attribute}. Python sees only ILayer at first.
 _LAYERS = {
     "CONVOLUTION": "IConvolutionLayer",
     "DECONVOLUTION": "IDeconvolutionLayer",
@@ -28,17 +28,17 @@ _ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "s
 
 
 def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
-    """Write the engine of the file `engine` with the weights of an ONNX file to `path`; leave `engine` as it is.
+    """Write the engine of the file `engine` with the weights of an ONNX file to `path`. `engine` stays unchanged.
 
-    Returns what the build record says of it. Raises ValueError with the reason where the engine takes no new weights,
-    or not all that it needs are in the ONNX file.
+    Returns the facts for the build record. Raises ValueError with the reason if the engine cannot be refitted, or if
+    the ONNX file lacks some of its weights.
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
     start = time.perf_counter()
     try:
         plan, exchanged = _refitted(trt, log, onnx, engine)
-    except (TypeError, RuntimeError) as error:  # how the library's binding for Python refuses
+    except (TypeError, RuntimeError) as error:  # errors of the library's Python binding
         raise ValueError(f"TensorRT {trt.__version__} cannot refit {engine}: {error}") from None
     seconds = time.perf_counter() - start
     Path(path).write_bytes(plan)
@@ -55,7 +55,7 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
 
 
 def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
-    """Return the serialized engine with new weights, and how many sets of weights were exchanged."""
+    """Return the serialized engine with new weights, and the number of replaced weights."""
     runtime = runtime_of(trt, log)
     loaded = runtime.deserialize_cuda_engine(Path(engine).read_bytes())
     if loaded is None:
@@ -64,7 +64,7 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
     if reason:
         raise ValueError(f"{engine} takes no new weights: {reason}")
     refitter = trt.Refitter(loaded, log)
-    # What holds the new weights has to live until they are exchanged.
+    # The holder of the new weights must live until the refit.
     holder = (_set_by_parser if hasattr(trt, "OnnxParserRefitter") else _set_by_layer)(trt, log, refitter, onnx)
     _require_nothing_missing(refitter)
     if not refitter.refit_cuda_engine():
@@ -74,7 +74,7 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
 
 
 def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Hand over all weights by TensorRT's own reader of ONNX files (10.0 and newer); return it."""
+    """Set all weights with TensorRT's own reader of ONNX files (10.0 and newer). Return it."""
     parser = trt.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(onnx)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [_last(log.errors)]
@@ -83,10 +83,10 @@ def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -
 
 
 def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Hand over the weights of each layer of the parsed network; return what holds them.
+    """Set the weights of each layer of the parsed network. Return the holder of the weights.
 
-    The same parser made the network that the engine was built from, so names and types are the same, and a weight that
-    it computes, such as the scale of a batch normalisation, is computed the same way.
+    The engine's network came from the same parser. So names and types are the same, and computed weights, such as the
+    scale of a batch normalisation, are computed in the same way.
     """
     holder = parsed(trt, log, onnx)
     layers = _layers_by_name(holder.network)
@@ -98,7 +98,7 @@ def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) ->
 
 
 def _layers_by_name(network: Any) -> dict[str, Any]:
-    """Return the layers of a network by name, with None for a name that several have."""
+    """Return {name: layer} of a network; None for a name that several layers have."""
     layers: dict[str, Any] = {}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
@@ -107,9 +107,9 @@ def _layers_by_name(network: Any) -> dict[str, Any]:
 
 
 def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> Any:
-    """Return the weights of a layer in a role, as an array or TensorRT's Weights; of size 0 where it has none.
+    """Return the weights of a layer in a role, as an array or TensorRT's Weights; of size 0 if it has none.
 
-    They are a view of the parser's memory, not a copy.
+    They are a view of the parser's memory, not a copy. Raises ValueError if there is no such layer or role.
     """
     layer = layers.get(name)
     if layer is None:
@@ -132,11 +132,11 @@ def _require_nothing_missing(refitter: Any) -> None:
 
 
 def _serialized(trt: ModuleType, engine: Any) -> bytes:
-    """Return the engine with the weights that it has now, still refittable."""
+    """Return the engine with its present weights, still refittable."""
     flags = getattr(trt, "SerializationFlag", None)
     if not hasattr(flags, "INCLUDE_REFIT"):
         return bytes(engine.serialize())
-    config = engine.create_serialization_config()  # from 10.14 on it has to be asked for
+    config = engine.create_serialization_config()  # required since 10.14
     config.set_flag(flags.INCLUDE_REFIT)
     config.clear_flag(flags.EXCLUDE_WEIGHTS)
     return bytes(engine.serialize_with_config(config))

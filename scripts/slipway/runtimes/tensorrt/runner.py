@@ -1,4 +1,4 @@
-"""Running an engine: buffers that are allocated once, one execution context for each optimization profile."""
+"""Run an engine: buffers are allocated once, and each optimization profile has an execution context."""
 
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +13,10 @@ from .library import edition_of, import_library, logger, runtime_of
 
 
 class StreamContext:
-    """One optimization profile in use: its execution context, its stream, its buffers on both sides.
+    """One optimization profile in use: its execution context, its stream, its buffers on host and GPU.
 
-    `host_input` (max batch, ...) and `host_output` (max batch, classes) are page-locked and stay where they are, so a
-    batch size's upload, inference and download can be recorded as one CUDA graph.
+    `host_input` (max batch, ...) and `host_output` (max batch, classes) are page-locked and never move, so upload,
+    inference and download of a batch size can be captured as one CUDA graph.
     """
 
     def __init__(self, trt: ModuleType, engine: Any, profile: int, device: Any) -> None:
@@ -36,7 +36,7 @@ class StreamContext:
         self._batch = 0
 
     def _buffers(self, trt: ModuleType, engine: Any, mode: str) -> tuple[str, np.ndarray, int]:
-        (tensor,) = [found for found in tensors_of(trt, engine) if found["mode"] == mode]
+        (tensor,) = [candidate for candidate in tensors_of(trt, engine) if candidate["mode"] == mode]
         host = self.device.pinned((self.sizes["max"], *tensor["shape"][1:]), np.dtype(tensor["dtype"]))
         host[:] = 0
         address = self.device.allocate(host.nbytes)
@@ -44,14 +44,14 @@ class StreamContext:
         return tensor["name"], host, address
 
     def require_fit(self, batch: np.ndarray) -> None:
-        """Raise ValueError unless a batch is of the engine's input type and size: NumPy would cast and repeat it."""
-        wanted = self.host_input
-        if batch.dtype != wanted.dtype or batch.shape[1:] != wanted.shape[1:]:
-            sizes = ", ".join(map(str, wanted.shape[1:]))
-            raise ValueError(f"the engine takes {wanted.dtype} (N, {sizes}), not {batch.dtype} {batch.shape}")
+        """Raise ValueError unless a batch has the engine's input dtype and size: NumPy would cast and repeat it."""
+        expected = self.host_input
+        if batch.dtype != expected.dtype or batch.shape[1:] != expected.shape[1:]:
+            sizes = ", ".join(map(str, expected.shape[1:]))
+            raise ValueError(f"the engine takes {expected.dtype} (N, {sizes}), not {batch.dtype} {batch.shape}")
 
     def set_batch(self, batch: int) -> None:
-        """Prepare the context for batches of this size."""
+        """Prepare the context for batches of this size. Raise ValueError if the profile does not accept it."""
         if batch != self._batch:
             if not self.context.set_input_shape(self._input, (batch, *self.host_input.shape[1:])):
                 raise ValueError(f"the engine's optimization profile {self.sizes} has no batch size {batch}")
@@ -62,12 +62,12 @@ class StreamContext:
         self.device.upload(self.input_address, self.host_input[: self._batch], self.stream)
 
     def enqueue(self) -> None:
-        """Run the engine on what lies on the GPU, asynchronously."""
+        """Run the engine on the input in GPU memory, asynchronously."""
         if not self.context.execute_async_v3(self.stream.handle):
             raise ValueError("TensorRT could not enqueue the batch; its log says why")
 
     def download(self) -> None:
-        """Copy the logits back, asynchronously."""
+        """Copy the logits to the host, asynchronously."""
         self.device.download(self.host_output[: self._batch], self.output_address, self.stream)
 
     def transfer_and_run(self) -> None:
@@ -78,10 +78,10 @@ class StreamContext:
 
 
 class Engine:
-    """An engine on the GPU of this process, fed from page-locked memory, one CUDA graph for each batch size seen."""
+    """An engine on this process's GPU, fed from page-locked memory, with a CUDA graph for each used batch size."""
 
     def __init__(self, path: str | Path, precision: str, threads: int = 0, device: Any = None) -> None:
-        """Load the engine at `path`. Its precision lies in it and its work on the GPU, so the rest is not used."""
+        """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
         self.trt = import_library(edition_of(path))
         self.device = device or open_device()
         self._log = logger(self.trt)
@@ -98,12 +98,12 @@ class Engine:
         self.twins: list[Engine] = []
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes), float32, of a batch (N, 3, H, W); larger ones than the engine's are cut."""
+        """Return the float32 logits (N, classes) of a batch (N, 3, H, W). A batch larger than the engine's is split."""
         parts = [batch[start : start + self.max_batch] for start in range(0, len(batch), self.max_batch)]
         return np.concatenate([self.infer_all([part]).copy() for part in parts])
 
     def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
-        """Return the logits of several batches, run as one, in order; each is of the engine's input type.
+        """Return the logits of several batches, run as one, in order. Each batch has the engine's input dtype.
 
         The result is a view of the engine's own buffer, valid until the next call: nothing is allocated here.
         """
@@ -119,14 +119,17 @@ class Engine:
         return stream_context.host_output[:total]
 
     def profile_for(self, batch: int) -> int:
-        """Return the optimization profile whose optimal batch is nearest among those that take this size."""
+        """Return the index of the profile for a batch size: the one with the nearest optimum that accepts the size.
+
+        Raises ValueError if no profile accepts the size.
+        """
         fits = [index for index, sizes in enumerate(self.profiles) if sizes["min"] <= batch <= sizes["max"]]
         if not fits:
             raise ValueError(f"no optimization profile of the engine takes batch size {batch}: {self.profiles}")
         return min(fits, key=lambda index: abs(self.profiles[index]["opt"] - batch))
 
     def stream_context(self, profile: int) -> StreamContext:
-        """Return the stream context of a profile, made when it is first needed."""
+        """Return the stream context of a profile. It is made at the first call."""
         if profile not in self._stream_contexts:
             self._stream_contexts[profile] = StreamContext(self.trt, self.cuda_engine, profile, self.device)
         return self._stream_contexts[profile]
@@ -136,7 +139,7 @@ class Engine:
         return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
     def _run(self, stream_context: StreamContext, batch: int) -> None:
-        """Run once as it is, record a graph of it, and from then on launch that."""
+        """Run a batch size directly the first time, then capture a CUDA graph, and launch the graph from then on."""
         if batch not in self._graphs:
             stream_context.transfer_and_run()
             stream_context.stream.synchronize()
@@ -151,6 +154,6 @@ class Engine:
             return None
         try:
             return graph.Graph(stream_context.stream, stream_context.transfer_and_run)
-        except ValueError as error:  # a layer that needs the host in between; it runs without
+        except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
             print(f"TensorRT: no CUDA graph: {error}")
             return None

@@ -1,4 +1,4 @@
-"""The timing cache of a target: what the builder measured before, shared by all its builds, safe with two at once."""
+"""The timing cache of a target: the builder's earlier measurements, shared by all its builds, also concurrent ones."""
 
 import contextlib
 import fcntl
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Cache:
-    """What a build took from the timing cache and left in it, in bytes."""
+    """The sizes (bytes) of the timing cache before and after a build."""
 
     def __init__(self, path: str | None) -> None:
         self.path = path
@@ -19,7 +19,7 @@ class Cache:
         self.measured = True
 
     def report(self) -> dict | None:
-        """Return what the build record says; None when no cache is used."""
+        """Return the facts for the build record; None without a cache."""
         if self.path is None:
             return None
         return {
@@ -32,25 +32,25 @@ class Cache:
 
 @contextlib.contextmanager
 def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[Cache]:
-    """Give the builder the cache at `path`; when the block ends well, write back what it holds then.
+    """Give the builder the cache at `path`. At the end of a successful block, write the extended cache back.
 
-    A cache of another TensorRT or GPU is left out and replaced. Two builds at once each start from what is there; the
-    one that ends later adds its measurements to those of the other. With `anew` the builder starts from nothing, and
-    what it measures takes the place of what the cache held for the same kernels.
+    A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
+    cache, and the later one adds its measurements to the other's. With `anew` the builder starts with an empty cache,
+    and its measurements replace the existing ones of the same kernels.
     """
     cache = Cache(path)
     if path is None:
         yield cache
         return
-    known = b"" if anew else _read(path)
-    cache.refused = not _set(config, known) if known else False
-    if not known or cache.refused:
+    content = b"" if anew else _read(path)
+    cache.refused = not _set(config, content) if content else False
+    if not content or cache.refused:
         _set(config, b"")
-    cache.before = 0 if cache.refused else len(known)
-    given = _size(config)
+    cache.before = 0 if cache.refused else len(content)
+    size_before = _size(config)
     yield cache
-    cache.measured = _size(config) != given
-    _merge_and_write(config, path, known)
+    cache.measured = _size(config) != size_before
+    _merge_and_write(config, path, content)
     cache.after = _size(config)
 
 
@@ -63,20 +63,23 @@ def _size(config: Any) -> int:
     return len(bytes(config.get_timing_cache().serialize()))
 
 
-def _merge_and_write(config: Any, path: str, known: bytes) -> None:
+def _merge_and_write(config: Any, path: str, content_before: bytes) -> None:
     mine = config.get_timing_cache()
     with _locked(path):
-        now = _read(path)
-        others = config.create_timing_cache(now) if now and now != known else None
+        content_now = _read(path)
+        others = config.create_timing_cache(content_now) if content_now and content_now != content_before else None
         if others is not None:
-            mine.combine(others, False)  # of two measurements of one kernel, `mine` keeps its own
+            mine.combine(others, False)  # for a kernel in both, `mine` wins
         _write_whole(Path(path), bytes(mine.serialize()))
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Replace the file at `path`, whole or not at all; remove what a killed build left, which the lock proves dead."""
-    for left in path.parent.glob(f"{path.name}.*.partial"):
-        left.unlink()
+    """Replace the file at `path`, completely or not at all. Remove the partial files of killed builds.
+
+    The caller holds the lock, so no other build is writing.
+    """
+    for remainder in path.parent.glob(f"{path.name}.*.partial"):
+        remainder.unlink()
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:

@@ -13,7 +13,7 @@ _ATTRIBUTES = driver.CUdevice_attribute
 
 
 class Device:
-    """The GPU and everything that was allocated on it."""
+    """A GPU, with all memory that was allocated on it."""
 
     binding = "cuda-bindings"
 
@@ -21,7 +21,7 @@ class Device:
         try:
             checked(driver.cuInit(0))
             self._device = checked(driver.cuDeviceGet(index))
-        except (ValueError, RuntimeError) as error:  # CUDA's refusal, or no driver library at all
+        except (ValueError, RuntimeError) as error:  # CUDA refuses, or there is no driver library
             raise ValueError(NO_GPU.format(error)) from None
         self.name = checked(driver.cuDeviceGetName(256, self._device)).split(b"\0")[0].decode()
         self.driver_cuda = checked(driver.cuDriverGetVersion())
@@ -47,7 +47,7 @@ class Device:
         return _Event()
 
     def allocate(self, nbytes: int) -> int:
-        """Return the address of new device memory; raise ValueError when there is not enough."""
+        """Return the address of new device memory. Raise ValueError if there is not enough."""
         try:
             memory = checked(driver.cuMemAlloc(nbytes))
         except ValueError as error:
@@ -80,7 +80,7 @@ class Device:
         for memory in self._host_memory:
             checked(driver.cuMemFreeHost(memory))
         self._device_memory, self._host_memory = [], []
-        # A context that was released must not stay current: TensorRT's CUDA runtime would take it for a live one.
+        # A released context must not stay current: TensorRT's CUDA runtime would use it.
         checked(driver.cuCtxSetCurrent(driver.CUcontext(0)))
         checked(driver.cuDevicePrimaryCtxRelease(self._device))
 
@@ -108,7 +108,7 @@ class _Event:
 
 
 def checked(result: tuple) -> Any:
-    """Return what a driver call gave beside its status; raise ValueError with CUDA's words when it failed."""
+    """Return the results of a driver call without its status. Raise ValueError with CUDA's text if it failed."""
     status, *values = result
     if status != driver.CUresult.CUDA_SUCCESS:
         _, words = driver.cuGetErrorString(status)

@@ -9,23 +9,23 @@ from .device import NO_GPU
 
 
 class Device:
-    """The GPU and everything that was allocated on it."""
+    """A GPU, with all memory that was allocated on it."""
 
     binding = "pycuda"
 
     def __init__(self, index: int) -> None:
         try:
             cuda.init()
-            found = cuda.Device(index)
+            device = cuda.Device(index)
         except (cuda.LogicError, cuda.RuntimeError) as error:
             raise ValueError(NO_GPU.format(error)) from None
-        self.name = found.name()
+        self.name = device.name()
         self.driver_cuda = cuda.get_driver_version()
-        self.compute_capability = ".".join(map(str, found.compute_capability()))
-        self._context = found.retain_primary_context()
+        self.compute_capability = ".".join(map(str, device.compute_capability()))
+        self._context = device.retain_primary_context()
         self._context.push()
         self._kept: list = []
-        # A context that is still current when the interpreter ends makes it abort.
+        # The interpreter aborts at its end if a context is still current.
         atexit.register(self.close)
 
     def free_and_total(self) -> tuple[int, int]:
@@ -41,7 +41,7 @@ class Device:
         return _Event()
 
     def allocate(self, nbytes: int) -> int:
-        """Return the address of new device memory; raise ValueError when there is not enough."""
+        """Return the address of new device memory. Raise ValueError if there is not enough."""
         try:
             memory = cuda.mem_alloc(nbytes)
         except cuda.MemoryError:
