@@ -28,28 +28,28 @@ from slipway.models import load_model
 from slipway.networks.model_inputs import INPUT_DTYPES
 from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
 
-# Subjects that a machine may be without: their reason is recorded, and the others are measured.
+# Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
 OPTIONAL = {"onnxruntime"}
 INPUTS = {"float32": "standard normal float32", "uint8": "uint8 spread evenly over 0..255"}
 QUANTITIES = {
     "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before; "
-    "where the GPU waits for the host to enqueue, that counts too",
+    "includes the GPU's waits for the host to enqueue",
     "enqueue": "host time of the call that enqueues the forward pass",
     "h2d": "between CUDA events, input from pinned host memory to the GPU",
     "d2h": "between CUDA events, output from the GPU to pinned host memory",
     "end_to_end": "host clock, from input in host memory (pinned, for a GPU) to output in host memory",
     "*_graph": "the same with the forward pass replayed as a CUDA graph",
     "throughput_per_s": "images/s by number of CUDA streams, input on the GPU, batches enqueued ahead: PyTorch's all "
-    "before one wait, an engine's many a stream before each; on a CPU, calls one after the other",
+    "before one wait, an engine's many per stream before each wait; on a CPU, one call after the other",
     "throughput_with_transfers_per_s": "the same of an engine with input and output in pinned host memory, as a CUDA "
     "graph where there is one",
-    "device_memory_bytes": "PyTorch: the most that its tensors took at once, those of every stream; an engine, for one "
+    "device_memory_bytes": "PyTorch: the peak of its tensors, of all streams; an engine, for one "
     "stream: its file, one execution context's activations, input and output of the largest batch",
 }
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
@@ -102,30 +102,30 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def engines_of(records: list[Path]) -> dict[str, BuiltEngine]:
-    """Return {precision: engine} of the build records, each proven to be the one that was built."""
+    """Return {precision: engine} of build records. Raise SlipwayError if a file has changed since its build."""
     engines = [BuiltEngine.of_record(path) for path in records]
     return {built.record["key"]["precision"]: built for built in engines}
 
 
 def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> None:
-    """Raise SlipwayError when no optimization profile of an engine takes a batch that is to be measured."""
+    """Raise SlipwayError if no optimization profile of an engine accepts a batch size of the benchmark."""
     for engine in engines.values():
-        taken = engine.record.get("profiles") or []
-        if missing := optimization_profiles.untaken(taken, batch_sizes):
+        profiles = engine.record.get("profiles") or []
+        if missing := optimization_profiles.untaken(profiles, batch_sizes):
             raise SlipwayError(
                 f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
-                f"{optimization_profiles.in_words(taken)}: lower it, or widen `tensorrt.profiles` in config.yaml"
+                f"{optimization_profiles.in_words(profiles)}: lower it, or widen `tensorrt.profiles` in config.yaml"
             )
 
 
 def loaded(built: BuiltEngine, arguments: argparse.Namespace, stack: ExitStack) -> Any:
-    """Return the engine, ready to infer; one that lives in a process of its own ends with `stack`."""
+    """Return the engine, ready to infer. If it has its own process, `stack` ends the process."""
     engine = built.load(python=arguments.tensorrt_python)
     return stack.enter_context(engine) if hasattr(engine, "__exit__") else engine
 
 
 def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str, Any]) -> dict[str, Measure]:
-    """Return what to measure on the target's hardware, PyTorch first."""
+    """Return the subjects to measure on the target's hardware, PyTorch first."""
     import torch
 
     torch.set_num_threads(usable_cores())
@@ -140,12 +140,12 @@ def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str,
 def measure_all(
     subjects: dict[str, Measure], batch_sizes: list[int], monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return the results, the kept samples by "subject/batch/quantity", and why a subject was left out."""
+    """Return the results, samples by "subject/batch/quantity", and the reasons why subjects were left out."""
     results, samples, left_out = [], {}, {}
     for batch in batch_sizes:
         for name in [name for name in subjects if name not in left_out]:
             try:
-                found, state = watched(partial(subjects[name], batch), monitor)
+                measurement, state = watched(partial(subjects[name], batch), monitor)
             except SlipwayError as error:
                 if name not in OPTIONAL:
                     raise
@@ -153,35 +153,37 @@ def measure_all(
                 progress(f"  {name} is left out: {error}")
                 left_out[name] = str(error)
                 continue
-            results.append(result_of(name, batch, found, state))
-            samples |= {f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(found).items()}
+            results.append(result_of(name, batch, measurement, state))
+            samples |= {
+                f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(measurement).items()
+            }
             progress(line_of(results[-1], results))
     return results, samples, left_out
 
 
 def watched(measure: Callable[[], dict], monitor: GpuMonitor | None) -> tuple[dict, dict | None]:
-    """Return what `measure` finds, and the GPU's clocks, power and heat meanwhile."""
+    """Return the result of `measure`, and the GPU's clocks, power and temperature meanwhile (None without a GPU)."""
     if monitor is None:
         return measure(), None
     with monitor:
-        found = measure()
-    return found, monitor.summary()
+        measurement = measure()
+    return measurement, monitor.summary()
 
 
-def series_of(found: dict) -> dict[str, list[float]]:
-    """Return the samples in ms of each quantity that was measured."""
-    return {quantity: series for quantity, series in found["samples_ms"].items() if series}
+def series_of(measurement: dict) -> dict[str, list[float]]:
+    """Return the samples (ms) of each measured quantity."""
+    return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
 
 
-def result_of(name: str, batch: int, found: dict, state: dict | None) -> dict:
-    """Return one subject at one batch size: each quantity summarised, and all that is known beside the samples."""
-    known = {key: value for key, value in found.items() if key not in ("samples_ms", "batch")}
-    latency = {quantity: distribution(series) for quantity, series in series_of(found).items()}
-    return {"subject": name, "batch": batch, "latency": latency, **known, **({"gpu_state": state} if state else {})}
+def result_of(name: str, batch: int, measurement: dict, state: dict | None) -> dict:
+    """Return one subject at one batch size: a summary of each quantity, and all facts except the samples."""
+    facts = {key: value for key, value in measurement.items() if key not in ("samples_ms", "batch")}
+    latency = {quantity: distribution(series) for quantity, series in series_of(measurement).items()}
+    return {"subject": name, "batch": batch, "latency": latency, **facts, **({"gpu_state": state} if state else {})}
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
-    """Return the ratios of every subject to PyTorch's, and of the engines' bytes to the FP32 ONNX file's."""
+    """Return the ratios of every subject to PyTorch, and of the engines' sizes to the FP32 ONNX file's."""
     ratios = comparison.compare(results)
     best = comparison.best_throughput(results)
     sizes = {name: round(built.record["bytes"] / built.record["onnx_bytes"], 4) for name, built in engines.items()}
@@ -199,7 +201,7 @@ def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
 
 
 def line_of(result: dict, results: list[dict]) -> str:
-    """Return one result as a line for a person: p50 of what was measured, throughput, shares of PyTorch's."""
+    """Return one result as a line of text: p50 of the measured quantities, throughput, ratios to PyTorch's."""
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
@@ -214,10 +216,10 @@ def line_of(result: dict, results: list[dict]) -> str:
 
 
 def environment(monitor: GpuMonitor | None) -> dict:
-    """Return what the figures hold for: CPU, threads, load, versions, and on a GPU target the GPU and its settings."""
+    """Return the conditions of the measurements: CPU, threads, load, versions and, on a GPU target, the GPU."""
     import torch
 
-    found = {
+    facts = {
         "cpu": cpu(),
         "threads": usable_cores(),
         "load_average_1min": os.getloadavg()[0],
@@ -227,12 +229,12 @@ def environment(monitor: GpuMonitor | None) -> dict:
         "numpy": np.__version__,
     }
     if monitor is None:
-        return found
-    return {**found, "gpu": monitor.facts(), **torch_baselines.settings(), "onnxruntime": onnxruntime_version()}
+        return facts
+    return {**facts, "gpu": monitor.facts(), **torch_baselines.settings(), "onnxruntime": onnxruntime_version()}
 
 
 def onnxruntime_version() -> str | None:
-    """Return the version of ONNX Runtime, or None where it is not installed."""
+    """Return the version of ONNX Runtime, or None if it is not installed."""
     for package in ("onnxruntime-gpu", "onnxruntime"):
         try:
             return metadata.version(package)

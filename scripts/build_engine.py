@@ -1,10 +1,10 @@
-"""Come to an engine from an ONNX file by the fastest way that holds the gates, and write down what it really is.
+"""Make an engine from an ONNX file by the fastest strategy that passes the gates, and record its properties.
 
-An engine that was built from the same by the same code is kept. Where only weights changed, they go into the engine
-that is there (`tensorrt.refit`); else one is built, with what the timing cache knows. Both are compared with PyTorch's
-answers and with the speed of the engine that they replace; where one does not hold, the next slower way is taken.
+An engine with the same key and the same code is kept. If only weights changed, the existing engine is refitted
+(`tensorrt.refit`). Otherwise an engine is built with the timing cache. The result is compared with PyTorch's outputs
+and with the speed of the engine that it replaces. If it fails, the next slower strategy follows.
 
-It needs the standard library, NumPy and the runtime alone, so it runs under the interpreter that has TensorRT.
+This program needs only the standard library, NumPy and the runtime, so it runs in the interpreter that has TensorRT.
 """
 
 import argparse
@@ -27,21 +27,21 @@ from slipway.runtimes import RUNTIMES, runtime
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--runtime", choices=sorted(RUNTIMES), required=True, help="what builds the engine")
-    arguments.add_argument("--runtime-version", required=True, help="the version of it that must do it")
-    arguments.add_argument("--precision", choices=sorted(TOLERATED), required=True, help="what the engine computes in")
-    arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
-    arguments.add_argument("--cuda", help="the CUDA that the runtime brings")
+    arguments.add_argument("--runtime", choices=sorted(RUNTIMES), required=True, help="runtime that builds the engine")
+    arguments.add_argument("--runtime-version", required=True, help="its required version")
+    arguments.add_argument("--precision", choices=sorted(TOLERATED), required=True, help="precision of the engine")
+    arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
+    arguments.add_argument("--cuda", help="CUDA version of the runtime")
     arguments.add_argument("--builder", default="{}", help="the builder's settings as JSON")
-    arguments.add_argument("--timing-cache", help="file of what the builder measured before on this GPU")
+    arguments.add_argument("--timing-cache", help="file with the builder's earlier measurements on this GPU")
     arguments.add_argument("--onnx", type=Path, required=True, help="ONNX file to build from")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--golden", type=Path, help="PyTorch's answers (.npz), which the engine has to repeat")
-    arguments.add_argument("--limits", help="how closely, as JSON: `accuracy.limits` of the precision")
+    arguments.add_argument("--golden", type=Path, help="PyTorch's outputs (.npz), which the engine must reproduce")
+    arguments.add_argument("--limits", help="limits of the differences, as JSON: `accuracy.limits` of the precision")
     arguments.add_argument(
-        "--max-slowdown", type=float, default=0.05, help="share by which it may be slower than the one it replaces"
+        "--max-slowdown", type=float, default=0.05, help="allowed slowdown against the replaced engine, as a share"
     )
     arguments.add_argument("--engine", type=Path, required=True, help="engine to write")
     arguments.add_argument("--record", type=Path, required=True, help="build record to write")
@@ -49,7 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Keep the engine that is there, or refit it, or build one; move it into place, record it."""
+    """Keep, refit or build the engine; move it into place; write its record."""
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
     job = job_of(arguments)
@@ -72,7 +72,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def job_of(arguments: argparse.Namespace) -> Job:
-    """Return what there is to do, in view of the engine that lies there."""
+    """Return the job, with respect to the existing engine."""
     module = runtime(arguments.runtime)
     head = head_of(arguments)
     previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
@@ -97,7 +97,10 @@ def job_of(arguments: argparse.Namespace) -> Job:
 
 
 def head_of(arguments: argparse.Namespace) -> dict:
-    """Return the part of the build record that is known before anything is built."""
+    """Return the part of the build record that is known before the build.
+
+    Raises SlipwayError if the ONNX file is not the file of its record.
+    """
     exported = read_json(arguments.onnx_record)
     onnx_sha256 = sha256(arguments.onnx)
     if onnx_sha256 != exported["sha256"]:
@@ -129,7 +132,7 @@ def key_of(arguments: argparse.Namespace, onnx_sha256: str) -> dict:
 
 
 def keep(job: Job) -> None:
-    """Leave the engine as it is, newer than what it is made of; record where that comes from, if it says so anew."""
+    """Keep the engine, make its files newer than its inputs, and update its record if the new one differs."""
     record = {**job.previous.record, **job.head}
     for file in job.previous.files:
         os.utime(file)
@@ -141,7 +144,7 @@ def keep(job: Job) -> None:
 
 
 def show(record: dict) -> None:
-    """Show the way, the time, the size and what the compute layers run in."""
+    """Print the strategy, the time, the size, and the precisions of the compute layers."""
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items())
     way, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
     progress(f"  {way} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
@@ -151,7 +154,7 @@ def show(record: dict) -> None:
 
 
 def saved(record: dict) -> str:
-    """Return in words what share of the first build's time was spent, unless this is that build."""
+    """Return in words the share of the first build's time that was spent; "" if this is the first build."""
     first = record["first_build"]
     if not first or first["way"] == record["way"]:
         return ""
@@ -160,31 +163,31 @@ def saved(record: dict) -> str:
 
 
 def require_machine(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless this is the planned CPU or GPU; TensorRT for RTX needs none."""
+    """Raise SlipwayError unless this machine has the planned CPU or GPU. TensorRT for RTX needs neither."""
     if arguments.runtime == "tensorrt":
         try:
-            found = runtime(arguments.runtime).gpu_here()
+            gpu = runtime(arguments.runtime).gpu_here()
         except ValueError as error:
             raise SlipwayError(str(error)) from None
-        require_hardware(arguments.hardware, found)
+        require_hardware(arguments.hardware, gpu)
     elif arguments.runtime != "tensorrt_rtx":
         require_cpu(arguments.hardware)
 
 
 def require_runtime(name: str, declared: str) -> None:
-    """Raise SlipwayError unless the installed runtime is the version that the job was planned for."""
-    found = installed_version(name)
-    if found == ABSENT:
+    """Raise SlipwayError unless the installed runtime has the version that the job was planned for."""
+    installed = installed_version(name)
+    if installed == ABSENT:
         raise SlipwayError(absence(name))
-    if found != declared:
+    if installed != declared:
         raise SlipwayError(
-            f"this job was planned for {name} {declared}, but {found} runs; run snakemake again, or correct "
+            f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again, or correct "
             "`tensorrt.version` in config.yaml where it is declared"
         )
 
 
 def installed_version(name: str) -> str:
-    """Return the version of a runtime under this interpreter, or "absent"."""
+    """Return the version of a runtime in this interpreter, or "absent"."""
     if RUNTIMES[name].is_tensorrt:
         return runtime_version(name)
     try:
@@ -194,7 +197,7 @@ def installed_version(name: str) -> str:
 
 
 def absence(name: str) -> str:
-    """Return what to do where a runtime is not installed."""
+    """Return a sentence with the remedy for a runtime that is not installed."""
     if name == "tensorrt":
         return (
             "TensorRT is not installed under this interpreter; install it (pip install tensorrt==<the version of your "

@@ -1,4 +1,4 @@
-"""Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast; input and logits keep their types."""
+"""Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Input and logits keep their types."""
 
 import argparse
 from pathlib import Path
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 VARIANTS = ("fp16", "bf16")
 CHECKED_BATCHES = (1, 2, 5)
-# A node whose values come within a factor of eight of FP16's largest stays FP32. AutoCast's own limit of 512 leaves
+# A node with values above 1/8 of FP16's largest number stays FP32. AutoCast's own limit of 512 leaves
 # whole convolutions of a ResNet-50 in FP32, which FP16 computes with a relative error below 1e-3.
 LARGEST_VALUE = 65504 / 8
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
@@ -75,9 +75,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def lowered(path: Path, variant: str, images: np.ndarray) -> "onnx.ModelProto":
-    """Return the model of the file at `path` in a lower precision, in the oldest ONNX that can express it.
+    """Return the model of the file at `path` in a lower precision, in the oldest ONNX version that can express it.
 
-    AutoCast leaves in FP32 what gives large values for `images` (N, 3, H, W).
+    AutoCast keeps nodes in FP32 that have large values for `images` (N, 3, H, W).
     """
     import onnx
     from modelopt.onnx.autocast import convert_to_mixed_precision

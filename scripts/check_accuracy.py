@@ -1,4 +1,4 @@
-"""Compare an engine's answers with PyTorch's on photographs; stop the build when they are too far apart."""
+"""Compare an engine's outputs with PyTorch's on photographs. Fail if they are too far apart."""
 
 import argparse
 import contextlib
@@ -30,18 +30,22 @@ BATCH = 8
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--labels-from", type=Path, help="the label file that they are from, if it is the user's")
+    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
     arguments.add_argument("--golden", type=Path, required=True, help="golden input and logits (.npz)")
     arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
     arguments.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
-    arguments.add_argument("--max-images", type=int, default=1000, help="photographs to take from it at most")
+    arguments.add_argument(
+        "--max-images", type=int, default=1000, help="largest number of photographs from this folder"
+    )
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of the logits")
-    arguments.add_argument("--max-relative-error", type=float, required=True, help="highest norm of error over logits")
+    arguments.add_argument(
+        "--max-relative-error", type=float, required=True, help="highest norm of the error / norm of the logits"
+    )
     arguments.add_argument(
         "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
     )
@@ -56,7 +60,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Compare on the sample photograph, then on the folder; write the figures, or stop with them."""
+    """Compare on the sample photograph, then on the folder. Write the figures, or raise SlipwayError with them."""
     limits = {
         name: getattr(arguments, name)
         for name in ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
@@ -67,9 +71,9 @@ def main(arguments: argparse.Namespace) -> None:
     problems = violations(record["sample"], limits) + not_following(record)
     if problem := dependence(record["company"], tolerance_of(limits)):
         problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
-    if found := record["photographs"]:
-        problems += violations(found, limits) + dropped(found, limits["max_top1_drop"])
-        problems += below_floor(found, arguments.min_top1)
+    if photographs := record["photographs"]:
+        problems += violations(photographs, limits) + dropped(photographs, limits["max_top1_drop"])
+        problems += below_floor(photographs, arguments.min_top1)
     if problems:
         raise SlipwayError(
             f"the {built.record['key']['precision']} engine is not accurate enough: {'; '.join(problems)}. Leave this "
@@ -81,7 +85,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
-    """Yield the engine, ready to infer; end the other interpreter that it may run in."""
+    """Yield the engine, ready to infer. At the end, close its process, if it has one."""
     engine = built.load(python=python)
     try:
         yield engine
@@ -91,7 +95,7 @@ def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
 
 
 def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:
-    """Return the record: agreement on the sample photograph, and on the folder where there is one."""
+    """Return the record: agreement on the sample photograph and, if configured, on the folder."""
     golden = np.load(arguments.golden)
     meaning = Meaning.of_golden(golden)
     answer = engine.infer(golden["input"])
@@ -118,9 +122,9 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
 
 
 def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict:
-    """Return how far PyTorch's answers to the photograph and its variations differ, and how far the engine's follow.
+    """Compare the variation of PyTorch's answers to the sample photograph and its variations with the engine's.
 
-    `error` is 0 if they differ as PyTorch's do, and 1 if they are no better than equal answers.
+    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers.
     """
     images = np.concatenate([golden["input"], golden["variations"]])
     reference = np.concatenate([golden["logits"], golden["variation_logits"]])
@@ -134,23 +138,23 @@ def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict
 
 
 def not_following(record: dict) -> list[str]:
-    """Return in words that the engine is no better than one answer for everything. Rehearsals may be so.
+    """Return in words that the engine is no better than one answer for all images; [] if it is better.
 
-    Only if the limits do not show that themselves.
+    A rehearsal may be so. The check applies only if the limits cannot show this themselves.
     """
-    found = record["variation"]
-    if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:
+    variation_record = record["variation"]
+    if not variation_record["weakness"] or record["origin"] == "rehearsal" or (variation_record["error"] or 0) < 1:
         return []
     return [
         f"its answers to the sample photograph and its variations differ otherwise than PyTorch's, by "
-        f"{found['error']:.2g} times their difference, so one answer for everything would be as near"
+        f"{variation_record['error']:.2g} times their difference, so one answer for everything would be as near"
     ]
 
 
 def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning) -> dict:
-    """Return agreement on all photographs, and both accuracies on those whose class is known.
+    """Return the agreement on all photographs, and both accuracies on the photographs of known class.
 
-    Raises SlipwayError when the meaning of the outputs is not known: labels would prove nothing.
+    Raises SlipwayError if the meaning of the outputs is unknown: labels would prove nothing.
     """
     require_labels_of_use(meaning, arguments.labelled)
     preprocess = preprocessing_of(arguments)
@@ -171,39 +175,39 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
     require_name_for_each(meaning, labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
     classes, known = labelling.classes, labelling.classes >= 0
-    found = {
+    figures = {
         **compare(reference, logits, meaning),
         "labelled": int(known.sum()),
         "folders": labelling.record(labels.names),
     }
     if known.any():
-        found |= {subject: accuracy(each[known], classes[known]) for subject, each in scores.items()}
-    return found
+        figures |= {subject: accuracy(rows[known], classes[known]) for subject, rows in scores.items()}
+    return figures
 
 
-def dropped(found: dict, limit: float) -> list[str]:
-    """Return in words a loss of top-1 accuracy beyond the limit."""
-    if not found["labelled"]:
+def dropped(figures: dict, limit: float) -> list[str]:
+    """Return in words a loss of top-1 accuracy beyond the limit; [] if it is within the limit."""
+    if not figures["labelled"]:
         return []
-    drop = found["pytorch"]["top1"] - found["engine"]["top1"]
+    drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
     return [f"top-1 accuracy falls by {drop:.4f}, allowed {limit:g}"] if drop > limit else []
 
 
-def below_floor(found: dict, floor: float | None) -> list[str]:
-    """Return in words which top-1 accuracy is below `accuracy.min_top1`."""
+def below_floor(figures: dict, floor: float | None) -> list[str]:
+    """Return in words each top-1 accuracy below `accuracy.min_top1`; [] if none is."""
     if floor is None:
         return []
-    if not found["labelled"]:
-        return [f"none of the {found['images']} photographs has a known class, so `accuracy.min_top1` cannot be held"]
+    if not figures["labelled"]:
+        return [f"none of the {figures['images']} photographs has a known class, so `accuracy.min_top1` cannot be held"]
     return [
-        f"the top-1 accuracy of {name} is {found[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
+        f"the top-1 accuracy of {name} is {figures[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
         for subject, name in (("pytorch", "PyTorch itself"), ("engine", "the engine"))
-        if found[subject]["top1"] < floor
+        if figures[subject]["top1"] < floor
     ]
 
 
 def show(record: dict) -> None:
-    """Show the figures in a line or two."""
+    """Print the figures in one or two lines."""
     sample = record["sample"]
     cosine = f"cosine {sample['min_cosine']:.6f}, " if "min_cosine" in sample else ""
     progress(f"  sample: {cosine}relative error {sample['relative_error']:.1e}")
@@ -212,19 +216,19 @@ def show(record: dict) -> None:
     if "min_cosine" not in sample:
         progress("  its outputs are no class scores, so of the limits only max_relative_error is held against them")
         return
-    found = record["photographs"]
-    if found and found["labelled"]:
-        decided = "decision_agreement" in found
+    photographs = record["photographs"]
+    if photographs and photographs["labelled"]:
+        decided = "decision_agreement" in photographs
         words = "decision" if decided else "top class"
-        agreement = found["decision_agreement" if decided else "top1_agreement"]
+        agreement = photographs["decision_agreement" if decided else "top1_agreement"]
         progress(
-            f"  {found['labelled']} labelled photographs: top-1 {found['engine']['top1']:.1%} "
-            f"(PyTorch {found['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
+            f"  {photographs['labelled']} labelled photographs: top-1 {photographs['engine']['top1']:.1%} "
+            f"(PyTorch {photographs['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
         )
-    elif found:
+    elif photographs:
         progress(
-            f"  none of the {found['images']} photographs has a known class: put them into a folder for each, named by "
-            "its index or name; agreement with PyTorch is all it shows"
+            f"  none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
+            "named by its index or name; agreement with PyTorch is all it shows"
         )
     else:
         progress("  no labelled photographs are configured (accuracy.labelled): agreement with PyTorch is all it shows")

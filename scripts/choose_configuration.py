@@ -1,4 +1,7 @@
-"""Choose what is served: the precision, batch size and instance count that answer most within the limits."""
+"""Choose the configuration to serve: the precision, batch size and instance count with the most throughput.
+
+The configuration must be within the limits of latency and memory.
+"""
 
 import argparse
 from pathlib import Path
@@ -9,12 +12,12 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import settings_of
 from slipway.load_test.limits import counted_memory_mb, holds
 
-# Throughputs this close to the best are equal: one configuration measured twice differs as much. The cheaper is taken.
+# Throughputs this close to the best count as equal, since repeated measurements differ as much. The cheapest wins.
 EQUAL = 0.10
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
@@ -27,26 +30,26 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Choose among the measurements and say why."""
+    """Choose among the measurements, and record the reason."""
     tested = read_json(arguments.load_test)
     proven = {record["engine_key"]["precision"]: record for record in map(read_json, arguments.accuracy)}
     rows = [row for row in tested["measurements"] if row["precision"] in proven]
-    chosen = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
+    choice = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
     reason = (
-        f"{chosen['precision']} with {chosen['instances']} instance(s) and batches up to {chosen['max_batch_size']} "
-        f"answers {chosen['throughput_per_s']:.1f}/s at p99 {chosen['p99_ms']:.0f} ms with {chosen['concurrency']} in "
+        f"{choice['precision']} with {choice['instances']} instance(s) and batches up to {choice['max_batch_size']} "
+        f"answers {choice['throughput_per_s']:.1f}/s at p99 {choice['p99_ms']:.0f} ms with {choice['concurrency']} in "
         f"flight: the cheapest within {EQUAL:.0%} of the most that any configuration answers under the limits"
     )
     record = {
         "origin": tested["origin"],
         "key": settings_of(arguments),
-        "precision": chosen["precision"],
-        "max_batch_size": chosen["max_batch_size"],
-        "instances": chosen["instances"],
-        "measured": chosen,
+        "precision": choice["precision"],
+        "max_batch_size": choice["max_batch_size"],
+        "instances": choice["instances"],
+        "measured": choice,
         "limits": {"p99_ms": arguments.p99_limit_ms, "memory_mb": arguments.memory_limit_mb},
-        "accuracy_limits": proven[chosen["precision"]]["limits"],
-        "proven_on_labels": proven[chosen["precision"]]["proven_on_labels"],
+        "accuracy_limits": proven[choice["precision"]]["limits"],
+        "proven_on_labels": proven[choice["precision"]]["proven_on_labels"],
         "reason": reason,
         "chosen_from": {"measurements": len(rows), "load_test_sha256": sha256(arguments.load_test)},
     }
@@ -55,10 +58,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None) -> dict:
-    """Return the row to serve: of those within 10 % of the highest throughput under the limits, the cheapest.
+    """Return the row to serve: the cheapest of the rows within 10 % of the highest throughput under the limits.
 
-    Cheap means few instances, then small batches, then little memory. Memory is the GPU's on a GPU target. Raises
-    SlipwayError when no row holds the limits.
+    Cheap means few instances, then small batches, then little memory (the GPU's on a GPU target). Raises SlipwayError
+    if no row is within the limits.
     """
     if not rows:
         raise SlipwayError("the load test measured no engine that was proven accurate; see its log")

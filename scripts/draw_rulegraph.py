@@ -1,4 +1,4 @@
-"""Draw which rule needs which, from Snakemake's own graph: snakemake --rulegraph dot | draw_rulegraph.py."""
+"""Draw the dependencies between rules from Snakemake's graph: snakemake --rulegraph dot | draw_rulegraph.py."""
 
 import argparse
 import re
@@ -15,7 +15,7 @@ TARGETS = {"deploy", "evidence"}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--output", type=Path, required=True, help="picture to write (.png)")
     return arguments.parse_args(argv)
@@ -29,16 +29,17 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_graph(dot: str) -> networkx.DiGraph:
-    """Return the graph in Graphviz' language as a graph of rule names, less the edges that longer paths imply."""
+    """Return a graph in Graphviz' language as a graph of rule names, without edges that longer paths imply."""
     names = dict(re.findall(r'(\d+)\s*\[\s*label\s*=\s*"([^"]+)"', dot))
     graph = networkx.DiGraph((names[a], names[b]) for a, b in re.findall(r"(\d+)\s*->\s*(\d+)", dot))
     return networkx.transitive_reduction(graph)
 
 
 def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Return a place for each rule: right of all that it needs, the longest path in a row.
+    """Return a position for each rule: right of all its dependencies, with the longest path in one row.
 
-    Above it is what that path needs, below it what leads past it to the end; several in a column are stacked.
+    Dependencies of this path are above it. Rules from which only its end depends are below it. Several in a column are
+    stacked.
     """
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)
@@ -46,16 +47,18 @@ def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
     places: dict[str, tuple[float, float]] = {}
     for rule, column in columns.items():
         side = 0 if rule in spine else -1 if rule in past else 1
-        stacked = sum(there == column and row * side > 0 for there, row in places.values())
+        stacked = sum(other_column == column and row * side > 0 for other_column, row in places.values())
         places[rule] = (column, side * (1.0 + 0.8 * stacked))
     return places
 
 
 def leading_past(graph: networkx.DiGraph, spine: list[str]) -> set[str]:
-    """Return the rules off the path that nothing on it needs but its end, directly or through others."""
+    """Return the rules off the path `spine` of which no rule on it depends, directly or indirectly, except its end."""
     past: set[str] = set()
     for rule in reversed(list(networkx.topological_sort(graph))):
-        if rule not in spine and all(each in past or each == spine[-1] for each in graph.successors(rule)):
+        if rule not in spine and all(
+            successor in past or successor == spine[-1] for successor in graph.successors(rule)
+        ):
             past.add(rule)
     return past
 

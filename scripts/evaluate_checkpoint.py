@@ -1,4 +1,4 @@
-"""Evaluate a checkpoint in PyTorch on labelled photographs: its accuracy, and that of other preprocessings."""
+"""Evaluate a checkpoint in PyTorch on labelled photographs: its accuracy, also with other preprocessings."""
 
 import argparse
 from pathlib import Path
@@ -22,22 +22,24 @@ from slipway.photographs.labelling import Labelling, label_photographs
 from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.photographs.published import published_weights
 
-# Photographs that other preprocessings are tried on.
+# The number of photographs for trying other preprocessings.
 SAMPLE = 200
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--labels-from", type=Path, help="the label file that they are from, if it is the user's")
+    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
     arguments.add_argument(
-        "--golden", type=Path, required=True, help="golden answers (.npz), which tell what outputs mean"
+        "--golden", type=Path, required=True, help="reference outputs (.npz), with the meaning of the outputs"
     )
     arguments.add_argument("--labelled", type=Path, required=True, help="folder of labelled photographs")
-    arguments.add_argument("--max-images", type=int, default=1000, help="photographs to take from it at most")
+    arguments.add_argument(
+        "--max-images", type=int, default=1000, help="largest number of photographs from this folder"
+    )
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
     add_planned(arguments, "labelled_sha256", "labels_from_sha256", "torch_version")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
@@ -46,7 +48,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Evaluate and write the figures; stop if the accuracy is too low, or if the folders can be read in two ways."""
+    """Evaluate and write the figures. Raise SlipwayError if the accuracy is too low, or a folder is ambiguous."""
     weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
     images = find_images(arguments.labelled, arguments.max_images)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -78,19 +80,19 @@ def main(arguments: argparse.Namespace) -> None:
 def evaluated(
     scorer: Scorer, weights: dict, photographs: Photographs, labelling: Labelling, preprocess: Preprocessing
 ) -> dict:
-    """Return the accuracy on the photographs, and for weights that are not random the checks of its plausibility."""
+    """Return the accuracy on the photographs and, unless the weights are random, checks of its plausibility."""
     (scores,) = scorer.scores(photographs.files, [preprocess])
-    answered = scores.argmax(axis=1)
-    found = {**accuracy(scores, photographs.classes), "top1_interval": interval(answered == photographs.classes)}
+    best_classes = scores.argmax(axis=1)
+    figures = {**accuracy(scores, photographs.classes), "top1_interval": interval(best_classes == photographs.classes)}
     if weights["origin"] == "rehearsal":
-        return found
+        return figures
     if labelling.alternative_folders:
-        require_reading(labelling, answered)
+        require_reading(labelling, best_classes)
     published = published_weights(weights["architecture"], weights.get("weights") or "")
     top1 = published.top1 if published else None
     tried = scorer.try_alternatives(photographs.sample(SAMPLE), preprocess, weights["architecture"])
-    dropped = drop_from_published(found, top1, len(photographs.files))
-    return {**found, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
+    dropped = drop_from_published(figures, top1, len(photographs.files))
+    return {**figures, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
 
 
 def require_floor(record: dict, floor: float | None) -> None:
@@ -113,7 +115,7 @@ def require_floor(record: dict, floor: float | None) -> None:
 
 
 def show(record: dict) -> None:
-    """Show the accuracy, how the folders were read, and warnings."""
+    """Print the accuracy, the rules by which the folders were read, and warnings."""
     if not record["labelled"]:
         progress(f"  none of the {record['images']} photographs has a known class, or outputs are no class scores")
         return
@@ -122,7 +124,7 @@ def show(record: dict) -> None:
         f"  PyTorch on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval {low:.1%} "
         f"to {high:.1%}), top-5 {record['top5']:.1%}"
     )
-    rules = sorted({each["rule"] for each in record["folders"]})
+    rules = sorted({folder["rule"] for folder in record["folders"]})
     progress(f"  rules by which their classes were read: {', '.join(rules)}")
     for warning in record["warnings"]:
         progress(f"  WARNING: {warning}")

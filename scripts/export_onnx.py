@@ -36,25 +36,25 @@ if TYPE_CHECKING:
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
-# PyTorch's exporter writes this opset and newer ones; older ones come from its TorchScript exporter.
+# PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that every runtime to come can read")
+    arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that the runtimes of all targets read")
     add_planned(arguments, "torch_version", "onnxscript_version", "onnxslim_version")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_input(arguments)
     add_preprocessing(arguments, required=False)
-    given = arguments.parse_args(argv)
-    if given.input == "uint8" and None in (given.resize, given.mean, given.std):
+    options = arguments.parse_args(argv)
+    if options.input == "uint8" and None in (options.resize, options.mean, options.std):
         arguments.error("--input uint8 needs --resize, --mean and --std, since the graph then normalises its pixels")
-    return given
+    return options
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -93,7 +93,7 @@ def main(arguments: argparse.Namespace) -> None:
         "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "python": platform.python_version()},
     }
     write_json(arguments.record, record)
-    worst = max(found["relative_error"] for found in agreement.values())
+    worst = max(figures["relative_error"] for figures in agreement.values())
     progress(
         f"  opset {record['opset']}, {record['nodes']} nodes, {record['bytes'] / 1e6:.0f} MB; relative error to "
         f"PyTorch at most {worst:.1e} at batch sizes {', '.join(agreement)}"
@@ -101,7 +101,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> FrozenLines:
-    """Export, and return the lines of the user's code that the exporter replaced by their result for one input.
+    """Export, and return the user's lines that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the batch size.
     """
@@ -111,7 +111,7 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
     with FrozenLines() as frozen:
         try:
             export(model, example, opset, path)
-        except Exception as error:  # of many types, from PyTorch and the libraries that it calls
+        except Exception as error:  # PyTorch and its libraries raise many types
             print(without_colours(traceback.format_exc()), file=sys.stderr)
             if failure := of_system(error):
                 raise failure from None
@@ -125,7 +125,7 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
 
 
 def require_valid(path: Path, input_dtype: str) -> None:
-    """Raise SlipwayError unless an exported file is sound ONNX with the tensors that are served."""
+    """Raise SlipwayError unless an exported file is valid ONNX with the served tensors."""
     import onnx
 
     try:
@@ -140,7 +140,7 @@ def require_valid(path: Path, input_dtype: str) -> None:
 
 
 def export(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> None:
-    """Write `model` for inputs like `example` (batch, 3, H, W) with a dynamic batch to `path`, weights inside."""
+    """Write `model` to `path` with weights inside, for inputs like `example` (N, 3, H, W) with a dynamic batch."""
     import torch
 
     names = {"input_names": [INPUT], "output_names": [OUTPUT], "opset_version": opset}
@@ -163,17 +163,17 @@ def forget_sources(path: Path) -> None:
 
     model = onnx.load(path)
     for node in model.graph.node:
-        kept = [each for each in node.metadata_props if not each.key.endswith(".stack_trace")]
+        other_entries = [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")]
         del node.metadata_props[:]
-        node.metadata_props.extend(kept)
+        node.metadata_props.extend(other_entries)
     onnx.save(model, path)
 
 
 def simplify(path: Path) -> None:
-    """Fold the constants of the file at `path`, as PyTorch's newer exporter does by itself.
+    """Fold the constants of the file at `path`, as PyTorch's newer exporter does itself.
 
-    What the older one leaves, such as paddings computed at run time and biases behind Identity nodes, keeps builders
-    from fusing convolutions and ModelOpt from quantising them.
+    The older exporter leaves paddings computed at run time and biases behind Identity nodes. They would keep builders
+    from fusing convolutions, and ModelOpt from quantising them.
     """
     import onnx
     import onnxslim
@@ -184,26 +184,26 @@ def simplify(path: Path) -> None:
 def compare_with_pytorch(
     model: "torch.nn.Module", path: Path, crop: int, input_dtype: str, frozen: FrozenLines
 ) -> dict[str, dict]:
-    """Return the agreement of ONNX Runtime on the file with PyTorch, by batch size; refuse a poor one.
+    """Return the agreement of the file in ONNX Runtime with PyTorch, by batch size. Raise SlipwayError if it is poor.
 
-    Pictures that are unlike each other are compared too, one at a time, since the network's code may decide by them.
+    Very different pictures are also compared, one at a time: the network's code may make decisions by their values.
     """
     session = session_of_file(path, model)
-    found = {}
+    agreement = {}
     for batch in CHECKED_BATCHES:
         images = random_batch(input_dtype, batch, crop, seed=batch)
-        found[str(batch)] = agreement_on(model, session, [images], frozen)
+        agreement[str(batch)] = agreement_on(model, session, [images], frozen)
     agreement_on(model, session, strangers(random_batch(input_dtype, 1, crop)), frozen)
-    return found
+    return agreement
 
 
 def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.InferenceSession":
-    """Return a session of ONNX Runtime on the CPU; raise SlipwayError if it lacks an operator or type of the file."""
+    """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
     import onnxruntime
 
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has no common class for what it cannot do
+    except Exception as error:  # ONNX Runtime has no common class for its errors
         traceback.print_exc()
         weights = other_types(model)
         advice = "write that part of the network with other operators"
@@ -218,13 +218,13 @@ def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.Infere
 def agreement_on(
     model: "torch.nn.Module", session: "onnxruntime.InferenceSession", batches: list[np.ndarray], frozen: FrozenLines
 ) -> dict:
-    """Return the agreement over batches of images (N, 3, H, W); raise SlipwayError where it is poor."""
+    """Return the agreement over batches of images (N, 3, H, W). Raise SlipwayError if it is poor."""
     reference = np.concatenate([logits_of(model, images) for images in batches])
     try:
         answers = [session.run([OUTPUT], {INPUT: images})[0] for images in batches]
         agreement = compare(reference, np.concatenate(answers), None)
         problem = f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
-    except Exception:  # a shape that is fixed in the file, and whatever else ONNX Runtime raises
+    except Exception:  # a shape that is fixed in the file, or any other error of ONNX Runtime
         traceback.print_exc()
         agreement, problem = {"relative_error": math.inf}, "ONNX Runtime cannot run it; the log says why"
     if agreement["relative_error"] <= MAX_RELATIVE_ERROR:  # NaN is no agreement

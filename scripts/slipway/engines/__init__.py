@@ -1,1 +1,1 @@
-"""Engines: built, refitted or taken from before, judged against those that they replace, run in another interpreter."""
+"""Engines: build, refit or reuse them, compare them with the engines they replace, run them in another interpreter."""

@@ -1,4 +1,4 @@
-"""The ways to an engine, the fastest first: refit the one that is there, build with the timing cache, build anew."""
+"""Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, build cold."""
 
 import argparse
 import time
@@ -12,7 +12,7 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.engines.gates import Findings, Gates
 from slipway.engines.reuse import first_build
 
-# What may run beside the asked precision, which must still be that of most compute layers.
+# {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
 TOLERATED = {
     "fp32": set(),
     "fp16": {"fp32"},
@@ -20,7 +20,7 @@ TOLERATED = {
     "int8": {"fp16", "fp32"},
     "fp8": {"fp16", "fp32"},
 }
-# The ways to an engine, as records name them; the second to fourth differ in what the timing cache knew.
+# The names of the strategies in records. The last three differ in the kernels that the timing cache knew.
 REFIT, CACHED, PARTLY_CACHED, COLD = "refit", "timing cache", "timing cache in part", "cold"
 IN_WORDS = {
     REFIT: "refitted",
@@ -32,13 +32,13 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """One engine to come to."""
+    """The production of one engine."""
 
     arguments: argparse.Namespace
     module: ModuleType  # of slipway.runtimes
     options: dict  # of the builder
-    head: dict  # the part of the build record that is known before
-    previous: BuiltEngine | None  # what lies there now
+    head: dict  # the part of the build record that is known before the build
+    previous: BuiltEngine | None  # the existing engine
     gates: Gates | None
     why_no_gates: str | None
     why_no_refit: str | None
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way that was tried: what came out, and what the gates found of it."""
+    """One attempt: its strategy, the facts about its engine, and the gates' findings."""
 
     way: str
     found: dict
@@ -54,12 +54,12 @@ class Attempt:
     findings: Findings
 
     def record(self) -> dict:
-        """Return what the build record says of it."""
+        """Return the attempt for the build record."""
         return {"way": self.way, "seconds": self.seconds, **self.findings.record()}
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
-    """Make the engine at `path` by the fastest way that holds the gates; return every attempt, the last one taken."""
+    """Make the engine at `path` by the fastest strategy that passes the gates. Return all attempts, the final last."""
     attempts = []
     if job.why_no_refit is None:
         attempts.append(refit(job, path))
@@ -76,11 +76,11 @@ def make(job: Job, path: Path) -> list[Attempt]:
 
 
 def refit(job: Job, path: Path) -> Attempt:
-    """Put the new weights into the engine that is there; the result has to be proven to be taken."""
+    """Refit the existing engine with the new weights. The result must be proven accurate and fast."""
     start = time.perf_counter()
     try:
-        found = job.module.refit(job.arguments.onnx, job.previous.path, path)
-        require_precision(job.arguments.precision, found["layers"], found.get("unread_layers"))
+        facts = job.module.refit(job.arguments.onnx, job.previous.path, path)
+        require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
     except (ValueError, SlipwayError) as error:
         return Attempt(REFIT, {}, _since(start), Findings(refused=str(error)))
     seconds = _since(start)
@@ -88,47 +88,47 @@ def refit(job: Job, path: Path) -> Attempt:
     if findings.not_judged_because and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
     built_with = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder")}
-    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **built_with, **found}, seconds, findings)
+    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **built_with, **facts}, seconds, findings)
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:
-    """Build at `path`, and compare with the engine that is there; with `anew`, take nothing from the timing cache."""
+    """Build at `path`, and compare with the existing engine. With `anew`, ignore the content of the timing cache."""
     options = {**job.options, "timing_cache": job.arguments.timing_cache, "measure_anew": anew}
     start = time.perf_counter()
     try:
-        found = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
+        facts = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
         build_seconds = _since(start)
-        layers = found.pop("layers", None) or job.module.Engine(path, job.arguments.precision).layers()
+        layers = facts.pop("layers", None) or job.module.Engine(path, job.arguments.precision).layers()
     except ValueError as error:
         raise SlipwayError(str(error)) from None
     seconds = _since(start)
-    require_precision(job.arguments.precision, layers, found.get("unread_layers"))
+    require_precision(job.arguments.precision, layers, facts.get("unread_layers"))
     findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
-    return Attempt(way_of(found.get("timing_cache")), {"layers": layers, **timed, **found}, seconds, findings)
+    return Attempt(way_of(facts.get("timing_cache")), {"layers": layers, **timed, **facts}, seconds, findings)
 
 
 def way_of(timing_cache: dict | None) -> str:
-    """Return how much of a build came from the timing cache, by the builder's report of it."""
+    """Return the strategy of a build according to the builder's report about the timing cache."""
     if not timing_cache or not timing_cache["bytes_before"]:
         return COLD
     return CACHED if timing_cache["everything_was_known"] else PARTLY_CACHED
 
 
 def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
-    """Return the way that was taken, every attempt, and what was saved.
+    """Return the final strategy, all attempts, and the saved time for the build record.
 
-    What is saved is told against the last cold build of this network with these settings; where there was none, against
-    the first build, for which the timing cache knew the kernels that other engines share with this one. All attempts
-    and gates count as time spent.
+    The saving is relative to the last cold build of this network with these settings. If there was none, it is relative
+    to the first build, for which the timing cache already knew the kernels shared with other engines. The time spent
+    includes all attempts and gates.
     """
-    taken = attempts[-1]
+    final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
     first = first_build(job.previous, job.head)
-    if taken.way == COLD or (taken.way == PARTLY_CACHED and first is None):
-        first = {"way": taken.way, "seconds": taken.seconds}
+    if final.way == COLD or (final.way == PARTLY_CACHED and first is None):
+        first = {"way": final.way, "seconds": final.seconds}
     return {
-        "way": taken.way,
+        "way": final.way,
         "attempts": [attempt.record() for attempt in attempts],
         "not_refitted_because": job.why_no_refit,
         "first_build": first,
@@ -138,16 +138,16 @@ def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
     }
 
 
-def say_refused(attempt: Attempt, what_now: str) -> None:
-    """Say what was refused and why, and what happens now."""
-    progress(f"  {attempt.way}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {what_now}")
+def say_refused(attempt: Attempt, next_step: str) -> None:
+    """Print which attempt was refused, the reason, and the next step."""
+    progress(f"  {attempt.way}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}")
 
 
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
-    """Raise SlipwayError unless the layers really run in the precision that was asked for.
+    """Raise SlipwayError unless the layers really run in the requested precision.
 
-    `unread` is the runtime's text about layers that could not be read. An engine is not lost for that: where nothing
-    else is known, this is said instead.
+    `unread` is the runtime's text about layers that could not be read. If all layers are unread, the engine is not
+    refused: a message says that its precision is unproven.
     """
     if unread and not set(layers) - {"unknown"}:
         progress(
@@ -155,7 +155,7 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
             f"{precision}; the text is `unread_layers` in the build record"
         )
         return
-    # A layer whose type the runtime does not tell is no proof of anything; most have to be told.
+    # A layer of unknown precision proves nothing, and the precision of most layers must be known.
     strangers = set(layers) - {precision, "unknown"} - TOLERATED[precision]
     if strangers or layers.get(precision, 0) <= sum(layers.values()) / 2:
         raise SlipwayError(

@@ -1,4 +1,4 @@
-"""Loading an engine that was built, with proof that it is the one of its record."""
+"""Load a built engine, and prove by its hash that it is the engine of its record."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,9 @@ class BuiltEngine:
 
     @classmethod
     def of_record(cls, record_path: Path) -> "BuiltEngine":
-        """Return the engine that a build record describes; it lies beside the record.
+        """Return the engine that a build record describes. It lies beside the record.
 
-        Raises SlipwayError when a file of it is missing or no longer the one that was built.
+        Raises SlipwayError if one of its files is missing or has changed since the build.
         """
         record = read_json(record_path)
         for name, expected in record["files"].items():
@@ -34,13 +34,13 @@ class BuiltEngine:
 
     @property
     def files(self) -> list[Path]:
-        """Return every file of the engine."""
+        """Return all files of the engine."""
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def load(self, threads: int = 0, python: str | Path | None = None) -> Any:
         """Return the engine, ready to infer (see slipway.runtimes).
 
-        TensorRT's run in a process of `python`, the interpreter that has TensorRT, or of this one.
+        A TensorRT engine runs in a process of `python`, the interpreter with TensorRT; None means this interpreter.
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:

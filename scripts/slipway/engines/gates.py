@@ -1,4 +1,4 @@
-"""What a new engine has to hold before it replaces the one that is there: PyTorch's answers, and the other's speed."""
+"""The gates that a new engine must pass to replace the existing one: PyTorch's outputs, and the existing speed."""
 
 import json
 import math
@@ -18,51 +18,51 @@ from slipway.outputs.meaning import Meaning
 
 @dataclass(frozen=True)
 class Findings:
-    """What the gates found of one engine; `refused` says in words what it does not hold."""
+    """The gates' findings about one engine. `refused` says in words which gates it fails."""
 
     accuracy: dict | None = None
     speed: list[dict] | None = None
-    speed_ratio: float | None = None  # of the new engine's time to the other's, at the batch where it is largest
+    speed_ratio: float | None = None  # new engine's time / existing engine's time, at the batch with the largest ratio
     not_judged_because: str | None = None
     refused: str | None = None
     gate_seconds: float = 0.0
 
     def record(self) -> dict:
-        """Return what a build record says of it."""
+        """Return the findings for a build record."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Gates:
-    """The engine to compare with, PyTorch's answers, and the limits."""
+    """The engine to compare with, PyTorch's outputs, and the limits."""
 
     module: ModuleType  # of slipway.runtimes.tensorrt
     precision: str
     previous: Path
-    max_slowdown: float  # share of the other engine's time by which the new one may take longer
-    golden: Path | None  # what reference_outputs.py wrote
+    max_slowdown: float  # allowed extra time of the new engine, relative to the existing engine's time
+    golden: Path | None  # the output of reference_outputs.py
     limits: dict[str, float] | None  # `accuracy.limits` of the precision
 
     @property
     def why_no_proof(self) -> str | None:
-        """Return why nothing tells whether an engine's answers are right; None when PyTorch's are there."""
+        """Return the reason why the accuracy of an engine cannot be judged; None if PyTorch's outputs are available."""
         return None if self.golden and self.limits else "no golden logits and limits were given to prove the answers by"
 
     def judge(self, engine: Path) -> Findings:
-        """Run an engine beside the one that it would replace, and say what it does not hold."""
+        """Run an engine and the engine that it would replace, and return the gates that it fails."""
         start = time.perf_counter()
         try:
             images, reference, meaning = self._golden()
             tried = self.module.trial(self.previous, engine, self.precision, images)
             accuracy = None if images is None else compare(reference, tried["logits"], meaning)
-        except Exception as error:  # a GPU's library has no common class for what it cannot do
+        except Exception as error:  # the GPU libraries have no common class for their errors
             traceback.print_exc()
             progress(f"  it could not be compared with the engine that it would replace: {error}")
             return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=_since(start))
-        ratio = max(found["ratio"] for found in tried["speed"])
+        ratio = max(speed["ratio"] for speed in tried["speed"])
         problems = [
             *(violations(accuracy, self.limits) if accuracy else []),
-            *(_slow(found, self.max_slowdown) for found in tried["speed"] if found["ratio"] > 1 + self.max_slowdown),
+            *(_slow(speed, self.max_slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + self.max_slowdown),
         ]
         return Findings(
             accuracy=accuracy and {name: _finite(value) for name, value in accuracy.items()},
@@ -74,18 +74,18 @@ class Gates:
         )
 
     def _golden(self) -> tuple[np.ndarray | None, np.ndarray | None, Meaning | None]:
-        """Return the images (N, 3, H, W) whose answers (N, values) PyTorch gave, what those mean; None if not known."""
+        """Return images (N, 3, H, W), PyTorch's outputs (N, values) and their meaning; three times None if unknown."""
         if self.why_no_proof:
             return None, None, None
         golden = np.load(self.golden)
         pairs = [("input", "logits"), ("variations", "variation_logits")]
-        known = [pair for pair in pairs if pair[0] in golden.files]
-        images, logits = (np.concatenate([golden[pair[side]] for pair in known]) for side in (0, 1))
+        available = [pair for pair in pairs if pair[0] in golden.files]
+        images, logits = (np.concatenate([golden[pair[side]] for pair in available]) for side in (0, 1))
         return images, logits, Meaning.of_golden(golden)
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:
-    """Return the limits that are given as JSON; raise SlipwayError when they are not a precision's."""
+    """Return the limits in JSON text. Raise SlipwayError unless they are the limits of a precision."""
     if text is None:
         return None
     needed = {"min_cosine", "max_relative_error", "min_top1_agreement"}
@@ -99,15 +99,15 @@ def limits_of(text: str | None) -> dict[str, float] | None:
     return limits
 
 
-def _slow(found: dict, allowed: float) -> str:
+def _slow(speed: dict, allowed: float) -> str:
     return (
-        f"a batch of {found['batch']} takes it {found['new_ms']:.4g} ms on the GPU, {found['ratio'] - 1:.1%} more than "
-        f"the {found['previous_ms']:.4g} ms of the engine that it would replace (allowed {allowed:.1%})"
+        f"a batch of {speed['batch']} takes it {speed['new_ms']:.4g} ms on the GPU, {speed['ratio'] - 1:.1%} more than "
+        f"the {speed['previous_ms']:.4g} ms of the engine that it would replace (allowed {allowed:.1%})"
     )
 
 
 def _finite(value: float) -> float | None:
-    """Return a figure, or None for one that JSON cannot hold."""
+    """Return a figure, or None if JSON cannot represent it."""
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Arrays through a pipe, in NumPy's own format, which NumPy alone writes only to files and reads only from them."""
+"""Read and write arrays through a pipe in NumPy's own format. NumPy itself supports only files."""
 
 from types import SimpleNamespace
 from typing import BinaryIO
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def write_array(pipe: BinaryIO, array: np.ndarray) -> None:
-    """Write an array of any shape and dtype but object."""
-    # Given a real stream, NumPy asks for its position, which a pipe has not.
+    """Write an array of any shape and any dtype except object."""
+    # NumPy would ask a real stream for its position, and a pipe has none.
     np.lib.format.write_array(SimpleNamespace(write=pipe.write), np.ascontiguousarray(array), allow_pickle=False)
 
 
 def read_array(pipe: BinaryIO) -> np.ndarray:
-    """Read one array and not a byte more; raise ValueError when the pipe ends before it does."""
+    """Read exactly one array. Raise ValueError if the pipe ends within it."""
     return np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False)

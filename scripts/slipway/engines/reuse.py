@@ -1,6 +1,6 @@
-"""The engine that lies where a new one is to be: what the two have in common, and so how little has to be done.
+"""Compare the existing engine with the request: reuse, refit or rebuild.
 
-`head` is the part of a build record that is known before anything is built: key, code, structure and topology.
+`head` is the part of a build record that is known before the build: key, code, structure and topology.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from slipway.engines.engine_artifact import BuiltEngine
 
 
 def previous_engine(record: Path, files: list[Path]) -> BuiltEngine | None:
-    """Return the engine of a build record if it is whole and its files are `files`, else None."""
+    """Return the engine of a build record if it is complete and its files are `files`, else None."""
     try:
         built = BuiltEngine.of_record(record)
     except (SlipwayError, KeyError):
@@ -19,14 +19,14 @@ def previous_engine(record: Path, files: list[Path]) -> BuiltEngine | None:
 
 
 def is_current(previous: BuiltEngine | None, head: dict) -> bool:
-    """Say whether the engine that is there was built by the same code from the same."""
+    """Return whether the existing engine has the same key and was built by the same code."""
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 
 def why_not_comparable(previous: BuiltEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
-    """Return why an engine that is there tells nothing of the speed of a new one; None when they compare.
+    """Return the reason why the speeds of the existing and the new engine are not comparable; None if they are.
 
-    With `but_for_refit`, one that takes new weights and one that does not compare as well.
+    With `but_for_refit`, a refittable engine is comparable with one that is not refittable.
     """
     if previous is None:
         return "no whole engine was there before"
@@ -38,7 +38,7 @@ def why_not_comparable(previous: BuiltEngine | None, head: dict, but_for_refit: 
 
 
 def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
-    """Return why the new weights cannot go into the engine that is there; None when they may."""
+    """Return the reason why the existing engine cannot take the new weights; None if it can."""
     if reason := why_not_comparable(previous, head):
         return reason
     if previous.record.get("structure_sha256") != head["structure_sha256"]:
@@ -49,9 +49,9 @@ def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
 
 
 def first_build(previous: BuiltEngine | None, head: dict) -> dict | None:
-    """Return way and seconds of the first build of this network, as far as the engine that is there knows.
+    """Return strategy and seconds of the first build of this network, according to the existing engine's record.
 
-    Whether an engine takes new weights hardly changes what building it costs, so that setting may be another.
+    The `refit` setting may differ: it hardly changes the build time.
     """
     return None if why_not_comparable(previous, head, but_for_refit=True) else previous.record.get("first_build")
 

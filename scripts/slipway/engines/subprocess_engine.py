@@ -1,4 +1,4 @@
-"""A TensorRT engine that runs under another interpreter: the one that has TensorRT."""
+"""Run a TensorRT engine in another interpreter: the one that has TensorRT."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
 
 class SubprocessEngine:
-    """An engine in a process of its own, as a context manager that ends it."""
+    """An engine in its own process. As a context manager, it ends the process."""
 
     def __init__(self, path: str | Path, precision: str, python: str | Path | None = None) -> None:
-        """Start the worker under `python`, or under this interpreter; the engine is loaded by the first request."""
+        """Start the worker with `python`, or with this interpreter. The first request loads the engine."""
         self._python = str(python or sys.executable)
         command = [self._python, str(WORKER), "--engine", str(path), "--precision", precision]
         try:
@@ -29,7 +29,7 @@ class SubprocessEngine:
             ) from None
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the logits (N, classes), float32, of a batch (N, 3, H, W) of the engine's input type."""
+        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the engine's input dtype."""
         self._ask({"do": "infer"}, batch)
         try:
             return read_array(self._process.stdout)
@@ -45,13 +45,13 @@ class SubprocessEngine:
         return self._ask({"do": "layers"})["layers"]
 
     def measure(self, batch: int, seconds: float, warmup_seconds: float, min_samples: int, streams: list[int]) -> dict:
-        """Measure the engine on random input; see slipway.runtimes.tensorrt.measuring for what comes back."""
-        wanted = {"batch": batch, "seconds": seconds, "warmup_seconds": warmup_seconds}
-        return self._ask({"do": "measure", **wanted, "min_samples": min_samples, "streams": streams})
+        """Measure the engine on random input. For the result, see slipway.runtimes.tensorrt.measuring."""
+        effort = {"batch": batch, "seconds": seconds, "warmup_seconds": warmup_seconds}
+        return self._ask({"do": "measure", **effort, "min_samples": min_samples, "streams": streams})
 
     def close(self) -> None:
         """End the worker."""
-        with contextlib.suppress(BrokenPipeError):  # it ended before it took all that was written
+        with contextlib.suppress(BrokenPipeError):  # it ended before it read everything
             self._process.stdin.close()
         try:
             self._process.wait(timeout=30)
@@ -73,7 +73,7 @@ class SubprocessEngine:
                 write_array(self._process.stdin, array)
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # it ended; the missing answer says so
+            pass  # it ended; the missing answer shows it
         line = self._process.stdout.readline()
         if not line:
             raise self._ended()
