@@ -1,4 +1,4 @@
-"""Bring a checkpoint into canonical form: safetensors, its SHA-256, its origin, its class names."""
+"""Convert a checkpoint to its canonical form: safetensors, its SHA-256, its origin, its class names."""
 
 import argparse
 import errno
@@ -36,7 +36,7 @@ NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.E
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--architecture", required=True, help="torchvision classifier, or package.module:factory")
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
@@ -44,7 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
-    arguments.add_argument("--try-with", type=int, default=224, help="pixels (height and width) that the model takes")
+    arguments.add_argument("--try-with", type=int, default=224, help="height and width of the model's input in pixels")
     arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
         fill_zero_weights(model)
     count = count_classes(model, arguments.try_with)
     labels = class_names(arguments, count)
-    if ":" in arguments.architecture:  # torchvision's own networks are
+    if ":" in arguments.architecture:  # torchvision's own networks are reproducible
         require_reproducible(model, arguments.architecture, complete, torch.from_numpy(_example(arguments.try_with)))
     write_canonical(model, arguments.output)
     with written_whole(arguments.labels) as partial:
@@ -92,9 +92,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":
-    """Return the origin ("checkpoint", "torchvision" or "rehearsal"), its content, and which published weights it is.
+    """Return the origin ("checkpoint", "torchvision" or "rehearsal"), the content, and the published weights or None.
 
-    A rehearsal has no content, and takes the place of the published weights.
+    A rehearsal replaces the published weights and has no content. Raises SlipwayError if the download fails for weights
+    other than `default`.
     """
     import torch
 
@@ -104,10 +105,10 @@ def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, Weights
     published = named_weights(arguments.architecture, arguments.weights)
     try:
         return "torchvision", content_of(download(published)), published
-    except OSError as error:  # urllib's URLError among them, which has no errno
+    except OSError as error:  # including urllib's URLError, which has no errno
         if error.errno in NOT_THE_NETWORK:
             raise SlipwayError(
-                f"what is downloaded cannot be kept ({error}); free space there, or name a folder that can be written "
+                f"the download cannot be stored ({error}); free space there, or name a folder that can be written "
                 "to as TORCH_HOME"
             ) from None
         if arguments.weights != "default":
@@ -122,23 +123,28 @@ def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, Weights
 
 
 def named_weights(architecture: str, name: str) -> "WeightsEnum":
-    """Return the weights that torchvision publishes for an architecture by their name or `default`."""
+    """Return torchvision's published weights of an architecture by their name or `default`.
+
+    Raises SlipwayError if there are no such weights.
+    """
     import torchvision
 
     if ":" in architecture:
         raise SlipwayError(f"torchvision has no weights for {architecture}; set `weights` to the path of a checkpoint")
-    known = torchvision.models.get_model_weights(architecture)
-    if name != "default" and name not in known.__members__:
+    published = torchvision.models.get_model_weights(architecture)
+    if name != "default" and name not in published.__members__:
         raise SlipwayError(
-            f"torchvision has no weights {name} for {architecture}; it has {', '.join(known.__members__)} and default"
+            f"torchvision has no weights {name} for {architecture}; it has {', '.join(published.__members__)} and "
+            "default"
         )
-    return known.DEFAULT if name == "default" else known[name]
+    return published.DEFAULT if name == "default" else published[name]
 
 
 def download(weights: "WeightsEnum") -> dict:
-    """Return the state dict of weights that torchvision publishes.
+    """Return the state dict of torchvision's published weights.
 
-    PyTorch caches downloads for all checkouts. If two want the same file at once, one downloads and the other waits.
+    PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
+    waits.
     """
     import filelock
     import torch
@@ -150,7 +156,7 @@ def download(weights: "WeightsEnum") -> dict:
 
 
 def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> list[str]:
-    """Return notes for the user on the network that was made, in sentences."""
+    """Return notes for the user about the network in sentences."""
     if arguments.architecture not in TRANSFORMING or published or "transform_input" in arguments.arguments:
         return []
     return [
@@ -160,7 +166,7 @@ def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> lis
 
 
 def rehearsal_warning(reason: object) -> None:
-    """Say loudly that what follows is a rehearsal."""
+    """Print a prominent warning that a rehearsal follows."""
     rule = "!" * 100
     progress(
         f"{rule}\n!! REHEARSAL: the pretrained weights could not be downloaded ({reason}).\n"
@@ -171,7 +177,7 @@ def rehearsal_warning(reason: object) -> None:
 
 
 def count_classes(model: "torch.nn.Module", pixels: int) -> int:
-    """Return how many logits the model answers an input of (1, 3, pixels, pixels) with; SlipwayError if with none."""
+    """Return the number of logits for an input (1, 3, pixels, pixels). Raise SlipwayError if the model fails on it."""
     return logits_of(model, _example(pixels)).shape[1]
 
 
@@ -180,9 +186,9 @@ def _example(pixels: int) -> "np.ndarray":
 
 
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
-    """Return `count` class names: the user's, else those of torchvision's weights, else their indices.
+    """Return `count` class names: the user's, else torchvision's, else "class i".
 
-    A single output may have two of the user's, the name of a no and the name of a yes.
+    A single output may have two names from the user: the name of the no and the name of the yes.
     """
     if arguments.labels_from:
         names = read_labels(arguments.labels_from).names

@@ -29,7 +29,7 @@ from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installatio
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--model", required=True, help="name of the model")
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
@@ -41,20 +41,25 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     arguments.add_argument(
-        "--stability-percent", type=float, default=100, help="how far three windows may lie apart before a repetition"
+        "--stability-percent",
+        type=float,
+        default=100,
+        help="allowed difference of three windows; above it, they are repeated",
     )
-    arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
+    arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "tritonclient_version", "model_analyzer_version")
-    arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row a measurement")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the same rows, and what was run")
+    arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row per measurement")
+    arguments.add_argument(
+        "--record", type=Path, required=True, help="JSON to write: the same rows, and their conditions"
+    )
     arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder to write Model Analyzer's plots to")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Lay out one candidate model an engine, sweep, and keep the tables and plots."""
+    """Write one candidate model per engine, run the sweep, keep the tables and plots."""
     require_hardware(arguments.hardware)
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
     engines = {name: BuiltEngine.of_record(path) for name, path in records.items()}
@@ -68,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
         with written_whole(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with written_whole(arguments.plots) as partial:
-            # Its memory plot is of the server process alone; the Python backend holds the engine in another.
+            # The memory plot shows only the server process; the Python backend has the engine in another one.
             shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
     conditions = {
@@ -87,19 +92,19 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: list[int]) -> None:
-    """Raise SlipwayError when the batcher could form a batch that no optimization profile of an engine takes."""
+    """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
     for engine in engines.values():
-        taken = engine.record.get("profiles") or []
-        if missing := optimization_profiles.untaken(taken, range(1, max(max_batch_sizes) + 1)):
+        profiles = engine.record.get("profiles") or []
+        if missing := optimization_profiles.untaken(profiles, range(1, max(max_batch_sizes) + 1)):
             raise SlipwayError(
                 f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
-                f"batches of {optimization_profiles.in_words(taken)}, not {missing[0]}: lower it, or widen "
+                f"batches of {optimization_profiles.in_words(profiles)}, not {missing[0]}: lower it, or widen "
                 "`tensorrt.profiles` in config.yaml"
             )
 
 
 def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path | None) -> Installation:
-    """Return the server for engines of one target, which run under `python` if they are TensorRT's."""
+    """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines."""
     runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
     return find_installation(workspace, {NATIVE[name][0] for name in runtimes}, python if runs_tensorrt else None)
@@ -108,7 +113,7 @@ def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path |
 def lay_out_candidate(
     repository: Path, name: str, engine: BuiltEngine, arguments: argparse.Namespace, server: Installation
 ) -> None:
-    """Write one engine as a model of its own, configured for the server at hand: Model Analyzer reads config.pbtxt."""
+    """Write one engine as a model of its own, configured for this server: Model Analyzer reads its config.pbtxt."""
     classes = read_json(arguments.weights_record)["classes"]
     served = served_model(name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0])
     write_model(repository / name, served, engine, arguments.labels)
@@ -121,7 +126,7 @@ def lay_out_candidate(
 def measure(
     engines: dict[str, BuiltEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
 ) -> list[dict]:
-    """Run the sweep; return one row a measurement, and raise SlipwayError when there is none."""
+    """Run the sweep and return one row per measurement. Raise SlipwayError if there is none."""
     ports, key = replace(Ports.free(), http=None), new_key()
     settings = model_analyzer.configuration(list(engines), sweep_of(arguments), ports, server, workspace, key)
     gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
@@ -139,7 +144,7 @@ def measure(
 
 
 def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
-    """Return what is varied."""
+    """Return the parameters of the sweep."""
     return model_analyzer.Sweep(
         concurrency=arguments.concurrency,
         instances=arguments.instances,
@@ -150,9 +155,9 @@ def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
 
 
 class Narrator:
-    """Shows what Model Analyzer is measuring, keeps its whole output in the log, and names the phase for memory.
+    """Prints Model Analyzer's progress, keeps its whole output in the log, and names the phases for the memory monitor.
 
-    Before and after each measurement it is seen to that nobody else's server is measured.
+    Before and after each measurement it checks that the ports belong to the load test's own server.
     """
 
     def __init__(self, memory: PeakMemory, require_own: Callable[[], None]) -> None:
@@ -160,22 +165,22 @@ class Narrator:
         self._require_own = require_own
 
     def __call__(self, line: str) -> None:
-        """Take one line of Model Analyzer's output."""
+        """Process one line of Model Analyzer's output."""
         print(line, flush=True)
-        found = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
-        if found:
+        match = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
+        if match:
             self._require_own()
-            self._memory.phase = f"{found[1]}/{found[2]}"
-            progress(f"  measuring {found[1]} with {found[2]} request(s) in flight")
-        elif "Saved checkpoint" in line:  # measured: what follows may be the start of the next variant's server
+            self._memory.phase = f"{match[1]}/{match[2]}"
+            progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
+        elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
             self._memory.phase = ""
             self._require_own()
-        elif "load failed" in line or "no valid requests" in line:  # the latter after every repetition was unstable
+        elif "load failed" in line or "no valid requests" in line:  # the latter if all repetitions were unstable
             progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
 def instances_of(row: dict, workspace: Path) -> int:
-    """Return the instances of a measured variant, from its configuration: Model Analyzer's table multiplies by GPUs."""
+    """Return the instances of a measured variant from its configuration: Model Analyzer's table multiplies by GPUs."""
     config = read_config(workspace / "variants" / row["model_config_path"] / "config.pbtxt")
     return sum(group.count for group in config.instance_group)
 
@@ -183,8 +188,8 @@ def instances_of(row: dict, workspace: Path) -> int:
 def describe(
     row: dict, engines: dict[str, BuiltEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
 ) -> dict:
-    """Return a row of Model Analyzer's table in this project's names, with the memory that was seen."""
-    seen = peaks.get(f"{row['model_config_path']}/{row['concurrency']}", {})
+    """Return a row of Model Analyzer's table with this project's names, and with the measured memory."""
+    peak = peaks.get(f"{row['model_config_path']}/{row['concurrency']}", {})
     return {
         "model": row["model_name"],
         "precision": engines[row["model_name"]].record["key"]["precision"],
@@ -199,8 +204,8 @@ def describe(
         "p99_ms": row["perf_latency_p99"],
         "queue_ms": row["perf_server_queue"],
         "compute_ms": row["perf_server_compute_infer"],
-        "memory_mb": seen.get("memory_mb"),
-        **({"gpu_memory_mb": seen.get("gpu_memory_mb")} if on_gpu else {}),
+        "memory_mb": peak.get("memory_mb"),
+        **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
     }
 
 

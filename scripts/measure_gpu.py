@@ -1,4 +1,4 @@
-"""Measure a GPU with the workflow: for each configuration of a folder, its records into one JSON a model."""
+"""Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file."""
 
 import argparse
 import datetime
@@ -19,11 +19,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
-    arguments.add_argument("--only", nargs="+", help="models to measure; left out, every one of the folder")
-    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in; kept, to go on")
+    arguments.add_argument("--only", nargs="+", help="models to measure; default: all in the folder")
+    arguments.add_argument(
+        "--workplace", type=Path, default=Path("bench"), help="working folder; kept, so that a later run continues"
+    )
     arguments.add_argument(
         "--tensorrt-python", type=interpreter, help="interpreter that has TensorRT; left out, this one"
     )
@@ -37,7 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def interpreter(text: str) -> str:
-    """Return an interpreter as another folder finds it: a path from the root, with its links, or a name on PATH."""
+    """Return an interpreter's path valid in any folder: absolute with its links, or a name on PATH."""
     return str(Path(text).absolute()) if os.sep in text else text
 
 
@@ -47,28 +49,28 @@ def main(arguments: argparse.Namespace) -> None:
     weights = weights_of(arguments)
     for path in configurations:
         progress(f"measuring {path.stem}")
-        place = arguments.workplace / path.stem
-        config = configure(place, path, weights.get(path.stem), arguments)
-        snakemake(place, records_of(path.stem, config))
+        folder = arguments.workplace / path.stem
+        config = configure(folder, path, weights.get(path.stem), arguments)
+        snakemake(folder, records_of(path.stem, config))
         write_json(
-            (arguments.output or arguments.configurations) / f"{path.stem}.json", collect(place, path.stem, config)
+            (arguments.output or arguments.configurations) / f"{path.stem}.json", collect(folder, path.stem, config)
         )
 
 
 def configurations_of(arguments: argparse.Namespace) -> list[Path]:
-    """Return the configurations to measure; raise SlipwayError when one that was named, or any at all, is not there."""
-    found = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
-    missing = set(arguments.only or []) - set(found)
-    if missing or not found:
+    """Return the configurations to measure. Raise SlipwayError if a named one, or any at all, is missing."""
+    paths = {path.stem: path for path in sorted(arguments.configurations.glob("*.yaml"))}
+    missing = set(arguments.only or []) - set(paths)
+    if missing or not paths:
         named = f"<model>.yaml of {', '.join(sorted(missing))}" if missing else "<model>.yaml"
         raise SlipwayError(f"{arguments.configurations} holds no {named}; correct --configurations or --only")
-    return [path for model, path in found.items() if not arguments.only or model in arguments.only]
+    return [path for model, path in paths.items() if not arguments.only or model in arguments.only]
 
 
 def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return {model: checkpoint} of MODEL=PATH; raise SlipwayError when it is not of that form or of no such model.
+    """Return {model: checkpoint} from MODEL=PATH. Raise SlipwayError for another form or an unknown model.
 
-    Any model of the folder will do, measured now or not, so that `--only` alone decides what is measured.
+    Any model of the folder is allowed, so that `--only` alone decides which models are measured.
     """
     models = sorted(path.stem for path in arguments.configurations.glob("*.yaml"))
     weights = {}
@@ -81,7 +83,7 @@ def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def target_of(model: str, config: dict) -> tuple[str, list[str]]:
-    """Return the one target of a configuration and its precisions; raise SlipwayError unless they are stated."""
+    """Return the only target of a configuration and its precisions. Raise SlipwayError unless both are stated."""
     targets = list((config.get("targets") or {}).items())
     stated = [(name, target["precisions"]) for name, target in targets if isinstance(target.get("precisions"), list)]
     if len(targets) != 1 or not stated or model not in (config.get("models") or {}):
@@ -89,8 +91,8 @@ def target_of(model: str, config: dict) -> tuple[str, list[str]]:
     return stated[0]
 
 
-def configure(place: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
-    """Write the configuration with this machine's paths into the working folder; return it as it was."""
+def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
+    """Write the configuration with this machine's paths into the working folder. Return the original configuration."""
     text = path.read_text(encoding="utf-8")
     here = yaml.safe_load(text)
     target_of(path.stem, here)
@@ -100,15 +102,15 @@ def configure(place: Path, path: Path, weights: str | None, arguments: argparse.
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
     if weights:
         here["models"][path.stem]["weights"] = str(Path(weights).resolve())
-    place.mkdir(parents=True, exist_ok=True)
-    write_config(place, here)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, here)
     return yaml.safe_load(text)
 
 
 def records_of(model: str, config: dict) -> list[str]:
-    """Return what is collected afterwards; Snakemake makes everything that these need.
+    """Return the records to collect afterwards. Snakemake makes everything that they need.
 
-    Accuracy always; speed and the load test where the configuration has a section for them.
+    The accuracy is always included; benchmark and load test if the configuration has a section for them.
     """
     target, precisions = target_of(model, config)
     names = [f"{model}.{precision}.accuracy.json" for precision in precisions]
@@ -117,22 +119,22 @@ def records_of(model: str, config: dict) -> list[str]:
     return [f"results/{model}/{target}/{name}" for name in names]
 
 
-def snakemake(place: Path, records: list[str]) -> None:
-    """Make the records with the workflow; jobs that need no GPU run beside those that do."""
+def snakemake(folder: Path, records: list[str]) -> None:
+    """Make the records with the workflow. Jobs that need no GPU run beside jobs that do."""
     twice_the_cores = str(2 * usable_cores())
     command = [
-        *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(place)),
+        *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(folder)),
         *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", twice_the_cores),
         *("--keep-going", "--resources", "gpu=1", "--", *records),
     ]
     if subprocess.run(command, check=False).returncode:
-        raise SlipwayError(f"the workflow did not make every record; see above, and the logs in {place / 'logs'}")
+        raise SlipwayError(f"the workflow did not make every record; see above, and the logs in {folder / 'logs'}")
 
 
-def collect(place: Path, model: str, config: dict) -> dict:
-    """Return every record of a model on its one target."""
+def collect(workplace: Path, model: str, config: dict) -> dict:
+    """Return every record of a model on its only target."""
     target, precisions = target_of(model, config)
-    folder = place / "results" / model / target
+    folder = workplace / "results" / model / target
     engines, accuracy = (
         {precision: read_json(folder / f"{model}.{precision}.{kind}.json") for precision in precisions}
         for kind in ("engine", "accuracy")

@@ -1,6 +1,7 @@
-"""Measure what planning costs on this machine: runs with nothing to do against an empty workflow, and how it grows.
+"""Measure the planning time on this machine: runs with nothing to do against an empty workflow, and its growth.
 
-It works in a temporary folder, on a tiny model with random weights and on made-up entries, and leaves nothing running.
+It works in a temporary folder, with a tiny model of random weights and synthetic configurations. It leaves no process
+running.
 """
 
 import argparse
@@ -25,7 +26,7 @@ NOTHING = "Nothing to be done"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=5, help="how often each command is measured, in turn")
     arguments.add_argument("--deploy", action="store_true", help="serve the tiny model and measure `deploy` as well")
@@ -34,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure both, write the record, show it."""
+    """Measure both, write the record, print it."""
     if arguments.rounds < 1:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:
@@ -55,11 +56,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure_against_empty(folder: Path, rounds: int, deploy: bool) -> dict:
-    """Build a tiny model, then return what runs that find nothing to do take, and an empty workflow beside them."""
+    """Build a tiny model. Return the times (s) of runs with nothing to do, and of an empty workflow."""
     built = write_tiny(folder / "tiny")
     goals = ("deploy",) if deploy else BUILT
     try:
-        progress(f"building what is then up to date: {' '.join(goals)}")
+        progress(f"building the files that are then up to date: {' '.join(goals)}")
         snakemake(Case(built, SNAKEFILE, goals))
         progress(f"runs with nothing to do, in turn; rounds: {rounds}")
         outcomes = alternate(cases_with_nothing_to_do(write_empty(folder / "empty"), built, deploy), rounds)
@@ -71,7 +72,7 @@ def measure_against_empty(folder: Path, rounds: int, deploy: bool) -> dict:
 
 
 def write_empty(folder: Path) -> Path:
-    """Write a workflow whose one rule needs a file that is there; return its folder."""
+    """Write a workflow whose only rule needs an existing file. Return its folder."""
     folder.mkdir()
     (folder / "present").touch()
     (folder / "Snakefile").write_text('rule all:\n    input:\n        "present",\n', encoding="utf-8")
@@ -79,7 +80,7 @@ def write_empty(folder: Path) -> Path:
 
 
 def write_tiny(folder: Path) -> Path:
-    """Write a tiny model's checkpoint and configuration; return their folder."""
+    """Write a tiny model's checkpoint and configuration. Return their folder."""
     folder.mkdir()
     write_random_checkpoint(folder / "random.pth")
     write_config(folder, tiny_config())
@@ -96,7 +97,7 @@ def write_random_checkpoint(path: Path) -> None:
 
 
 def tiny_config() -> dict:
-    """Return a configuration that is quickly built, measured and served, on ports that nobody listens on."""
+    """Return a configuration that is quick to build, measure and serve, on free ports."""
     ports = Ports.free()
     return {
         "models": {
@@ -115,7 +116,7 @@ def tiny_config() -> dict:
 
 
 def cases_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Case]:
-    """Return what is measured in turn, by name."""
+    """Return the cases to measure in turn, by name."""
     cases = {
         "empty": Case(empty, empty / "Snakefile", ()),
         "dry_run": Case(built, SNAKEFILE, ("-n", *BUILT)),
@@ -128,7 +129,7 @@ def cases_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str
 
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
-    """Raise SlipwayError when a run that was to find everything up to date did not."""
+    """Raise SlipwayError if a run found something to do, although everything should have been up to date."""
     for name, several in outcomes.items():
         for outcome in several:
             if NOTHING not in outcome.said:
@@ -139,7 +140,7 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
-    """Return every sample, the medians, and the medians over that of the empty workflow."""
+    """Return all samples (s), their medians, and the ratios of the medians to the empty workflow's."""
     samples = {name: [outcome.seconds for outcome in several] for name, several in outcomes.items()}
     medians = {name: statistics.median(seconds) for name, seconds in samples.items()}
     return {
@@ -153,15 +154,15 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def table(record: dict) -> str:
-    """Return the record as a few lines for a person."""
+    """Return the record as a few lines of text."""
     compared, growth = record["against_an_empty_workflow"], record["growth"]
     lines = [
         f"{name.replace('_', ' '):<26}{median:6.2f} s  {compared['ratio_to_empty'][name]:5.2f} x empty"
         for name, median in compared["median_seconds"].items()
     ]
     lines += [
-        f"combinations {each['combinations']:4}  jobs {each['jobs']:5}  {each['median_seconds']:6.2f} s"
-        for each in growth["points"]
+        f"combinations {point['combinations']:4}  jobs {point['jobs']:5}  {point['median_seconds']:6.2f} s"
+        for point in growth["points"]
     ]
     lines += [
         f"{line['seconds_at_zero']:.2f} s + {line['seconds_each'] * 1000:.1f} ms for each of the {name}; "

@@ -1,7 +1,7 @@
-"""Measure what a retraining costs: a cold build, one with the timing cache, and a refit, side by side on one GPU.
+"""Measure the cost of a retraining: a cold build, a build with the timing cache, and a refit, side by side on one GPU.
 
-The workflow brings the engine of one model up to date week after week, from a checkpoint that is replaced by one of
-slightly other weights each time. It works in a folder of its own, and starts without engine and timing cache.
+The workflow updates the engine of one model week after week, from a checkpoint whose weights change slightly each time.
+It works in its own folder, and starts without engine and timing cache.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from slipway.tools.snakemake_runs import write_config
 if TYPE_CHECKING:
     import torch
 
-# What happens in each week, and whether `tensorrt.refit` is on: the third builds the engine that the fourth refits.
+# {week: `tensorrt.refit`}. The third week builds the engine that the fourth week refits.
 WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
-# By how much a training changes weights, as a share of each and, for those near zero, of their tensor's spread.
+# The change of weights by a training, relative to each weight and, for weights near zero, to their tensor's spread.
 CHANGE = 0.01
-# Run by TensorRT's interpreter: prints how long two engines take.
+# TensorRT's interpreter runs this program. It prints the times of two engines.
 _COMPARE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -46,7 +46,7 @@ print(json.dumps(found))
 
 @dataclass(frozen=True)
 class Place:
-    """The working folder, and what is measured in it."""
+    """The working folder, and the engine that is measured in it."""
 
     folder: Path
     model: str
@@ -55,22 +55,22 @@ class Place:
 
     @property
     def checkpoint(self) -> Path:
-        """Return the checkpoint that a training replaces."""
+        """Return the path of the checkpoint that each training replaces."""
         return self.folder / "checkpoint.pth"
 
     @property
     def record(self) -> str:
-        """Return the build record, relative to the folder."""
+        """Return the path of the build record, relative to the folder."""
         return f"results/{self.model}/{self.target}/{self.model}.{self.precision}.engine.json"
 
     @property
     def engine(self) -> Path:
-        """Return the engine."""
+        """Return the path of the engine."""
         return self.folder / self.record.replace(".engine.json", ".trt")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--configuration", type=Path, required=True, help="<model>.yaml of docs/measurements/<gpu>")
     arguments.add_argument("--precision", default="fp16", help="precision of the engine")
@@ -92,12 +92,12 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def profiles(text: str) -> list[dict]:
-    """Return optimization profiles that are given as JSON; raise ValueError when they are not."""
+    """Return optimization profiles from JSON text. Raise ValueError if it is not JSON."""
     return json.loads(text)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Run the weeks one after the other, compare the two kinds of engine, write what each week took."""
+    """Run the weeks one after the other, compare the two kinds of engine, write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     place = place_of(arguments, config)
     clear(place)
@@ -123,7 +123,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def place_of(arguments: argparse.Namespace, config: dict) -> Place:
-    """Return where to work; raise SlipwayError unless the configuration is of its model on one TensorRT target."""
+    """Return the working folder and its engine. Raise SlipwayError unless the configuration has one TensorRT target."""
     model = arguments.configuration.stem
     target, _ = target_of(model, config)
     if config["targets"][target].get("runtime") != "tensorrt":
@@ -135,26 +135,26 @@ def place_of(arguments: argparse.Namespace, config: dict) -> Place:
 
 
 def clear(place: Place) -> None:
-    """Remove what an earlier measurement left: the first build has to be a cold one."""
+    """Remove the files of an earlier measurement, since the first build must be cold."""
     shutil.rmtree(place.folder, ignore_errors=True)
     place.folder.mkdir(parents=True, exist_ok=True)
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"]:
-    """Return the state dict to start from: the given checkpoint's, or a seeded random one of the architecture."""
+    """Return the state dict to start from: the given checkpoint's, or seeded random weights of the architecture."""
     import torch
 
-    chosen = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
+    settings = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build(chosen["architecture"], chosen["arguments"])
+        network = build(settings["architecture"], settings["arguments"])
     if weights:
-        load_checkpoint(network, read_checkpoint(weights), weights, chosen["weights_key"])
+        load_checkpoint(network, read_checkpoint(weights), weights, settings["weights_key"])
     return network.state_dict()
 
 
 def train(place: Place, state: dict[str, "torch.Tensor"], seed: int) -> None:
-    """Write a checkpoint of slightly other weights, as another week of training would."""
+    """Write a checkpoint with slightly different weights, as another week of training would."""
     import torch
 
     random = torch.Generator().manual_seed(seed)
@@ -162,7 +162,7 @@ def train(place: Place, state: dict[str, "torch.Tensor"], seed: int) -> None:
 
 
 def changed(name: str, values: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
-    """Return a tensor with a little noise; whole numbers stay, and variances stay positive."""
+    """Return a tensor with a little noise. Whole numbers stay unchanged, and variances stay positive."""
     import torch
 
     if not values.is_floating_point():
@@ -189,14 +189,14 @@ def configure(place: Place, config: dict, arguments: argparse.Namespace, refit: 
 
 
 def week(place: Place) -> dict:
-    """Bring the engine up to date with the workflow; return its build record, and the seconds of the whole workflow."""
+    """Update the engine with the workflow. Return its build record, and the seconds of the whole workflow."""
     start = time.perf_counter()
     snakemake(place.folder, [place.record])
     return {"workflow_seconds": round(time.perf_counter() - start, 1), **read_json(place.folder / place.record)}
 
 
 def summary(weeks: dict[str, dict]) -> dict:
-    """Return the way and the seconds of each week, gates included, and what share of the cold build they are."""
+    """Return strategy and seconds (gates included) of each week, and their ratio to the cold build."""
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
         "gpu": weeks["cold"]["gpu"],
@@ -208,14 +208,14 @@ def summary(weeks: dict[str, dict]) -> dict:
 
 
 def compare(place: Place, python: str | None) -> list[dict]:
-    """Return the time on the GPU of an engine that takes new weights beside one that does not, in turn."""
+    """Return the GPU times of a refittable engine and of one that is not refittable, measured in turn."""
     engines = [str(place.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parent)
     command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, place.precision]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if process.returncode:
         raise SlipwayError(f"the two kinds of engine could not be compared on {place.target}; see above")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(process.stdout.splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measure the workflow itself on this machine: a first deploy, one with nothing to do, and serving against the engine.
 
-It works in a temporary folder, on the shipped config.yaml with free ports, and leaves nothing running.
+It works in a temporary folder, with the shipped config.yaml on free ports. It leaves no process running.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SECONDS = 8
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(workplace: Path, ports: Ports) -> dict:
-    """Return everything that is measured."""
+    """Return all measurements."""
     progress("first deploy, everything is built and measured")
     seconds = {"first_deploy": snakemake(workplace, "deploy")}
     progress("deploys with nothing to do")
@@ -91,7 +91,7 @@ def snakemake(workplace: Path, target: str) -> float:
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
-    """Return requests a second through Triton over those of the engine called directly, at batch 1, round by round."""
+    """Return the throughput of Triton over the throughput of the engine called directly, at batch 1, round by round."""
     built = BuiltEngine.of_record(
         workplace / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['engine_key']['precision']}.engine.json"
     )
@@ -106,14 +106,14 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
         served = {str(level): requests_per_second(receipt["served_as"], ports, level, workplace) for level in (1, 2, 4)}
         rounds.append({"engine_alone_per_s": alone, "served_per_s": served})
     ratios = {
-        level: round(statistics.median(each["served_per_s"][level] / each["engine_alone_per_s"] for each in rounds), 3)
+        level: round(statistics.median(pair["served_per_s"][level] / pair["engine_alone_per_s"] for pair in rounds), 3)
         for level in rounds[0]["served_per_s"]
     }
     return {"median_ratio_by_requests_in_flight": ratios, "rounds": rounds}
 
 
 def requests_per_second(model: str, ports: Ports, in_flight: int, workplace: Path) -> float:
-    """Return what perf_analyzer measures over gRPC with some requests in flight."""
+    """Return perf_analyzer's throughput over gRPC with `in_flight` requests in flight."""
     table = workplace / "perf.csv"
     window_ms = SECONDS * 1000 // 3
     command = [

@@ -1,4 +1,4 @@
-"""Try whether TensorRT parses and builds ONNX files, without a GPU, with TensorRT for RTX's real builder."""
+"""Check without a GPU whether TensorRT parses and builds ONNX files, with TensorRT for RTX's real builder."""
 
 import argparse
 import json
@@ -17,19 +17,19 @@ WORKSPACE_MB = 2048
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry an ONNX file, in the same order."""
+    """Return the command-line options. The lists have one entry per ONNX file, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--onnx", type=Path, nargs="+", required=True, help="ONNX files to try")
     arguments.add_argument("--onnx-records", type=Path, nargs="+", required=True, help="their records (.json)")
     arguments.add_argument("--compute-capability", default="8.9", help="GPU generation to build for")
     arguments.add_argument("--profiles", default='[{"min": 1, "opt": 8, "max": 32}]', help="batch sizes as JSON")
-    arguments.add_argument("--tensorrt-rtx-version", help="the TensorRT for RTX that must do it")
+    arguments.add_argument("--tensorrt-rtx-version", help="required version of TensorRT for RTX")
     arguments.add_argument("--output", type=Path, required=True, help="JSON to write when every file builds")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Try every file, show each verdict, fail at the end when one does not build."""
+    """Try every file and print each verdict. At the end, raise SlipwayError if a file does not build."""
     version = require_builder(arguments.tensorrt_rtx_version)
     options = {
         "profiles": json.loads(arguments.profiles),
@@ -62,36 +62,36 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_builder(declared: str | None) -> str:
-    """Return the version of TensorRT for RTX; raise SlipwayError when it is absent or not the declared one."""
-    found = runtime_version("tensorrt_rtx")
-    if found == ABSENT:
+    """Return the version of TensorRT for RTX. Raise SlipwayError if it is absent or not the declared one."""
+    installed = runtime_version("tensorrt_rtx")
+    if installed == ABSENT:
         raise SlipwayError("TensorRT for RTX is not installed here; pip install -r envs/requirements.txt")
-    if declared not in (None, found):
+    if declared not in (None, installed):
         raise SlipwayError(
-            f"this job was planned for TensorRT for RTX {declared}, but {found} runs; run snakemake again"
+            f"this job was planned for TensorRT for RTX {declared}, but {installed} runs; run snakemake again"
         )
-    return found
+    return installed
 
 
 def verdict_on(onnx: Path, options: dict) -> dict:
-    """Return whether a file builds: seconds, engine bytes and layers by precision, or the problem in words."""
+    """Return the result of a build: seconds, engine size (bytes) and layers by precision, or the problem in words."""
     with tempfile.TemporaryDirectory(prefix="slipway-preflight-") as folder:
         engine = Path(folder) / "trial.rtx"
         start = time.perf_counter()
         try:
-            found = runtime("tensorrt_rtx").build(onnx, engine, "fp32", options)
+            facts = runtime("tensorrt_rtx").build(onnx, engine, "fp32", options)
         except ValueError as error:
             return {"problem": str(error)}
         return {
             "problem": None,
             "seconds": round(time.perf_counter() - start, 3),
             "bytes": engine.stat().st_size,
-            "layers": found["layers"],
+            "layers": facts["layers"],
         }
 
 
 def in_words(verdict: dict) -> str:
-    """Return one verdict for a person."""
+    """Return one verdict in words."""
     if verdict["problem"]:
         return f"DOES NOT BUILD: {verdict['problem']}"
     counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items())

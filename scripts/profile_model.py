@@ -1,4 +1,4 @@
-"""Run a model under PyTorch's profiler: a trace to look at, and what its numbers say."""
+"""Run a model under PyTorch's profiler: write a trace, and summarise it."""
 
 import argparse
 import contextlib
@@ -20,17 +20,17 @@ from slipway.models import load_model
 if TYPE_CHECKING:
     import torch
 
-# Operators that do the arithmetic, those that a runtime folds into them, and those that only dispatch or allocate.
+# Parts of the names of operators: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
 DISPATCH = ("empty", "view", "reshape", "flatten", "as_strided", "permute", "transpose", "expand", "select", "slice")
 FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
-# What the profiler does on a GPU for itself.
+# Events of the profiler itself on a GPU.
 OF_THE_PROFILER = ("Activity Buffer Request",)
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long the forward passes took together."""
+    """The total duration (s) of the forward passes."""
 
     wall: float
     cpu: float  # of all threads
@@ -38,7 +38,7 @@ class Seconds:
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
@@ -52,7 +52,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Profile on the GPU where there is one, else on the CPU."""
+    """Profile on the GPU if there is one, else on the CPU."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -87,8 +87,8 @@ def main(arguments: argparse.Namespace) -> None:
 def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
-    PyTorch does not escape the paths that it puts into the JSON: of its own file, which has a plain name for that
-    reason, and of the code that ran. A quote in a folder's name would break it.
+    PyTorch does not escape paths in the JSON: neither the path of its own file, which is a plain name here for this
+    reason, nor the paths of the code that ran. A quote in a folder's name would break the JSON.
     """
     folders = {str(Path.cwd()), *sys.path}
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -101,7 +101,7 @@ def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
 
 
 def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tuple[torch.profiler.profile, Seconds]":
-    """Return the profile of `steps` forward passes, and how long they took."""
+    """Return the profile of `steps` forward passes, and their durations."""
     import torch
     from torch.profiler import ProfilerActivity
 
@@ -117,7 +117,7 @@ def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tu
 
 
 def timed(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> tuple[float, float]:
-    """Run `steps` forward passes to their end; return their wall time and the CPU time of all threads in seconds."""
+    """Run `steps` forward passes to their end. Return their wall time and the CPU time of all threads, in seconds."""
     import torch
 
     wall, cpu = time.perf_counter(), time.process_time()
@@ -129,14 +129,14 @@ def timed(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> tuple
 
 
 def summarise(events: Any, device: str, seconds: Seconds) -> dict:
-    """Return time by operator and the shares of the wall time (0..1) that tell where it goes.
+    """Return the time by operator, and the shares (0..1) of the wall time.
 
-    `cpu_utilisation` is CPU time over wall time times cores. `gpu_utilisation` is time in kernels over wall time.
-    `launch_overhead` is on a GPU the share of cudaLaunchKernel, on a CPU that of Python and of operators which only
-    dispatch or allocate. The profiler slows down the host and no kernel, so times of the host are shares of the time
-    under the profiler, and those of kernels of the time without.
+    `cpu_utilisation` is CPU time / (wall time * cores). `gpu_utilisation` is time in kernels / wall time.
+    `launch_overhead` is, on a GPU, the share of cudaLaunchKernel; on a CPU, the share of Python and of operators that
+    only dispatch or allocate. The profiler slows down the host but no kernels. So times of the host are relative to the
+    time under the profiler, and times of kernels to the time without it.
     """
-    # A kernel's time is told twice, as its own and as that of the operator that launched it, which says what it is for.
+    # A kernel's time occurs twice: as its own, and for the operator that launched it. Only the operator's is used.
     events = [event for event in events if event.device_type.name == "CPU" and event.key not in OF_THE_PROFILER]
     on_gpu = device == "cuda"
     attribute = "self_device_time_total" if on_gpu else "self_cpu_time_total"
@@ -155,8 +155,8 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
     ]
     own = {event.key: event.self_cpu_time_total / 1e6 for event in events}
     kernels = sum(times.values())
-    computing = sum(spent for name, spent in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
-    launches = sum(spent for name, spent in own.items() if name.startswith("cudaLaunch"))
+    computing = sum(time for name, time in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
+    launches = sum(time for name, time in own.items() if name.startswith("cudaLaunch"))
     overhead = launches if on_gpu else max(0.0, wall - computing)
     return {
         "cpu_utilisation": round(seconds.cpu / seconds.wall / usable_cores(), 4),
@@ -169,7 +169,7 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
 
 
 def advise(summary: dict, device: str, batch: int) -> list[str]:
-    """Return what the figures suggest, each with its figure."""
+    """Return advice that follows from the figures, each with its figure."""
     advice = []
     if summary["foldable_share"] > 0.05:
         advice.append(

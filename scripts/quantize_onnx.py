@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import onnx
 
 METHODS = ("entropy", "max")
-# Photographs of the calibration set that the quantised file is compared with the FP32 one on, in batches.
+# The number of calibration photographs for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a variant is made of: the quantised type, and the type of everything else."""
+    """The types of a variant: the quantised type, and the type of everything else."""
 
     mode: str
     rest: str
@@ -44,16 +44,16 @@ VARIANTS = {"int8": Recipe("int8", "fp32"), "int8-fp16": Recipe("int8", "fp16"),
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--variant", choices=sorted(VARIANTS), required=True, help="what to quantise it to")
+    arguments.add_argument("--variant", choices=sorted(VARIANTS), required=True, help="variant to make")
     arguments.add_argument("--images", type=Path, required=True, help="folder of photographs to calibrate on")
-    arguments.add_argument("--max-images", type=int, default=512, help="photographs to take from it at most")
-    arguments.add_argument("--min-images", type=int, default=32, help="photographs that it must hold")
+    arguments.add_argument("--max-images", type=int, default=512, help="largest number of photographs from this folder")
+    arguments.add_argument("--min-images", type=int, default=32, help="required number of photographs")
     arguments.add_argument(
-        "--method", choices=METHODS, default="entropy", help="how a range is taken from what was seen"
+        "--method", choices=METHODS, default="entropy", help="method to choose a range from the observed values"
     )
     add_planned(arguments, "images_sha256", "modelopt_version")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
@@ -102,19 +102,20 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_same_input(arguments: argparse.Namespace, base: dict) -> None:
-    """Raise SlipwayError unless the photographs will have the type and size that the file was exported for."""
-    asked, exported = (arguments.input, arguments.crop), (base["input_dtype"], base["crop"])
-    if asked != exported:
+    """Raise SlipwayError unless the photographs will have the dtype and size of the exported file's input."""
+    requested, exported = (arguments.input, arguments.crop), (base["input_dtype"], base["crop"])
+    if requested != exported:
         raise SlipwayError(
             f"{arguments.onnx} was exported for {exported[0]} inputs of {exported[1]} pixels, but this job calibrates "
-            f"with {asked[0]} inputs of {asked[1]} pixels; run snakemake again, or pass the same --input and --crop"
+            f"with {requested[0]} inputs of {requested[1]} pixels; run snakemake again, or pass the same --input and "
+            "--crop"
         )
 
 
 def quantized(
     arguments: argparse.Namespace, calibration: Calibration, opset: int, ir_version: int
 ) -> "onnx.ModelProto":
-    """Return the file's model with Q/DQ nodes, whose scales were measured on the calibration images."""
+    """Return the file's model with Q/DQ nodes, with scales measured on the calibration images."""
     import onnx
     from modelopt.onnx.quantization import quantize
 
@@ -130,7 +131,7 @@ def quantized(
             calibration_method=arguments.method,
             calibration_eps=["cpu"],
             high_precision_dtype=recipe.rest,
-            # Weights as TensorRT 8.x reads them: FP32, then Q, then DQ. Later ones take them as INT8, then DQ.
+            # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
             dq_only=recipe.rest != "fp32",
             output_path=str(target),
             log_level="WARNING",
@@ -139,26 +140,26 @@ def quantized(
     return lowered(model, opset, ir_version) if recipe.rest == "fp32" else model
 
 
-def require_quantized(counted: Quantized) -> Quantized:
-    """Return what was counted; raise SlipwayError unless most compute nodes are quantised, with scales that can be."""
-    if counted.bad_scales:
+def require_quantized(counts: Quantized) -> Quantized:
+    """Return the counts. Raise SlipwayError unless most compute nodes are quantised, with valid scales."""
+    if counts.bad_scales:
         raise SlipwayError(
-            f"quantisation gave scales that are not finite and positive at {', '.join(counted.bad_scales[:5])}; the "
+            f"quantisation gave scales that are not finite and positive at {', '.join(counts.bad_scales[:5])}; the "
             "model answers the calibration images with constants or infinities: look at the checkpoint and the images"
         )
-    if counted.compute <= len(counted.skipped):
+    if counts.compute <= len(counts.skipped):
         raise SlipwayError(
-            f"only {counted.compute} of {counted.compute + len(counted.skipped)} compute nodes were quantised, not "
-            f"{', '.join(counted.skipped[:5])}; leave INT8 and FP8 out of `targets.*.precisions` in config.yaml"
+            f"only {counts.compute} of {counts.compute + len(counts.skipped)} compute nodes were quantised, not "
+            f"{', '.join(counts.skipped[:5])}; leave INT8 and FP8 out of `targets.*.precisions` in config.yaml"
         )
-    return counted
+    return counts
 
 
 def sample(calibration: Calibration) -> list:
-    """Return some of the calibration images, spread evenly, in batches."""
+    """Return some of the calibration images, evenly spread, in batches."""
     step = max(1, len(calibration.images) // COMPARED)
-    chosen = calibration.images[::step][:COMPARED]
-    return [chosen[start : start + BATCH] for start in range(0, len(chosen), BATCH)]
+    images = calibration.images[::step][:COMPARED]
+    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
 
 
 if __name__ == "__main__":

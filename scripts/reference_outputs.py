@@ -1,4 +1,4 @@
-"""Compute the golden logits: PyTorch's own FP32 answer for the sample photograph, which every engine must repeat."""
+"""Compute the reference outputs: PyTorch's FP32 outputs for the sample photograph. Every engine must reproduce them."""
 
 import argparse
 import json
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--image", type=Path, help="photograph; left out, the one that Matplotlib installs")
+    arguments.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
     arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: input and logits")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
-    arguments.add_argument("--meaning", choices=KINDS, help="what the outputs mean; left out, it is found")
+    arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
     add_planned(arguments, "image_sha256", "torch_version")
     add_input(arguments)
     add_preprocessing(arguments)
@@ -44,10 +44,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Preprocess the photograph, run the model, write input (1, 3, H, W) of its type and logits (1, classes).
+    """Preprocess the photograph, run the model, write the input (1, 3, H, W) and the logits (1, classes).
 
-    Beside them go 8 variations of the photograph, `variations` (8, 3, H, W), their `variation_logits`, and as `output`
-    what the outputs mean, as JSON.
+    Also written are 8 variations of the photograph, `variations` (8, 3, H, W), their `variation_logits`, and the
+    meaning of the outputs as JSON, `output`.
     """
     image = arguments.image or sample_photograph()
     preprocess = preprocessing_of(arguments)
@@ -84,9 +84,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answers: np.ndarray) -> float:
-    """Return how far the answers to the photograph and its variations differ, as a share of their size.
+    """Return the difference between the answers to the photograph and its variations, relative to their size.
 
-    If they hardly differ, the model gets noise, black and white, too. Raises SlipwayError if all answers are equal.
+    If it is tiny, the model is also run on noise, black and white. Raises SlipwayError if all answers are equal.
     """
     varies = variation(answers)
     if varies < ROUNDING:
@@ -104,7 +104,7 @@ def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answer
 def meaning_of(last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str]) -> Meaning:
     """Return the meaning of the outputs of a model whose last operation is `last`.
 
-    Of a single yes or no, the first of two labels is that of a no.
+    For a single yes or no with two labels, the first label is the name of the no.
     """
     meaning = find_meaning(stated, last, answers, named_by(weights, answers.shape[1]))
     if not (meaning.has_classes or meaning.is_stated) and has_labels(weights):
@@ -119,7 +119,7 @@ def has_labels(weights: dict) -> bool:
 
 
 def named_by(weights: dict, outputs: int) -> str | None:
-    """Return in words what names classes for a model's outputs; None if nothing does."""
+    """Return in words where the names of a model's classes come from; None if they have no names."""
     if has_labels(weights):
         return "`labels` names a class for each"
     if ":" not in weights["architecture"]:

@@ -1,4 +1,4 @@
-"""Typeset the load test as PDF: a summary to decide by, and a detailed report of every measurement."""
+"""Render the load test as PDF: a summary for decisions, and a detailed report of every measurement."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ from slipway.load_test.limits import holds
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
-# Columns of the tables: key in a measurement, heading, format.
+# Columns of the tables: (key in a measurement, heading, format).
 SUMMARY_COLUMNS = [
     ("precision", "precision", "{}"),
     ("instances", "instances", "{}"),
@@ -44,7 +44,7 @@ DETAIL_COLUMNS = [
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder of Model Analyzer's plots (.png)")
@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
-    """Return the summary: conditions, the measurements by throughput with those over a limit marked, the chart."""
+    """Return the summary: conditions, measurements by throughput with violated limits marked, chart."""
     rows = sorted(tested["measurements"], key=lambda row: -row["throughput_per_s"])
     over = [index for index, row in enumerate(rows) if is_over_limit(row, arguments)]
     return [
@@ -114,7 +114,7 @@ def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 
 
 def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
-    """Return what the figures hold for."""
+    """Return the conditions of the measurements: hardware, engines, server, limits."""
     keys = list(tested["engines"].values())
     lines = [
         f"Hardware: {keys[0]['hardware']}",
@@ -133,12 +133,12 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 
 
 def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
-    """Say whether a measurement exceeds a limit."""
+    """Return whether a measurement exceeds a limit."""
     return not holds(row, arguments.p99_limit_ms, arguments.memory_limit_mb)
 
 
 def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
-    """Draw throughput against p99 latency, one line a variant, the limit where it lies within the chart."""
+    """Draw throughput against p99 latency, with a line per variant, and the limit if it is within the chart."""
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -164,7 +164,7 @@ def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
 
 
 def typeset(path: Path, title: str, story: list[Flowable], arguments: argparse.Namespace) -> None:
-    """Write a PDF with a title and page numbers; its bytes depend on its content alone."""
+    """Write a PDF with a title and page numbers. Its bytes depend only on its content."""
     heading = f"{title} of {arguments.model} on {arguments.target}"
     document = SimpleDocTemplate(
         str(path),
@@ -187,7 +187,7 @@ def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
 
 
 def table(rows: list[dict], columns: list[tuple[str, str, str]], marked: list[int]) -> Table:
-    """Return a table of the rows, those of `marked` in red; a column that the measurements lack is left out."""
+    """Return a table of the rows, with the `marked` ones in red. Columns that the measurements lack are left out."""
     columns = [column for column in columns if column[0] in rows[0]]
     cells = [[heading for _, heading, _ in columns]]
     cells += [["-" if row[key] is None else form.format(row[key]) for key, _, form in columns] for row in rows]
@@ -208,7 +208,7 @@ def paragraph(text: str, style: str = "BodyText") -> Paragraph:
 
 
 def picture(path: Path) -> Image:
-    """Return a picture as wide as the text, in its own proportions."""
+    """Return a picture as wide as the text, with its own proportions."""
     width, height = ImageReader(str(path)).getSize()
     return Image(str(path), TEXT_WIDTH, TEXT_WIDTH * height / width)
 

@@ -1,7 +1,7 @@
-"""Run one TensorRT engine for a program under another interpreter: requests on standard input, answers on output.
+"""Run one TensorRT engine for a program in another interpreter: requests on standard input, answers on output.
 
-It runs under the interpreter that has TensorRT and needs nothing of Slipway's environment. A request is a line of JSON
-with a "do"; "infer" is followed by one array in NumPy's own format, and so is its answer. See
+It runs in the interpreter that has TensorRT, and needs nothing of Slipway's environment. A request is a line of JSON
+with a "do". The request "infer" is followed by an array in NumPy's own format, and so is its answer. See
 slipway.engines.subprocess_engine.
 """
 
@@ -17,15 +17,15 @@ from slipway.runtimes.tensorrt.runner import Engine
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--engine", required=True, help="engine to run (.trt, .plan or .rtx)")
-    arguments.add_argument("--precision", required=True, help="what it computes in")
+    arguments.add_argument("--precision", required=True, help="precision of the engine")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Load the engine when it is first needed, answer until the input ends."""
+    """Load the engine at the first request, and answer until the input ends."""
     requests, answers = sys.stdin.buffer, private_output()
     worker = Worker(arguments.engine, arguments.precision)
     for line in requests:
@@ -41,7 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 class Worker:
-    """One engine and what may be asked of it."""
+    """One engine, and its answers to requests."""
 
     def __init__(self, engine: str, precision: str) -> None:
         self._path = engine
@@ -49,7 +49,7 @@ class Worker:
         self._engine: Engine | None = None
 
     def answer(self, request: dict, arrays: BinaryIO) -> tuple[dict, Any]:
-        """Return the answer to one request, and the array that follows it or None."""
+        """Return the answer to one request, and the array that follows it, or None."""
         if request["do"] == "infer":
             batch = read_array(arrays)
             return {}, self._loaded().infer(batch)
@@ -70,7 +70,7 @@ class Worker:
 
 
 def private_output() -> BinaryIO:
-    """Return what was standard output; what libraries print there goes to standard error from now on."""
+    """Return the standard output for answers only. Prints of libraries go to standard error from now on."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers

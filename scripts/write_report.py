@@ -1,4 +1,4 @@
-"""Write the page that shows everything measured of a model: is it right, is it fast, how busy may it be, and why."""
+"""Write the report page with all measurements of a model: is it right, is it fast, how busy may it be, and why."""
 
 import argparse
 import base64
@@ -18,7 +18,7 @@ TEMPLATE = Path(__file__).parent / "slipway" / "report" / "page.html.j2"
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
     arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
@@ -36,7 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the records, write the page; the same records give the same bytes."""
+    """Read the records and write the page. The same records give the same bytes."""
     evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants, arguments.labelled)
     page = render(evidence, arguments.template)
     with written_whole(arguments.output) as partial:
@@ -45,7 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def render(evidence: Measurements, template: Path) -> str:
-    """Return the page as HTML that stands alone; what the records name is escaped."""
+    """Return the page as self-contained HTML. Text from records is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined
     )

@@ -14,7 +14,7 @@ from slipway.triton.repository.model_folder import served_model, write_model
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
+    """Return the command-line options."""
     arguments = parser(__doc__)
     arguments.add_argument("--name", required=True, help="name that clients use for the model")
     arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
@@ -24,16 +24,16 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
-    arguments.add_argument("--lock", type=json.loads, help="JSON of what is known of that release's TensorRT")
-    arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
     arguments.add_argument(
-        "--index", type=Path, required=True, help="JSON to write: what was put in, and each file's hash"
+        "--lock", type=json.loads, help="version lock (JSON): the facts about that release's TensorRT"
     )
+    arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
+    arguments.add_argument("--index", type=Path, required=True, help="JSON to write: origin and hash of each file")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Take the chosen engine, write the model folder whole, index it last."""
+    """Choose the engine, write the complete model folder, write its index last."""
     selection = read_json(arguments.selection)
     records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
     engine_record = records[selection["precision"]]

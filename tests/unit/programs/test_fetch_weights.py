@@ -158,7 +158,7 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
     for error in (urllib.error.URLError("no route"), TimeoutError("slow"), ConnectionResetError(104, "reset")):
         assert failing(error) == ("rehearsal", None)
     for reason in (errno.ENOSPC, errno.EROFS):
-        with pytest.raises(SlipwayError, match=r"cannot be kept.* as TORCH_HOME"):
+        with pytest.raises(SlipwayError, match=r"cannot be stored.* as TORCH_HOME"):
             failing(OSError(reason, os.strerror(reason)))
 
 
