@@ -73,7 +73,7 @@ def in_company(
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
-    """Return a sentence if answers depend on their company, else None. `found` is the result of `in_company`."""
+    """Return a sentence if the `distances` of `in_company` show that answers depend on their company, else None."""
     if not distances["by_company"] <= tolerance.by_company:
         return (
             f"the answer to a picture depends on its neighbours in the batch: {distances['by_company']:.2g} of its "

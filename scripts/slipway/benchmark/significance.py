@@ -25,7 +25,7 @@ def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
 def interval(correct: np.ndarray) -> tuple[float, float]:
     """Return the 99 % confidence interval of an accuracy (Wilson's interval).
 
-    `right`: for each photograph (N,), N > 0, whether the answer was correct.
+    `correct`: for each photograph (N,), N > 0, whether the answer was correct.
     """
     count, share, squared = len(correct), float(correct.mean()), _DEVIATIONS**2
     centre = (share + squared / (2 * count)) / (1 + squared / count)

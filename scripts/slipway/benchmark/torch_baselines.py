@@ -123,7 +123,7 @@ def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
     except torch.cuda.OutOfMemoryError as error:
         raise SlipwayError(
             f"PyTorch runs out of GPU memory at batch size {batch} ({str(error).splitlines()[0]}); lower "
-            "`batch_sizes` of `benchmark` in config.yaml, or end what else uses the GPU"
+            "`batch_sizes` of `benchmark` in config.yaml, or end other programs that use the GPU"
         ) from None
     finally:
         gc.collect()

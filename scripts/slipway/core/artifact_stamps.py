@@ -65,9 +65,9 @@ def digest(path: Path, fingerprints: FileHashCache) -> str:
 def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
     """Raise SlipwayError if an artifact has changed since its job made it.
 
-    Of the paths of a workflow's job, those that Snakemake marks as incomplete are the job's own outputs and are not
-    checked. If no path is marked, this is no job of a workflow, and nothing is checked. An artifact that was made anew
-    and has no stamp yet is not checked either.
+    `paths` are the files of a job. Snakemake marks a running job's outputs as incomplete, so marked files are not
+    checked. If no file is marked, this process is not a job of a workflow, and nothing is checked. An artifact that was
+    just made and has no stamp yet is not checked either.
     """
     paths = list(paths)
     outputs = {path for path in paths if record_of(path, folder / "incomplete").exists()}
@@ -80,8 +80,8 @@ def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
         if sha256 != stamp.sha256:
             _show_a_change(path)
             raise SlipwayError(
-                f"{path} is no longer what was made (SHA-256 {stamp.sha256[:8]}.. -> {sha256[:8]}..): it was edited or "
-                "damaged; run snakemake again, which makes it anew"
+                f"{path} has changed since it was made (SHA-256 {stamp.sha256[:8]}.. -> {sha256[:8]}..): it was edited "
+                "or damaged; run snakemake again, which makes it anew"
             )
 
 

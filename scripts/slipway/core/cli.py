@@ -45,7 +45,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
     except SlipwayError as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from what is finished", 128 + signal.SIGINT)
+        _fail("interrupted; run the same command again to continue with the unfinished work", 128 + signal.SIGINT)
     except OSError as error:
         sentence = explained(error)
         if sentence is None:

@@ -18,7 +18,7 @@ _WAYS_OUT = {
     errno.ENOEXEC: "this is no program for this machine ({}); put the right one there, or take it off PATH",
     errno.EEXIST: "a file is in the way ({}); move it away and run again",
     errno.EMFILE: "too many files are open ({}); raise the limit (ulimit -n) and run again",
-    errno.ENFILE: "too many files are open on this machine ({}); end what keeps them open and run again",
+    errno.ENFILE: "too many files are open on this machine ({}); end the programs that opened them and run again",
     errno.ENAMETOOLONG: "a path is too long ({}); run in a folder with a shorter path",
     errno.EIO: "the disk failed ({}); look at the system's log before running again",
     errno.ESTALE: "the network file system was remounted meanwhile ({}); run again",

@@ -151,7 +151,7 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
     """
     if unread and not set(layers) - {"unknown"}:
         progress(
-            f"  what this runtime says of {len(unread)} layers could not be read, so nothing proves that they run in "
+            f"  the runtime's text about {len(unread)} layers could not be read, so nothing proves that they run in "
             f"{precision}; the text is `unread_layers` in the build record"
         )
         return

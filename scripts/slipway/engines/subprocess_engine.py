@@ -84,6 +84,6 @@ class SubprocessEngine:
 
     def _ended(self) -> SlipwayError:
         return SlipwayError(
-            f"the TensorRT worker under {self._python} ended with exit code {self._process.wait()}; the log has what "
-            "it said"
+            f"the TensorRT worker under {self._python} ended with exit code {self._process.wait()}; the log has "
+            "its messages"
         )

@@ -242,7 +242,7 @@ class JobKeys:
     def deploy_local(self, silent: dict[str, str] | None = None) -> JobKey:
         """Return the key of a local deployment: addresses, ports, TLS, and the server's generation number.
 
-        `silent` are the models that are live but do not answer. If there are any, the number is that of the next start.
+        `silent` are the models that are live but do not answer. If there are any, the next generation number is used.
         """
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}

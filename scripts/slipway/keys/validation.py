@@ -99,8 +99,8 @@ def require_batches(resolved: ResolvedConfig) -> None:
             if missing := optimization_profiles.untaken(profiles, batches):
                 raise SlipwayError(
                     f"config: {words} a batch of {missing[0]}, but the profiles of the {precision} engine for {target} "
-                    f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or lower "
-                    "what asks for it"
+                    f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or "
+                    "lower these batch sizes"
                 )
 
 

@@ -119,8 +119,8 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
     newer = ", or build for a newer TensorRT, whose exporter carries more" if opset < 18 else ""
     return (
         f"the network cannot be exported: it uses the operator {name}{place}, which the exporter cannot write in ONNX "
-        f"opset {opset}{because}; write that line with other operators, of those that https://onnx.ai/onnx/operators "
-        f"lists{newer}"
+        f"opset {opset}{because}; write that line with other operators (see https://onnx.ai/onnx/operators)"
+        f"{newer}"
     )
 
 

@@ -81,7 +81,7 @@ def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Modu
     if changed:
         raise SlipwayError(
             f"the network remembers earlier pictures in eval mode: each run changes its buffers {_few(changed)}, so "
-            "answers come to depend on what was asked before; let it change them only `if self.training`, and switch "
+            "answers depend on earlier requests; let it change them only `if self.training`, and switch "
             "the observers of quantization-aware training off (torch.ao.quantization.disable_observer)"
         )
 

@@ -50,7 +50,7 @@ def read_labels(path: str | Path) -> Labels:
 def served_labels(served: Path, user_file: Path | None) -> tuple[Labels, str]:
     """Return the labels that a model is served with, and their source: "file", "torchvision" or "none".
 
-    `served` has one name per line. `given` is the user's label file, which may have `ids` too, or None.
+    `served` is a file with one name per line. `user_file` is the user's label file, which may also have `ids`, or None.
     """
     if user_file:
         return read_labels(user_file), "file"

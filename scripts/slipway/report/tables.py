@@ -75,7 +75,7 @@ def _same(figures: dict, limit: float) -> str:
 
 def class_folders(evidence: Measurements) -> Table:
     """Return the class of each folder of labelled photographs, and the rule by which it was read."""
-    columns = ["folder", "class", "label", "told by", "photographs"]
+    columns = ["folder", "class", "label", "read by", "photographs"]
     rows = [
         [*(NOTHING if folder[name] is None else str(folder[name]) for name in ("folder", "class", "label", "rule"))]
         + [str(folder["photographs"])]
@@ -186,7 +186,7 @@ def chain(evidence: Measurements) -> Table:
         for name, digest in engine.build["files"].items()
     ]
     first = [("checkpoint", evidence.weights["sha256"]), ("sample photograph", evidence.golden["image_sha256"])]
-    return Table(["what", "SHA-256"], [list(row) for row in first + onnx + built])
+    return Table(["file", "SHA-256"], [list(row) for row in first + onnx + built])
 
 
 def megabytes(size: int) -> str:

@@ -146,9 +146,9 @@ def stamp_of(path: Path) -> Path:
 
 
 def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
-    """Mark edited artifacts as incomplete, like those of a killed job, so that Snakemake makes them again.
+    """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
 
-    Remove this mark from other artifacts: somebody has restored them.
+    Remove this mark from all other artifacts: somebody has restored them.
     """
     marks = folder / "incomplete"
     wanted = {record_of(Path(name), marks) for name in names}

@@ -163,7 +163,10 @@ def test_a_file_where_the_logs_are_to_lie_is_told_in_a_sentence(run, log, tmp_pa
 def test_ctrl_c_shows_no_traceback(run, log):
     ended = run("raise KeyboardInterrupt", "--log", str(log))
     assert ended.returncode == 130
-    assert ended.stderr.splitlines()[-1] == "error: interrupted; the same command goes on from what is finished"
+    assert (
+        ended.stderr.splitlines()[-1]
+        == "error: interrupted; run the same command again to continue with the unfinished work"
+    )
     assert "Traceback" not in log.read_text(encoding="utf-8")
 
 

@@ -99,7 +99,7 @@ def test_a_job_refuses_an_artifact_that_is_no_longer_what_was_made(job, edited):
     require_planned(job)
     Path("results/m", edited).write_bytes(b"edited")
     artifact = Path("results/m", Path(edited).parts[0])
-    with pytest.raises(SlipwayError, match=f"{artifact} is no longer what was made .* run snakemake again"):
+    with pytest.raises(SlipwayError, match=f"{artifact} has changed since it was made .* run snakemake again"):
         require_planned(job)
 
 
@@ -112,7 +112,7 @@ def test_damage_that_no_time_shows_is_found_by_planning_once_a_job_found_it(job,
     known = FileHashCache()
     known._known[f"sha256 {file}"] = [[as_it_was.st_size, as_it_was.st_mtime_ns, as_it_was.st_ctime_ns], "as it was"]
     assert known.sha256(file) == "as it was"
-    with pytest.raises(SlipwayError, match="no longer what was made"):
+    with pytest.raises(SlipwayError, match="has changed since it was made"):
         require_planned(job)
     assert known.sha256(file) == sha256(file)
 

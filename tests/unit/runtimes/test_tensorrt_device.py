@@ -15,7 +15,7 @@ def test_every_binding_describes_and_runs_the_gpu(gpu):
     described = device.describe_gpu()
     assert (described["name"], described["driver_cuda"]) == ("Stand-in GPU", "13.0")
     assert described["memory_bytes"] == gpu.total
-    with pytest.raises(ValueError, match="stop what else uses it"):
+    with pytest.raises(ValueError, match="stop other programs that use it"):
         found.allocate(gpu.free + 1)
     found.close()
     with pytest.raises(ValueError, match="no usable GPU"):

@@ -151,7 +151,7 @@ def test_the_shell_does_not_decide_on_tf32(gpu, tmp_path, monkeypatch):
 
 def test_too_little_memory_is_told(gpu, tmp_path):
     gpu.free = 100
-    with pytest.raises(ValueError, match="stop what else uses it"):
+    with pytest.raises(ValueError, match="stop other programs that use it"):
         Engine(write_engine(tmp_path / "m.trt"), "fp32").infer(pictures(1))
 
 

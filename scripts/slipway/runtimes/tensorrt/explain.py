@@ -54,8 +54,8 @@ def build_failure(errors: list[str], options: dict) -> str:
     if any(_NO_MEMORY.search(error) for error in errors):
         return (
             f"the GPU has too little free memory to build{_amount(errors)}; lower `tensorrt.workspace_mb` (now "
-            f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}), or stop what "
-            f"else uses the GPU: {details}"
+            f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}), or stop "
+            f"other programs that use the GPU: {details}"
         )
     if any(_NO_TACTIC.search(error) for error in errors):
         return (
@@ -73,7 +73,10 @@ def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
     """Return the reason why an engine could not be loaded."""
     details = " | ".join(error.strip() for error in errors[-2:]) or "it gave no reason"
     if any(_NO_MEMORY.search(error) for error in errors):
-        return f"the GPU has too little free memory to load {path}{_amount(errors)}; stop what else uses it: {details}"
+        return (
+            f"the GPU has too little free memory to load {path}{_amount(errors)}; stop other programs that use it: "
+            f"{details}"
+        )
     return (
         f"TensorRT {trt.__version__} cannot load {path}: truncated, or built by another version or for another GPU; "
         f"remove it and run snakemake again: {details}"

@@ -26,7 +26,9 @@ class StreamContext:
         self.events = (device.event(), device.event())
         self.context = engine.create_execution_context()
         if self.context is None:
-            raise ValueError("the GPU has too little free memory for an execution context; stop what else uses it")
+            raise ValueError(
+                "the GPU has too little free memory for an execution context; stop other programs that use it"
+            )
         if profile and not self.context.set_optimization_profile_async(profile, self.stream.handle):
             raise ValueError(f"TensorRT refuses optimization profile {profile}")
         self.stream.synchronize()

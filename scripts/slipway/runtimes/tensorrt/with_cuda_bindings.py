@@ -52,7 +52,7 @@ class Device:
             memory = checked(driver.cuMemAlloc(nbytes))
         except ValueError as error:
             raise ValueError(
-                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers ({error}); stop what else uses it"
+                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers ({error}); stop other programs that use it"
             ) from None
         self._device_memory.append(memory)
         return int(memory)

@@ -46,7 +46,7 @@ class Device:
             memory = cuda.mem_alloc(nbytes)
         except cuda.MemoryError:
             raise ValueError(
-                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers; stop what else uses it"
+                f"the GPU has no {nbytes / 2**20:.0f} MiB free for buffers; stop other programs that use it"
             ) from None
         self._kept.append(memory)
         return int(memory)
