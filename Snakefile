@@ -7,11 +7,6 @@
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
-from snakemake.utils import min_version
-
-min_version("9.19")
-
-
 include: "rules/before_config.smk"
 
 
@@ -44,10 +39,10 @@ include: "rules/precision.smk"
 include: "rules/engine.smk"
 include: "rules/accuracy.smk"
 include: "rules/evidence.smk"
-include: "rules/report.smk"
-include: "rules/serving.smk"
-include: "rules/monitoring.smk"
+include: "rules/repository.smk"
 include: "rules/manifests.smk"
-include: "rules/publishing.smk"
 include: "rules/deploy.smk"
-include: "rules/deploy_remote.smk"
+
+
+# With `--sdm conda` each rule's program runs in it.
+hooks.give_programs_an_environment(conda="../envs/slipway.yaml")

@@ -3,7 +3,7 @@
 
 rule evaluate_checkpoint:
     input:
-        program=ancient(program_file("evaluate_checkpoint")),
+        program=program("evaluate_checkpoint"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
@@ -12,24 +12,21 @@ rule evaluate_checkpoint:
         update("results/{model}/accuracy.json"),
     log:
         "logs/{model}/evaluate_checkpoint.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
-        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
-        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
+        labelled=labelled,
+        labels_from=labels_from,
     message:
         "Evaluating {wildcards.model} in PyTorch on labelled photographs"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} "
-        "--labels {input.labels:q} --golden {input.golden:q} {params.settings} {params.labelled} {params.labels_from} "
-        "--output {output:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --labels "
+        "{input.labels:q} --golden {input.golden:q} {params.settings} {params.labelled} {params.labels_from} --output "
+        "{output:q} --log {log:q}"
 
 
 rule check_accuracy:
     input:
-        program=ancient(program_file("check_accuracy")),
+        program=program("check_accuracy"),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
@@ -42,19 +39,16 @@ rule check_accuracy:
         update("results/{model}/{target}/{model}.{precision}.accuracy.json"),
     log:
         "logs/{model}/{target}/accuracy.{precision}.log",
-    conda:
-        "../envs/slipway.yaml"
     resources:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.check_accuracy(wildcards.model, wildcards.target, wildcards.precision),
-        # Asking for `input` keeps Snakemake from comparing them: their contents are in the settings.
-        labelled=lambda wildcards, input: option("--labelled", config["accuracy"]["labelled"]),
-        labels_from=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
+        labelled=labelled,
+        labels_from=labels_from,
         tensorrt_python=tensorrt_python,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
-        "--labels {input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --labels "
+        "{input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
         "{params.labelled} {params.labels_from} {params.tensorrt_python} --output {output:q} --log {log:q}"

@@ -1,4 +1,14 @@
 # Read by every phase: the resolved configuration, the keys of the jobs, options and constraints that rules share.
+#
+# How staleness works here (docs/staleness.md has the whole of it). Snakemake runs a job again when the content of an
+# input, the value of a param or the text of the command is another one than in the last run. Therefore in each rule:
+#   settings=keys.<rule>(...)    All that the job is keyed on: options, versions, hardware, the SHA-256 of the user's files
+#                                and of the program's code. It is one dict, since Snakemake compares values without names.
+#   program=program("benchmark") scripts/benchmark.py, as an input that is `ancient(...)`: Snakemake does not compare it,
+#                                for its code is in the settings, where comments do not count.
+#   update("results/...")        The previous artifact stays until its job has succeeded, so a failed job loses nothing.
+#   untracked(...)               A param that is not compared: a path whose content is in the settings, or a timeout.
+#   ancient(...)                 An input that has to exist, but changes nothing of the outputs.
 import json
 import shlex
 
@@ -11,27 +21,39 @@ from slipway.core.hardware import usable_cores
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.notices import notices
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.core.cli import prefer_this_interpreter
 
-prefer_this_interpreter()
 # What files held when they were last read; it is only there to save time.
 file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
-with told_in_a_sentence():
+with refused_by_snakemake():
     # Not once more in each job.
-    for file in workflow.configfiles if workflow.is_main_process else []:
+    for file in workflow.configfiles if hooks.plans else []:
         require_keys_once(file)
         require_read_as_written(file, schema())
     resolved = ResolvedConfig(complete(config))
     validate(resolved)
 keys = JobKeys(resolved, file_hashes)
 
-for notice in notices(resolved) if workflow.is_main_process else []:
+for notice in notices(resolved) if hooks.plans else []:
     logger.info(notice)
 
 
 def one_of(names):
     """Return a wildcard constraint that matches exactly `names`."""
     return "|".join(names) or "(?!)"
+
+
+def option(name, value):
+    """Return a command-line option for a file that may be absent, as one word: a file's name may start with a dash."""
+    return f"{name}={shlex.quote(str(value))}" if value else ""
+
+
+# Params of several rules: the interpreter that has TensorRT, and the key that signatures must be of.
+tensorrt_python = untracked(
+    lambda wildcards: option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
+)
+public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
+labelled = untracked(option("--labelled", config["accuracy"]["labelled"]))
+labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 
 # With `--sdm apptainer` jobs run in it, but for those that deploy: they need the user's home, programs and servers here.
@@ -50,49 +72,21 @@ wildcard_constraints:
     precision=one_of(resolved.all_precisions()),
 
 
-# A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.
-WHOLE_MACHINE = usable_cores()
-
-
-def option(name, value):
-    """Return a command-line option for a file that may be absent, as one word: a file's name may start with a dash."""
-    return f"{name}={shlex.quote(str(value))}" if value else ""
-
-
-def tensorrt_python(wildcards, input):
-    """Return the option that names TensorRT's interpreter; taking `input` keeps Snakemake from comparing it."""
-    return option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
-
-
-def public_key(wildcards, input):
-    """Return the option that names the key which signatures must be of; what it holds is in the settings."""
-    return option("--public-key", config["deploy"]["signing"]["public_key"])
-
-
-def signature_option(wildcards, input):
-    """Return the option that names a repository's signature, where it is made here or has to be verified."""
-    signing = config["deploy"]["signing"]
-    return option("--signature", any(signing.values()) and signature(wildcards.model, wildcards.target))
-
-
 def evidence_of_every_model(wildcards):
-    """Return what `evidence` is made of, for every engine, unless one could not be measured as the configuration asks."""
-    with told_in_a_sentence():
+    """Return the targets of `evidence`, for every engine; refuse batch sizes that an engine would not take."""
+    with refused_by_snakemake():
         require_batches(resolved)
-    of_engines = [
-        f"results/{model}/{target}/{model}.{precision}.accuracy.json"
-        for model in resolved.models
-        for target in resolved.targets
-        for precision in resolved.precisions(target)
+    of_model = ["report.html", "profile/profile.json"]
+    of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
+    return [
+        *(f"results/{model}/{name}" for name in of_model for model in resolved.models),
+        *(
+            f"results/{model}/{target}/{name.format(model=model)}"
+            for target in resolved.targets
+            for model in resolved.models
+            for name in [
+                *of_target,
+                *(f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target)),
+            ]
+        ),
     ]
-    of_targets = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
-    return (
-        expand("results/{model}/report.html", model=resolved.models)
-        + expand("results/{model}/profile/profile.json", model=resolved.models)
-        + of_engines
-        + [
-            path
-            for name in of_targets
-            for path in expand(f"results/{{model}}/{{target}}/{name}", model=resolved.models, target=resolved.targets)
-        ]
-    )

@@ -1,9 +1,10 @@
-# From model repositories to a live server. Needs the deployed target's repositories; makes results/<model>/deploy/.
+# From model repositories to a live server, here or elsewhere: Kubernetes, KServe, Arena or Compose. Needs the repositories
+# of what is deployed, and elsewhere its manifests; makes results/<model>/deploy/receipt.json or receipt.<to>.json.
 
 
 rule deploy_local:
     input:
-        program=ancient(program_file("deploy")),
+        program=program("deploy"),
         # Folders have no checksum; their indexes hold the hash of every file.
         folders=ancient(
             expand(rules.write_repository.output.folder, model=resolved.models, target=resolved.deployed_target)
@@ -15,8 +16,6 @@ rule deploy_local:
         update(receipts()),
     log:
         "logs/deploy.log",
-    conda:
-        "../envs/slipway.yaml"
     container:
         None
     threads: WHOLE_MACHINE
@@ -24,29 +23,25 @@ rule deploy_local:
         settings=local_server,
         models=resolved.models,
         signatures=[signature(model, resolved.deployed_target) for model in resolved.models],
-        # Asking for `input` keeps Snakemake from comparing them: neither makes a deployment stale.
-        ready_timeout_s=lambda wildcards, input: config["deploy"]["ready_timeout_s"],
-        keep_versions=lambda wildcards, input: config["deploy"]["keep_versions"],
-        oldest=lambda wildcards, input: config["triton"]["oldest"],
+        ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
+        keep_versions=untracked(config["deploy"]["keep_versions"]),
+        oldest=untracked(config["triton"]["oldest"]),
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
     message:
         "Serving {resolved.models} from a Triton server on this machine"
     shell:
-        "python {input.program:q} --models {params.models:q} --folders {input.folders:q} "
-        "--indexes {input.indexes:q} --goldens {input.goldens:q} --signatures {params.signatures:q} "
-        "{params.settings} {params.public_key} "
-        "--oldest {params.oldest} "
-        "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} --receipts {output:q} --log {log:q}"
+        "python {input.program:q} --models {params.models:q} --folders {input.folders:q} --indexes {input.indexes:q} "
+        "--goldens {input.goldens:q} --signatures {params.signatures:q} {params.settings} {params.public_key} --oldest "
+        "{params.oldest} --ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} "
+        "{params.tensorrt_python} --receipts {output:q} --log {log:q}"
 
 
 rule status:
     input:
-        program=ancient(program_file("status")),
+        program=program("status"),
     log:
         "logs/status.log",
-    conda:
-        "../envs/slipway.yaml"
     container:
         None
     params:
@@ -60,11 +55,9 @@ rule status:
 
 rule rollback:
     input:
-        program=ancient(on_platform("rollback")),
+        program=on_platform("rollback"),
     log:
         "logs/rollback.log",
-    conda:
-        "../envs/slipway.yaml"
     container:
         None
     params:
@@ -75,17 +68,15 @@ rule rollback:
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} {params.about} --ready-timeout-s {params.ready_timeout_s} "
-        "{params.tensorrt_python} {params.public_key} --log {log:q}"
+        "python {input.program:q} {params.about} --ready-timeout-s {params.ready_timeout_s} {params.tensorrt_python} "
+        "{params.public_key} --log {log:q}"
 
 
 rule undeploy:
     input:
-        program=ancient(on_platform("undeploy")),
+        program=on_platform("undeploy"),
     log:
         "logs/undeploy.log",
-    conda:
-        "../envs/slipway.yaml"
     container:
         None
     params:
@@ -94,3 +85,39 @@ rule undeploy:
         "Stopping what is live"
     shell:
         "python {input.program:q} {params.about} --log {log:q}"
+
+
+rule deploy_remote:
+    input:
+        program=program("deploy_remote"),
+        manifests=rules.write_manifests.output,
+        monitoring=rules.write_monitoring.output,
+        # Folders have no checksum; their indexes hold the hash of every file.
+        folders=ancient(expand(rules.write_repository.output.folder, target=resolved.fleet, allow_missing=True)),
+        indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
+        golden=rules.reference_outputs.output.golden,
+        signatures=lambda wildcards: [
+            signature for target in resolved.fleet for signature in made_signatures([wildcards.model], target)
+        ],
+    output:
+        update("results/{model}/deploy/receipt.{to}.json"),
+    log:
+        "logs/{model}/deploy_remote.{to}.log",
+    wildcard_constraints:
+        to="arena|compose|kserve|kubernetes",
+    container:
+        None
+    params:
+        settings=lambda wildcards: keys.deploy_remote(),
+        results=lambda wildcards: f"results/{wildcards.model}",
+        signed="--signed" if any(config["deploy"]["signing"].values()) else "",
+        public_key=public_key,
+        ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
+        keep_versions=untracked(config["deploy"]["keep_versions"]),
+        keep_published=untracked(config["deploy"]["publish"]["keep_versions"]),
+    message:
+        "Deploying {wildcards.model} to {wildcards.to}"
+    shell:
+        "python {input.program:q} --results {params.results:q} {params.settings} {params.signed} {params.public_key} "
+        "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} --keep-published "
+        "{params.keep_published} --log {log:q}"

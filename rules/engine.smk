@@ -4,7 +4,7 @@
 
 rule build_openvino:
     input:
-        program=ancient(program_file("build_engine")),
+        program=program("build_engine"),
         onnx=onnx_of,
         record=onnx_record_of,
         # It judges an engine and changes nothing of it.
@@ -17,23 +17,20 @@ rule build_openvino:
         "logs/{model}/{target}/build.{precision}.log",
     wildcard_constraints:
         target=one_of(resolved.targets_of("openvino")),
-    conda:
-        "../envs/slipway.yaml"
     resources:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.build_engine(wildcards.target, wildcards.precision),
-        # Asking for `input` keeps Snakemake from comparing them: neither changes what comes out.
-        python=lambda wildcards, input: resolved.interpreter(wildcards.target),
-        timing_cache=lambda wildcards, input: option("--timing-cache", resolved.timing_cache(wildcards.target)),
+        python=untracked(lambda wildcards: resolved.interpreter(wildcards.target)),
+        timing_cache=untracked(lambda wildcards: option("--timing-cache", resolved.timing_cache(wildcards.target))),
         golden=lambda wildcards, input: option("--golden", input.golden),
-        gates=lambda wildcards, input: keys.gates(wildcards.target, wildcards.precision),
+        gates=untracked(lambda wildcards: keys.gates(wildcards.target, wildcards.precision)),
     message:
         "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:
-        "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
-        "{params.settings} {params.timing_cache} {params.golden} {params.gates} "
-        "--engine {output.engine:q} --record {output.record:q} --log {log:q}"
+        "{params.python:q} {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} {params.settings} "
+        "{params.timing_cache} {params.golden} {params.gates} --engine {output.engine:q} --record {output.record:q} "
+        "--log {log:q}"
 
 
 use rule build_openvino as build_onnxruntime with:

@@ -1,20 +1,19 @@
-# How fast an engine is, and what is chosen. Needs its build record; makes benchmark.json, analysis/ and selection.json.
+# How fast an engine is, and what is chosen: needs its build record; makes benchmark.json, analysis/ and selection.json.
+# Then everything that was measured, on one page: results/<model>/report.html.
 
 
 rule benchmark:
     input:
-        program=ancient(program_file("benchmark")),
+        program=program("benchmark"),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
         engines=engines_of,
-        records=engine_records,
+        records=of_every_engine("engine.json"),
     output:
         update("results/{model}/{target}/{model}.benchmark.json"),
     log:
         "logs/{model}/{target}/benchmark.log",
-    conda:
-        "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     resources:
         **ON_TARGET,
@@ -24,19 +23,19 @@ rule benchmark:
     message:
         "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} "
-        "--onnx {input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} "
-        "--output {output:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --onnx "
+        "{input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} --output "
+        "{output:q} --log {log:q}"
 
 
 rule load_test:
     input:
-        program=ancient(program_file("load_test")),
+        program=program("load_test"),
         weights_record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
-        records=engine_records,
+        records=of_every_engine("engine.json"),
         # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
-        accuracy=ancient(accuracy_records),
+        accuracy=ancient(of_every_engine("accuracy.json")),
     output:
         table=update("results/{model}/{target}/analysis/analysis.csv"),
         record=update("results/{model}/{target}/analysis/analysis.json"),
@@ -44,8 +43,6 @@ rule load_test:
         plots=update(directory("results/{model}/{target}/analysis/plots")),
     log:
         "logs/{model}/{target}/load_test.log",
-    conda:
-        "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     resources:
         **ON_TARGET,
@@ -55,15 +52,15 @@ rule load_test:
     message:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
-        "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} "
-        "--weights-record {input.weights_record:q} --labels {input.labels:q} {params.settings} "
-        "{params.tensorrt_python} --table {output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} "
-        "--log {log:q}"
+        "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} --weights-record "
+        "{input.weights_record:q} --labels {input.labels:q} {params.settings} {params.tensorrt_python} --table "
+        "{output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} --log "
+        "{log:q}"
 
 
 rule render_load_test:
     input:
-        program=ancient(program_file("render_load_test")),
+        program=program("render_load_test"),
         record=rules.load_test.output.record,
         # A folder has no checksum; the record, made with it, tells whether it changed.
         plots=ancient(rules.load_test.output.plots),
@@ -73,29 +70,25 @@ rule render_load_test:
         detail=update("results/{model}/{target}/analysis/detail.pdf"),
     log:
         "logs/{model}/{target}/render_load_test.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.render_load_test(),
     message:
         "Typesetting the load test's reports of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} "
-        "--model {wildcards.model:q} --target {wildcards.target:q} "
-        "--chart {output.chart:q} --summary {output.summary:q} --detail {output.detail:q} --log {log:q}"
+        "python {input.program:q} --load-test {input.record:q} --plots {input.plots:q} {params.settings} --model "
+        "{wildcards.model:q} --target {wildcards.target:q} --chart {output.chart:q} --summary {output.summary:q} "
+        "--detail {output.detail:q} --log {log:q}"
 
 
 rule choose_configuration:
     input:
-        program=ancient(program_file("choose_configuration")),
+        program=program("choose_configuration"),
         load_test=rules.load_test.output.record,
-        accuracy=accuracy_records,
+        accuracy=of_every_engine("accuracy.json"),
     output:
         update("results/{model}/{target}/selection.json"),
     log:
         "logs/{model}/{target}/choose_configuration.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.choose_configuration(),
     message:
@@ -103,3 +96,25 @@ rule choose_configuration:
     shell:
         "python {input.program:q} --load-test {input.load_test:q} --accuracy {input.accuracy:q} {params.settings} "
         "--output {output:q} --log {log:q}"
+
+
+rule write_report:
+    input:
+        program=program("write_report"),
+        weights_record=rules.fetch_weights.output.record,
+        golden_record=rules.reference_outputs.output.record,
+        profile=rules.profile_model.output.record,
+        onnx_records=onnx_records(resolved.variants),
+        accuracy=checkpoint_accuracy,
+        measured=measured_of_every_target,
+    output:
+        update("results/{model}/report.html"),
+    log:
+        "logs/{model}/write_report.log",
+    params:
+        settings=lambda wildcards: keys.write_report(),
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    message:
+        "Writing the report of {wildcards.model}"
+    shell:
+        "python {input.program:q} --folder {params.folder:q} {params.settings} --output {output:q} --log {log:q}"

@@ -3,32 +3,28 @@
 
 rule fetch_weights:
     input:
-        program=ancient(program_file("fetch_weights")),
+        program=program("fetch_weights"),
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
         labels=update("results/{model}/labels.txt"),
     log:
         "logs/{model}/fetch_weights.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing them: the files' contents are in the settings, and the number
-        # of classes is the same for every size.
-        checkpoint=lambda wildcards, input: option("--checkpoint", resolved.checkpoint(wildcards.model)),
-        labels=lambda wildcards, input: option("--labels-from", config["models"][wildcards.model]["labels"]),
-        size=lambda wildcards, input: option("--try-with", resolved.crop(wildcards.model)),
+        checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
+        labels=labels_from,
+        size=untracked(lambda wildcards: option("--try-with", resolved.crop(wildcards.model))),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} {params.size} "
-        "--output {output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} {params.size} --output "
+        "{output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
 
 
 rule reference_outputs:
     input:
-        program=ancient(program_file("reference_outputs")),
+        program=program("reference_outputs"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
         labels=rules.fetch_weights.output.labels,
@@ -37,23 +33,20 @@ rule reference_outputs:
         record=update("results/{model}/golden.json"),
     log:
         "logs/{model}/reference_outputs.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing it: its content is in the settings.
-        image=lambda wildcards, input: option("--image", config["image"]),
+        image=untracked(option("--image", config["image"])),
     message:
         "Asking PyTorch about the sample photograph with {wildcards.model}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} "
-        "--labels {input.labels:q} {params.image} {params.settings} "
-        "--output {output.golden:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --labels "
+        "{input.labels:q} {params.image} {params.settings} --output {output.golden:q} --record {output.record:q} --log "
+        "{log:q}"
 
 
 rule profile_model:
     input:
-        program=ancient(program_file("profile_model")),
+        program=program("profile_model"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
     output:
@@ -61,8 +54,6 @@ rule profile_model:
         record=update("results/{model}/profile/profile.json"),
     log:
         "logs/{model}/profile_model.log",
-    conda:
-        "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.profile_model(wildcards.model),
@@ -75,7 +66,7 @@ rule profile_model:
 
 rule export_onnx:
     input:
-        program=ancient(program_file("export_onnx")),
+        program=program("export_onnx"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
     output:
@@ -83,8 +74,6 @@ rule export_onnx:
         record=update("results/{model}/{model}.onnx.json"),
     log:
         "logs/{model}/export_onnx.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.export_onnx(wildcards.model),
     message:

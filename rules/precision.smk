@@ -4,7 +4,7 @@
 
 rule cast_onnx:
     input:
-        program=ancient(program_file("cast_onnx")),
+        program=program("cast_onnx"),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
     output:
@@ -14,20 +14,18 @@ rule cast_onnx:
         "logs/{model}/cast_onnx.{variant}.log",
     wildcard_constraints:
         variant="fp16|bf16",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.cast_onnx(),
     message:
         "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
-        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
-        "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --variant {wildcards.variant} "
+        "{params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule quantize_onnx:
     input:
-        program=ancient(program_file("quantize_onnx")),
+        program=program("quantize_onnx"),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
     output:
@@ -37,39 +35,33 @@ rule quantize_onnx:
         "logs/{model}/quantize_onnx.{variant}.log",
     wildcard_constraints:
         variant="int8|int8-fp16|fp8",
-    conda:
-        "../envs/slipway.yaml"
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
-        # Asking for `input` keeps Snakemake from comparing it: what the folder holds is in the settings.
-        images=lambda wildcards, input: option("--images", config["calibration"]["images"]),
+        images=untracked(option("--images", config["calibration"]["images"])),
     message:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on {config[calibration][images]}"
     shell:
-        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} "
-        "--variant {wildcards.variant} {params.settings} {params.images} --output {output.onnx:q} "
-        "--record {output.record:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --variant {wildcards.variant} "
+        "{params.settings} {params.images} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule preflight_onnx:
     input:
-        program=ancient(program_file("preflight_onnx")),
-        records=lambda wildcards: [onnx_record(wildcards.model, name) for name in resolved.preflight_variants()],
+        program=program("preflight_onnx"),
+        records=onnx_records(resolved.preflight_variants),
         onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in resolved.preflight_variants()],
     output:
         update("results/{model}/preflight.json"),
     log:
         "logs/{model}/preflight.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         settings=lambda wildcards: keys.preflight_onnx(),
     message:
         "Trying whether TensorRT takes the ONNX files of {wildcards.model}, without a GPU"
     shell:
-        "python {input.program:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} "
-        "--output {output:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-records {input.records:q} {params.settings} --output "
+        "{output:q} --log {log:q}"
 
 
 rule preflight:

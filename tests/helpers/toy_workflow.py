@@ -28,13 +28,6 @@ configfile: "config.yaml"
 from slipway.keys.file_hash_cache import FileHashCache
 
 file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
-ACTING = ["acting"]
-
-
-def require_declared_targets():
-    pass
-
-
 include: "rules/hooks.smk"
 
 rule used:

@@ -4,10 +4,10 @@ import argparse
 from importlib import metadata
 from pathlib import Path
 
-from slipway.core.artifact_stamps import require_as_made
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.photographs.image_files import digest_of_images
+from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
 # {option that declares a version to a job: package that must have this version}
 PACKAGES = {

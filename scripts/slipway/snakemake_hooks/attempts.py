@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from slipway.core import records
-from slipway.core.artifact_stamps import FOLDER, record_of
 from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
+from slipway.snakemake_hooks.artifact_stamps import FOLDER, record_of
 from slipway.snakemake_hooks.records import SNAKEMAKE, read_record, stamp_of
 
 # The parts of Snakemake's record of an artifact that are its key.

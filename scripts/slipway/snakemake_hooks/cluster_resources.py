@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from slipway.core.errors import SlipwayError
+from slipway.keys.resolved_config import ResolvedConfig
 
 # The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
 _OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
@@ -46,6 +48,32 @@ def require_image(config: dict) -> None:
 def of_target(config: dict, target: str, key: str) -> str | None:
     """Return a target's cluster setting (gpu_model, partition or machine_type); None if it is not declared."""
     return config["targets"][target]["cluster"][key]
+
+
+def on_target(resolved: ResolvedConfig) -> dict:
+    """Return the resources that rules give to the jobs of a target: numbers, and functions of the wildcards."""
+
+    def declared(key: str) -> Any:
+        return lambda wildcards: of_target(resolved.config, wildcards.target, key)
+
+    def gpus(wildcards: Any) -> int | None:
+        # None, since a pod that asks for 0 may yet run on a GPU's node.
+        return 1 if resolved.runs_on_gpu(wildcards.target) else None
+
+    def gpu_manufacturer(wildcards: Any) -> str | None:
+        return "nvidia" if gpus(wildcards) else None  # Kubernetes' executor wants to know
+
+    resources = {
+        "gpu": gpus,
+        "gpu_model": declared("gpu_model"),
+        "gpu_manufacturer": gpu_manufacturer,
+        "machine_type": declared("machine_type"),
+        "seat": 1,
+    }
+    # A partition that nobody declares is not mentioned, so the profile's holds.
+    if any(target["cluster"]["partition"] for target in resolved.config["targets"].values()):
+        resources["slurm_partition"] = declared("partition")
+    return resources
 
 
 def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | None) -> str | None:

@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slipway.core import records
-from slipway.core.artifact_stamps import (
+from slipway.core.artifacts import make_folder, remove, write_json
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.snakemake_hooks.artifact_stamps import (
     ARTIFACTS,
     FOLDER,
     ArtifactStamp,
@@ -23,8 +25,6 @@ from slipway.core.artifact_stamps import (
     record_of,
     recorded_end,
 )
-from slipway.core.artifacts import make_folder, remove, write_json
-from slipway.keys.file_hash_cache import FileHashCache
 
 SNAKEMAKE = Path(".snakemake")
 # The reason in the mark of an artifact that must be made again because it was edited.

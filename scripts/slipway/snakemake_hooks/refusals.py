@@ -1,15 +1,29 @@
-"""Reduce a refused configuration in Snakemake's log to one sentence, without the lines of code around it."""
+"""Let Snakemake refuse a configuration in one sentence, without the lines of code around it."""
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from snakemake.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.common import LogEvent
+
+from slipway.core.errors import SlipwayError
 
 # Snakemake's text for an error raised by an input, params or resources function.
 _IN_A_FUNCTION = re.compile(r"Error:\n\s*(?:Slipway|Workflow)Error:\s+(?P<sentence>.*?)\nWildcards:", re.DOTALL)
 # Snakemake's text for an error raised while it reads a Snakefile.
 _IN_A_SNAKEFILE = re.compile(r'WorkflowError in file "[^"\n]*\.smk", line \d+:\n(?P<sentence>.*)', re.DOTALL)
 _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
+
+
+@contextmanager
+def refused_by_snakemake() -> Iterator[None]:
+    """Turn Slipway's errors into Snakemake's, which it shows without a traceback."""
+    try:
+        yield
+    except SlipwayError as error:
+        raise WorkflowError(str(error)) from None
 
 
 class PlainRefusals(logging.Filter):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway.core.artifact_stamps import record_of
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import PACKAGES, add_planned, require_planned, settings_of
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.photographs.image_files import digest_of_images
+from slipway.snakemake_hooks.artifact_stamps import record_of
 from slipway.snakemake_hooks.records import ArtifactRecords, mark_incomplete
 
 

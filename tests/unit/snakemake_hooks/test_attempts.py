@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from slipway.core.artifact_stamps import record_of
 from slipway.core.artifacts import sha256
+from slipway.snakemake_hooks.artifact_stamps import record_of
 from slipway.snakemake_hooks.attempts import Attempts
 
 FOLDER = Path("results/.provenance")

@@ -1,18 +1,41 @@
-# From model repositories to where a cluster reads them. Needs the repositories of the fleet; makes
-# results/<model>/<target>/repository.sig, where there is a key to sign with, and published.json.
+# From the chosen configuration to a Triton model repository, and on to where a cluster reads it. Needs selection.json and
+# the engines; makes results/<model>/<target>/repository/<model>_trt/, its index, repository.sig where there is a key to
+# sign with, and published.json.
+
+
+rule write_repository:
+    input:
+        program=program("write_repository"),
+        selection=rules.choose_configuration.output,
+        records=of_every_engine("engine.json"),
+        weights_record=rules.fetch_weights.output.record,
+        golden_record=rules.reference_outputs.output.record,
+        labels=rules.fetch_weights.output.labels,
+    output:
+        folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
+        index=update("results/{model}/{target}/repository.json"),
+    log:
+        "logs/{model}/{target}/write_repository.log",
+    params:
+        settings=lambda wildcards: keys.write_repository(wildcards.model, wildcards.target),
+        lock=untracked(lambda wildcards: json.dumps(resolved.lock(wildcards.target))),
+    message:
+        "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
+    shell:
+        "python {input.program:q} {params.settings} --selection {input.selection:q} --engine-records {input.records:q} "
+        "--weights-record {input.weights_record:q} --golden-record {input.golden_record:q} --labels {input.labels:q} "
+        "--lock {params.lock:q} --folder {output.folder:q} --index {output.index:q} --log {log:q}"
 
 
 rule sign_repository:
     input:
-        program=ancient(program_file("sign_repository")),
+        program=program("sign_repository"),
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
         index=rules.write_repository.output.index,
     output:
         update("results/{model}/{target}/repository.sig"),
     log:
         "logs/{model}/{target}/sign_repository.log",
-    conda:
-        "../envs/slipway.yaml"
     params:
         # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
         settings=lambda wildcards: keys.sign_repository(signature(wildcards.model, wildcards.target)),
@@ -26,7 +49,7 @@ rule sign_repository:
 
 rule publish_repository:
     input:
-        program=ancient(program_file("publish_repository")),
+        program=program("publish_repository"),
         # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
         index=rules.write_repository.output.index,
@@ -35,24 +58,21 @@ rule publish_repository:
         update("results/{model}/{target}/published.json"),
     log:
         "logs/{model}/{target}/publish.log",
-    conda:
-        "../envs/slipway.yaml"
     container:
         None
     params:
         settings=lambda wildcards: keys.publish_repository(
             f"results/{wildcards.model}/{wildcards.target}/published.json"
         ),
-        # Asking for `input` keeps Snakemake from comparing them: neither makes what is published stale.
-        keep_versions=lambda wildcards, input: config["deploy"]["publish"]["keep_versions"],
+        keep_versions=untracked(config["deploy"]["publish"]["keep_versions"]),
         public_key=public_key,
-        signature=signature_option,
+        signature=untracked(signature_option),
     message:
         "Publishing the repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --target {wildcards.target:q} --folder {input.folder:q} "
-        "--index {input.index:q} {params.settings} {params.signature} {params.public_key} "
-        "--keep-versions {params.keep_versions} --record {output:q} --log {log:q}"
+        "--index {input.index:q} {params.settings} {params.signature} {params.public_key} --keep-versions "
+        "{params.keep_versions} --record {output:q} --log {log:q}"
 
 
 rule publish:

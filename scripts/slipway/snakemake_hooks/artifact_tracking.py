@@ -1,0 +1,123 @@
+"""One run's work on the records of artifacts: what earlier runs left is settled, what this one makes is noted."""
+
+import atexit
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.snakemake_hooks import surviving_jobs
+from slipway.snakemake_hooks.attempts import Attempts
+from slipway.snakemake_hooks.records import (
+    SNAKEMAKE,
+    ArtifactRecords,
+    keep_records_with_results,
+    mark_incomplete,
+    submitted,
+)
+from slipway.snakemake_hooks.refusals import refused_by_snakemake
+from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
+
+
+class ArtifactTracking:
+    """The records of artifacts in a run that works in this folder, or that only looks at it.
+
+    `workflow` is Snakemake's; `acting` are the rules that change more than their outputs, such as a server.
+    """
+
+    def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
+        self._workflow = workflow
+        self._looks = looks
+        self._lock = RunLock()
+        self._records = ArtifactRecords(file_hashes)
+        self._attempts = Attempts(self._records.digest, acting)
+
+    def open(self) -> dict[str, tuple[str, str]]:
+        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of the artifacts that were edited.
+
+        Raises WorkflowError when another workflow works in this folder, or the records cannot be written.
+        """
+        return self._look_on() if self._looks else self._work_alone()
+
+    def begin(self) -> None:
+        """Note what the jobs that are about to run will replace."""
+        if self._looks:
+            return
+        # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
+        shutil.rmtree(SNAKEMAKE / "backups", ignore_errors=True)
+        self._attempts.begin(self._workflow.dag)
+
+    def remember(self, files: Iterable[str]) -> None:
+        """Note the artifacts that were made just now."""
+        try:
+            self._records.remember([] if self._looks else files)
+        except OSError as error:
+            logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
+
+    def settle(self) -> None:
+        """Note what was made and what a killed run could not note, and restore what a failed job was to replace."""
+        if self._looks:
+            return
+        dag = self._workflow.dag
+        try:
+            self._attempts.settle(dag.finished_jobs)
+        except OSError as error:
+            logger.warning(f"what failed jobs were to replace could not be settled ({error}); the next run does")
+        finished = [file for job in dag.finished_jobs for file in job.output]
+        self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
+
+    def _work_alone(self) -> dict[str, tuple[str, str]]:
+        """Take the folder's lock, and end what a killed run left running."""
+        lock = self._lock
+        if not lock.take(PATIENCE_S):
+            raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
+        if lock.caution():
+            logger.warning(lock.caution())
+        with refused_by_snakemake():
+            for program in surviving_jobs.end(self._jobs_of_killed_run()):
+                logger.warning(f"{program} had outlived its snakemake, which was killed, and was ended before this run")
+        if lock.killed_run and submitted():
+            logger.warning(
+                f"a run that was killed had submitted the jobs {', '.join(sorted(submitted()))}: cancel those that "
+                "still run, or they write over what this run makes"
+            )
+        lock.work()
+        atexit.register(lock.end)
+        surviving_jobs.mark_programs_of(lock.run)
+        return self._put_in_order()
+
+    def _look_on(self) -> dict[str, tuple[str, str]]:
+        """Look beside whoever works in this folder, and in nobody's way."""
+        lock = self._lock
+        if not lock.take():
+            logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
+            return self._records.changed()
+        if self._jobs_of_killed_run() or lock.caution():
+            edited = self._records.changed()
+            mark_incomplete(edited)
+        else:
+            edited = self._put_in_order()
+        lock.give_back()
+        return edited
+
+    def _jobs_of_killed_run(self) -> list:
+        """Return the programs that outlived the last run, if it was killed."""
+        return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
+
+    def _put_in_order(self) -> dict[str, tuple[str, str]]:
+        """Settle what an earlier run left half done, and mark what was edited since it was made."""
+        try:
+            keep_records_with_results()
+            self._attempts.settle()
+            edited = self._records.changed()
+            self._records.remember_what_a_killed_run_made()
+            mark_incomplete(edited)
+        except OSError as error:
+            raise WorkflowError(
+                f"results/ does not take the records of what is made ({error}); free some space there"
+            ) from None
+        return edited

@@ -1,0 +1,129 @@
+"""The one interface to everything that depends on the inside of Snakemake, which rules and the Snakefile use."""
+
+import atexit
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from snakemake.io import ancient, flag
+from snakemake.io import expand as expand_paths
+from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
+
+from slipway.core.cli import prefer_this_interpreter, restrict_umask
+from slipway.keys import code_hash
+from slipway.keys.config_text import require_readable
+from slipway.keys.file_hash_cache import FileHashCache
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.writable_folders import require_folders
+from slipway.snakemake_hooks import cluster_resources
+from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
+from slipway.snakemake_hooks.read_only_commands import only_looks
+from slipway.snakemake_hooks.records import SNAKEMAKE, incomplete
+from slipway.snakemake_hooks.refusals import PlainRefusals, refused_by_snakemake
+from slipway.snakemake_hooks.rerun_journal import RerunJournal
+from slipway.snakemake_hooks.supported import require_records
+
+CONFIG = "config.yaml"
+
+
+class Hooks:
+    """Slipway's hooks in a run of Snakemake's `workflow`, in the order in which they are called.
+
+    `plans`: this process plans the run; else it runs a job for another Snakemake, on a node of a cluster for instance.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+        self._tracking: ArtifactTracking | None = None
+        self.plans = workflow.is_main_process
+        # Whether jobs' files are copied to and from storage, since nothing shows all jobs the same files.
+        self._in_storage = workflow.storage_settings.default_storage_provider is not None
+
+    # Before the configuration is read
+
+    def check_start(self) -> None:
+        """Raise WorkflowError, in a sentence, if the run cannot keep records, write its folders or read config.yaml."""
+        restrict_umask()
+        prefer_this_interpreter()
+        if not self.plans:
+            return
+        logger.addFilter(PlainRefusals())
+        require_records(self._workflow)
+        with refused_by_snakemake():
+            require_folders("results", "logs", str(SNAKEMAKE))
+            for file in self.configfiles():
+                require_readable(file)
+
+    def configfiles(self) -> Sequence[str]:
+        """Return the configuration files: those of --configfile, which stand alone, or config.yaml."""
+        return self._workflow.overwrite_configfiles or [CONFIG]
+
+    # In rules
+
+    def program(self, name: str) -> Any:
+        """Return scripts/<name>.py as a rule's input whose changes do not count: the key has the hash of its code.
+
+        Where files lie in storage, the program does not: the image of the jobs has it.
+        """
+        path = code_hash.program_file(name)
+        return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
+
+    def expand(self, files: str | Iterable[str], **wildcards: Any) -> list[str]:
+        """Return the paths of Snakemake's own `expand`, which refuses the files of a rule that lie in storage."""
+        files = [files] if isinstance(files, str) else files
+        if self._in_storage:
+            files = [f"results/{file.rpartition('results/')[2]}" for file in files]
+        return expand_paths(files, **wildcards)
+
+    def resources_on_target(self, resolved: ResolvedConfig) -> dict:
+        """Return the resources that a job of a target asks for; raise WorkflowError if its image is not declared."""
+        if self.plans and DeploymentMethod.APPTAINER in self._workflow.deployment_settings.deployment_method:
+            with refused_by_snakemake():
+                cluster_resources.require_image(resolved.config)
+        if not self.plans:
+            self._workflow.register_resource("seat", 1)
+        return cluster_resources.on_target(resolved)
+
+    def give_programs_an_environment(self, conda: str) -> None:
+        """Let the program of every rule run in this conda environment (with --sdm conda), unless the rule names one."""
+        for rule in self._workflow.rules:
+            if rule.shellcmd and rule.conda_env is None:
+                rule.conda_env = conda
+
+    # Around the run
+
+    def track_artifacts(self, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
+        """Take the folder's lock, find artifacts that were edited, and tell in words why each job runs.
+
+        `acting` are the rules that change more than their outputs, such as a server. Only the process that plans does
+        this, not those that run jobs elsewhere.
+        """
+        if not self.plans:
+            return
+        looks = self._workflow.output_settings.dryrun or only_looks(sys.argv)
+        self._tracking = ArtifactTracking(self._workflow, looks, file_hashes, acting)
+        edited = self._tracking.open()
+        logger.addFilter(
+            RerunJournal(self._workflow, file_hashes, edited, incomplete(), remember=self._tracking.remember)
+        )
+        atexit.register(file_hashes.save)
+
+    def begin_run(self, config: dict) -> None:
+        """Note what jobs will replace; raise WorkflowError if jobs elsewhere need what was detected on this machine."""
+        if self._workflow.non_local_exec:
+            with refused_by_snakemake():
+                cluster_resources.require_declared(config)
+        self._tracking.begin()
+
+    def end_run(self) -> None:
+        """Note what was made, and restore what failed jobs were to replace."""
+        self._tracking.settle()
+
+
+def untracked(value: Any) -> Callable[[Any, Any], Any]:
+    """Return a param that Snakemake does not compare with the last run: a value, or a function of the wildcards.
+
+    Snakemake compares the value of every param, except of a function that takes `input`.
+    """
+    return lambda wildcards, input: value(wildcards) if callable(value) else value
