@@ -111,7 +111,7 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
     """Raise SlipwayError if no optimization profile of an engine accepts a batch size of the benchmark."""
     for engine in engines.values():
         profiles = engine.record.get("profiles") or []
-        if missing := optimization_profiles.untaken(profiles, batch_sizes):
+        if missing := optimization_profiles.unsupported_batches(profiles, batch_sizes):
             raise SlipwayError(
                 f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
                 f"{optimization_profiles.in_words(profiles)}: lower it, or widen `tensorrt.profiles` in config.yaml"

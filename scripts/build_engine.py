@@ -19,7 +19,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_cpu, require_hardware
 from slipway.core.packages import ABSENT, runtime_version
-from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, how_it_was_made, make
+from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, make
 from slipway.engines.gates import Gates, limits_of
 from slipway.engines.reuse import is_current, previous_engine, why_not_comparable, why_not_to_refit
 from slipway.keys.code_hash import CodeHashes, digest
@@ -64,8 +64,8 @@ def main(arguments: argparse.Namespace) -> None:
         **job.head,
         "files": {file.name: sha256(file) for file in files},
         "bytes": sum(file.stat().st_size for file in files),
-        **how_it_was_made(job, attempts),
-        **attempts[-1].found,
+        **build_history(job, attempts),
+        **attempts[-1].facts,
     }
     write_json(arguments.record, record)
     show(record)
@@ -146,8 +146,8 @@ def keep(job: Job) -> None:
 def show(record: dict) -> None:
     """Print the strategy, the time, the size, and the precisions of the compute layers."""
     counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items())
-    way, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
-    progress(f"  {way} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
+    strategy, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
+    progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
     never = record.get("not_refittable_because")
     if never and record["key"].get("builder", {}).get("refit"):
         progress(f"  it will not take new weights: {never}")

@@ -15,7 +15,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.keys.optimization_profiles import untaken
+from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
 from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
@@ -105,7 +105,7 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
         )
     sample = compare(golden["logits"], answer, meaning)
     profiles = built.record.get("profiles") or []
-    company = in_company(engine.infer, golden["input"], lambda size: not untaken(profiles, [size]))
+    company = in_company(engine.infer, golden["input"], lambda size: not unsupported_batches(profiles, [size]))
     photographs = on_photographs(arguments, engine, meaning) if arguments.labelled else None
     return {
         "origin": built.record["origin"],

@@ -95,7 +95,7 @@ def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: li
     """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
     for engine in engines.values():
         profiles = engine.record.get("profiles") or []
-        if missing := optimization_profiles.untaken(profiles, range(1, max(max_batch_sizes) + 1)):
+        if missing := optimization_profiles.unsupported_batches(profiles, range(1, max(max_batch_sizes) + 1)):
             raise SlipwayError(
                 f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
                 f"batches of {optimization_profiles.in_words(profiles)}, not {missing[0]}: lower it, or widen "

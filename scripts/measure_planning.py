@@ -132,10 +132,10 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
     """Raise SlipwayError if a run found something to do, although everything should have been up to date."""
     for name, several in outcomes.items():
         for outcome in several:
-            if NOTHING not in outcome.said:
+            if NOTHING not in outcome.output:
                 raise SlipwayError(
                     f"the run '{name}' found something to do, so it measured more than planning; it said:\n"
-                    f"{outcome.said}"
+                    f"{outcome.output}"
                 )
 
 

@@ -96,16 +96,16 @@ class GpuMonitor:
     def read(self) -> Reading:
         """Return one reading of the GPU, which must be available."""
         nvml, device = self._nvml, self._device
-        bits = _told(nvml, "nvmlDeviceGetCurrentClocksEventReasons", device)
+        bits = _query(nvml, "nvmlDeviceGetCurrentClocksEventReasons", device)
         if bits is None:  # drivers before release 535 have only the old name
-            bits = _told(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
-        milliwatts = _told(nvml, "nvmlDeviceGetPowerUsage", device)
-        memory = _told(nvml, "nvmlDeviceGetMemoryInfo", device)
+            bits = _query(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
+        milliwatts = _query(nvml, "nvmlDeviceGetPowerUsage", device)
+        memory = _query(nvml, "nvmlDeviceGetMemoryInfo", device)
         return Reading(
-            sm_clock_mhz=_told(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_SM),
-            memory_clock_mhz=_told(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_MEM),
+            sm_clock_mhz=_query(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_SM),
+            memory_clock_mhz=_query(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_MEM),
             power_w=None if milliwatts is None else milliwatts / 1e3,
-            temperature_c=_told(nvml, "nvmlDeviceGetTemperature", device, nvml.NVML_TEMPERATURE_GPU),
+            temperature_c=_query(nvml, "nvmlDeviceGetTemperature", device, nvml.NVML_TEMPERATURE_GPU),
             memory_used_mb=None if memory is None else round(memory.used / 1e6, 1),
             reasons=None if bits is None else tuple(reasons_of(bits)),
         )
@@ -115,7 +115,7 @@ class GpuMonitor:
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         nvml, device = self._nvml, self._device
-        ask = partial(_told, nvml)
+        ask = partial(_query, nvml)
         memory = ask("nvmlDeviceGetMemoryInfo", device)
         return {
             "name": ask("nvmlDeviceGetName", device),
@@ -209,7 +209,7 @@ def _by_uuid(nvml: ModuleType, uuid: str) -> Any:
     return nvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
-def _told(nvml: ModuleType, function: str, *arguments: object) -> Any:
+def _query(nvml: ModuleType, function: str, *arguments: object) -> Any:
     """Return the answer of an NVML function; None if this GPU, driver or virtual machine has no answer."""
     with contextlib.suppress(nvml.NVMLError, AttributeError):
         return getattr(nvml, function)(*arguments)

@@ -76,7 +76,7 @@ def _here(names: tuple[str, ...]) -> dict[str, str]:
     return versions
 
 
-def asked_packages() -> list[str]:
+def required_packages() -> list[str]:
     """Return the sorted names of the packages in envs/requirements.txt."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

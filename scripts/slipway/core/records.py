@@ -39,7 +39,7 @@ def is_damaged(path: str | Path, shape: Shape) -> bool:
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Return whether a JSON value has a shape. Further entries do not matter."""
+    """Return whether a JSON value has a shape. A mapping may have further entries."""
     match shape:
         case {}:
             return isinstance(value, dict) and _has_entries(value, shape)

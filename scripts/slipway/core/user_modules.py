@@ -1,4 +1,4 @@
-"""Import the user's own modules, also if they have the name of one of the workflow's, such as `predict` or `deploy`."""
+"""Import the user's own modules, even if a module of the workflow has the same name (`predict`, `deploy`)."""
 
 import importlib
 import sys

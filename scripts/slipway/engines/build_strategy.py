@@ -48,14 +48,14 @@ class Job:
 class Attempt:
     """One attempt: its strategy, the facts about its engine, and the gates' findings."""
 
-    way: str
-    found: dict
+    strategy: str
+    facts: dict
     seconds: float
     findings: Findings
 
     def record(self) -> dict:
         """Return the attempt for the build record."""
-        return {"way": self.way, "seconds": self.seconds, **self.findings.record()}
+        return {"way": self.strategy, "seconds": self.seconds, **self.findings.record()}
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
@@ -65,13 +65,13 @@ def make(job: Job, path: Path) -> list[Attempt]:
         attempts.append(refit(job, path))
         if not attempts[-1].findings.refused:
             return attempts
-        say_refused(attempts[-1], "building it instead")
+        report_refusal(attempts[-1], "building it instead")
     attempts.append(build(job, path))
-    if attempts[-1].findings.refused and attempts[-1].way != COLD:
-        say_refused(attempts[-1], "measuring every kernel anew")
+    if attempts[-1].findings.refused and attempts[-1].strategy != COLD:
+        report_refusal(attempts[-1], "measuring every kernel anew")
         attempts.append(build(job, path, anew=True))
     if attempts[-1].findings.refused:
-        say_refused(attempts[-1], "taken all the same, since no other way is left")
+        report_refusal(attempts[-1], "taken all the same, since no other way is left")
     return attempts
 
 
@@ -105,17 +105,17 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
     require_precision(job.arguments.precision, layers, facts.get("unread_layers"))
     findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
-    return Attempt(way_of(facts.get("timing_cache")), {"layers": layers, **timed, **facts}, seconds, findings)
+    return Attempt(strategy_of(facts.get("timing_cache")), {"layers": layers, **timed, **facts}, seconds, findings)
 
 
-def way_of(timing_cache: dict | None) -> str:
+def strategy_of(timing_cache: dict | None) -> str:
     """Return the strategy of a build according to the builder's report about the timing cache."""
     if not timing_cache or not timing_cache["bytes_before"]:
         return COLD
     return CACHED if timing_cache["everything_was_known"] else PARTLY_CACHED
 
 
-def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
+def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """Return the final strategy, all attempts, and the saved time for the build record.
 
     The saving is relative to the last cold build of this network with these settings. If there was none, it is relative
@@ -125,10 +125,10 @@ def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
     first = first_build(job.previous, job.head)
-    if final.way == COLD or (final.way == PARTLY_CACHED and first is None):
-        first = {"way": final.way, "seconds": final.seconds}
+    if final.strategy == COLD or (final.strategy == PARTLY_CACHED and first is None):
+        first = {"way": final.strategy, "seconds": final.seconds}
     return {
-        "way": final.way,
+        "way": final.strategy,
         "attempts": [attempt.record() for attempt in attempts],
         "not_refitted_because": job.why_no_refit,
         "first_build": first,
@@ -138,9 +138,11 @@ def how_it_was_made(job: Job, attempts: list[Attempt]) -> dict:
     }
 
 
-def say_refused(attempt: Attempt, next_step: str) -> None:
+def report_refusal(attempt: Attempt, next_step: str) -> None:
     """Print which attempt was refused, the reason, and the next step."""
-    progress(f"  {attempt.way}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}")
+    progress(
+        f"  {attempt.strategy}: refused after {attempt.seconds:.1f} s, since {attempt.findings.refused}; {next_step}"
+    )
 
 
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:

@@ -288,7 +288,7 @@ class JobKeys:
 
     def write_sbom(self) -> JobKey:
         """Return the key of a bill of materials, beside its files: the versions of Slipway's required packages."""
-        versions = {name: package_version(name) for name in packages.asked_packages()}
+        versions = {name: package_version(name) for name in packages.required_packages()}
         return JobKey(
             targets=self.resolved.fleet,
             packages=[f"{name}=={version}" for name, version in versions.items() if version != packages.ABSENT],

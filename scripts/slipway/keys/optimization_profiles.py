@@ -15,7 +15,7 @@ def of_precision(listed: Iterable[dict], precision: str) -> list[dict]:
     return [sizes_of(profile) for profile in listed if precision in profile.get("precisions", [precision])]
 
 
-def untaken(profiles: list[dict], batches: Iterable[int]) -> list[int]:
+def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[int]:
     """Return the batch sizes that no profile of an engine accepts. An engine without profiles accepts any."""
     return [
         batch for batch in batches if profiles and not any(sizes["min"] <= batch <= sizes["max"] for sizes in profiles)

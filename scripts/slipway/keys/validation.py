@@ -96,7 +96,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
     for target, precision in engines:
         profiles = resolved.profiles(target, precision)
         for words, batches in batches_by_reason.items():
-            if missing := optimization_profiles.untaken(profiles, batches):
+            if missing := optimization_profiles.unsupported_batches(profiles, batches):
                 raise SlipwayError(
                     f"config: {words} a batch of {missing[0]}, but the profiles of the {precision} engine for {target} "
                     f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or "

@@ -66,7 +66,7 @@ def configuration(
     Only clients with `key` may load models on its server.
     """
     repository = workspace / "repository"
-    grid = _asked(sweep)
+    grid = _grid(sweep)
     flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
     return {
         "model_repository": str(repository),
@@ -167,19 +167,20 @@ def program_of_this_environment(name: str) -> str:
 def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
     """Return the varied parameters of one model. The rest of its instance group stays unchanged."""
     [group] = config.instance_group
-    grid = _asked(sweep)
+    grid, configurations = _grid(sweep), {}
     if grid:
         unchanged = {"profile": [list(group.profile)]} if group.profile else {}
         varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)], **unchanged}
-        grid = {"model_config_parameters": {"instance_group": [varied], "max_batch_size": grid["max_batch_sizes"]}}
+        parameters = {"instance_group": [varied], "max_batch_size": grid["max_batch_sizes"]}
+        configurations = {"model_config_parameters": parameters}
     return {
-        **grid,
+        **configurations,
         "parameters": {"concurrency": sweep.concurrency},
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
     }
 
 
-def _asked(sweep: Sweep) -> dict[str, list[int]]:
+def _grid(sweep: Sweep) -> dict[str, list[int]]:
     """Return the values to sweep, {} for none. Model Analyzer always measures config.pbtxt, with the first values.
 
     If both lists have several values, all are swept, and the combination of the first ones is measured twice.

@@ -10,7 +10,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.user_modules import find_users_module, users_modules_first
 from slipway.models.auxiliary_heads import drop_heads
 from slipway.networks.downloads import download_timeout
-from slipway.networks.factories import made
+from slipway.networks.factories import call_factory
 
 if TYPE_CHECKING:
     import torch
@@ -27,7 +27,7 @@ def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module"
 
     # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
-        model = made(_factory(architecture), architecture, arguments or {})
+        model = call_factory(_factory(architecture), architecture, arguments or {})
     drop_heads(model)
     return model
 

@@ -72,7 +72,7 @@ def fit(reading: Reading, network: Network) -> Fit:
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
     best = None
     for versions in [*([reading.versions] if reading.versions else []), *network.versions()]:
-        tried = _tried(Fit(reading, tensors, versions), network)
+        tried = _try_in_copy(Fit(reading, tensors, versions), network)
         if best is None or len(tried.differences) < len(best.differences):
             best = tried
         if not best.differences:
@@ -80,7 +80,7 @@ def fit(reading: Reading, network: Network) -> Fit:
     return best
 
 
-def _tried(candidate: Fit, network: Network) -> Fit:
+def _try_in_copy(candidate: Fit, network: Network) -> Fit:
     """Load the candidate into a copy of the network. Return it with its differences, casts and refused casts."""
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)

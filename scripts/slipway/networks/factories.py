@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def made(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
+def call_factory(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
     """Return the module that a factory makes with its keyword arguments, in eval mode.
 
     Raises SlipwayError with the cause and the line of the user's code if the factory fails.

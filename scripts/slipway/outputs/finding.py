@@ -43,10 +43,10 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
     """
     if stated == "tensor":
         return Meaning("tensor", because=STATED)
-    proven = _found(last, outputs)
+    proven = _proven_meaning(last, outputs)
     if stated:
         _require_no_contradiction(stated, proven, outputs)
-        return _stated(stated, proven, last, outputs)
+        return _stated_meaning(stated, proven, last, outputs)
     if proven:
         return proven
     if outputs.shape[1] > 1:
@@ -113,7 +113,7 @@ def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
     return [*done, answer]
 
 
-def _found(last: str, outputs: np.ndarray) -> Meaning | None:
+def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:
     """Return the meaning that the last operation and the values prove; None if they prove nothing."""
     values = outputs.astype(np.float64)
     if last in ("softmax", "log_softmax"):
@@ -189,7 +189,7 @@ def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.n
         )
 
 
-def _stated(stated: str, proven: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
+def _stated_meaning(stated: str, proven: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
     if proven:
         return Meaning(proven.kind, proven.activation, because=f"{STATED}, and {proven.because}")
     if stated == "sigmoid":

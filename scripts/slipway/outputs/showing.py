@@ -29,7 +29,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     confidence = meaning.probabilities(values[None])[0]
     names = labels + [f"class {index}" for index in range(len(labels), len(confidence))]
     if meaning.kind == "sigmoid" and len(confidence) == 1:
-        entries = _of_one(float(confidence[0]), _name_of_yes(labels), meaning.negative)
+        entries = _single_sigmoid_entries(float(confidence[0]), _name_of_yes(labels), meaning.negative)
     else:
         entries = [
             {"index": int(index), "label": names[index], "confidence": round(float(confidence[index]), 6)}
@@ -75,7 +75,7 @@ def _name_of_yes(labels: list[str]) -> str:
     return labels[-1] if labels and labels != ["class 0"] else POSITIVE
 
 
-def _of_one(probability: float, positive: str, negative: str | None) -> list[dict]:
+def _single_sigmoid_entries(probability: float, positive: str, negative: str | None) -> list[dict]:
     """Return the entries of a single sigmoid: its class, and the other class if it has a name."""
     if negative is None:
         return [{"label": positive, "confidence": round(probability, 6)}]

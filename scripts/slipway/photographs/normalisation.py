@@ -12,17 +12,19 @@ def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -
     `prefix` precedes "mean" and "std" in the message: the place where the reader wrote them.
     """
     if not all(0 <= value <= 1 for value in mean):
-        return _said(f"{prefix}mean", mean, "lie between 0 and 1", _over(255, mean))
+        return _sentence(f"{prefix}mean", mean, "lie between 0 and 1", _over(255, mean))
     if not all(0 < value <= 1 for value in std):
-        return _said(f"{prefix}std", std, "lie above 0 and not above 1", _over(255, std))
+        return _sentence(f"{prefix}std", std, "lie above 0 and not above 1", _over(255, std))
     if not all(value >= LOWEST_STD for value in std):
-        return _said(
+        return _sentence(
             f"{prefix}std", std, f"not lie below {LOWEST_STD:g}", _over(1 / 255, std), "were divided by 255 twice"
         )
     return None
 
 
-def _said(name: str, values: Sequence[float], rule: str, written: list[float] | None, why: str | None = None) -> str:
+def _sentence(
+    name: str, values: Sequence[float], rule: str, written: list[float] | None, why: str | None = None
+) -> str:
     shown = f"`{name}` is {_listed(values)}"
     if written is None:
         return f"{shown}, but pixels are scaled to 0..1 first, so each value must {rule}"

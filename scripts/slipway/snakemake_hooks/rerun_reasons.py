@@ -68,7 +68,7 @@ def of_rollback(receipts: Iterable[str]) -> list[str]:
 
 
 def short(value: object) -> str:
-    """Return a value for a reason: the beginning of a hash, or text without quotes."""
+    """Return a value as text for a reason: the first 8 digits of a hash, or other text without quotes."""
     if isinstance(value, str):
         value = value.removeprefix("sha256:")
         is_hash = len(value) >= 16 and all(letter in "0123456789abcdef" for letter in value)

@@ -46,11 +46,11 @@ def measure_growth(folder: Path, rounds: int) -> dict:
 def growing_case(folder: Path, shape: Shape) -> Case:
     """Write the configuration of a shape into a new folder. Return the dry run of all its artifacts."""
     folder.mkdir()
-    write_config(folder, made_up_config(shape))
+    write_config(folder, synthetic_config(shape))
     return Case(folder, SNAKEFILE, ("-n", "evidence"))
 
 
-def made_up_config(shape: Shape) -> dict:
+def synthetic_config(shape: Shape) -> dict:
     """Return a synthetic configuration of a shape. It declares hardware and TensorRT, so that nothing is detected."""
     target = {
         "runtime": "tensorrt",
@@ -70,7 +70,7 @@ def point(shape: Shape, outcomes: list[Outcome]) -> dict:
     return {
         **asdict(shape),
         "combinations": shape.combinations,
-        "jobs": planned_jobs(outcomes[0].said),
+        "jobs": planned_jobs(outcomes[0].output),
         "seconds": seconds,
         "median_seconds": statistics.median(seconds),
     }

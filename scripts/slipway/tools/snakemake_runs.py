@@ -30,7 +30,7 @@ class Outcome:
     """The duration (s) of a command and its complete output."""
 
     seconds: float
-    said: str
+    output: str
 
 
 def write_config(folder: Path, config: dict) -> None:

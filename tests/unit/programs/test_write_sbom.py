@@ -11,7 +11,7 @@ from helpers.artifacts.measured import DIGEST, L4, cpu_target, gpu_target
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import asked_packages
+from slipway.core.packages import required_packages
 from slipway.keys.job_keys import JobKeys
 from write_manifests import main as write_manifests
 from write_sbom import main, parse_arguments
@@ -140,7 +140,7 @@ def test_the_packages_are_those_that_slipway_asks_for(billed):
     _, bill = billed()
     listed = {each["name"]: each["version"] for each in bill["components"] if each["type"] == "library"}
     assert {"tritonclient", "snakemake", "cyclonedx-python-lib"} <= set(listed)
-    assert set(listed) <= set(asked_packages())
+    assert set(listed) <= set(required_packages())
     assert all(metadata.version(name) == version for name, version in listed.items())
 
 

@@ -30,11 +30,11 @@ def read_layer(text: str) -> dict:
     try:
         layer = json.loads(text, strict=False)
     except ValueError:
-        return _searched(text)
+        return _search_fields(text)
     return layer if isinstance(layer, dict) else {"Name": str(layer)}
 
 
-def _searched(text: str) -> dict:
+def _search_fields(text: str) -> dict:
     layer = {name: _values(name, text)[0] for name in _FIELDS if _values(name, text)}
     types = _values("Type", text)
     formats = _values("Format/Datatype", text)
