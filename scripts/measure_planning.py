@@ -35,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Measure both, write the record, print it."""
+    """Measure the planning time and its growth, write the record, print it."""
     if arguments.rounds < 1:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:

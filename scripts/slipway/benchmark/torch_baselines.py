@@ -100,7 +100,7 @@ def cudnn_benchmark() -> Iterator[None]:
 
 
 def settings() -> dict:
-    """Return the settings that PyTorch's figures on a GPU depend on, beside its version."""
+    """Return the settings that influence PyTorch's figures on a GPU, in addition to its version."""
     import torch
 
     return {

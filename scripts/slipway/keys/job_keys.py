@@ -249,9 +249,7 @@ class JobKeys:
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
         tls = {}
         if any(settings["tls"].values()):
-            from slipway.triton.server.tls import (
-                planned_tls,
-            )  # imported only here, so that a Snakefile without TLS parses faster
+            from slipway.triton.server.tls import planned_tls  # only here: without TLS the Snakefile parses faster
 
             tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
         return JobKey(
@@ -262,7 +260,7 @@ class JobKeys:
         )
 
     def deploy_remote(self) -> JobKey:
-        """Return the key of a deployment to another platform, beside its manifests."""
+        """Return the key of a deployment to another platform. Its manifests are input files."""
         settings = self.resolved.config["deploy"]
         return JobKey(
             {"to": settings["to"], "context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]},
@@ -271,7 +269,7 @@ class JobKeys:
         )
 
     def write_manifests(self) -> JobKey:
-        """Return the key of a model's deployment manifests, beside the measurements."""
+        """Return the key of a model's deployment manifests. The measurements are input files."""
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
         server_settings = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
         return JobKey(

@@ -25,9 +25,8 @@ def workspace() -> Iterator[Path]:
     """Yield an empty folder, after stopping and removing the remains of killed load tests on this machine."""
     clear_left_over()
     with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=LOCK, dir=temporary_folder()) as lock:
-        with contextlib.suppress(
-            OSError
-        ):  # without locks, the next load test cannot lock it either, and leaves it alone
+        # Without locks, the next load test cannot lock this file either, so it leaves the folder alone.
+        with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         folder = _folder_of(Path(lock.name))
         folder.mkdir(mode=0o700)  # the script that starts the server contains its key

@@ -57,7 +57,10 @@ class Network:
         return next((variant for variant in variants if variant in self.expected), name)
 
     def needs(self, name: str, tensor: "torch.Tensor") -> bool:
-        """Return whether the network needs a tensor: no auxiliary head, and no buffer that it makes equally itself."""
+        """Return whether the network needs a tensor.
+
+        It needs no tensor of an auxiliary head. It needs no buffer that it computes itself with equal values.
+        """
         import torch
 
         if name.startswith(self.heads):

@@ -67,7 +67,7 @@ def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") ->
 
 
 class FrozenLines:
-    """A context that records the user's lines that the older exporter replaces by their result for one input."""
+    """A context that records the user's lines whose result for one input the older exporter writes as a constant."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

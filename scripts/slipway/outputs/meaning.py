@@ -58,7 +58,7 @@ class Meaning:
 
     @classmethod
     def of_golden(cls, golden: "np.lib.npyio.NpzFile") -> "Meaning":
-        """Return the meaning that is stored beside reference outputs."""
+        """Return the meaning that is stored with reference outputs."""
         return cls.of(json.loads(str(golden["output"])) if "output" in golden.files else None)
 
     @classmethod

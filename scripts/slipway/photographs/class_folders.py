@@ -121,7 +121,7 @@ def _exact(name: str) -> str:
 
 
 def _loose(name: str) -> str:
-    """Return a name without case, punctuation and leading zeros, since folders are often named so."""
+    """Return a name without case, punctuation and leading zeros, to match the usual spellings of folders."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
     return str(int(words)) if re.fullmatch("[0-9]+", words) else words
 

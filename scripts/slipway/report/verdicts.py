@@ -1,4 +1,4 @@
-"""Answer the questions after a retraining for the engine to be served: is it right, is it fast, how busy may it be."""
+"""Answer three questions about the engine to be served: is it right, is it fast, how busy may it be."""
 
 from dataclasses import dataclass
 

@@ -76,9 +76,8 @@ class Measurement:
         Each stream needs an engine, because before TensorRT 8.6 two contexts of one engine cannot share an optimization
         profile.
         """
-        twins = (
-            self._engine.twins
-        )  # reused for the next batch size, because a device frees its buffers only when it closes
+        # The twins are reused for the next batch size, because a device frees its buffers only when it closes.
+        twins = self._engine.twins
         while len(twins) < max(streams) - 1:
             twins.append(self._another())
         stream_contexts = [engine.stream_context(profile) for engine in [self._engine, *twins][: max(streams)]]
