@@ -132,7 +132,7 @@ def snakemake(folder: Path, records: list[str]) -> None:
 
 
 def collect(workplace: Path, model: str, config: dict) -> dict:
-    """Return every record of a model on its only target."""
+    """Return all records of a model on its only target."""
     target, precisions = target_of(model, config)
     folder = workplace / "results" / model / target
     engines, accuracy = (

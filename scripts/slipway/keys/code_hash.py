@@ -114,7 +114,7 @@ def _read(path: Path) -> tuple[str, list[str]]:
 
 
 def _read_users(path: Path) -> tuple[str, list[str]]:
-    """Return the same for a file of the user's package. A file that is not valid Python counts by its bytes."""
+    """Return digest and imports of a file in the user's package. A file of invalid Python counts by its bytes."""
     try:
         return _read(path)
     except (SyntaxError, ValueError):

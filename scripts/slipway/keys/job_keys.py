@@ -285,7 +285,7 @@ class JobKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of a bill of materials, beside its files: the versions of Slipway's required packages."""
+        """Return the key of a bill of materials. Beside input files, it lists the versions of Slipway's packages."""
         versions = {name: package_version(name) for name in packages.required_packages()}
         return JobKey(
             targets=self.resolved.fleet,
