@@ -45,12 +45,14 @@ def planned(place):
 
 
 def test_what_changes_no_content_makes_nothing_stale(place):
-    """The clone was moved, its weights were touched and moved too, photographs touched, code and rules reformatted."""
+    """The clone and its weights were moved, photographs touched, rules reformatted, comments and messages reworded."""
     os.utime(place.path("good.pth"))
     place.path("good.pth").rename(place.path("elsewhere.pth"))
     place.configure("models.tiny.weights", "elsewhere.pth")
     os.utime(place.path("pictures/0.png"))
     appended(place, "scripts/build_engine.py", "\n# A comment.\n")
+    reworded(place, "scripts/build_engine.py", "remove it, run again", "it is removed by hand")
+    reworded(place, "scripts/slipway/core/artifacts.py", "nothing was written to", "no content was written to")
     appended(place, "scripts/status.py", "\nEDITED = True\n")
     before = place.path("rules/evidence.smk").read_text(encoding="utf-8")
     snakefmt = Path(sys.executable).with_name("snakefmt")
@@ -144,6 +146,12 @@ def test_an_engine_of_another_version_than_the_planned_is_never_built(place):
 def appended(place, name, text):
     path = place.path(name)
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def reworded(place, name, before, after):
+    text = place.path(name).read_text(encoding="utf-8")
+    assert before in text
+    place.path(name).write_text(text.replace(before, after), encoding="utf-8")
 
 
 def test_an_edited_program_makes_what_it_made_again(place):

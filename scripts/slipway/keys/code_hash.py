@@ -1,7 +1,7 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
-Comments, docstrings and line breaks do not count. The hash is of the syntax tree, which is equal in all versions of
-Python.
+Comments, docstrings, line breaks and messages do not count. `code_meaning` has the rules. In the user's own package
+messages count, since other conventions may hold there.
 """
 
 import ast
@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from slipway.core.user_modules import find_users_module
+from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
 
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ class CodeHashes:
         if not folders and spec.has_location:
             files = {Path(spec.origin).name: Path(spec.origin)}
         return {
-            short: self._fingerprints.remember("code", path, _read_users)[0] for short, path in sorted(files.items())
+            short: self._fingerprints.remember("users code", path, _read_users) for short, path in sorted(files.items())
         }
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
@@ -84,7 +85,7 @@ class CodeHashes:
         while pending:
             path = pending.pop()
             if path not in found:
-                found[path], imported = self._fingerprints.remember("code", path, _read)
+                found[path], imported = self._fingerprints.remember("code without messages", path, _read)
                 pending.extend(SCRIPTS / name for name in imported)
         return {path.relative_to(SCRIPTS.parent).as_posix(): found[path] for path in sorted(found)}
 
@@ -107,30 +108,29 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str, list[str]]:
-    """Return the digest of a file's code, and the files of `slipway` that it imports, relative to SCRIPTS."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS."""
+    tree = _parsed(path)
     imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
-    return hashlib.sha256(repr(_meaning(tree)).encode()).hexdigest()[:16], imported
+    return _digest_of(meaning(without_messages(tree))), imported
 
 
-def _read_users(path: Path) -> tuple[str, list[str]]:
-    """Return digest and imports of a file in the user's package. A file of invalid Python counts by its bytes."""
+def _read_users(path: Path) -> str:
+    """Return the digest of a file of the user's package, messages included.
+
+    A file that is not valid Python counts by its bytes.
+    """
     try:
-        return _read(path)
+        return _digest_of(meaning(_parsed(path)))
     except (SyntaxError, ValueError):
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16], []
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _meaning(node: object) -> object:
-    """Return the content of a syntax tree without docstrings and without fields of only some Python versions."""
-    if isinstance(node, list):
-        return [_meaning(each) for each in node]
-    if not isinstance(node, ast.AST):
-        return node
-    fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, [])}
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-        fields["body"] = node.body[1:]
-    return [type(node).__name__, *((name, _meaning(value)) for name, value in fields.items())]
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _digest_of(code: object) -> str:
+    return hashlib.sha256(repr(code).encode()).hexdigest()[:16]
 
 
 def _imports(path: Path, tree: ast.AST) -> list[Path]:
