@@ -24,7 +24,8 @@ from slipway.photographs.normalisation import implausible
 from slipway.photographs.predictions import Predictions, conclusion, document, table
 from slipway.triton.client.classification_client import ask, ask_labels, ask_tensors, assumed_meaning, find_model
 from slipway.triton.client.classifier import Classifier, batch_size
-from slipway.triton.client.connection import Connection, Endpoint, RequestFailed, Tls, endpoint_of
+from slipway.triton.client.connection import Connection, RequestFailed
+from slipway.triton.client.endpoint import Endpoint, Tls, endpoint_of
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.shared_memory import SharedBatch
 

@@ -11,7 +11,7 @@ from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
 from kubernetes.config.kube_config import ConfigNode, KubeConfigMerger
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.client.hosts import is_loopback
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 

@@ -9,7 +9,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.photographs.class_folders import read_class_folders
 from slipway.photographs.image_files import require_images
 from slipway.photographs.label_files import read_labels
-from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
 
 

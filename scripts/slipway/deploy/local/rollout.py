@@ -24,7 +24,8 @@ from slipway.deploy.local.live_sets import Versions
 from slipway.deploy.local.model_store import ModelStore, Published
 from slipway.deploy.local.receipts import prove, receipt
 from slipway.deploy.local.switching import load_again
-from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.connection import connect
+from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import header
 

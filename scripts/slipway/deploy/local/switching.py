@@ -17,7 +17,8 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, LocalInstallation
 from slipway.deploy.local.model_store import Published
-from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.connection import connect
+from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.server.ownership import require_own
 from slipway.triton.server.restricted_apis import header, keep_key, new_key

@@ -54,9 +54,6 @@ def opened(index: int = 0) -> Iterator[Any]:
         device.close()
 
 
-NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
-
-
 def describe_gpu(index: int = 0) -> dict:
     """Return the facts about the GPU for a build record: name, compute capability, bytes, driver, the driver's CUDA."""
     with opened(index) as device:

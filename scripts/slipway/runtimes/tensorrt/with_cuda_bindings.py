@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from cuda.bindings import driver
 
-from .device import NO_GPU
+from .explain import NO_GPU
 
 _ATTRIBUTES = driver.CUdevice_attribute
 

@@ -5,7 +5,7 @@ import atexit
 import numpy as np
 import pycuda.driver as cuda
 
-from .device import NO_GPU
+from .explain import NO_GPU
 
 
 class Device:

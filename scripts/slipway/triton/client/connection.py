@@ -2,22 +2,17 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import tritonclient.grpc as grpc
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay, wait_exponential_jitter
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connectivity import tls_context, why_unreachable
-from slipway.triton.client.ports import Ports
+from slipway.triton.client.connectivity import why_unreachable
+from slipway.triton.client.endpoint import Endpoint
 from slipway.triton.server.restricted_apis import REFUSAL
 
-# Where Triton's gRPC API listens unless it is told otherwise.
-GRPC_PORT = 8001
 # gRPC waits 1 s and then ever longer before it connects again, so that retries in between would find nothing. Its
 # "min" stays as it is: that is also how long one attempt may take, and a busy machine needs its 20 s now and then.
 RECONNECT_MS = {"initial": 100, "max": 1000}
@@ -39,59 +34,6 @@ class Unreachable(SlipwayError):
 
 class RequestFailed(SlipwayError):
     """The server is there, but did not answer one request as it was asked."""
-
-
-@dataclass(frozen=True)
-class Tls:
-    """What TLS needs, as PEM files: whom to trust, and for mutual TLS who this client is.
-
-    `ca` None trusts the authorities that gRPC carries; `server_name` is the name in the server's certificate where that
-    is not the host, as behind a tunnel.
-    """
-
-    ca: Path | None = None
-    certificate: Path | None = None
-    key: Path | None = None
-    server_name: str | None = None
-
-    def __post_init__(self) -> None:
-        """Raise SlipwayError naming the file, unless gRPC will be able to use them all."""
-        tls_context(self.ca, self.certificate, self.key)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a gRPC API listens, and how it is spoken to: in the clear, or over TLS."""
-
-    host: str
-    port: int = GRPC_PORT
-    tls: Tls | None = None
-
-    @classmethod
-    def parse(cls, url: str, tls: Tls | None = None) -> "Endpoint":
-        """Return the endpoint that HOST:PORT, HOST or [IPv6]:PORT names."""
-        try:
-            parts = urlsplit(f"//{url}")
-            if "/" in url or not parts.hostname:
-                raise ValueError
-            return cls(parts.hostname, GRPC_PORT if parts.port is None else parts.port, tls)
-        except ValueError:
-            raise SlipwayError(
-                f"{url!r} is no address of a gRPC API; write HOST:PORT, such as 127.0.0.1:{GRPC_PORT}, without http://"
-            ) from None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-
-def endpoint_of(ports: Ports) -> Endpoint:
-    """Return the gRPC API of a server of this checkout, of which its own certificate alone is trusted."""
-    tls = ports.tls
-    if tls is None:
-        return Endpoint(ports.host, ports.grpc)
-    own = [Path(file) if file else None for file in (tls.deployer_certificate, tls.deployer_key)]
-    return Endpoint(ports.host, ports.grpc, Tls(Path(tls.certificate), *own, tls.server_name))
 
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:

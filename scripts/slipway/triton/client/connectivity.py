@@ -1,79 +1,17 @@
 """Why a gRPC API cannot be reached, found with a connection of our own, since gRPC often says no more than "closed"."""
 
-import ipaddress
 import socket
 import ssl
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from slipway.core.errors import SlipwayError
-
-if TYPE_CHECKING:
-    from slipway.triton.client.connection import Endpoint
+from slipway.triton.client.endpoint import Endpoint
+from slipway.triton.client.tls_context import EXPIRED, tls_context
 
 PATIENCE_S = 2.0
-# OpenSSL's numbers of what a certificate may be refused for, as x509_vfy.h has them.
-EXPIRED, OTHER_NAME, OTHER_ADDRESS = 10, 62, 64
+# OpenSSL's numbers of the reasons to refuse a certificate, as x509_vfy.h has them.
+OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
-def is_this_machine(host: str) -> bool:
-    """Say whether a host is this machine: no program can listen at another's address."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.bind(address)
-    except OSError:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only programs of this machine reach a server at `host`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def tls_context(
-    ca: Path | None,
-    certificate: Path | None,
-    key: Path | None,
-    called: Sequence[str] = ("--ca", "--certificate", "--key"),
-) -> ssl.SSLContext:
-    """Return what Python needs to speak TLS with these PEM files, as a client that trusts `ca`.
-
-    Raises SlipwayError naming one that cannot be used as it is `called`.
-    """
-    if (certificate is None) != (key is None):
-        given, missing = called[1:] if key is None else reversed(called[1:])
-        raise SlipwayError(f"{given} needs {missing} beside it: each is of no use without the other")
-    for option, file in zip(called, (ca, certificate, key), strict=True):
-        if file and not file.is_file():
-            raise SlipwayError(f"{option} {file} is no file; correct the path")
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:
-        raise SlipwayError(f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)})") from None
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC, which takes a server's own certificate as `ca`
-    context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2, and its servers hang up on anything else
-    try:
-        if certificate:
-            context.load_cert_chain(certificate, key, password="")
-    except OSError as error:
-        raise SlipwayError(
-            f"{called[1]} {certificate} and {called[2]} {key} are no pair in PEM, without a password ({_reason(error)})"
-        ) from None
-    return context
-
-
-def _reason(error: OSError) -> str:
-    """Return why OpenSSL does not take a file, or why it could not be read."""
-    return getattr(error, "reason", None) or error.strerror or str(error)
-
-
-def why_unreachable(endpoint: "Endpoint") -> str | None:
+def why_unreachable(endpoint: Endpoint) -> str | None:
     """Return in words why no gRPC call reaches an endpoint and what to do, or None where nothing was found."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
@@ -103,7 +41,7 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
     return "it speaks TLS. Add --tls, and --ca with the authority that signed its certificate"
 
 
-def _why_not_tls(connection: socket.socket, endpoint: "Endpoint") -> str | None:
+def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
     """Say which side's certificate the handshake fails on."""
     tls = endpoint.tls
     name = tls.server_name or endpoint.host

@@ -9,7 +9,8 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.connection import connect
+from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import INPUT, OUTPUT

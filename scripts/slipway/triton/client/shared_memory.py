@@ -13,7 +13,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Connection, RequestFailed
-from slipway.triton.client.connectivity import is_this_machine
+from slipway.triton.client.hosts import is_this_machine
 from slipway.triton.server.restricted_apis import REFUSAL
 
 UNREGISTER_S = 5.0

@@ -6,7 +6,7 @@ from importlib import metadata
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.compatibility import RELEASE_VARIABLE
-from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.client.hosts import is_loopback
 from slipway.triton.repository.model_config import NATIVE
 from slipway.triton.server import releases
 from slipway.triton.server.tritonserver import on_path_with

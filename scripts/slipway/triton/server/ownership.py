@@ -8,7 +8,8 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import who_listens
-from slipway.triton.client.connection import connect, endpoint_of
+from slipway.triton.client.connection import connect
+from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 
 DEADLINE_S = 10.0

@@ -16,7 +16,7 @@ import psutil
 
 from slipway.core.artifacts import remove
 from slipway.deploy.local.server_state import key_file, running_server
-from slipway.triton.client.connectivity import is_loopback
+from slipway.triton.client.hosts import is_loopback
 
 # Triton's names of the APIs that take the key.
 GUARDED = ("logging", "model-repository", "trace")

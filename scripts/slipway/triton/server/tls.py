@@ -15,7 +15,7 @@ from pathlib import Path
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import add_planned, require_planned
-from slipway.triton.client.connectivity import EXPIRED, tls_context
+from slipway.triton.client.tls_context import EXPIRED, tls_context
 
 # The settings below `deploy.tls`, and what each is.
 SETTINGS = {

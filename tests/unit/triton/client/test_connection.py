@@ -7,7 +7,8 @@ from helpers.certificates import Authority, write_key
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection, Endpoint, RequestFailed, Tls, Unreachable, may_pass
+from slipway.triton.client.connection import Connection, RequestFailed, Unreachable, may_pass
+from slipway.triton.client.endpoint import Endpoint, Tls
 from slipway.triton.server.tritonserver import Ports
 
 UNAVAILABLE, INVALID = "StatusCode.UNAVAILABLE", "StatusCode.INVALID_ARGUMENT"

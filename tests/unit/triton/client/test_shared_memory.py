@@ -8,8 +8,9 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection, Endpoint
-from slipway.triton.client.connectivity import is_this_machine
+from slipway.triton.client.connection import Connection
+from slipway.triton.client.endpoint import Endpoint
+from slipway.triton.client.hosts import is_this_machine
 from slipway.triton.client.shared_memory import SharedBatch
 
 

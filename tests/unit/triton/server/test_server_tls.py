@@ -14,7 +14,7 @@ from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.validation import validate
-from slipway.triton.client.connection import endpoint_of
+from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.tls import server_tls, tls_of
 

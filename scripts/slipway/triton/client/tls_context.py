@@ -1,0 +1,47 @@
+"""TLS of a client, from PEM files that are checked first."""
+
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+
+# OpenSSL's number of a certificate that has expired, as x509_vfy.h has it.
+EXPIRED = 10
+
+
+def tls_context(
+    ca: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    called: Sequence[str] = ("--ca", "--certificate", "--key"),
+) -> ssl.SSLContext:
+    """Return what Python needs to speak TLS with these PEM files, as a client that trusts `ca`.
+
+    Raises SlipwayError naming one that cannot be used as it is `called`.
+    """
+    if (certificate is None) != (key is None):
+        given, missing = called[1:] if key is None else reversed(called[1:])
+        raise SlipwayError(f"{given} needs {missing} beside it: each is of no use without the other")
+    for option, file in zip(called, (ca, certificate, key), strict=True):
+        if file and not file.is_file():
+            raise SlipwayError(f"{option} {file} is no file; correct the path")
+    try:
+        context = ssl.create_default_context(cafile=ca)
+    except OSError as error:
+        raise SlipwayError(f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)})") from None
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC, which takes a server's own certificate as `ca`
+    context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2, and its servers hang up on anything else
+    try:
+        if certificate:
+            context.load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise SlipwayError(
+            f"{called[1]} {certificate} and {called[2]} {key} are no pair in PEM, without a password ({_reason(error)})"
+        ) from None
+    return context
+
+
+def _reason(error: OSError) -> str:
+    """Return why OpenSSL does not take a file, or why it could not be read."""
+    return getattr(error, "reason", None) or error.strerror or str(error)
