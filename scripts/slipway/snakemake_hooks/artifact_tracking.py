@@ -1,4 +1,4 @@
-"""One run's work on the records of artifacts: what earlier runs left is settled, what this one makes is noted."""
+"""Keep the records of artifacts during one run: clean up after earlier runs, and stamp the artifacts of this one."""
 
 import atexit
 import shutil
@@ -24,9 +24,9 @@ from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 
 
 class ArtifactTracking:
-    """The records of artifacts in a run that works in this folder, or that only looks at it.
+    """The records of artifacts in a run that works in this folder, or that only reads it (`looks`).
 
-    `workflow` is Snakemake's; `acting` are the rules that change more than their outputs, such as a server.
+    `workflow` is Snakemake's workflow. `acting` are the rules with effects beyond their outputs, such as a server.
     """
 
     def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
@@ -37,29 +37,29 @@ class ArtifactTracking:
         self._attempts = Attempts(self._records.digest, acting)
 
     def open(self) -> dict[str, tuple[str, str]]:
-        """Return {artifact: (SHA-256 when it was made, SHA-256 now)} of the artifacts that were edited.
+        """Return {artifact: (SHA-256 when made, SHA-256 now)} of the edited artifacts.
 
-        Raises WorkflowError when another workflow works in this folder, or the records cannot be written.
+        Raises WorkflowError if another workflow works in this folder, or if the records cannot be written.
         """
         return self._look_on() if self._looks else self._work_alone()
 
     def begin(self) -> None:
-        """Note what the jobs that are about to run will replace."""
+        """Store the state of the artifacts that the next jobs will replace."""
         if self._looks:
             return
-        # A run that was killed may have left copies of what it was replacing, which Snakemake would not overwrite.
+        # A killed run may have left backup copies, which Snakemake would not overwrite.
         shutil.rmtree(SNAKEMAKE / "backups", ignore_errors=True)
         self._attempts.begin(self._workflow.dag)
 
     def remember(self, files: Iterable[str]) -> None:
-        """Note the artifacts that were made just now."""
+        """Store the stamps of artifacts that were just made."""
         try:
             self._records.remember([] if self._looks else files)
         except OSError as error:
             logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
 
     def settle(self) -> None:
-        """Note what was made and what a killed run could not note, and restore what a failed job was to replace."""
+        """Store the stamps that are still missing, and restore the artifacts that a failed job did not replace."""
         if self._looks:
             return
         dag = self._workflow.dag
@@ -71,7 +71,7 @@ class ArtifactTracking:
         self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
 
     def _work_alone(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, and end what a killed run left running."""
+        """Take the folder's lock, and end the programs of a killed run."""
         lock = self._lock
         if not lock.take(PATIENCE_S):
             raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
@@ -91,7 +91,7 @@ class ArtifactTracking:
         return self._put_in_order()
 
     def _look_on(self) -> dict[str, tuple[str, str]]:
-        """Look beside whoever works in this folder, and in nobody's way."""
+        """Read the records without disturbing a run that works in this folder."""
         lock = self._lock
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
@@ -105,11 +105,11 @@ class ArtifactTracking:
         return edited
 
     def _jobs_of_killed_run(self) -> list:
-        """Return the programs that outlived the last run, if it was killed."""
+        """Return the programs that survived the last run, if it was killed."""
         return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
 
     def _put_in_order(self) -> dict[str, tuple[str, str]]:
-        """Settle what an earlier run left half done, and mark what was edited since it was made."""
+        """Complete the unfinished work of an earlier run, and mark edited artifacts."""
         try:
             keep_records_with_results()
             self._attempts.settle()

@@ -51,17 +51,17 @@ def of_target(config: dict, target: str, key: str) -> str | None:
 
 
 def on_target(resolved: ResolvedConfig) -> dict:
-    """Return the resources that rules give to the jobs of a target: numbers, and functions of the wildcards."""
+    """Return the resources of rules with jobs on a target: numbers, and functions of the wildcards."""
 
     def declared(key: str) -> Any:
         return lambda wildcards: of_target(resolved.config, wildcards.target, key)
 
     def gpus(wildcards: Any) -> int | None:
-        # None, since a pod that asks for 0 may yet run on a GPU's node.
+        # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.
         return 1 if resolved.runs_on_gpu(wildcards.target) else None
 
     def gpu_manufacturer(wildcards: Any) -> str | None:
-        return "nvidia" if gpus(wildcards) else None  # Kubernetes' executor wants to know
+        return "nvidia" if gpus(wildcards) else None  # Kubernetes' executor needs the manufacturer
 
     resources = {
         "gpu": gpus,
@@ -70,7 +70,7 @@ def on_target(resolved: ResolvedConfig) -> dict:
         "machine_type": declared("machine_type"),
         "seat": 1,
     }
-    # A partition that nobody declares is not mentioned, so the profile's holds.
+    # Without a declared partition, the partition of the profile remains.
     if any(target["cluster"]["partition"] for target in resolved.config["targets"].values()):
         resources["slurm_partition"] = declared("partition")
     return resources

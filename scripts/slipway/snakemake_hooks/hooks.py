@@ -1,4 +1,4 @@
-"""The one interface to everything that depends on the inside of Snakemake, which rules and the Snakefile use."""
+"""The only interface of rules and Snakefile to the code that depends on Snakemake's internals."""
 
 import atexit
 import sys
@@ -28,22 +28,22 @@ CONFIG = "config.yaml"
 
 
 class Hooks:
-    """Slipway's hooks in a run of Snakemake's `workflow`, in the order in which they are called.
+    """Slipway's hooks in a run of Snakemake's `workflow`, in the order of their calls.
 
-    `plans`: this process plans the run; else it runs a job for another Snakemake, on a node of a cluster for instance.
+    `plans`: this process plans the run. Otherwise it runs a job for another Snakemake, for example on a cluster's node.
     """
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         self._tracking: ArtifactTracking | None = None
         self.plans = workflow.is_main_process
-        # Whether jobs' files are copied to and from storage, since nothing shows all jobs the same files.
+        # Whether jobs copy their files from and to storage, because they share no file system.
         self._in_storage = workflow.storage_settings.default_storage_provider is not None
 
     # Before the configuration is read
 
     def check_start(self) -> None:
-        """Raise WorkflowError, in a sentence, if the run cannot keep records, write its folders or read config.yaml."""
+        """Raise WorkflowError if the run cannot keep records, write its folders or read config.yaml."""
         restrict_umask()
         prefer_this_interpreter()
         if not self.plans:
@@ -56,28 +56,28 @@ class Hooks:
                 require_readable(file)
 
     def configfiles(self) -> Sequence[str]:
-        """Return the configuration files: those of --configfile, which stand alone, or config.yaml."""
+        """Return the configuration files: the ones given by --configfile, else config.yaml."""
         return self._workflow.overwrite_configfiles or [CONFIG]
 
     # In rules
 
     def program(self, name: str) -> Any:
-        """Return scripts/<name>.py as a rule's input whose changes do not count: the key has the hash of its code.
+        """Return scripts/<name>.py as a rule's input whose changes are ignored: the job's key has the hash of its code.
 
-        Where files lie in storage, the program does not: the image of the jobs has it.
+        If input files are in storage, the program is not: the image of the jobs contains it.
         """
         path = code_hash.program_file(name)
         return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
 
     def expand(self, files: str | Iterable[str], **wildcards: Any) -> list[str]:
-        """Return the paths of Snakemake's own `expand`, which refuses the files of a rule that lie in storage."""
+        """Return the paths of Snakemake's own `expand`, also for files of a rule in storage, which `expand` refuses."""
         files = [files] if isinstance(files, str) else files
         if self._in_storage:
             files = [f"results/{file.rpartition('results/')[2]}" for file in files]
         return expand_paths(files, **wildcards)
 
     def resources_on_target(self, resolved: ResolvedConfig) -> dict:
-        """Return the resources that a job of a target asks for; raise WorkflowError if its image is not declared."""
+        """Return the resources that a target's jobs request. Raise WorkflowError if their image is not declared."""
         if self.plans and DeploymentMethod.APPTAINER in self._workflow.deployment_settings.deployment_method:
             with refused_by_snakemake():
                 cluster_resources.require_image(resolved.config)
@@ -86,7 +86,7 @@ class Hooks:
         return cluster_resources.on_target(resolved)
 
     def give_programs_an_environment(self, conda: str) -> None:
-        """Let the program of every rule run in this conda environment (with --sdm conda), unless the rule names one."""
+        """Let each rule's program run in this conda environment (with --sdm conda), unless the rule names its own."""
         for rule in self._workflow.rules:
             if rule.shellcmd and rule.conda_env is None:
                 rule.conda_env = conda
@@ -94,10 +94,10 @@ class Hooks:
     # Around the run
 
     def track_artifacts(self, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
-        """Take the folder's lock, find artifacts that were edited, and tell in words why each job runs.
+        """Take the folder's lock, find edited artifacts, and explain in words why each job runs.
 
-        `acting` are the rules that change more than their outputs, such as a server. Only the process that plans does
-        this, not those that run jobs elsewhere.
+        `acting` are the rules with effects beyond their outputs, such as a server. Only the planning process does this,
+        not the processes of jobs on other machines.
         """
         if not self.plans:
             return
@@ -110,20 +110,23 @@ class Hooks:
         atexit.register(file_hashes.save)
 
     def begin_run(self, config: dict) -> None:
-        """Note what jobs will replace; raise WorkflowError if jobs elsewhere need what was detected on this machine."""
+        """Store the state of artifacts before the jobs.
+
+        Raises WorkflowError if jobs on other machines need facts that were detected on this machine.
+        """
         if self._workflow.non_local_exec:
             with refused_by_snakemake():
                 cluster_resources.require_declared(config)
         self._tracking.begin()
 
     def end_run(self) -> None:
-        """Note what was made, and restore what failed jobs were to replace."""
+        """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace."""
         self._tracking.settle()
 
 
 def untracked(value: Any) -> Callable[[Any, Any], Any]:
     """Return a param that Snakemake does not compare with the last run: a value, or a function of the wildcards.
 
-    Snakemake compares the value of every param, except of a function that takes `input`.
+    Snakemake compares the value of every param, except of functions that take `input`.
     """
     return lambda wildcards, input: value(wildcards) if callable(value) else value

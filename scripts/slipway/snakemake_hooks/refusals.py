@@ -19,7 +19,7 @@ _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 @contextmanager
 def refused_by_snakemake() -> Iterator[None]:
-    """Turn Slipway's errors into Snakemake's, which it shows without a traceback."""
+    """Convert Slipway's errors to Snakemake's errors, which Snakemake prints without a traceback."""
     try:
         yield
     except SlipwayError as error:

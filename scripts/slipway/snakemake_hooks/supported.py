@@ -1,11 +1,11 @@
-"""Check before anything else that this Snakemake keeps its records where the rest of this package looks for them."""
+"""Check that this version of Snakemake stores its records where this package reads them."""
 
 import re
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-# From 9.19 on Snakemake has all that is used here; a contract test checks each part of it on the installed version.
+# Snakemake has all used internals since 9.19. A contract test checks each of them in the installed version.
 OLDEST, BEFORE = (9, 19), (10, 0)
 
 
@@ -20,7 +20,7 @@ def require_supported_version(version: str) -> None:
 
 
 def require_records(workflow: Any) -> None:
-    """Raise WorkflowError if this run would leave no records in .snakemake/metadata: later runs would miss changes."""
+    """Raise WorkflowError if this run would store no records in .snakemake/metadata: later runs would miss changes."""
     backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 knows files alone
     if backend is not None and backend.name != "FILE":
         raise WorkflowError(
