@@ -174,14 +174,14 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     require_name_for_each(meaning, labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
-    classes, known = labelling.classes, labelling.classes >= 0
+    classes, has_class = labelling.classes, labelling.classes >= 0
     figures = {
         **compare(reference, logits, meaning),
-        "labelled": int(known.sum()),
+        "labelled": int(has_class.sum()),
         "folders": labelling.record(labels.names),
     }
-    if known.any():
-        figures |= {subject: accuracy(rows[known], classes[known]) for subject, rows in scores.items()}
+    if has_class.any():
+        figures |= {subject: accuracy(rows[has_class], classes[has_class]) for subject, rows in scores.items()}
     return figures
 
 

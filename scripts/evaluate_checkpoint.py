@@ -56,21 +56,21 @@ def main(arguments: argparse.Namespace) -> None:
     require_labels_of_use(meaning, arguments.labelled)
     require_name_for_each(meaning, labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
-    known = np.flatnonzero(labelling.classes >= 0) if meaning.has_classes else []
+    indices = np.flatnonzero(labelling.classes >= 0) if meaning.has_classes else []
     record = {
         "origin": weights["origin"],
         "key": settings_of(arguments),
         "weights_sha256": weights["sha256"],
         "images": len(images),
-        "labelled": len(known),
+        "labelled": len(indices),
         "folders": labelling.record(labels.names),
         "published_top1": None,
         "alternatives": [],
         "warnings": [],
     }
-    if len(known):
+    if len(indices):
         scorer = Scorer(load_model(arguments.weights, weights), meaning)
-        photographs = Photographs([images[index] for index in known], labelling.classes[known])
+        photographs = Photographs([images[index] for index in indices], labelling.classes[indices])
         record |= evaluated(scorer, weights, photographs, labelling, preprocess)
     require_floor(record, arguments.min_top1)
     write_json(arguments.output, record)

@@ -118,8 +118,9 @@ def drop_from_published(accuracy: dict, published: float | None, count: int) -> 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
     """Raise SlipwayError unless the network's best classes (N,) decide between two readings of the folders."""
-    known = labelling.classes >= 0
-    correct, correct_otherwise = best_classes == labelling.classes[known], best_classes == labelling.alternative[known]
+    has_class = labelling.classes >= 0
+    correct = best_classes == labelling.classes[has_class]
+    correct_otherwise = best_classes == labelling.alternative[has_class]
     if chance_of_gain(correct_otherwise, correct) < CHANCE:
         return
     one, two = next(

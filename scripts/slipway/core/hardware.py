@@ -79,15 +79,15 @@ def compute_capability_of(identity: str) -> str | None:
     return match[1] if match else None
 
 
-def require_hardware(identity: str, found: str | None = None) -> None:
+def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
     """Raise SlipwayError unless this machine has the hardware that the job was planned for.
 
-    `found` is the identity of a GPU that the job has opened already. If it is None, this function asks NVML.
+    `opened_gpu` is the identity of a GPU that the job has opened already. If it is None, this function asks NVML.
     """
     if not is_gpu(identity):
         require_cpu(identity)
         return
-    here = found or gpu_identity()
+    here = opened_gpu or gpu_identity()
     if here is None:
         raise SlipwayError(
             f"this job was planned for the GPU '{identity}' but finds no GPU here; run it where that GPU and its "

@@ -1,17 +1,19 @@
-"""The code of a file without its messages, so that a reworded message makes no artifact stale.
+"""Remove messages from the code of a file, so that a reworded message makes no artifact stale.
 
-Comments and line breaks are not in a syntax tree. The texts that only a person reads are taken out of it:
+A syntax tree has no comments and no line breaks. These texts for human readers are removed, too:
 
-1. a text that stands by itself, such as a docstring;
-2. a text in `raise SomeError(...)`, or after `assert condition,`; the type of the error stays;
-3. a text in `progress(...)`, `print(...)`, `warnings.warn(...)`, `logger.info(...)` or another level; the call stays,
-   and so does a text that `file=` sends elsewhere than to the terminal;
-4. `help=`, `description=` and `epilog=` of argparse, and the description given to `parser(...)`; the option stays.
+1. a text as a statement of its own, such as a docstring;
+2. a text in `raise SomeError(...)`, or after `assert condition,`; the type of the error remains;
+3. a text in `progress(...)`, `print(...)`, `warnings.warn(...)`, `logger.info(...)` or another level; the call remains.
+   If `file=` sends the text elsewhere than to the terminal, it remains, too;
+4. `help=`, `description=` and `epilog=` of argparse, and the description in `parser(...)`; the option remains.
 
-A text is a string or an f-string, also joined by `+`, `%`, `.join(...)` or `.format(...)`, or chosen by `if ... else`.
-The expressions in a text are only shown, and go with it. Those that do more stay: an assignment (`:=`), `await` and
-`yield`, and where the program goes on, each call of anything but a builtin or a method that only reads.
-All else stays: conditions, other arguments, and texts that are assigned, returned, compared or written.
+A text is a string or an f-string, also if it is joined by `+`, `%`, `.join(...)` or `.format(...)`, or part of a
+conditional expression. The expressions in a text are removed with it, unless they have effects: an assignment (`:=`),
+`await` and `yield` remain. If the program continues after the text, each call remains, except calls of read-only
+builtins and methods.
+
+Everything else remains: conditions, other arguments, and texts that are assigned, returned, compared or written.
 """
 
 import ast
@@ -22,7 +24,7 @@ _LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 _TERMINAL = {"sys.stdout", "sys.stderr"}
 _ARGPARSE = {"ArgumentParser", "add_argument", "add_parser", "add_subparsers", "add_argument_group"}
 _HELP = {"help", "description", "epilog"}
-# They end a generator, and their argument is the value that it returns.
+# These exceptions end a generator. Their argument is the generator's return value.
 _RETURNING = {"StopIteration", "StopAsyncIteration"}
 _DOING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 _READING_FUNCTIONS = {
@@ -51,12 +53,12 @@ _READING_METHODS = {
     "strip",
     "values",
 }
-# No name of Python, so no expression that is written in a file equals it.
+# No valid name in Python, so it equals no expression in a file.
 _MARK = ast.Name("a message", ast.Load())
 
 
 def meaning(node: object) -> object:
-    """Return a syntax tree as lists, the same in every version of Python, without texts that stand by themselves."""
+    """Return a syntax tree as lists that are equal in all versions of Python, without texts as statements."""
     if isinstance(node, list):
         return [meaning(element) for element in node if not _stands_by_itself(element)]
     if not isinstance(node, ast.AST):
@@ -66,12 +68,12 @@ def meaning(node: object) -> object:
 
 
 def without_messages(tree: ast.AST) -> ast.AST:
-    """Return a syntax tree with a mark for each text that is shown to a person."""
+    """Return a syntax tree with a mark in place of each message."""
     return _Messages().visit(tree)
 
 
 class _Messages(ast.NodeTransformer):
-    """Puts a mark in the place of each message."""
+    """Replaces each message by a mark."""
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         error = node.exc
@@ -95,9 +97,9 @@ class _Messages(ast.NodeTransformer):
 
 
 def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
-    """Return a mark for a text, with what its expressions do beside being shown; else the expression itself.
+    """Return a mark for a text, and its expressions with effects. Return another expression unchanged.
 
-    `ends`: the program raises an error with it, so calls in the text only explain the error.
+    `ends`: the program raises an error with this text, so calls in the text only explain the error.
     """
     if not _is_text(node):
         return node
@@ -130,7 +132,7 @@ def _only_reads(node: ast.AST) -> bool:
 
 
 def _name(node: ast.expr) -> str:
-    """Return a name or an attribute as it is written, such as `logging.info`; an empty text for what else is called."""
+    """Return the dotted text of a name or an attribute, such as `logging.info`; "" for another expression."""
     if isinstance(node, ast.Attribute):
         return f"{_name(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
@@ -141,7 +143,7 @@ def _last(name: str) -> str:
 
 
 def _is_class(name: str) -> bool:
-    """Return whether a name is written as a class is; a function that makes an error may look at its arguments."""
+    """Return whether a name is spelled like a class. A function that makes an error may inspect its arguments."""
     return _last(name).lstrip("_")[:1].isupper() and _last(name) not in _RETURNING
 
 

@@ -115,12 +115,12 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
     """Return the correction of a number in base 8 or 60, which almost nobody means; None for another number."""
     if ":" in written:
-        meant = f"{yaml.safe_load(written)} if that is meant"
+        correction = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):
-        meant = str(int(written.replace("_", "")))
+        correction = str(int(written.replace("_", "")))
     else:
         return None
-    return meant if kinds and "string" not in kinds else f"{meant}, or {json.dumps(written)} in quotes"
+    return correction if kinds and "string" not in kinds else f"{correction}, or {json.dumps(written)} in quotes"
 
 
 def _as_number(written: str, kinds: set[str]) -> str:

@@ -158,9 +158,9 @@ def _require_images(key: str, folder: str) -> None:
 def _require_labels(model: str, labels: str, labelled: str | None) -> None:
     """Raise SlipwayError unless a label file is readable and the folders of labelled photographs match its labels."""
     try:
-        read = read_labels(labels)
+        known_labels = read_labels(labels)
         if labelled is not None:
-            read_class_folders(Path(labelled), read, "file")
+            read_class_folders(Path(labelled), known_labels, "file")
     except SlipwayError as error:
         raise SlipwayError(f"config: `models.{model}.labels`: {error}") from None
 

@@ -36,13 +36,13 @@ def require_zeros_nowhere(outputs: np.ndarray) -> None:
         )
 
 
-def require_variation(outputs: np.ndarray, found: float) -> None:
-    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `found` is their variation."""
+def require_variation(outputs: np.ndarray, measured: float) -> None:
+    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `measured` is their variation."""
     require_zeros_nowhere(outputs)
-    if found < ROUNDING:
+    if measured < ROUNDING:
         raise SlipwayError(
             f"the model gives the same answer whatever it is shown (photographs, noise, black and white differ by "
-            f"{found:.0e} of their size), so nothing can be proven of it; look at the checkpoint and at "
+            f"{measured:.0e} of their size), so nothing can be proven of it; look at the checkpoint and at "
             "`preprocess` in config.yaml"
         )
 

@@ -135,13 +135,13 @@ def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labe
         )
 
 
-def _in_imagefolders_order(found: list[ClassFolder], count: int) -> list[ClassFolder]:
+def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
     """Return the reading of folders 0, 1, ..., 10 in text order (0, 1, 10, 2, ...), if it differs from their index."""
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
-    if not all(reading.rule == INDEX and reading.folder in order for reading in found):
+    if not all(reading.rule == INDEX and reading.folder in order for reading in readings):
         return []
-    other = [ClassFolder(reading.folder, order[reading.folder], ORDER) for reading in found]
-    return other if any(one.index != two.index for one, two in zip(found, other, strict=True)) else []
+    other = [ClassFolder(reading.folder, order[reading.folder], ORDER) for reading in readings]
+    return other if any(one.index != two.index for one, two in zip(readings, other, strict=True)) else []
 
 
 def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:

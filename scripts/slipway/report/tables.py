@@ -201,5 +201,5 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
-def _where(rows: Iterable, chosen: object) -> frozenset[int]:
-    return frozenset(index for index, row in enumerate(rows) if row == chosen)
+def _where(rows: Iterable, served: object) -> frozenset[int]:
+    return frozenset(index for index, row in enumerate(rows) if row == served)

@@ -182,14 +182,14 @@ def _set_level(config: Any, level: int) -> int | None:
 def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -> list[str] | None:
     if names is None:
         return None
-    known = trt.TacticSource.__members__
-    unknown = [name for name in names if name not in known]
+    sources = trt.TacticSource.__members__
+    unknown = [name for name in names if name not in sources]
     if unknown:
         raise ValueError(
             f"`tensorrt.tactic_sources` has {', '.join(unknown)}, but TensorRT {trt.__version__} knows only "
-            f"{', '.join(known)}"
+            f"{', '.join(sources)}"
         )
-    config.set_tactic_sources(sum(1 << int(known[name]) for name in names))
+    config.set_tactic_sources(sum(1 << int(sources[name]) for name in names))
     return names
 
 
