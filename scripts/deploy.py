@@ -14,7 +14,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import add_planned
 from slipway.deploy.local import server_state
 from slipway.deploy.local.compatibility import Host, require_fit
-from slipway.deploy.local.installation import alone, find_place, place_of
+from slipway.deploy.local.installation import installation_for, local_installation, lock
 from slipway.deploy.local.liveness import is_silent
 from slipway.deploy.local.model_store import ModelStore, Published
 from slipway.deploy.local.receipts import announce, prove, prove_under_load, receipts_of_dropped
@@ -72,8 +72,8 @@ class Deployment:
 def main(arguments: argparse.Namespace) -> None:
     """Check, publish beside the old versions, try, switch, prove, write receipts."""
     unwind_when_terminated()
-    with alone(arguments.state):
-        find = partial(place_of, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+    with lock(arguments.state):
+        find = partial(installation_for, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
         settle(arguments.state, find)
         deployments = read_deployments(arguments)
         listening = (arguments.http_port, arguments.grpc_port, arguments.metrics_port, arguments.host)
@@ -82,24 +82,26 @@ def main(arguments: argparse.Namespace) -> None:
         require_accepted(arguments.host, {key["runtime"] for key in keys}, arguments.oldest)
         running = server_state.recover_state(arguments.state)
         require_own_ports(ports, running)
-        place = find_place(
+        installation = local_installation(
             *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, arguments.shared_memory)
         )
-        require_fitness(deployments, place.host)
+        require_fitness(deployments, installation.host)
         require_signed(arguments)
-        versions = [place.store.publish(each.folder, each.index, each.golden, each.signature) for each in deployments]
-        proven = partial(prove_under_load, versions, place.host)
+        versions = [
+            installation.store.publish(each.folder, each.index, each.golden, each.signature) for each in deployments
+        ]
+        proven = partial(prove_under_load, versions, installation.host)
         silent = running is not None and is_silent(arguments.state)
         if running and not silent:
             progress("  a server of this checkout is live; trying the new repository beside it first")
-            try_beside(place, versions, proven, ports.tls)
-            proven = partial(prove, versions, place.host)
-        rollout = deployment_of(deployments, versions, place.store)
-        with under_way(place.store, arguments.state, rollout):
-            proofs = switch(place, versions, ports, arguments.start, proven, afresh=silent)
-            complete(place.store, arguments.state, rollout, versions, proofs)
+            try_beside(installation, versions, proven, ports.tls)
+            proven = partial(prove, versions, installation.host)
+        rollout = deployment_of(deployments, versions, installation.store)
+        with under_way(installation.store, arguments.state, rollout):
+            proofs = switch(installation, versions, ports, arguments.start, proven, afresh=silent)
+            complete(installation.store, arguments.state, rollout, versions, proofs)
         for version in versions:
-            place.store.prune(version.name, arguments.keep_versions)
+            installation.store.prune(version.name, arguments.keep_versions)
     announce(versions, proofs, ports)
 
 

@@ -1,6 +1,6 @@
-"""Deploy a model to Kubernetes, KServe, Arena or Compose: publish, start or roll, prove, or go back to what was live.
+"""Deploy a model to Kubernetes, KServe, Arena or Compose: publish, roll out, prove, or roll back.
 
-Whatever fails, the version that was live serves on; killed at any step, the next run goes on from there.
+If any step fails, the live version goes on serving. After a kill, the next run continues from the last step.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
     arguments.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")
     arguments.add_argument("--signed", action="store_true", help="whether the repositories have signatures")
-    arguments.add_argument("--public-key", type=Path, help="key that the signatures must be of (.pem)")
+    arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     add_planned(arguments, "public_key_sha256")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     arguments.add_argument(
@@ -35,15 +35,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read what is to be deployed, deploy it, tell what is live."""
-    kept = ReleaseHistory(arguments.results, arguments.to)
-    candidate = Release.read(arguments.results, arguments.to)
-    place = {**candidate.place, "context": arguments.context}
-    platform = platform_at(arguments.to, place, kept.folder, arguments.ready_timeout_s)
+    """Read the release, deploy it, print the live version."""
+    history = ReleaseHistory(arguments.results, arguments.to)
+    release = Release.read(arguments.results, arguments.to)
+    place = {**release.place, "context": arguments.context}
+    platform = platform_at(arguments.to, place, history.folder, arguments.ready_timeout_s)
     publishing = (arguments.publish_to, arguments.keep_published, arguments.signed, arguments.public_key)
     publisher = Publisher(arguments.results, *publishing)
-    receipt = deploy(platform, candidate, kept, publisher.publish, arguments.keep_versions)
-    announce(receipt, candidate.files[0].as_posix())
+    receipt = deploy(platform, release, history, publisher.publish, arguments.keep_versions)
+    announce(receipt, release.files[0].as_posix())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.core.records import require_record
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import alone, find_place, place_of
+from slipway.deploy.local.installation import installation_for, local_installation, lock
 from slipway.deploy.local.live_sets import Versions
 from slipway.deploy.local.liveness import is_silent
 from slipway.deploy.local.model_store import ModelStore, Published
@@ -47,8 +47,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Find the versions that were live before, verify them, try them at other ports, switch, prove, write receipts."""
     unwind_when_terminated()
-    with alone(arguments.state):
-        find = partial(place_of, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
+    with lock(arguments.state):
+        find = partial(installation_for, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)
         if settle(arguments.state, find):
             progress("  So this is what was live before; once more, and `rollback` goes back one further")
             return
@@ -66,19 +66,19 @@ def main(arguments: argparse.Namespace) -> None:
         require_own_ports(ports, running)
         keys = [version.index["engine_key"] for version in versions]
         shared_memory = shared_memory_of(live)
-        place = find_place(
+        installation = local_installation(
             *(keys, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s, shared_memory)
         )
-        proven = partial(prove, versions, place.host)
+        proven = partial(prove, versions, installation.host)
         silent = running is not None and is_silent(arguments.state)
         if running and not silent:
             progress("  trying what was live before beside the server that is live")
-            try_beside(place, versions, proven, ports.tls)
+            try_beside(installation, versions, proven, ports.tls)
         rollout = rollback_of(live, versions)
-        with under_way(place.store, arguments.state, rollout):
+        with under_way(installation.store, arguments.state, rollout):
             start = server_state.next_start(arguments.state) if silent else server_state.start_number(arguments.state)
-            proofs = switch(place, versions, ports, start, proven, afresh=silent)
-            complete(place.store, arguments.state, rollout, versions, proofs)
+            proofs = switch(installation, versions, ports, start, proven, afresh=silent)
+            complete(installation.store, arguments.state, rollout, versions, proofs)
     tell(live, versions)
     announce(versions, proofs, ports)
     progress(f"  {DEPLOYED_AGAIN}")

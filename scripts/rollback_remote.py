@@ -26,28 +26,28 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Go back with every model that is live there."""
-    live = [kept for results in arguments.results if (kept := ReleaseHistory(results, arguments.to)).live()]
+    """Roll back every model that is live there."""
+    live = [history for results in arguments.results if (history := ReleaseHistory(results, arguments.to)).live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
-    # For every model, before any of them changes.
-    before = [version_before(kept, arguments.to) for kept in live]
-    for kept, number in zip(live, before, strict=True):
-        require_unchanged(kept, number, arguments.public_key)
-    for kept, number in zip(live, before, strict=True):
-        go_back(kept, number, arguments)
+    # Check every model before any of them changes.
+    earlier = [version_before(history, arguments.to) for history in live]
+    for history, number in zip(live, earlier, strict=True):
+        require_unchanged(history, number, arguments.public_key)
+    for history, number in zip(live, earlier, strict=True):
+        roll_back(history, number, arguments)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def version_before(kept: ReleaseHistory, to: str) -> int:
-    """Return the newest proven version that is older than the live one and was not itself rolled back.
+def version_before(history: ReleaseHistory, to: str) -> int:
+    """Return the number of the rollback target: the newest older version that is proven and was not rolled back.
 
-    After a deployment that was killed midway, it is the version that was live before that deployment.
+    After a killed deployment, it is the version that was live before that deployment.
     """
-    receipt, rolled_back, begun = kept.live(), kept.rolled_back(), kept.begun()
+    receipt, rolled_back, begun = history.live(), history.rolled_back(), history.begun()
     if begun and begun["number"] != receipt["number"]:
         return receipt["number"]
-    older = [number for number in kept.proven() if number < receipt["number"] and number not in rolled_back]
+    older = [number for number in history.proven() if number < receipt["number"] and number not in rolled_back]
     if not older:
         raise SlipwayError(
             f"{receipt['served_as']} has no version before {receipt['number']} that was deployed to {to} and not "
@@ -56,17 +56,17 @@ def version_before(kept: ReleaseHistory, to: str) -> int:
     return older[-1]
 
 
-def require_unchanged(kept: ReleaseHistory, number: int, public_key: Path | None) -> None:
-    """Raise SlipwayError unless a version is unchanged since its deployment, here and where it was published."""
+def require_unchanged(history: ReleaseHistory, number: int, public_key: Path | None) -> None:
+    """Raise SlipwayError unless a version is unchanged since its deployment, both stored and published."""
     try:
-        kept.require_whole(number)
-        for part in kept.version(number).parts:
-            published = kept.receipt_of(number).get("published", {}).get(part.target, {"published": False})
+        history.require_whole(number)
+        for part in history.version(number).parts:
+            published = history.receipt_of(number).get("published", {}).get(part.target, {"published": False})
             if published["published"]:
-                require_published(published["destination"], published["version"], part.said, public_key)
-            elif kept.folder.name == "compose" and public_key:
+                require_published(published["destination"], published["version"], part.index_content, public_key)
+            elif history.folder.name == "compose" and public_key:
                 require_signed(part, public_key)
-            elif kept.folder.name != "compose":
+            elif history.folder.name != "compose":
                 progress(f"  {part.target}: not compared, since Slipway did not publish it: {published.get('why', '')}")
     except SlipwayError as error:
         raise SlipwayError(
@@ -76,21 +76,23 @@ def require_unchanged(kept: ReleaseHistory, number: int, public_key: Path | None
 
 
 def require_signed(part: Part, public_key: Path) -> None:
-    """Raise SlipwayError unless a repository that was kept whole has a signature that the public key verifies."""
+    """Raise SlipwayError unless a stored repository has a signature that the public key verifies."""
     from slipway.triton.repository.signing import verify_repository  # only here, since it takes half a second to import
 
     verify_repository(part.repository.parent, public_key, part.signature)
 
 
-def go_back(kept: ReleaseHistory, number: int, arguments: argparse.Namespace) -> None:
+def roll_back(history: ReleaseHistory, number: int, arguments: argparse.Namespace) -> None:
     """Deploy an older version again, and prove it like a new one."""
-    receipt, published, begun = kept.live(), kept.receipt_of(number)["published"], kept.begun()
-    left = begun["number"] if begun else receipt["number"]
-    candidate = kept.version(number)
-    platform = platform_at(arguments.to, receipt["place"], kept.folder, arguments.ready_timeout_s)
-    back = deploy(platform, candidate, kept, lambda _: published, arguments.keep_versions, rolled_back_from=left)
-    progress(f"  {receipt['served_as']}: version {left} -> {number}")
-    announce(back, candidate.files[0].as_posix())
+    receipt, published, begun = history.live(), history.receipt_of(number)["published"], history.begun()
+    replaced = begun["number"] if begun else receipt["number"]
+    release = history.version(number)
+    platform = platform_at(arguments.to, receipt["place"], history.folder, arguments.ready_timeout_s)
+    new_receipt = deploy(
+        platform, release, history, lambda _: published, arguments.keep_versions, rolled_back_from=replaced
+    )
+    progress(f"  {receipt['served_as']}: version {replaced} -> {number}")
+    announce(new_receipt, release.files[0].as_posix())
 
 
 if __name__ == "__main__":

@@ -56,10 +56,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 def settle_interrupted(arguments: argparse.Namespace) -> None:
     """Make receipts and history agree with the server, unless a deployment is under way."""
-    from slipway.deploy.local.installation import place_of
-    from slipway.deploy.local.rollout import settle_if_alone
+    from slipway.deploy.local.installation import installation_for
+    from slipway.deploy.local.rollout import settle_if_unlocked
 
-    settle_if_alone(arguments.state, partial(place_of, arguments.state, arguments.tensorrt_python, READY_TIMEOUT_S))
+    settle_if_unlocked(
+        arguments.state, partial(installation_for, arguments.state, arguments.tensorrt_python, READY_TIMEOUT_S)
+    )
 
 
 def describe(receipt: dict, results: Path, state: Path) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.artifacts import remove
 from slipway.core.cli import parser, progress, run
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import alone
+from slipway.deploy.local.installation import lock
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.receipts import receipts_of_dropped
 from slipway.deploy.local.rollout import forget
@@ -24,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Drain and end the server if it is the one that was started here, and one left on trial; withdraw the receipts."""
-    with alone(arguments.state):
+    with lock(arguments.state):
         stop_left_over(arguments.state)
         running = server_state.running_server(arguments.state)
         if running:

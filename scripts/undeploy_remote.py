@@ -1,4 +1,4 @@
-"""Take away what is live on Kubernetes, KServe, Arena or Compose, and withdraw its receipts."""
+"""Remove the live models from Kubernetes, KServe, Arena or Compose, and withdraw their receipts."""
 
 import argparse
 from pathlib import Path
@@ -14,13 +14,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--to", choices=list(FILES), required=True, help="where the models are deployed")
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
-    arguments.add_argument("--context", help="context of the kubeconfig, for what was never proven there")
+    arguments.add_argument("--context", help="context of the kubeconfig, for a deployment without a receipt")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds that a server may take to drain")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Remove what each model has there: what its receipt says, and what a deployment that was killed left."""
+    """Remove the objects of each model: those in its receipt, and those of a killed deployment."""
     removed = [
         name for results in arguments.results for name in undeploy(ReleaseHistory(results, arguments.to), arguments)
     ]
@@ -28,18 +28,18 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"nothing is deployed to {arguments.to} from this checkout")
 
 
-def undeploy(kept: ReleaseHistory, arguments: argparse.Namespace) -> list[str]:
-    """Remove everything of one model; return the names of what was there."""
-    live, left = kept.live(), kept.begun()
-    attempted = kept.version(left["number"]) if left else None
+def undeploy(history: ReleaseHistory, arguments: argparse.Namespace) -> list[str]:
+    """Remove all objects of one model; return the names of the objects that existed."""
+    live, begun = history.live(), history.begun()
+    attempted = history.version(begun["number"]) if begun else None
     place = live["place"] if live else {**attempted.place, "context": arguments.context} if attempted else None
     removed = []
     if place:
-        platform = platform_at(arguments.to, place, kept.folder, arguments.ready_timeout_s)
-        with platform.alone():
+        platform = platform_at(arguments.to, place, history.folder, arguments.ready_timeout_s)
+        with platform.lock():
             removed += platform.remove(live["contents"]) if live else []
             removed += platform.remove(platform.contents(attempted)) if attempted else []
-            kept.withdraw()
+            history.withdraw()
     for name in removed:
         progress(f"removed {name}")
     return removed

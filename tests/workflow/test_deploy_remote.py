@@ -101,7 +101,7 @@ def test_what_the_cluster_refuses_changes_nothing(tmp_path, api, trained_servers
 
 def test_a_second_deployer_is_told_who_deploys(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
-    with lease.alone(Cluster.connect(api.namespace), "slipway-tiny"):
+    with lease.hold(Cluster.connect(api.namespace), "slipway-tiny"):
         site.refused("is deploying to serving in stand-in since")
     assert site.live() == {}
     site.run(deploy_remote)

@@ -17,7 +17,7 @@ from helpers.workplace import Workplace
 
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local.installation import find_place
+from slipway.deploy.local.installation import local_installation
 from slipway.deploy.local.switching import load_again
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.repository.signing import sign
@@ -201,7 +201,7 @@ def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_wi
     for training in trainings[:2]:
         deploy(place, training).succeeded()
     state = place.path(STORE)
-    found = find_place([read_json(trainings[0].index)["engine_key"]], state, None, 60)
+    found = local_installation([read_json(trainings[0].index)["engine_key"]], state, None, 60)
     ports = Ports.of(receipt(place)["server"]["listening"])
     for number in (1, 2):
         append(state / f"models/tiny/{number}/model.py")

@@ -22,14 +22,14 @@ CONFLICT = 409
 
 
 @contextmanager
-def alone(cluster: Cluster, name: str) -> Iterator["Held"]:
+def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
     """Hold the Lease of this name while the block runs, and yield it.
 
     Raises SlipwayError saying who holds it since when, and when the block ends, unless it was held all the time.
     """
-    held = Held(cluster, name)
+    held = HeldLease(cluster, name)
     held.take()
-    renewing = threading.Thread(target=held.keep, name=f"lease {name}", daemon=True)
+    renewing = threading.Thread(target=held.keep_alive, name=f"lease {name}", daemon=True)
     renewing.start()
     try:
         yield held
@@ -40,7 +40,7 @@ def alone(cluster: Cluster, name: str) -> Iterator["Held"]:
         held.release()
 
 
-class Held:
+class HeldLease:
     """A Lease as its holder sees it. Its times are the API server's, since the clocks of two machines differ."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
@@ -70,7 +70,7 @@ class Held:
                 self._require_free(self._live)
                 raise
 
-    def keep(self) -> None:
+    def keep_alive(self) -> None:
         """Renew the lease until it is given back, or somebody else has it."""
         while not self.ended.wait(RENEW_S) and not self._lost:
             # The next attempt may succeed; until then the others wait as long as the lease lasts.

@@ -1,24 +1,24 @@
-"""Running the command-line programs of a place to deploy to: `arena` and `docker`."""
+"""Running the command-line programs of the platforms: `arena` and `docker`."""
 
 import shutil
 import subprocess
 
 from slipway.core.errors import SlipwayError
 
-# How much of what a program said when it failed is shown.
+# Length of the shown output of a failed program.
 SHOWN_LINES = 12
 
 
 def require_program(name: str, advice: str) -> str:
-    """Return the path of a program; raise SlipwayError with what to do when it is not on PATH."""
+    """Return the path of a program; raise SlipwayError with `advice` if it is not on PATH."""
     found = shutil.which(name)
     if found is None:
         raise SlipwayError(f"there is no `{name}` on PATH; {advice}. Nothing was changed.")
     return found
 
 
-def said_by(command: list[str], timeout_s: float) -> str:
-    """Run a command and return what it printed; raise SlipwayError with what it said when it fails or takes longer."""
+def output_of(command: list[str], timeout_s: float) -> str:
+    """Run a command and return its output; raise SlipwayError, with the end of that, if it fails or takes longer."""
     shown = " ".join(command[:4])
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Deploying to a Kubernetes cluster, as plain objects or as KServe's: applied, rolled out, proven through a tunnel."""
+"""Deploying to Kubernetes, plain or KServe: apply the objects, follow the rollout, prove it through a tunnel."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,13 +14,13 @@ from slipway.deploy.cluster_objects import (
     digest,
     key,
     labels_of,
-    marks,
+    provenance,
     readiness,
     reference,
     servers,
-    told,
+    summary,
 )
-from slipway.deploy.platform import Known
+from slipway.deploy.platform import DeploymentState
 from slipway.deploy.release import Release
 from slipway.manifests import common, kserve
 from slipway.triton.server.tritonserver import Ports
@@ -31,7 +31,7 @@ PORTS_OF_KSERVE = (kserve.HTTP, kserve.GRPC, common.METRICS)
 
 
 class Kubernetes:
-    """A namespace of a cluster, in which `app` is deployed; a rollout may take `patience_s`."""
+    """A namespace of a cluster, in which `app` is deployed. A rollout may take `patience_s` seconds."""
 
     ports = PORTS
 
@@ -39,132 +39,132 @@ class Kubernetes:
         self.cluster = cluster
         self._app = app
         self._patience_s = patience_s
-        self._held: lease.Held | None = None
+        self._held: lease.HeldLease | None = None
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the model's lease in the cluster while the block runs."""
-        with lease.alone(self.cluster, f"slipway-{self._app}") as self._held:
+        with lease.lock(self.cluster, f"slipway-{self._app}") as self._held:
             yield
 
-    def preflight(self, candidate: Release, known: Known) -> dict:
-        """Return what the cluster has for it; raise SlipwayError on what it would not take, or when it is elsewhere."""
-        self._require_this_place(candidate, known)
-        return preflight.check(self.cluster, candidate.objects, candidate.fleet)
+    def preflight(self, release: Release, state: DeploymentState) -> dict:
+        """Return the results of the checks; raise SlipwayError if one fails, or if the model is live elsewhere."""
+        self._require_this_place(release, state)
+        return preflight.check(self.cluster, release.objects, release.fleet)
 
-    def previous(self, candidate: Release, known: Known) -> dict:
-        """Return {"objects": those that were there, "absent": those that were not}, of all that may be touched."""
-        asked = {key(each): each for each in [*_objects_of(known), *candidate.objects]}
-        found: dict[str, list[dict]] = {"objects": [], "absent": []}
-        for name, each in asked.items():
-            there = self._before(name, each, known)
-            found["objects" if there else "absent"].append(there or reference(each))
-        return found
+    def snapshot(self, release: Release, state: DeploymentState) -> dict:
+        """Return {"objects": the existing ones, "absent": the others}, of all objects that the rollout may change."""
+        affected = {key(each): each for each in [*_objects_of(state), *release.objects]}
+        snapshot: dict[str, list[dict]] = {"objects": [], "absent": []}
+        for name, each in affected.items():
+            earlier = self._rollback_target(name, each, state)
+            snapshot["objects" if earlier else "absent"].append(earlier or reference(each))
+        return snapshot
 
-    def start(self, candidate: Release, before: dict) -> None:
+    def start(self, release: Release, snapshot: dict) -> None:
         """Apply every object."""
-        self._apply(candidate.objects)
+        self._apply(release.objects)
 
-    def wait(self, candidate: Release) -> None:
+    def wait(self, release: Release) -> None:
         """Wait for the rollout on every target."""
-        rollout.wait(self.cluster, candidate.objects, self._patience_s)
+        rollout.wait(self.cluster, release.objects, self._patience_s)
 
     @contextmanager
-    def reach(self, candidate: Release) -> Iterator[dict[str, Ports]]:
-        """Yield where a ready pod of each target is reached, through the API server."""
+    def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
+        """Yield {target: local ports} of a tunnel to a ready pod of each target, through the API server."""
         with ExitStack() as tunnels:
             reached = {}
-            for part, server in zip(candidate.parts, servers(candidate.objects), strict=True):
+            for part, server in zip(release.parts, servers(release.objects), strict=True):
                 local = tunnels.enter_context(forwarded(self.cluster, labels_of(server), self.ports))
                 reached[part.target] = Ports(*(local[port] for port in self.ports))
             yield reached
 
-    def finish(self, candidate: Release, before: dict) -> None:
-        """Delete what the version before had and this one has not."""
-        self.require_alone()
-        wanted = {key(each) for each in candidate.objects}
-        for each in before["objects"]:
+    def finish(self, release: Release, snapshot: dict) -> None:
+        """Delete the objects of the previous version that this one does not have."""
+        self.require_lock()
+        wanted = {key(each) for each in release.objects}
+        for each in snapshot["objects"]:
             if key(each) not in wanted:
                 self.cluster.delete(reference(each))
 
-    def require_alone(self) -> None:
-        """Raise SlipwayError when somebody else may be deploying by now."""
+    def require_lock(self) -> None:
+        """Raise SlipwayError if the lock was lost: somebody else may be deploying by now."""
         if self._held:
             self._held.require()
 
-    def go_back(self, candidate: Release, before: dict) -> str:
-        """Apply what was there before, delete what was not, wait until that is rolled out.
+    def rollback(self, release: Release, snapshot: dict) -> str:
+        """Apply the earlier objects, delete the new ones, and wait for that rollout.
 
-        The API may have been what failed: a short outage is waited for.
+        An outage of the API may be the reason for this rollback, so wait first until the API answers.
         """
         self.cluster.transport.await_answer()
-        self.require_alone()
-        self._apply(before["objects"])
-        for each in before["absent"]:
+        self.require_lock()
+        self._apply(snapshot["objects"])
+        for each in snapshot["absent"]:
             self.cluster.delete(each)
-        serving = servers(before["objects"])
+        serving = servers(snapshot["objects"])
         if not serving:
             return "Nothing of it was live before, and nothing of it is there now: what was created was removed."
-        rollout.wait(self.cluster, before["objects"], self._patience_s)
-        return f"What was live before was applied again and serves: {', '.join(map(told, serving))}."
+        rollout.wait(self.cluster, snapshot["objects"], self._patience_s)
+        return f"What was live before was applied again and serves: {', '.join(map(summary, serving))}."
 
     def place(self) -> dict:
         """Return the cluster's context, the namespace, and the model's name there."""
         return {"context": self.cluster.context, "namespace": self.cluster.namespace, "app": self._app}
 
-    def contents(self, candidate: Release) -> dict:
-        """Return every object by name, with the SHA-256 of what was applied."""
-        return {"objects": [{**reference(each), "sha256": digest(each)} for each in candidate.objects]}
+    def contents(self, release: Release) -> dict:
+        """Return a reference to every object, with the SHA-256 of the applied object."""
+        return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
 
     def remove(self, contents: dict) -> list[str]:
-        """Delete every object; what serves goes last, so that nobody is sent to what is gone."""
+        """Delete every object. Servers go last, so that no Service sends a request to a deleted server."""
         last = sorted(contents["objects"], key=lambda each: each["kind"] in SERVERS)
         return [key(each) for each in last if self.cluster.delete(reference(each))]
 
     def describe(self, contents: dict) -> list[str]:
-        """Return how each Deployment or InferenceService is doing, and what is no longer there."""
+        """Return the readiness of each Deployment or InferenceService, and the objects that are gone."""
         lines = []
         for each in contents["objects"]:
             live = self.cluster.get(reference(each))
             if live is None:
                 lines.append(f"  GONE       {key(each)} is not there any more; deploy again")
             elif each["kind"] in SERVERS:
-                lines.append(f"  serves     {told(live)}, {readiness(live)}")
+                lines.append(f"  serves     {summary(live)}, {readiness(live)}")
         return lines
 
-    def _require_this_place(self, candidate: Release, known: Known) -> None:
-        """Raise SlipwayError when the model is live, or was about to be, elsewhere: nothing would look there again."""
-        here, model = self.place(), candidate.model
-        there = known.live["place"] if known.live else here | (known.attempted.place if known.attempted else {})
-        other_context = there["context"] != here["context"] and not self._serves(known.good)
+    def _require_this_place(self, release: Release, state: DeploymentState) -> None:
+        """Raise SlipwayError if the model is live elsewhere, or was about to be: nobody would see that one again."""
+        here, model = self.place(), release.model
+        there = state.receipt["place"] if state.receipt else here | (state.attempted.place if state.attempted else {})
+        other_context = there["context"] != here["context"] and not self._serves(state.live)
         if there["namespace"] != here["namespace"] or other_context:
-            receipt = candidate.folder / "deploy" / f"receipt.{candidate.to}.json"
+            receipt = release.folder / "deploy" / f"receipt.{release.to}.json"
             raise SlipwayError(
                 f"{model} is in {_named(there)}, and would run on there, unseen, beside the one in {_named(here)}: "
                 "take it away with `snakemake --cores 1 undeploy` first, or set `deploy.cluster` as it was; if that "
                 f"place is no more, remove {receipt}. Nothing was changed"
             )
-        if candidate.place["namespace"] != self.cluster.namespace:
+        if release.place["namespace"] != self.cluster.namespace:
             raise SlipwayError(
-                f"the version of {model} to go back to is one for the namespace {candidate.place['namespace']}, but "
+                f"the version of {model} to go back to is one for the namespace {release.place['namespace']}, but "
                 f"{model} is live in {_named(here)}: deploy what is wanted there. Nothing was changed"
             )
 
     def _serves(self, version: Release | None) -> bool:
-        """Say whether a version is what is here, as where a kubeconfig only calls the cluster otherwise."""
+        """Say whether a version is live here, as when only the cluster's name in the kubeconfig changed."""
         wanted = servers(version.objects) if version else []
         live = [self.cluster.get(reference(each)) for each in wanted]
         return bool(wanted) and all(
-            there and marks(there) == marks(each) for there, each in zip(live, wanted, strict=True)
+            there and provenance(there) == provenance(each) for there, each in zip(live, wanted, strict=True)
         )
 
     def _apply(self, objects: list[dict]) -> None:
         self.cluster.apply([self._counted(each) for each in objects])
 
     def _counted(self, found: dict) -> dict:
-        """Return a Deployment that an autoscaler counts with the replicas that it has, if those were Slipway's to set.
+        """Return an autoscaled Deployment with its live number of replicas, if Slipway had set that number.
 
-        A number that was set and then is left out becomes one, and only the autoscaler's next round would add to it.
+        Without it the number would fall to 1 until the autoscaler's next round.
         """
         if found["kind"] != "Deployment" or "replicas" in found["spec"]:
             return found
@@ -173,37 +173,37 @@ class Kubernetes:
         counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
         return {**found, "spec": found["spec"] | counted}
 
-    def _before(self, name: str, asked: dict, known: Known) -> dict | None:
-        """Return what to go back to for one object, None where that is that there is none."""
-        live = self.cluster.get(reference(asked))
+    def _rollback_target(self, name: str, wanted: dict, state: DeploymentState) -> dict | None:
+        """Return the object to restore in a rollback; None if it did not exist."""
+        live = self.cluster.get(reference(wanted))
         if live is None:
             return None
-        good, attempted = _by_key(known.good), _by_key(known.attempted)
-        if name in good and marks(live) == marks(good[name]):
-            return good[name]
-        if name in attempted and marks(live) == marks(attempted[name]):
-            return {key(each): each for each in known.left["objects"]}.get(name)
+        proven, attempted = _by_key(state.live), _by_key(state.attempted)
+        if name in proven and provenance(live) == provenance(proven[name]):
+            return proven[name]
+        if name in attempted and provenance(live) == provenance(attempted[name]):
+            return {key(each): each for each in state.baseline["objects"]}.get(name)
         return applicable(live)
 
 
 class KServe(Kubernetes):
-    """The same, where KServe makes the pods of an InferenceService."""
+    """A namespace in which KServe makes the pods of an InferenceService."""
 
     ports = PORTS_OF_KSERVE
 
 
 def _named(place: dict) -> str:
-    """Return a place in words."""
+    """Return a place as text."""
     return f"the namespace {place['namespace']} of {place['context']}"
 
 
-def _objects_of(known: Known) -> list[dict]:
+def _objects_of(state: DeploymentState) -> list[dict]:
     """Return every object that an earlier deployment may have left."""
-    left = [*known.left["objects"], *known.left["absent"]] if known.left else []
-    kept = [each for version in (known.good, known.attempted) if version for each in version.objects]
-    return [*(known.live["contents"]["objects"] if known.live else []), *left, *kept]
+    baseline = [*state.baseline["objects"], *state.baseline["absent"]] if state.baseline else []
+    stored = [each for version in (state.live, state.attempted) if version for each in version.objects]
+    return [*(state.receipt["contents"]["objects"] if state.receipt else []), *baseline, *stored]
 
 
-def _by_key(candidate: Release | None) -> dict[str, dict]:
-    """Return a candidate's objects by what names them."""
-    return {key(each): each for each in candidate.objects} if candidate else {}
+def _by_key(release: Release | None) -> dict[str, dict]:
+    """Return {key: object} of a release's objects."""
+    return {key(each): each for each in release.objects} if release else {}

@@ -1,4 +1,4 @@
-"""What a transaction asks of the place that it deploys to."""
+"""The interface of a deployment platform, and this checkout's record of the state there."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -9,54 +9,54 @@ from slipway.triton.server.tritonserver import Ports
 
 
 @dataclass(frozen=True)
-class Known:
-    """What this checkout knows of a place: the receipt of what is live there and that version itself, as it was kept.
+class DeploymentState:
+    """The state of a platform, as this checkout recorded it.
 
-    Of a deployment that was killed, `left` is what it had found there before, `attempted` what it was about to put in
-    its place: what is there now and came from `attempted` was never proven, so `left` has what to go back to.
+    `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
+    `baseline`: the snapshot before an interrupted rollout (rollback target). `attempted`: its unverified release.
     """
 
-    live: dict | None = None
-    good: Release | None = None
-    left: dict | None = None
+    receipt: dict | None = None
+    live: Release | None = None
+    baseline: dict | None = None
     attempted: Release | None = None
 
 
 class Platform(Protocol):
-    """A place to deploy to. Each method raises SlipwayError saying what is wrong there and what to do."""
+    """A platform to deploy to. Each method raises SlipwayError with the problem there and the remedy."""
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Keep a second deployment of the model out of the place while the block runs."""
+    def lock(self) -> AbstractContextManager[None]:
+        """Lock out a second deployment of the model while the block runs."""
 
-    def preflight(self, candidate: Release, known: Known) -> dict:
-        """Return what was found to be in order; raise SlipwayError on what would fail. Nothing is changed."""
+    def preflight(self, release: Release, state: DeploymentState) -> dict:
+        """Return the results of the checks; raise SlipwayError if the rollout would fail. Nothing is changed."""
 
-    def previous(self, candidate: Release, known: Known) -> dict:
-        """Return what is there now, for `go_back`. It is kept as JSON until the transaction has ended."""
+    def snapshot(self, release: Release, state: DeploymentState) -> dict:
+        """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
 
-    def start(self, candidate: Release, before: dict) -> None:
-        """Make the place run the candidate, or begin to."""
+    def start(self, release: Release, snapshot: dict) -> None:
+        """Start the release, or begin to start it."""
 
-    def wait(self, candidate: Release) -> None:
-        """Return when the candidate is ready on every target; raise SlipwayError when it will not be."""
+    def wait(self, release: Release) -> None:
+        """Wait until the release is ready on every target; raise SlipwayError if it cannot become ready."""
 
-    def reach(self, candidate: Release) -> AbstractContextManager[dict[str, Ports]]:
-        """Yield where each target's new server can be asked from here."""
+    def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
+        """Yield {target: ports of its new server, as reached from this machine}."""
 
-    def finish(self, candidate: Release, before: dict) -> None:
-        """Remove what only the version before needed, now that the candidate is proven."""
+    def finish(self, release: Release, snapshot: dict) -> None:
+        """Remove the parts that only the previous version needed. The release is proven by now."""
 
-    def go_back(self, candidate: Release, before: dict) -> str:
-        """Make the place what it was before; return in sentences what serves there now."""
+    def rollback(self, release: Release, snapshot: dict) -> str:
+        """Restore the snapshot; return a sentence that says which version serves now."""
 
     def place(self) -> dict:
-        """Return where it is, for receipts."""
+        """Return the platform's location, for receipts."""
 
-    def contents(self, candidate: Release) -> dict:
-        """Return what a receipt has to hold for `remove` and `describe`."""
+    def contents(self, release: Release) -> dict:
+        """Return the entries of a receipt that `remove` and `describe` need."""
 
     def remove(self, contents: dict) -> list[str]:
-        """Remove what a receipt has as its contents; return the names of what was there."""
+        """Remove the objects in a receipt's contents; return the names of the objects that existed."""
 
     def describe(self, contents: dict) -> list[str]:
-        """Return in lines how what a receipt has as its contents is doing, as the place says."""
+        """Return lines with the platform's report on the objects in a receipt's contents."""

@@ -1,4 +1,4 @@
-"""Which place is which: from `deploy.to` to what deploys there."""
+"""The deployment platforms by their name in `deploy.to`."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from slipway.manifests.kubernetes import PULL_S
 
 
 def platform_at(to: str, place: dict, folder: Path, ready_timeout_s: float = 120) -> Platform:
-    """Return what deploys to a place; nothing is asked of it yet.
+    """Return the platform at a place; no request is sent yet.
 
-    `place` is {"app", "namespace", "context"}, as receipts have it: the model's name there, and where in which cluster,
-    the kubeconfig's current one without "context". `folder` is where its versions are kept here.
+    `place` is {"app", "namespace", "context"}, as in receipts: the model's name there, the namespace, and the context
+    of the kubeconfig (by default its current one). `folder` has the stored releases on this machine.
     """
     if to == "compose":
         from slipway.deploy.compose import Compose

@@ -1,4 +1,4 @@
-"""Where the repositories of a candidate are served from: published by Slipway, or put there by somebody else."""
+"""Publishing a release's model repositories for its platform, or stating where somebody else has to put them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ HERE = "served from this machine's disk"
 
 @dataclass(frozen=True)
 class Publisher:
-    """Puts repositories where a cluster reads them, below `to`, a folder or storage; None copies nothing.
+    """Copies repositories below `to`, a folder or storage that the cluster reads. Without `to` nothing is copied.
 
-    `results` is the model's folder. Repositories that are `signed` are published with their signature, and only those
-    whose signature is of `public_key`, where there is one.
+    `results` is the model's folder. With `signed`, the signature is published too. With `public_key`, each repository
+    needs a signature that this key verifies.
     """
 
     results: Path
@@ -25,28 +25,29 @@ class Publisher:
     signed: bool = False
     public_key: Path | None = None
 
-    def publish(self, candidate: Release) -> dict[str, dict]:
-        """Return of each target where its repository is; raise SlipwayError when it is not whole or does not arrive."""
-        for part in candidate.parts:
+    def publish(self, release: Release) -> dict[str, dict]:
+        """Return {target: where its repository is}; raise SlipwayError if it is not complete or does not arrive."""
+        for part in release.parts:
             require_whole(part)
             self._require_signed(part)
-        if candidate.to == "compose":
-            return {target: {"published": False, "why": HERE} for target in candidate.targets}
+        if release.to == "compose":
+            return {target: {"published": False, "why": HERE} for target in release.targets}
         if self.to is None:
-            return {part.target: _not_by_slipway(part) for part in candidate.parts}
-        return {part.target: self._publish(candidate.model, part) for part in candidate.parts}
+            return {part.target: _not_by_slipway(part) for part in release.parts}
+        return {part.target: self._publish(release.model, part) for part in release.parts}
 
     def _publish(self, model: str, part: Part) -> dict:
         from slipway.triton.repository.publishing import destination_of, publish
 
         destination = destination_of(self.to, part.values["claim_path"], model, part.target)
         protected, signature = versions_in_use(self.results, part.target), part.signature if self.signed else None
-        told = publish(part.repository.parent, part.index, destination, self.keep, protected, signature=signature)
-        progress(f"  {model}: {told['version']} {'published to' if told['copied'] else 'is in'} {told['destination']}")
-        return {"published": True, "signed": self.signed, **told}
+        published = publish(part.repository.parent, part.index, destination, self.keep, protected, signature=signature)
+        done = "published to" if published["copied"] else "is in"
+        progress(f"  {model}: {published['version']} {done} {published['destination']}")
+        return {"published": True, "signed": self.signed, **published}
 
     def _require_signed(self, part: Part) -> None:
-        """Raise SlipwayError unless the repository is the one that was signed, where that is asked for."""
+        """Raise SlipwayError if there is a public key and it does not verify the repository's signature."""
         if self.public_key:
             from slipway.triton.repository.signing import verify_repository
 

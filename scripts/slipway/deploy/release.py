@@ -1,6 +1,6 @@
-"""A version of a model that is to be deployed: its manifests, and of each target its repository and its answers.
+"""A release of a model: its manifests, and for each target its repository and its expected answers.
 
-It is read from results/<model>/, or from a folder of that layout in which a version was kept.
+It is read from results/<model>/, or from a stored version, a folder with the same layout.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from slipway.core.artifacts import read_json, sha256
 from slipway.triton.client.smoke_test import Expected
 
 RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
-# What is applied at each place, the file that names every object first, and what else belongs to it.
+# The manifests of each platform. The first file has all objects.
 FILES = {
     "kubernetes": ("kubernetes.yaml",),
     "kserve": ("kserve.yaml",),
@@ -24,9 +24,9 @@ FILES = {
 
 @dataclass(frozen=True)
 class Part:
-    """What a candidate is on one target: its values in the manifests, its repository and index, what it must answer.
+    """A release's part for one target: its values in the manifests, its repository and index, its expected answers.
 
-    `repository` is the folder of its model, as Triton reads it; a version that was kept may have only the labels there.
+    `repository` is the model's folder in Triton's layout. In a stored version it may have only the labels.
     """
 
     target: str
@@ -36,12 +36,12 @@ class Part:
 
     @property
     def signature(self) -> Path:
-        """Return where the repository's signature lies, if it has one."""
+        """Return the path of the repository's signature, which need not exist."""
         return self.index.with_suffix(".sig")
 
     @cached_property
-    def said(self) -> dict:
-        """Return what the index says."""
+    def index_content(self) -> dict:
+        """Return the content of the index."""
         return read_json(self.index)
 
     @cached_property
@@ -50,13 +50,15 @@ class Part:
         return sha256(self.index)
 
     def expected(self, golden: Path) -> Expected:
-        """Return what must be answered, with the golden input and logits of the file `golden`."""
-        return Expected.of(self.said["name"], golden, self.repository / "labels.txt", self.said["accuracy_limits"])
+        """Return the expected answer, with the golden input and logits of the file `golden`."""
+        return Expected.of(
+            self.index_content["name"], golden, self.repository / "labels.txt", self.index_content["accuracy_limits"]
+        )
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of a model for one place; `record` is manifests.json, `parts` are one a target."""
+    """A version of a model for one platform. `record` is manifests.json, `parts` has one entry for each target."""
 
     model: str
     to: str
@@ -66,14 +68,14 @@ class Release:
 
     @classmethod
     def read(cls, folder: Path, to: str) -> "Release":
-        """Return the version that lies in a folder; raise SlipwayError when its record is absent or broken."""
+        """Return the release in a folder; raise SlipwayError if its record is absent or broken."""
         record = read_json(folder / RECORD)
         parts = tuple(_part(folder, record, target) for target in _targets(record, to))
         return cls(record["model"], to, folder, record, parts)
 
     @property
     def files(self) -> list[Path]:
-        """Return the manifests of the place, the one with the objects first."""
+        """Return the manifests of the platform, the one with the objects first."""
         return [self.folder / "deploy" / name for name in FILES[self.to]]
 
     @cached_property
@@ -83,7 +85,7 @@ class Release:
 
     @cached_property
     def identity(self) -> dict:
-        """Return what makes it this version: the SHA-256 of its manifests, and of each target's index."""
+        """Return the identity of this version: the SHA-256 of its manifests, and of each target's index."""
         return {
             "manifests": {path.name: sha256(path) for path in self.files},
             "indexes": {part.target: part.index_sha256 for part in self.parts},
@@ -91,37 +93,37 @@ class Release:
 
     @property
     def golden(self) -> Path:
-        """Return the golden input and logits."""
+        """Return the path of the golden input and logits."""
         return self.folder / GOLDEN
 
     @property
     def fleet(self) -> list[dict]:
-        """Return the manifests' values of each target."""
+        """Return the values of each target in the manifests."""
         return [part.values for part in self.parts]
 
     @property
     def targets(self) -> list[str]:
-        """Return the targets that it is deployed for."""
+        """Return the names of the targets."""
         return [part.target for part in self.parts]
 
     @property
     def place(self) -> dict:
-        """Return what of the manifests says where it goes: "namespace", and "app", its name there."""
+        """Return {"namespace", "app": the model's name there}, from the manifests."""
         return {name: self.fleet[0][name] for name in ("namespace", "app")}
 
     def version_of(self, target: str) -> str:
-        """Return which version of the repository a target has, such as v0123456789ab."""
+        """Return the version of a target's repository, such as v0123456789ab."""
         return next(part.values["version"] for part in self.parts if part.target == target)
 
 
 def _part(folder: Path, record: dict, target: str) -> Part:
-    values = {name: told["value"] for name, told in record["values"][target].items()}
+    values = {name: entry["value"] for name, entry in record["values"][target].items()}
     repository = folder / target / "repository" / values["served_as"]
     return Part(target, values, repository, folder / target / "repository.json")
 
 
 def _targets(record: dict, to: str) -> list[str]:
-    """Return the targets that are deployed: all, but on one machine the one that its composition was made for."""
+    """Return the targets to deploy: all, but for Compose only the target of its composition."""
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if to != "compose":
         return targets

@@ -1,10 +1,10 @@
-"""The versions of a model that were deployed to one place, and whether a deployment there was killed midway.
+"""The release history of a model on one platform, and the record of an interrupted deployment.
 
-<model>/deploy/receipt.<to>.json           what is live there
+<model>/deploy/receipt.<to>.json           receipt of the live version
 <model>/deploy/<to>/<number>/              one version, in the layout of results/<model>/
 <model>/deploy/<to>/<number>/receipt.json  its receipt, once it was proven
 <model>/deploy/<to>/versions.json          every file of each version, with its SHA-256
-<model>/deploy/<to>/begun.json             while a deployment is under way: which version, and what was there before
+<model>/deploy/<to>/begun.json             during a deployment: the number of its version, and the state before
 """
 
 import contextlib
@@ -39,8 +39,8 @@ class ReleaseHistory:
         found = read_record(self.receipt_file, RECEIPT_SHAPE)
         if found or not self.receipt_file.exists():
             return found
-        kept = [read_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE) for number in self.proven()]
-        return max(filter(None, kept), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
+        stored = [read_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE) for number in self.proven()]
+        return max(filter(None, stored), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
 
     def begun(self) -> dict | None:
         """Return {"number", "before"} of a deployment that did not end; None if there is none."""
@@ -60,7 +60,7 @@ class ReleaseHistory:
         return require_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE, "deploy again")
 
     def proven(self) -> list[int]:
-        """Return the numbers of the versions that were proven, and whose receipt can be read, ascending."""
+        """Return the numbers of the proven versions with a readable receipt, ascending."""
         return sorted(int(folder.name) for folder in self._numbered() if read_record(folder / RECEIPT, RECEIPT_SHAPE))
 
     def readable(self) -> list[Release]:
@@ -76,19 +76,19 @@ class ReleaseHistory:
         receipts = [read_record(self.folder / str(number) / RECEIPT, dict) or {} for number in self.proven()]
         return {receipt.get("rolled_back_from") for receipt in receipts} - {None}
 
-    def keep(self, candidate: Release) -> Release:
-        """Copy a version beside the older ones unless it is there already; return it from there."""
-        if candidate.folder.parent == self.folder:
-            return candidate
+    def keep(self, release: Release) -> Release:
+        """Store a version beside the older ones, unless it is stored already; return the stored one."""
+        if release.folder.parent == self.folder:
+            return release
         numbers = [*(int(path.name) for path in self._numbered()), *sealed.numbers(self.folder)]
         live = self.live()
-        same = live and live["identity"] == candidate.identity
+        same = live and live["identity"] == release.identity
         number = live["number"] if same else max(numbers, default=0) + 1
         folder = self.folder / str(number)
         if not (same and self.version(number) and not sealed.changes(self.folder, number)):
             with written_whole(folder) as partial:
-                for path in files_of(candidate):
-                    copy = partial / path.relative_to(candidate.folder)
+                for path in files_of(release):
+                    copy = partial / path.relative_to(release.folder)
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(path, copy)
                 if same:  # the stored copy was changed since, and is repaired
@@ -96,22 +96,22 @@ class ReleaseHistory:
             sealed.seal(self.folder, number)
         return Release.read(folder, self._to)
 
-    def begin(self, candidate: Release, before: dict) -> None:
-        """Record that a stored version is about to replace the version `before`."""
-        write_json(self.folder / BEGUN, {"number": number_of(candidate), "before": before})
+    def begin(self, release: Release, snapshot: dict) -> None:
+        """Record that a stored version is about to replace the state in `snapshot`."""
+        write_json(self.folder / BEGUN, {"number": number_of(release), "before": snapshot})
 
-    def gone_back(self) -> None:
-        """Record that the place has its previous version again."""
+    def restored(self) -> None:
+        """Record that the previous state was restored."""
         (self.folder / BEGUN).unlink(missing_ok=True)
         self._remove(path for path in self._numbered() if not (path / RECEIPT).is_file())
 
-    def succeeded(self, candidate: Release, receipt: dict, keep: int) -> None:
+    def succeeded(self, release: Release, receipt: dict, keep: int) -> None:
         """Record that a stored version is live; remove the oldest versions beyond `keep`."""
-        write_json(candidate.folder / RECEIPT, receipt)
-        sealed.seal(self.folder, number_of(candidate))
+        write_json(release.folder / RECEIPT, receipt)
+        sealed.seal(self.folder, number_of(release))
         write_json(self.receipt_file, receipt)
         (self.folder / BEGUN).unlink(missing_ok=True)
-        kept = {number_of(candidate), *self.proven()[-keep:]}
+        kept = {number_of(release), *self.proven()[-keep:]}
         self._remove(path for path in self._numbered() if int(path.name) not in kept)
 
     def withdraw(self) -> None:
@@ -123,7 +123,7 @@ class ReleaseHistory:
         return [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
 
     def _remove(self, folders: Iterable[Path]) -> None:
-        """Remove versions, and what earlier removals left. Each is renamed first, so a kill leaves no half version."""
+        """Remove versions, and the rest of killed removals. Each is renamed first, so a kill leaves no half version."""
         doomed = list(folders)
         sealed.forget(self.folder, [int(folder.name) for folder in doomed])
         for folder in doomed:
@@ -133,30 +133,30 @@ class ReleaseHistory:
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:
-    """Return the versions of a target's repository that a place serves or may roll back to."""
+    """Return the versions of a target's repository that any platform serves or may roll back to."""
     versions = [version for to in FILES for version in ReleaseHistory(results, to).readable()]
     return {version.version_of(target) for version in versions if target in version.targets}
 
 
-def number_of(candidate: Release) -> int:
-    """Return the number of a version that was kept."""
-    return int(candidate.folder.name)
+def number_of(release: Release) -> int:
+    """Return the number of a stored version."""
+    return int(release.folder.name)
 
 
-def files_of(candidate: Release) -> list[Path]:
-    """Return the files from which a version is deployed and with which it is proven.
+def files_of(release: Release) -> list[Path]:
+    """Return the files that the deployment of a version and its proof need.
 
-    One machine serves the repository from here, so it is kept whole, with the files that the composition names.
+    Compose serves the stored repository itself, so all its files are needed, and the files that the composition names.
     """
-    found = [candidate.folder / RECORD, candidate.folder / GOLDEN, *candidate.files]
-    for part in candidate.parts:
-        whole = candidate.to == "compose"
-        files = [part.repository / name for name in part.said["files"]] if whole else [part.repository / "labels.txt"]
-        found += [part.index, *files, *([part.signature] if part.signature.is_file() else [])]
-    return found + (_named_by(candidate.files[0]) if candidate.to == "compose" else [])
+    files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]
+    for part in release.parts:
+        names = part.index_content["files"] if release.to == "compose" else ["labels.txt"]
+        signature = [part.signature] if part.signature.is_file() else []
+        files += [part.index, *(part.repository / name for name in names), *signature]
+    return files + (_named_by(release.files[0]) if release.to == "compose" else [])
 
 
 def _named_by(composition: Path) -> list[Path]:
-    """Return the files that a composition takes its configuration from."""
+    """Return the configuration files that a composition names."""
     configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
     return [composition.parent / each["file"].removeprefix("./") for each in configs.values() if "file" in each]

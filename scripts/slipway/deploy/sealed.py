@@ -1,4 +1,4 @@
-"""Check that a stored version is unchanged since its deployment, by a record outside of its folder of each file.
+"""Check that a stored version is unchanged since its deployment: a record outside of its folder has each file's hash.
 
 <model>/deploy/<to>/versions.json          {number of a version: {file of it: SHA-256}}
 """
@@ -14,7 +14,7 @@ RECORD = "versions.json"
 
 
 def seal(folder: Path, number: int) -> None:
-    """Record every file of a version that is kept in `folder`, as it is now."""
+    """Record the present SHA-256 of every file of a version stored in `folder`."""
     remove_bytecode(folder / str(number))  # of a server that was started from there
     write_json(folder / RECORD, _recorded(folder) | {str(number): contents(folder / str(number))})
 
@@ -32,7 +32,7 @@ def numbers(folder: Path) -> list[int]:
 
 
 def changes(folder: Path, number: int) -> str:
-    """Return in words how a version differs from its record; "" if it does not."""
+    """Return the differences of a version from its record, as text; "" if there are none."""
     recorded = _recorded(folder).get(str(number))
     if recorded is None:
         return "its files were never recorded"

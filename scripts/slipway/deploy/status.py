@@ -1,4 +1,4 @@
-"""Show the live models in clusters and Compose, from their receipts and from the places themselves."""
+"""Show the live models in clusters and Compose, from their receipts and from the platforms themselves."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from slipway.outputs.showing import in_words
 from slipway.triton.client.grpc_client import ModelClient
 
 SHOWN = 12  # characters of a SHA-256
-DEADLINE_S = 10.0  # of the golden request, which may go through a tunnel
+DEADLINE_S = 10.0  # for the golden request, which may go through a tunnel
 SHOWN_OF_RECEIPT = {
     **dict.fromkeys(("served_as", "to", "deployed_at"), str),
     "place": dict,
@@ -25,25 +25,24 @@ SHOWN_OF_RECEIPT = {
 
 
 def remote_receipts(folder: Path) -> list[dict]:
-    """Return the receipts of a model's `deploy` folder that are about other places, sorted by place."""
+    """Return the receipts of remote platforms in a model's `deploy` folder, sorted by platform."""
     places = [path.name.split(".")[1] for path in sorted(folder.glob("receipt.*.json"))]
     return list(filter(None, (ReleaseHistory(folder.parent, to).live() for to in places)))
 
 
 def describe_remote(receipt: dict, results: Path) -> list[str]:
-    """Return the lines about one receipt, with the state of its place now, or that the place does not answer."""
-    kept = ReleaseHistory(results, receipt["to"])
+    """Return the lines about one receipt: its content, and the present state of its platform."""
+    history = ReleaseHistory(results, receipt["to"])
     if not has_shape(receipt, SHOWN_OF_RECEIPT):
-        return [
-            f"{results.name}: its receipt {kept.receipt_file} is damaged; `snakemake --cores 1 deploy` writes it again"
-        ]
-    place = ", ".join(f"{name} {told}" for name, told in receipt["place"].items() if told)
-    answers, now = _now(receipt, kept)
+        damaged = f"{results.name}: its receipt {history.receipt_file} is damaged"
+        return [f"{damaged}; `snakemake --cores 1 deploy` writes it again"]
+    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
+    answers, now = _now(receipt, history)
     return [
         f"{receipt['served_as']}: {answers}; live on {receipt['to']} since {receipt['deployed_at']} ({place})",
         *(line for target, proof in receipt["targets"].items() for line in _target(target, proof)),
         *now,
-        *_cautions(receipt, kept, results),
+        *_cautions(receipt, history, results),
     ]
 
 
@@ -58,25 +57,25 @@ def _target(target: str, proof: dict) -> list[str]:
     ]
 
 
-def _now(receipt: dict, kept: ReleaseHistory) -> tuple[str, list[str]]:
-    """Return whether it answers, and the state that the place reports."""
+def _now(receipt: dict, history: ReleaseHistory) -> tuple[str, list[str]]:
+    """Return whether the model answers, and the state that the platform reports."""
     try:
-        platform = platform_at(receipt["to"], receipt["place"], kept.folder)
+        platform = platform_at(receipt["to"], receipt["place"], history.folder)
         described = platform.describe(receipt["contents"])
     except SlipwayError as error:
         return "whether it answers is not known", [f"  UNKNOWN    {error}"]
-    why = _why_no_answer(platform, kept.version(receipt["number"]))
+    why = _why_no_answer(platform, history.version(receipt["number"]))
     return f"does not answer, because {why}" if why else "answers", described
 
 
-def _why_no_answer(platform: Platform, candidate: Release | None) -> str | None:
-    """Return why a target's server does not answer the golden request as when it was proven, or None when all do."""
-    if candidate is None:
+def _why_no_answer(platform: Platform, release: Release | None) -> str | None:
+    """Return why a target does not answer the golden request with the golden answer; None if all do."""
+    if release is None:
         return "its version, with the golden request, is not kept here"
     try:
-        with platform.reach(candidate) as reached:
-            for part in candidate.parts:
-                expected = part.expected(candidate.golden)
+        with platform.reach(release) as reached:
+            for part in release.parts:
+                expected = part.expected(release.golden)
                 with ModelClient(reached[part.target], expected.name, DEADLINE_S) as client:
                     client.require_ready()
                     why = why_wrong(client.infer(expected.golden_input).logits, expected)
@@ -87,14 +86,14 @@ def _why_no_answer(platform: Platform, candidate: Release | None) -> str | None:
     return None
 
 
-def _cautions(receipt: dict, kept: ReleaseHistory, results: Path) -> list[str]:
-    """Return the cautions for a person who relies on it."""
+def _cautions(receipt: dict, history: ReleaseHistory, results: Path) -> list[str]:
+    """Return the cautions for a user of the live version."""
     lines = []
     if "rolled_back_from" in receipt:
         lines.append(f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is {receipt['number']}")
-    if kept.begun():
+    if history.begun():
         lines.append(
-            f"  UNFINISHED a deployment was killed ({kept.folder / BEGUN}); snakemake deploy goes on from there"
+            f"  UNFINISHED a deployment was killed ({history.folder / BEGUN}); snakemake deploy goes on from there"
         )
     indexes = {target: results / target / "repository.json" for target in receipt["targets"]}
     served = receipt["identity"]["indexes"]

@@ -1,4 +1,4 @@
-"""What a deployment elsewhere proves of each target, and what is written down and told of it."""
+"""The proof of a remote deployment: smoke test and canary of each target, the receipt, and the summary."""
 
 import datetime
 
@@ -13,40 +13,39 @@ from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.server.tritonserver import Ports
 
 
-def prove(candidate: Release, reached: dict[str, Ports]) -> dict[str, dict]:
-    """Return what was proven of each target: {"smoke_test", "verified", "canary"}.
+def prove(release: Release, reached: dict[str, Ports]) -> dict[str, dict]:
+    """Return the proofs of each target: {target: {"smoke_test", "verified", "canary"}}.
 
-    Raises SlipwayError naming the target when a server does not answer as it must, or not in the time that it was
-    chosen for.
+    Raises SlipwayError with the target's name if a server's answer is wrong, or slower than the promised latency.
     """
     proofs = {}
-    for part in candidate.parts:
+    for part in release.parts:
         try:
-            proofs[part.target] = _prove(part, part.expected(candidate.golden), reached[part.target])
+            proofs[part.target] = _prove(part, part.expected(release.golden), reached[part.target])
         except (SlipwayError, OSError) as error:
             raise SlipwayError(f"on {part.target}, {error}") from None
     return proofs
 
 
-def receipt_of(candidate: Release, number: int, proofs: dict[str, dict], **more: object) -> dict:
-    """Return the record of what is live: the chain from the weights to the place, and what was proven of it."""
-    first = candidate.parts[0].said
+def receipt_of(release: Release, number: int, proofs: dict[str, dict], **more: object) -> dict:
+    """Return the receipt of a live release: the chain from the weights to the platform, and the proofs."""
+    first = release.parts[0].index_content
     return {
         "origin": first["origin"],
-        "model": candidate.model,
-        "to": candidate.to,
+        "model": release.model,
+        "to": release.to,
         "served_as": first["name"],
         "number": number,
         "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "identity": candidate.identity,
-        "targets": {part.target: _of_target(part) | proofs[part.target] for part in candidate.parts},
+        "identity": release.identity,
+        "targets": {part.target: _of_target(part) | proofs[part.target] for part in release.parts},
         **more,
     }
 
 
 def announce(receipt: dict, files: str) -> None:
-    """Tell the person what is live where, what it answered, and how to look at it and to stop it."""
-    place = ", ".join(f"{name} {told}" for name, told in receipt["place"].items() if told)
+    """Print the live release, its answers, and the commands to look at it and to go back."""
+    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
     lines = [f"{receipt['served_as']} is live on {receipt['to']} ({place}), from {files}:"]
     for target, proof in receipt["targets"].items():
         tested = proof["smoke_test"]
@@ -65,14 +64,14 @@ def announce(receipt: dict, files: str) -> None:
 def _prove(part: Part, expected: Expected, ports: Ports) -> dict:
     with ModelClient(ports, expected.name) as client:
         tested = smoke_test(client, expected)
-    promised = part.said["promise"]
-    held = canary(ports, expected.name, expected.golden_input, promised["in_flight"], promised["p99_limit_ms"])
-    return {"smoke_test": tested, "verified": verified(part, tested["server_version"]), "canary": held}
+    promise = part.index_content["promise"]
+    latency = canary(ports, expected.name, expected.golden_input, promise["in_flight"], promise["p99_limit_ms"])
+    return {"smoke_test": tested, "verified": verified(part, tested["server_version"]), "canary": latency}
 
 
 def _of_target(part: Part) -> dict:
-    """Return what is served on a target, whatever was proven of it."""
-    index, values = part.said, part.values
+    """Return a target's entries in the receipt, without the proofs."""
+    index, values = part.index_content, part.values
     return {
         "version": values["version"],
         "chain": {**index["chain"], "repository_index_sha256": part.index_sha256},

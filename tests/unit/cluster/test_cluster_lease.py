@@ -5,7 +5,7 @@ import copy
 import pytest
 from helpers.kubernetes_api.parts import connect, stand_in
 
-from slipway.cluster.lease import alone
+from slipway.cluster.lease import hold
 from slipway.core.errors import SlipwayError
 
 NAME = "slipway-resnet50"
@@ -29,47 +29,47 @@ def taken(server, holder, renewed):
 
 
 def test_the_lease_is_held_while_the_block_runs(server):
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         assert lease(server)["spec"]["holderIdentity"] == held.identity
         held.require()
     assert lease(server) is None
 
 
 def test_the_lease_is_given_back_after_a_failure(server):
-    with pytest.raises(RuntimeError, match="of the block"), alone(connect(), NAME):
+    with pytest.raises(RuntimeError, match="of the block"), hold(connect(), NAME):
         raise RuntimeError("of the block")
     assert lease(server) is None
 
 
 def test_a_second_deployer_is_told_who_deploys_since_when(server):
-    with alone(connect(), NAME) as first:
+    with hold(connect(), NAME) as first:
         since = lease(server)["spec"]["acquireTime"]
-        with pytest.raises(SlipwayError) as caught, alone(connect(), NAME):
+        with pytest.raises(SlipwayError) as caught, hold(connect(), NAME):
             pytest.fail("two at once")
         assert f"{first.identity} is deploying to serving" in str(caught.value)
         assert f"since {since}" in str(caught.value)
         assert "Nothing was changed" in str(caught.value)
         first.require()
-    with alone(connect(), NAME):
+    with hold(connect(), NAME):
         pass
 
 
 def test_a_lease_whose_holder_died_is_taken_over(server):
     taken(server, "somebody who died", "2020-01-01T00:00:00.000000Z")
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         assert lease(server)["spec"]["holderIdentity"] == held.identity
     assert lease(server) is None
 
 
 def test_a_lease_that_nobody_holds_is_taken(server):
     taken(server, "", "2020-01-01T00:00:00.000000Z")
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         assert lease(server)["spec"]["holderIdentity"] == held.identity
 
 
 def test_the_lease_is_renewed(server, monkeypatch):
     monkeypatch.setattr("slipway.cluster.lease.RENEW_S", 0.02)
-    with alone(connect(), NAME):
+    with hold(connect(), NAME):
         first = lease(server)["spec"]
         server.until(lambda: len(server.asked("PUT")) >= 3)
         last = lease(server)["spec"]
@@ -80,14 +80,14 @@ def test_the_lease_is_renewed(server, monkeypatch):
 
 def test_a_renewal_that_fails_is_tried_again(server, monkeypatch):
     monkeypatch.setattr("slipway.cluster.lease.RENEW_S", 0.02)
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         server.fail(500, times=4, match="/leases")
         server.until(lambda: server.asked("PUT"))
         held.require()
 
 
 def test_a_lease_that_nobody_took_while_the_api_was_away_is_still_held(server, monkeypatch):
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         before = lease(server)["spec"]["renewTime"]
         monkeypatch.setattr("slipway.cluster.lease.DURATION_S", -1)
         held.require()
@@ -95,7 +95,7 @@ def test_a_lease_that_nobody_took_while_the_api_was_away_is_still_held(server, m
 
 
 def test_a_lease_that_cannot_be_renewed_in_time_is_lost(server, monkeypatch):
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         monkeypatch.setattr("slipway.cluster.lease.DURATION_S", -1)
         server.fail(500, times=4, match="/leases")
         with pytest.raises(SlipwayError, match=r"could not be renewed.*told to fail with 500"):
@@ -111,7 +111,7 @@ def test_a_lease_that_another_took_is_not_given_back(server, monkeypatch):
 
 def lose(server, held_by):
     """Take the lease of a block that runs, and wait in it until that is noticed."""
-    with alone(connect(), NAME) as held:
+    with hold(connect(), NAME) as held:
         taken(server, held_by, "2999-01-01T00:00:00.000000Z")
         server.until(lambda: not is_held(held))
 
@@ -133,7 +133,7 @@ def test_one_of_two_that_begin_at_once_is_told(server, monkeypatch):
         return original(found)
 
     monkeypatch.setattr(cluster, "create", late)
-    with pytest.raises(SlipwayError, match="a faster one is deploying"), alone(cluster, NAME):
+    with pytest.raises(SlipwayError, match="a faster one is deploying"), hold(cluster, NAME):
         pytest.fail("two at once")
     assert lease(server)["spec"]["holderIdentity"] == "a faster one"
 
@@ -149,7 +149,7 @@ def test_a_lease_that_changed_meanwhile_is_not_taken(server, monkeypatch):
         return original(found)
 
     monkeypatch.setattr(cluster, "replace", late)
-    with pytest.raises(SlipwayError, match="a faster one is deploying"), alone(cluster, NAME):
+    with pytest.raises(SlipwayError, match="a faster one is deploying"), hold(cluster, NAME):
         pytest.fail("two at once")
 
 
@@ -162,11 +162,11 @@ def test_a_lease_that_changed_meanwhile_is_not_taken(server, monkeypatch):
 )
 def test_a_namespace_that_is_not_there_or_going_is_said(server, namespace, phrase):
     server.add_namespace("going", phase="Terminating")
-    with pytest.raises(SlipwayError, match=phrase), alone(connect(namespace=namespace), NAME):
+    with pytest.raises(SlipwayError, match=phrase), hold(connect(namespace=namespace), NAME):
         pytest.fail("not held")
 
 
 def test_a_missing_right_to_leases_is_said(server):
     server.deny("create", "leases")
-    with pytest.raises(SlipwayError, match=r"can-i create leases.coordination.k8s.io"), alone(connect(), NAME):
+    with pytest.raises(SlipwayError, match=r"can-i create leases.coordination.k8s.io"), hold(connect(), NAME):
         pytest.fail("not held")

@@ -6,7 +6,7 @@ from helpers.kubernetes_api.parts import connect, objects, services, stand_in
 from slipway.cluster.managed_fields import set_fields
 from slipway.deploy.cluster_objects import applicable, reference
 from slipway.deploy.kubernetes import Kubernetes
-from slipway.deploy.platform import Known
+from slipway.deploy.platform import DeploymentState
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def test_going_back_to_what_another_checkout_deployed_does_not_stand_in_the_way_
     cluster.apply(old.objects)
     address = cluster.get(old.objects[1])["spec"]["clusterIP"]
     platform = Kubernetes(cluster, "resnet50", 20)
-    before = platform.previous(new, Known())
+    before = platform.snapshot(new, DeploymentState())
     cluster.apply(new.objects)
-    assert "was applied again and serves" in platform.go_back(new, before)
+    assert "was applied again and serves" in platform.rollback(new, before)
     cluster.apply(new.objects)
     assert cluster.get(reference(new.objects[1]))["spec"]["clusterIP"] == address
 
@@ -63,14 +63,14 @@ def test_replicas_that_an_autoscaler_counts_from_now_on_stay_as_many(server):
     platform.start(counted, {})
     platform.start(scaled, {})
     assert replicas(server) == 3
-    before = platform.previous(counted, Known())
+    before = platform.snapshot(counted, DeploymentState())
     by_autoscaler = server.store.get("Deployment", "serving", "resnet50-h100")
     by_autoscaler["spec"]["replicas"] = 5
     server.store.put(by_autoscaler)
     platform.start(scaled, {})
     assert replicas(server) == 5
     platform.start(counted, {})
-    platform.go_back(counted, before)
+    platform.rollback(counted, before)
     assert replicas(server) == 3
 
 

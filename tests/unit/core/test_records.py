@@ -7,7 +7,7 @@ from helpers.artifacts.damages import DAMAGES, damage
 
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape, is_damaged, read_record, require_record
-from slipway.deploy.local.installation import alone
+from slipway.deploy.local.installation import lock as deployment_lock
 from slipway.deploy.local.live_sets import LiveSets
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.keys.file_hash_cache import FileHashCache
@@ -151,7 +151,7 @@ def test_a_damaged_history_begins_anew(tmp_path, content):
 
 def test_a_folder_in_place_of_the_lock_of_deployments_is_removed(tmp_path):
     damage(tmp_path / "state" / "deploying.lock", None)
-    with alone(tmp_path / "state"):
+    with deployment_lock(tmp_path / "state"):
         assert (tmp_path / "state" / "deploying.lock").is_file()
 
 

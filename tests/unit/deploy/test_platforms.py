@@ -11,7 +11,7 @@ from slipway.deploy import arena, commands
 from slipway.deploy.cluster_objects import applicable, digest, key, readiness, reference
 from slipway.deploy.compose import objects_in, ports_of
 from slipway.deploy.kubernetes import Kubernetes
-from slipway.deploy.platform import Known
+from slipway.deploy.platform import DeploymentState
 
 
 def service(version, name="tiny", **more):
@@ -21,7 +21,7 @@ def service(version, name="tiny", **more):
 
 
 class Version:
-    """A candidate, as far as only its objects count."""
+    """A release, as far as only its objects count."""
 
     model, to, folder = "tiny", "kubernetes", Path("results/tiny")
 
@@ -42,8 +42,8 @@ class Cluster:
         return self.objects.get(key(found))
 
 
-def before(cluster, candidate, **known):
-    return Kubernetes(cluster, "tiny", 1).previous(candidate, Known(**known))
+def before(cluster, release, **state):
+    return Kubernetes(cluster, "tiny", 1).snapshot(release, DeploymentState(**state))
 
 
 OLD, NEW, NEXT, FOREIGN = (service(version) for version in ("old", "new", "next", "foreign"))
@@ -55,25 +55,25 @@ def test_where_nothing_is_there_is_nothing_to_go_back_to():
 
 def test_what_was_applied_last_is_gone_back_to_as_it_was_applied():
     live = OLD | {"status": {}, "spec": {"clusterIP": "10.0.0.1"}}
-    assert before(Cluster(live), Version(NEW), good=Version(OLD))["objects"] == [OLD]
+    assert before(Cluster(live), Version(NEW), live=Version(OLD))["objects"] == [OLD]
 
 
 def test_what_a_killed_deployment_left_is_no_version_to_go_back_to():
     left = {"objects": [OLD], "absent": []}
-    known = {"good": Version(OLD), "left": left, "attempted": Version(NEW)}
-    assert before(Cluster(NEW), Version(NEXT), **known)["objects"] == [OLD]
+    state = {"live": Version(OLD), "baseline": left, "attempted": Version(NEW)}
+    assert before(Cluster(NEW), Version(NEXT), **state)["objects"] == [OLD]
     left = {"objects": [], "absent": [reference(NEW)]}
-    assert before(Cluster(NEW), Version(NEXT), left=left, attempted=Version(NEW))["absent"] == [reference(NEXT)]
+    assert before(Cluster(NEW), Version(NEXT), baseline=left, attempted=Version(NEW))["absent"] == [reference(NEXT)]
 
 
 def test_what_somebody_else_deployed_meanwhile_is_what_was_there():
-    known = {"good": Version(OLD), "left": {"objects": [OLD], "absent": []}, "attempted": Version(NEW)}
-    assert before(Cluster(FOREIGN), Version(NEXT), **known)["objects"] == [FOREIGN]
+    state = {"live": Version(OLD), "baseline": {"objects": [OLD], "absent": []}, "attempted": Version(NEW)}
+    assert before(Cluster(FOREIGN), Version(NEXT), **state)["objects"] == [FOREIGN]
 
 
 def test_what_only_an_earlier_version_had_is_looked_at_too():
     extra = service("old", "extra")
-    found = before(Cluster(OLD, extra), Version(NEW), good=Version(OLD, extra))
+    found = before(Cluster(OLD, extra), Version(NEW), live=Version(OLD, extra))
     assert {key(each) for each in found["objects"]} == {"Service tiny", "Service extra"}
 
 
@@ -81,28 +81,28 @@ HERE = {"context": "here", "namespace": "serving", "app": "tiny"}
 
 
 @pytest.mark.parametrize(
-    ("namespace", "known", "said"),
+    ("namespace", "state", "said"),
     [
-        ("serving", {"live": {"place": HERE | {"namespace": "vision"}}}, "tiny is in the namespace vision of here"),
-        ("serving", {"live": {"place": HERE | {"context": "there"}}}, "tiny is in the namespace serving of there"),
+        ("serving", {"receipt": {"place": HERE | {"namespace": "vision"}}}, "tiny is in the namespace vision of here"),
+        ("serving", {"receipt": {"place": HERE | {"context": "there"}}}, "tiny is in the namespace serving of there"),
         ("serving", {"attempted": Version(namespace="vision")}, "tiny is in the namespace vision of here"),
-        ("vision", {"live": {"place": HERE}}, "is one for the namespace vision, but tiny is live in"),
+        ("vision", {"receipt": {"place": HERE}}, "is one for the namespace vision, but tiny is live in"),
     ],
 )
-def test_a_model_that_is_at_another_place_is_not_left_there(namespace, known, said):
+def test_a_model_that_is_at_another_place_is_not_left_there(namespace, state, said):
     with pytest.raises(SlipwayError, match=said):
-        Kubernetes(Cluster(), "tiny", 1).preflight(Version(NEW, namespace=namespace), Known(**known))
+        Kubernetes(Cluster(), "tiny", 1).preflight(Version(NEW, namespace=namespace), DeploymentState(**state))
 
 
 def test_a_cluster_that_is_only_called_otherwise_is_the_same_place(monkeypatch):
     monkeypatch.setattr("slipway.cluster.preflight.check", lambda *_: {"verified": []})
     server = service("old") | {"kind": "Deployment"}
-    known = Known({"place": HERE | {"context": "there"}}, Version(server))
-    candidate = Version(NEW)
-    candidate.fleet = []
-    assert Kubernetes(Cluster(server), "tiny", 1).preflight(candidate, known) == {"verified": []}
+    state = DeploymentState({"place": HERE | {"context": "there"}}, Version(server))
+    release = Version(NEW)
+    release.fleet = []
+    assert Kubernetes(Cluster(server), "tiny", 1).preflight(release, state) == {"verified": []}
     with pytest.raises(SlipwayError, match="tiny is in the namespace serving of there"):
-        Kubernetes(Cluster(), "tiny", 1).preflight(candidate, known)
+        Kubernetes(Cluster(), "tiny", 1).preflight(release, state)
 
 
 def test_what_is_of_a_kind_that_was_uninstalled_is_gone(tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_what_is_of_a_kind_that_was_uninstalled_is_gone(tmp_path, monkeypatch):
         contents = {"objects": [reference(each) for each in objects()]}
         lines = there.describe(contents)
         assert sorted(line.split()[1] for line in lines if "GONE" in line) == ["PodMonitor", "PrometheusRule"]
-        found = there.previous(Version(*objects(prometheus_operator=False)), Known({"contents": contents}))
+        found = there.snapshot(Version(*objects(prometheus_operator=False)), DeploymentState({"contents": contents}))
         assert {each["kind"] for each in found["absent"]} == {"PodMonitor", "PrometheusRule"}
         assert len(there.remove(contents)) == len(objects()) - 2
         assert server.one("Deployment", "resnet50-h100") is None
@@ -127,7 +127,7 @@ def test_going_back_waits_for_an_api_that_is_away(tmp_path, monkeypatch):
         cluster.apply(there.objects)
         server.fail(503, times=6, match="/version")
         absent = [reference(each) for each in there.objects]
-        said = Kubernetes(cluster, "resnet50", 1).go_back(there, {"objects": [], "absent": absent})
+        said = Kubernetes(cluster, "resnet50", 1).rollback(there, {"objects": [], "absent": absent})
         assert "what was created was removed" in said
         assert server.one("Deployment", "resnet50-h100") is None
 
@@ -174,9 +174,9 @@ def test_the_commands_of_a_script_are_read_word_by_word(tmp_path):
 
 def test_a_program_that_fails_or_hangs_or_is_missing_is_told():
     with pytest.raises(SlipwayError, match=r"exit code 3:\n.*broken"):
-        commands.said_by(["sh", "-c", "echo broken >&2; exit 3"], 10)
+        commands.output_of(["sh", "-c", "echo broken >&2; exit 3"], 10)
     with pytest.raises(SlipwayError, match="did not end within 0 s"):
-        commands.said_by(["sleep", "30"], 0.1)
+        commands.output_of(["sleep", "30"], 0.1)
     with pytest.raises(SlipwayError, match=r"no `no-such-program` on PATH; install it. Nothing was changed"):
         commands.require_program("no-such-program", "install it")
 

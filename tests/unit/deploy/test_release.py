@@ -8,7 +8,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import ReleaseHistory, versions_in_use
-from slipway.deploy.transaction import what_is_known
+from slipway.deploy.transaction import deployment_state
 from slipway.deploy.validation import require_deployable, require_release, require_whole, verified
 from slipway.triton.server.releases import release
 
@@ -38,7 +38,7 @@ def candidate_of(trained, to="kubernetes"):
     return Release.read(trained.results, to)
 
 
-def receipt_of(kept, version):
+def receipt_of(history, version):
     return {"number": int(version.folder.name), "identity": version.identity}
 
 
@@ -120,98 +120,98 @@ def test_other_runtimes_tell_no_version(trained):
     assert require_release(candidate_of(trained).parts[0])["runtime"] is False
 
 
-# What is kept
+# The release history
 
 
 @pytest.fixture
-def kept(trained, tmp_path):
-    """Return where versions are kept, empty."""
+def history(trained, tmp_path):
+    """Return an empty release history."""
     return ReleaseHistory(tmp_path / "tiny", "kubernetes")
 
 
-def keep(kept, found, proven=True, limit=3):
-    version = kept.keep(found)
-    kept.begin(version, {})
+def keep(history, found, proven=True, limit=3):
+    version = history.keep(found)
+    history.begin(version, {})
     if proven:
-        kept.succeeded(version, receipt_of(kept, version), limit)
+        history.succeeded(version, receipt_of(history, version), limit)
     return version
 
 
-def test_a_version_that_is_live_is_kept_once(trained, kept, changed):
-    first = keep(kept, candidate_of(trained))
+def test_a_version_that_is_live_is_kept_once(trained, history, changed):
+    first = keep(history, candidate_of(trained))
     assert first.identity == candidate_of(trained).identity
-    assert keep(kept, candidate_of(trained)).folder == first.folder
+    assert keep(history, candidate_of(trained)).folder == first.folder
     changed("cpu/repository.json", proven_on_labels=True)
-    second = keep(kept, candidate_of(trained))
+    second = keep(history, candidate_of(trained))
     assert (first.folder.name, second.folder.name) == ("1", "2")
-    assert kept.proven() == [1, 2]
-    assert kept.live()["number"] == 2
+    assert history.proven() == [1, 2]
+    assert history.live()["number"] == 2
 
 
-def test_old_versions_go_and_the_live_one_stays(trained, kept, changed):
+def test_old_versions_go_and_the_live_one_stays(trained, history, changed):
     for turn in range(3):
         changed("cpu/repository.json", turn=turn)
-        keep(kept, candidate_of(trained), limit=2)
-    assert kept.proven() == [2, 3]
-    kept.succeeded(kept.version(2), receipt_of(kept, kept.version(2)), 1)
-    assert kept.proven() == [2, 3]
-    assert kept.live()["number"] == 2
+        keep(history, candidate_of(trained), limit=2)
+    assert history.proven() == [2, 3]
+    history.succeeded(history.version(2), receipt_of(history, history.version(2)), 1)
+    assert history.proven() == [2, 3]
+    assert history.live()["number"] == 2
 
 
-def test_a_version_that_was_taken_back_leaves_nothing(trained, kept, changed):
-    keep(kept, candidate_of(trained))
+def test_a_version_that_was_taken_back_leaves_nothing(trained, history, changed):
+    keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)
-    keep(kept, candidate_of(trained), proven=False)
-    assert kept.begun()["number"] == 2
-    kept.gone_back()
-    assert kept.begun() is None
-    assert [path.name for path in kept.folder.glob("[0-9]*")] == ["1"]
+    keep(history, candidate_of(trained), proven=False)
+    assert history.begun()["number"] == 2
+    history.restored()
+    assert history.begun() is None
+    assert [path.name for path in history.folder.glob("[0-9]*")] == ["1"]
 
 
 @pytest.mark.parametrize(
     "file", ["deploy/kubernetes.yaml", "cpu/repository.json", "golden.npz", "receipt.json", "more"]
 )
-def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, kept, file, capsys):
-    keep(kept, candidate_of(trained))
-    path = kept.folder / "1" / file
+def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, history, file, capsys):
+    keep(history, candidate_of(trained))
+    path = history.folder / "1" / file
     kind = "edited" if path.exists() else "not part of it"
     with path.open("a", encoding="utf-8") as edited:
         edited.write("# edited\n")
     with pytest.raises(SlipwayError, match=rf"kubernetes/1 is not what was proven \({kind}: {file}\)"):
-        kept.require_whole(1)
-    assert what_is_known(kept).good is None
+        history.require_whole(1)
+    assert deployment_state(history).live is None
     assert "WARNING" in capsys.readouterr().err
 
 
-def test_a_kept_version_that_was_changed_is_put_right_when_the_same_is_deployed_again(trained, kept):
-    keep(kept, candidate_of(trained))
-    (kept.folder / "1" / "golden.npz").write_bytes(b"other answers")
-    assert keep(kept, candidate_of(trained)).folder.name == "1"
-    kept.require_whole(1)
-    assert kept.proven() == [1]
+def test_a_kept_version_that_was_changed_is_put_right_when_the_same_is_deployed_again(trained, history):
+    keep(history, candidate_of(trained))
+    (history.folder / "1" / "golden.npz").write_bytes(b"other answers")
+    assert keep(history, candidate_of(trained)).folder.name == "1"
+    history.require_whole(1)
+    assert history.proven() == [1]
 
 
-def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, kept, changed, monkeypatch):
-    keep(kept, candidate_of(trained))
+def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, history, changed, monkeypatch):
+    keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)
     with monkeypatch.context() as killed:
         killed.setattr("shutil.rmtree", lambda *_, **__: None)
-        keep(kept, candidate_of(trained), limit=1)
-    assert kept.proven() == [2]
-    assert versions_in_use(kept.folder.parents[1], "cpu") == {candidate_of(trained).version_of("cpu")}
+        keep(history, candidate_of(trained), limit=1)
+    assert history.proven() == [2]
+    assert versions_in_use(history.folder.parents[1], "cpu") == {candidate_of(trained).version_of("cpu")}
     changed("cpu/repository.json", turn=2)
-    assert keep(kept, candidate_of(trained)).folder.name == "3"
-    assert not list(kept.folder.glob(".removed.*"))
+    assert keep(history, candidate_of(trained)).folder.name == "3"
+    assert not list(history.folder.glob(".removed.*"))
 
 
 @pytest.mark.parametrize("left", ["receipt.json", "deploy/manifests.json"])
-def test_a_kept_version_that_is_half_there_blocks_nothing(trained, kept, changed, left):
-    keep(kept, candidate_of(trained))
+def test_a_kept_version_that_is_half_there_blocks_nothing(trained, history, changed, left):
+    keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)
-    keep(kept, candidate_of(trained))
-    for path in (kept.folder / "1").rglob("*"):
-        if path.is_file() and path != kept.folder / "1" / left:
+    keep(history, candidate_of(trained))
+    for path in (history.folder / "1").rglob("*"):
+        if path.is_file() and path != history.folder / "1" / left:
             path.unlink()
-    assert len(versions_in_use(kept.folder.parents[1], "cpu")) == 1
+    assert len(versions_in_use(history.folder.parents[1], "cpu")) == 1
     changed("cpu/repository.json", turn=2)
-    assert keep(kept, candidate_of(trained)).folder.name == "3"
+    assert keep(history, candidate_of(trained)).folder.name == "3"

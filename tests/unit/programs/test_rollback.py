@@ -23,7 +23,7 @@ def ports():
 @pytest.fixture
 def options(tmp_path, monkeypatch, ports):
     """Return the options of a step back from version 2, of which the receipt says that it is served at `ports`."""
-    monkeypatch.setattr(rollback, "place_of", lambda *_: pytest.fail("something was about to change"))
+    monkeypatch.setattr(rollback, "installation_for", lambda *_: pytest.fail("something was about to change"))
     receipt = {"model": "m", "served_as": "m_trt", "version": 2, "server": {"listening": asdict(ports)}}
     write_json(tmp_path / "receipt.json", receipt)
     given = ["--receipts", str(tmp_path / "receipt.json"), "--state", str(tmp_path / "state")]

@@ -1,4 +1,4 @@
-"""Where models are served on this machine, and by whom: one deployment at a time."""
+"""The local deployment: its tritonserver, its model store, and the lock that admits one deployment at a time."""
 
 import contextlib
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ EXPLICIT = "--model-control-mode=explicit"
 
 @dataclass(frozen=True)
 class LocalInstallation:
-    """Where models are served: the server to start, what runs the engines in it, its state's folder, its store."""
+    """The parts of a local deployment: the tritonserver, the host of the engines, the state's folder, the store."""
 
-    installation: Installation
+    tritonserver: Installation
     host: Host
     state: Path
     store: ModelStore
@@ -37,59 +37,62 @@ class LocalInstallation:
 
     @property
     def identity(self) -> dict:
-        """Return what a running server must have been started with to take new versions, beside where it listens."""
-        program = [self.installation.program, *self.installation.flags, EXPLICIT]
+        """Return the options that a server needs to load new versions while it runs, beside its ports."""
+        program = [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT]
         return {
             "program": program,
             "python": str(self.host.python),
-            "guarded": self.installation.can_guard,
+            "guarded": self.tritonserver.can_guard,
             "shared_memory": self.shared_memory,
         }
 
     def server(
         self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str, server_id: str | None = None
     ) -> Server:
-        """Return a server of some models, not started yet, which only those who have `key` may change."""
-        guards = local_flags(key, ports.host, self.shared_memory) if self.installation.can_guard else []
+        """Return a server of some models, not started yet. Only clients with `key` may change its models."""
+        guards = local_flags(key, ports.host, self.shared_memory) if self.tritonserver.can_guard else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
-        return Server(self.installation, repositories, ports, self.state / log, *loading, server_id=server_id)
+        return Server(self.tritonserver, repositories, ports, self.state / log, *loading, server_id=server_id)
 
 
-def find_place(
+def local_installation(
     keys: list[dict], state: Path, tensorrt_python: Path | None, ready_timeout_s: float, shared_memory: bool = False
 ) -> LocalInstallation:
-    """Return where engines of these keys are served: a server of this machine, and what runs the engines in it."""
+    """Return the local installation that can run engines with these keys."""
     runtimes = {key["runtime"] for key in keys}
-    # An interpreter that has TensorRT need not have what any other runtime's engines want.
+    # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
-    installation = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
-    host = Host(installation.native_backends, python)
-    return LocalInstallation(installation, host, state, ModelStore(state), ready_timeout_s, shared_memory)
+    tritonserver = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
+    host = Host(tritonserver.native_backends, python)
+    return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
 def remove_left_regions(state: Path) -> None:
-    """Remove the shared memory that killed servers of this checkout left, live or trial ones."""
+    """Remove the shared memory that killed servers of this checkout left behind, live or trial ones."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in running_servers(folder) if "id" in server}
         remove_regions(ids_of(folder), but_of=running)
 
 
-def place_of(
+def installation_for(
     state: Path, tensorrt_python: Path | None, ready_timeout_s: float, indexes: list[dict]
 ) -> LocalInstallation:
-    """Return where the models of these indexes are served."""
-    return find_place([index["engine_key"] for index in indexes], state, tensorrt_python, ready_timeout_s)
+    """Return the local installation that can serve the models of these indexes."""
+    return local_installation([index["engine_key"] for index in indexes], state, tensorrt_python, ready_timeout_s)
 
 
 @contextlib.contextmanager
-def alone(state: Path) -> Iterator[None]:
-    """Keep a second deployment of this checkout out while the block runs."""
+def lock(state: Path) -> Iterator[None]:
+    """Lock out a second deployment of this checkout while the block runs.
+
+    Raises SlipwayError if another deployment has the lock.
+    """
     make_folder(state)
-    lock = state / "deploying.lock"
-    if lock.is_dir():
-        remove(lock)
+    file = state / "deploying.lock"
+    if file.is_dir():
+        remove(file)
     try:
-        with filelock.FileLock(lock, timeout=0):
+        with filelock.FileLock(file, timeout=0):
             try:
                 yield
             finally:

@@ -19,7 +19,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import LocalInstallation, alone
+from slipway.deploy.local.installation import LocalInstallation, lock
 from slipway.deploy.local.live_sets import Versions
 from slipway.deploy.local.model_store import ModelStore, Published
 from slipway.deploy.local.receipts import prove, receipt
@@ -34,8 +34,8 @@ DEPLOYMENT, ROLLBACK = "deployment", "rollback"
 ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
-# A function from the indexes of versions to the place where they are served.
-FindPlace = Callable[[list[dict]], LocalInstallation]
+# A function from the indexes of versions to the installation that can serve them.
+FindInstallation = Callable[[list[dict]], LocalInstallation]
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Rollout:
     withdrawn: list[str]
 
     def __str__(self) -> str:
-        return f"the {self.action} of {told(self.versions)}"
+        return f"the {self.action} of {in_words(self.versions)}"
 
 
-def told(versions: Versions) -> str:
-    """Return versions in words."""
+def in_words(versions: Versions) -> str:
+    """Return versions as text."""
     return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
 
 
@@ -95,12 +95,12 @@ def complete(store: ModelStore, state: Path, rollout: Rollout, versions: list[Pu
     except OSError as error:
         reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
         raise SlipwayError(
-            f"{told(rollout.versions)} is served and was proven, but this could not be written down: {reason}. Put "
+            f"{in_words(rollout.versions)} is served and was proven, but this could not be written down: {reason}. Put "
             "that right; the next `snakemake --cores 1 status`, deploy or rollback writes it down"
         ) from None
 
 
-def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | None:
+def settle(state: Path, find: FindInstallation, may_load: bool = True) -> Rollout | None:
     """Make the server and the record agree; return an interrupted deployment that was taken back.
 
     Without `may_load` the server is left as it is, and a rollout that has to be taken back is only reported.
@@ -115,12 +115,12 @@ def settle(state: Path, find: FindPlace, may_load: bool = True) -> Rollout | Non
     return taken_back if taken_back and taken_back.action == DEPLOYMENT else None
 
 
-def settle_if_alone(state: Path, find: FindPlace) -> None:
+def settle_if_unlocked(state: Path, find: FindInstallation) -> None:
     """Settle for a command that only looks: the server is left as it is, and unsettled rollouts are reported."""
     if not ModelStore(state).is_there():
         return
     try:
-        with alone(state):
+        with lock(state):
             settle(state, find, may_load=False)
     except SlipwayError as error:
         progress(f"  {error}")
@@ -174,7 +174,7 @@ def forget(store: ModelStore) -> None:
         store.ledger.write(rollout=None, receipts={})
 
 
-def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindPlace) -> bool:
+def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindInstallation) -> bool:
     """Record a rollout whose versions are served, if they are proven now; say whether they were."""
     if not rollout.versions or served(state, rollout) != rollout.versions:
         return False
@@ -190,7 +190,7 @@ def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindPlace) -
     return True
 
 
-def _take_back(store: ModelStore, state: Path, rollout: Rollout, find: FindPlace, may_load: bool) -> bool:
+def _take_back(store: ModelStore, state: Path, rollout: Rollout, find: FindInstallation, may_load: bool) -> bool:
     """Make the server serve the versions that were live before, and forget the rollout; say whether it serves them."""
     now, running = served(state, rollout), server_state.running_server(state)
     if running and now != rollout.before:
@@ -201,13 +201,13 @@ def _take_back(store: ModelStore, state: Path, rollout: Rollout, find: FindPlace
             load_again(find(indexes), rollout.before, Ports.of(running["listening"]))
         except SlipwayError as error:
             progress(
-                f"  WARNING: {rollout} was interrupted; {told(now)} is served, but {told(rollout.before)} was proven: "
-                f"{error}"
+                f"  WARNING: {rollout} was interrupted; {in_words(now)} is served, but {in_words(rollout.before)} was "
+                f"proven: {error}"
             )
             return False
         now = served(state, rollout)
     store.ledger.write(rollout=None)
-    progress(f"  {rollout} was interrupted and did not get live; served now: {told(now)}")
+    progress(f"  {rollout} was interrupted and did not get live; served now: {in_words(now)}")
     return running is not None
 
 

@@ -46,35 +46,37 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
         )
 
 
-def try_beside(place: LocalInstallation, versions: list[Published], prove: Prove, tls: ServerTls | None = None) -> None:
-    """Serve versions at free ports and prove them there, so that a bad one never gets into the live server."""
-    trial = place.state / TRIAL
-    stop_left_over(place.state)
+def try_beside(
+    installation: LocalInstallation, versions: list[Published], prove: Prove, tls: ServerTls | None = None
+) -> None:
+    """Serve versions at free ports and prove them there. A bad version never gets into the live server."""
+    trial = installation.state / TRIAL
+    stop_left_over(installation.state)
     for version in versions:
-        place.store.lay_out(version.name, version.number, trial / REPOSITORY)
-    # Without HTTP: only this workflow uses it.
+        installation.store.lay_out(version.name, version.number, trial / REPOSITORY)
+    # Without HTTP: only this workflow uses the trial server.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
     names = [version.name for version in versions]
-    server = place.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
+    server = installation.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
     try:
         start_recorded(server, trial, 0, None)
-        server.wait_until_ready(place.ready_timeout_s)
+        server.wait_until_ready(installation.ready_timeout_s)
         proven_by(server, prove)
     except SlipwayError as error:
         raise SlipwayError(f"{error}\n{SERVES_ON}") from None
     finally:
-        stop_left_over(place.state)
+        stop_left_over(installation.state)
 
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
-    """Start a server. If this is interrupted at any point, the record has the intended or the running server."""
+    """Start a server. If interrupted at any point, the record names the intended or the running server."""
     server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
     process = server.start()
     server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
 
 
 def proven_by(server: Server, prove: Prove) -> list[dict]:
-    """Return the proofs of this server; raise SlipwayError if another one answers at its ports before or meanwhile."""
+    """Return the proofs of this server; raise SlipwayError if another server answers at its ports."""
     server.require_own()
     proofs = prove(server.ports)
     server.require_own()
@@ -82,50 +84,55 @@ def proven_by(server: Server, prove: Prove) -> list[dict]:
 
 
 def stop_left_over(state: Path) -> None:
-    """Stop every trial server of this checkout, also one that a killed deployment did not record."""
+    """Stop every trial server of this checkout, also a server that a killed deployment did not record."""
     stop_all(state / TRIAL, UNSERVED_S)
     shutil.rmtree(state / TRIAL / REPOSITORY, ignore_errors=True)
 
 
 def stop_all(state: Path, patience_s: float) -> None:
-    """Stop the server that a folder's record names and any other server of that folder; remove the record."""
+    """Stop the recorded server of a folder and any other server of that folder; remove the record."""
     for pid in {running["pid"] for running in server_state.running_servers(state)}:
         stop_process(pid, patience_s)
     server_state.forget_state(state)
 
 
 def switch(
-    place: LocalInstallation, versions: list[Published], ports: Ports, start: int, prove: Prove, afresh: bool = False
+    installation: LocalInstallation,
+    versions: list[Published],
+    ports: Ports,
+    start: int,
+    prove: Prove,
+    afresh: bool = False,
 ) -> list[dict]:
     """Serve these versions at `ports` and return their proofs; if one fails, serve the previous versions again.
 
-    `start` is the number of a server that has to be started for it, also where one that runs is to be replaced `afresh`
-    since it does not answer.
+    `start` is the generation number of a server that has to be started. With `afresh`, a running server is replaced,
+    because it does not answer.
     """
-    running = server_state.running_server(place.state)
-    before = live_before(place, versions)
-    if running and not afresh and takes_versions(running, place, ports):
-        proofs = switch_in_place(place, versions, before, ports, prove)
-        server_state.renumber(place.state, start)
+    running = server_state.running_server(installation.state)
+    before = live_before(installation, versions)
+    if running and not afresh and takes_versions(running, installation, ports):
+        proofs = switch_in_place(installation, versions, before, ports, prove)
+        server_state.renumber(installation.state, start)
         return proofs
-    return replace_server(place, versions, before, ports, start, prove, UNSERVED_S if afresh else DRAIN_S)
+    return replace_server(installation, versions, before, ports, start, prove, UNSERVED_S if afresh else DRAIN_S)
 
 
-def live_before(place: LocalInstallation, versions: list[Published]) -> dict[str, int | None]:
-    """Return the versions to go back to: all that were live, also of models left out now; None for a new model."""
-    live = place.store.history.live()
-    new = {version.name: None if live else place.store.selected(version.name) for version in versions}
+def live_before(installation: LocalInstallation, versions: list[Published]) -> dict[str, int | None]:
+    """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
+    live = installation.store.history.live()
+    new = {version.name: None if live else installation.store.selected(version.name) for version in versions}
     return new | live
 
 
-def takes_versions(running: dict, place: LocalInstallation, ports: Ports) -> bool:
-    """Say whether the running server can load versions: its ports, options and working folder are the wanted ones."""
-    as_wanted = running["listening"] == asdict(ports) and running["identity"] == place.identity
+def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
+    """Say whether the running server can load versions: its ports, options and working folder are as needed."""
+    as_wanted = running["listening"] == asdict(ports) and running["identity"] == installation.identity
     return as_wanted and not lost_its_folder(running.get("pid"))
 
 
 def lost_its_folder(pid: int | None) -> bool:
-    """Say whether the folder that a process works in was removed, so that a server finds no repository any more."""
+    """Say whether a process's working folder was removed. A server finds no repository then."""
     try:
         return Path(f"/proc/{pid}/cwd").stat().st_nlink == 0
     except OSError:
@@ -133,66 +140,70 @@ def lost_its_folder(pid: int | None) -> bool:
 
 
 def switch_in_place(
-    place: LocalInstallation, versions: list[Published], before: dict[str, int | None], ports: Ports, prove: Prove
+    installation: LocalInstallation,
+    versions: list[Published],
+    before: dict[str, int | None],
+    ports: Ports,
+    prove: Prove,
 ) -> list[dict]:
     """Load the versions in the running server; load the earlier ones again if one fails."""
     progress("  switching in the running server, which answers all the while")
-    running = server_state.running_server(place.state)
-    whose = running["pid"], running.get("id", server_state.NO_ID), ports
-    require_own(*whose)
+    running = server_state.running_server(installation.state)
+    own_server = running["pid"], running.get("id", server_state.NO_ID), ports
+    require_own(*own_server)
     try:
-        load(place, {version.name: version.number for version in versions}, ports)
+        load(installation, {version.name: version.number for version in versions}, ports)
         proofs = prove(ports)
-        require_own(*whose)
+        require_own(*own_server)
         return proofs
     except BaseException as error:
-        with telling_both(error, "`snakemake --cores 1 status` says what is served now."):
-            load_again(place, before, ports)
+        with reporting_both_errors(error, "`snakemake --cores 1 status` says what is served now."):
+            load_again(installation, before, ports)
         if isinstance(error, SlipwayError):
             raise SlipwayError(f"{error}\n{SERVES_ON}") from None
         raise
 
 
 @contextlib.contextmanager
-def telling_both(error: BaseException, now: str) -> Iterator[None]:
-    """Go back in the block, after `error`; where that fails too, raise SlipwayError with both, and how it stands."""
+def reporting_both_errors(error: BaseException, now: str) -> Iterator[None]:
+    """Run a rollback after `error`; if it fails too, raise SlipwayError with both errors and `now`, the state."""
     try:
         yield
-    except SlipwayError as also:
-        told = str(error) or type(error).__name__
-        raise SlipwayError(f"{told}\nGoing back to what was live failed too: {also}\n{now}") from None
+    except SlipwayError as rollback_error:
+        reason = str(error) or type(error).__name__
+        raise SlipwayError(f"{reason}\nGoing back to what was live failed too: {rollback_error}\n{now}") from None
 
 
 def load(
-    place: LocalInstallation, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
+    installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, untouched: Collection[str] = ()
 ) -> None:
     """Make the running server serve exactly these versions of models; None means no version.
 
     Models in `untouched` stay as the server has them.
     """
-    told = {"headers": header(place.state), "client_timeout": place.ready_timeout_s}
-    with connect(endpoint_of(ports)) as asked:
+    options = {"headers": header(installation.state), "client_timeout": installation.ready_timeout_s}
+    with connect(endpoint_of(ports)) as client:
         try:
             for name, number in wanted.items():
                 if number is not None:
-                    place.store.select(name, number)
-                    asked.load_model(name, **told)
-            listed = asked.get_model_repository_index(as_json=True, **told).get("models", [])
+                    installation.store.select(name, number)
+                    client.load_model(name, **options)
+            listed = client.get_model_repository_index(as_json=True, **options).get("models", [])
             for name in {model["name"] for model in listed if model.get("state") == "READY"}:
                 if wanted.get(name) is None and name not in untouched:
-                    asked.unload_model(name, **told)
+                    client.unload_model(name, **options)
         except InferenceServerException as error:
             raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
 
 
-def load_again(place: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:
-    """Make the running server serve the versions that were live, except those that were changed in the store since.
+def load_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:
+    """Make the running server serve the versions that were live, except those changed in the store since then.
 
-    A changed version that the server still has loaded, as it was proven, stays; else the model is not served.
+    If the server still has the proven files of a changed version in memory, it serves on. Else the model is unloaded.
     """
-    changed = changed_since(place, before)
+    changed = changed_since(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
-    load(place, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
+    load(installation, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
     if changed:
         lost = [why for name, why in changed.items() if name not in loaded]
         for name in loaded:
@@ -208,20 +219,20 @@ def has_loaded(ports: Ports, name: str, number: int) -> bool:
     return False
 
 
-def changed_since(place: LocalInstallation, before: dict[str, int | None]) -> dict[str, str]:
-    """Return {model: what was changed} for each version that was changed in the store since it was proven."""
-    found = {}
+def changed_since(installation: LocalInstallation, before: dict[str, int | None]) -> dict[str, str]:
+    """Return {model: the change, as text} for each version that was changed in the store since it was proven."""
+    changed = {}
     for name, number in before.items():
         try:
             if number is not None:
-                place.store.require_whole(name, number)
+                installation.store.require_whole(name, number)
         except SlipwayError as error:
-            found[name] = str(error)
-    return found
+            changed[name] = str(error)
+    return changed
 
 
 def replace_server(
-    place: LocalInstallation,
+    installation: LocalInstallation,
     versions: list[Published],
     before: dict[str, int | None],
     ports: Ports,
@@ -229,57 +240,59 @@ def replace_server(
     prove: Prove,
     patience_s: float = DRAIN_S,
 ) -> list[dict]:
-    """Start a server of the versions at `ports`, after stopping one that is there; go back to that when it fails."""
-    running = server_state.running_server(place.state)
+    """Stop the running server, and start one with these versions at `ports`; if that fails, start the old one again."""
+    running = server_state.running_server(installation.state)
     if running:
-        otherwise = "it does not answer" if patience_s < DRAIN_S else "it is to listen or to run otherwise than before"
-        progress(f"  the server has to be started anew, since {otherwise}")
+        reason = "it does not answer" if patience_s < DRAIN_S else "it is to listen or to run otherwise than before"
+        progress(f"  the server has to be started anew, since {reason}")
         stop_process(running["pid"], patience_s)
     try:
-        server = start_server(place, {version.name: version.number for version in versions}, ports, start)
+        server = start_server(installation, {version.name: version.number for version in versions}, ports, start)
         return proven_by(server, prove)
     except BaseException as error:
-        stop_live(place.state)
+        stop_live(installation.state)
         if not running:
             raise
-        with telling_both(error, "Nothing is served now: `snakemake --cores 1 deploy` tries again."):
-            start_again(place, before, Ports.of(running["listening"]), start)
+        with reporting_both_errors(error, "Nothing is served now: `snakemake --cores 1 deploy` tries again."):
+            start_again(installation, before, Ports.of(running["listening"]), start)
         if isinstance(error, SlipwayError):
             raise SlipwayError(f"{error}\nThe versions that were live are served again.") from None
         raise
 
 
-def start_server(place: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
-    """Return the server, started with these versions, once all are ready."""
+def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
+    """Start a server with these versions; return it when all are ready."""
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
-        place.store.select(name, number)
+        installation.store.select(name, number)
     key = new_key()
-    keep_key(place.state, key)
-    server_id = server_state.new_id(place.state, start)
-    server = place.server([place.store.models], list(served), ports, server_state.log_file().name, key, server_id)
-    start_recorded(server, place.state, start, place.identity)
-    progress(f"  ready after {server.wait_until_ready(place.ready_timeout_s):.1f} s")
+    keep_key(installation.state, key)
+    server_id = server_state.new_id(installation.state, start)
+    server = installation.server(
+        [installation.store.models], list(served), ports, server_state.log_file().name, key, server_id
+    )
+    start_recorded(server, installation.state, start, installation.identity)
+    progress(f"  ready after {server.wait_until_ready(installation.ready_timeout_s):.1f} s")
     return server
 
 
-def start_again(place: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:
-    """Start the server with the versions that were live, but none that was changed in the store since.
+def start_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:
+    """Start the server with the versions that were live, except those changed in the store since then.
 
-    A server that does not become ready is stopped.
+    Stop it again if it does not become ready.
     """
-    changed = changed_since(place, before)
+    changed = changed_since(installation, before)
     whole = {name: number for name, number in before.items() if name not in changed}
     try:
         if any(whole.values()):
-            start_server(place, whole, ports, start)
+            start_server(installation, whole, ports, start)
     except BaseException:
-        stop_live(place.state)
+        stop_live(installation.state)
         raise
     if changed:
         raise SlipwayError("; ".join(changed.values()))
 
 
 def stop_live(state: Path) -> None:
-    """Stop the server that was just started, if it got that far."""
+    """Stop the server that was just started, if it was."""
     stop_all(state, UNSERVED_S)

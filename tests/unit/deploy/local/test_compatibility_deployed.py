@@ -74,8 +74,8 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
         return Installation("tritonserver", native_backends=False, folder=workspace)
 
     monkeypatch.setattr(installation, "find_installation", find)
-    assert installation.find_place([TENSORRT], tmp_path, python, 1).host.python == python
-    assert installation.find_place([openvino_key()], tmp_path, python, 1).host.python is None
+    assert installation.local_installation([TENSORRT], tmp_path, python, 1).host.python == python
+    assert installation.local_installation([openvino_key()], tmp_path, python, 1).host.python is None
     assert asked == [python, None]
 
 

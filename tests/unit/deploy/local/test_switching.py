@@ -12,7 +12,7 @@ import pytest
 import undeploy
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import alone
+from slipway.deploy.local.installation import lock
 from slipway.deploy.local.live_sets import LiveSets
 from slipway.deploy.local.switching import TRIAL, UNSERVED_S, live_before, replace_server, require_own_ports, switch
 from slipway.triton.client.ports import Ports
@@ -200,7 +200,7 @@ def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left
     receipt = tmp_path / "receipt.json"
     receipt.mkdir()
     options = undeploy.parse_arguments(["--receipts", str(receipt), "--state", str(place.state)])
-    with alone(place.state), pytest.raises(SlipwayError, match="another deployment of this checkout is under way"):
+    with lock(place.state), pytest.raises(SlipwayError, match="another deployment of this checkout is under way"):
         undeploy.main(options)
     assert receipt.exists()
     undeploy.main(options)
