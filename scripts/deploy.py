@@ -1,6 +1,6 @@
-"""Serve the model repositories from a tritonserver on this machine: publish, try, switch, prove, or change nothing.
+"""Deploy the model repositories to a tritonserver on this machine: publish, try, switch, prove, or change nothing.
 
-Whichever step fails, and even after a kill, the version that was live goes on serving.
+If any step fails, and even after a kill, the live version goes on serving.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from slipway.triton.server.tls import add_tls, tls_of
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry a model, in the same order."""
+    """Return the options of the command line; the lists have one entry for each model, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--models", nargs="+", required=True, help="names of the models")
     arguments.add_argument("--folders", type=Path, nargs="+", required=True, help="model folders of the repositories")

@@ -1,4 +1,4 @@
-"""Publish a model's repository where a cluster reads it: a folder, such as a mounted claim, or an object store."""
+"""Publish a model's repository to a folder, such as a mounted claim, or to an object store that a cluster reads."""
 
 import argparse
 from pathlib import Path
@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Refuse what must not leave this machine, verify the signature, publish, write the record."""
+    """Refuse a rehearsal's weights, verify the signature, publish, write the record."""
     refuse_rehearsal(arguments.model, Artifact.read(arguments.index), "not published")
     destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
     if arguments.public_key:
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verify(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless the repository is the one that was signed."""
+    """Raise SlipwayError unless the public key verifies the repository's signature."""
     # Only here, since it takes half a second to import.
     from slipway.triton.repository.signing import verify_repository
 
@@ -58,7 +58,7 @@ def verify(arguments: argparse.Namespace) -> None:
 
 
 def announce(published: dict) -> None:
-    """Tell the person what lies where now."""
+    """Print the published version and the versions that were removed."""
     place = f"{published['destination']}/{published['version']}"
     if published["copied"]:
         progress(f"  {place}: {published['files']} files, {published['bytes'] / 1e6:.1f} MB, read back")

@@ -1,4 +1,4 @@
-"""Serve the versions that were live before, in the running server, and prove them again."""
+"""Roll back the local server to the versions that were live before, and prove them again."""
 
 import argparse
 from dataclasses import replace
@@ -45,7 +45,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Find the versions that were live before, verify them, try them at other ports, switch, prove, write receipts."""
+    """Find the earlier versions, verify them, try them at other ports, switch, prove, write receipts."""
     unwind_when_terminated()
     with lock(arguments.state):
         find = partial(installation_for, arguments.state, arguments.tensorrt_python, arguments.ready_timeout_s)

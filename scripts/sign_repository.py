@@ -1,4 +1,4 @@
-"""Sign a model's repository, so that what serves it can tell that nobody changed it."""
+"""Sign a model's repository, so that its servers can detect a change."""
 
 import argparse
 from pathlib import Path
@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Make sure that the repository is the one of its index, sign it, and try the signature."""
+    """Check the repository against its index, sign it, and verify the signature."""
     repository = arguments.folder.parent
     read_index(repository, arguments.index)
     require_signer(arguments.private_key, arguments.signed_by)
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_signer(private_key: Path, declared: str | None) -> None:
-    """Raise SlipwayError unless the key is the one that the job was planned for."""
+    """Raise SlipwayError unless the private key is the one that the job was planned for."""
     if declared is not None and public_sha256(private_key) != declared:
         raise SlipwayError(f"{private_key} holds another key since this job was planned; run snakemake again")
 

@@ -1,4 +1,4 @@
-"""Show what is live: version, weights and engine, since when, requests, latency, memory; and whether it is stale."""
+"""Show each live model: its version, weights, engine, requests, latency and memory, and whether it is stale."""
 
 import argparse
 from functools import partial
@@ -36,7 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Settle what an interrupted command left, then print one block for each model."""
+    """Settle an interrupted rollout, then print one block for each model."""
     settle_interrupted(arguments)
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
@@ -91,7 +91,7 @@ def ending(state: Path) -> list[str]:
 
 
 def identity(receipt: dict, version: str) -> list[str]:
-    """Return which version, weights and engine are served, and where."""
+    """Return lines with the served version, weights and engine, and the ports."""
     chain, key, tested = receipt["chain"], receipt["engine_key"], receipt["smoke_test"]
     files = ", ".join(f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain["engine_files"].items())
     listening = Ports.of(receipt["server"]["listening"])
@@ -135,7 +135,7 @@ def traffic(model: str, version: str, listening: dict) -> list[str]:
 
 
 def memory(pid: int, engine_key: dict) -> str:
-    """Return the memory of the server, its engines' processes included, and how full its GPU is."""
+    """Return the memory of the server with its engines' processes, and the used memory of its GPU."""
     line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
     if not is_gpu(engine_key["hardware"]):
         return line
@@ -147,7 +147,7 @@ def memory(pid: int, engine_key: dict) -> str:
 
 
 def cautions(receipt: dict, results: Path) -> list[str]:
-    """Return what a person should know before relying on what is live."""
+    """Return the cautions for a user of the live version."""
     lines = [f"  {caution}" for caution in releases.cautions(receipt["smoke_test"].get("server_version"))]
     if receipt["origin"] == "rehearsal":
         lines.append("  REHEARSAL  random weights: its predictions mean nothing")
@@ -162,9 +162,9 @@ def cautions(receipt: dict, results: Path) -> list[str]:
 
 
 def is_newest(receipt: dict, results: Path) -> bool:
-    """Say whether what is served is what the results of the model hold: the same weights, one target's repository.
+    """Say whether the served version matches the model's results: the same weights, and one target's repository.
 
-    Files that were removed from the results since then make nothing stale.
+    Files that were removed from the results since then do not make it stale.
     """
     weights = read_record(results / "weights.json", {"sha256": str})
     if weights and weights["sha256"] != receipt["chain"]["weights_sha256"]:

@@ -23,7 +23,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Drain and end the server if it is the one that was started here, and one left on trial; withdraw the receipts."""
+    """Drain and stop the live server and any trial server of this checkout, and withdraw the receipts."""
     with lock(arguments.state):
         stop_left_over(arguments.state)
         running = server_state.running_server(arguments.state)

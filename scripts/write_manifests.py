@@ -15,12 +15,12 @@ from slipway.manifests.yaml_writer import comment, documents
 from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
-# What config.yaml says that travels as it is; `cluster` and `compose` travel as JSON.
+# Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
 CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry a target, in the same order."""
+    """Return the options of the command line; the lists have one entry for each target, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--model", required=True, help="name of the model")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
@@ -50,7 +50,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Gather what is known of every target, make all manifests, check them all, then write them."""
+    """Gather the facts of every target, make all manifests, validate them all, then write them."""
     evidence = read_evidence(arguments)
     require_shippable(arguments.model, evidence)
     fleet = {each.target: deployment(arguments.model, each, chosen_of(arguments)) for each in evidence}
@@ -70,13 +70,13 @@ def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
 
 
 def chosen_of(arguments: argparse.Namespace) -> dict:
-    """Return what config.yaml says of the deployment."""
+    """Return the settings of config.yaml for the deployment."""
     told = {name: vars(arguments)[name] for name in CHOSEN}
     return told | {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
 
 
 def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
-    """Return the text of each file; raise SlipwayError when one of them is not what its reader takes."""
+    """Return {file: text}; raise SlipwayError if one of them is not valid."""
     here = next((d for d in fleet if d["target"] == arguments.compose_target), fleet[0])
     made = {
         arguments.arena: arena.objects(fleet),
@@ -96,7 +96,7 @@ def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
 
 
 def header(fleet: list[dict], command: str) -> str:
-    """Return the comment that opens a file: what it deploys, how, what must be there, and what speaks against it."""
+    """Return the comment at the top of a file: its content, its use, its preconditions, and its warnings."""
     deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in fleet)
     places = [
         f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "
@@ -110,7 +110,7 @@ def header(fleet: list[dict], command: str) -> str:
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
-    """Return where each value came from, where each repository has to lie, and the SHA-256 of what was written."""
+    """Return the source of each value, the place of each repository, and the SHA-256 of each written file."""
     return {
         "key": settings_of(arguments),
         "model": arguments.model,
@@ -125,7 +125,7 @@ def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], fi
 
 
 def place_of(d: dict) -> dict:
-    """Return where a target's repository has to lie before anything is applied, and the index of what lies there."""
+    """Return the folder that must have a target's repository before anything is applied, and its index."""
     return {
         "from": f"results/{d['model']}/{d['target']}/repository",
         "claim": d["claim"],
@@ -135,7 +135,7 @@ def place_of(d: dict) -> dict:
 
 
 def announce(fleet: dict[str, dict[str, Value]]) -> None:
-    """Tell the person what was written, and what speaks against deploying it."""
+    """Print the written files and the warnings."""
     for target, values in fleet.items():
         d = plain(values)
         gpu = f", {d['gpu_resource']}: {d['gpu_quantity']}" if d["on_gpu"] else ""

@@ -1,4 +1,4 @@
-"""Write a model's Prometheus rules and its Grafana dashboard, which hold the server to what the load test measured."""
+"""Write a model's Prometheus rules and Grafana dashboard. Their limits are the figures of the load test."""
 
 import argparse
 from pathlib import Path
@@ -15,7 +15,7 @@ LINE_LENGTH = 120
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; the lists have one entry a target, in the same order."""
+    """Return the options of the command line; the lists have one entry for each target, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--selections", type=Path, nargs="+", required=True, help="chosen configurations (.json)")
     arguments.add_argument("--indexes", type=Path, nargs="+", required=True, help="indexes of what is served (.json)")
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def write_yaml(path: Path, content: dict) -> None:
-    """Write `content` as YAML, keys sorted, whole or not at all."""
+    """Write `content` as YAML with sorted keys; the file appears completely or not at all."""
     with written_whole(path) as partial:
         partial.write_text(yaml.safe_dump(content, width=LINE_LENGTH, allow_unicode=True), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Write the CycloneDX bill of materials of a deployment: what is served, and everything that it was made from."""
+"""Write the CycloneDX bill of materials of a deployment: the served files and all their sources."""
 
 import argparse
 from importlib import metadata
@@ -12,7 +12,7 @@ from slipway.manifests.sbom import Served, bill
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line; targets and indexes have one entry a target, in the same order."""
+    """Return the options of the command line; targets and indexes have one entry for each target, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--model", required=True, help="name of the model")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
@@ -26,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Follow the chain from each repository back to the weights, and write down what is on it."""
+    """Follow the chain from each repository back to the weights, and write its parts."""
     packages = dict(package.split("==", 1) for package in arguments.packages)
     require_packages(packages)
     weights = Artifact.read(arguments.weights_record)
@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_packages(packages: dict[str, str]) -> None:
-    """Raise SlipwayError unless what runs here is what the job was planned for."""
+    """Raise SlipwayError unless the installed packages are those that the job was planned for."""
     for name, version in packages.items():
         try:
             found = metadata.version(name)

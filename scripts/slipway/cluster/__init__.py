@@ -1,1 +1,1 @@
-"""A Kubernetes cluster through its API: what it has, what it is sent, and how that went."""
+"""A Kubernetes cluster through its API: its objects, the requests to it, and their failures."""

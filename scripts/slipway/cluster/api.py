@@ -1,4 +1,4 @@
-"""A namespace of a Kubernetes cluster: objects are applied, read and deleted, and every failure is said in words."""
+"""A namespace of a Kubernetes cluster: apply, read and delete objects, with errors in plain sentences."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,9 +10,9 @@ from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import APPLY, Transport
 from slipway.core.errors import SlipwayError
 
-# Who sets the fields, as the cluster writes it down.
+# The field manager that the cluster records.
 FIELD_MANAGER = "slipway"
-# Whose kinds a cluster has only once somebody has installed them, and what to do where nobody has.
+# API groups of software that must be installed first, and the advice if it is not.
 INSTALLED = {
     "monitoring.coreos.com": "install the Prometheus Operator, or set `deploy.cluster.prometheus_operator: false`",
     "serving.kserve.io": "install KServe, or deploy to `kubernetes`",
@@ -20,7 +20,7 @@ INSTALLED = {
 
 
 class Cluster:
-    """A namespace of a cluster, reached with the user's own rights; `context` is its name in receipts."""
+    """A namespace of a cluster, with the user's own rights. `context` is its name in receipts."""
 
     def __init__(self, transport: Transport, namespace: str) -> None:
         self.transport = transport
@@ -29,21 +29,21 @@ class Cluster:
 
     @property
     def context(self) -> str:
-        """Return the name of the kubeconfig's context, which holds no credentials."""
+        """Return the name of the kubeconfig's context. It has no credentials."""
         return self.transport.context
 
     @classmethod
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
-        """Return the cluster of the user's kubeconfig, else the one that this program runs in. Nothing is asked yet.
+        """Return the cluster of the user's kubeconfig, else the cluster of this pod. No request is sent yet.
 
-        Raises SlipwayError when there is no kubeconfig, or the context is not in it.
+        Raises SlipwayError if there is no kubeconfig, or the context is not in it.
         """
         return cls(Transport(*connected(context), timeout_s), namespace)
 
     def apply(self, objects: list[dict], dry_run: bool = False) -> list[dict]:
-        """Make objects what they should be, by server-side apply; return them as the cluster has them then.
+        """Apply objects by server-side apply; return the live objects.
 
-        Raises SlipwayError at the first that the cluster does not take, and says which it took before.
+        Raises SlipwayError at the first refused object, with the names of those applied before it.
         """
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         applied: list[dict] = []
@@ -57,13 +57,14 @@ class Cluster:
         return applied
 
     def get(self, found: dict) -> dict | None:
-        """Return the live object of the same kind and name, or None where there is none, or no such kind any more."""
+        """Return the live object of the same kind and name; None if the object or its kind does not exist."""
         return _unless_missing(lambda: self.transport.request("GET", *self.place(found, "get")))
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:
-        """Delete the object of the same kind and name, and then what it owns; return whether there was one.
+        """Delete the object of the same kind and name, and then its dependents; say whether it existed.
 
-        With `unchanged`, only in the very state that `found` has; Refused with code 409 says that it was changed.
+        With `unchanged`, delete only the very resourceVersion of `found`. Refused with code 409 means that it was
+        changed.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if unchanged:
@@ -72,24 +73,24 @@ class Cluster:
         return _unless_missing(lambda: delete(*self.place(found, "delete"))) is not None
 
     def create(self, found: dict) -> dict:
-        """Create an object and return it; Refused with code 409 says that there already is one."""
+        """Create an object and return it; Refused with code 409 means that it exists already."""
         kind = self.kind(found["kind"], found["apiVersion"])
         asked = self.asked("create", kind, found["metadata"].get("name", ""))
         return self.transport.request("POST", kind.path(self.namespace), asked, body=found)
 
     def replace(self, found: dict) -> dict:
-        """Replace an object of this resourceVersion and return it; Refused with code 409 says that it was changed."""
+        """Replace an object of this resourceVersion and return it; Refused with code 409 means that it was changed."""
         return self.transport.request("PUT", *self.place(found, "update"), body=found)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
-        """Return the last lines that a container said, or that it said before it was started again."""
+        """Return the last lines of a container's log, or with `previous` of the log before its restart."""
         kind = self.kind("Pod", "v1")
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
         path = f"{kind.path(self.namespace, pod)}/log"
         return self.transport.request("GET", path, self.asked("get", kind, pod, "log"), accept="*/*", query=query)
 
     def kind(self, kind: str, api_version: str) -> Kind:
-        """Return where objects of a kind lie; raise SlipwayError with what to do when the cluster has no such kind."""
+        """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
         if kind not in self._kinds.get(api_version, {}):
             asked = self.transport.asked(resource=f"the kinds of {api_version}")
             listed = _unless_missing(lambda: self.transport.request("GET", root(api_version), asked))
@@ -100,22 +101,22 @@ class Cluster:
         return self._kinds[api_version][kind]
 
     def place(self, found: dict, verb: str) -> tuple[str, Asked]:
-        """Return the path of an object, and what is asked of it, as an error will say it."""
+        """Return the path of an object, and the description of the request for error messages."""
         kind = self.kind(found["kind"], found["apiVersion"])
         name = found["metadata"]["name"]
         return kind.path(found["metadata"].get("namespace") or self.namespace, name), self.asked(verb, kind, name)
 
     def asked(self, verb: str, kind: Kind, name: str = "", part: str = "") -> Asked:
-        """Return what is asked of a kind, of an object, or of a part of it such as "log"."""
+        """Return the description of a request for a kind, an object, or a subresource such as "log"."""
         resource = f"{kind.resource}/{part}" if part else kind.resource
         said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
         namespace = self.namespace if kind.namespaced else None
         return self.transport.asked(verb=verb, resource=resource, namespace=namespace, name=said)
 
     def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
-        """Return the list of a kind with these selectors, of which the metadata says where a watch goes on from it.
+        """Return the list of a kind with these selectors. Its metadata has the resourceVersion for a watch.
 
-        It is of this namespace, or of all with `everywhere`; `selectors` are labelSelector and fieldSelector.
+        It covers this namespace, or all with `everywhere`. `selectors` are labelSelector and fieldSelector.
         """
         of_kind = self.kind(kind, api_version)
         path = of_kind.path(None if everywhere else self.namespace)
@@ -128,7 +129,7 @@ class Cluster:
 
 
 def _unless_missing(ask: Callable[[], Any]) -> Any:
-    """Return the API's answer, or None where it says that there is no such thing."""
+    """Return the API's answer; None if it says that the object does not exist."""
     try:
         return ask()
     except Refused as error:

@@ -1,4 +1,4 @@
-"""What goes wrong between this machine and a cluster's API, in words: what, where, and what to do."""
+"""Errors of a cluster's API as sentences: the problem, the place, and the remedy."""
 
 import json
 import re
@@ -11,17 +11,17 @@ from kubernetes.client import ApiException
 
 from slipway.core.errors import SlipwayError
 
-# How the API server says that an object is none of its kind: as a failure of its own, with code 500.
+# The API server's error for an object that is not of its stated kind. It has the code 500.
 MALFORMED = ("failed to create typed patch object", "failed to convert new object")
 NO_NAMESPACE = ". Make it with `kubectl create namespace`, or correct `deploy.cluster.namespace`"
 
 
 class Unreachable(SlipwayError):
-    """No API answers there, so asking for anything else is useless."""
+    """No API answers, so further requests are useless."""
 
 
 class Refused(SlipwayError):
-    """The API answered, but not with what it was asked for; `code` is its HTTP status."""
+    """The API answered with an error; `code` is its HTTP status."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class Refused(SlipwayError):
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of a cluster: "patch", "deployments.apps", "serving", "Deployment resnet50"."""
+    """A request to a cluster, for messages: "patch", "deployments.apps", "serving", "Deployment resnet50"."""
 
     context: str
     host: str
@@ -45,14 +45,14 @@ class Asked:
 
 
 def explained(error: Exception, asked: Asked) -> SlipwayError:
-    """Return the error of a request in words."""
+    """Return the error of a request as a sentence."""
     if isinstance(error, ApiException) and error.status:
         return Refused(_refused(error.status, status_of(error), asked), error.status)
     return Unreachable(f"the cluster {asked.context} ({asked.host}) {_unreachable(error, asked)}")
 
 
 def status_of(error: ApiException) -> dict:
-    """Return the Status object that the API answered with, or what comes nearest to it."""
+    """Return the Status object in the API's answer, or its nearest substitute."""
     body = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
     try:
         status = json.loads(body)
@@ -64,12 +64,12 @@ def status_of(error: ApiException) -> dict:
 
 
 def is_malformed(error: ApiException) -> bool:
-    """Say whether the API failed of the object itself: of a field that it does not know, or a value that is none."""
+    """Say whether the object itself is at fault: it has an unknown field or an invalid value."""
     return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)
 
 
 def _refused(code: int, status: dict, asked: Asked) -> str:
-    """Return why the API did not do what it was asked."""
+    """Return why the API refused a request."""
     told = status["message"].rstrip(".")
     if code == 401:
         return (
@@ -94,7 +94,7 @@ def _refused(code: int, status: dict, asked: Asked) -> str:
 
 
 def _allowed(told: str, asked: Asked) -> str:
-    """Return how to be allowed: rights are given by a role, anything else is a policy of the cluster."""
+    """Return the remedy for a forbidden request: a role grants rights, anything else is a policy of the cluster."""
     if "quota" in told:
         return "Free some of the namespace's quota, or have it raised"
     if "because it is being terminated" in told:
@@ -106,7 +106,7 @@ def _allowed(told: str, asked: Asked) -> str:
 
 
 def _conflict(status: dict, told: str) -> str:
-    """Return which manager owns which field, or what else two writers disagree on."""
+    """Return which manager owns which field, or the other reason of a conflict."""
     owned = [
         f"{cause.get('field', 'a field')} is set by {_manager(cause.get('message', ''))}"
         for cause in _causes(status)
@@ -138,7 +138,7 @@ def _causes(status: dict) -> list[dict]:
 
 
 def _unreachable(error: Exception, asked: Asked) -> str:
-    """Return why nothing answers, by the innermost of the errors that came one of the other."""
+    """Return why nothing answers, from the innermost of the chained errors."""
     chain = list(_chain(error))
     told = " ".join(str(each) for each in chain)
     if _is(chain, http.SSLError, ssl.SSLError) or "SSLError" in told:

@@ -1,18 +1,18 @@
-"""Where a kind of object lies in a cluster's API, asked of the cluster itself, and in which order objects are made."""
+"""Kinds of Kubernetes objects: their paths in the cluster's API, and the order in which to create objects."""
 
 from dataclasses import dataclass
 from typing import Any
 
-# What others refer to comes first, as with `kubectl apply` of tools that sort; other kinds come after these.
+# Objects that others refer to come first, as in other tools that sort before `kubectl apply`. Other kinds come last.
 ORDER = ("Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolumeClaim", "NetworkPolicy", "Service")
 ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
-# What runs servers, and is rolled out.
+# The kinds that run servers, and that a rollout waits for.
 SERVERS = ("Deployment", "InferenceService")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind as the API has it: "Deployment", "apps/v1", "deployments", and whether it lies in a namespace."""
+    """A kind in the API: "Deployment", "apps/v1", "deployments", and whether it is namespaced."""
 
     name: str
     api_version: str
@@ -21,7 +21,7 @@ class Kind:
 
     @property
     def group(self) -> str:
-        """Return the API group, which is "" for those of the core."""
+        """Return the API group; "" for the core group."""
         return self.api_version.rpartition("/")[0]
 
     @property
@@ -30,19 +30,19 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """Return the path of an object, or without a name that of all of the kind."""
+        """Return the path of an object; without a name, the path of all objects of the kind."""
         parts = [root(self.api_version)]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []
         return "/".join([*parts, self.plural, *([name] if name else [])])
 
 
 def root(api_version: str) -> str:
-    """Return the path below which a version of a group lies."""
+    """Return the path of an API group's version."""
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
 def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
-    """Return what an APIResourceList names, without what is only a part of an object, such as its status."""
+    """Return the kinds in an APIResourceList, without subresources such as the status."""
     return {
         each["kind"]: Kind(each["kind"], api_version, each["name"], each["namespaced"])
         for each in listed["resources"]
@@ -51,5 +51,5 @@ def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
 
 
 def in_order(objects: list[dict]) -> list[dict]:
-    """Return objects in an order in which a cluster takes them; those of one kind stay as they are."""
+    """Return objects in an order that a cluster accepts; the order within a kind stays the same."""
     return sorted(objects, key=lambda found: ORDER.index(found["kind"]) if found["kind"] in ORDER else len(ORDER))

@@ -1,9 +1,9 @@
-"""Whether a cluster adds nodes by itself, so that a pod without room is worth waiting for."""
+"""Cluster autoscaling: whether to wait for a new node for an unschedulable pod."""
 
 from slipway.cluster.api import Cluster
 from slipway.core.errors import SlipwayError
 
-# What the cluster autoscaler writes of itself, and where.
+# The status of the cluster autoscaler, a ConfigMap.
 STATUS = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
@@ -12,7 +12,7 @@ STATUS = {
 
 
 def adds_nodes(cluster: Cluster) -> bool:
-    """Say whether the cluster adds nodes by itself; one that does not tell is taken for one that does not."""
+    """Say whether the cluster adds nodes by itself; False if it does not state that."""
     try:
         return cluster.get(STATUS) is not None
     except SlipwayError:

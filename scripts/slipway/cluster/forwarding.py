@@ -1,4 +1,4 @@
-"""Ports of a pod as ports of this machine, through the API server."""
+"""Port forwarding: ports of a pod as local ports, through the API server."""
 
 import contextlib
 import re
@@ -22,20 +22,20 @@ CHUNK = 65536
 
 @contextmanager
 def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """Yield {pod's port: port on 127.0.0.1} of the newest ready pod of these labels, until the block ends.
+    """Yield {pod's port: port on 127.0.0.1} of the newest ready pod with these labels, until the block ends.
 
-    Each connection has a stream of its own through the API server, so there may be many at once. Raises SlipwayError
-    when no pod is ready, or it may not be reached so.
+    Each connection has its own stream through the API server, so many may be open at once. Raises SlipwayError if no
+    pod is ready, or if the user may not forward its ports.
     """
     pod = ready_pod(cluster, labels)
-    # What is not allowed is said here, and not by a client whose connection is closed.
+    # Report a missing right here. A client would only see a closed connection.
     _stop(_open(cluster, pod, ports[0]).socket(ports[0]))
     with ExitStack() as listening:
         yield {port: listening.enter_context(_listening(cluster, pod, port)) for port in ports}
 
 
 def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
-    """Return the name of the newest ready pod of these labels; raise SlipwayError with what there is, if none is."""
+    """Return the name of the newest ready pod with these labels; raise SlipwayError with the pods' states if none."""
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     pods = cluster.list("Pod", label_selector=selector)
     ready = [pod for pod in pods if _is_ready(pod)]
@@ -51,11 +51,11 @@ def _is_ready(pod: dict) -> bool:
 
 
 class _Listener(socketserver.ThreadingTCPServer):
-    """Takes connections to one port, and ends those that are open when it is closed."""
+    """A server for connections to one port; closing it closes the open connections."""
 
     allow_reuse_address = True
     daemon_threads = False
-    # As many clients may connect at the same moment.
+    # The number of clients that may connect at the same moment.
     request_queue_size = 128
 
     def __init__(self, cluster: Cluster, pod: str, port: int) -> None:
@@ -65,13 +65,13 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class _Relay(socketserver.BaseRequestHandler):
-    """One connection of a client, carried to the pod and back."""
+    """One client's connection, relayed to the pod and back."""
 
     def handle(self) -> None:
         listener = self.server
         listener.clients.add(self.request)
         with contextlib.suppress(SlipwayError):
-            # The client sees its connection closed when the pod has gone.
+            # If the pod has gone, the client's connection closes.
             pod = _open(listener.cluster, listener.pod, listener.pods_port).socket(listener.pods_port)
             answers = threading.Thread(target=_carry_back, args=(pod, self.request), name="answers of a pod")
             answers.start()
@@ -83,7 +83,7 @@ class _Relay(socketserver.BaseRequestHandler):
 
 @contextmanager
 def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
-    """Yield the port of this machine that leads to a port of the pod."""
+    """Yield the local port that leads to a port of the pod."""
     with _Listener(cluster, pod, port) as listener:
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), name=f"forwarding of port {port}")
         thread.start()
@@ -100,7 +100,7 @@ def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
 def _open(cluster: Cluster, pod: str, port: int) -> PortForward:
     """Return a stream to a port of a pod.
 
-    It has a client of its own, since the library puts other methods into the client while it opens a stream.
+    It needs a separate client: the library replaces methods of the client while it opens a stream.
     """
     of_pods = cluster.kind("Pod", "v1")
     api = client.CoreV1Api(client.ApiClient(cluster.transport.client.configuration))
@@ -111,7 +111,7 @@ def _open(cluster: Cluster, pod: str, port: int) -> PortForward:
 
 
 def _answered(error: client.ApiException) -> client.ApiException:
-    """Return the error with the status and the message that the API answered with, which the library puts in a text."""
+    """Return the error with the API's status and message, which the library puts into a text."""
     told = str(error.reason)
     status = re.search(r"Handshake status (\d+)", told)
     message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', told)
@@ -122,7 +122,7 @@ def _answered(error: client.ApiException) -> client.ApiException:
 
 
 def _carry(sender: socket.socket, receiver: socket.socket) -> None:
-    """Carry what a client sends to the pod, and tell the pod when that was all."""
+    """Relay the client's bytes to the pod, and tell the pod when they end."""
     with contextlib.suppress(OSError):
         while data := sender.recv(CHUNK):
             receiver.sendall(data)
@@ -131,9 +131,9 @@ def _carry(sender: socket.socket, receiver: socket.socket) -> None:
 
 
 def _carry_back(pod: socket.socket, receiver: socket.socket) -> None:
-    """Carry what the pod answers to the client, and hang up when that was all.
+    """Relay the pod's bytes to the client, and close the connection when they end.
 
-    What a client no longer takes is read nevertheless: the library's thread would fail of a stream that is closed.
+    Read the bytes that a client does not take any more, too: else the library's thread would fail on a closed stream.
     """
     with contextlib.suppress(OSError):
         while data := pod.recv(CHUNK):
@@ -144,7 +144,7 @@ def _carry_back(pod: socket.socket, receiver: socket.socket) -> None:
 
 
 def _stop(pod: socket.socket) -> None:
-    """Close a stream that was only tried."""
+    """Close a stream that was only a trial."""
     with contextlib.suppress(OSError):
         pod.shutdown(socket.SHUT_WR)
         while pod.recv(CHUNK):

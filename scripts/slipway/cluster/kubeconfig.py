@@ -1,4 +1,4 @@
-"""From a kubeconfig, or from inside a pod, to the official client of a cluster's API."""
+"""The official client of a cluster's API, from a kubeconfig or from inside a pod."""
 
 import os
 from pathlib import Path
@@ -17,9 +17,9 @@ DEFAULT_KUBECONFIG = "~/.kube/config"
 
 
 def connected(context: str | None) -> tuple[client.ApiClient, str]:
-    """Return a client of the cluster's API and the context's name. Nothing is asked of the cluster yet.
+    """Return a client of the cluster's API and the context's name. No request is sent yet.
 
-    Raises SlipwayError when there is no kubeconfig, or nothing in it that can be used.
+    Raises SlipwayError if there is no usable kubeconfig.
     """
     settings = client.Configuration()
     named = os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
@@ -29,7 +29,7 @@ def connected(context: str | None) -> tuple[client.ApiClient, str]:
     else:
         name = _from_pod(settings, named, context)
     _use_proxy(settings)
-    # Slipway tries again by itself, where that helps.
+    # Slipway has retries of its own.
     settings.retries = False
     return client.ApiClient(settings), name
 
@@ -43,7 +43,7 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
     except config.ConfigException as error:
         raise SlipwayError(f"the kubeconfig {named} cannot be used: {error}. Correct it") from None
     except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        # The error itself may quote the file, which has credentials.
+        # The library's error may quote the file, which has credentials.
         raise SlipwayError(
             f"the kubeconfig {named} cannot be read ({type(error).__name__}); see what `kubectl config view` says of it"
         ) from None
@@ -56,7 +56,7 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
 
 
 def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
-    """Return the context to use; raise SlipwayError with those that there are, when it is not among them."""
+    """Return the context to use; raise SlipwayError with the existing contexts if it is not among them."""
     contexts = {each["name"]: each for each in (merged.safe_get("contexts") if merged else None) or []}
     there = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
     chosen = context or (merged.safe_get("current-context") if merged else None)
@@ -86,7 +86,7 @@ def _from_pod(settings: client.Configuration, named: str, context: str | None) -
 
 
 def _use_proxy(settings: client.Configuration) -> None:
-    """Go through the proxy that the environment names, as kubectl does: never to this machine itself."""
+    """Use the proxy that the environment names, as kubectl does, but never for this machine itself."""
     address = urlsplit(settings.host)
     if not is_loopback(address.hostname or ""):
         settings.proxy = getproxies().get(address.scheme)

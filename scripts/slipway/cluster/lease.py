@@ -1,4 +1,4 @@
-"""One deployer at a time in a namespace, whatever machine it runs on."""
+"""A Lease in the cluster: one deployment at a time in a namespace, from any machine."""
 
 import contextlib
 import getpass
@@ -15,7 +15,7 @@ from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Refused
 from slipway.core.errors import SlipwayError
 
-# A deployer that says nothing for so long is taken for dead; one that lives says so three times in that time.
+# The holder of a lease that is not renewed for DURATION_S counts as dead. A living one renews three times in that time.
 DURATION_S = 30
 RENEW_S = 10.0
 CONFLICT = 409
@@ -25,7 +25,8 @@ CONFLICT = 409
 def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
     """Hold the Lease of this name while the block runs, and yield it.
 
-    Raises SlipwayError saying who holds it since when, and when the block ends, unless it was held all the time.
+    Raises SlipwayError with the holder and the start time if another one holds it; also if it was lost before the block
+    ended.
     """
     held = HeldLease(cluster, name)
     held.take()
@@ -41,7 +42,7 @@ def hold(cluster: Cluster, name: str) -> Iterator["HeldLease"]:
 
 
 class HeldLease:
-    """A Lease as its holder sees it. Its times are the API server's, since the clocks of two machines differ."""
+    """A Lease as its holder sees it. Times are the API server's, because the clocks of two machines differ."""
 
     def __init__(self, cluster: Cluster, name: str) -> None:
         self.ended = threading.Event()
@@ -55,7 +56,7 @@ class HeldLease:
         self._renewed_at = time.monotonic()
 
     def take(self) -> None:
-        """Take the lease if nobody has it; raise SlipwayError with who has."""
+        """Take the lease if it is free; raise SlipwayError with the holder if it is not."""
         live = self._cluster.get(self._lease)
         if live:
             self._require_free(live)
@@ -64,23 +65,23 @@ class HeldLease:
         except Refused as error:
             if error.code != CONFLICT:
                 raise
-            # Somebody else was faster, unless it was this very request, of which the answer was lost.
+            # Somebody else was faster, or this very request succeeded and its answer was lost.
             self._live = self._cluster.get(self._lease) or {}
             if self._live.get("spec", {}).get("holderIdentity") != self.identity:
                 self._require_free(self._live)
                 raise
 
     def keep_alive(self) -> None:
-        """Renew the lease until it is given back, or somebody else has it."""
+        """Renew the lease until it is released, or somebody else has it."""
         while not self.ended.wait(RENEW_S) and not self._lost:
-            # The next attempt may succeed; until then the others wait as long as the lease lasts.
+            # The next attempt may succeed. Until then the others wait for the lease to expire.
             with contextlib.suppress(SlipwayError):
                 self._renew()
 
     def require(self) -> None:
-        """Raise SlipwayError if somebody else may be deploying by now, as before a step that cannot be undone.
+        """Raise SlipwayError if the lease may be lost, as before a step that cannot be undone.
 
-        While the API was away nobody could take the lease, so one that can still be renewed was held all the time.
+        During an outage of the API nobody could take the lease. So a lease that can still be renewed was never lost.
         """
         failed = "" if self._lost else self._overdue()
         if self._lost or failed:
@@ -90,11 +91,11 @@ class HeldLease:
             )
 
     def release(self) -> None:
-        """Give the lease back, if it is still held."""
+        """Release the lease, if it is still held."""
         try:
             self._cluster.delete(self._live, unchanged=True)
         except SlipwayError:
-            # It is another's by now, or ends by itself.
+            # Somebody else has it by now, or it expires by itself.
             return
 
     @property
@@ -102,7 +103,7 @@ class HeldLease:
         return self._lease["metadata"]["name"]
 
     def _overdue(self) -> str:
-        """Renew a lease that ought to have been renewed long ago; return why that cannot be done."""
+        """Renew an overdue lease; return the reason if that fails, else ""."""
         if time.monotonic() - self._renewed_at > DURATION_S:
             try:
                 self._renew()
@@ -111,7 +112,7 @@ class HeldLease:
         return ""
 
     def _renew(self) -> None:
-        """Tell that this holder lives, unless somebody else took the lease."""
+        """Renew the lease, unless somebody else took it."""
         with self._renewing:
             live = self._cluster.get(self._lease)
             holder = live["spec"].get("holderIdentity") if live else "nobody"
@@ -122,7 +123,7 @@ class HeldLease:
             self._renewed_at = time.monotonic()
 
     def _of_mine(self, live: dict) -> dict:
-        """Return the lease as it is to be, in the place of the one that is there, if any."""
+        """Return the Lease object with this holder, based on the live object, if there is one."""
         now = self._now()
         held = {
             "holderIdentity": self.identity,

@@ -1,7 +1,7 @@
-"""Who set which fields of an object in a cluster, and the object with these fields alone.
+"""Managed fields: which manager set which fields of an object, and the object with only these fields.
 
-A field that is applied is owned from then on: what the cluster allots, such as a Service's address, could then never be
-left out again. The format is that of FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+Applying a field makes Slipway its owner. A field that the cluster fills in, such as a Service's address, could then
+never be left out again. The format is FieldsV1: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
 
 import json
@@ -11,9 +11,9 @@ from slipway.cluster.api import FIELD_MANAGER
 
 
 def set_fields(live: dict) -> dict:
-    """Return a live object with what Slipway set, or where it set nothing with what others did.
+    """Return a live object with the fields that Slipway set, or, if it set none, that others set.
 
-    An object of which the cluster does not tell who set its fields is returned as it is.
+    An object without managed fields is returned unchanged.
     """
     entries = [each for each in live["metadata"].get("managedFields") or [] if not each.get("subresource")]
     ours = [each for each in entries if each["manager"] == FIELD_MANAGER and each["operation"] == "Apply"]
@@ -34,7 +34,7 @@ def _merge(fields: dict, more: dict) -> None:
 
 
 def _chosen(value: Any, fields: dict) -> Any:
-    """Return of a value the parts that are named; one of which no part is named was set as a whole."""
+    """Return the named parts of a value. A value without named parts was set as a whole."""
     if not set(fields) - {"."}:
         return value
     if isinstance(value, dict):
@@ -44,7 +44,7 @@ def _chosen(value: Any, fields: dict) -> Any:
 
 
 def _is_named(item: Any, part: str) -> bool:
-    """Say whether an item of a list is the one that a part of its fields means, by its keys or by its value."""
+    """Say whether a field's key or value selects this item of a list."""
     kind, _, told = part.partition(":")
     if kind == "k":
         return isinstance(item, dict) and json.loads(told).items() <= item.items()

@@ -1,4 +1,4 @@
-"""What keeps pods from serving, as their status, their log and the events about them say it."""
+"""Diagnosis of pods that do not become ready, from their status, their events and their log."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from slipway.cluster.api import Cluster
 from slipway.core.errors import SlipwayError
 
 LOG_LINES = 12
-# For how many seconds each may pass by itself: a registry that is slow, a GPU that an old pod still holds, a volume
-# that another node still has. What is not here does not pass.
+# Seconds within which each reason may pass by itself: a slow registry, a GPU that an old pod still holds, a volume that
+# another node still has. Reasons that are not listed do not pass.
 PASSES_AFTER_S = {
     "Unschedulable": 180,
     "ImagePullBackOff": 30,
@@ -16,9 +16,9 @@ PASSES_AFTER_S = {
     "CreateContainerError": 30,
     "FailedMount": 120,
     "FailedAttachVolume": 120,
-    # Of a quota, while the pods that are replaced still count.
+    # From a quota, while the replaced pods still count.
     "FailedCreate": 120,
-    # Said of the rollout before, until the one that goes back has moved.
+    # A condition of the failed rollout, until the rollback has progressed.
     "ProgressDeadlineExceeded": 30,
 }
 FINAL = ("CrashLoopBackOff", "InvalidImageName", "RunContainerError")
@@ -35,9 +35,9 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class PodDiagnosis:
-    """Why a pod does not serve; `container` is which of its containers, where it is one's own.
+    """Why a pod does not serve. `container` is the container at fault, if it is one of them.
 
-    Of a whole Deployment `pod` is its name, and `of_rollout` is true.
+    For a whole Deployment, `pod` is the Deployment's name and `of_rollout` is true.
     """
 
     pod: str
@@ -47,11 +47,11 @@ class PodDiagnosis:
     of_rollout: bool = False
 
     def passes_after_s(self) -> float:
-        """Return for how many seconds this may pass by itself."""
+        """Return the seconds within which this reason may pass by itself."""
         return PASSES_AFTER_S.get(self.reason, 0)
 
     def explained(self, cluster: Cluster) -> str:
-        """Return the trouble in words, with what the container last said where that tells more."""
+        """Return the diagnosis as text, with the remedy or else the end of the container's log."""
         what = f"the rollout of Deployment {self.pod} is stuck" if self.of_rollout else f"pod {self.pod} does not start"
         told = f"{what} ({self.reason}): {self.message.rstrip('.') or 'the cluster says no more'}"
         if advice := ADVICE.get(self.reason):
@@ -60,7 +60,7 @@ class PodDiagnosis:
 
 
 def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
-    """Return what keeps a pod from serving, or None while nothing does that anybody told."""
+    """Return why a pod does not serve, from its status and events; None if they state no reason."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
@@ -73,7 +73,7 @@ def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 
 def trouble_of_rollout(deployment: dict) -> PodDiagnosis | None:
-    """Return what keeps a Deployment from getting its pods, as its controller says; None while nothing does."""
+    """Return why a Deployment does not get its pods, as its controller states it; None if it does."""
     name, conditions = deployment["metadata"]["name"], deployment.get("status", {}).get("conditions", [])
     for condition in conditions:
         refused = condition["type"] == "ReplicaFailure" and condition["status"] == "True"
@@ -116,7 +116,7 @@ def _of_events(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 
 def _last_words(cluster: Cluster, trouble: PodDiagnosis) -> str:
-    """Return the end of a container's log, of its last start where there were several."""
+    """Return the end of a container's log, from its previous start if there was one."""
     for previous in (True, False):
         try:
             text = cluster.log(trouble.pod, trouble.container, LOG_LINES, previous)

@@ -1,4 +1,4 @@
-"""Whether a cluster can take a deployment, found out before anything there is changed."""
+"""Preflight checks of a cluster before a deployment changes anything."""
 
 import re
 
@@ -14,9 +14,9 @@ from slipway.manifests.validation import OLDEST
 
 
 def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
-    """Return {"context", "namespace", "kubernetes", "verified": [...], "not_verified": [...]}, the last two sentences.
+    """Return {"context", "namespace", "kubernetes", "verified", "not_verified"}, the last two as lists of sentences.
 
-    Raises SlipwayError with what would make the deployment fail. The cluster is as it was.
+    Raises SlipwayError if the deployment would fail. Nothing in the cluster is changed.
     """
     kubernetes, *version = _version(cluster)
     verified, unsure = [], []
@@ -41,7 +41,7 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
-    """Return the cluster's version, and whether manifests were validated for it."""
+    """Return the cluster's version, and whether the manifests were validated for it."""
     asked = cluster.transport.asked(resource="the version")
     told = cluster.transport.request("GET", "/version", asked).get("gitVersion", "")
     found = re.match(r"v?(\d+)\.(\d+)", told)
@@ -85,7 +85,7 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
 
 
 def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    """Ask for every right, so that all that are missing can be asked for at once."""
+    """Check every right, so that the user can request all missing rights at once."""
     rights = needed(cluster, objects)
     if lacking := missing(cluster, rights):
         example = str(lacking[0])
@@ -117,7 +117,7 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    """See whether a secret is there; its content is not asked for."""
+    """Check that a secret exists, without reading its content."""
     path, asked = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
     try:
         cluster.transport.request("GET", path, asked, accept=METADATA_ONLY)

@@ -1,4 +1,4 @@
-"""Whether the user may do in a cluster what a deployment does there, asked of the cluster itself."""
+"""RBAC: whether the user has every right that a deployment needs. The cluster itself answers that."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from slipway.cluster.api import Cluster
 REVIEW = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
 # Until Kubernetes 1.35 a WebSocket to a pod's port is "get", and from then on "create".
 OF_PODS = (("", "list"), ("", "watch"), ("log", "get"), ("portforward", "get"), ("portforward", "create"))
-# Requests at once: a right is asked for each verb and kind.
+# Number of simultaneous requests: there is one for each verb and kind.
 AT_ONCE = 8
 
 
@@ -33,7 +33,7 @@ def needed(cluster: Cluster, objects: list[dict]) -> list[Right]:
 
 
 def missing(cluster: Cluster, rights: list[Right]) -> list[Right]:
-    """Return which of these rights the user does not have."""
+    """Return the rights that the user does not have."""
     with ThreadPoolExecutor(AT_ONCE) as asking:
         allowed = list(asking.map(lambda right: _is_allowed(cluster, right), rights))
     return [right for right, has in zip(rights, allowed, strict=True) if not has]
@@ -42,7 +42,7 @@ def missing(cluster: Cluster, rights: list[Right]) -> list[Right]:
 def _of_objects(cluster: Cluster, objects: list[dict]) -> Iterator[Right]:
     for found in objects:
         kind = cluster.kind(found["kind"], found["apiVersion"])
-        # What is applied for the first time is created, and otherwise patched.
+        # Server-side apply creates an object the first time, and patches it later.
         for verb in ("get", "create", "patch", "delete"):
             yield Right(kind.plural, verb, kind.group)
         if kind.name == "InferenceService":

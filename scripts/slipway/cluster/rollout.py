@@ -1,4 +1,4 @@
-"""Waiting until what was applied serves, or until it is clear that it will not."""
+"""Waiting for a rollout: until the applied objects are ready, or until it is clear that they will not be."""
 
 import time
 
@@ -10,19 +10,19 @@ from slipway.cluster.watch import Followed, Interest, following
 from slipway.core.errors import SlipwayError
 
 REVISION = "deployment.kubernetes.io/revision"
-# By which KServe marks the pods of a service, and what it appends to a service's name for its Deployment.
+# The label of KServe's pods with the service's name, and the suffix of the service's Deployment.
 KSERVE_LABEL, KSERVE_SUFFIX = "serving.kserve.io/inferenceservice", "-predictor"
-# Annotations of ours, which KServe hands on to the pods.
+# Prefix of our annotations, which KServe copies to the pods.
 OURS = "slipway/"
-# Troubles that may pass are looked at again so often, though nothing changes.
+# The interval of checks on problems that may pass, while no event arrives.
 LOOK_S = 1.0
 
 
 def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
-    """Return when every Deployment and InferenceService of `objects` is rolled out and ready.
+    """Wait until every Deployment and InferenceService of `objects` is rolled out and ready.
 
-    A trouble that may pass is given some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason
-    when a rollout fails, and with what is missing when the time is over.
+    A problem that may pass gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason if a
+    rollout fails, and with the missing parts at the timeout.
     """
     goals = [found for found in objects if found["kind"] in SERVERS]
     end, since = time.monotonic() + timeout_s, {}
@@ -39,7 +39,7 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
 
 
 def _interests(goal: dict) -> list[Interest]:
-    """Return what to watch for a goal: it, the Deployment that it is or has, and pods with their ReplicaSets."""
+    """Return the watches for an object: itself, its Deployment, and the ReplicaSets and pods."""
     name = goal["metadata"]["name"]
     if goal["kind"] == "Deployment":
         labels = goal["spec"]["selector"]["matchLabels"]
@@ -62,7 +62,7 @@ def _deployment(goal: dict) -> str:
 
 
 def _missing(goal: dict, followed: Followed) -> str:
-    """Return what a goal lacks, or "" when it is reached."""
+    """Return why an object is not ready yet; "" if it is."""
     name = f"{goal['kind']} {goal['metadata']['name']}"
     made = followed.objects.get(("Deployment", _deployment(goal)))
     if goal["kind"] == "Deployment":
@@ -78,7 +78,7 @@ def _missing(goal: dict, followed: Followed) -> str:
 
 
 def _behind(made: dict | None) -> str:
-    """Return what a Deployment lacks: its controller has to have seen it, and all its replicas to be new and there."""
+    """Return how a Deployment lags behind: unseen by its controller, or replicas that are old or unavailable."""
     if made is None:
         return "is not there"
     if not _is_seen(made):
@@ -93,14 +93,14 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(found: dict) -> bool:
-    """Say whether the status is of the object as it is now; a controller that does not tell is believed."""
+    """Say whether the status belongs to the present generation; without an observedGeneration it is believed."""
     generation = found["metadata"].get("generation", 0)
     status = found.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation
 
 
 def _is_other(service: dict, made: dict) -> bool:
-    """Say whether a Deployment of KServe's is still that of another repository than the service names."""
+    """Say whether KServe's Deployment still has another repository than the service."""
     there = made["spec"]["template"]["metadata"].get("annotations") or {}
     wanted = service["metadata"].get("annotations") or {}
     return any(key.startswith(OURS) and there.get(key, value) != value for key, value in wanted.items())
@@ -120,7 +120,7 @@ def _require_there(goals: list[dict], followed: Followed) -> None:
 
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a trouble that has lasted too long to pass; `since` keeps when each began."""
+    """Raise SlipwayError for a problem that lasts too long; `since` has the start time of each."""
     there = _troubles(followed)
     for key in set(since) - set(there):
         del since[key]
@@ -131,12 +131,12 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
             about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
             raise SlipwayError(f"{trouble.explained(cluster)}{about_pods}")
-        # A node may come until the time is over.
+        # The cluster may add a node until the timeout.
         since[key] = time.monotonic()
 
 
 def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
-    """Return the troubles of new pods, as those of the pods that they replace are over soon, then of their rollouts."""
+    """Return the problems of new pods and of their rollouts; the problems of replaced pods end with them."""
     events = followed.of("Event")
     found = [trouble_of(pod, events) for pod in _new_pods(followed)]
     found += [trouble_of_rollout(made) for made in followed.of("Deployment") if _is_seen(made)]
@@ -144,7 +144,7 @@ def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
 
 
 def _new_pods(followed: Followed) -> list[dict]:
-    """Return the pods of the newest ReplicaSet of each Deployment, once that was seen by its controller."""
+    """Return the pods of each Deployment's newest ReplicaSet, after its controller has seen the change."""
     newest = set()
     for made in followed.of("Deployment"):
         revision = (made["metadata"].get("annotations") or {}).get(REVISION)

@@ -1,4 +1,4 @@
-"""Whether a cluster's nodes have room for the pods of a fleet, beside what runs there already."""
+"""Scheduling check: whether the nodes have room for a fleet's pods, beside the running pods."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FORBIDDEN = 403
 
 @dataclass
 class Node:
-    """A node that may take pods, and what of each resource nobody has asked for there."""
+    """A node for pods, with its free resources."""
 
     name: str
     labels: dict[str, str]
@@ -26,7 +26,7 @@ class Node:
     free: Counter
 
     def takes(self, d: dict) -> bool:
-        """Say whether a target's pods may run there: its labels are theirs, and they bear its taints."""
+        """Say whether a target's pods may run there: the node's labels match, and the pods tolerate its taints."""
         borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
         lasting = [taint for taint in self.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
         labelled = all(self.labels.get(key) == value for key, value in d["node_labels"].items())
@@ -34,9 +34,9 @@ class Node:
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
-    """Return what was verified of a fleet's room, and what could not be; raise SlipwayError for lack of it.
+    """Return the verified and the unverified facts on a fleet's room; raise SlipwayError if room is missing.
 
-    The pods that the rollout replaces leave their room to it.
+    Pods that the rollout replaces leave their room to it.
     """
     try:
         found = cluster.listed("Node", "v1")["items"]
@@ -50,7 +50,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     verified = []
     for d in fleet:
         told = _lacking(nodes, d)
-        # Where no GPU has to be freed first, a pod is started before the one that it replaces ends.
+        # Without a GPU, a new pod starts before the old one ends, so both need room.
         if not told and replaced and not d["on_gpu"] and (told := _lacking(crowded, {**d, "replicas": 1})):
             told = f"beside the pods that are replaced, {told}"
         if not told:
@@ -63,7 +63,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
 
 
 def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
-    """Return the pods that take room, those that are to be replaced apart, and what could not be found out."""
+    """Return the pods that take room, separately the pods to be replaced, and the facts that stayed unknown."""
     try:
         pods = cluster.listed("Pod", "v1", everywhere=True)["items"]
     except Refused as error:
@@ -81,7 +81,7 @@ def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], l
 
 
 def _selectors(objects: list[dict]) -> list[dict[str, str]]:
-    """Return the labels of the pods that each object has."""
+    """Return the labels of each object's pods."""
     of_deployments = [each["spec"]["selector"]["matchLabels"] for each in objects if each["kind"] == "Deployment"]
     services = [each["metadata"]["name"] for each in objects if each["kind"] == "InferenceService"]
     return of_deployments + [{KSERVE_LABEL: name} for name in services]
@@ -93,7 +93,7 @@ def _matches(pod: dict, selectors: list[dict[str, str]]) -> bool:
 
 
 def _requests(spec: dict) -> Counter:
-    """Return what a pod asks of its node: the sum of its containers, or one that runs before them and asks for more."""
+    """Return a pod's requests: the sum of its containers, or an init container that requests more."""
     total = Counter()
     for container in spec["containers"]:
         total.update(_quantities(container.get("resources", {}).get("requests") or {}))
@@ -112,7 +112,7 @@ def _is_usable(node: dict) -> bool:
 
 
 def _node(found: dict, pods: list[dict]) -> Node:
-    """Return a node with what those of these pods that run there leave of it."""
+    """Return the node's free resources."""
     meta = found["metadata"]
     free = _quantities(found["status"].get("allocatable", {}))
     for pod in pods:
@@ -122,7 +122,7 @@ def _node(found: dict, pods: list[dict]) -> Node:
 
 
 def _lacking(nodes: list[Node], d: dict) -> str:
-    """Put a target's pods on nodes, taking their room; return "" or why one of them finds none."""
+    """Schedule a target's pods on the nodes, and reduce their room; return "" or why one pod finds no node."""
     wanted = _quantities(resources(d)["requests"])
     eligible = [node for node in nodes if node.takes(d)]
     if not eligible:
@@ -141,7 +141,7 @@ def _short(node: Node, wanted: Counter) -> list[str]:
 
 
 def _shortages(nodes: list[Node], wanted: Counter) -> str:
-    """Return what each node is short of, of the first few."""
+    """Return the missing resources of the first few nodes."""
     told = []
     for node in nodes[:5]:
         short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]

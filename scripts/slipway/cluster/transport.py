@@ -1,4 +1,4 @@
-"""Requests to a cluster's API through the official client: with a time limit, tried again where that may help."""
+"""Requests to a cluster's API through the official client, with timeouts and retries."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ from tenacity import (
 from slipway.cluster.api_errors import Asked, Refused, Unreachable, explained, is_malformed
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
-# Metadata alone, so that what a secret holds is never sent here.
+# Metadata only, so that the content of a secret is never transferred.
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-# States of the API that may pass, how often it is asked, and how long is waited in between.
+# HTTP codes that may pass, the number of attempts, and the waits between them.
 PASSING = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
-# How long the API may be away, as it is while a cluster is upgraded, and how often it is asked whether it is back.
+# How long an outage of the API may last, as during an upgrade of the cluster, and the interval of the checks.
 OUTAGE_S = 60
 PAUSE_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
@@ -37,18 +37,18 @@ _backoff = wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, 
 
 @dataclass(frozen=True)
 class Transport:
-    """What sends requests to a cluster; `context` is how errors call it, and `timeout_s` how long it may be silent."""
+    """The sender of requests to a cluster. `context` is its name in errors, `timeout_s` the longest silence."""
 
     client: client.ApiClient
     context: str
     timeout_s: float
 
     def asked(self, **what: Any) -> Asked:
-        """Return what is asked of this cluster, as an error will say it."""
+        """Return the description of a request to this cluster, for error messages."""
         return replace(Asked(self.context, self.client.configuration.host, self.timeout_s), **what)
 
     def request(self, method: str, path: str, asked: Asked, accept: str = JSON, **sent: Any) -> Any:
-        """Return the API's answer, parsed where it is JSON. Takes and raises what `opened` does."""
+        """Return the API's answer, parsed if it is JSON. Arguments and errors are those of `opened`."""
         response = self.opened(method, path, asked, accept=accept, **sent)
         try:
             text = response.data.decode("utf-8", errors="replace")
@@ -69,9 +69,9 @@ class Transport:
         accept: str = JSON,
         timeout_s: float | None = None,
     ) -> urllib3.HTTPResponse:
-        """Return the response, of which nothing was read yet.
+        """Return the response before any of it is read.
 
-        Every request is one that may be sent twice. Raises Refused or Unreachable, which say why in words.
+        Every request must be safe to send twice. Raises Refused or Unreachable with the reason.
         """
         retrying = Retrying(
             retry=retry_if_exception(_may_pass), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
@@ -87,40 +87,40 @@ class Transport:
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
                 _preload_content=False,
-                # The client ignores a limit that is one number with a fraction.
+                # The client ignores a timeout that is a single float.
                 _request_timeout=(self.timeout_s, timeout_s or self.timeout_s),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise explained(error, asked) from None
 
     def now(self) -> float:
-        """Return the API server's time, in seconds of the epoch: the clocks of two machines that deploy differ."""
+        """Return the API server's time in seconds of the epoch. The clocks of two deploying machines may differ."""
         response = self.opened("GET", "/version", self.asked(resource="the version"))
         response.drain_conn()
         date = response.headers.get("Date")
         return parsedate_to_datetime(date).timestamp() if date else time.time()
 
     def await_answer(self) -> None:
-        """Return once the API answers; raise what is wrong with it when that is not over in time."""
+        """Wait until the API answers; raise the last error if the outage lasts too long."""
         Retrying(
             retry=retry_if_exception(_is_away), stop=stop_after_delay(OUTAGE_S), wait=wait_fixed(PAUSE_S), reraise=True
         )(self.now)
 
 
 def _is_away(error: BaseException) -> bool:
-    """Say whether the API is not there, or starts: it forbids everything until it knows the roles."""
+    """Say whether the API is away or starting: while it starts, it forbids everything until it knows the roles."""
     return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.code != 401)
 
 
 def _may_pass(error: BaseException) -> bool:
-    """Say whether a request that failed so may succeed when it is sent again."""
+    """Say whether a failed request may succeed when it is sent again."""
     if isinstance(error, client.ApiException):
         return error.status in PASSING and not is_malformed(error)
     return isinstance(error, urllib3.exceptions.ProtocolError)
 
 
 def _wait(state: RetryCallState) -> float:
-    """Return how long to wait before the next attempt: what the API asks for, else ever longer."""
+    """Return the seconds until the next attempt: the API's Retry-After, else a growing time."""
     headers = getattr(state.outcome.exception(), "headers", None) or {}
     with contextlib.suppress(ValueError, TypeError):
         return min(float(headers.get("Retry-After")), LONGEST_WAIT_S)

@@ -1,4 +1,4 @@
-"""What changes in a cluster, as it happens: lists, then real watches, resumed whenever they break."""
+"""Watches of a cluster: list the objects, then follow their changes; resume each watch when it breaks."""
 
 import contextlib
 import queue
@@ -16,16 +16,17 @@ from slipway.cluster.api_errors import Refused, Unreachable
 from slipway.cluster.transport import OUTAGE_S, PAUSE_S
 from slipway.core.errors import SlipwayError
 
-# How long one watch lasts before the next goes on from there; the API server itself ends them after some minutes.
+# Duration of one watch, before the next one continues. The API server itself ends a watch after some minutes.
 WATCH_S = 240
-# How long it may refuse what it allowed before, as it does while it starts and does not know the roles yet.
+# How long the API may refuse a request that it allowed before. It does so while it starts and does not know the roles
+# yet.
 REFUSED_S = 20
 GONE = 410
 
 
 @dataclass(frozen=True)
 class Interest:
-    """Objects to watch: of a kind, with these selectors. What is not `required` may be forbidden to the user."""
+    """A kind of objects to watch, with these selectors. If it is not `required`, the cluster may forbid it."""
 
     kind: str
     api_version: str
@@ -36,7 +37,7 @@ class Interest:
 
 @dataclass
 class Followed:
-    """The objects of all interests as they are now, by kind and name, and which of them are there no longer.
+    """The present objects of all interests, by kind and name, and the objects that are gone.
 
     `changes` has a failure, or None for a change.
     """
@@ -50,7 +51,7 @@ class Followed:
         return [found for (of_kind, _), found in list(self.objects.items()) if of_kind == kind]
 
     def await_change(self, timeout_s: float) -> None:
-        """Return at the next change, or when the time is over; raise SlipwayError when watching fails for good."""
+        """Return at the next change, or at the timeout; raise SlipwayError if watching fails for good."""
         with contextlib.suppress(queue.Empty):
             error = self.changes.get(timeout=max(0.0, timeout_s))
             while error is None:
@@ -60,7 +61,7 @@ class Followed:
 
 @contextmanager
 def following(cluster: Cluster, interests: list[Interest]) -> Iterator[Followed]:
-    """Yield what is followed while the block runs, once it is known what there is."""
+    """Yield the watched objects, after the first lists are complete; stop watching when the block ends."""
     followed = Followed()
     followers = [_Follower(cluster, interest, followed) for interest in interests]
     try:
@@ -75,7 +76,7 @@ def following(cluster: Cluster, interests: list[Interest]) -> Iterator[Followed]
 
 
 class _Follower(threading.Thread):
-    """Keeps the objects of one interest up to date."""
+    """A thread that keeps the objects of one interest up to date."""
 
     def __init__(self, cluster: Cluster, interest: Interest, followed: Followed) -> None:
         super().__init__(name=f"watch of {interest.kind}", daemon=True)
@@ -98,7 +99,7 @@ class _Follower(threading.Thread):
         return None
 
     def _is_final(self, error: Refused | Unreachable) -> bool:
-        """Say whether a failure will not pass; a version that is forgotten is listed anew."""
+        """Say whether a failure will not pass. An expired resourceVersion passes: the objects are listed anew."""
         if isinstance(error, Refused) and error.code == GONE:
             return False
         if isinstance(error, Refused) and not self._was_open:
@@ -107,13 +108,13 @@ class _Follower(threading.Thread):
         return time.monotonic() - began > (REFUSED_S if isinstance(error, Refused) else OUTAGE_S)
 
     def end(self) -> None:
-        """End the watch, even one that waits for the cluster to say something."""
+        """End the watch, even while it waits for an event."""
         self._ended.set()
         self._hang_up()
         self.join(timeout=1)
 
     def _hang_up(self) -> None:
-        # It raises these where the watch is not open, or not any longer.
+        # Raised if the watch is not open, or is closed already.
         with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError):
             self._open.shutdown()
 
@@ -123,7 +124,7 @@ class _Follower(threading.Thread):
             self._followed.changes.put(error)
 
     def _list(self) -> str:
-        """Take the objects as they are, and return the version from which changes follow."""
+        """Take the present objects, and return the resourceVersion from which to follow the changes."""
         interest = self._interest
         selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
         listed = self._cluster.listed(interest.kind, interest.api_version, **selectors)
@@ -137,7 +138,7 @@ class _Follower(threading.Thread):
         return listed["metadata"]["resourceVersion"]
 
     def _follow(self, version: str) -> None:
-        """Take changes from a version on, over as many watches as it takes; return when that version is forgotten."""
+        """Take changes from a resourceVersion on, with as many watches as needed; return when it has expired."""
         while not self._ended.is_set():
             watcher = watch.Watch("object")
             try:
@@ -160,7 +161,7 @@ class _Follower(threading.Thread):
         query = told | {name: selector for name, selector in selectors.items() if selector}
         asked = cluster.asked("watch", kind)
         path = kind.path(cluster.namespace)
-        # A cluster in which nothing happens says nothing, so only a watch's own time limits it.
+        # A quiet cluster sends nothing, so only the watch's own duration limits the wait.
         patience_s = timeout_seconds + cluster.transport.timeout_s
         self._open = cluster.transport.opened("GET", path, asked, query=query, timeout_s=patience_s)
         self._was_open = True

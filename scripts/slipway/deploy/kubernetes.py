@@ -44,7 +44,7 @@ class Kubernetes:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the model's lease in the cluster while the block runs."""
-        with lease.lock(self.cluster, f"slipway-{self._app}") as self._held:
+        with lease.hold(self.cluster, f"slipway-{self._app}") as self._held:
             yield
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:

@@ -1,1 +1,1 @@
-"""Deployment manifests: what was measured and declared, as files for Kubernetes, KServe, Arena and Compose."""
+"""Deployment manifests: measured and declared values as files for Kubernetes, KServe, Arena and Compose."""

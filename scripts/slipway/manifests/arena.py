@@ -1,4 +1,4 @@
-"""arena.sh and arena.yaml: `arena serve triton` for each target of a model, and what its chart makes of that.
+"""arena.sh and arena.yaml: `arena serve triton` for each target of a model, and the objects that its chart makes.
 
 The chart is tritoninferenceserver 0.10.0 of github.com/kubeflow/arena (charts/triton). It leaves security contexts,
 start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml has them.
@@ -12,11 +12,12 @@ from slipway.manifests.pod_resources import PRODUCT_LABEL, SHARED_GPU, mig_profi
 
 APP = "tritoninferenceserver"
 CHART = f"{APP}-0.10.0"
-# A shell that becomes Triton, which then gets SIGTERM itself; the chart's default, sh, stays in front of it.
+# The shell replaces itself with Triton, so that Triton gets SIGTERM. The chart's default, sh, would stay in front of
+# it.
 SHELL = "bash"
-# Arena leaves pods the 30 seconds that Kubernetes gives by itself, in which Triton must have drained.
+# Arena keeps Kubernetes' grace period of 30 seconds, so Triton must drain within it.
 DRAIN_S = 25
-# Names that the pod of a chart is told about itself by.
+# The environment variables in which the chart states a pod's own names.
 FIELDS = {
     "ARENA_NODE_NAME": "spec.nodeName",
     "ARENA_POD_NAMESPACE": "metadata.namespace",
@@ -66,10 +67,10 @@ def options(d: dict) -> list[str]:
 
 
 def node_labels(d: dict) -> dict[str, str]:
-    """Return the labels of the nodes to go to.
+    """Return the labels of the nodes for the pods.
 
-    Arena has no option for the resource of a part of a GPU. Where all parts of a node's GPUs are alike, each counts as
-    `nvidia.com/gpu`, and the product says which part it is.
+    Arena has no option for the resource of a GPU partition. If all partitions of a node's GPUs are alike, each counts
+    as `nvidia.com/gpu`, and the product label names the partition.
     """
     labels, part = dict(d["node_labels"]), mig_profile(d.get("gpu_resource", ""))
     if part and PRODUCT_LABEL in labels:
@@ -78,7 +79,7 @@ def node_labels(d: dict) -> dict[str, str]:
 
 
 def objects(fleet: list[dict]) -> list[dict]:
-    """Return what Arena's chart makes of the commands, but for its time stamp and the name of who ran them."""
+    """Return the objects that Arena's chart makes from the commands, except its time stamp and the user's name."""
     return [found for d in fleet for found in (deployment(d), service(d))]
 
 
@@ -115,13 +116,13 @@ def service(d: dict) -> dict:
 
 
 def command_line(d: dict) -> str:
-    """Return the line that the chart's shell runs."""
+    """Return the command line that the chart's shell runs."""
     listening = f"--http-port={HTTP} --grpc-port={GRPC} --metrics-port={METRICS} --allow-metrics=true"
     return f"tritonserver {listening} --model-repository={_repository(d)} {_flags(d)}"
 
 
 def _flags(d: dict) -> str:
-    """Return the flags that the chart's shell puts behind its own; it draws the key of what is guarded."""
+    """Return the flags that the chart's shell adds; the shell makes the key of the restricted APIs."""
     return " ".join([*triton_flags(d, DRAIN_S), *guards(d, DRAWN)])
 
 
@@ -219,7 +220,7 @@ def _function(name: str, commands: list[list[str]]) -> str:
 
 
 def _lines(command: list[str]) -> list[str]:
-    """Return a command as quoted words, with one option a line where it has many."""
+    """Return a command as quoted words, with one option a line if it has many."""
     words = [shlex.quote(word) for word in command]
     start = next((place for place, word in enumerate(words) if word.startswith("--")), len(words))
     return [" ".join(words[:start]), *words[start:]] if len(words) > 8 else [" ".join(words)]

@@ -1,7 +1,7 @@
-"""What every manifest says of a deployment, which is one model on one target.
+"""The values that all manifests share, for one model on one target.
 
-Its values are gathered once, each with its source; the functions that make manifests take them as a plain dict and
-return plain dicts, so the same inputs give the same bytes.
+The values are gathered once, each with its source. The functions that make manifests take a plain dict and return plain
+dicts, so the same inputs give the same bytes.
 """
 
 from slipway.manifests import names, pod_resources
@@ -10,25 +10,26 @@ from slipway.triton.repository.versions import repository_path, version_of
 from slipway.triton.server import releases, restricted_apis
 from slipway.triton.server.tritonserver import LOAD_COMPATIBLE, METRICS_FLAGS
 
-# Where Triton listens in its container, and where it finds its models there.
+# Triton's ports in its container, and the folder of its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 MODELS = "/models"
-# Keys that nobody is given, without which Triton's model control, shared memory, trace and log APIs refuse: the UID of
-# the pod, which Kubernetes puts in place of this variable, and what a shell draws when it starts the server. A UID is
-# no secret from those who may look at the pods of its namespace.
+# Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
+# is the pod's UID, which replaces this variable; else the shell makes one when it starts the server. A UID is no secret
+# to users who may read the pods of its namespace.
 POD_UID = "$(POD_UID)"
 DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
-# Seconds in which Triton finishes what it has begun, once it was told to end.
+# Seconds for Triton to drain after SIGTERM.
 DRAIN_S = 30
-# The user that NVIDIA's image has for its server.
+# The user of the server in NVIDIA's image.
 USER = 1000
 
 
 def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str, Value]:
     """Return the values of one model on one target.
 
-    `chosen` is what config.yaml says: {"cluster", "compose", "triton_release", "oldest", "image", "ready_timeout_s"},
-    and where a server on this machine listens. Raises SlipwayError when the target cannot be deployed so.
+    `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image",
+    "ready_timeout_s"}, and the address and ports of a server on this machine. Raises SlipwayError if the target cannot
+    be deployed with them.
     """
     found = {
         **_names(model, evidence.target),
@@ -43,7 +44,7 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
 
 
 def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
-    """Return in sentences what speaks against a deployment, though nothing is wrong with it."""
+    """Return sentences with the risks of a deployment that is valid."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
     told = []
     if release is None:
@@ -68,17 +69,17 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
 
 
 def can_guard(d: dict) -> bool:
-    """Say whether the release can restrict its APIs; one that nobody named is taken for a newer one."""
+    """Say whether the release can restrict its APIs; an unnamed release counts as a newer one."""
     return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
 def guards(d: dict, key: str) -> list[str]:
-    """Return the flags that keep what changes a server to those who have `key`, where the release can."""
+    """Return the flags that restrict the APIs to holders of `key`, if the release can do so."""
     return restricted_apis.flags(key) if can_guard(d) else []
 
 
 def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
-    """Return how Triton serves the model, whatever its ports and folders are, and whoever may change it."""
+    """Return Triton's flags for the model, without its ports, its folders and its restricted APIs."""
     return [
         "--disable-auto-complete-config",
         "--strict-readiness=true",
@@ -89,13 +90,13 @@ def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
 
 
 def triton_command(d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS) -> list[str]:
-    """Return the command line of the server in its container, without what guards it."""
+    """Return the command line of the server in its container, without the flags of the restricted APIs."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
     return ["tritonserver", f"--model-repository={models}", *ports, *triton_flags(d)]
 
 
 def environment(d: dict) -> dict[str, str]:
-    """Return the environment of the server: NVIDIA's image takes every GPU of a node that nobody hides from it."""
+    """Return the server's environment. NVIDIA's image uses every GPU of the node that is not hidden from it."""
     return {"HOME": "/tmp"} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
 
 
@@ -130,7 +131,7 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
 
 
 def _image(chosen: dict) -> dict[str, Value]:
-    """Return the image that serves, and its release, None where only an image was named."""
+    """Return the image that serves, and its release; the release is None if only an image was named."""
     release, image = chosen["triton_release"], chosen["image"]
     releases.require_supported(release, image, chosen["oldest"])
     of_release = Value(releases.image_of(release or ""), CONFIG, "triton.release", "NVIDIA's image of it")
@@ -141,7 +142,7 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 
 def _of_config(chosen: dict) -> dict[str, Value]:
-    """Return what config.yaml says of the cluster and of a server on one machine."""
+    """Return the settings in config.yaml of the cluster and of a server on one machine."""
     cluster = ("namespace", "replicas", "claim", "image_pull_secrets", "service_type", "client_namespaces")
     cluster += ("claim_path", "monitoring_namespace", "prometheus_operator", "prometheus_operator_labels")
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
@@ -154,7 +155,7 @@ def _of_config(chosen: dict) -> dict[str, Value]:
 
 
 def _max_replicas(cluster: dict) -> Value:
-    """Return how many replicas the autoscaler may make; as many as there are means that there is none."""
+    """Return the autoscaler's highest number of replicas; the present number means no autoscaler."""
     replicas, declared = cluster["replicas"], cluster["max_replicas"]
     if declared is not None:
         return Value(max(replicas, declared), CONFIG, "deploy.cluster.max_replicas")
@@ -163,6 +164,6 @@ def _max_replicas(cluster: dict) -> Value:
 
 
 def _repository_path(found: dict[str, Value]) -> Value:
-    """Return the folder in the claim that holds this very repository: a new one never replaces the one in use."""
+    """Return the folder of this version of the repository in the claim. A new version never replaces it."""
     path = repository_path(*(found[name].value for name in ("claim_path", "model", "target", "version")))
     return Value(path, CONFIG, "deploy.cluster.claim_path", "with model, target and version")

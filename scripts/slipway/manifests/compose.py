@@ -1,4 +1,4 @@
-"""compose.yaml: Triton, Prometheus and Grafana on one machine, which has the target's hardware and these results."""
+"""compose.yaml: Triton, Prometheus and Grafana on one machine with the target's hardware and these results."""
 
 import yaml
 
@@ -18,14 +18,14 @@ from slipway.manifests.names import annotations
 
 PROMETHEUS, GRAFANA = 9090, 3000
 INTERVAL_S = 15
-# Where the files that `write_monitoring` puts beside this one are found in the containers.
+# Paths in the containers of the files that `write_monitoring` writes.
 RULES = "/etc/prometheus/slipway-rules.yaml"
 PROVISIONING = "/etc/grafana/provisioning"
 DASHBOARDS = "/etc/grafana/dashboards"
 
 
 def composition(d: dict) -> dict:
-    """Return the services of a machine, the files that they are configured by, and where their data are kept."""
+    """Return the composition: the services, their configuration files, and the volumes for their data."""
     return {
         "name": d["name"],
         "services": {"triton": triton(d), "prometheus": prometheus(d), "grafana": grafana(d)},
@@ -41,7 +41,7 @@ def composition(d: dict) -> dict:
 
 
 def triton(d: dict) -> dict:
-    """Return the server, with the repository of these results."""
+    """Return the server, with the model repository of these results."""
     ports = {HTTP: d["http_port"], GRPC: d["grpc_port"], METRICS: d["metrics_port"]}
     ready = f"http://localhost:{HTTP}/v2/models/{d['served_as']}/ready"
     return {
@@ -69,7 +69,7 @@ def triton(d: dict) -> dict:
 
 
 def prometheus(d: dict) -> dict:
-    """Return what keeps Triton's metrics for 15 days."""
+    """Return Prometheus, which stores Triton's metrics for 15 days."""
     return {
         **_confined(),
         "image": d["prometheus_image"],
@@ -84,7 +84,7 @@ def prometheus(d: dict) -> dict:
 
 
 def grafana(d: dict) -> dict:
-    """Return what draws them, for everybody who reaches its port to look at and for nobody to change: no password."""
+    """Return Grafana. Everybody who reaches its port may look, and nobody may change anything: there is no password."""
     settings = {
         "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
         "GF_ANALYTICS_REPORTING_ENABLED": "false",
@@ -110,24 +110,24 @@ def grafana(d: dict) -> dict:
 
 
 def _command(d: dict) -> list[str]:
-    """Return what the container runs: a shell that draws the key of what is guarded, and becomes Triton.
+    """Return the container's command: a shell that makes the key of the restricted APIs and then becomes Triton.
 
-    Compose would put values of its own in place of a single dollar sign.
+    A single dollar sign would make Compose insert its own values.
     """
     script = " ".join(['exec "$0" "$@"', *guards(d, DRAWN)]).replace("$", "$$")
     return ["bash", "-c", script, *triton_command(d)]
 
 
 def _repository(d: dict) -> dict:
-    """Return the mount of these results, which Compose must not make up where they are not."""
+    """Return the mount of these results. Compose must not create the folder if it is missing."""
     place = {"type": "bind", "source": f"../{d['target']}/repository", "target": MODELS, "read_only": True}
     return place | {"bind": {"create_host_path": False}}
 
 
 def _confined() -> dict:
-    """Return what keeps a container to its rights.
+    """Return the settings that limit a container's rights.
 
-    Compose copies the text of `configs` into a container, so those that have some cannot be read-only.
+    Compose copies the text of `configs` into a container, so a container that has some cannot be read-only.
     """
     return {
         "cap_drop": ["ALL"],
@@ -148,7 +148,7 @@ def _resources(d: dict) -> dict:
 
 
 def _scraping(d: dict) -> str:
-    """Return Prometheus' configuration: Triton to be asked, and the rules to hold it to."""
+    """Return Prometheus' configuration: Triton as the target to scrape, and the rule files."""
     triton_of_target = {"targets": [f"triton:{METRICS}"], "labels": {"target": d["target"]}}
     return yaml.safe_dump(
         {
@@ -160,13 +160,13 @@ def _scraping(d: dict) -> str:
 
 
 def _dashboards() -> str:
-    """Return where Grafana looks for dashboards."""
+    """Return the folder from which Grafana reads its dashboards."""
     provider = {"name": "slipway", "type": "file", "allowUiUpdates": False, "options": {"path": DASHBOARDS}}
     return yaml.safe_dump({"apiVersion": 1, "providers": [provider]})
 
 
 def _datasource() -> str:
-    """Return which Prometheus Grafana asks."""
+    """Return the Prometheus server that Grafana queries."""
     source = {
         "name": "Prometheus",
         "type": "prometheus",

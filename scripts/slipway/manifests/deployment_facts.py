@@ -1,4 +1,4 @@
-"""What is known of a deployment: the artifacts of each target, and the artifact and key that each value came from."""
+"""The facts behind a deployment: the artifacts of each target, and the source file and key of every value."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ CONFIG = "config.yaml"
 
 @dataclass(frozen=True)
 class Value:
-    """A value of a manifest, the file and key that it came from, and what was done to it on the way."""
+    """A value of a manifest, with its source file and key, and how it was derived from them."""
 
     value: Any
     source: str
@@ -23,7 +23,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A JSON artifact: its path, its SHA-256 and what it holds."""
+    """A JSON artifact: its path, its SHA-256 and its content."""
 
     path: str
     sha256: str
@@ -31,19 +31,19 @@ class Artifact:
 
     @classmethod
     def read(cls, path: Path) -> "Artifact":
-        """Return the artifact at `path`; raise SlipwayError when it is absent or broken."""
+        """Return the artifact at `path`; raise SlipwayError if it is absent or broken."""
         content = read_json(path)
         return cls(path.as_posix(), sha256(path), content)
 
     def value(self, *keys: str) -> Value:
-        """Return what the artifact holds under `keys`, each within the one before."""
+        """Return the artifact's value under nested `keys`."""
         found = self.content
         for key in keys:
             found = found[key]
         return Value(found, self.path, ".".join(keys))
 
     def derived(self, value: object, key: str, how: str) -> Value:
-        """Return a value that was made from what the artifact holds under `key`."""
+        """Return a value that was derived from the artifact's value under `key`."""
         return Value(value, self.path, key, how)
 
     def digest(self) -> Value:
@@ -53,7 +53,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class DeploymentFacts:
-    """What is known of the engine that was chosen for a target."""
+    """The facts about the chosen engine of a target."""
 
     target: str
     index: Artifact
@@ -62,7 +62,7 @@ class DeploymentFacts:
 
     @property
     def key(self) -> dict:
-        """Return what the engine is keyed on."""
+        """Return the engine's build key."""
         return self.index.content["engine_key"]
 
     @property
@@ -71,9 +71,9 @@ class DeploymentFacts:
         return self.selection.content["measured"]["variant"]
 
     def peak(self, kind: str) -> float:
-        """Return the most memory in MB, "memory_mb" or "gpu_memory_mb", that the chosen configuration took.
+        """Return the peak memory of the chosen configuration in MB, "memory_mb" or "gpu_memory_mb".
 
-        Raises SlipwayError when no measurement of it saw any.
+        Raises SlipwayError if no measurement has it.
         """
         rows = [row for row in self.load_test.content["measurements"] if row["variant"] == self.variant]
         seen = [row[kind] for row in rows if row.get(kind) is not None]
@@ -86,7 +86,7 @@ class DeploymentFacts:
 
 
 def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError unless every engine may leave this machine and is the one that was measured and chosen."""
+    """Raise SlipwayError unless every engine may leave this machine, and is the measured and chosen one."""
     if not evidence:
         raise SlipwayError(
             "no target of config.yaml can be deployed to others: Triton has no backend of its own for engines of "
@@ -99,7 +99,7 @@ def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
 
 
 def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
-    """Raise SlipwayError, which says what is `denied`, when a model's weights are random."""
+    """Raise SlipwayError if a model's weights are random; `denied` is the refused action."""
     if index.content["origin"] == "rehearsal":
         raise SlipwayError(
             f"{model} has random weights, since torchvision's could not be downloaded ({index.path} says `rehearsal`): "
@@ -109,7 +109,7 @@ def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
 
 
 def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> None:
-    """Raise SlipwayError unless the source of an artifact, whose SHA-256 that states as `expected`, is the one here."""
+    """Raise SlipwayError unless the source of an artifact here has the `expected` SHA-256."""
     if expected != source.sha256:
         raise SlipwayError(
             f"{artifact.path} was made from another {source.path} than the one that lies here; run snakemake again"
@@ -117,12 +117,12 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
 
 
 def plain(values: dict[str, Value]) -> dict:
-    """Return the values without where they came from, as manifests are made of them."""
+    """Return the values without their sources, as the functions that make manifests need them."""
     return {name: each.value for name, each in values.items()}
 
 
 def trace(values: dict[str, Value]) -> dict[str, dict]:
-    """Return each value with the file and key that it came from, sorted by name."""
+    """Return each value with its source file and key, sorted by name."""
     return {
         name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
         for name in sorted(values)

@@ -1,4 +1,4 @@
-"""kserve.yaml: an InferenceService for each target of a model, with a ServingRuntime of its own for its Triton."""
+"""kserve.yaml: for each target of a model an InferenceService and a ServingRuntime with its Triton."""
 
 from slipway.manifests.common import METRICS, triton_command
 from slipway.manifests.kubernetes import BUSY_PERCENT
@@ -6,23 +6,23 @@ from slipway.manifests.names import metadata_of_target
 from slipway.manifests.pod_resources import resources
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
 
-# Where KServe expects a server, and where it puts the model.
+# The port on which KServe expects a server, and the folder where it puts the model.
 HTTP, GRPC = 8080, 9000
 MODELS = "/mnt/models"
 CONTAINER = "kserve-container"
-# What KServe calls the models of a runtime.
+# KServe's names for the model formats of the runtimes.
 FORMATS = {"tensorrt": "tensorrt", "openvino": "openvino", "onnxruntime": "onnx"}
 
 
 def objects(fleet: list[dict]) -> list[dict]:
-    """Return the runtime and the service of each target."""
+    """Return the ServingRuntime and the InferenceService of each target."""
     return [found for d in fleet for found in (serving_runtime(d), inference_service(d))]
 
 
 def serving_runtime(d: dict) -> dict:
-    """Return the server of one target; KServe's own is an older Triton, which does not load these engines."""
+    """Return the server of one target. KServe's own runtime is an older Triton, which cannot load these engines."""
     served = container(d, CONTAINER, triton_command(d, HTTP, GRPC, MODELS)) | probes(d, HTTP)
-    # KServe would replace them by its defaults where the service has none, so they are there.
+    # KServe would insert its defaults if the service had none.
     del served["resources"]
     served["ports"] = [{"name": "http1", "containerPort": HTTP, "protocol": "TCP"}]
     return {
@@ -40,7 +40,7 @@ def serving_runtime(d: dict) -> dict:
 
 
 def inference_service(d: dict) -> dict:
-    """Return the service of one target, which KServe makes a plain Deployment of; Knative would start it from zero."""
+    """Return the service of one target, in KServe's RawDeployment mode; Knative would start it from zero replicas."""
     found = metadata_of_target(d)
     found["annotations"] |= {
         "serving.kserve.io/deploymentMode": "RawDeployment",
@@ -56,7 +56,7 @@ def inference_service(d: dict) -> dict:
 
 
 def predictor(d: dict) -> dict:
-    """Return what serves: the model and its repository, how many of it there are, and where."""
+    """Return the predictor: the model, its repository, its number of replicas, and its nodes."""
     scaling = {"scaleMetric": "cpu", "scaleTarget": BUSY_PERCENT} if _is_scaled(d) else {}
     return {
         "automountServiceAccountToken": False,
@@ -88,5 +88,5 @@ def _format(d: dict) -> dict:
 
 
 def _is_scaled(d: dict) -> bool:
-    """Say whether KServe adds replicas: it goes by the CPU, which tells nothing of a GPU's load."""
+    """Say whether KServe adds replicas. It scales by CPU use, which does not show a GPU's load."""
     return d["max_replicas"] > d["replicas"] and not d["on_gpu"]

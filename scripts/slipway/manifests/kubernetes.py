@@ -1,4 +1,4 @@
-"""kubernetes.yaml: a Deployment for each target of a model, and what all of them share."""
+"""kubernetes.yaml: a Deployment for each target of a model, and the objects that all targets share."""
 
 from slipway.manifests import prometheus
 from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_command
@@ -6,16 +6,16 @@ from slipway.manifests.names import metadata_of_model, metadata_of_target, selec
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
 from slipway.monitoring.slo import ServiceLevel
 
-# What a node without the image may take to pull it, beside the start of the server.
+# Seconds for a node to pull the image, in addition to the server's start.
 PULL_S = 900
-# Share of its CPUs at which another replica of a CPU target is started.
+# CPU utilisation at which another replica of a CPU target starts.
 BUSY_PERCENT = 70
 
 
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
-    """Return every object of a model: those that its targets share, then those of each target.
+    """Return all objects of a model: first the shared ones, then the objects of each target.
 
-    `slo` is what the load test measured on the slowest target, which the alerts hold all of them to.
+    `slo` has the load test's figures of the slowest target. The alerts of all targets use them.
     """
     shared = [service_account(fleet[0]), service(fleet[0]), network_policy(fleet[0])]
     shared += prometheus.objects(fleet, slo) if fleet[0]["prometheus_operator"] else []
@@ -23,7 +23,7 @@ def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
 
 
 def service_account(d: dict) -> dict:
-    """Return an account without any right, since Triton asks nothing of the cluster."""
+    """Return a service account without any rights: Triton sends no requests to the cluster's API."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -33,7 +33,7 @@ def service_account(d: dict) -> dict:
 
 
 def service(d: dict) -> dict:
-    """Return the address of a model, behind which are its pods on every target; Prometheus asks the pods themselves."""
+    """Return the Service of a model, for its pods on every target. Prometheus scrapes the pods themselves."""
     ports = {"http": HTTP, "grpc": GRPC}
     return {
         "apiVersion": "v1",
@@ -50,7 +50,7 @@ def service(d: dict) -> dict:
 
 
 def network_policy(d: dict) -> dict:
-    """Return who may reach the pods: clients of allowed namespaces, and Prometheus; the pods reach nobody."""
+    """Return the NetworkPolicy: clients of allowed namespaces and Prometheus may reach the pods; pods reach nobody."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -68,7 +68,7 @@ def network_policy(d: dict) -> dict:
 
 
 def deployment(d: dict) -> dict:
-    """Return the Deployment of a model on one target; where an autoscaler counts the replicas, it does not."""
+    """Return the Deployment of a model on one target. It has no number of replicas if an autoscaler sets that."""
     labels = selector_of_target(d)
     counted = {} if autoscaler(d) else {"replicas": d["replicas"]}
     return {
@@ -87,7 +87,7 @@ def deployment(d: dict) -> dict:
 
 
 def pod(d: dict) -> dict:
-    """Return the pod of a deployment: Triton, its repository from the claim, and two folders that it may write to."""
+    """Return the pod of a deployment: Triton, the claim with its repository, and two writable folders."""
     return {
         "automountServiceAccountToken": False,
         "containers": [_container(d)],
@@ -103,7 +103,7 @@ def pod(d: dict) -> dict:
 
 
 def disruption_budget(d: dict) -> list[dict]:
-    """Return what keeps all replicas but one while nodes are drained; one alone could never be moved with it."""
+    """Return the PodDisruptionBudget, which keeps all replicas but one while a node drains. One replica gets none."""
     if d["replicas"] < 2:
         return []
     return [
@@ -117,7 +117,7 @@ def disruption_budget(d: dict) -> list[dict]:
 
 
 def autoscaler(d: dict) -> list[dict]:
-    """Return what adds replicas under load, where there may be more than there are."""
+    """Return the HorizontalPodAutoscaler, if more replicas are allowed than there are at first."""
     if d["max_replicas"] <= d["replicas"]:
         return []
     return [
@@ -146,7 +146,7 @@ def _container(d: dict) -> dict:
 
 
 def _pod_metadata(d: dict) -> dict:
-    """Return the pod's labels, and its annotations, whose hashes make Kubernetes roll out a new repository."""
+    """Return the pod's labels and annotations. The hashes in these make Kubernetes roll out a new repository."""
     return {kind: metadata_of_target(d)[kind] for kind in ("labels", "annotations")}
 
 
@@ -155,7 +155,7 @@ def _claim(d: dict) -> dict:
 
 
 def _spread(d: dict) -> dict:
-    """Return that replicas go to different nodes where that is possible."""
+    """Return the constraint that spreads replicas over different nodes if possible."""
     if d["max_replicas"] < 2:
         return {}
     constraint = {
@@ -170,8 +170,8 @@ def _spread(d: dict) -> dict:
 def _load(d: dict) -> dict:
     """Return the load above which a replica is added.
 
-    On a CPU its share in use. A GPU's pods tell it by requests that wait: more than all instances take at once.
-    That figure of Triton's reaches Kubernetes through an adapter, such as prometheus-adapter.
+    On a CPU it is the utilisation. On a GPU it is the number of waiting requests: more than all instances compute at
+    once. Kubernetes gets that metric of Triton from an adapter such as prometheus-adapter.
     """
     if not d["on_gpu"]:
         target = {"type": "Utilization", "averageUtilization": BUSY_PERCENT}
@@ -181,7 +181,7 @@ def _load(d: dict) -> dict:
 
 
 def _clients(d: dict) -> dict:
-    """Return the rule for clients; a Service that is reached from outside cannot tell them by namespace."""
+    """Return the ingress rule for clients. A Service that is open to the outside cannot tell clients by namespace."""
     ports = [_port("http"), _port("grpc")]
     if d["service_type"] != "ClusterIP":
         return {"ports": ports}

@@ -1,16 +1,16 @@
-"""Names, labels and annotations, as Kubernetes takes them."""
+"""Kubernetes names, labels and annotations."""
 
 import re
 
 from slipway.core.errors import SlipwayError
 
-# Kubernetes takes 63 characters; what it appends to a Deployment's name for its pods has to fit too.
+# Kubernetes allows 63 characters, including the suffix of a Deployment's pods.
 LONGEST = 46
 _MANAGED = {"app.kubernetes.io/managed-by": "slipway"}
 
 
 def label(*parts: str) -> str:
-    """Return the parts as one DNS label; raise SlipwayError when that is longer than a pod's name can hold."""
+    """Return the parts as one DNS label; raise SlipwayError if it is too long for the name of a pod."""
     name = as_label(*parts)
     if len(name) > LONGEST:
         raise SlipwayError(
@@ -27,7 +27,7 @@ def as_label(*parts: str) -> str:
 
 
 def metadata_of_model(d: dict) -> dict:
-    """Return the metadata of what all targets of a model share, which the weights are all that it came from."""
+    """Return the metadata of the objects that all targets share. Their only source is the weights."""
     return {
         "name": d["app"],
         "namespace": d["namespace"],
@@ -37,7 +37,7 @@ def metadata_of_model(d: dict) -> dict:
 
 
 def metadata_of_target(d: dict) -> dict:
-    """Return the metadata of what a model has on one target."""
+    """Return the metadata of a model's objects for one target."""
     return {
         "name": d["name"],
         "namespace": d["namespace"],
@@ -47,17 +47,17 @@ def metadata_of_target(d: dict) -> dict:
 
 
 def selector_of_model(d: dict) -> dict[str, str]:
-    """Return the labels by which the pods of a model are found, on whatever target."""
+    """Return the labels that select the pods of a model, on all targets."""
     return {"app.kubernetes.io/name": d["app"], "app.kubernetes.io/component": "triton"}
 
 
 def selector_of_target(d: dict) -> dict[str, str]:
-    """Return the labels by which the pods of a model on one target are found."""
+    """Return the labels that select the pods of a model on one target."""
     return {**selector_of_model(d), "app.kubernetes.io/instance": d["name"]}
 
 
 def annotations(d: dict) -> dict[str, str]:
-    """Return where a deployment came from: the SHA-256 of each artifact, what is served, and what speaks against it."""
+    """Return the provenance of a deployment: the SHA-256 of each artifact, the served version, and the warnings."""
     told = {
         "slipway/hardware": d["hardware"],
         "slipway/load-test": f"sha256:{d['load_test_sha256']}",

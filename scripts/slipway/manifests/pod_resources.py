@@ -1,4 +1,4 @@
-"""What a pod asks of its node: a GPU or a part of one, memory and CPUs from the load test, and which node that is."""
+"""The resources of a pod: a GPU or a partition of one, memory and CPUs from the load test, and its node labels."""
 
 import math
 import re
@@ -8,20 +8,20 @@ from slipway.core.hardware import is_gpu
 from slipway.manifests.deployment_facts import CONFIG, DeploymentFacts, Value
 
 HERE = "scripts/slipway/manifests/pod_resources.py"
-# /dev/shm, through which Triton hands data to its Python backend and to clients beside it; it counts as memory.
+# Size of /dev/shm, which Triton uses for its Python backend and for clients in the pod. It counts as memory.
 SHM_MIB = 256
-# Cores of a pod beside a GPU, which only move bytes.
+# CPU cores of a pod with a GPU. They only move data.
 CPUS_BESIDE_GPU = 2
-# The label that NVIDIA's GPU feature discovery gives a node: the name of its GPUs.
+# The node label of NVIDIA's GPU feature discovery with the name of the GPUs.
 PRODUCT_LABEL = "nvidia.com/gpu.product"
 WHOLE_GPU, SHARED_GPU, MIG = "nvidia.com/gpu", "aliyun.com/gpu-mem", "nvidia.com/mig-"
 
 
 def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
-    """Return what a pod asks for: "on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels", and what of a GPU.
+    """Return a pod's requests: {"on_gpu", "memory_mib", "shm_mib", "cpus", "node_labels"}.
 
-    The latter is "gpu_resource" and "gpu_quantity", which pods of a CPU target have not. Raises SlipwayError when the
-    load test did not see what is needed, or the part of a GPU is too small for it.
+    For a GPU also "gpu_resource" and "gpu_quantity". Raises SlipwayError if the load test did not measure the memory,
+    or the GPU partition has too little of it.
     """
     on_gpu = is_gpu(evidence.key["hardware"])
     found = {
@@ -35,14 +35,14 @@ def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
 
 
 def warnings(d: dict) -> list[str]:
-    """Return in a sentence that a part of a GPU is asked for, though a whole one was measured."""
+    """Return a warning if a partition of a GPU is requested, though a whole GPU was measured."""
     if d.get("gpu_resource", WHOLE_GPU) == WHOLE_GPU or " MIG " in d["hardware"]:
         return []
     return [f"measured on a whole {product(d['hardware'])}, deployed on a part of one ({d['gpu_resource']})"]
 
 
 def resources(d: dict) -> dict:
-    """Return a container's resources. Requests equal limits, so nobody else's pod slows this one or pushes it out."""
+    """Return a container's resources. Requests equal limits, so no other pod slows this one down or evicts it."""
     asked = {"cpu": str(d["cpus"]), "memory": _memory_quantity(d["memory_mib"])}
     if d["on_gpu"]:
         asked[d["gpu_resource"]] = str(d["gpu_quantity"])
@@ -50,18 +50,18 @@ def resources(d: dict) -> dict:
 
 
 def product(hardware: str) -> str:
-    """Return a GPU's identity as a node's label has it, such as "NVIDIA-H100-80GB-HBM3", for a part of it the whole."""
+    """Return a GPU's name as in a node's label, such as "NVIDIA-H100-80GB-HBM3"; a partition has the whole GPU's."""
     name = hardware.partition(" (compute capability")[0].partition(" MIG ")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-_.")
 
 
 def mig_profile(resource: str) -> str | None:
-    """Return the profile of a resource that is a part of a GPU by MIG, such as "1g.10gb", else None."""
+    """Return the profile of a MIG resource, such as "1g.10gb"; None for other resources."""
     return resource.removeprefix(MIG) if resource.startswith(MIG) else None
 
 
 def _memory_quantity(mib: int) -> str:
-    """Return memory as Kubernetes itself writes it, so that what is there and what is asked for look the same."""
+    """Return memory in Kubernetes' own notation, so that applied and live objects look the same."""
     return f"{mib // 1024}Gi" if mib % 1024 == 0 else f"{mib}Mi"
 
 
@@ -81,7 +81,7 @@ def _cpus(evidence: DeploymentFacts, declared: int | None) -> Value:
 
 
 def _node_labels(evidence: DeploymentFacts, declared: dict) -> Value:
-    """Return the labels that a node must have: those of config.yaml, or for a GPU the name of its product."""
+    """Return the labels that a node must have: those in config.yaml, or for a GPU its product name."""
     if evidence.target in declared:
         return Value(declared[evidence.target], CONFIG, f"deploy.cluster.node_labels.{evidence.target}")
     hardware = evidence.key["hardware"]
@@ -96,7 +96,7 @@ def _gpu(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
 
 
 def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
-    """Return how much of a GPU resource a pod asks for: GiB of a shared GPU, else one."""
+    """Return the requested quantity of a GPU resource: GiB of a shared GPU, else 1."""
     if resource == WHOLE_GPU:
         return evidence.index.derived(1, "engine_key.hardware", "one GPU, as the load test had")
     needed_bytes = evidence.peak("gpu_memory_mb") * 1e6 * margin

@@ -1,24 +1,24 @@
-"""The pieces of a pod that serves with Triton, which Kubernetes and KServe share."""
+"""The parts of a Triton pod that Kubernetes and KServe manifests share."""
 
 import math
 
 from slipway.manifests.common import DRAIN_S, POD_UID, USER, environment, guards
 from slipway.manifests.pod_resources import resources
 
-# The pod is taken out of its Service before Triton drains, and Triton drains before the pod is killed.
+# The Service drops the pod before Triton drains, and Triton drains before the pod is killed.
 LEAVE_SERVICE_S = 10
 GRACE_S = LEAVE_SERVICE_S + DRAIN_S + 5
 PROBE_S = 5
 
 
 def container(d: dict, name: str, command: list[str]) -> dict:
-    """Return the container's name, image, command, environment, resources and rights; its mounts are the pod's."""
+    """Return the container: name, image, command, environment, resources and rights. The caller adds the mounts."""
     return {
         "name": name,
         "image": d["image"],
-        # What a digest names never changes; a tag may be pushed again.
+        # The image of a digest never changes; a tag may be pushed again.
         "imagePullPolicy": "IfNotPresent" if "@sha256:" in d["image"] else "Always",
-        # As arguments, so that the image's entry point still prepares CUDA before it becomes this command.
+        # As arguments, because the image's entry point prepares CUDA before it runs this command.
         "args": [*command, *guards(d, POD_UID)],
         "env": [{"name": variable, "value": value} for variable, value in sorted(environment(d).items())]
         + [{"name": POD_UID.strip("$()"), "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}],
@@ -35,7 +35,7 @@ def container(d: dict, name: str, command: list[str]) -> dict:
 
 
 def probes(d: dict, port: str | int) -> dict:
-    """Return the probes: started and ready when the model is, alive while the server is."""
+    """Return the probes: start-up and readiness test the model, liveness tests the server."""
     model = {"httpGet": {"path": f"/v2/models/{d['served_as']}/ready", "port": port}}
     server = {"httpGet": {"path": "/v2/health/live", "port": port}}
     patience = math.ceil(d["ready_timeout_s"] / PROBE_S)
@@ -47,7 +47,7 @@ def probes(d: dict, port: str | int) -> dict:
 
 
 def volumes(d: dict) -> list[dict]:
-    """Return the two folders that may be written to; what is in the first is memory."""
+    """Return the two writable folders; the first is in memory."""
     return [
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": f"{d['shm_mib']}Mi"}},
         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -55,7 +55,7 @@ def volumes(d: dict) -> list[dict]:
 
 
 def rights() -> dict:
-    """Return the security context of a pod: an ordinary user, and the system calls of ordinary programs."""
+    """Return the security context of a pod: an ordinary user, with the default system calls."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -65,7 +65,7 @@ def rights() -> dict:
 
 
 def placement(d: dict) -> dict:
-    """Return on which nodes a pod may run: those with the target's hardware, whose taint for GPUs it bears."""
+    """Return the node selector for the target's hardware, and the toleration of the GPU taint."""
     wanted = [{"key": key, "operator": "In", "values": [value]} for key, value in sorted(d["node_labels"].items())]
     found = {}
     if wanted:
@@ -77,12 +77,12 @@ def placement(d: dict) -> dict:
 
 
 def rollout(d: dict) -> dict:
-    """Return how new pods replace old ones: a GPU that nobody uses is not to be counted on, so one leaves first."""
+    """Return the rollout strategy. A spare GPU cannot be assumed, so one old pod ends before its new one starts."""
     surge = {"maxSurge": 0, "maxUnavailable": 1} if d["on_gpu"] else {"maxSurge": 1, "maxUnavailable": 0}
     return {"type": "RollingUpdate", "rollingUpdate": surge}
 
 
 def pull_secrets(d: dict) -> dict:
-    """Return the names of the secrets with which the image is pulled, if there are any."""
+    """Return the names of the secrets for pulling the image, if there are any."""
     names = [{"name": name} for name in d["image_pull_secrets"]]
     return {"imagePullSecrets": names} if names else {}

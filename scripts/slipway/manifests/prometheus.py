@@ -1,4 +1,4 @@
-"""What tells the Prometheus Operator to scrape the pods of a model, and what to raise alerts on."""
+"""Objects of the Prometheus Operator: the pods to scrape, and the rules for alerts."""
 
 from dataclasses import replace
 
@@ -10,12 +10,12 @@ API = "monitoring.coreos.com/v1"
 
 
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
-    """Return the operator's objects of a model: who is scraped, and the rules about what is scraped of them."""
+    """Return the operator's objects of a model: its PodMonitor and its PrometheusRule."""
     return [pod_monitor(fleet[0]), prometheus_rule(fleet, slo)]
 
 
 def pod_monitor(d: dict) -> dict:
-    """Return what has every pod of a model scraped."""
+    """Return the PodMonitor that has every pod of a model scraped."""
     return {
         "apiVersion": API,
         "kind": "PodMonitor",
@@ -29,9 +29,9 @@ def pod_monitor(d: dict) -> dict:
 
 
 def prometheus_rule(fleet: list[dict], slo: ServiceLevel) -> dict:
-    """Return what is recorded of a model in its namespace, and what raises an alert.
+    """Return the recording and alerting rules of a model in its namespace.
 
-    Its limits were measured on every target, so it names their repositories, and not only the weights.
+    The limits come from measurements on every target, so the rule names the repositories of all targets.
     """
     metadata = _metadata(fleet[0])
     served = ", ".join(annotations(d)["slipway/repository-index"] for d in fleet)
@@ -41,6 +41,6 @@ def prometheus_rule(fleet: list[dict], slo: ServiceLevel) -> dict:
 
 
 def _metadata(d: dict) -> dict:
-    """Return the metadata with the labels that the operator's Prometheus looks for."""
+    """Return the metadata with the labels that the operator's Prometheus selects."""
     metadata = metadata_of_model(d)
     return {**metadata, "labels": d["prometheus_operator_labels"] | metadata["labels"]}

@@ -1,6 +1,6 @@
 """A CycloneDX bill of materials of a deployment: model, weights, ONNX files, engines, served files, image, packages.
 
-The same records give the same bytes: there is no time in it, and its serial number is made from what it says.
+The same records give the same bytes: the bill has no time, and its serial number is derived from its content.
 """
 
 import json
@@ -17,18 +17,18 @@ from packageurl import PackageURL
 
 from slipway.runtimes import RUNTIMES
 
-# What serial numbers are made in; it only has to stay as it is.
+# The UUID namespace of the serial numbers. It must never change.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
-# What is known of an engine's build is in its key under these names.
+# The properties of an engine's build, by their names in its key.
 _OF_ENGINE = ("precision", "hardware")
-# What is known of an ONNX file is in its record under these names.
+# The properties of an ONNX file, by their names in its record.
 _OF_ONNX = ("variant", "opset", "input_dtype")
 _OF_MODEL = ("origin", "architecture", "arguments", "weights", "parameters", "classes")
 
 
 @dataclass(frozen=True)
 class Served:
-    """What is served on one target: the repository's index, the record of its engine's ONNX file, the image."""
+    """The served parts of one target: the repository's index, the record of its ONNX file, the image."""
 
     target: str
     index: dict
@@ -37,7 +37,7 @@ class Served:
 
 
 def bill(model: str, weights: dict, served: list[Served], packages: dict[str, str]) -> str:
-    """Return the bill as JSON: a model's `weights` record, what each target serves, the packages that made it."""
+    """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages."""
     bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=_deployment(model, weights)))
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
@@ -56,7 +56,7 @@ def bill(model: str, weights: dict, served: list[Served], packages: dict[str, st
 def _of_target(
     bom: Bom, served: Served, weights: Component, workflow: Component, runtime: Component
 ) -> list[Component]:
-    """Put in what one target has; return what the deployment itself is made of: the image and the served files."""
+    """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
     onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX))
     told = {"target": served.target, **_told(key, _OF_ENGINE)}
@@ -80,7 +80,7 @@ def _of_target(
 
 
 def _need(bom: Bom, component: Component, needed: object) -> None:
-    """Put a component in, once, with what it was made from or runs on."""
+    """Add a component once, with the components that it depends on."""
     found = list(needed)
     for each in [component, *found]:
         if each is not bom.metadata.component:
@@ -121,7 +121,7 @@ def _package(name: str, version: str) -> Component:
 
 
 def _runtime(index: dict, packages: dict[str, Component]) -> Component:
-    """Return what built an engine and runs it: one of the packages, or a TensorRT of its own."""
+    """Return the runtime that built an engine and runs it: one of the packages, or a separate TensorRT."""
     key = index["engine_key"]
     name, version = key["runtime"], key["runtime_version"]
     package = packages.get(RUNTIMES[name].package)
@@ -139,7 +139,7 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
 
 
 def _image(image: str) -> Component:
-    """Return a container image; its package URL has the digest where that is known, else only the tag."""
+    """Return a container image. Its package URL has the digest if that is known, else only the tag."""
     named, _, digest = image.partition("@")
     repository, tag = re.fullmatch(r"(.+?)(?::([^:/]+))?", named).groups()
     qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}
@@ -163,7 +163,7 @@ def _told(record: dict, names: tuple[str, ...]) -> dict:
 
 
 def _properties(told: dict) -> list[Property]:
-    """Return facts as CycloneDX's named properties, whose values are text."""
+    """Return facts as CycloneDX's named properties. Their values are text."""
     return [
         Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
         for name, value in sorted(told.items())

@@ -1,4 +1,4 @@
-"""Whether manifests are what Kubernetes and Compose take, by their published schemas."""
+"""Validation of manifests against the published schemas of Kubernetes and Compose."""
 
 import json
 from functools import cache
@@ -12,14 +12,14 @@ from referencing import Registry, Resource
 
 from slipway.core.errors import SlipwayError
 
-# The oldest Kubernetes to be served on; the newest is the newest whose schemas the library has.
+# The oldest supported Kubernetes; the newest is the newest with schemas in the library.
 OLDEST = "1.29.0"
-# Schemas of what is not Kubernetes' own, derived from what its project publishes.
+# Schemas of custom resources, derived from those that their projects publish.
 SCHEMAS = Path(__file__).with_name("schemas")
 
 
 def require_valid(objects: list[dict]) -> None:
-    """Raise SlipwayError with object, place and reason unless Kubernetes takes every object as it is."""
+    """Raise SlipwayError with object, place and reason unless Kubernetes accepts every object unchanged."""
     for found in objects:
         for version in (OLDEST, kubernetes_validate.latest_version()):
             try:
@@ -30,7 +30,7 @@ def require_valid(objects: list[dict]) -> None:
 
 
 def require_valid_composition(composition: dict) -> None:
-    """Raise SlipwayError with place and reason unless Compose takes it as it is."""
+    """Raise SlipwayError with place and reason unless Compose accepts it unchanged."""
     try:
         jsonschema.Draft202012Validator(_schema("Compose")).validate(composition)
     except jsonschema.ValidationError as error:
@@ -38,7 +38,7 @@ def require_valid_composition(composition: dict) -> None:
 
 
 def validate(found: dict, version: str) -> None:
-    """Raise jsonschema.ValidationError unless an object is what this version of Kubernetes takes, and nothing more."""
+    """Raise jsonschema.ValidationError unless an object is valid in this version of Kubernetes, without more fields."""
     if (SCHEMAS / f"{found['kind']}.yaml").is_file():
         schema = _schema(found["kind"])
         jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(found)
@@ -61,7 +61,7 @@ def _schema(kind: str) -> dict:
 
 @cache
 def _kubernetes(version: str) -> Registry:
-    """Return Kubernetes' own definitions, to which the derived schemas refer."""
+    """Return Kubernetes' own definitions. The derived schemas refer to them."""
     folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
     definitions = json.loads((folder / "_definitions.json").read_text(encoding="utf-8"))
     return Resource.from_contents(definitions) @ Registry()

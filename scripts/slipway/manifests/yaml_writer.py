@@ -1,4 +1,4 @@
-"""Manifests as text: sorted YAML below a comment, the same bytes for the same objects."""
+"""YAML text of manifests: sorted keys below a comment, the same bytes for the same objects."""
 
 import textwrap
 
@@ -6,14 +6,14 @@ import yaml
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes lists below their key, and text of several lines as it reads."""
+    """A dumper that indents lists below their key, and writes text of several lines as a block."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         """Indent lists too."""
         return super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: object) -> bool:
-        """Write what occurs twice twice."""
+        """Write a repeated object in full, without an alias."""
         return True
 
 
@@ -31,6 +31,6 @@ def documents(objects: list[dict], comment: str) -> str:
 
 
 def comment(*sentences: str) -> str:
-    """Return sentences as the lines of a comment, each starting on a line of its own."""
+    """Return sentences as the lines of a comment; each sentence begins on a new line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 117, break_on_hyphens=False)]
     return "".join(f"# {line}\n" for line in lines)

@@ -1,1 +1,1 @@
-"""What watches a deployed model: Prometheus rules, a Grafana dashboard, and what a live server says of itself."""
+"""Monitoring of a deployed model: Prometheus rules, a Grafana dashboard, and the traffic of a live server."""

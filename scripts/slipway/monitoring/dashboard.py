@@ -1,7 +1,7 @@
-"""A Grafana dashboard of one model: what it answers, how fast, where the time goes, what it takes, what was promised.
+"""A Grafana dashboard of one model: throughput, latency and its parts, utilisation, and the measured limits.
 
-It draws what the rules record, so it asks Prometheus the same questions as the alerts do, and the lines across its
-graphs are the alerts' thresholds.
+It shows the series that the rules record, so it uses the same expressions as the alerts. The lines across its graphs
+are the thresholds of the alerts.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from slipway.monitoring.rules import (
 )
 from slipway.monitoring.slo import P99_MARGIN, ServiceLevel
 
-# Grafana's dashboard format that these panels are in; Grafana itself converts it to newer ones.
+# The schema version of these panels. Grafana itself converts them to newer ones.
 SCHEMA_VERSION = 39
 GRID_WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
 def dashboard(slo: ServiceLevel) -> dict:
-    """Return the JSON model of the dashboard; on import, or beside it, Grafana asks which Prometheus to draw from."""
+    """Return the JSON model of the dashboard. Its user selects the Prometheus data source in Grafana."""
     graphs = [*_speed_graphs(slo), *_load_graphs(slo), *_machine_graphs(slo)]
     rows = [(5, [*_figures(slo), _deployed(slo)])]
     rows += [(8, graphs[start : start + 2]) for start in range(0, len(graphs), 2)]
@@ -47,12 +47,12 @@ def dashboard(slo: ServiceLevel) -> dict:
 
 
 def expressions(model: dict) -> list[str]:
-    """Return every question that a dashboard asks Prometheus."""
+    """Return every PromQL expression of a dashboard."""
     return [target["expr"] for panel in model["panels"] for target in panel.get("targets", [])]
 
 
 def _figures(slo: ServiceLevel) -> list[dict]:
-    """Return the panels of one number each."""
+    """Return the panels with one number each."""
     servers = f"count(count by (job, instance) ({series(SUCCESS, slo.scope)})) or vector(0)"
     return [
         _figure("Servers that have it", servers, "short", _steps({1: "green"}, lowest="red")),
@@ -63,7 +63,7 @@ def _figures(slo: ServiceLevel) -> list[dict]:
 
 
 def _deployed(slo: ServiceLevel) -> dict:
-    """Return the panel that says what is deployed and what was promised of it."""
+    """Return the panel with the deployed version and its measured limits."""
     lines = [
         f"p99 **{slo.p99_ms:g} ms** at **{slo.throughput_per_s:g}/s** with {slo.concurrency} in flight",
         f"{slo.instances} instance(s), batches up to {slo.max_batch_size}; limit {slo.p99_limit_ms:g} ms",
@@ -76,7 +76,7 @@ def _deployed(slo: ServiceLevel) -> dict:
 
 
 def _speed_graphs(slo: ServiceLevel) -> list[dict]:
-    """Return how much is answered, how fast, and where the time goes."""
+    """Return the graphs of throughput, of latency, and of the parts of latency."""
     p99 = f"Lines: {P99_MARGIN:.0%} above the measured p99, and its limit. Of several servers the slowest."
     stages = {"queue": "waiting", **{stage: stage.replace("_", ": ") for stage in STAGES}}
     return [
@@ -103,7 +103,7 @@ def _speed_graphs(slo: ServiceLevel) -> list[dict]:
 
 
 def _load_graphs(slo: ServiceLevel) -> list[dict]:
-    """Return what waits, what fails, and how well requests are gathered into batches."""
+    """Return the graphs of waiting requests, of failures, and of batch sizes."""
     return [
         _graph(
             ("Waiting requests", "On the server where most wait. The line is what may wait before it is an alert."),
@@ -127,7 +127,7 @@ def _load_graphs(slo: ServiceLevel) -> list[dict]:
 
 
 def _machine_graphs(slo: ServiceLevel) -> list[dict]:
-    """Return what the machines or GPUs under the servers do, by every program on them."""
+    """Return the graphs of the machines or GPUs below the servers, with the use by every program."""
     here = f"and on (job, instance) {series(SUCCESS, slo.scope)}"
     cpu = _graph(
         ("Processors and memory of the machine", "Of the whole machine, every program on it counted."),
@@ -164,7 +164,7 @@ def _figure(title: str, expr: str, unit: str, thresholds: dict) -> dict:
 
 
 def _graph(words: tuple[str, str], lines: dict[str, str], unit: str, thresholds: dict, stacked: bool = False) -> dict:
-    """Return a graph over time; `words` are its title and description, `lines` maps legends to expressions."""
+    """Return a graph over time. `words` are its title and description, `lines` is {legend: expression}."""
     title, description = words
     drawing = {"stacking": {"mode": "normal"}, "fillOpacity": 30} if stacked else {"fillOpacity": 0}
     shown = {"thresholdsStyle": {"mode": "dashed" if len(thresholds["steps"]) > 1 else "off"}}
@@ -188,13 +188,13 @@ def _targets(lines: dict[str, str]) -> list[dict]:
 
 
 def _steps(colours: dict[float, str], lowest: str = "green") -> dict:
-    """Return thresholds: `lowest` is the colour below all of them, `colours` that from each value on."""
+    """Return thresholds: `lowest` is the colour below all of them; `colours` has the colour from each value on."""
     steps = [{"value": value, "color": colour} for value, colour in sorted(colours.items())]
     return {"mode": "absolute", "steps": [{"value": None, "color": lowest}, *steps]}
 
 
 def _promised_p99(slo: ServiceLevel) -> dict:
-    """Return the thresholds of a p99: the warning's, unless the critical one's is below it, and the critical one's."""
+    """Return the p99 thresholds: warning and critical, without the warning if the critical one is lower."""
     return _steps(
         {
             **({slo.p99_alert_ms: "orange"} if slo.p99_alert_ms < slo.p99_limit_ms else {}),
@@ -204,7 +204,7 @@ def _promised_p99(slo: ServiceLevel) -> dict:
 
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
-    """Return the panels of rows, (height, panels) each, numbered and in their places; a row's last takes its rest."""
+    """Return the panels of rows, each (height, panels), with ids and positions; a row's last panel fills the rest."""
     placed, top = [], 0
     for height, panels in rows:
         width = GRID_WIDTH // len(panels)

@@ -1,52 +1,53 @@
-"""The Prometheus rules of one model: what is recorded of it under names of slipway:, and what raises an alert.
+"""The Prometheus rules of one model: its recorded series, named slipway:..., and its alerts.
 
-They want the metrics of a Triton that was started with METRICS_FLAGS, and no particular job or label of whoever scrapes
-it, but in a cluster the namespace, since another namespace may serve a model of the same name. A server belongs to a
-model while its page has the model's counters. Latency quantiles are those of Triton's summaries, over the last 60
-seconds, since it has no histograms of models that answer once a request. Quantiles cannot be averaged, so of several
-servers the slowest counts. They leave out the way to the client, which the measured p99 has in it: an alert on them
-comes a little late, but not for nothing.
+They need the metrics of a Triton that was started with METRICS_FLAGS. They need no particular job or label, but in a
+cluster the namespace, because another namespace may serve a model of the same name. A server belongs to a model while
+its metrics have the model's counters.
+
+Latency quantiles come from Triton's summaries over the last 60 seconds: Triton has no histograms for models with one
+response per request. Quantiles cannot be averaged, so the slowest of several servers counts. They exclude the network
+to the client, which the measured p99 includes. So an alert on them comes a little late, but never without reason.
 """
 
 from slipway.monitoring.slo import P99_MARGIN, ServiceLevel
 
-# What rates and means are taken over; several times the interval of any usual scraper.
+# The window of rates and means, several times the usual scrape interval.
 WINDOW = "5m"
-# How long a server that is gone, or has lost the model, is remembered as one that should have it.
+# How long a server that is gone, or has unloaded the model, still counts as missing.
 REMEMBERED = "1d"
 FAILURES_ALERT = 0.01
 GPU_MEMORY_ALERT = 0.95
-# How many times the measured ratio of waiting to computing is too much; a ratio below 1 never is.
+# The factor over the measured ratio of queue time to compute time that raises an alert. A ratio below 1 never does.
 QUEUE_FACTOR = 2
 QUANTILES = {"p50": "0.5", "p90": "0.9", "p99": "0.99"}
 STAGES = ("compute_input", "compute_infer", "compute_output")
-# How an annotation, which is a template of Go, shows what its expression gave.
+# The value of the expression in an annotation, which is a Go template.
 VALUE_MS, VALUE_SHARE = '{{ printf "%.1f" $value }} ms', "{{ $value | humanizePercentage }}"
 SUCCESS, FAILURE = "nv_inference_request_success", "nv_inference_request_failure"
 SUMMARY = "nv_inference_request_summary_us"
 
 
 def rule_file(slo: ServiceLevel) -> dict:
-    """Return the content of a Prometheus rule file; a Kubernetes PrometheusRule takes the same as its `spec`.
+    """Return the content of a Prometheus rule file, which is also the `spec` of a Kubernetes PrometheusRule.
 
-    It is one group, so that what is recorded comes before the alerts that ask for it.
+    It is one group, so the series are recorded before the alerts that use them.
     """
     return {"groups": [{"name": f"slipway-{slo.model}", "rules": [*recording(slo), *alerting(slo)]}]}
 
 
 def series(metric: str, scope: dict[str, str], **labels: str) -> str:
-    """Return the expression of a metric of one model, known by the labels of `scope`; quantiles are labels too."""
+    """Return the expression of a model's metric, selected by the labels of `scope`; quantiles are labels too."""
     wanted = ", ".join(f'{name}="{value}"' for name, value in (scope | labels).items())
     return f"{metric}{{{wanted}}}"
 
 
 def recorded(name: str, scope: dict[str, str]) -> str:
-    """Return the expression of what is recorded of a model, such as "request_ms:p99"."""
+    """Return the expression of a recorded series of a model, such as "request_ms:p99"."""
     return series(f"slipway:{name}", scope)
 
 
 def recording(slo: ServiceLevel) -> list[dict]:
-    """Return the recording rules; times are in ms, ratios and shares from 0 to 1, rates a second."""
+    """Return the recording rules. Times are in ms, ratios and shares are 0 to 1, rates are per second."""
     expressions = {**_traffic(slo.scope), **_latency(slo.scope), **_waiting(slo.scope)}
     rules = [{"record": f"slipway:{name}", "expr": expression} for name, expression in expressions.items()]
     if slo.on_gpu:
@@ -58,7 +59,7 @@ def recording(slo: ServiceLevel) -> list[dict]:
 
 
 def alerting(slo: ServiceLevel) -> list[dict]:
-    """Return the alerts: whether it is there, answers rightly, fast enough, with memory left, and anybody asks."""
+    """Return the alerts on availability, correctness, latency, memory and missing requests."""
     return [
         *_absence_alerts(slo),
         _failure_alert(slo),
@@ -69,7 +70,7 @@ def alerting(slo: ServiceLevel) -> list[dict]:
     ]
 
 
-# What is recorded
+# Recorded series
 
 
 def _traffic(scope: dict[str, str]) -> dict[str, str]:
@@ -97,7 +98,7 @@ def _latency(scope: dict[str, str]) -> dict[str, str]:
 
 
 def _waiting(scope: dict[str, str]) -> dict[str, str]:
-    # Over the inference alone, as the load test's ratio is, which the alert compares it with.
+    # Inference time alone, as in the load test's ratio with which the alert compares it.
     queue, compute = (recorded(f"{stage}_ms:mean5m", scope) for stage in ("queue", "compute_infer"))
     return {
         "queue_to_compute:ratio5m": f"{queue} / {compute}",
@@ -114,7 +115,7 @@ def _by(scope: dict[str, str]) -> str:
 
 
 def _gpu(scope: dict[str, str]) -> dict[str, str]:
-    """Return what the GPUs of the servers that have the model do, by every program on them."""
+    """Return the series of the GPUs below the model's servers, with the use by every program."""
     here = f"and on (job, instance) {series(SUCCESS, scope)}"
     return {
         "gpu_utilization:mean5m": f"avg_over_time(nv_gpu_utilization[{WINDOW}]) {here}",
@@ -122,7 +123,7 @@ def _gpu(scope: dict[str, str]) -> dict[str, str]:
     }
 
 
-# What raises an alert
+# Alerts
 
 
 def _absence_alerts(slo: ServiceLevel) -> list[dict]:
@@ -160,7 +161,7 @@ def _absence_alerts(slo: ServiceLevel) -> list[dict]:
 
 
 def _failure_alert(slo: ServiceLevel) -> dict:
-    # One failure alone is seen for no longer than WINDOW, so it never lasts long enough to raise this.
+    # A single failure is visible for no longer than WINDOW, so it never raises this alert.
     return _alert(
         slo,
         "SlipwayFailures",
@@ -249,7 +250,7 @@ def _idleness_alert(slo: ServiceLevel) -> dict:
 
 
 def _alert(slo: ServiceLevel, name: str, urgency: tuple[str, str], expr: str, summary: str, description: str) -> dict:
-    """Return an alert; `urgency` is its severity and how long `expr` has to hold. It names what it was derived from."""
+    """Return an alert. `urgency` is its severity and the time for which `expr` must hold. It names its sources."""
     severity, lasting = urgency
     hashes = ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))
     rehearsal = {"rehearsal": "random weights: its predictions mean nothing"} if slo.origin == "rehearsal" else {}

@@ -1,4 +1,4 @@
-"""What was measured of a model before it was deployed, which its alerts and its dashboard hold the server to."""
+"""The service level of a model: the load test's figures, which are the limits of its alerts and dashboard."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,18 +6,18 @@ from pathlib import Path
 from slipway.core.hardware import is_gpu
 from slipway.manifests.deployment_facts import Artifact, require_made_from
 
-# How far p99 may rise above what was measured before somebody is told: as a share of it.
+# The margin of p99 above its measured value before an alert, as a share of that value.
 P99_MARGIN = 0.25
 
 
 @dataclass(frozen=True)
 class ServiceLevel:
-    """The load test's figures of the configuration that is served, the limit that it was chosen under, its origin.
+    """The load test's figures of the served configuration, its latency limit, and its origin.
 
-    `p99_ms` and `throughput_per_s` were seen by the client, with `concurrency` requests in flight, each of one image;
-    `queue_ms` and `compute_ms` are the server's means in the same test, the latter of the inference alone.
-    `artifacts` is {file: its SHA-256}. `namespace` is where a cluster serves it, None outside of one. `faster` are the
-    levels of the model's other targets, if it has any.
+    `p99_ms` and `throughput_per_s` were measured by the client, with `concurrency` requests in flight, each of one
+    image. `queue_ms` and `compute_ms` are the server's means in the same test; compute is the inference alone.
+    `artifacts` is {file: its SHA-256}. `namespace` is the cluster's namespace, None outside of a cluster. `faster` are
+    the levels of the model's other targets, if it has any.
     """
 
     model: str
@@ -37,36 +37,36 @@ class ServiceLevel:
 
     @property
     def scope(self) -> dict[str, str]:
-        """Return the labels by which the model's metrics are known from those of others."""
+        """Return the labels that select the metrics of this model."""
         return {"model": self.model} | ({"namespace": self.namespace} if self.namespace else {})
 
     @property
     def p99_alert_ms(self) -> float:
-        """Return the p99 above which the served model is slower than it was measured, P99_MARGIN added."""
+        """Return the p99 that raises an alert: the measured one plus P99_MARGIN."""
         return round(self.p99_ms * (1 + P99_MARGIN), 3)
 
     @property
     def queue_to_compute(self) -> float:
-        """Return the measured ratio of waiting to computing, of several targets the highest.
+        """Return the measured ratio of queue time to compute time; of several targets the highest.
 
-        It is 0 where computing took less than the table shows.
+        It is 0 if the compute time was too short to show in the table.
         """
         ratios = [each.queue_ms / each.compute_ms for each in (self, *self.faster) if each.compute_ms]
         return max(ratios, default=0.0)
 
     @property
     def most_waiting(self) -> int:
-        """Return how many requests may wait on one server, of several targets on the one where most may.
+        """Return how many requests may wait on one server; of several targets the highest number.
 
-        That is as many as its instances compute at once, a full batch in each, or as the load test had in flight.
+        It is the larger of two numbers: the full batches of all instances, and the load test's requests in flight.
         """
         return max(max(each.max_batch_size * each.instances, each.concurrency) for each in (self, *self.faster))
 
 
 def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
-    """Return what selection.json levels of the model in a repository; `index_path` is the repository's index.
+    """Return the service level in selection.json of a repository's model; `index_path` is the repository's index.
 
-    Raises SlipwayError when the repository was made from another selection.
+    Raises SlipwayError if the repository was made from another selection.
     """
     found, repository = Artifact.read(selection_path), Artifact.read(index_path)
     selection, index = found.content, repository.content
@@ -88,15 +88,15 @@ def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
 
 
 def read_slowest(selections: list[Path], indexes: list[Path]) -> ServiceLevel:
-    """Return what servers of several targets are held to; the lists have one entry a target, in the same order."""
+    """Return the service level of several targets; the lists have one entry for each target, in the same order."""
     return slowest([read_service_level(*paths) for paths in zip(selections, indexes, strict=True)])
 
 
 def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
-    """Return what servers of several targets are held to: the level of the slowest target, which knows the others.
+    """Return the service level of several targets: that of the slowest target, with the others in `faster`.
 
-    Nothing in Triton's metrics tells targets apart, and an alert that is late on a fast one is better than one that
-    never ends on a slow one; nor may the longer queue of a fast one raise an alert for ever.
+    Triton's metrics do not tell targets apart. An alert that is late on a fast target is better than one that never
+    ends on a slow target. The longer queue of a fast target must not raise an endless alert either.
     """
     ordered = sorted(levels, key=lambda each: each.p99_ms)
     return replace(ordered[-1], faster=tuple(ordered[:-1]), on_gpu=any(each.on_gpu for each in levels))

@@ -1,4 +1,4 @@
-"""What a live server says of one version of a model: how much it answered, how fast, what waits."""
+"""The traffic of one version of a model on a live server: requests, latency and waiting requests, from its metrics."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class Traffic:
-    """What was counted since the version was loaded; `quantiles_ms` are of the last 60 seconds, {} without requests."""
+    """The counters since the version was loaded. `quantiles_ms` covers the last 60 seconds, {} without requests."""
 
     requests: int
     failures: int
@@ -19,20 +19,20 @@ class Traffic:
     quantiles_ms: dict[str, float]
 
 
-# The labels of a sample, sorted, and its value, by the sample's name.
+# {name of a sample: {its sorted labels: its value}}
 Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
 def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a version of a model, or None where the server does not have it.
+    """Return the traffic of a version of a model; None if the server does not have it.
 
-    Raises OSError when the metrics cannot be read.
+    Raises OSError if the metrics cannot be read.
     """
     return traffic_of(read_page(ports), model, version)
 
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
-    """Return what a page of metrics says of a version of a model, or None where it says nothing of it."""
+    """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
     found = _of_version(page, model, version)
     if SUCCESS not in found:
         return None

@@ -1,1 +1,1 @@
-"""Triton: clients of a server, a server on this machine, and the model repository that it loads."""
+"""Triton: clients of a server, the server on this machine, and the model repository."""

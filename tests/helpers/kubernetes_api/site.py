@@ -7,7 +7,7 @@ from helpers.artifacts.deployable import Deployable, served
 from helpers.kubernetes_api.server import ApiServer
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import marks
+from slipway.deploy.cluster_objects import provenance
 from slipway.manifests import common, kserve
 
 INDEX = "slipway/repository-index"
@@ -90,7 +90,7 @@ class Site(Deployable):
         found = [
             each for each in self.api.objects if each["kind"] in kinds and "ownerReferences" not in each["metadata"]
         ]
-        return {(each["kind"], each["metadata"]["name"]): (each.get("spec"), marks(each)) for each in found}
+        return {(each["kind"], each["metadata"]["name"]): (each.get("spec"), provenance(each)) for each in found}
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
-"""The one record of the local server's versions: stored ones, live ones, and the rollout that is under way.
+"""The ledger of the local server: its stored versions, its live versions, and the rollout that is under way.
 
-It is one file that is replaced whole, so all its parts are of the same moment:
+It is one file that is replaced as a whole, so all its parts are of the same moment:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
     stored     {model: {version: {file: SHA-256}}} every file of each stored version; one without it does not exist
@@ -8,7 +8,7 @@ It is one file that is replaced whole, so all its parts are of the same moment:
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of what is live
 
-It lies outside of the versions, so who edits one and its index still differs from what is recorded here.
+It lies outside of the versions' folders. So a version whose files and index are both edited still differs from it.
 """
 
 from pathlib import Path
@@ -50,13 +50,13 @@ _SOUND = Draft202012Validator(
 
 
 class Ledger:
-    """The record in a file; it is read anew each time."""
+    """The ledger's file. It is read again at each access."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def read(self) -> dict:
-        """Return the record; a damaged one counts as an empty one."""
+        """Return the record; a damaged one counts as empty."""
         return _EMPTY | (self._sound() or {})
 
     def write(self, **changes: object) -> None:
@@ -64,7 +64,7 @@ class Ledger:
         write_json(self._file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
-        """Move a damaged record out of the way, and print what is lost with it."""
+        """Move a damaged record out of the way, and print the consequences."""
         if self._sound() is not None or not self._file.exists():
             return
         aside = self._file.with_name(f"{self._file.name}.damaged")
@@ -77,6 +77,6 @@ class Ledger:
         )
 
     def _sound(self) -> dict | None:
-        """Return the content of the file, if it has the form of a record."""
+        """Return the content of the file if it is a valid record, else None."""
         found = read_record(self._file, {})
         return found if found is not None and _SOUND.is_valid(found) else None

@@ -1,4 +1,4 @@
-"""The versions of the models that were live together, so that a rollback serves such a set again."""
+"""The sets of model versions that were live together, so that a rollback serves such a set again."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ Versions = dict[str, int]
 
 
 class LiveSets:
-    """The sets of versions that were live on this machine, without duplicates, latest last; in the store's record."""
+    """The sets of versions that were live on this machine, without duplicates, latest last. The ledger has them."""
 
     def __init__(self, file: Path) -> None:
         self._ledger = Ledger(file)
@@ -23,11 +23,11 @@ class LiveSets:
         return (self.read() or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
-        """Record the versions that were proven and are live now, together with other `changes` of the record."""
+        """Record that these versions are proven and live, together with other `changes` of the record."""
         self._write([*self._without(versions), versions], **changes)
 
     def withdraw(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
-        """Record the versions that were rolled back: no rollback takes them until they are deployed again.
+        """Record a rollback: no later rollback takes the `versions` until they are deployed again.
 
         `live` are the versions that are live now. `changes` are other changes of the record.
         """
@@ -48,7 +48,7 @@ class LiveSets:
         return list(newest_first)[:count]
 
     def without_others(self, name: str, numbers: list[int]) -> list[Versions]:
-        """Return the sets without those that have another version of the model, which is about to be removed."""
+        """Return the sets without a version of this model that is not in `numbers`; that one will be removed."""
         return [each for each in self.read() if each.get(name) in (None, *numbers)]
 
     def _without(self, versions: Versions) -> list[Versions]:
@@ -59,5 +59,5 @@ class LiveSets:
 
 
 def _only(live: Versions, models: Versions) -> Versions:
-    """Return the part of a set that is about some models."""
+    """Return the part of a set with the models of another set."""
     return {name: number for name, number in live.items() if name in models}

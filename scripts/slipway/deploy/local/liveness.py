@@ -1,6 +1,6 @@
-"""Check that the live models answer the golden request with the golden answer, in time, by the server started here.
+"""Check that this checkout's server answers the golden request of each live model with the golden answer, in time.
 
-A server says that it is ready, and its model too, long after the process that holds the engine has died.
+A server states that it and its model are ready, long after the process with the engine has died.
 """
 
 from pathlib import Path
@@ -21,26 +21,26 @@ from slipway.triton.server.ownership import require_own
 
 # Deadline of an answer: long for a busy server, short for a person who waits.
 DEADLINE_S = 5.0
-# Deadline before a server is ended because it does not answer.
+# Deadline of an answer before a silent server is ended.
 PATIENT_S = 15.0
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
 class Damaged(SlipwayError):
-    """The golden request of a version cannot be read, so nobody can ask it."""
+    """The golden request of a version cannot be read, so nobody can send it."""
 
 
 def why_silent(
     folder: Path = server_state.FOLDER, deadline_s: float = DEADLINE_S, strict: bool = True
 ) -> dict[str, str]:
-    """Return {name of a model that is live but does not answer: why}."""
+    """Return {name of a live model that does not answer: the reason}."""
     live = ModelStore(folder).history.live() or named_by_receipts(folder)
     whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}
 
 
 def named_by_receipts(folder: Path) -> dict[str, int]:
-    """Return {name of a model: its version} from the receipts, for a checkout whose history was lost."""
+    """Return {name of a model: its version} from the receipts, for a checkout that has lost its history."""
     receipts = (
         read_record(path, {"served_as": str, "version": int}) for path in folder.parent.glob("*/deploy/receipt.json")
     )
@@ -48,7 +48,7 @@ def named_by_receipts(folder: Path) -> dict[str, int]:
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a running server has a model that does not answer, and print which and why."""
+    """Say whether a running server has a model that does not answer. Print the models and the reasons."""
     silent = why_silent(folder, PATIENT_S, strict=False)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
@@ -58,9 +58,9 @@ def is_silent(folder: Path) -> bool:
 def why_no_answer(
     folder: Path, name: str, number: int, deadline_s: float = DEADLINE_S, strict: bool = True
 ) -> str | None:
-    """Return why a version of a model does not answer the golden request as it must, or None when it does.
+    """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
 
-    With `strict`, a version whose golden request is damaged here, or that another version replaced, fails too.
+    With `strict`, it also fails if its golden request is damaged here, or if another version answers in its place.
     """
     running = server_state.running_server(folder)
     if running is None:
@@ -90,7 +90,7 @@ def _published(folder: Path, name: str, number: int) -> Published:
 
 
 def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | None:
-    """Return why the answer to the golden request is not the answer of this version."""
+    """Return why the answer to the golden request is not the answer of this version; None if it is."""
     answer = client.infer(version.expected.golden_input)
     if answer.version != str(version.number):
         other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
@@ -99,7 +99,7 @@ def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | N
 
 
 def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
-    """Return why an answer (1, outputs) to the golden request is not the golden one, or None when it is."""
+    """Return why an answer (1, outputs) to the golden request differs from the golden one; None if it matches."""
     if answer.shape != expected.golden_logits.shape:
         return f"its answer has the shape {answer.shape}, not {expected.golden_logits.shape}"
     wrong = violations(compare(expected.golden_logits, answer, expected.meaning), expected.limits)
@@ -107,7 +107,7 @@ def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return in words how many of the processes that hold the engine died. Another one may still answer."""
+    """Return as text how many of the processes with the engine died. Another one may still answer."""
     config = client.config()
     versions = list(map(str, config.version_policy.specific.versions))
     if config.backend != "python" or not versions:
@@ -119,7 +119,7 @@ def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
 
 
 def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
-    """Say whether a living process runs an instance of a model: its command line has the version's adapter."""
+    """Say whether a living process runs an instance of a model: its command line has the version's model.py."""
     try:
         return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
     except psutil.Error:

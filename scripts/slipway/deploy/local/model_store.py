@@ -1,11 +1,11 @@
-"""The stored versions of models: the local server may serve any of them, and serves the selected one.
+"""The model store: the stored versions of models, of which the local server serves the selected ones.
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
 <store>/published/<name>/<version>/   the same files of that version, its index, its golden logits, its signature
 <store>/published/live.json           the record: every file of each version, and which were live together
 
-A version exists once all its files are in the record, which is written last. A version that differs is not read.
+A version exists once the record has all its files; the record is written last. A version that differs is not read.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
 
 CONFIGURATIONS = ("config.pbtxt", f"configs/{PYTHON_CONFIGURATION}.pbtxt")
 LABELS, INDEX, GOLDEN, SIGNATURE = "labels.txt", "index.json", "golden.npz", "repository.sig"
-# How the files that Triton reads of a version are named in its index.
+# Prefix, in the index, of the files in Triton's version folder.
 _OF_VERSION = f"{VERSION}/"
 
 
 @dataclass(frozen=True)
 class Published:
-    """One version of a model in the store: its number, its index with that file's SHA-256, and its expected answer."""
+    """One version of a model in the store: its number, its index with the SHA-256 of that file, its expected answer."""
 
     number: int
     index: dict
@@ -57,10 +57,10 @@ class ModelStore:
         self.history = LiveSets(self._published / "live.json")
 
     def publish(self, folder: Path, index: dict, golden: Path, signature: Path | None = None) -> Published:
-        """Copy the model folder of `index` in as a new version, and compare every file that arrived.
+        """Copy the model folder of `index` in as a new version, and compare every copied file.
 
-        A version that is there already is not copied again; if it was changed since, it is repaired. The served
-        versions do not change. Raises SlipwayError when a copied file does not match the index.
+        A version that is stored already is not copied again; if it was changed since then, it is repaired. The served
+        versions do not change. Raises SlipwayError if a copied file does not match the index.
         """
         name, recorded = index["name"], _recorded(index, golden)
         self.clear_up(name)
@@ -78,7 +78,7 @@ class ModelStore:
         return self.published(name, number)
 
     def select(self, name: str, number: int) -> None:
-        """Check a version against its record, and make it the one that Triton takes when it next loads the model."""
+        """Check a version against its record, and select it: Triton takes it when it next loads the model."""
         self.require_whole(name, number)
         for file in CONFIGURATIONS:
             config = read_config(self._published / name / str(number) / file)
@@ -89,7 +89,7 @@ class ModelStore:
             shutil.copyfile(self._published / name / str(number) / LABELS, partial)
 
     def selected(self, name: str) -> int | None:
-        """Return the version that Triton takes when it next loads the model; None where none was selected."""
+        """Return the version that Triton takes when it next loads the model; None if none was selected."""
         try:
             return read_config(self.models / name / CONFIGURATIONS[0]).version_policy.specific.versions[0]
         except (OSError, ValueError, IndexError, SlipwayError):
@@ -113,7 +113,7 @@ class ModelStore:
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Published:
-        """Return a version to test a server with. Golden logits and index are verified first, its engine is not."""
+        """Return a version to test a server with; golden logits, labels and index are verified, the engine is not."""
         recorded, folder = self._record(name, number) or {}, self._published / name / str(number)
         for file in (INDEX, GOLDEN, LABELS):
             if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
@@ -135,7 +135,7 @@ class ModelStore:
             )
 
     def changes(self, name: str, number: int) -> str:
-        """Return in words how a version differs from its record; "" if it does not."""
+        """Return the differences of a version from its record, as text; "" if there are none."""
         recorded = self._record(name, number)
         if recorded is None:
             return "its files were never recorded"
@@ -159,7 +159,7 @@ class ModelStore:
             shutil.rmtree(folder, ignore_errors=True)
 
     def lay_out(self, name: str, number: int, folder: Path) -> None:
-        """Lay out a version as a model repository of its own in `folder`, as it was built, of the very same files."""
+        """Lay out a version in `folder` as a separate model repository, with links to the stored files."""
         for file in self._record(name, number):
             if file not in (INDEX, GOLDEN):
                 _link(self._path(name, number, file), folder / name / file)
@@ -174,7 +174,7 @@ class ModelStore:
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:
-        """Remove files without a record: those that a killed deployment was copying, or had not removed yet."""
+        """Remove files without a record: a killed deployment was copying them, or had not yet removed them."""
         known = {*self.versions(name), *self.history.last_of(name), self.selected(name)}
         for number in self._numbers(name) - known:
             for folder in self._folders(name, number):
@@ -191,7 +191,7 @@ class ModelStore:
         return max(self.ledger.read()["last"].get(name, 0), *self._numbers(name), 0) + 1
 
     def _numbers(self, name: str) -> set[int]:
-        """Return the numbers of the folders that exist, also of those that are no version."""
+        """Return the numbers of all existing folders, also of folders without a record."""
         folders = [path for root in (self.models, self._published) for path in (root / name).glob("[0-9]*")]
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 
@@ -205,7 +205,7 @@ class ModelStore:
         return models / file.removeprefix(_OF_VERSION) if file.startswith(_OF_VERSION) else published / file
 
     def _by_path(self, name: str, number: int, files: dict[str, str]) -> dict[str, str]:
-        """Return the same by the path of each file below the store, as a person finds it."""
+        """Return {path below the store: SHA-256} of the same files, for messages."""
         return {self._path(name, number, file).relative_to(self.folder).as_posix(): files[file] for file in files}
 
     def _enter(self, name: str, number: int, files: dict[str, str]) -> None:
@@ -228,7 +228,7 @@ class ModelStore:
         return {file: digest for file, digest in contents(published).items() if file != SIGNATURE} | of_version
 
     def _copy(self, number: int, folder: Path, index: dict, golden: Path) -> None:
-        """Copy the files of an index, its text and the golden logits, each folder whole or not at all."""
+        """Copy the files of an index, its text and the golden logits, each folder completely or not at all."""
         name, wanted = index["name"], _recorded(index, golden)
         published, models = self._folders(name, number)
         files = {file: folder / file for file in index["files"]} | {GOLDEN: golden}
@@ -252,7 +252,7 @@ class ModelStore:
 
 
 def _recorded(index: dict, golden: Path) -> dict[str, str]:
-    """Return {file: SHA-256} of every file of a version: those of its index, the index itself, the golden logits."""
+    """Return {file: SHA-256} of every file of a version: the files in its index, that index, the golden logits."""
     text = hashlib.sha256(_text(index).encode()).hexdigest()
     return {**index["files"], INDEX: text, GOLDEN: sha256(golden)}
 
@@ -262,7 +262,7 @@ def _text(index: dict) -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, or a copy where the file system has no such links."""
+    """Make `target` a hard link to `source`, or a copy if the file system has no such links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         target.hardlink_to(source)

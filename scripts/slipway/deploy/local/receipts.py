@@ -28,7 +28,7 @@ RECEIPT = {
 
 
 def prove(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
-    """Smoke-test every version at `ports`, and compare its engine with the server that now states its version."""
+    """Smoke-test every version at `ports`, and compare its engine with the server, which states its version now."""
     proofs = []
     for version in versions:
         with ModelClient(ports, version.name) as client:
@@ -39,7 +39,7 @@ def prove(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
 
 
 def prove_under_load(versions: list[Published], host: Host, ports: Ports) -> list[dict]:
-    """Prove every version, and that it holds the latency that it was chosen for."""
+    """Prove every version, and that it keeps its promised latency."""
     proofs = prove(versions, host, ports)
     for version, proof in zip(versions, proofs, strict=True):
         promised = version.index["promise"]
@@ -70,9 +70,9 @@ def receipt(model: str, version: Published, proof: dict, state: dict) -> dict:
 
 
 def receipts_of_dropped(receipts: list[Path], store: ModelStore) -> list[Path]:
-    """Return the receipts of models that this checkout's server served and config.yaml no longer names.
+    """Return the receipts of models that this checkout's server served but config.yaml no longer names.
 
-    `receipts` are those of the models that it names, each results/<model>/deploy/<receipt>.
+    `receipts` are the receipts of the models in config.yaml, each results/<model>/deploy/<receipt>.
     """
     first, named = receipts[0].absolute(), {path.absolute() for path in receipts}
     found = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
@@ -107,7 +107,7 @@ def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> Non
 
 
 def _secured(ports: Ports) -> str:
-    """Return in words how gRPC is encrypted, and that metrics and HTTP are not."""
+    """Return as text how gRPC is encrypted, and that metrics and HTTP are not."""
     if ports.tls is None:
         return ""
     return f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}"

@@ -1,8 +1,8 @@
-"""A rollout on this machine, from its intent to its record, so that the record agrees with the server.
+"""A rollout on this machine, from its recorded intent to its recorded end, so that ledger and server agree.
 
-The intent is recorded before the server changes, and stays until receipts and history have the proven versions. The
-next command settles an interrupted rollout: if the server serves its versions and they are proven, they are written
-down; else the rollout is taken back.
+The intent is recorded before the server changes. It stays until receipts and history have the proven versions. The next
+command settles an interrupted rollout: if the server serves its versions and they are proven, it records them; else it
+takes the rollout back.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import header
 
 DEPLOYMENT, ROLLBACK = "deployment", "rollback"
-# Timeouts: for a server to say which versions it serves, and to end a load that was begun.
+# Timeouts: for a server to state its versions, and to end a load that has begun.
 ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -42,7 +42,7 @@ FindInstallation = Callable[[list[dict]], LocalInstallation]
 class Rollout:
     """A change of the live versions: from `before` to `versions`.
 
-    `receipts` are the receipts to write, {file: {"model", "served_as", "more": further entries}}. `withdrawn` are the
+    `receipts` are the receipts to write: {file: {"model", "served_as", "more": further entries}}. `withdrawn` are the
     receipts to remove, of models that are not served any more.
     """
 
@@ -63,7 +63,7 @@ def in_words(versions: Versions) -> str:
 
 @contextlib.contextmanager
 def under_way(store: ModelStore, state: Path, rollout: Rollout) -> Iterator[None]:
-    """Record a rollout before the block begins; forget it again if the block took it back."""
+    """Record a rollout before the block begins; forget it again if the block rolled back."""
     store.ledger.write(rollout=asdict(rollout))
     try:
         yield
@@ -75,7 +75,7 @@ def under_way(store: ModelStore, state: Path, rollout: Rollout) -> Iterator[None
 
 
 def complete(store: ModelStore, state: Path, rollout: Rollout, versions: list[Published], proofs: list[dict]) -> None:
-    """Record the versions as proven and live: first the receipts, then history and the rollout's end in one step."""
+    """Record the versions as proven and live: first the receipts, then history and the rollout's end together."""
     server = server_state.running_server(state)
     proven = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
     receipts = {}
@@ -103,7 +103,7 @@ def complete(store: ModelStore, state: Path, rollout: Rollout, versions: list[Pu
 def settle(state: Path, find: FindInstallation, may_load: bool = True) -> Rollout | None:
     """Make the server and the record agree; return an interrupted deployment that was taken back.
 
-    Without `may_load` the server is left as it is, and a rollout that has to be taken back is only reported.
+    Without `may_load` the server does not change: a rollout that would have to be taken back is only reported.
     """
     store = ModelStore(state)
     store.ledger.set_aside_if_damaged()
@@ -116,7 +116,7 @@ def settle(state: Path, find: FindInstallation, may_load: bool = True) -> Rollou
 
 
 def settle_if_unlocked(state: Path, find: FindInstallation) -> None:
-    """Settle for a command that only looks: the server is left as it is, and unsettled rollouts are reported."""
+    """Settle for a read-only command: the server does not change, and an unsettled rollout is reported."""
     if not ModelStore(state).is_there():
         return
     try:
@@ -127,15 +127,15 @@ def settle_if_unlocked(state: Path, find: FindInstallation) -> None:
 
 
 def pending(store: ModelStore) -> Rollout | None:
-    """Return the rollout that was begun and not ended."""
+    """Return the rollout that was begun and has not ended; None if there is none."""
     recorded = store.ledger.read()["rollout"]
     return Rollout(**recorded) if recorded else None
 
 
 def served(state: Path, rollout: Rollout) -> Versions:
-    """Return the version of each model of a rollout that the live server states.
+    """Return the version that the live server states for each model of a rollout.
 
-    A load that was begun goes on although its client has gone, so this waits for its end.
+    A load goes on after its client has gone, so wait for its end first.
     """
     running = server_state.running_server(state)
     if not running:
@@ -148,7 +148,7 @@ def served(state: Path, rollout: Rollout) -> Versions:
 
 
 def loaded(ports: Ports, state: Path) -> Versions | None:
-    """Return the version of each model that a server has ready; None while it changes, {} if it does not answer."""
+    """Return the ready version of each model on a server; None while one changes, {} if the server does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
             asked = {"headers": header(state), "client_timeout": ANSWER_S, "as_json": True}
@@ -161,7 +161,7 @@ def loaded(ports: Ports, state: Path) -> Versions | None:
 
 
 def restore_receipts(store: ModelStore) -> None:
-    """Write again every receipt that is lost, damaged, or not the one that was recorded."""
+    """Write every receipt again that is lost, damaged, or different from the recorded one."""
     for file, content in store.ledger.read()["receipts"].items():
         if _read(Path(file)) != content:
             write_json(file, content)
@@ -175,7 +175,7 @@ def forget(store: ModelStore) -> None:
 
 
 def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindInstallation) -> bool:
-    """Record a rollout whose versions are served, if they are proven now; say whether they were."""
+    """Record an interrupted rollout if the server serves its versions and they are proven now; say whether it did."""
     if not rollout.versions or served(state, rollout) != rollout.versions:
         return False
     ports = Ports.of(server_state.running_server(state)["listening"])
@@ -191,7 +191,7 @@ def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindInstalla
 
 
 def _take_back(store: ModelStore, state: Path, rollout: Rollout, find: FindInstallation, may_load: bool) -> bool:
-    """Make the server serve the versions that were live before, and forget the rollout; say whether it serves them."""
+    """Load the versions that were live before, and forget the rollout; say whether the server serves them."""
     now, running = served(state, rollout), server_state.running_server(state)
     if running and now != rollout.before:
         try:

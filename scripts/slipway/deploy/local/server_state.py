@@ -1,6 +1,6 @@
-"""The one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
+"""The state of the one tritonserver that this checkout runs on this machine: its record, and whether it still runs.
 
-Nothing here imports the client or a runtime, since the Snakefile asks it while it is parsed.
+Nothing here imports the client or a runtime, because the Snakefile imports it while it is parsed.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ def state_file(folder: Path = FOLDER) -> Path:
 
 
 def key_file(folder: Path = FOLDER) -> Path:
-    """Return the file with the key to the live server's model control, which its user alone may read."""
+    """Return the file with the key to the live server's model control. Only its user may read it."""
     return folder / "control.key"
 
 
@@ -39,9 +39,9 @@ def log_file(folder: Path = FOLDER) -> Path:
 
 
 def new_id(folder: Path = FOLDER, start: int = 0) -> str:
-    """Return the id of a server that is about to be started, which its command line and its metadata state.
+    """Return the id of a server that is about to be started. Its command line and its metadata state it.
 
-    It names the checkout, so that a server without a record is recognised, and the number of the start.
+    It has the checkout's prefix, to recognise a server without a record, and the number of the start.
     """
     return f"{ids_of(folder)}{start}-{secrets.token_hex(6)}"
 
@@ -61,7 +61,7 @@ def write_state(
 ) -> dict:
     """Record a server that was started: its process, beside the entries of `write_intent`.
 
-    `created` is when the process was, in seconds after the machine was started.
+    `created` is the creation time of the process, in seconds after boot.
     """
     intent = _intent(folder, server_id, start, listening, identity)
     state = {"pid": pid, "created": _created(psutil.Process(pid)), **intent}
@@ -75,7 +75,7 @@ def running_server(folder: Path = FOLDER) -> dict | None:
 
 
 def recorded_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of a running server that a record names, without a search of all processes; else None."""
+    """Return the state of a running server that has a record, without a search of all processes, or None."""
     return next(filter(is_running, _known(folder)), None)
 
 
@@ -88,7 +88,7 @@ def running_servers(folder: Path = FOLDER) -> Iterator[dict]:
 def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
     """Yield the state of each server without a record that was started here, from its command line.
 
-    A kill interrupted its start, or its record was lost or damaged since.
+    A kill interrupted its start, or its record was lost or damaged since then.
     """
     intents = {state.get("id"): state for state in _known(folder)}
     for process in psutil.process_iter(["cmdline", "uids"]):
@@ -110,7 +110,7 @@ def recover_state(folder: Path = FOLDER) -> dict | None:
 
 
 def renumber(folder: Path, start: int) -> None:
-    """Give the running server another start number, since its versions were proven once more."""
+    """Give the running server another generation number, because its versions were proven once more."""
     running = running_server(folder)
     if running and running["start"] != start:
         write_json(state_file(folder), running | {"start": start})
@@ -134,22 +134,22 @@ def is_running(state: dict | None) -> bool:
 
 
 def start_number(folder: Path = FOLDER) -> int:
-    """Return the number of the server's start for a deployment that is made now.
+    """Return the server's generation number for a deployment that is made now.
 
-    While the server runs, this stays the same; once it has died, it is the next one, so a receipt that speaks of the
-    dead server is stale and Snakemake makes a new one.
+    It stays the same while the server runs. Once the server has died, it is the next number, so the receipt of the dead
+    server is stale and Snakemake makes a new one.
     """
     running = running_server(folder)
     return running["start"] if running else next_start(folder)
 
 
 def next_start(folder: Path = FOLDER) -> int:
-    """Return a number that no recorded start of the server had."""
+    """Return a generation number that no recorded start of the server had."""
     return max((state["start"] for state in _known(folder)), default=0) + 1
 
 
 def who_listens(port: int) -> str:
-    """Return in words the process that listens on a port, as far as this user may see it."""
+    """Return the process that listens on a port, as text, as far as this user may see it."""
     try:
         for connection in psutil.net_connections(kind="inet"):
             if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
@@ -168,7 +168,7 @@ def _created(process: psutil.Process) -> float:
 
 
 def _known(folder: Path) -> list[dict]:
-    """Return every recorded state: that of the last start, and those in the receipts of the live models."""
+    """Return every recorded state: the state of the last start, and the states in the receipts of live models."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
     written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
     states = [state.get("server", state) for state in filter(None, written)]
@@ -182,14 +182,14 @@ def _intent(folder: Path, server_id: str, start: int, listening: dict, identity:
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:
-    """Say whether a state belongs to another checkout that still exists, and of which this one is a copy."""
+    """Say whether a state belongs to another checkout that still exists, of which this one is a copy."""
     origin = Path(state.get("folder", folder)).resolve()
     there = read_record(state_file(origin), {"id": str})
     return origin != folder.resolve() and there is not None and there["id"] == state.get("id")
 
 
 def _told_by(flags: dict[str, str]) -> dict | None:
-    """Return the state in a server's command line. Its identity is not known any more."""
+    """Return the state in a server's command line. Its identity is unknown then."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
         start = int(flags["id"].split("-")[2])

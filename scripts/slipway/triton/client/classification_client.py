@@ -1,4 +1,4 @@
-"""Ask any Triton server for its models, for a model's inputs, and for the classes of pictures."""
+"""A client of classification models on any Triton server: find a model, describe it, classify pictures."""
 
 import time
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from slipway.triton.client.connection import Connection, RequestFailed
 from slipway.triton.client.shared_memory import SharedBatch
 from slipway.triton.server.restricted_apis import REFUSAL
 
-# How far a sum of probabilities that were computed in half precision may be from 1.
+# Tolerance of a sum of probabilities in half precision.
 HALF_PRECISION = 1e-2
-# The `because` of a meaning that a client states.
+# The reason (`because`) for a meaning that the user stated.
 OPTION = "--output-meaning says so"
-# Triton's error for an unknown region.
+# Triton's error for an unregistered shared memory region.
 FORGOTTEN = "Unable to find shared memory region"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The scores (N, classes) of one request, how long it took with its retries, and which version gave them."""
+    """The scores (N, classes) of one request, its latency with all retries, and the version that answered."""
 
     scores: np.ndarray
     latency_ms: float
@@ -36,9 +36,9 @@ class Answer:
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
-    """Return the name of the model to ask: the one that was named, or the only one there.
+    """Return the name of the model: the given one, or the only one on the server.
 
-    Raises SlipwayError with the models that are there, unless it is ready.
+    Raises SlipwayError with the names of the server's models, unless the model is ready.
     """
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
@@ -58,7 +58,7 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
 def why_no_model(
     index: Sequence[service_pb2.RepositoryIndexResponse.ModelIndex], model: str | None, version: str
 ) -> str:
-    """Return in words why a server with this repository index has no such model to ask."""
+    """Return as a sentence why a server with this repository index does not have the model."""
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
     there = f"ready are {', '.join(ready)}" if ready else "no model is ready"
     if model is None:
@@ -74,14 +74,14 @@ def why_no_model(
 
 
 def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
-    """Return the model as the server describes it; raise SlipwayError when it is no classifier of pictures."""
+    """Return the model as the server describes it; raise SlipwayError if it is no classifier of pictures."""
     metadata = connection.call(connection.client.get_model_metadata, model, version)
     config = connection.call(connection.client.get_model_config, model, version).config
     return classifier_of(metadata, config, version, output)
 
 
 def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None) -> Answer:
-    """Return the scores of a batch (N, 3, side, side), sent through `shared` memory where there is some."""
+    """Return the scores of a batch (N, 3, side, side), sent through `shared` memory if given."""
     array = batch if classifier.batched else batch[0]
     tensor = _tensor(classifier, array.shape)
     if shared:
@@ -98,7 +98,7 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
         except InferenceServerException as error:
             if not (shared and FORGOTTEN in error.message()):
                 raise
-            # The server was restarted, and does not know the region any more.
+            # The server was restarted and has lost the region.
             shared.register(client_timeout)
             return _infer(connection, classifier, tensor, client_timeout)
 
@@ -110,10 +110,10 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
 
 
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:
-    """Return the class names that the server itself has for the output; none where it has none.
+    """Return the server's own class names of the output; an empty list if it has none.
 
-    They come with Triton's classification extension: asked for as many classes as there are, about any picture, the
-    server names them all, each as "score:index:label".
+    Triton's classification extension returns them: a request for all classes, with any picture, is answered with
+    "score:index:label" for each class.
     """
     if not (classifier.has_labels and classifier.classes):
         return []
@@ -128,7 +128,7 @@ def ask_labels(connection: Connection, classifier: Classifier, side: int) -> lis
 
 
 def labels_of(named: list[str], classes: int) -> list[str]:
-    """Return one label a class from Triton's classifications, "score:index:label"; a class without one is "class i"."""
+    """Return one label for each class from Triton's "score:index:label"; "class i" for a class without one."""
     labels = [f"class {index}" for index in range(classes)]
     for entry in named:
         _, index, *label = entry.split(":", 2)
@@ -138,9 +138,9 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return the assumed meaning of scores (N, classes) that the model does not state: `kind`, else by their numbers.
+    """Return the assumed meaning of scores (N, classes) that the model does not state: `kind`, else by their values.
 
-    Probabilities are never negative and sum to one in every row, which logits never do. Of one value nothing is known.
+    Probabilities are never negative and sum to 1 in every row; logits never do. A single value says nothing.
     """
     if kind == "sigmoid":
         within = (scores >= 0).all() and (scores <= 1).all()
@@ -169,7 +169,7 @@ def _infer(
 
 
 def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:
-    """Return an answer as (N, classes); raise RequestFailed when it is none of numbers for so many pictures."""
+    """Return an answer as (N, classes); raise RequestFailed if it has another shape or no numbers."""
     if answer is None or answer.size == 0 or answer.size % pictures:
         shape = None if answer is None else answer.shape
         raise RequestFailed(f"the server's answer of shape {shape} is not one row of scores a picture")

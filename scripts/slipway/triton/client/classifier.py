@@ -1,4 +1,4 @@
-"""A classifier of pictures as any Triton server describes it: its tensors, their types, how many pictures at once."""
+"""The description of a classifier on a Triton server: its tensors, their types, its largest batch."""
 
 import json
 import math
@@ -20,12 +20,12 @@ OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
 
 @dataclass(frozen=True)
 class Classifier:
-    """What a client must know of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
+    """The interface of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
 
-    `side` and `classes` are None where the server leaves them open, `max_batch` where it states no limit. A model that
-    is not `batched` takes (3, side, side). `version` "" lets the server choose. `meaning` is that of the scores, and
-    `preprocess` has the settings of slipway.photographs.images.Preprocessing: each None unless the model's parameters
-    state it.
+    `side` and `classes` are None if the server leaves them open, `max_batch` if it states no limit. A model that is not
+    `batched` takes (3, side, side). With `version` "" the server chooses. `meaning` describes the scores, and
+    `preprocess` has the settings of slipway.photographs.images.Preprocessing. Both are None unless the model's
+    parameters state them.
     """
 
     name: str
@@ -48,9 +48,9 @@ def classifier_of(
     version: str = "",
     output: str | None = None,
 ) -> Classifier:
-    """Return what metadata and configuration say of a model; `output` names the scores where there are several outputs.
+    """Return the classifier that metadata and configuration describe; `output` names one of several outputs.
 
-    Raises SlipwayError when it is fed or answers in a way that this client cannot serve.
+    Raises SlipwayError if its inputs or outputs are unsuitable for this client.
     """
     pictures = _input_of(metadata)
     scores = _output_of(metadata, output)
@@ -73,9 +73,9 @@ def classifier_of(
 
 
 def batch_size(classifier: Classifier, asked: int | None, usual: int) -> int:
-    """Return how many pictures a request carries: as many as asked, by default `usual` or what the model takes.
+    """Return the number of pictures in a request: the requested one, else `usual`, or the model's limit.
 
-    Raises SlipwayError when the model does not take as many as asked.
+    Raises SlipwayError if the model's limit is below the requested number.
     """
     largest = classifier.max_batch
     if asked is None:
@@ -88,7 +88,7 @@ def batch_size(classifier: Classifier, asked: int | None, usual: int) -> int:
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
-    """Return the preprocessing in a model's parameters; None if there is none, or one of another program's form."""
+    """Return the preprocessing in a model's parameters; None if there is none, or another program's."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:
@@ -99,7 +99,7 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
 
 
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:
-    """Return the one input, if pictures fit it."""
+    """Return the only input, if pictures fit it."""
     if len(metadata.inputs) != 1:
         names = ", ".join(tensor.name for tensor in metadata.inputs)
         raise SlipwayError(f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one")
@@ -121,7 +121,7 @@ def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelM
 def _output_of(
     metadata: service_pb2.ModelMetadataResponse, name: str | None
 ) -> service_pb2.ModelMetadataResponse.TensorMetadata:
-    """Return the output that has the scores: the one that was named, or the only one."""
+    """Return the output with the scores: the named one, or the only one."""
     outputs = {tensor.name: tensor for tensor in metadata.outputs}
     if name is None and len(outputs) == 1:
         (name,) = outputs
@@ -137,7 +137,7 @@ def _output_of(
 
 
 def _max_batch(name: str, pictures: service_pb2.ModelMetadataResponse.TensorMetadata, stated: int) -> int | None:
-    """Return how many pictures a request may carry, or None where nothing limits it."""
+    """Return the largest number of pictures in a request; None if there is no limit."""
     if len(pictures.shape) == 3:
         return 1
     if stated > 0:
@@ -150,7 +150,7 @@ def _max_batch(name: str, pictures: service_pb2.ModelMetadataResponse.TensorMeta
 
 
 def _classes(name: str, scores: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> int | None:
-    """Return how many classes the output has, as (N, classes) or (N, classes, 1, 1), or None where that is open."""
+    """Return the number of classes of the output, (N, classes) or (N, classes, 1, 1); None if that is open."""
     shape = list(scores.shape)[1 if batched else 0 :]
     if len([size for size in shape if size != 1]) > 1:
         raise SlipwayError(

@@ -1,4 +1,4 @@
-"""Reaching a Triton server's gRPC API, on this machine or another: TLS, deadlines, retries, failures in words."""
+"""Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
 
 import time
 from collections.abc import Callable
@@ -13,31 +13,31 @@ from slipway.triton.client.connectivity import why_unreachable
 from slipway.triton.client.endpoint import Endpoint
 from slipway.triton.server.restricted_apis import REFUSAL
 
-# gRPC waits 1 s and then ever longer before it connects again, so that retries in between would find nothing. Its
-# "min" stays as it is: that is also how long one attempt may take, and a busy machine needs its 20 s now and then.
+# gRPC waits 1 s and then ever longer before it connects again, so retries in between would fail. "min" keeps its value:
+# it also limits the time of one attempt, and a busy machine sometimes needs its 20 s.
 RECONNECT_MS = {"initial": 100, "max": 1000}
-# Codes of a state that may pass: no connection, a full queue, a model that is being loaded.
+# Codes of errors that may pass: no connection, a full queue, a model that is loading.
 PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
-# What Triton says, with the code NOT_FOUND, of a model that it unloads or loads anew, as a server does that ends.
+# Triton's message, with the code NOT_FOUND, for a model that is unloaded or reloaded, as when a server ends.
 UNLOADED = "has no available versions"
-# Passing codes that come with these words do not pass: certificates, messages too large for a server or a proxy, and
-# what is only for those who have the server's key.
+# With these words, an error does not pass: certificates, messages larger than the limit of a server or proxy, and APIs
+# that need the server's key.
 LASTING = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-# How long a server that gave no answer to a request may take to say whether it is there at all.
+# How long a server that did not answer a request may take to show that it is there at all.
 LIVENESS_S = 2.0
 
 
 class Unreachable(SlipwayError):
-    """No Triton answers there, so asking for anything else is useless."""
+    """No Triton answers there, so further requests are useless."""
 
 
 class RequestFailed(SlipwayError):
-    """The server is there, but did not answer one request as it was asked."""
+    """The server is there, but one request failed."""
 
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
-    """Return tritonclient's client of an endpoint, which connects when it is first used and never through a proxy."""
+    """Return tritonclient's client of an endpoint. It connects at its first use, and never through a proxy."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
     options += [(f"grpc.{which}_reconnect_backoff_ms", wait) for which, wait in RECONNECT_MS.items()]
     tls = endpoint.tls
@@ -57,9 +57,9 @@ def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
 
 
 class Connection:
-    """Calls of one server: each has a deadline, is tried again where that may help, and fails in words.
+    """Calls to one server, each with a deadline, with retries if they may help, and with errors as sentences.
 
-    The deadline, in seconds, is that of a call with all its retries and the waits between them.
+    The deadline, in seconds, covers a call with all its retries and the waits between them.
     """
 
     def __init__(self, endpoint: Endpoint, deadline_s: float = 30.0, retries: int = 0) -> None:
@@ -75,9 +75,9 @@ class Connection:
         self.client.close()
 
     def call(self, method: Callable[..., Any], *arguments: object) -> Any:
-        """Return method(*arguments, client_timeout=s), where s is what is left of the deadline, in seconds.
+        """Return method(*arguments, client_timeout=s); s is the rest of the deadline, in seconds.
 
-        Raises Unreachable when no Triton answers there, and RequestFailed when it does and the call still failed.
+        Raises Unreachable if no Triton answers, and RequestFailed if it answers and the call still fails.
         """
         end = time.monotonic() + self._deadline_s
         retrying = Retrying(
@@ -92,7 +92,7 @@ class Connection:
             raise self._explained(error) from None
 
     def _explained(self, error: InferenceServerException) -> SlipwayError:
-        """Return a failed call in words."""
+        """Return a failed call's error as a sentence."""
         late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
         if (late or error.status() == "StatusCode.UNAVAILABLE") and not self._is_there():
             why = why_unreachable(self.endpoint) or f"gRPC says: {error.message()}"
@@ -116,7 +116,7 @@ class Connection:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether a call that failed so may succeed later; asking a classifier twice does no harm."""
+    """Say whether a failed call may succeed later. Sending a classification twice does no harm."""
     if not isinstance(error, InferenceServerException):
         return False
     if error.status() not in PASSING:

@@ -1,4 +1,4 @@
-"""Why a gRPC API cannot be reached, found with a connection of our own, since gRPC often says no more than "closed"."""
+"""Diagnosis of a gRPC API that cannot be reached: a direct connection, since gRPC often reports only "closed"."""
 
 import socket
 import ssl
@@ -7,12 +7,12 @@ from slipway.triton.client.endpoint import Endpoint
 from slipway.triton.client.tls_context import EXPIRED, tls_context
 
 PATIENCE_S = 2.0
-# OpenSSL's numbers of the reasons to refuse a certificate, as x509_vfy.h has them.
+# OpenSSL's error codes for refused certificates, from x509_vfy.h.
 OTHER_NAME, OTHER_ADDRESS = 62, 64
 
 
 def why_unreachable(endpoint: Endpoint) -> str | None:
-    """Return in words why no gRPC call reaches an endpoint and what to do, or None where nothing was found."""
+    """Return as a sentence why no gRPC call reaches an endpoint, with the remedy; None if no cause was found."""
     try:
         with socket.create_connection((endpoint.host, endpoint.port), PATIENCE_S) as connection:
             return _why_not_in_the_clear(connection) if endpoint.tls is None else _why_not_tls(connection, endpoint)
@@ -27,7 +27,7 @@ def why_unreachable(endpoint: Endpoint) -> str | None:
 
 
 def _why_not_in_the_clear(connection: socket.socket) -> str | None:
-    """Say whether what listens wants TLS: it does when it answers a handshake, be it with a refusal."""
+    """Return why a connection without TLS fails: a server that answers a TLS handshake wants TLS."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -42,7 +42,7 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
 
 
 def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
-    """Say which side's certificate the handshake fails on."""
+    """Return why a TLS handshake fails, and which side's certificate is at fault."""
     tls = endpoint.tls
     name = tls.server_name or endpoint.host
     context = tls_context(tls.ca, tls.certificate, tls.key)
@@ -54,7 +54,7 @@ def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
         if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
             return "it does not speak TLS. Leave --tls out"
         return f"the TLS handshake fails ({error.reason or error})"
-    # Under TLS 1.3 a server refuses a client's certificate only after the handshake, where it would greet otherwise.
+    # Under TLS 1.3 a server refuses a client's certificate only after the handshake, in place of its greeting.
     with secured:
         try:
             greeted = secured.recv(1) != b""

@@ -1,4 +1,4 @@
-"""Asking a running Triton server over gRPC, and reading what it counted."""
+"""A gRPC client of one model on a running Triton server: inference, metadata, and the server's counters."""
 
 import time
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.model_config import INPUT, OUTPUT
 
-# How long after an answer its request may be missing from the metrics.
+# How long after its answer a request may still be missing from the metrics.
 COUNTED_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The logits (N, classes) of one request, how long it took from sending to having them, which version gave them."""
+    """The logits (N, classes) of one request, its latency, and the version that answered."""
 
     logits: np.ndarray
     latency_ms: float
@@ -29,7 +29,7 @@ class Answer:
 
 
 class ModelClient:
-    """A client of one model on one server, each of whose calls has the deadline."""
+    """A client of one model on one server. Each call has the deadline."""
 
     def __init__(self, ports: Ports, model: str, deadline_s: float = 30.0) -> None:
         self.model = model
@@ -44,7 +44,7 @@ class ModelClient:
         self._client.close()
 
     def require_ready(self) -> None:
-        """Raise SlipwayError unless the server is live and this model ready; a server is ready with a model missing."""
+        """Raise SlipwayError unless server and model are ready; a server is ready even if a model is missing."""
         if not (self._asked("is_server_live") and self._asked("is_model_ready", self.model)):
             raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
 
@@ -64,7 +64,7 @@ class ModelClient:
         return self._asked("get_model_config", self.model).config
 
     def infer(self, batch: np.ndarray) -> Answer:
-        """Ask for the logits of a batch (N, 3, H, W) of the type that the model takes: float32, or uint8 pixels."""
+        """Return the logits of a batch (N, 3, H, W) of the model's input type: float32, or uint8 pixels."""
         tensor = grpc.InferInput(INPUT, list(batch.shape), np_to_triton_dtype(batch.dtype))
         tensor.set_data_from_numpy(batch)
         start = time.perf_counter()
@@ -78,10 +78,10 @@ class ModelClient:
         return Answer(logits, latency_ms, result.get_response().model_version)
 
     def successes(self, version: str, at_least: int = 0) -> int:
-        """Return how many requests the server counts as answered by a version of this model, from its /metrics.
+        """Return how many requests a version of this model has answered, by the server's /metrics.
 
-        Only by one version: the count of an old one goes, some time after a new one is there. The server counts a
-        request after it has sent the answer, so `at_least` is waited for, up to COUNTED_WITHIN_S.
+        Only by one version: the counter of an old version disappears some time after a new one is loaded. The server
+        counts a request after it has sent the answer, so this waits up to COUNTED_WITHIN_S for `at_least`.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:
@@ -91,7 +91,7 @@ class ModelClient:
             time.sleep(0.02)
 
     def successes_by_version(self) -> dict[str, int]:
-        """Return the same for every version that the server has, by its name."""
+        """Return {version: number of answered requests} for every version on the server."""
         try:
             found = read_metrics(self._ports).items()
         except OSError as error:
@@ -103,7 +103,7 @@ class ModelClient:
         }
 
     def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
-        """Return what the server answers to a question, a method of tritonclient's client."""
+        """Return the server's answer to a call of a method of tritonclient's client."""
         try:
             return getattr(self._client, question)(*arguments, client_timeout=self._deadline_s, **options)
         except InferenceServerException as error:
@@ -111,7 +111,7 @@ class ModelClient:
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:
-    """Return {(metric, model, version): value} of a server's Prometheus page, "" where there is no such label."""
+    """Return {(metric, model, version): value} of a server's Prometheus page; "" if a label is missing."""
     values: dict[tuple[str, str, str], float] = {}
     for name, labels, value, *_ in samples(read_page(ports)):
         key = (name, labels.get("model", ""), labels.get("version", ""))

@@ -1,4 +1,4 @@
-"""A server's page of Prometheus metrics: read, and as Triton names what is on it."""
+"""A server's Prometheus metrics: read the page, and parse it into Triton's own names."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,8 +13,8 @@ TIMEOUT_S = 10
 
 
 def read_page(ports: Ports) -> str:
-    """Return a server's page of metrics, asked of it directly and never of a proxy; raise OSError when it has none."""
-    # The server is not asked to hang up: through a tunnel, a hang-up may overtake the answer.
+    """Return a server's page of metrics, read directly and never through a proxy; raise OSError if it has none."""
+    # No `Connection: close`: through a tunnel, the close may overtake the answer.
     with closing(HTTPConnection(ports.clear_host, ports.metrics, timeout=TIMEOUT_S)) as connection:
         try:
             connection.request("GET", "/metrics")
@@ -28,8 +28,8 @@ def read_page(ports: Ports) -> str:
 
 
 def samples(page: str) -> Iterator[Sample]:
-    """Yield what is on a page, by Triton's own names."""
+    """Yield the samples of a page, with Triton's own names."""
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
-            # The parser completes counters to OpenMetrics' form, x_total, an ending that Triton's names do not have.
+            # The parser adds OpenMetrics' ending `_total` to counters. Triton's names do not have it.
             yield sample._replace(name=sample.name.removesuffix("_total"))

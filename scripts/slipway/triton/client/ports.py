@@ -1,4 +1,4 @@
-"""Where a server listens, and over what TLS."""
+"""The address, the ports and the TLS settings of a server."""
 
 import errno
 import socket
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from slipway.core.errors import SlipwayError
 from slipway.triton.server.tls import ServerTls
 
-# The flag of a server that is asked over gRPC alone.
+# The flag of a server with gRPC only.
 WITHOUT_HTTP = "--allow-http=false"
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server listens, and over what TLS; what it cannot encrypt then stays on this machine.
+    """The address, ports and TLS settings of a server. With TLS, its unencrypted ports stay on this machine.
 
-    `http` is None where it has no HTTP API; metrics it has all the same.
+    `http` is None if it has no HTTP API. It has metrics nevertheless.
     """
 
     http: int | None
@@ -26,7 +26,7 @@ class Ports:
 
     @classmethod
     def of(cls, listening: dict) -> "Ports":
-        """Return what a server's state or a receipt says of where it listens."""
+        """Return the ports in the `listening` entry of a server's state or of a receipt."""
         tls = listening.get("tls")
         return cls(**{**listening, "tls": ServerTls(**tls) if tls else None})
 
@@ -37,7 +37,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Return three ports of 127.0.0.1 that nobody listens on."""
+        """Return three free ports of 127.0.0.1."""
         sockets = [socket.socket() for _ in range(3)]
         try:
             for one in sockets:
@@ -48,14 +48,14 @@ class Ports:
                 one.close()
 
     def taken(self) -> list[int]:
-        """Return the ports that somebody already listens on.
+        """Return the ports on which another program already listens.
 
-        Raises SlipwayError when nobody may listen there: at another machine's address, or at a port for root alone.
+        Raises SlipwayError if this user cannot listen there: another machine's address, or a port for root alone.
         """
         return [port for port, host in self._by_kind().values() if not _can_bind(host, port)]
 
     def flags(self) -> list[str]:
-        """Return the flags that make a server listen here and nowhere else."""
+        """Return Triton's flags to listen on these ports only."""
         listening = [
             flag
             for kind, (port, host) in self._by_kind().items()
@@ -65,12 +65,12 @@ class Ports:
         return listening + without_http + (self.tls.flags() if self.tls else [])
 
     def in_words(self) -> str:
-        """Return the ports by what listens there, such as "gRPC 8001 (TLS), metrics 8002"."""
+        """Return the ports as text, such as "gRPC 8001 (TLS), metrics 8002"."""
         http = f", HTTP {self.http}" if self.http else ""
         return f"gRPC {self.grpc}{' (TLS)' if self.tls else ''}{http}, metrics {self.metrics}"
 
     def _by_kind(self) -> dict[str, tuple[int, str]]:
-        """Return {kind: (port, address)} of what listens, by Triton's names."""
+        """Return {kind: (port, address)}, with Triton's names of the kinds."""
         http = {"http": (self.http, self.clear_host)} if self.http else {}
         return http | {"grpc": (self.grpc, self.host), "metrics": (self.metrics, self.clear_host)}
 

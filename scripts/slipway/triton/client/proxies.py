@@ -1,7 +1,7 @@
-"""Proxies of the environment: they are for other machines, never for a server on this one.
+"""Proxies in the environment: they are for other machines, never for a server on this one.
 
 The clients in this process ignore them (`connect`, `read_page`). A child program would use http_proxy even for
-127.0.0.1, so it is started without it.
+127.0.0.1, so it starts without these variables.
 """
 
 from collections.abc import Mapping
@@ -10,5 +10,5 @@ _VARIABLES = {"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"}
 
 
 def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without the variables that name proxies, in upper or lower case."""
+    """Return an environment without the proxy variables, in upper or lower case."""
     return {name: value for name, value in environment.items() if name.lower() not in _VARIABLES}

@@ -1,4 +1,4 @@
-"""Pictures handed to a server on this machine through system shared memory instead of the network.
+"""System shared memory that hands pictures to a server on this machine without the network.
 
 The region is made with Python's own multiprocessing.shared_memory: tritonclient 2.51's needs pkg_resources, which
 setuptools no longer has.
@@ -20,7 +20,7 @@ UNREGISTER_S = 5.0
 
 
 class SharedBatch:
-    """A region of `byte_size` bytes that the server reads batches from, as a context manager that always removes it."""
+    """A region of `byte_size` bytes for batches that the server reads; a context manager that always removes it."""
 
     def __init__(self, connection: Connection, byte_size: int) -> None:
         host = connection.endpoint.host
@@ -53,19 +53,19 @@ class SharedBatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A server that is gone has forgotten the region by itself.
+        # A server that has ended needs no unregistering.
         with contextlib.suppress(InferenceServerException):
             self._connection.client.unregister_system_shared_memory(self._memory.name, client_timeout=UNREGISTER_S)
         self._memory.close()
         self._memory.unlink()
 
     def register(self, client_timeout: float) -> None:
-        """Make the region known to the server, also where it knows one of that name already."""
+        """Register the region with the server, also if the server already has one of that name."""
         client, name = self._connection.client, self._memory.name
         client.unregister_system_shared_memory(name, client_timeout=client_timeout)
         client.register_system_shared_memory(name, f"/{name}", self._byte_size, client_timeout=client_timeout)
 
     def fill(self, tensor: grpc.InferInput, array: np.ndarray) -> None:
-        """Copy an array into the region, and let the tensor of a request refer to it."""
+        """Copy an array into the region, and make the tensor of a request refer to it."""
         np.ndarray(array.shape, array.dtype, self._memory.buf)[:] = array
         tensor.set_shared_memory(self._memory.name, array.nbytes)

@@ -1,4 +1,4 @@
-"""Proof that a served model is this checkpoint: the golden input over gRPC, the golden logits back."""
+"""The smoke test: a served model answers the golden input with the checkpoint's golden logits."""
 
 import statistics
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ TIMED_REQUESTS = 10
 class Expected:
     """The expected model and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
 
-    The type of the input, float32 or uint8, is the type that the model must take. `meaning` is that of the outputs, and
-    `varies` how far PyTorch's answers to the photograph and its variations differ, where that was measured.
+    The dtype of the input, float32 or uint8, is the dtype that the model must take. `meaning` describes the outputs.
+    `varies` is the measured difference of PyTorch's answers to the photograph and its perturbations, or None.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Expected:
     def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
         """Return the expectation from a model's golden answers (.npz) and the class names of its repository.
 
-        Raises SlipwayError where the golden answers cannot be read.
+        Raises SlipwayError if the golden answers cannot be read.
         """
         try:
             return cls._read(name, golden, labels, limits)
@@ -60,9 +60,9 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Check readiness, tensors, configuration, a refusal, answer and counters; return the findings.
+    """Check readiness, tensors, configuration, a refusal, the answer and counters; return the findings.
 
-    Raises SlipwayError naming the first difference from the expectation.
+    Raises SlipwayError with the first difference from the expectation.
     """
     client.require_ready()
     metadata = client.metadata()
@@ -103,9 +103,9 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return how far apart the served answers to the golden input are alone and in batches with strangers.
+    """Return the difference between answers to the golden input alone and in batches with other requests.
 
-    Raises SlipwayError if they depend on the strangers.
+    Raises SlipwayError if the answers depend on the other requests.
     """
     ask = lambda batch: client.infer(batch).logits  # noqa: E731
     found = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
@@ -117,7 +117,7 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
 def require_refusal(client: ModelClient, expected: Expected) -> str:
     """Return the server's refusal of an input of a wrong shape; raise SlipwayError if it answers instead.
 
-    The requests after this one show whether it still answers correctly.
+    The requests after it show whether the server still answers correctly.
     """
     wrong = expected.golden_input[..., :-1]
     try:

@@ -1,4 +1,4 @@
-"""Exactly which files a folder holds, and in what they differ from a record of them."""
+"""The exact files of a folder, and their differences from a record."""
 
 import shutil
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256
 
-# In place of a SHA-256; no record has them, so they always differ.
+# Values in place of a SHA-256. No record has them, so they always differ.
 NO_FILE, UNREADABLE = "no regular file", "unreadable"
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return {path below `folder`: SHA-256} of everything in it, hidden files and links too; {} where it is absent."""
+    """Return {path below `folder`: SHA-256} of every file, hidden ones and links too; {} if the folder is absent."""
     return {
         path.relative_to(folder).as_posix(): _digest(path)
         for path in sorted(folder.rglob("*"))
@@ -20,7 +20,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def differences(found: Mapping[str, str], recorded: Mapping[str, str]) -> str:
-    """Return in words in what files differ from their record, such as "edited: a, b; missing: c"; "" where they do not.
+    """Return the differences of files from their record, as text such as "edited: a, b; missing: c", or "".
 
     Both are {path: SHA-256}.
     """
@@ -33,7 +33,7 @@ def differences(found: Mapping[str, str], recorded: Mapping[str, str]) -> str:
 
 
 def remove_bytecode(folder: Path) -> None:
-    """Remove what servers compiled: Python would run it in place of the files that were compared."""
+    """Remove compiled bytecode: Python would run it in place of the compared files."""
     for found in list(folder.rglob("__pycache__")):
         if found.is_dir() and not found.is_symlink():
             shutil.rmtree(found)

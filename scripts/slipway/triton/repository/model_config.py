@@ -1,4 +1,4 @@
-"""A model's configuration for Triton, as Triton's own protobuf message and its text form."""
+"""A model's configuration (config.pbtxt), as Triton's own protobuf message and as text."""
 
 import json
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 
 INPUT, OUTPUT = "input", "logits"
-PREPROCESS = "preprocess"  # the parameter that states to clients how a photograph becomes the input
+PREPROCESS = "preprocess"  # the parameter with the preprocessing, for clients
 PREPROCESS_SETTINGS = ("resize", "crop", "mean", "std", "interpolation")
-# The native backend of a runtime, and the file name that it loads. TensorRT for RTX has none.
+# The native backend of a runtime, and the file name of its engine. TensorRT for RTX has none.
 NATIVE = {
     "openvino": ("openvino", "model.xml"),
     "onnxruntime": ("onnxruntime", "model.onnx"),
@@ -26,11 +26,11 @@ NATIVE = {
 
 @dataclass(frozen=True)
 class Served:
-    """A model as it is served: its name, tensors, engine, and how many copies and how large batches were chosen.
+    """A served model: its name, its tensors, its engine, and the chosen numbers of instances and batch sizes.
 
-    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles. `meaning` is that of
-    the outputs, and `preprocess` how a photograph becomes the input, as in config.yaml. Its parameters state both; None
-    for a model that only a load test asks.
+    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles. `meaning` describes the
+    outputs, and `preprocess` has the preprocessing settings, as in config.yaml. Both become parameters; None for a
+    model that only the load test uses.
     """
 
     name: str
@@ -47,24 +47,24 @@ class Served:
 
     @property
     def native_backend(self) -> str:
-        """Return the backend of the configuration that a server with every backend loads."""
+        """Return the backend in the configuration for a server with every backend."""
         return NATIVE[self.runtime][0]
 
     @property
     def engine_file(self) -> str:
-        """Return the engine's name in the version folder."""
+        """Return the file name of the engine in the version folder."""
         return NATIVE[self.runtime][1]
 
     @property
     def input_shape(self) -> list[int]:
-        """Return the input's shape without the batch: [3, H, W]."""
+        """Return the input's shape without the batch dimension: [3, H, W]."""
         return [3, self.crop, self.crop]
 
 
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
     """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
     config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
-    # Triton itself makes nothing of the format, but its own image clients refuse an input that states none.
+    # Triton itself ignores the format, but its own image clients refuse an input without one.
     layout = pb.ModelInput.FORMAT_NCHW
     config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), format=layout, dims=served.input_shape)
     config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
@@ -74,14 +74,15 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         config.parameters[name].string_value = value
     if served.preprocess:
         config.parameters[PREPROCESS].string_value = json.dumps(served.preprocess)
-    # Left plain on purpose: with a queue policy, even a bound on its size, the batcher of Triton 2.51 sleeps through
-    # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
+    # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores requests
+    # for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
     config.dynamic_batching.SetInParent()
     if backend == "tensorrt":
         _add_tensorrt(config, served)
     else:
-        # For GPU engines too: the Python backend's process opens the GPU itself, the one that CUDA_VISIBLE_DEVICES
-        # shows it, and KIND_GPU would make Triton copy the input there and ask for a GPU in the server's own process.
+        # KIND_CPU for GPU engines too: the Python backend's process opens the GPU itself, the one in
+        # CUDA_VISIBLE_DEVICES. KIND_GPU would make Triton copy the input there and need a GPU in the server's own
+        # process.
         config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_CPU)
     if backend == "python":
         config.parameters["engine"].string_value = served.engine_file
@@ -94,12 +95,12 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
 
 
 def triton_type(dtype: str) -> int:
-    """Return Triton's number for a NumPy data type by name, such as TYPE_UINT8 for "uint8"."""
+    """Return Triton's number for a NumPy dtype by name, such as TYPE_UINT8 for "uint8"."""
     return pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(dtype))}")
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:
-    """Write the text form, and make sure that it reads back as the same message."""
+    """Write the text form, and check that it reads back as the same message."""
     text = text_format.MessageToString(config)
     if read_text(text) != config:
         raise SlipwayError(f"{path} would not read back as the message it was written from; report this as a defect")
@@ -108,7 +109,7 @@ def write_config(path: Path, config: pb.ModelConfig) -> None:
 
 
 def read_config(path: Path) -> pb.ModelConfig:
-    """Read a config.pbtxt; raise SlipwayError with the line when it does not parse."""
+    """Read a config.pbtxt; raise SlipwayError with the line if it does not parse."""
     try:
         return read_text(Path(path).read_text(encoding="utf-8"))
     except text_format.ParseError as error:
@@ -128,21 +129,21 @@ def _native_parameters(served: Served) -> dict[str, str]:
 
 
 def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
-    """Add what Triton's TensorRT backend needs to choose among profiles and to replay CUDA graphs."""
+    """Add the optimization profiles and CUDA graphs for Triton's TensorRT backend."""
     config.platform = "tensorrt_plan"
     names = [str(index) for index in range(len(served.profiles))]
     config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_GPU, profile=names)
     config.optimization.input_pinned_memory.enable = True
     config.optimization.output_pinned_memory.enable = True
     config.optimization.cuda.graphs = True
-    # Stated one by one: without this list Triton knows nothing of the sizes that the profiles are tuned for.
+    # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
     for batch in _graph_batches(served):
         spec = config.optimization.cuda.graph_spec.add(batch_size=batch)
         spec.input[INPUT].dim.extend(served.input_shape)
 
 
 def _graph_batches(served: Served) -> list[int]:
-    """Return the batch sizes to record: 1, what each profile is tuned for, the largest; those that are served."""
+    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; only served sizes."""
     sizes = {1, served.max_batch_size, *(opt for _, opt, _ in served.profiles)}
     return [size for size in sorted(sizes) if size <= served.max_batch_size and _is_covered(size, served.profiles)]
 

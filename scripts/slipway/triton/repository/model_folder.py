@@ -1,4 +1,4 @@
-"""A Triton model repository: one model folder that both kinds of server load.
+"""A Triton model repository: one model folder for both kinds of server.
 
 <name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
 <name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
@@ -17,7 +17,7 @@ from slipway.triton.repository.model_config import Served, model_config, write_c
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
 
 VERSION = "1"
-# Read as a file, never imported: it needs a module that only the server's Python backend has.
+# Read as a file, never imported: it needs a module that exists only in the server's Python backend.
 ADAPTER = Path(__file__).with_name("python_backend_model.py")
 
 
@@ -31,7 +31,7 @@ def served_model(
     meaning: Meaning | None = None,
     preprocess: dict | None = None,
 ) -> Served:
-    """Return how `engine` is served under `name`."""
+    """Return the served model for `engine` under `name`."""
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
@@ -55,7 +55,7 @@ def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path)
 
 
 def write_labels(path: Path, labels: Path, served: Served) -> None:
-    """Write one class name an output: a single output has that of a yes, the last of two; a tensor has none."""
+    """Write one class name for each output: a single output has the last of two, the yes; a tensor has none."""
     if served.meaning and not served.meaning.has_classes:
         path.touch()
         return
@@ -64,7 +64,7 @@ def write_labels(path: Path, labels: Path, served: Served) -> None:
 
 
 def copy_runtime(name: str, version: Path) -> None:
-    """Copy a runtime's module as engine.py, or its package as engine/, without importing what it needs."""
+    """Copy a runtime's module as engine.py, or its package as engine/, without importing it."""
     source = Path(find_spec(f"slipway.runtimes.{RUNTIMES[name].module}").origin)
     if source.name == "__init__.py":
         shutil.copytree(source.parent, version / "engine", ignore=shutil.ignore_patterns("__pycache__"))

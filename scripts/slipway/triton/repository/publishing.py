@@ -1,4 +1,4 @@
-"""Versions of a repository where a cluster reads them: copied beside the old ones, read back, and indexed last.
+"""Publishing versions of a repository where a cluster reads them: copy, read back, then write the index.
 
 <destination>/<version>/<name>/...    the files of a version, as Triton reads them
 <destination>/<version>.sig           its signature, where there is one
@@ -22,9 +22,9 @@ _VERSION = re.compile(r"v[0-9a-f]{12}")
 
 
 def destination_of(to: str, claim_path: str, model: str, target: str) -> str:
-    """Return where the versions of a model on a target are published, below the folder or storage `to`.
+    """Return the folder of a model's published versions for a target, below the folder or storage `to`.
 
-    Raises SlipwayError when `to` is a folder that does not exist: a claim that is not mounted is never made up.
+    Raises SlipwayError if `to` is a folder that does not exist: a claim that is not mounted is never created.
     """
     storage = Storage(to)
     storage.require_folder()
@@ -40,13 +40,13 @@ def publish(
     *,
     signature: Path | None = None,
 ) -> dict:
-    """Publish a repository as a version beside the old ones, then remove the oldest versions beyond `keep`.
+    """Publish a repository as a new version, then remove the oldest versions beyond `keep`.
 
-    `folder` holds the model's folder, `index` is its repository.json, and `destination` is what `destination_of`
-    returns. What is there already, whole, is not copied again. Versions of `protected` stay, however old.
+    `folder` has the model's folder, `index` is its repository.json, and `destination` comes from `destination_of`. A
+    complete version is not copied again. Versions in `protected` stay, at any age.
 
-    Returns {"destination", "version", "files", "bytes", "copied", "pruned"}. Raises SlipwayError when anything fails;
-    then the index of this version is not there, unless it was there whole, and the other versions are as they were.
+    Returns {"destination", "version", "files", "bytes", "copied", "pruned"}. Raises SlipwayError if anything fails. The
+    index of this version does not exist then, unless it was complete before, and the other versions are unchanged.
     """
     try:
         content = read_index(folder, index)
@@ -61,9 +61,9 @@ def publish(
 
 
 def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
-    """Raise SlipwayError unless a version is published as it was: every file the one of its index, and no other.
+    """Raise SlipwayError unless a version is published unchanged: every file of its index, and no other.
 
-    With a `public_key` its signature is verified as well; an object store's files are copied here for that.
+    With a `public_key` its signature is verified too; for that, an object store's files are copied here.
     """
     storage = Storage(destination)
     wanted = {f"{version}/{name}": digest for name, digest in _files(content).items()}
@@ -97,7 +97,7 @@ def _require_signed(storage: Storage, version: str, files: Collection[str], publ
 def _put_version(
     storage: Storage, folder: Path, content: dict, digest: str, signature: Path | None
 ) -> tuple[str, bool]:
-    """Publish a version and make it the newest; return its name, and whether anything of it was copied."""
+    """Publish a version and make it the newest; return its name, and whether anything was copied."""
     version, listed = version_of(digest), storage.entries()
     documents = _documents(storage, listed)
     newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
@@ -105,7 +105,7 @@ def _put_version(
     there = documents.get(version)
     copied = not _is_same(there, document) or not _is_whole(storage, version, content)
     if copied:
-        # Only one that was there from the start is broken: another publisher may have ended meanwhile.
+        # Only an index that existed from the start is broken: another publisher may have finished meanwhile.
         if f"{version}.json" in listed:
             storage.remove(f"{version}.json")
         _copy(storage, folder, version, content)
@@ -122,13 +122,13 @@ def _files(content: dict) -> dict[str, str]:
 
 
 def _is_whole(storage: Storage, version: str, content: dict) -> bool:
-    """Say whether a version's files are all there, as its index says, and nothing else is."""
+    """Say whether a version has all files of its index unchanged, and no other file."""
     files = {f"{version}/{name}": digest for name, digest in _files(content).items()}
     return storage.files(version) == set(files) and all(storage.sha256(name) == files[name] for name in files)
 
 
 def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
-    """Copy what is missing of a version, which a killed publication may have begun, and read it back."""
+    """Copy the missing files of a version, also after a killed publication, and read them back."""
     files = _files(content)
     if storage.files(version) - {f"{version}/{name}" for name in files}:
         storage.remove_folder(version)
@@ -145,7 +145,7 @@ def _put_signature(storage: Storage, name: str, content: bytes) -> None:
 
 
 def _put_index(storage: Storage, document: dict) -> None:
-    """Write an index and read it back; one that is not as it should be goes again."""
+    """Write an index and read it back; remove it again if it differs."""
     name = f"{document['version']}.json"
     storage.write(name, (json.dumps(document, indent=2) + "\n").encode())
     arrived = _is_same(_document(storage, document["version"]), document)
@@ -155,7 +155,7 @@ def _put_index(storage: Storage, document: dict) -> None:
 
 
 def _is_same(found: dict | None, document: dict) -> bool:
-    """Say whether an index is the one of a version, whenever that was published."""
+    """Say whether an index belongs to this version, at any publication number."""
     return found is not None and found | {"ordinal": document["ordinal"]} == document
 
 
@@ -168,7 +168,7 @@ def _require_arrived(storage: Storage, name: str, arrived: bool) -> None:
 
 
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
-    """Return the index of each version that is published; what is no index of ours counts for nothing."""
+    """Return the index of each published version; other JSON files are ignored."""
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     found = {name: _document(storage, name) for name in names if _VERSION.fullmatch(name)}
     return {name: document for name, document in found.items() if document}
@@ -185,8 +185,8 @@ def _document(storage: Storage, version: str) -> dict | None:
 def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) -> list[str]:
     """Remove the versions that were published first, beyond `keep`; return their names.
 
-    The version that was just published is safe, and so is one that another process published at the same moment. The
-    new version stands whatever happens here, so a failure is told and left to the next time.
+    The new version is safe, and so is a version that another process published at the same moment. A failure here does
+    not affect the new version: it is reported, and the next publication tries again.
     """
     try:
         listed = storage.entries()
@@ -202,7 +202,7 @@ def _prune(storage: Storage, own: str, keep: int, protected: Collection[str]) ->
 
 
 def _remove_version(storage: Storage, version: str, ordinal: int) -> bool:
-    """Remove a version, its index first; not one that was published again meanwhile. Say whether it is gone."""
+    """Remove a version, its index first, unless it was published again meanwhile. Say whether it is gone."""
     try:
         if (_document(storage, version) or {}).get("ordinal") != ordinal:
             return False

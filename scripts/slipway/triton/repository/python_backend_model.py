@@ -1,10 +1,10 @@
-"""The Python backend's model: answers requests with the engine that lies beside this file.
+"""The model.py for Triton's Python backend: it answers requests with the engine beside it.
 
-It travels into the model repository as model.py, with the runtime's module as engine.py or its package as engine/, so
-it imports nothing of Slipway. Inputs and outputs are those of the native backend's configuration.
+The model repository gets it as model.py, and the runtime's module as engine.py or its package as engine/. So it imports
+nothing of Slipway. Inputs and outputs are the same as in the native backend's configuration.
 """
 
-# The backend imports it once the first request is computed, whose answer that would delay: 20 ms in every instance.
+# The backend would import it at the first request, and delay that answer by 20 ms in every instance.
 import asyncio  # noqa: F401
 import json
 import os
@@ -19,7 +19,7 @@ WARM_UP_S = 2
 
 
 class TritonPythonModel:
-    """One instance of the model: one engine, fed with whole batches."""
+    """One instance of the model: one engine, with whole batches as input."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the engine and warm it up, before Triton calls it ready."""
@@ -32,7 +32,7 @@ class TritonPythonModel:
         self._warm_up(config)
 
     def _warm_up(self, config: dict) -> None:
-        """Run the largest batch and batch 1, then the sizes between for as long as WARM_UP_S lasts.
+        """Run the largest batch and batch 1, then the sizes between until WARM_UP_S is over.
 
         The first batch of a size costs more: kernels are chosen, or a CUDA graph is recorded.
         """
@@ -46,10 +46,11 @@ class TritonPythonModel:
             self._engine.infer(np.zeros((batch, *tensor["dims"]), dtype))
 
     def execute(self, requests: list) -> list:
-        """Return one response a request; the requests that the dynamic batcher gathered run as one batch.
+        """Return one response for each request; the requests that the dynamic batcher gathered run as one batch.
 
-        Inputs are Triton's shared memory and outputs parts of the engine's result, neither copied here: the backend
-        copies the outputs when this returns, before it calls again, so an engine may use one buffer for every batch.
+        Inputs are in Triton's shared memory, and outputs are views of the engine's result; neither is copied here. The
+        backend copies the outputs after this returns and before the next call, so an engine may use one buffer for all
+        batches.
         """
         batches = [pb_utils.get_input_tensor_by_name(request, self._input).as_numpy() for request in requests]
         try:

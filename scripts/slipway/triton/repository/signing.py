@@ -1,7 +1,7 @@
-"""Signatures of repositories: who holds the private key says which files a server may run.
+"""Signatures of repositories: the holder of the private key states which files a server may run.
 
-model-signing makes and checks them, with keys of an elliptic curve in PEM files. A signature is a Sigstore bundle with
-the SHA-256 of every file, which `model_signing verify key` reads as well.
+model-signing makes and verifies them, with elliptic-curve keys in PEM files. A signature is a Sigstore bundle with the
+SHA-256 of every file. `model_signing verify key` reads it too.
 """
 
 import re
@@ -15,15 +15,15 @@ from slipway.core.errors import SlipwayError
 from slipway.triton.repository.contents import remove_bytecode
 from slipway.triton.repository.signing_keys import require_private_key, require_public_key
 
-# What Snakemake puts into a folder that it made.
+# Snakemake's time stamp in a folder that it made.
 _TIME_STAMP = ".snakemake_timestamp"
 
 
 def sign(folder: Path, private_key: Path, signature: Path) -> None:
     """Write a signature of every file below `folder`.
 
-    The password of an encrypted key is taken from the environment variable SLIPWAY_SIGNING_PASSWORD. Raises
-    SlipwayError when the key cannot be used, or the folder has what cannot be signed.
+    The environment variable SLIPWAY_SIGNING_PASSWORD has the password of an encrypted key. Raises SlipwayError if the
+    key is unusable, or if the folder has a file that cannot be signed.
     """
     _, password = require_private_key(private_key)
     signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)
@@ -35,7 +35,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
 
 
 def verify(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless `signature` was made with the other half of `public_key`, of exactly these files."""
+    """Raise SlipwayError unless `signature` is of exactly these files, and `public_key` verifies it."""
     require_public_key(public_key)
     if not signature.is_file():
         raise SlipwayError(
@@ -52,19 +52,19 @@ def verify(folder: Path, public_key: Path, signature: Path) -> None:
 
 
 def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
-    """Raise SlipwayError unless the repository in `folder` is the one that was signed; its servers' bytecode goes."""
+    """Raise SlipwayError unless the repository in `folder` is the signed one; compiled bytecode is removed first."""
     remove_bytecode(folder)
     verify(folder, public_key, signature)
 
 
 def _hashing(folder: Path) -> hashing.Config:
-    """Return what to hash: everything but Snakemake's time stamps."""
+    """Return the files to hash: all except Snakemake's time stamps."""
     stamps = [path.relative_to(folder) for path in folder.rglob(_TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 
 
 def _why_not(said: str, folder: Path, public_key: Path, signature: Path) -> str:
-    """Return in words why a signature does not hold, from those of model-signing."""
+    """Return why a signature is not valid, as a sentence from model-signing's error."""
     if "Key mismatch" in said:
         return f"{signature} was made with another key than that of {public_key}"
     if "Signature mismatch" not in said:

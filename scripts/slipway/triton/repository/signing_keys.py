@@ -1,7 +1,7 @@
-"""The keys of signatures: whether they will do, and which key it is, without saying what is in it.
+"""The keys of signatures: checks that they are usable, and their identity without their content.
 
-A private key is read where it is used and nowhere else: neither it nor its SHA-256 is written down, but that of its
-public half.
+A private key is read only where it is used. Neither the key nor its SHA-256 is stored; the SHA-256 of its public half
+is.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 
 def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
-    """Return a private key and its password, None for one without; raise SlipwayError when it cannot sign."""
+    """Return a private key and its password, or None; raise SlipwayError if it cannot sign."""
     pem, password = _read(path, "private"), None
     if b"ENCRYPTED" in pem:
         password = os.environ.get(PASSWORD, "").encode()
@@ -37,7 +37,7 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
             )
     try:
         key = load_pem_private_key(pem, password)
-    except Exception:  # its words might quote the key
+    except Exception:  # its message might quote the key
         wrong = f"{PASSWORD} is not its password, or it is broken" if password else "it is broken, or a public key"
         raise SlipwayError(f"{path} cannot be read as a private key in PEM: {wrong}; {_HOW}") from None
     _require_curve(path, key, EllipticCurvePrivateKey)
@@ -45,7 +45,7 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
 
 
 def require_public_key(path: Path) -> None:
-    """Raise SlipwayError unless signatures can be verified with a public key."""
+    """Raise SlipwayError unless a public key can verify signatures."""
     try:
         key = load_pem_public_key(_read(path, "public"))
     except (ValueError, UnsupportedAlgorithm):
@@ -57,9 +57,9 @@ def require_public_key(path: Path) -> None:
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of a private key's public half; where it cannot be read here, of the one that signed.
+    """Return the SHA-256 of a private key's public half; if it is unreadable here, that of the signature's key.
 
-    `remember` is that of slipway.keys.file_hash_cache.FileHashCache.
+    `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
     """
     try:
         return remember("public half of", private_key, public_sha256)
@@ -68,9 +68,9 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
 
 
 def public_sha256(private_key: Path) -> str:
-    """Return the SHA-256 of a private key's public half in PEM, which signatures name; that of the file of the latter.
+    """Return the SHA-256 of a private key's public half in PEM, the same as in signatures.
 
-    Raises SlipwayError when the key cannot sign.
+    Raises SlipwayError if the key cannot sign.
     """
     key, _ = require_private_key(private_key)
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -78,7 +78,7 @@ def public_sha256(private_key: Path) -> str:
 
 
 def signer_of(signature: Path) -> str | None:
-    """Return the SHA-256 of the public key that a signature names; None where there is no signature."""
+    """Return the SHA-256 of the public key in a signature; None if there is no signature."""
     try:
         return json.loads(signature.read_text(encoding="utf-8"))["verificationMaterial"]["publicKey"]["hint"]
     except (OSError, ValueError, KeyError, TypeError):

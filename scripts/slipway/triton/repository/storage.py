@@ -1,7 +1,7 @@
-"""A folder or an object store that published files lie in, through fsspec, which tells its failures in words.
+"""Storage for published files: a folder or an object store, through fsspec, with errors as sentences.
 
-Credentials are those that fsspec's packages find in the environment. In a folder, a file is there whole or not at all:
-it is written under a name of its own and renamed. Object stores do the same by themselves.
+fsspec's packages find their credentials in the environment. In a folder, a file appears completely or not at all: it is
+written under a temporary name and renamed. Object stores do the same by themselves.
 """
 
 import errno
@@ -28,7 +28,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Storage:
-    """Files below an address, by their names relative to it. Every method raises SlipwayError when it fails."""
+    """Files below an address, by their relative names. Every method raises SlipwayError if it fails."""
 
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
@@ -37,11 +37,11 @@ class Storage:
         self._local = isinstance(self._system, LocalFileSystem)
 
     def below(self, path: str) -> str:
-        """Return the address of what lies under `path` here."""
+        """Return the storage below `path`."""
         return f"{self.address}{'' if self.address.endswith('/') else '/'}{path}"
 
     def require_folder(self) -> None:
-        """Raise SlipwayError when this is a folder that does not exist. A bucket says so itself when it is written."""
+        """Raise SlipwayError if this is a folder that does not exist. A missing bucket fails when it is written."""
         if self._local and not Path(self._root).is_dir():
             raise SlipwayError(
                 f"{self.address} does not exist: is the claim mounted there? Mount it, or correct `deploy.publish.to` "
@@ -49,7 +49,7 @@ class Storage:
             )
 
     def entries(self) -> dict[str, bool]:
-        """Return what lies directly here: {name: whether it is a folder}."""
+        """Return the direct entries: {name: whether it is a folder}."""
         with self._in_words("list it"):
             self._system.invalidate_cache()
             try:
@@ -59,15 +59,15 @@ class Storage:
         return {Path(each["name"]).name: each["type"] == "directory" for each in found}
 
     def files(self, folder: str) -> set[str]:
-        """Return the names of all files below a folder; none where it is absent."""
+        """Return the names of all files below a folder; an empty list if it is absent."""
         with self._in_words(f"list {folder}"):
             self._system.invalidate_cache()
             found = self._system.find(self._path(folder))
-        # Not every file system of fsspec begins its paths with a slash.
+        # Not every file system in fsspec begins its paths with a slash.
         return {path.strip("/").removeprefix(self._root.strip("/")).strip("/") for path in found}
 
     def sha256(self, name: str) -> str | None:
-        """Return the SHA-256 of a file as it is read back; None where it is absent."""
+        """Return the SHA-256 of a file that is read back; None if it is absent."""
         digest = hashlib.sha256()
         with self._in_words(f"read {name}"):
             try:
@@ -79,7 +79,7 @@ class Storage:
         return digest.hexdigest()
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small file; None where it is absent."""
+        """Return the content of a small file; None if it is absent."""
         with self._in_words(f"read {name}"):
             try:
                 return self._system.cat_file(self._path(name))
@@ -114,12 +114,12 @@ class Storage:
             self._system.rm_file(self._path(name))
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder with all that is in it; it may be absent."""
+        """Remove a folder with all its content; it may be absent."""
         with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
             self._system.rm(self._path(name), recursive=True)
 
     def clear_up(self, name: str) -> None:
-        """Remove what was written of a folder, or of files whose names begin so, but never renamed."""
+        """Remove unfinished files of a folder, or with this prefix: files that were written but never renamed."""
         if self._local:
             for partial in Path(self._root).glob(f".partial.{name}*"):
                 partial.unlink(missing_ok=True)
@@ -127,10 +127,10 @@ class Storage:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
-    # Others that publish the same version clear up once each, which may take away what is being written here.
+    # Other publishers of the same version clear up once each, and may remove a file that is being written here.
     @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
     def _write_whole(self, name: str, fill: Callable[[Path], Any]) -> None:
-        """Write a file of a folder, for every user to read, lasting on its disk."""
+        """Write a file into a folder, readable for every user, and flush it to the disk."""
         path = Path(self._path(name))
         _make_folder(path.parent)
         partial = Path(self._root) / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
@@ -165,7 +165,7 @@ def _opened(address: str) -> tuple[Any, str]:
 
 
 def _require_package(protocol: str) -> None:
-    """Raise SlipwayError when nobody knows a protocol, or its package is not installed."""
+    """Raise SlipwayError if a protocol is unknown, or its package is not installed."""
     try:
         get_filesystem_class(protocol)
     except ValueError:
@@ -180,7 +180,7 @@ def _require_package(protocol: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return in words why storage failed, without what may be secret: queries of addresses carry signatures."""
+    """Return why storage failed, without secrets: the query of an address may have a signature."""
     number = getattr(error, "errno", None)
     if number in _FULL:
         return "the disk is full; free some space and run again, which goes on where this stopped"
@@ -195,7 +195,7 @@ def _reason(error: Exception) -> str:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it that are missing, for every user to read."""
+    """Make a folder and its missing parents, readable for every user."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -203,6 +203,6 @@ def _make_folder(folder: Path) -> None:
 
 
 def _open_to_all(path: Path, mode: int) -> None:
-    """Let the server's user read what was written; mounted object stores and shares may have no such rights."""
+    """Make a file readable for the server's user; mounted object stores and shares may have no such permissions."""
     with suppress(OSError):
         path.chmod(mode)

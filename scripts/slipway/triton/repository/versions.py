@@ -1,4 +1,4 @@
-"""Versions of a model's repository: their names, where they lie, and that what lies there is what its index says."""
+"""Versions of a model's repository: their names, their folders, and the check of files against an index."""
 
 import re
 from pathlib import Path
@@ -13,11 +13,11 @@ DEPLOYED_AGAIN = (
     "The next `snakemake --cores 1 deploy` serves again the version that was rolled back, since config.yaml and "
     "results/ still have it: put the checkpoint or the setting right first"
 )
-# What is read of a repository's index, whatever else it says.
+# The required entries of a repository's index.
 INDEX = {"name": str, "files": {str: str}}
-# The index of a published version, as it lies beside it.
+# The index of a published version, beside its folder.
 PUBLISHED = {"index_sha256": str, "index": INDEX}
-# `user:password@` in front of a host.
+# `user:password@` before a host.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
 
@@ -27,16 +27,16 @@ def version_of(index_sha256: str) -> str:
 
 
 def repository_path(claim_path: str, model: str, target: str, version: str = "") -> str:
-    """Return the folder, below a claim or storage, of one version of a model on a target, or of all of them."""
+    """Return the folder of a model's version for a target, or of all its versions, below a claim or storage."""
     return "/".join(filter(None, (part.strip("/") for part in (claim_path, model, target, version))))
 
 
 def publication_number(record: Path) -> int:
-    """Return which publication of a repository one made now is about; `record` is that of the last one.
+    """Return the number of a publication that is made now; `record` is the record of the last one.
 
-    While what was published lies in its folder, every file as it was, this stays the same; once it is gone or damaged,
-    it is the next one, so the record is stale and Snakemake publishes again. Storage that is no folder is not asked,
-    which would take a connection.
+    It stays the same while the published files are in their folder unchanged. Once they are gone or damaged, it is the
+    next number, so the record is stale and Snakemake publishes again. An object store is not checked, because that
+    would take a connection.
     """
     said = read_record(record, {"key": dict, "destination": str, "version": str})
     if said is None:
@@ -47,7 +47,7 @@ def publication_number(record: Path) -> int:
 
 
 def _is_published(version: Path, index_sha256: str) -> bool:
-    """Say whether a version lies in its folder, with the index of this SHA-256 beside it and exactly its files."""
+    """Say whether a version is in its folder unchanged, with the index of this SHA-256 beside it."""
     document = read_record(version.with_name(f"{version.name}.json"), PUBLISHED)
     if document is None or document["index_sha256"] != index_sha256:
         return False
@@ -56,7 +56,7 @@ def _is_published(version: Path, index_sha256: str) -> bool:
 
 
 def require_no_password(address: str) -> None:
-    """Raise SlipwayError, which does not show it, when the address of storage holds a password."""
+    """Raise SlipwayError, without showing it, if the address of storage has a password."""
     if _PASSWORD.search(address):
         raise SlipwayError(
             "config: `deploy.publish.to` holds a password, which would be in every log: take it out, and set what "
@@ -65,7 +65,7 @@ def require_no_password(address: str) -> None:
 
 
 def read_index(repository: Path, index: Path) -> dict:
-    """Return what a repository's index says; raise SlipwayError when the repository is not the one of its index."""
+    """Return a repository's index; raise SlipwayError if the repository does not match it."""
     content = require_record(index, INDEX, "remove it and run again")
     folder = repository / content["name"]
     if tree_digest(folder) != content["files"]:

@@ -1,1 +1,1 @@
-"""A tritonserver on this machine: which one, what may use it, and how it runs."""
+"""The tritonserver on this machine: its installation, its process, its restricted APIs, its TLS."""

@@ -1,4 +1,4 @@
-"""Check that other machines may reach the Triton of this one: only if its known vulnerabilities are accepted."""
+"""Exposure of the local Triton to other machines: allowed only if its known vulnerabilities are accepted."""
 
 import os
 from collections.abc import Collection
@@ -11,7 +11,7 @@ from slipway.triton.repository.model_config import NATIVE
 from slipway.triton.server import releases
 from slipway.triton.server.tritonserver import on_path_with
 
-# The package that contains a server.
+# The Python package with a tritonserver.
 WHEEL = "nvidia-pytriton"
 
 
@@ -27,7 +27,7 @@ def local_release(runtimes: Collection[str]) -> str | None:
 
 
 def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
-    """Raise SlipwayError when others would reach a server at `host` that is older than `oldest`."""
+    """Raise SlipwayError if other machines could reach a server at `host` that is older than `oldest`."""
     if is_loopback(host):
         return
     release = local_release(runtimes)

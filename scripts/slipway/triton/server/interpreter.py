@@ -1,10 +1,10 @@
-"""The Python that Triton's Python backend runs models in: any interpreter, made known to the backend's stub.
+"""The Python interpreter of Triton's Python backend: any interpreter, made usable for the backend's stub.
 
-The stub is a program that embeds Python. It needs the libpython of its own version, and from Python 3.11 on it heeds
-neither PYTHONHOME nor PYTHONPATH: it takes its packages from where the first python3 on PATH would have them. So a
-virtual environment is laid out that holds nothing but the list of the interpreter's own folders, and the stub is
-started by a script that puts it first on PATH and sets what the interpreter's own start script sets. The server itself
-keeps its environment: a PYTHONHOME or LD_PRELOAD meant for one interpreter does not reach its other children.
+The stub is a program that embeds Python. It needs the libpython of its own version. From Python 3.11 on it ignores
+PYTHONHOME and PYTHONPATH: it takes the packages of the first python3 on PATH. So this module makes a virtual
+environment that only lists the interpreter's own folders. A script starts the stub: it puts that environment first on
+PATH, and sets the variables that the interpreter's own start script sets. The server itself keeps its environment, so a
+PYTHONHOME or LD_PRELOAD for one interpreter does not reach its other children.
 """
 
 import json
@@ -34,17 +34,17 @@ print(json.dumps({
     "environment": dict(os.environ),
 }))
 """
-# What a shell or a terminal library changes for itself.
+# Variables that a shell or a terminal library changes for itself.
 _NOT_ITS_OWN = {"_", "COLUMNS", "LINES", "OLDPWD", "PWD", "SHLVL"}
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """An interpreter as it says itself.
+    """An interpreter's description of itself.
 
-    `version` is such as "3.10", `numpy` is NumPy's or None, `executable` the one behind a script or a virtual
-    environment, `packages` its sys.path, `libraries` the folders that hold its libpython.
-    `changes` is what its start script does to the environment: {name: value, or None for a name that it removes}.
+    `version` is such as "3.10", `numpy` is NumPy's version or None. `executable` is the real program behind a script or
+    a virtual environment. `packages` is its sys.path, `libraries` the folders with its libpython. `changes` are its
+    start script's changes of the environment: {name: value, or None for a removed name}.
     """
 
     version: str
@@ -56,9 +56,9 @@ class Interpreter:
 
 
 def ask_interpreter(python: Path) -> Interpreter:
-    """Start `python`, which may be a script around an interpreter, and return what it says of itself.
+    """Start `python`, which may be a script around an interpreter, and return its description.
 
-    Raises SlipwayError when it cannot be started.
+    Raises SlipwayError if it cannot be started.
     """
     try:
         done = subprocess.run(
@@ -83,7 +83,7 @@ def ask_interpreter(python: Path) -> Interpreter:
 def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
     """Write the script that starts `stub` with `interpreter`.
 
-    `folder` is where the stub will work, and receives the virtual environment. Its own libraries the stub finds itself.
+    `folder` is the stub's working folder, and gets the virtual environment. The stub finds its own libraries itself.
     """
     environment = folder / "python"
     _write_environment(environment, interpreter)
@@ -95,23 +95,23 @@ def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, fo
 
 
 def write_launcher(launcher: Path, command: list[str], changes: dict[str, str | None]) -> None:
-    """Write a script that starts `command`, with its own arguments behind, in a changed environment (None: without)."""
+    """Write a script that starts `command`, with the caller's arguments, in a changed environment (None: unset)."""
     lines = [
         f"unset {name}" if value is None else f"export {name}={shlex.quote(value)}"
         for name, value in sorted(changes.items())
         if name.isidentifier()
     ]
     launcher.parent.mkdir(parents=True, exist_ok=True)
-    launcher.unlink(missing_ok=True)  # an earlier version put a link there, through which the program would be written
+    launcher.unlink(missing_ok=True)  # an earlier version put a link there; a write would follow it
     launcher.write_bytes(os.fsencode("\n".join(["#!/bin/sh", *lines, f'exec {shlex.join(command)} "$@"', ""])))
     launcher.chmod(0o755)
 
 
 def _write_environment(folder: Path, interpreter: Interpreter) -> None:
-    """Lay out a virtual environment whose one .pth file names the interpreter's folders."""
+    """Make a virtual environment whose only .pth file names the interpreter's folders."""
     packages = folder / "lib" / f"python{interpreter.version}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
-    # As bytes, in a line of code: an embedded interpreter takes every name to be in ASCII, and fails at others.
+    # As bytes in a line of code: an embedded interpreter expects ASCII names, and fails at others.
     names = [os.fsencode(path) for path in interpreter.packages]
     extend = f"import os, sys; sys.path.extend(map(os.fsdecode, {names}))\n"
     (packages / "interpreter.pth").write_text(extend, encoding="ascii")
@@ -124,7 +124,7 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
 
 
 def _home(interpreter: Interpreter, folder: Path) -> str:
-    """Return the folder of an interpreter in ASCII, through a link in `folder`, where the stub works, if need be."""
+    """Return the folder of an interpreter as an ASCII path; make a link in `folder`, the stub's, if necessary."""
     home = interpreter.executable.parent
     return str(home) if str(home).isascii() else f"{seen_from(folder, home.parent)}/{home.name}"
 

@@ -1,4 +1,4 @@
-"""How much memory a running tritonserver takes, its Python backend's processes included."""
+"""The memory of a running tritonserver, including the processes of its Python backend."""
 
 import threading
 
@@ -8,11 +8,11 @@ from slipway.benchmark.gpu_monitor import GpuMonitor
 
 
 class PeakMemory:
-    """Watches the tritonserver processes below this one and keeps the peaks of each phase, in MB.
+    """A monitor of the tritonserver processes below this one: the peak memory of each phase, in MB.
 
-    `peaks` is {phase: {"memory_mb": ..., "gpu_memory_mb": ...}}. Model Analyzer's own figure is of the server process
-    alone, but an engine behind the Python backend lives in a child of it. Shared pages are counted once (proportional
-    set size). The GPU's memory is what is in use above what was when this object was made, so make it before a server.
+    `peaks` is {phase: {"memory_mb": ..., "gpu_memory_mb": ...}}. Model Analyzer measures only the server process, but
+    an engine behind the Python backend is in a child process. Shared pages are counted once (proportional set size).
+    The GPU memory is the increase since this object was made, so make it before the server.
     """
 
     def __init__(self, interval_s: float = 0.5, gpu: GpuMonitor | None = None) -> None:
@@ -50,7 +50,7 @@ class PeakMemory:
 
 
 def process_memory_mb(process: psutil.Process) -> float:
-    """Return the memory of a process and its children in MB (10^6 bytes), shared pages counted once."""
+    """Return the memory of a process and its children in MB (10^6 bytes); shared pages are counted once."""
     total = 0.0
     for member in [process, *process.children(recursive=True)]:
         try:

@@ -1,4 +1,4 @@
-"""Check whose server answers at a port: a proof holds only for the process that was started, by the id it states."""
+"""Ownership of a server: the process that was started here answers at the ports, by the id in its metadata."""
 
 from types import ModuleType
 
@@ -16,7 +16,7 @@ DEADLINE_S = 10.0
 
 
 def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
-    """Say whether the server of a process is ready, with all its models, and listens on the ports that it was given."""
+    """Say whether a process's server is ready with all its models, and listens on the given ports."""
     if foreign_ports(pid, ports):
         return False
     with connect(endpoint_of(ports)) as client:
@@ -47,7 +47,7 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEAD
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return the ports that a proof needs, gRPC and metrics, on which a process and its children do not listen."""
+    """Return the ports for a proof, gRPC and metrics, on which the process and its children do not listen."""
     try:
         server = psutil.Process(pid)
         if server.status() == psutil.STATUS_ZOMBIE:
@@ -64,7 +64,7 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 
 
 def require_below(ports: Ports) -> None:
-    """Raise SlipwayError when a program that this process did not start listens on one of its server's ports."""
+    """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
     own = {process.pid for process in psutil.Process().children(recursive=True)}
     everywhere = {"0.0.0.0", "::"}
     for connection in _connections(psutil):
@@ -87,5 +87,5 @@ def _connections(process: psutil.Process | ModuleType) -> list:
 
 
 def _id_of(client: grpc.InferenceServerClient, deadline_s: float) -> str:
-    """Return the id in a server's metadata: the one that it was given at its start."""
+    """Return the id in a server's metadata, which its command line gave to it."""
     return client.get_server_metadata(client_timeout=deadline_s).name

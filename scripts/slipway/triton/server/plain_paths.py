@@ -1,8 +1,8 @@
-"""Names of folders that tritonserver can take, whatever characters their paths have.
+"""Plain names for folders with any path, since tritonserver does not quote paths.
 
-Up to release 24.10 at least, Triton's Python backend starts its stub as one line of `bash -c` with unquoted paths: a
-space splits them, and `$(...)` or a semicolon in them runs as a command. So a server works in its own folder. It is
-given other folders by a name relative to that one, or by a link in it if that name is not plain either.
+Up to release 24.10 at least, Triton's Python backend starts its stub with one line of `bash -c` and unquoted paths: a
+space splits them, and `$(...)` or a semicolon runs as a command. So a server works in its own folder. Other folders
+have a name relative to that folder, or a link in it if that name is not plain either.
 """
 
 import hashlib
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# Characters without a meaning to a shell, to a list of folders such as PATH, and to a command line split at spaces.
+# Characters without a special meaning in a shell, in a list of folders such as PATH, and in a command line.
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=,./-]+")
 LINKS = "links"
-# Folders for temporary files on every Linux, the one on a disk first.
+# The folders for temporary files on every Linux. The first one is on a disk.
 _USUAL_TEMPORARY = ("/var/tmp", "/tmp")
 
 
@@ -32,14 +32,14 @@ def seen_from(folder: Path, path: Path) -> str:
 
 
 def link_below(folder: Path, target: Path) -> Path:
-    """Make a link in `folder` to `target`, an absolute path. It has the same name each time."""
+    """Make a link in `folder` to `target`, an absolute path. The same target always gets the same name."""
     name = folder / LINKS / hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
     make_link(name, target)
     return name
 
 
 def make_link(name: Path, target: Path) -> None:
-    """Make `name` a symbolic link to `target`, whatever it was before."""
+    """Make `name` a symbolic link to `target`; replace an existing file or link."""
     name.parent.mkdir(parents=True, exist_ok=True)
     if not (name.is_symlink() and name.readlink() == target):
         name.unlink(missing_ok=True)
@@ -47,9 +47,9 @@ def make_link(name: Path, target: Path) -> None:
 
 
 def listed(folder: Path, path: Path) -> str:
-    """Return a name of `path` for a list of folders such as PATH, where `:` and `;` separate and `$` expands.
+    """Return a plain name of `path` for a list of folders such as PATH.
 
-    `folder` is the working directory of the process that reads the list.
+    In such a list `:` and `;` separate and `$` expands. `folder` is the working folder of the process that reads it.
     """
     if not set(":;$") & set(str(path)):
         return str(path)
@@ -57,9 +57,9 @@ def listed(folder: Path, path: Path) -> str:
 
 
 def temporary_folder() -> Path:
-    """Return the folder for temporary files, or a usual one if Triton cannot take its path.
+    """Return the folder for temporary files, or a usual one if its path is not plain.
 
-    Raises SlipwayError when there is none.
+    Raises SlipwayError if there is none.
     """
     chosen = Path(tempfile.gettempdir())
     for folder in (chosen, *map(Path, _USUAL_TEMPORARY)):

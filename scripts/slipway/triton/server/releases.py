@@ -1,6 +1,6 @@
-"""Which TensorRT a Triton release has inside: from the table beside this file, or asked of an image on this machine.
+"""Triton releases and their TensorRT versions, from the table beside this file or from an image on this machine.
 
-Nothing here imports a framework, since the Snakefile asks it while it is parsed.
+Nothing here imports a framework, because the Snakefile imports it while it is parsed.
 """
 
 import json
@@ -20,20 +20,20 @@ TABLE = Path(__file__).with_name("releases.yaml")
 IMAGE = "nvcr.io/nvidia/tritonserver:{release}-py3"
 # Releases before this one have known vulnerabilities.
 FLOOR = "26.07"
-# Where NVIDIA's images say which TensorRT they have inside.
+# The environment variable of NVIDIA's images with their TensorRT version.
 VARIABLE = "TRT_VERSION"
 CONTAINER_PROGRAMS = ("docker", "podman")
-# A container service that hangs must not hold up a Snakefile that is being parsed.
+# Timeout: a hanging container service must not block the parsing of the Snakefile.
 INSPECTION_S = 5
 
 
 @dataclass(frozen=True)
 class TritonRelease:
-    """A Triton release: its name ("25.09"), and the versions of what it has inside, None where nobody published them.
+    """A Triton release: its name ("25.09"), and the versions in it, None if nobody published them.
 
-    `server` is what a running server states as its own version, `source` says in words where the rest was read, and
-    `digest` ("sha256:...") is that of its image, None where nobody here has seen it; `wheel` is the version of the
-    package nvidia-pytriton that carries its server, None for none.
+    `server` is the version that a running server states, `source` the source of the other versions, as text. `digest`
+    ("sha256:...") is its image's digest, None if unknown here. `wheel` is the version of the package nvidia-pytriton
+    with its server, None if there is none.
     """
 
     triton: str
@@ -46,14 +46,14 @@ class TritonRelease:
 
 
 def image_of(name: str) -> str:
-    """Return NVIDIA's image of a release, pinned by its digest where that is known."""
+    """Return NVIDIA's image of a release, with its digest if that is known."""
     found = release(name)
     image = IMAGE.format(release=name)
     return f"{image}@{found.digest}" if found and found.digest else image
 
 
 def require_supported(name: str | None, image: str | None, oldest: str) -> None:
-    """Raise SlipwayError when nothing says which Triton serves, or a release is older than what is accepted."""
+    """Raise SlipwayError if the serving Triton is unknown, or is older than the accepted release."""
     if name is None and image is None:
         newest = releases()[-1].triton
         raise SlipwayError(f'config: nothing says which Triton serves; set `triton.release`, such as "{newest}"')
@@ -65,22 +65,22 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
 
 
 def release(name: str) -> TritonRelease | None:
-    """Return the release of this name, or None when the table does not have it."""
+    """Return the release of this name; None if the table does not have it."""
     return next((found for found in releases() if found.triton == name), None)
 
 
 def release_of_server(version: str | None) -> TritonRelease | None:
-    """Return the release whose server states this version, or None when the table does not have it."""
+    """Return the release whose server states this version; None if the table does not have it."""
     return next((found for found in releases() if found.server and found.server == version), None)
 
 
 def release_of_wheel(version: str) -> TritonRelease | None:
-    """Return the release whose server this version of nvidia-pytriton carries, or None when the table has none."""
+    """Return the release in this version of nvidia-pytriton; None if the table does not have it."""
     return next((found for found in releases() if found.wheel == version), None)
 
 
 def vulnerability(release: str) -> str | None:
-    """Return since when a release is known to be vulnerable, in words that follow its name; None where it is not."""
+    """Return as text since when a release is known to be vulnerable; None if it is not."""
     if release >= FLOOR:
         return None
     known = next((told for told in _table_at(TABLE)["advisories"] if release < told["fixed"]), None)
@@ -88,14 +88,14 @@ def vulnerability(release: str) -> str | None:
 
 
 def cautions(server_version: str | None) -> list[str]:
-    """Return the line on the known vulnerabilities of a server that states this version; none where it has none."""
+    """Return a line on the known vulnerabilities of this server version; an empty list if there are none."""
     found = release_of_server(server_version)
     known = vulnerability(found.triton) if found else None
     return [f"VULNERABLE Triton {found.triton}, {known}"] if known else []
 
 
 def releases_with(tensorrt: str) -> list[str]:
-    """Return the names of the releases that have this TensorRT, oldest first."""
+    """Return the names of the releases with this TensorRT, oldest first."""
     return [found.triton for found in releases() if same_tensorrt(found.tensorrt, tensorrt)]
 
 
@@ -112,22 +112,22 @@ def _table_at(path: Path) -> dict:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """Return the dotted numbers that a version starts with: (10, 13, 3, 9) for "10.13.3.9-1+cuda13.0"."""
+    """Return the leading dotted numbers of a version: (10, 13, 3, 9) for "10.13.3.9-1+cuda13.0"."""
     found = re.match(r"\d+(\.\d+)*", version)
     return tuple(int(number) for number in found[0].split(".")) if found else ()
 
 
 def same_tensorrt(a: str, b: str) -> bool:
-    """Say whether two versions are the same TensorRT, as far as both are told: "8.6.3" equals "8.6.3.1"."""
+    """Say whether two versions are the same TensorRT, in as many numbers as both have: "8.6.3" equals "8.6.3.1"."""
     pairs = list(zip(numbers(a), numbers(b), strict=False))
     return bool(pairs) and all(one == other for one, other in pairs)
 
 
 @cache
 def tensorrt_of_image(image: str) -> str | None:
-    """Return the TensorRT inside an image that this machine's docker or podman already has; nothing is pulled.
+    """Return the TensorRT version in an image that docker or podman already has here; nothing is pulled.
 
-    None when there is no such program, it does not answer, it does not have the image, or the image does not tell.
+    None if there is no such program, it does not answer, it does not have the image, or the image does not state it.
     """
     for program in filter(shutil.which, CONTAINER_PROGRAMS):
         for variable in _environment_of_image(program, image):

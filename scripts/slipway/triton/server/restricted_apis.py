@@ -1,8 +1,8 @@
-"""The APIs of a server that only holders of a key may use: loading models, shared memory, tracing, logging.
+"""Restricted APIs of a server: only holders of a key may load models, register shared memory, trace, or set logging.
 
-Triton takes such requests only with a header whose value it was started with. It reads that value from its command line
-alone, where other users of this machine can see it (`ps`) unless /proc is mounted with hidepid; it is in no log, state,
-receipt or message. For the local server it is drawn anew at each start and lies in a file that its user alone may read.
+Triton takes such requests only with a header; its command line sets the value of that header. Other users of this
+machine can see a command line (`ps`) unless /proc is mounted with hidepid. The key is in no log, state, receipt or
+message. The local server gets a new key at each start, in a file that only its user may read.
 """
 
 import os
@@ -18,13 +18,14 @@ from slipway.core.artifacts import remove
 from slipway.deploy.local.server_state import key_file, running_server
 from slipway.triton.client.hosts import is_loopback
 
-# Triton's names of the APIs that take the key.
+# Triton's names of the APIs that need the key.
 GUARDED = ("logging", "model-repository", "trace")
-# Pictures in memory that is shared are for programs of the same machine, so only a server for those leaves it open, and
-# only where it was asked for: Triton 2.51 takes any region of its user, its own among them.
+# Shared memory is for programs on the same machine. So only a server for them leaves it open, and only if config.yaml
+# asks for it: Triton 2.51 registers any region of its user, even its own.
 SHARED_MEMORY = "shared-memory"
-# The header that shared memory takes where it is off. No client can send it, though `ps` shows its value: gRPC's server
-# refuses a name with a space, and HTTP/1 ends a name at a colon (Triton's takes one with a space). Its refusals end so.
+# The header for shared memory that is off. No client can send it, though `ps` shows its value: gRPC's server refuses a
+# name with a space, and HTTP/1 ends a name at a colon (Triton's takes one with a space). Its refusals end with this
+# text.
 NO_SHARED_MEMORY = "shared memory: off"
 HEADER = "slipway-key"
 GRPC_HEADER = f"triton-grpc-protocol-{HEADER}"
@@ -43,7 +44,7 @@ def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> l
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
-    """Return the flags that restrict APIs of a local server at `host` to holders of the key, or close them."""
+    """Return the flags that restrict or close APIs of a local server at `host`."""
     if not shared_memory:
         off = f"{SHARED_MEMORY}:{NO_SHARED_MEMORY}={new_key()}"
         return [*flags(key, GUARDED), f"{_GRPC_FLAG}={off}", f"{_HTTP_FLAG}={off}"]
@@ -52,7 +53,7 @@ def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
 
 @cache
 def can_guard(program: str) -> bool:
-    """Say whether a tritonserver knows the flags; those before FIRST_RELEASE do not start with them."""
+    """Say whether a tritonserver knows these flags. Releases before FIRST_RELEASE do not start with them."""
     try:
         told = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):
@@ -66,7 +67,7 @@ def new_key() -> str:
 
 
 def keep_key(state: Path, key: str) -> None:
-    """Keep the key of the server that is about to start, for its user alone."""
+    """Write the key of the server that is about to start into a file that only its user may read."""
     state.mkdir(parents=True, exist_ok=True)
     remove(key_file(state))
     with open(os.open(key_file(state), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
@@ -74,7 +75,7 @@ def keep_key(state: Path, key: str) -> None:
 
 
 def header(state: Path) -> Mapping[str, str]:
-    """Return the header with the key of the live server, for gRPC; a file that holds another is mended."""
+    """Return the header with the key of the live server, for gRPC; a file with another key is corrected."""
     running = running_server(state)
     key = key_of(running["pid"]) if running else None
     if key is None:
@@ -85,7 +86,7 @@ def header(state: Path) -> Mapping[str, str]:
 
 
 def key_of(pid: int) -> str | None:
-    """Return the key that a server of this user was started with, as its command line says; None without one."""
+    """Return the key in the command line of a server of this user; None if it has none."""
     try:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:

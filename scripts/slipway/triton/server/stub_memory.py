@@ -1,6 +1,6 @@
-"""The regions of 1 MB that Triton's Python backend has in /dev/shm, one for each instance, after a kill.
+"""Shared memory that Triton's Python backend leaves in /dev/shm after a kill: a region of 1 MB for each instance.
 
-A server that ends by itself removes its own. Their names begin with its id, so they are not confused with others'.
+A server that ends normally removes its own regions. Their names begin with its id, which tells them from others'.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def region_flag(owner: str) -> str:
-    """Return the flag by which the names of a server's regions begin with `owner`, such as its id."""
+    """Return the flag that sets the prefix of a server's region names to `owner`, such as its id."""
     return f"--backend-config=python,shm-region-prefix-name={owner}-"
 
 
 def remove_regions(begins: str, but_of: set[str]) -> None:
-    """Remove this user's regions whose names begin with `begins`, except those of servers that still run."""
+    """Remove this user's regions whose names begin with `begins`, except those of running servers."""
     left = [path for path in SHARED_MEMORY.glob(f"{begins}*") if not path.name.startswith(tuple(but_of))]
     for path in left:
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""TLS of the server on this machine: its PEM files, whether they will do, its flags, and what its clients trust.
+"""TLS of the server on this machine: its PEM files and their checks, its flags, and its clients' settings.
 
-Only paths travel, into the server's state and the receipts too; what is in a key is read by OpenSSL alone. Whether the
-files will do is seen by a handshake between both sides in memory, before anything is changed.
+State and receipts have only the paths; only OpenSSL reads a key's content. A handshake in memory between both sides
+tests the files before anything is changed.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import add_planned, require_planned
 from slipway.triton.client.tls_context import EXPIRED, tls_context
 
-# The settings below `deploy.tls`, and what each is.
+# The settings below `deploy.tls`, with a description of each.
 SETTINGS = {
     "certificate": "certificate of the server (PEM); with it, gRPC speaks TLS",
     "key": "private key of the server (PEM)",
@@ -31,9 +31,9 @@ ROUNDS = 3  # a handshake of TLS 1.3 takes each side two turns
 
 @dataclass(frozen=True)
 class ServerTls:
-    """The paths of a server's PEM files, the SHA-256 of those that are public, and the name to expect of the server.
+    """The paths of a server's PEM files, the SHA-256 of the public ones, and the name in its certificate.
 
-    A server reads its files once, when it starts, so one that was started with others has to be replaced.
+    A server reads its files once, at its start. So it has to be replaced if the files change.
     """
 
     certificate: str
@@ -52,13 +52,13 @@ class ServerTls:
         return own + (mutual if self.client_ca else [])
 
     def as_they_are_now(self, host: str) -> "ServerTls":
-        """Return the same files with what they hold now, which a renewal changed; checked as for a deployment."""
+        """Return the same files with their present content, as after a renewal; checked as for a deployment."""
         paths = {name: Path(path) if (path := getattr(self, name)) else None for name in SETTINGS}
         return server_tls(host, **paths)
 
 
 def add_tls(arguments: argparse.ArgumentParser) -> None:
-    """Add the options that name the PEM files of the server, --tls-certificate and so on."""
+    """Add the options for the server's PEM files, --tls-certificate and so on."""
     group = arguments.add_argument_group("TLS", "left out: in the clear")
     for name, what in SETTINGS.items():
         group.add_argument(f"--tls-{name.replace('_', '-')}", type=Path, help=what)
@@ -66,7 +66,7 @@ def add_tls(arguments: argparse.ArgumentParser) -> None:
 
 
 def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
-    """Return the TLS that the options name, None for none; raise SlipwayError when the files will not do."""
+    """Return the TLS settings in the options, None if there are none; raise SlipwayError if the files are unusable."""
     given = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
     files = {name: given.get(f"tls_{name}") for name in SETTINGS}
     if not any(files.values()):
@@ -77,9 +77,9 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
 
 
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
-    """Return what a deployment is keyed on of `deploy.tls`, checked before anything is built.
+    """Return the part of a deployment's key for `deploy.tls`, checked before anything is built.
 
-    A server reads its certificates when it starts, so renewed ones want another start.
+    A server reads its certificates at its start, so renewed certificates need a new start.
     """
     server_tls(host, **{name: Path(file) if file else None for name, file in chosen.items()})
     public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}
@@ -94,10 +94,10 @@ def server_tls(
     deployer_certificate: Path | None = None,
     deployer_key: Path | None = None,
 ) -> ServerTls:
-    """Return the TLS of a server that listens at `host`.
+    """Return the TLS settings of a server that listens at `host`.
 
-    Raises SlipwayError naming the setting when a file is missing or broken, a key does not fit, a certificate has
-    expired or is not for `host`, or the authority of the clients would not let this workflow in.
+    Raises SlipwayError with the setting if a file is missing or broken, a key does not fit, a certificate has expired
+    or is not for `host`, or the clients' authority would not admit this workflow.
     """
     files = (certificate, key, client_ca, deployer_certificate, deployer_key)
     try:
@@ -113,7 +113,7 @@ def server_tls(
 
 
 def require_together(certificate: object, client_ca: object, deployer_certificate: object) -> None:
-    """Raise SlipwayError when a setting is there without another that it needs."""
+    """Raise SlipwayError if a setting is given without another that it needs."""
     if not certificate:
         raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
     if (client_ca is None) != (deployer_certificate is None):
@@ -126,7 +126,7 @@ def require_together(certificate: object, client_ca: object, deployer_certificat
 def _contexts(
     certificate: Path, key: Path | None, client_ca: Path | None, own: Path | None, own_key: Path | None
 ) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return what both sides of a handshake need, the server's first."""
+    """Return the TLS contexts of both sides of a handshake, the server's first."""
     called = [f"deploy.tls.{name}" for name in SETTINGS]
     tls_context(None, certificate, key, ("", *called[:2]))
     tls_context(client_ca, own, own_key, called[2:])
@@ -141,7 +141,7 @@ def _contexts(
 def _shown(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], certificate: Path, client_ca: Path | None, own: Path | None
 ) -> dict:
-    """Return what the server's certificate says, once both sides take each other's."""
+    """Return the content of the server's certificate, after a handshake in which both sides accept each other."""
     server, client = contexts
     client.check_hostname = False
     try:
@@ -159,7 +159,7 @@ def _shown(
 
 
 def _name_for(host: str, certificate: Path, shown: dict, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> str:
-    """Return the name of the certificate by which a server at `host` is known."""
+    """Return the name in the certificate that identifies a server at `host`."""
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     for name in _names_of(host, named):
         with contextlib.suppress(_Refused):
@@ -172,7 +172,7 @@ def _name_for(host: str, certificate: Path, shown: dict, contexts: tuple[ssl.SSL
 
 
 def _names_of(host: str, named: list[str]) -> list[str]:
-    """Return the names by which clients may know a server at `host`; one at every address goes by any of its own."""
+    """Return the names that clients may use for a server at `host`; at all addresses, any name of this machine."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -183,7 +183,7 @@ def _names_of(host: str, named: list[str]) -> list[str]:
 
 
 class _Refused(Exception):
-    """One side does not take the other's certificate."""
+    """One side refuses the other's certificate."""
 
     def __init__(self, error: ssl.SSLCertVerificationError, by_server: bool) -> None:
         super().__init__(str(error))
@@ -192,7 +192,7 @@ class _Refused(Exception):
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
-    """Let a client that expects `name` and a server meet in memory; return what the server's certificate says."""
+    """Run a handshake in memory with a client that expects `name`; return the server certificate's content."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     answering = server.wrap_bio(to_server, to_client, server_side=True)
     asking = client.wrap_bio(to_client, to_server, server_hostname=name)

@@ -1,7 +1,7 @@
 """Find a tritonserver on this machine, and run it.
 
-A `tritonserver` on PATH is taken when it has the backends that the models want (inside NVIDIA's container, say), else
-the one that the nvidia-pytriton wheel carries, which has the Python backend only.
+A `tritonserver` on PATH is used if it has the backends of the models (as in NVIDIA's container). Else the server in the
+nvidia-pytriton wheel is used, which has only the Python backend.
 """
 
 import os
@@ -25,20 +25,20 @@ from slipway.triton.server.plain_paths import listed, make_link, seen_from
 from slipway.triton.server.restricted_apis import can_guard
 from slipway.triton.server.stub_memory import region_flag
 
-# The name that a repository gives the configuration which needs only the Python backend: configs/python.pbtxt.
+# The configuration name for servers with only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
-# Where NVIDIA's container has its backends.
+# The folder of the backends in NVIDIA's container.
 CONTAINER_BACKENDS = Path("/opt/tritonserver/backends")
-# Lets Triton's TensorRT backend load engines that were built version-compatible.
+# Allows Triton's TensorRT backend to load version-compatible engines.
 LOAD_COMPATIBLE = "--backend-config=tensorrt,version-compatible=true"
-# What a server tells Prometheus beside its counters: quantiles of the latencies of the last 60 seconds, each with the
-# error that it may have. Triton has no histogram of them: 2.51 has none at all, and the one of later releases is of the
-# first response of decoupled models. At 3000 requests/s the quantiles cost less than what measurements differ by.
+# Metrics in addition to the counters: latency quantiles of the last 60 seconds, each with its allowed error. Triton has
+# no histogram of these latencies: 2.51 has none at all, and later releases have one of the first response of decoupled
+# models. At 3000 requests/s the quantiles cost less than the noise of measurements.
 METRICS_FLAGS = (
     "--metrics-config=summary_latencies=true",
     "--metrics-config=summary_quantiles=0.5:0.01,0.9:0.01,0.99:0.001",
 )
-# Where the wheel's server finds its backends, in the folder that it works in.
+# The folder of the backends of the wheel's server, below its working folder.
 BACKENDS = "backends"
 BACKENDS_FLAG = f"--backend-directory={BACKENDS}"
 # Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
@@ -47,7 +47,7 @@ DRAIN_S = 35
 
 @dataclass(frozen=True)
 class Installation:
-    """A tritonserver that can be started: its program, its flags, and the folder that it works in."""
+    """A tritonserver that can be started: its program, its flags, and its working folder."""
 
     program: str
     native_backends: bool
@@ -55,7 +55,7 @@ class Installation:
     flags: tuple[str, ...] = ()
 
     def command(self, repositories: list[Path], ports: Ports, *flags: str) -> list[str]:
-        """Return the command line that, in `folder`, serves `repositories` at `ports`."""
+        """Return the command line that serves `repositories` at `ports`, to run in `folder`."""
         repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
         configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
         as_written = "--disable-auto-complete-config"
@@ -70,9 +70,9 @@ class Installation:
         return can_guard(self.program)
 
     def for_engines(self, keys: Iterable[dict]) -> "Installation":
-        """Return this installation, with the flag for version-compatible engines if some of the keys have such engines.
+        """Return this installation, with the flag for version-compatible engines if some keys need it.
 
-        Triton's TensorRT backend refuses them otherwise; the Python backend runs them as TensorRT does.
+        Triton's TensorRT backend refuses such engines without the flag. The Python backend needs no flag.
         """
         compatible = any(key.get("builder", {}).get("compatibility") == "version" for key in keys)
         return replace(self, flags=(*self.flags, LOAD_COMPATIBLE)) if compatible and self.native_backends else self
@@ -81,8 +81,8 @@ class Installation:
 def find_installation(workspace: Path, backends: Collection[str], python: Path | None = None) -> Installation:
     """Return the tritonserver of this machine for models that need these backends.
 
-    It serves them natively where it has all of them, and else through the Python backend, under `python` (the running
-    interpreter by default). `workspace` is the folder that it works in, and receives what the wheel's server needs.
+    If it has all of them, it serves the models natively. Else it uses the Python backend, under `python` (by default
+    the running interpreter). `workspace` is its working folder, and gets the files that the wheel's server needs.
     """
     folder = workspace.resolve()
     if native := on_path_with(backends):
@@ -101,23 +101,23 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
 
 
 def on_path_with(backends: Collection[str]) -> str | None:
-    """Return the tritonserver on PATH that has all of these backends, None where there is none."""
+    """Return the tritonserver on PATH with all of these backends; None if there is none."""
     found = shutil.which("tritonserver")
     return found if found and set(backends) <= native_backends(found) else None
 
 
 def native_backends(program: str) -> set[str]:
-    """Return the backends that a tritonserver has beside it, but for the Python backend."""
+    """Return the backends of a tritonserver, without the Python backend."""
     beside = Path(program).resolve().parents[1] / "backends"
     folders = [folder for root in (beside, CONTAINER_BACKENDS) if root.is_dir() for folder in root.iterdir()]
     return {folder.name for folder in folders} - {"python"}
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return the environment in which tritonclient's perf_analyzer finds its two libraries, linked below `workspace`.
+    """Return an environment in which tritonclient's perf_analyzer finds its libraries, linked below `workspace`.
 
-    The binary of tritonclient 2.51.0 wants libb64.so.0d and libcudart.so.12 by those names; nvidia-pytriton carries
-    both under names with a hash.
+    The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
+    hash in their names.
     """
     package = _wheel()
     if package is None:
@@ -150,7 +150,7 @@ class Server:
         self._command = installation.command(repositories, ports, *flags, f"--id={self.id}", region_flag(self.id))
 
     def start(self) -> subprocess.Popen:
-        """Start the server in a session of its own, so that it outlives this program unless stopped."""
+        """Start the server in its own session, so that it outlives this program unless it is stopped."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -164,9 +164,9 @@ class Server:
         return self.process
 
     def wait_until_ready(self, timeout_s: float) -> float:
-        """Wait until server and models are ready; return the seconds it took.
+        """Wait until server and models are ready; return the seconds that it took.
 
-        Raises SlipwayError with the end of the server's log when it dies or takes longer than `timeout_s`.
+        Raises SlipwayError with the end of the server's log if it ends, or takes longer than `timeout_s`.
         """
         start = time.monotonic()
         while time.monotonic() - start < timeout_s:
@@ -181,13 +181,13 @@ class Server:
         )
 
     def require_own(self) -> None:
-        """Raise SlipwayError unless this server is the one that answers at its ports."""
+        """Raise SlipwayError unless this server answers at its ports."""
         if self.process.poll() is not None:
             raise SlipwayError(self._why_it_ended())
         require_own(self.process.pid, self.id, self.ports)
 
     def _why_it_ended(self) -> str:
-        """Return in words why it ended: another server has one of its ports, or the end of its log."""
+        """Return why it ended, as text: another server has one of its ports, or the end of its log."""
         others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
         return (
             f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
@@ -204,7 +204,7 @@ class Server:
 
 
 def log_end(path: Path, lines: int = 15) -> str:
-    """Return the lines of a server's log on models that could not be loaded, else the end of the log."""
+    """Return the log's lines about models that could not be loaded, else the end of the log."""
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
     if failures:
@@ -214,7 +214,7 @@ def log_end(path: Path, lines: int = 15) -> str:
 
 
 def stop_process(pid: int, timeout_s: float) -> None:
-    """Ask a server to drain and end (SIGTERM); after `timeout_s` kill it and its children (SIGKILL)."""
+    """Drain and end a server (SIGTERM); after `timeout_s` kill it and its children (SIGKILL)."""
     import psutil
 
     try:
@@ -236,7 +236,7 @@ def _wheel() -> Path | None:
 
 
 def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
-    """Put a backend directory with the wheel's Python backend, as links, and its stub for `python` into a workspace."""
+    """Make a backend folder in a workspace: links to the wheel's Python backend, and its stub for `python`."""
     interpreter = ask_interpreter(python)
     stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
