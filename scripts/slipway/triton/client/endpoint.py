@@ -1,4 +1,4 @@
-"""The address of a Triton server's gRPC API, and the TLS that it is reached over."""
+"""The endpoint of a Triton server's gRPC API: its address and TLS settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,16 +8,16 @@ from slipway.core.errors import SlipwayError
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.tls_context import tls_context
 
-# Where Triton's gRPC API listens unless it is told otherwise.
+# The default port of Triton's gRPC API.
 GRPC_PORT = 8001
 
 
 @dataclass(frozen=True)
 class Tls:
-    """What TLS needs, as PEM files: whom to trust, and for mutual TLS who this client is.
+    """TLS settings of a client, as PEM files: the authority to trust, and for mutual TLS the client's certificate.
 
-    `ca` None trusts the authorities that gRPC carries; `server_name` is the name in the server's certificate where that
-    is not the host, as behind a tunnel.
+    `ca` None trusts gRPC's built-in authorities. `server_name` is the name in the server's certificate if it differs
+    from the host, as behind a tunnel.
     """
 
     ca: Path | None = None
@@ -26,13 +26,13 @@ class Tls:
     server_name: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise SlipwayError naming the file, unless gRPC will be able to use them all."""
+        """Raise SlipwayError with the file's name unless gRPC can use all files."""
         tls_context(self.ca, self.certificate, self.key)
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a gRPC API listens, and how it is spoken to: in the clear, or over TLS."""
+    """The address of a gRPC API, and its TLS settings; None means no encryption."""
 
     host: str
     port: int = GRPC_PORT
@@ -40,7 +40,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str, tls: Tls | None = None) -> "Endpoint":
-        """Return the endpoint that HOST:PORT, HOST or [IPv6]:PORT names."""
+        """Return the endpoint of HOST:PORT, HOST or [IPv6]:PORT."""
         try:
             parts = urlsplit(f"//{url}")
             if "/" in url or not parts.hostname:
@@ -57,7 +57,7 @@ class Endpoint:
 
 
 def endpoint_of(ports: Ports) -> Endpoint:
-    """Return the gRPC API of a server of this checkout, of which its own certificate alone is trusted."""
+    """Return the gRPC endpoint of a server of this checkout; only its own certificate is trusted."""
     tls = ports.tls
     if tls is None:
         return Endpoint(ports.host, ports.grpc)

@@ -1,4 +1,4 @@
-"""TLS of a client, from PEM files that are checked first."""
+"""The TLS context of a client, from checked PEM files."""
 
 import ssl
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 
-# OpenSSL's number of a certificate that has expired, as x509_vfy.h has it.
+# OpenSSL's error code for an expired certificate, from x509_vfy.h.
 EXPIRED = 10
 
 
@@ -16,9 +16,9 @@ def tls_context(
     key: Path | None,
     called: Sequence[str] = ("--ca", "--certificate", "--key"),
 ) -> ssl.SSLContext:
-    """Return what Python needs to speak TLS with these PEM files, as a client that trusts `ca`.
+    """Return Python's TLS context for these PEM files, for a client that trusts `ca`.
 
-    Raises SlipwayError naming one that cannot be used as it is `called`.
+    Raises SlipwayError with the setting's name in `called` if a file cannot be used.
     """
     if (certificate is None) != (key is None):
         given, missing = called[1:] if key is None else reversed(called[1:])
@@ -30,8 +30,8 @@ def tls_context(
         context = ssl.create_default_context(cafile=ca)
     except OSError as error:
         raise SlipwayError(f"{called[0]} {ca} holds no certificate in PEM ({_reason(error)})") from None
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC, which takes a server's own certificate as `ca`
-    context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2, and its servers hang up on anything else
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # like gRPC, which accepts a server's own certificate as `ca`
+    context.set_alpn_protocols(["h2"])  # gRPC is HTTP/2; its servers close any other connection
     try:
         if certificate:
             context.load_cert_chain(certificate, key, password="")
@@ -43,5 +43,5 @@ def tls_context(
 
 
 def _reason(error: OSError) -> str:
-    """Return why OpenSSL does not take a file, or why it could not be read."""
+    """Return why OpenSSL refuses a file, or why it could not be read."""
     return getattr(error, "reason", None) or error.strerror or str(error)
