@@ -95,7 +95,10 @@ def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
 
 
 def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:
-    """Return the record: agreement on the sample photograph and, if configured, on the folder."""
+    """Return the record: agreement on the sample photograph and, if configured, on the folder.
+
+    Raises SlipwayError if the engine's outputs are not FP32.
+    """
     golden = np.load(arguments.golden)
     meaning = Meaning.of_golden(golden)
     answer = engine.infer(golden["input"])

@@ -188,7 +188,8 @@ def _example(pixels: int) -> "np.ndarray":
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
     """Return `count` class names: the user's, else torchvision's, else "class i".
 
-    A single output may have two names from the user: the name of the no and the name of the yes.
+    A single output may have two names from the user: the name of the no and the name of the yes. Raises SlipwayError
+    for another number of names.
     """
     if arguments.labels_from:
         names = read_labels(arguments.labels_from).names

@@ -120,7 +120,10 @@ def records_of(model: str, config: dict) -> list[str]:
 
 
 def snakemake(folder: Path, records: list[str]) -> None:
-    """Make the records with the workflow. Jobs that need no GPU run beside jobs that do."""
+    """Make the records with the workflow. Jobs that need no GPU run beside jobs that do.
+
+    Raises SlipwayError if a record is not made.
+    """
     twice_the_cores = str(2 * usable_cores())
     command = [
         *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(folder)),

@@ -208,7 +208,10 @@ def summary(weeks: dict[str, dict]) -> dict:
 
 
 def compare(place: Place, python: str | None) -> list[dict]:
-    """Return the GPU times of a refittable engine and of one that is not refittable, measured in turn."""
+    """Return the GPU times of a refittable engine and of one that is not refittable, measured in turn.
+
+    Raises SlipwayError if they cannot be compared.
+    """
     engines = [str(place.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parent)
     command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, place.precision]

@@ -104,7 +104,8 @@ def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answer
 def meaning_of(last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str]) -> Meaning:
     """Return the meaning of the outputs of a model whose last operation is `last`.
 
-    For a single yes or no with two labels, the first label is the name of the no.
+    For a single yes or no with two labels, the first label is the name of the no. Raises SlipwayError if the user named
+    classes, but the outputs are no class scores.
     """
     meaning = find_meaning(stated, last, answers, named_by(weights, answers.shape[1]))
     if not (meaning.has_classes or meaning.is_stated) and has_labels(weights):

@@ -163,7 +163,10 @@ def summarise_readings(readings: Sequence[Reading]) -> dict:
 
 
 def visible_device(visible: str | None) -> int | str:
-    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set."""
+    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set.
+
+    Raises SlipwayError if the value hides all GPUs.
+    """
     if visible is None:
         return 0
     first = visible.split(",")[0].strip()

@@ -92,7 +92,10 @@ def refit(job: Job, path: Path) -> Attempt:
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:
-    """Build at `path`, and compare with the existing engine. With `anew`, ignore the content of the timing cache."""
+    """Build at `path`, and compare with the existing engine. With `anew`, ignore the content of the timing cache.
+
+    Raises SlipwayError if the build fails, or if the layers do not run in the requested precision.
+    """
     options = {**job.options, "timing_cache": job.arguments.timing_cache, "measure_anew": anew}
     start = time.perf_counter()
     try:

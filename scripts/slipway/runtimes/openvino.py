@@ -62,7 +62,10 @@ class Engine:
         self._dtype = self._model.inputs[0].element_type.to_dtype()
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype."""
+        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype.
+
+        Raises ValueError for another dtype.
+        """
         if batch.dtype != self._dtype:  # OpenVINO would cast it silently
             raise ValueError(f"the engine takes {self._dtype}, not {batch.dtype}")
         outputs = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)

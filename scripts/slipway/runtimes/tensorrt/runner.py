@@ -64,7 +64,7 @@ class StreamContext:
         self.device.upload(self.input_address, self.host_input[: self._batch], self.stream)
 
     def enqueue(self) -> None:
-        """Run the engine on the input in GPU memory, asynchronously."""
+        """Run the engine on the input in GPU memory, asynchronously. Raise ValueError if TensorRT refuses."""
         if not self.context.execute_async_v3(self.stream.handle):
             raise ValueError("TensorRT could not enqueue the batch; its log says why")
 
