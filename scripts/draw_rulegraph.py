@@ -35,7 +35,7 @@ def read_graph(dot: str) -> networkx.DiGraph:
     return networkx.transitive_reduction(graph)
 
 
-def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
+def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
     """Return a position for each rule: right of all its dependencies, with the longest path in one row.
 
     Dependencies of this path are above it. Rules from which only its end depends are below it. Several in a column are
@@ -44,12 +44,12 @@ def place(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)
     past = leading_past(graph, spine)
-    places: dict[str, tuple[float, float]] = {}
+    positions: dict[str, tuple[float, float]] = {}
     for rule, column in columns.items():
         side = 0 if rule in spine else -1 if rule in past else 1
-        stacked = sum(other_column == column and row * side > 0 for other_column, row in places.values())
-        places[rule] = (column, side * (1.0 + 0.8 * stacked))
-    return places
+        stacked = sum(other_column == column and row * side > 0 for other_column, row in positions.values())
+        positions[rule] = (column, side * (1.0 + 0.8 * stacked))
+    return positions
 
 
 def leading_past(graph: networkx.DiGraph, spine: list[str]) -> set[str]:
@@ -68,10 +68,10 @@ def draw(graph: networkx.DiGraph, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    places = place(graph)
+    positions = positions_of(graph)
     figure, axes = pyplot.subplots(figsize=(14, 3.8), layout="constrained")
-    networkx.draw_networkx_edges(graph, places, ax=axes, edge_color="0.6", node_size=2600, arrowsize=12)
-    for rule, (x, y) in places.items():
+    networkx.draw_networkx_edges(graph, positions, ax=axes, edge_color="0.6", node_size=2600, arrowsize=12)
+    for rule, (x, y) in positions.items():
         colour = "#ffe3b3" if rule in TARGETS else "#d7e8f7"
         box = {"boxstyle": "round,pad=0.5", "facecolor": colour, "edgecolor": "0.5"}
         axes.text(x, y, rule.replace("_", "\n"), ha="center", va="center", fontsize=9, bbox=box)

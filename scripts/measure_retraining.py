@@ -45,7 +45,7 @@ print(json.dumps(found))
 
 
 @dataclass(frozen=True)
-class Place:
+class Retraining:
     """The working folder, and the engine that is measured in it."""
 
     folder: Path
@@ -99,30 +99,30 @@ def profiles(text: str) -> list[dict]:
 def main(arguments: argparse.Namespace) -> None:
     """Run the weeks one after the other, compare the two kinds of engine, write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
-    place = place_of(arguments, config)
-    clear(place)
-    state = first_weights(config["models"][place.model], arguments.weights)
+    retraining = retraining_of(arguments, config)
+    clear(retraining)
+    state = first_weights(config["models"][retraining.model], arguments.weights)
     weeks = {}
     for number, (name, refit) in enumerate(WEEKS.items(), start=1):
         progress(f"week {number}: {name.replace('_', ' ')}")
-        train(place, state, seed=number)
-        configure(place, config, arguments, refit)
-        weeks[name] = week(place)
-        shutil.copyfile(place.engine, place.folder / f"{name}.trt")
+        train(retraining, state, seed=number)
+        configure(retraining, config, arguments, refit)
+        weeks[name] = week(retraining)
+        shutil.copyfile(retraining.engine, retraining.folder / f"{name}.trt")
     record = {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": config,
         **({"profiles": arguments.profiles} if arguments.profiles else {}),
         "weights": "a checkpoint" if arguments.weights else "random",
         **summary(weeks),
-        "refittable_engine_to_plain": compare(place, arguments.tensorrt_python),
+        "refittable_engine_to_plain": compare(retraining, arguments.tensorrt_python),
     }
     path = arguments.output or arguments.configuration.with_suffix(".retraining.json")
     write_json(path, {**record, "weeks": weeks})
     progress(json.dumps({name: record[name] for name in ("ways", "seconds", "of_cold")}, indent=2))
 
 
-def place_of(arguments: argparse.Namespace, config: dict) -> Place:
+def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
     """Return the working folder and its engine. Raise SlipwayError unless the configuration has one TensorRT target."""
     model = arguments.configuration.stem
     target, _ = target_of(model, config)
@@ -131,13 +131,13 @@ def place_of(arguments: argparse.Namespace, config: dict) -> Place:
             f"{arguments.configuration} must say `runtime: tensorrt` of its target {target}: engines of no other "
             "runtime have a timing cache or take new weights"
         )
-    return Place(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
+    return Retraining(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
 
 
-def clear(place: Place) -> None:
+def clear(retraining: Retraining) -> None:
     """Remove the files of an earlier measurement, since the first build must be cold."""
-    shutil.rmtree(place.folder, ignore_errors=True)
-    place.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(retraining.folder, ignore_errors=True)
+    retraining.folder.mkdir(parents=True, exist_ok=True)
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"]:
@@ -153,12 +153,12 @@ def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"
     return network.state_dict()
 
 
-def train(place: Place, state: dict[str, "torch.Tensor"], seed: int) -> None:
+def train(retraining: Retraining, state: dict[str, "torch.Tensor"], seed: int) -> None:
     """Write a checkpoint with slightly different weights, as another week of training would."""
     import torch
 
     random = torch.Generator().manual_seed(seed)
-    torch.save({name: changed(name, values, random) for name, values in state.items()}, place.checkpoint)
+    torch.save({name: changed(name, values, random) for name, values in state.items()}, retraining.checkpoint)
 
 
 def changed(name: str, values: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
@@ -174,25 +174,28 @@ def changed(name: str, values: "torch.Tensor", random: "torch.Generator") -> "to
     return values * (1 + noise) + CHANGE * spread.clamp(min=1e-3) * torch.randn(values.shape, generator=random)
 
 
-def configure(place: Place, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
+def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
     """Write the configuration with this machine's paths, the checkpoint of the week, and `refit` on or off."""
     here = json.loads(json.dumps(config))
-    here["models"] = {place.model: {**here["models"][place.model], "weights": place.checkpoint.name}}
-    here["targets"][place.target]["precisions"] = [place.precision]
+    here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": retraining.checkpoint.name}}
+    here["targets"][retraining.target]["precisions"] = [retraining.precision]
     tensorrt = {"python": arguments.tensorrt_python, "timing_cache": True, "refit": refit}
     if arguments.profiles:
         tensorrt["profiles"] = arguments.profiles
     here["tensorrt"] = {**here.get("tensorrt", {}), **tensorrt}
     if arguments.calibration:
         here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
-    write_config(place.folder, here)
+    write_config(retraining.folder, here)
 
 
-def week(place: Place) -> dict:
+def week(retraining: Retraining) -> dict:
     """Update the engine with the workflow. Return its build record, and the seconds of the whole workflow."""
     start = time.perf_counter()
-    snakemake(place.folder, [place.record])
-    return {"workflow_seconds": round(time.perf_counter() - start, 1), **read_json(place.folder / place.record)}
+    snakemake(retraining.folder, [retraining.record])
+    return {
+        "workflow_seconds": round(time.perf_counter() - start, 1),
+        **read_json(retraining.folder / retraining.record),
+    }
 
 
 def summary(weeks: dict[str, dict]) -> dict:
@@ -207,17 +210,17 @@ def summary(weeks: dict[str, dict]) -> dict:
     }
 
 
-def compare(place: Place, python: str | None) -> list[dict]:
+def compare(retraining: Retraining, python: str | None) -> list[dict]:
     """Return the GPU times of a refittable engine and of one that is not refittable, measured in turn.
 
     Raises SlipwayError if they cannot be compared.
     """
-    engines = [str(place.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
+    engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parent)
-    command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, place.precision]
+    command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, retraining.precision]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if process.returncode:
-        raise SlipwayError(f"the two kinds of engine could not be compared on {place.target}; see above")
+        raise SlipwayError(f"the two kinds of engine could not be compared on {retraining.target}; see above")
     return json.loads(process.stdout.splitlines()[-1])
 
 

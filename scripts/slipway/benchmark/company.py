@@ -64,10 +64,10 @@ def in_company(
     by_size, rows = 0.0 if np.isfinite(alone[0]).all() else float("inf"), defaultdict(list)
     for batch in batches:
         together = _answers(answer, [pictures[number] for number in batch])
-        for place, (number, row) in enumerate(zip(batch, together, strict=True)):
+        for position, (number, row) in enumerate(zip(batch, together, strict=True)):
             if np.isfinite(alone[number]).all():
                 by_size = max(by_size, _apart(alone[number], row, usual))
-                rows[len(batch), place, number].append(row)
+                rows[len(batch), position, number].append(row)
     by_company = max((_apart(first, row, usual) for first, *others in rows.values() for row in others), default=0.0)
     return {"batches": sorted({len(batch) for batch in batches}), "by_size": by_size, "by_company": by_company}
 

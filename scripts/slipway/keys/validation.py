@@ -115,20 +115,20 @@ def require_servers(resolved: ResolvedConfig) -> None:
 
     Problems that only show after a build, such as random weights, are refused when manifests are written.
     """
-    place, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
-    if place == "local":
+    platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
+    if platform == "local":
         _require_accepted_release(resolved)
         return
     unservable = [name for name in resolved.fleet if resolved.runtime(name) == "tensorrt_rtx"] or resolved.fleet == []
     if unservable:
         named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else "every target is one of TensorRT for RTX"
         raise SlipwayError(
-            f"config: `deploy.to` is {place}, but {named}, and Triton has no backend of its own for engines of "
+            f"config: `deploy.to` is {platform}, but {named}, and Triton has no backend of its own for engines of "
             "TensorRT for RTX; give the target another runtime, or set `deploy.to` to local"
         )
     if triton["release"] is None and triton["image"] is None:
         raise SlipwayError(
-            f"config: `deploy.to` is {place}, but nothing says which Triton serves there; set `triton.release`"
+            f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
         )
 
 

@@ -69,10 +69,10 @@ class Names:
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
 
-    def read(self, folder: str, place: Path) -> ClassFolder | None:
+    def read(self, folder: str, parent: Path) -> ClassFolder | None:
         """Return the class with a folder's name in the strictest spelling that matches; None if none matches.
 
-        Raises SlipwayError if two classes have this name. `place` is the parent folder.
+        Raises SlipwayError if two classes have this name. `parent` is the folder around it.
         """
         for rule, spelled, classes in self._by_rule:
             matches = classes.get(spelled(folder), [])
@@ -81,7 +81,7 @@ class Names:
             if matches:
                 both = " and ".join(f"class {index} ({self.labels.names[index]!r})" for index in matches[:2])
                 raise SlipwayError(
-                    f"the folder {folder} of {place} can be read in two ways: {both} have that name; name it by the "
+                    f"the folder {folder} of {parent} can be read in two ways: {both} have that name; name it by the "
                     "index of its class, or give the classes different names in the file that `labels` names"
                 )
         return None
@@ -126,11 +126,11 @@ def _loose(name: str) -> str:
     return str(int(words)) if re.fullmatch("[0-9]+", words) else words
 
 
-def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labels, place: Path) -> None:
+def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labels, parent: Path) -> None:
     if named.index != numbered.index:
         raise SlipwayError(
-            f"the folder {named.folder} of {place} can be read in two ways: as the label {labels.names[named.index]!r} "
-            f"it is class {named.index}, as an index it is class {numbered.index} "
+            f"the folder {named.folder} of {parent} can be read in two ways: as the label "
+            f"{labels.names[named.index]!r} it is class {named.index}, as an index it is class {numbered.index} "
             f"({labels.names[numbered.index]!r}); name every folder exactly as its label"
         )
 
@@ -144,16 +144,16 @@ def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[Clas
     return other if any(one.index != two.index for one, two in zip(readings, other, strict=True)) else []
 
 
-def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
+def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
     """Return the folders in sorted order if there is one per class. Numbers are also read in numeric order."""
-    everything, folders = class_folders(place), with_images(place)
+    everything, folders = class_folders(parent), with_images(parent)
     ordered = everything if len(everything) == count else folders
     if len(ordered) != count:
         return [], []
     if splits := [name for name in ordered if name.lower() in _SPLITS]:
         raise SlipwayError(
-            f"the folders {', '.join(ordered[:_FEW])} of {place} are parts of a data set, not classes; set "
-            f"`accuracy.labelled` to one of them, such as {place / splits[-1]}"
+            f"the folders {', '.join(ordered[:_FEW])} of {parent} are parts of a data set, not classes; set "
+            f"`accuracy.labelled` to one of them, such as {parent / splits[-1]}"
         )
     readings = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
     if not all(re.fullmatch("[0-9]+", name) for name in ordered):
@@ -165,7 +165,7 @@ def _by_order(place: Path, count: int) -> tuple[list[ClassFolder], list[ClassFol
     ] else []
 
 
-def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> str:
+def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) -> str:
     """Return a sentence about folders that match no class."""
     loose = {_loose(name): name for name in reversed(labels.names)}
     described = []
@@ -177,19 +177,19 @@ def _unmatched(folders: list[str], place: Path, labels: Labels, source: str) -> 
     advice = (
         f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"
     )
-    if part := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(place / name)), None):
-        advice = f"where the class folders lie in it, set `accuracy.labelled` to {place / part}; else {advice}"
-    return f"in {place} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
+    if part := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(parent / name)), None):
+        advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / part}; else {advice}"
+    return f"in {parent} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
 
 
-def _has_only_folders(place: Path) -> bool:
-    return bool(class_folders(place)) and not any(path.is_file() for path in place.iterdir())
+def _has_only_folders(folder: Path) -> bool:
+    return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())
 
 
-def with_images(place: Path) -> list[str]:
+def with_images(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder that have an image below them."""
-    return [name for name in class_folders(place) if holds_image(place / name)]
+    return [name for name in class_folders(folder) if holds_image(folder / name)]
 
 
-def _file_names(place: Path) -> list[str]:
-    return [image.name for image in find_images(place)]
+def _file_names(folder: Path) -> list[str]:
+    return [image.name for image in find_images(folder)]

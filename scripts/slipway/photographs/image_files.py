@@ -54,13 +54,13 @@ def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints:
 def _images_below(folder: str | Path) -> Iterator[Path]:
     """Yield the images below a folder, without hidden ones. Links are followed. Each folder is visited once."""
     visited = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        if os.path.realpath(place) in visited:
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(parent) in visited:
             folders.clear()
             continue
-        visited.add(os.path.realpath(place))
+        visited.add(os.path.realpath(parent))
         # Sorted, so that a folder with two names (links) has the same name on every machine.
         folders[:] = sorted(name for name in folders if not is_hidden(name))
-        for path in (Path(place, name) for name in files):
+        for path in (Path(parent, name) for name in files):
             if path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and path.is_file():
                 yield path

@@ -51,14 +51,16 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     is_class = bool(folders) or len(with_images(folder)) > 1
     indices = {reading.folder: reading.index for reading in folders}
     classes = [_class_of(image, indices, names, is_class) for image in relative]
-    places = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in indices else None for image in relative]
+    class_folders = [
+        image.parts[0] if len(image.parts) > 1 and image.parts[0] in indices else None for image in relative
+    ]
     others = {reading.folder: reading.index for reading in other}
     return Labelling(
         classes=np.asarray(classes, dtype=np.int64),
         folders=folders,
         alternative=np.asarray([_class_of(image, others, names, True) for image in relative], dtype=np.int64),
         alternative_folders=other,
-        photographs=Counter(place for place, index in zip(places, classes, strict=True) if index != UNKNOWN),
+        photographs=Counter(name for name, index in zip(class_folders, classes, strict=True) if index != UNKNOWN),
     )
 
 

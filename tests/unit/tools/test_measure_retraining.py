@@ -46,7 +46,7 @@ def measured(tmp_path, monkeypatch):
         (folder / record.replace(".engine.json", ".trt")).write_text(way, encoding="utf-8")
 
     monkeypatch.setattr(measure_retraining, "snakemake", workflow)
-    monkeypatch.setattr(measure_retraining, "compare", lambda place, python: [{"batch": 1, "ratio": 1.1}])
+    monkeypatch.setattr(measure_retraining, "compare", lambda retraining, python: [{"batch": 1, "ratio": 1.1}])
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIGURATION), encoding="utf-8")
 
     def measure(*options):
@@ -144,9 +144,9 @@ def test_a_configuration_of_another_runtime_or_of_several_targets_is_refused(mea
 
 
 def test_the_two_kinds_of_engine_run_in_turn_under_tensorrts_interpreter(tmp_path):
-    place = measure_retraining.Place(tmp_path, "tiny", "h100", "fp16")
+    retraining = measure_retraining.Retraining(tmp_path, "tiny", "h100", "fp16")
     for name, milliseconds in (("timing_cache", 1), ("refittable", 4)):
         write_engine(tmp_path / f"{name}.trt", milliseconds=milliseconds)
-    found = measure_retraining.compare(place, write_interpreter(tmp_path, sys.executable, "cuda-bindings"))
+    found = measure_retraining.compare(retraining, write_interpreter(tmp_path, sys.executable, "cuda-bindings"))
     assert [each["batch"] for each in found] == [1, 4]
     assert all(each["ratio"] > 1.5 for each in found)
