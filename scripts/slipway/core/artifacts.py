@@ -65,6 +65,13 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
 
 
+def make_way_for_file(path: Path) -> None:
+    """Make the folder of one of Slipway's own files. Remove a folder in the file's place first."""
+    make_folder(path.parent)
+    if path.is_dir():
+        remove(path)
+
+
 def tree_digest(folder: str | Path) -> dict[str, str]:
     """Return {path relative to `folder`: SHA-256} of every file below it, sorted by path.
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -15,6 +16,8 @@ from slipway.core.os_errors import explained
 from slipway.core.terminal import printable
 
 _terminal = sys.stderr
+# How Python begins the words of an error of the operating system; the number tells a reader nothing.
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -28,7 +31,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def progress(line: str) -> None:
     """Print a line to the terminal, and keep it in the log."""
-    line = printable(line)
+    line = _ERROR_NUMBER.sub("", printable(line))
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:
         print(line, file=sys.stderr, flush=True)

@@ -80,7 +80,7 @@ def agree(scene, permitted):
     family = {server.pid, *(child.pid for child in server.children(recursive=True))}
     left = [process for process in scene.processes() if process.pid not in family]
     if left:
-        wait_for(lambda: not [each for each in scene.processes() if each.pid not in family], 10)
+        wait_for(lambda: not [each for each in scene.processes() if each.pid not in family])
     assert not scene.place.partial_files(), f"partial files are left: {scene.place.partial_files()}"
     foreign = [name for name in scene.regions() if not name.startswith(receipt["server"]["id"])]
     assert not foreign, f"regions are left in shared memory: {foreign}"

@@ -3,7 +3,15 @@ import stat
 
 import pytest
 
-from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
+from slipway.core.artifacts import (
+    make_folder,
+    make_way_for_file,
+    read_json,
+    sha256,
+    tree_digest,
+    write_json,
+    written_whole,
+)
 from slipway.core.errors import SlipwayError
 
 
@@ -191,3 +199,31 @@ def test_an_edit_changes_a_tree_digest(tmp_path, edit):
     else:
         (folder / "a").unlink()
     assert tree_digest(folder) != before
+
+
+@pytest.mark.parametrize("in_the_way", ["a file", "a broken link", "nothing", "a folder"])
+def test_a_folder_of_our_own_is_made_whatever_is_in_its_place(tmp_path, in_the_way):
+    folder = tmp_path / "state" / "trial"
+    put_in_the_way(folder, in_the_way)
+    make_folder(folder)
+    assert folder.is_dir()
+    assert [path.name for path in folder.iterdir()] == (["kept"] if in_the_way == "a folder" else [])
+
+
+@pytest.mark.parametrize("in_the_way", ["a file", "a broken link", "nothing", "a folder"])
+def test_a_file_of_our_own_can_be_written_whatever_is_in_its_place(tmp_path, in_the_way):
+    file = tmp_path / "state" / "trial.log"
+    put_in_the_way(file, in_the_way)
+    make_way_for_file(file)
+    file.write_text("written", encoding="utf-8")
+
+
+def put_in_the_way(path, kind):
+    path.parent.mkdir()
+    if kind == "a file":
+        path.write_text("in the way", encoding="utf-8")
+    elif kind == "a broken link":
+        path.symlink_to("nowhere")
+    elif kind == "a folder":
+        path.mkdir()
+        (path / "kept").touch()

@@ -102,6 +102,16 @@ def test_an_error_of_the_operating_system_is_named(run, log):
     assert "no/such/file" in ended.stderr.splitlines()[-1]
 
 
+def test_the_number_of_an_error_reaches_nobody(run, log):
+    ended = run(
+        "from slipway.core.errors import SlipwayError\ntry:\n    open('no/such/file')\nexcept OSError as error:\n"
+        "    raise SlipwayError(f'it cannot be read: {error}')",
+        "--log",
+        str(log),
+    )
+    assert ended.stderr.splitlines()[-1] == "error: it cannot be read: No such file or directory: 'no/such/file'"
+
+
 def test_a_full_disk_is_named(run, log):
     ended = run('with open("/dev/full", "w") as full:\n    full.write("x")', "--log", str(log))
     assert ended.returncode == 1

@@ -5,6 +5,7 @@ import os
 import pytest
 from helpers.artifacts.damages import DAMAGES, damage
 
+from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape, is_damaged, read_record, require_record
 from slipway.deploy.local.installation import lock as deployment_lock
@@ -161,3 +162,10 @@ def test_a_damaged_index_of_a_repository_is_told_in_a_sentence(tmp_path, text):
     index.write_text(text, encoding="utf-8")
     with pytest.raises(SlipwayError, match=r"repository.json is missing or damaged; remove it and run again"):
         read_index(tmp_path, index)
+
+
+def test_a_repository_that_differs_from_its_index_is_told_with_the_files(tmp_path):
+    damage(tmp_path / "tiny" / "1" / "extra.py", "x")
+    write_json(tmp_path / "repository.json", {"name": "tiny", "files": {"labels.txt": "0" * 64}})
+    with pytest.raises(SlipwayError, match=r"missing: labels\.txt; not part of it: 1/extra\.py"):
+        read_index(tmp_path, tmp_path / "repository.json")

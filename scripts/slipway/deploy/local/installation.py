@@ -7,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from slipway.core.artifacts import make_folder, remove
+from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
@@ -87,10 +87,8 @@ def lock(state: Path) -> Iterator[None]:
 
     Raises SlipwayError if another deployment has the lock.
     """
-    make_folder(state)
     file = state / "deploying.lock"
-    if file.is_dir():
-        remove(file)
+    make_way_for_file(file)
     try:
         with filelock.FileLock(file, timeout=0):
             try:

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.core.artifacts import read_json, sha256, written_whole
+from slipway.core.artifacts import read_json, remove, sha256, written_whole
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.ledger import Ledger
@@ -179,6 +179,9 @@ class ModelStore:
         for number in self._numbers(name) - known:
             for folder in self._folders(name, number):
                 shutil.rmtree(folder, ignore_errors=True)
+        for root in (self.models, self._published):
+            for partial in (root / name).glob(".partial.*"):
+                remove(partial)
 
     def _number_of(self, name: str, recorded: dict[str, str]) -> int | None:
         """Return the newest version that consists of these files; None if there is none."""

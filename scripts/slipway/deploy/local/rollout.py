@@ -18,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.artifacts import write_json
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
+from slipway.core.os_errors import explained
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import LocalInstallation, lock
 from slipway.deploy.local.live_sets import Versions
@@ -124,6 +125,8 @@ def settle_if_unlocked(state: Path, find: FindInstallation) -> None:
             settle(state, find, may_load=False)
     except SlipwayError as error:
         progress(f"  {error}")
+    except OSError as error:  # a folder that is read-only, in which nothing can be settled
+        progress(f"  {explained(error) or error}")
 
 
 def pending(store: ModelStore) -> Rollout | None:

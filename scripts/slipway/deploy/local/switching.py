@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tritonclient.utils import InferenceServerException
 
+from slipway.core.artifacts import make_folder
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
@@ -52,6 +53,7 @@ def try_beside(
     """Serve versions at free ports and prove them there. A bad version never gets into the live server."""
     trial = installation.state / TRIAL
     stop_left_over(installation.state)
+    make_folder(trial)
     for version in versions:
         installation.store.lay_out(version.name, version.number, trial / REPOSITORY)
     # Without HTTP: only this workflow uses the trial server.

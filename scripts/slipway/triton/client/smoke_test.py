@@ -135,11 +135,19 @@ def require_tensors(metadata: dict, expected: Expected) -> None:
         "outputs": described(OUTPUT, expected.golden_logits, "FP32"),
     }
     for side, tensor in wanted.items():
-        found = [(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
-        if found != [tensor]:
-            raise SlipwayError(f"{expected.name} has the {side} {found}, but {[tensor]} were deployed")
+        served = [in_words(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
+        if served != [tensor]:
+            raise SlipwayError(
+                f"{expected.name} has the {side} {', '.join(served) or 'of no name'}, but its golden request has "
+                f"{tensor}"
+            )
 
 
-def described(name: str, example: np.ndarray, datatype: str) -> tuple[str, str, list[str]]:
-    """Return a tensor as the server's metadata describe it, with a dynamic batch."""
-    return name, datatype, ["-1", *map(str, example.shape[1:])]
+def described(name: str, example: np.ndarray, datatype: str) -> str:
+    """Return a tensor like `example` (batch, ...) in words, with the dynamic batch that the server's metadata state."""
+    return in_words(name, datatype, ["-1", *map(str, example.shape[1:])])
+
+
+def in_words(name: str, datatype: str, shape: list[str]) -> str:
+    """Return a tensor in words, such as "input UINT8 [-1, 3, 224, 224]"."""
+    return f"{name} {datatype} [{', '.join(shape)}]"

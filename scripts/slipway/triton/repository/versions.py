@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.artifacts import tree_digest
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record, require_record
-from slipway.triton.repository.contents import contents
+from slipway.triton.repository.contents import contents, differences
 
 # Printed after every rollback.
 DEPLOYED_AGAIN = (
@@ -68,6 +68,8 @@ def read_index(repository: Path, index: Path) -> dict:
     """Return a repository's index; raise SlipwayError if the repository does not match it."""
     content = require_record(index, INDEX, "remove it and run again")
     folder = repository / content["name"]
-    if tree_digest(folder) != content["files"]:
-        raise SlipwayError(f"{folder} is not what {index.name} says: edited or truncated; remove {index} and run again")
+    if changes := differences(tree_digest(folder), content["files"]):
+        raise SlipwayError(
+            f"{folder} is not what {index.name} says: edited or truncated ({changes}); remove {index} and run again"
+        )
     return content

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
@@ -151,7 +152,7 @@ class Server:
 
     def start(self) -> subprocess.Popen:
         """Start the server in its own session, so that it outlives this program unless it is stopped."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        make_way_for_file(self.log)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 self._command,

@@ -42,6 +42,14 @@ def test_other_tensors_are_named(side, found):
         require_tensors(stated, EXPECTED)
 
 
+def test_tensors_are_told_as_triton_names_them():
+    with pytest.raises(SlipwayError) as caught:
+        require_tensors({"inputs": [INPUT | {"shape": ["-1", "3", "8", "8"]}], "outputs": [OUTPUT]}, EXPECTED)
+    assert str(caught.value) == (
+        "m_trt has the inputs input FP32 [-1, 3, 8, 8], but its golden request has input FP32 [-1, 3, 64, 64]"
+    )
+
+
 class Client(ReadyClient):
     """A server on which version 2 has just taken the place of version 1, whose count goes with it in between."""
 
