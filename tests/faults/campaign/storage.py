@@ -99,7 +99,8 @@ def a_folder_vanishes_below_the_live_server(scene, folder):
     shutil.rmtree(scene.path("results") / folder)
     scene.may_forget()
     scene.run("status")
-    scene.run("rollback", allowed=False)
+    # With its own record the server's folder knows what was live before; receipts are written again from it.
+    scene.run("rollback", allowed=not folder.startswith(".server"))
 
 
 @fault
