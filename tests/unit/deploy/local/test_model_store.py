@@ -259,3 +259,11 @@ def test_the_signature_is_kept_beside_the_version_and_is_of_its_files(store, mad
     _, other = key_pair(tmp_path, "other")
     with pytest.raises(SlipwayError, match=r"version 1 of m_trt is not served: .* made with another key"):
         store.require_signed("m_trt", 1, other)
+
+
+@pytest.mark.parametrize("root", ["models", "published"])
+def test_what_a_killed_copy_left_goes_with_the_next_version(store, made, root):
+    left = store.folder / root / "m_trt" / ".partial.9.7"
+    (left / "configs").mkdir(parents=True)
+    store.publish(*made("a"))
+    assert not left.exists()
