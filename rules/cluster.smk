@@ -19,6 +19,10 @@ localrules:
     write_repository,
 
 
+# The jobs that need one target's hardware share an allocation of a cluster.
+TARGET_GROUP = hooks.group("target")
+
+
 # One job of a group at a time is on what they share: they measure, each the whole of it.
 resource_scopes:
     seat="local",

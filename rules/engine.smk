@@ -1,5 +1,5 @@
 # From ONNX to an engine. Needs the ONNX file of its precision; makes results/<model>/<target>/<model>.<precision>.*, whose
-# files depend on the target's runtime: one rule a runtime.
+# files depend on the target's runtime: one rule a runtime, build_<runtime>.
 
 
 rule build_openvino:
@@ -17,6 +17,8 @@ rule build_openvino:
         "logs/{model}/{target}/build.{precision}.log",
     wildcard_constraints:
         target=one_of(resolved.targets_of("openvino")),
+    group:
+        TARGET_GROUP
     resources:
         **ON_TARGET,
     params:

@@ -109,7 +109,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
         "key": key_of(arguments, onnx_sha256),
-        "code_sha256": digest(CodeHashes().of_program("build_engine", RUNTIMES[arguments.runtime].module)),
+        "code_sha256": digest(CodeHashes().of_program("build_engine", arguments.runtime)),
         "structure_sha256": exported.get("structure_sha256"),
         "topology_sha256": exported.get("topology_sha256"),
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",
@@ -163,14 +163,17 @@ def saved(record: dict) -> str:
 
 
 def require_machine(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless this machine has the planned CPU or GPU. TensorRT for RTX needs neither."""
-    if arguments.runtime == "tensorrt":
+    """Raise SlipwayError unless this machine has the planned CPU or GPU, or the runtime builds without it."""
+    traits = RUNTIMES[arguments.runtime]
+    if traits.builds_without_hardware:
+        return
+    if traits.needs_gpu:
         try:
             gpu = runtime(arguments.runtime).gpu_here()
         except ValueError as error:
             raise SlipwayError(str(error)) from None
         require_hardware(arguments.hardware, gpu)
-    elif arguments.runtime != "tensorrt_rtx":
+    else:
         require_cpu(arguments.hardware)
 
 

@@ -20,7 +20,7 @@ from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
-from slipway.triton.repository.model_config import NATIVE, read_config
+from slipway.triton.repository.model_config import read_config
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.memory import PeakMemory
 from slipway.triton.server.ownership import require_below
@@ -107,7 +107,8 @@ def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path |
     """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines."""
     runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
-    return find_installation(workspace, {NATIVE[name][0] for name in runtimes}, python if runs_tensorrt else None)
+    backends = {RUNTIMES[name].backend for name in runtimes}
+    return find_installation(workspace, backends, python if runs_tensorrt else None)
 
 
 def lay_out_candidate(

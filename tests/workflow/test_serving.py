@@ -115,15 +115,11 @@ def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):
         assert "SLIPWAY_MARK" not in process.environ()
 
 
-def test_a_runtime_that_is_a_package_is_served_like_a_module_and_no_request_waits_for_an_import(tmp_path, tiny):
+def test_no_request_waits_for_an_import(tmp_path, tiny):
     repository = repository_of(tiny, tmp_path / "r")
     version = repository / "tiny" / "1"
     adapter = version / "model.py"
     adapter.write_text(adapter.read_text(encoding="utf-8") + WATCHING, encoding="utf-8")
-    package = version / "engine"
-    package.mkdir()
-    (version / "engine.py").rename(package / "runtime.py")
-    (package / "__init__.py").write_text("from .runtime import Engine\n", encoding="utf-8")
     with serve(repository, tmp_path / "w") as server:
         server.wait_until_ready(60)
         prove(server, tiny)

@@ -8,7 +8,7 @@ import ast
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,9 @@ from pathlib import Path
 from slipway.core.user_modules import find_users_module
 from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
+from slipway.runtimes import runtime_code, traits_file
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-_RUNTIMES = SCRIPTS / "slipway" / "runtimes"
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
 _WORKER = "tensorrt_worker"
 
@@ -30,14 +30,19 @@ class CodeHashes:
         self._fingerprints = fingerprints or FileHashCache()
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
-    def of_program(self, name: str, *modules: str) -> dict[str, str]:
+    def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: shortened SHA-256 of its code} of scripts/<name>.py.
 
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
-        the given runtimes' `modules`, which programs import by name.
+        the given runtimes, which programs import by name.
         """
-        files = [SCRIPTS / f"{name}.py", *(file for module in modules for file in runtime_files(module))]
-        return self._once(("program", name, *modules), lambda: self._of_files(files))
+        files = [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
+        return self._once(("program", name, *runtimes), lambda: self._of_files(files))
+
+    def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
+        """Return the same of what runtimes state, which is found by their folders and never imported."""
+        files = [traits_file(runtime) for runtime in sorted(set(runtimes))]
+        return self._once(("traits", *map(str, files)), lambda: self._of_files(files))
 
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
@@ -96,10 +101,9 @@ def program_file(name: str) -> str:
 
 
 @cache
-def runtime_files(module: str) -> list[Path]:
-    """Return the sorted files of a runtime's module or package."""
-    path = _RUNTIMES / module
-    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+def runtime_files(runtime: str) -> list[Path]:
+    """Return the files of a runtime: the code of its engines, and its traits."""
+    return [*runtime_code(runtime), traits_file(runtime)]
 
 
 def digest(code: dict[str, str]) -> str:

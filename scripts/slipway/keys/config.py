@@ -17,6 +17,7 @@ from slipway.core.errors import SlipwayError
 from slipway.keys.config_text import FAST_LOADER
 from slipway.manifests.names import as_label
 from slipway.photographs.normalisation import implausible
+from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.versions import require_no_password
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -47,8 +48,10 @@ def complete(config: dict) -> dict:
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml."""
-    return yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+    """Return the JSON Schema of config.yaml, in which the runtimes are those with a folder."""
+    found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+    found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
+    return found
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:

@@ -119,7 +119,7 @@ class JobKeys:
             compute_capability=preflight["compute_capability"],
             profiles=json.dumps([sizes_of(profile) for profile in self.resolved.config["tensorrt"]["profiles"]]),
             tensorrt_rtx_version=packages.runtime_version("tensorrt_rtx"),
-            code=self._parts.code("preflight_onnx", "tensorrt"),
+            code=self._parts.code("preflight_onnx", "tensorrt_rtx"),
         )
 
     def benchmark(self, model: str, target: str) -> JobKey:
@@ -256,7 +256,7 @@ class JobKeys:
             listening | http | tls,
             start=server_state.next_start() if silent else server_state.start_number(),
             public_key_sha256=self._parts.public_key(),
-            code=self._parts.code("deploy"),
+            code=self._parts.code_with_traits("deploy", [self.resolved.deployed_target]),
         )
 
     def deploy_remote(self) -> JobKey:
@@ -281,7 +281,7 @@ class JobKeys:
             triton_release=triton["release"],
             oldest=triton["oldest"],
             image=triton["image"],
-            code=self._parts.code("write_manifests"),
+            code=self._parts.code_with_traits("write_manifests", self.resolved.fleet),
         )
 
     def write_sbom(self) -> JobKey:
@@ -290,5 +290,5 @@ class JobKeys:
         return JobKey(
             targets=self.resolved.fleet,
             packages=[f"{name}=={version}" for name, version in versions.items() if version != packages.ABSENT],
-            code=self._parts.code("write_sbom"),
+            code=self._parts.code_with_traits("write_sbom", self.resolved.fleet),
         )

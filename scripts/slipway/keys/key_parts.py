@@ -58,9 +58,9 @@ class KeyParts:
             self._digests[folder, limit] = digest_of_images(folder, limit, self.file_hashes)
         return self._digests[folder, limit]
 
-    def code(self, program: str, *modules: str) -> dict[str, str]:
-        """Return the code of a program and of runtimes' modules as {file: SHA-256}."""
-        return self._code_hashes.of_program(program, *modules)
+    def code(self, program: str, *runtimes: str) -> dict[str, str]:
+        """Return the code of a program and of runtimes as {file: SHA-256}."""
+        return self._code_hashes.of_program(program, *runtimes)
 
     def code_of_model(self, program: str, model: str) -> dict[str, str]:
         """Return the code of a program that runs the model in PyTorch, with the code of the model's architecture."""
@@ -77,4 +77,8 @@ class KeyParts:
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
         worker = self._code_hashes.of_worker() if self.resolved.runs_tensorrt(target) else {}
-        return self.code(program, self.resolved.traits(target).module) | worker
+        return self.code(program, self.resolved.runtime(target)) | worker
+
+    def code_with_traits(self, program: str, targets: list[str]) -> dict[str, str]:
+        """Return the code of a program that asks what the runtimes of some targets state."""
+        return self.code(program) | self._code_hashes.of_traits(map(self.resolved.runtime, targets))

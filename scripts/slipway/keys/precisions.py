@@ -13,9 +13,10 @@ AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
     """Return the precisions of `auto` on some hardware."""
+    offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):
-        return [name for name in AUTOMATIC_ON_GPU if calibrated or name != "int8"]
-    offered = [name for name in RUNTIMES[runtime].precisions if name != "int8"]
+        return [name for name in AUTOMATIC_ON_GPU if name in offered and (calibrated or name != "int8")]
+    offered = [name for name in offered if name != "int8"]
     return [name for name in offered if name != "bf16" or has_bf16(identity)]
 
 
@@ -34,15 +35,9 @@ def variant(runtime: str, version: str, precision: str) -> str:
 
 def refusal(runtime: str, version: str, identity: str, precision: str) -> str | None:
     """Return the reason why a precision is not available, in words; None if it is available."""
-    offered = RUNTIMES[runtime].precisions
-    if (runtime, precision) == ("onnxruntime", "int8"):
-        return (
-            "ONNX Runtime would compute it in fp32: ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, "
-            "before each convolution, and ONNX Runtime fuses a convolution only with one behind it too; take the "
-            "runtime openvino for int8, or fp32"
-        )
-    if precision not in offered:
-        return f"{runtime} builds only {', '.join(offered)}"
+    traits = RUNTIMES[runtime]
+    if precision not in traits.precisions:
+        return traits.refusals.get(precision) or f"{runtime} builds only {', '.join(traits.precisions)}"
     if not hardware.is_gpu(identity):
         return _refusal_of_cpu(identity, precision)
     capability = hardware.compute_capability_of(identity)

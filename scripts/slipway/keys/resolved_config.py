@@ -11,7 +11,8 @@ from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
 from slipway.core.packages import ABSENT
 from slipway.keys import optimization_profiles, precisions, version_lock
-from slipway.runtimes import RUNTIMES, Traits
+from slipway.runtimes import RUNTIMES
+from slipway.runtimes.traits import RuntimeTraits
 
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
@@ -37,7 +38,7 @@ class ResolvedConfig:
         on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
         return "tensorrt" if on_gpu else "openvino"
 
-    def traits(self, target: str) -> Traits:
+    def traits(self, target: str) -> RuntimeTraits:
         """Return the traits of a target's runtime."""
         return RUNTIMES[self.runtime(target)]
 
@@ -100,7 +101,7 @@ class ResolvedConfig:
         declared = self.config["targets"][target]["hardware"]
         if declared != "auto":
             return declared
-        if not self.runs_tensorrt(target):
+        if not self.traits(target).needs_gpu:
             return hardware.cpu_identity()
         identity = _gpu_identity()
         if identity is None:
@@ -164,8 +165,10 @@ class ResolvedConfig:
 
     def _automatic_fleet(self) -> list[str]:
         """Return the targets to deploy by manifests: every GPU with a Triton backend, else one CPU."""
-        on_cpu = self.targets_of("openvino", "onnxruntime")
-        return self.targets_of("tensorrt") or [name for name in on_cpu if name == self.deployed_target] or on_cpu[:1]
+        served = [target for target in self.targets if self.traits(target).native_backend]
+        on_gpu = [target for target in served if self.traits(target).needs_gpu]
+        on_cpu = [target for target in served if target not in on_gpu]
+        return on_gpu or [target for target in on_cpu if target == self.deployed_target] or on_cpu[:1]
 
     @property
     def monitored_targets(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from slipway.core import hardware
@@ -65,8 +66,9 @@ def require_precisions(resolved: ResolvedConfig) -> None:
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)
-        if resolved.runs_tensorrt(target) != hardware.is_gpu(identity):
-            needs = "a GPU" if resolved.runs_tensorrt(target) else "a CPU"
+        needs_gpu = resolved.traits(target).needs_gpu
+        if needs_gpu != hardware.is_gpu(identity):
+            needs = "a GPU" if needs_gpu else "a CPU"
             raise SlipwayError(
                 f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
                 f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
@@ -104,6 +106,16 @@ def require_batches(resolved: ResolvedConfig) -> None:
                 )
 
 
+def require_rules(resolved: ResolvedConfig, names: Collection[str]) -> None:
+    """Raise SlipwayError unless the runtime of each target has its rule among those of these names."""
+    for runtime in sorted({resolved.runtime(target) for target in resolved.targets}):
+        if f"build_{runtime}" not in names:
+            raise SlipwayError(
+                f"the runtime {runtime} has no rule `build_{runtime}`, which makes {runtime}'s engines; add it to "
+                "rules/engine.smk"
+            )
+
+
 def require_supported_release(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if the Triton on another platform would be unknown or older than `triton.oldest`."""
     triton = resolved.config["triton"]
@@ -119,12 +131,13 @@ def require_servers(resolved: ResolvedConfig) -> None:
     if platform == "local":
         _require_accepted_release(resolved)
         return
-    unservable = [name for name in resolved.fleet if resolved.runtime(name) == "tensorrt_rtx"] or resolved.fleet == []
+    unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
     if unservable:
-        named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else "every target is one of TensorRT for RTX"
+        titles = " or ".join(sorted({resolved.traits(name).title for name in unservable}))
+        named = f"`deploy.fleet` has {unservable[0]}" if resolved.fleet else f"every target is one of {titles}"
         raise SlipwayError(
             f"config: `deploy.to` is {platform}, but {named}, and Triton has no backend of its own for engines of "
-            "TensorRT for RTX; give the target another runtime, or set `deploy.to` to local"
+            f"{titles}; give the target another runtime, or set `deploy.to` to local"
         )
     if triton["release"] is None and triton["image"] is None:
         raise SlipwayError(

@@ -6,7 +6,7 @@ from typing import Any
 
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
-from slipway.triton.repository.model_config import NATIVE
+from slipway.runtimes import RUNTIMES
 
 CONFIG = "config.yaml"
 
@@ -89,8 +89,8 @@ def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
     """Raise SlipwayError unless every engine may leave this machine, and is the measured and chosen one."""
     if not evidence:
         raise SlipwayError(
-            "no target of config.yaml can be deployed to others: Triton has no backend of its own for engines of "
-            "TensorRT for RTX; add a target with another runtime"
+            "no target of config.yaml can be deployed to others: Triton has no backend of its own for the engines of "
+            "their runtimes; add a target with another runtime"
         )
     for each in evidence:
         refuse_rehearsal(model, each.index, "no manifest is written")
@@ -130,11 +130,11 @@ def trace(values: dict[str, Value]) -> dict[str, dict]:
 
 
 def _require_backend(evidence: DeploymentFacts) -> None:
-    runtime = evidence.key["runtime"]
-    if NATIVE[runtime][0] == "python":
+    traits = RUNTIMES[evidence.key["runtime"]]
+    if not traits.native_backend:
         raise SlipwayError(
             f"config: `deploy.fleet` has {evidence.target}, but Triton has no backend of its own for engines of "
-            f"{runtime}; take it out, or give the target another runtime"
+            f"{traits.title}; take it out, or give the target another runtime"
         )
 
 

@@ -5,13 +5,12 @@ from slipway.manifests.kubernetes import BUSY_PERCENT
 from slipway.manifests.names import metadata_of_target
 from slipway.manifests.pod_resources import resources
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
+from slipway.runtimes import RUNTIMES
 
 # The port on which KServe expects a server, and the folder where it puts the model.
 HTTP, GRPC = 8080, 9000
 MODELS = "/mnt/models"
 CONTAINER = "kserve-container"
-# KServe's names for the model formats of the runtimes.
-FORMATS = {"tensorrt": "tensorrt", "openvino": "openvino", "onnxruntime": "onnx"}
 
 
 def objects(fleet: list[dict]) -> list[dict]:
@@ -84,7 +83,8 @@ def _model(d: dict) -> dict:
 
 
 def _format(d: dict) -> dict:
-    return {"name": FORMATS[d["runtime"]], "version": d["runtime_version"].split(".")[0]}
+    native = RUNTIMES[d["runtime"]].native_backend
+    return {"name": native.kserve_format, "version": d["runtime_version"].split(".")[0]}
 
 
 def _is_scaled(d: dict) -> bool:

@@ -1,7 +1,7 @@
-"""The runtimes that build and run engines: one row in a table and one module each, with a common interface.
+"""The runtimes that build and run engines: one folder each, found by its `traits.py`, with a common interface.
 
-A runtime is a module or a package that imports nothing of Slipway: it is also copied into a Triton model repository,
-where the Python backend's model.py runs it. It has:
+A runtime's folder is a package that imports nothing of Slipway: it is also copied into a Triton model repository, where
+the Python backend's model.py runs it. It has:
 
     engine_files(path)              all files of the engine at `path`
     build(onnx, path, precision, options)
@@ -11,37 +11,59 @@ where the Python backend's model.py runs it. It has:
         .infer(batch)               float32 or uint8 (N, 3, H, W) -> float32 (N, classes)
         .infer_all(batches)         the same for several batches in order, run as one
         .layers()                   {precision: number of compute layers that really run in it}
+    gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
+
+Its `traits.py` stays here, is read without importing the package, and states `TRAITS`, a RuntimeTraits. An int8 engine
+is built from an ONNX file with Q/DQ nodes; any other is built from the FP32 file, but for TensorRT's.
 """
 
 import importlib
-from dataclasses import dataclass
+import importlib.util
+from pathlib import Path
 from types import ModuleType
 
+from slipway.core.errors import SlipwayError
+from slipway.runtimes.traits import RuntimeTraits
 
-@dataclass(frozen=True)
-class Traits:
-    """The facts about a runtime that are known without importing it."""
-
-    module: str  # of slipway.runtimes
-    package: str  # the package whose version an engine is keyed on
-    precisions: tuple[str, ...]
-    newest_opset: int  # of ONNX that it reads
-    suffixes: tuple[str, ...]  # of an engine's files; the first file is the one to load
-
-    @property
-    def is_tensorrt(self) -> bool:
-        """Return whether the runtime is an edition of TensorRT, which needs a GPU and may have its own interpreter."""
-        return self.module == "tensorrt"
+FOLDER = Path(__file__).parent
+TRAITS = "traits.py"  # in the folder of each runtime
+INTERFACE = ("engine_files", "build", "Engine")
 
 
-RUNTIMES = {
-    "openvino": Traits("openvino", "openvino", ("fp32", "bf16", "int8"), 20, (".openvino.xml", ".openvino.bin")),
-    "onnxruntime": Traits("onnxruntime", "onnxruntime-gpu", ("fp32",), 20, (".ort.onnx",)),
-    "tensorrt": Traits("tensorrt", "tensorrt", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".trt",)),
-    "tensorrt_rtx": Traits("tensorrt", "tensorrt-rtx", ("fp32", "fp16", "bf16", "int8", "fp8"), 20, (".rtx",)),
-}
+def stated_in(path: Path) -> RuntimeTraits:
+    """Return the traits that a `traits.py` states; raise SlipwayError with the statement that is missing or wrong."""
+    spec = importlib.util.spec_from_file_location(f"{__name__}.{path.parent.name}.traits", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        found = module.TRAITS
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SlipwayError(f"{path} does not state the traits of a runtime: {error}") from None
+    if found.name != path.parent.name:
+        raise SlipwayError(f"{path} states the name {found.name!r}, but its folder is {path.parent.name!r}")
+    return found
+
+
+RUNTIMES = {path.parent.name: stated_in(path) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))}
 
 
 def runtime(name: str) -> ModuleType:
-    """Return the module of a runtime. It is imported by name, so a program's rule must list it as an input."""
-    return importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
+    """Return the module of a runtime. It is imported by name, so a program's rule lists it as an input of its own.
+
+    Raises SlipwayError when it lacks a part of the interface.
+    """
+    module = importlib.import_module(f"slipway.runtimes.{RUNTIMES[name].module}")
+    missing = [part for part in INTERFACE if not hasattr(module, part)]
+    if missing:
+        raise SlipwayError(f"{module.__file__} has no `{'` and no `'.join(missing)}`, which every runtime must have")
+    return module
+
+
+def runtime_code(name: str) -> list[Path]:
+    """Return the files that build and run a runtime's engines, sorted: its package without the traits."""
+    return sorted(path for path in (FOLDER / RUNTIMES[name].module).glob("*.py") if path.name != TRAITS)
+
+
+def traits_file(name: str) -> Path:
+    """Return the file that states a runtime's traits."""
+    return FOLDER / name / TRAITS

@@ -15,6 +15,7 @@ from slipway.keys import code_hash
 from slipway.keys.config_text import require_readable
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import require_rules
 from slipway.keys.writable_folders import require_folders
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
@@ -84,6 +85,15 @@ class Hooks:
         if not self.plans:
             self._workflow.register_resource("seat", 1)
         return cluster_resources.on_target(resolved)
+
+    def group(self, name: str) -> str | None:
+        """Return the group of a rule's jobs; None in a local run, which would only announce that it ignores it."""
+        return None if self._workflow.local_exec else name
+
+    def require_rules(self, resolved: ResolvedConfig) -> None:
+        """Raise WorkflowError unless the runtime of each target has its rule."""
+        with refused_by_snakemake():
+            require_rules(resolved, [rule.name for rule in self._workflow.rules])
 
     def give_programs_an_environment(self, conda: str) -> None:
         """Let each rule's program run in this conda environment (with --sdm conda), unless the rule names its own."""

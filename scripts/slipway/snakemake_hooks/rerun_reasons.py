@@ -5,19 +5,18 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from slipway.runtimes import RUNTIMES
+
 # {setting: its name for a reader}
 _NAMES = {
     "runtime_version": "{runtime}",
-    "tensorrt_rtx": "TensorRT for RTX",
-    "tensorrt": "TensorRT",
-    "openvino": "OpenVINO",
-    "onnxruntime": "ONNX Runtime",
+    **{name: traits.title for name, traits in RUNTIMES.items()},
     "torch_version": "PyTorch",
     "torchvision_version": "torchvision",
     "onnxscript_version": "onnxscript",
     "onnxslim_version": "onnxslim",
     "modelopt_version": "ModelOpt",
-    "tensorrt_rtx_version": "TensorRT for RTX",
+    "tensorrt_rtx_version": RUNTIMES["tensorrt_rtx"].title,
     "pytriton_version": "nvidia-pytriton (Triton)",
     "tritonclient_version": "tritonclient (perf_analyzer)",
     "model_analyzer_version": "Model Analyzer",

@@ -10,11 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.runtimes import runtime
+from slipway.runtimes import RUNTIMES, runtime
 
 CROP, CLASSES = 16, 5
 TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
-SUFFIXES = {"openvino": ".openvino.xml", "onnxruntime": ".ort.onnx"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def write_onnx(path, input_dtype, seed=0, mixing=False):
 def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=False, **record):
     """Build the engine of a CPU runtime in `folder`, with the record that a build writes."""
     write_onnx(folder / "tiny.onnx", input_dtype, seed, mixing)
-    path = folder / f"tiny.fp32{SUFFIXES[name]}"
+    path = folder / f"tiny.fp32{RUNTIMES[name].suffixes[0]}"
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}

@@ -1,5 +1,3 @@
-import importlib
-
 import numpy as np
 import onnx
 import pytest
@@ -8,7 +6,9 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-RUNTIMES = ["openvino", "onnxruntime"]
+from slipway.runtimes import RUNTIMES, runtime
+
+ON_CPU = [name for name, traits in RUNTIMES.items() if not traits.needs_gpu]
 
 
 def as_int8(name, source, scale):
@@ -50,13 +50,13 @@ def write_int8_onnx(path, output="result"):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9), path)
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=ON_CPU)
 def module(request):
-    return importlib.import_module(f"slipway.runtimes.{request.param}")
+    return runtime(request.param)
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_several_batches_run_as_one(tmp_path, name, input_dtype):
     tiny = tiny_engine(tmp_path, name, input_dtype)
     engine = tiny.engine.load()
@@ -70,7 +70,7 @@ def test_several_batches_run_as_one(tmp_path, name, input_dtype):
 
 
 @pytest.mark.parametrize("given", ["float32", "float64", "int32"])
-@pytest.mark.parametrize("name", RUNTIMES)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_a_batch_of_another_type_is_refused_and_not_cast(tmp_path, name, given):
     tiny = tiny_engine(tmp_path, name, "uint8")
     engine = tiny.engine.load()
@@ -91,7 +91,7 @@ def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
 
 
 def test_a_kernel_that_onnx_runtime_could_not_fuse_counts_as_fp32(tmp_path):
-    module = importlib.import_module("slipway.runtimes.onnxruntime")
+    module = runtime("onnxruntime")
     write_int8_onnx(tmp_path / "q.onnx", output="sums")
     module.build(tmp_path / "q.onnx", tmp_path / "q.ort.onnx", "int8", {})
     assert module.Engine(tmp_path / "q.ort.onnx", "int8").layers() == {"fp32": 1}

@@ -45,7 +45,7 @@ def test_the_model_folder_of_an_engine(tmp_path, record):
     folder = tmp_path / "repository" / "m_trt"
     write_model(folder, served, engine, labels)
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [
-        "1/engine.py",
+        "1/engine/__init__.py",
         "1/model.bin",
         "1/model.py",
         "1/model.xml",

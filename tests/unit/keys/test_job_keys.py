@@ -50,8 +50,8 @@ def test_photographs_enter_by_what_the_folder_holds(photographs):
 def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
     settings = job_keys().build_engine("cpu", "fp32")
     assert "scripts/build_engine.py" in settings["code"]
-    assert "scripts/slipway/runtimes/openvino.py" in settings["code"]
-    assert "scripts/slipway/runtimes/onnxruntime.py" not in settings["code"]
+    assert "scripts/slipway/runtimes/openvino/__init__.py" in settings["code"]
+    assert "scripts/slipway/runtimes/onnxruntime/__init__.py" not in settings["code"]
     assert "--code" not in str(settings)
     assert "build_engine.py" in repr(settings)
 

@@ -4,13 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-import yaml
 from helpers.artifacts.configured import ARM_WITH_BF16, WITH_BF16, WITHOUT_BF16, job_keys, refusal, resolved
 
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import runtime_files
-from slipway.keys.config import SCHEMA
+from slipway.keys.config import schema
 from slipway.keys.notices import notices
 from slipway.runtimes import RUNTIMES
 
@@ -92,9 +91,9 @@ def test_alerts_hold_servers_to_the_load_tests_of_the_targets_that_serve():
 
 
 def test_every_runtime_that_may_be_configured_is_known_and_has_a_module():
-    target = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))["$defs"]["target"]["properties"]
+    target = schema()["$defs"]["target"]["properties"]
     assert set(target["runtime"]["enum"]) - {"auto"} == set(RUNTIMES)
-    assert all(Path(file).is_file() for traits in RUNTIMES.values() for file in runtime_files(traits.module))
+    assert all(file.is_file() for name in RUNTIMES for file in runtime_files(name))
 
 
 def test_the_opset_is_one_that_every_runtime_reads(monkeypatch):

@@ -13,7 +13,6 @@ from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.server_state import ids_of, running_servers
 from slipway.runtimes import RUNTIMES
-from slipway.triton.repository.model_config import NATIVE
 from slipway.triton.server.restricted_apis import local_flags
 from slipway.triton.server.stub_memory import remove_regions
 from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation
@@ -62,7 +61,7 @@ def local_installation(
     runtimes = {key["runtime"] for key in keys}
     # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
-    tritonserver = find_installation(state, {NATIVE[name][0] for name in runtimes}, python).for_engines(keys)
+    tritonserver = find_installation(state, {RUNTIMES[name].backend for name in runtimes}, python).for_engines(keys)
     host = Host(tritonserver.native_backends, python)
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 

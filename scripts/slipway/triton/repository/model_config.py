@@ -11,17 +11,12 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
+from slipway.runtimes import RUNTIMES
+from slipway.runtimes.traits import RuntimeTraits
 
 INPUT, OUTPUT = "input", "logits"
 PREPROCESS = "preprocess"  # the parameter with the preprocessing, for clients
 PREPROCESS_SETTINGS = ("resize", "crop", "mean", "std", "interpolation")
-# The native backend of a runtime, and the file name of its engine. TensorRT for RTX has none.
-NATIVE = {
-    "openvino": ("openvino", "model.xml"),
-    "onnxruntime": ("onnxruntime", "model.onnx"),
-    "tensorrt": ("tensorrt", "model.plan"),
-    "tensorrt_rtx": ("python", "model.rtx"),
-}
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,9 @@ class Served:
     preprocess: dict | None = None
 
     @property
-    def native_backend(self) -> str:
-        """Return the backend in the configuration for a server with every backend."""
-        return NATIVE[self.runtime][0]
-
-    @property
-    def engine_file(self) -> str:
-        """Return the file name of the engine in the version folder."""
-        return NATIVE[self.runtime][1]
+    def traits(self) -> RuntimeTraits:
+        """Return the traits of the runtime."""
+        return RUNTIMES[self.runtime]
 
     @property
     def input_shape(self) -> list[int]:
@@ -83,12 +73,14 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         # KIND_CPU for GPU engines too: the Python backend's process opens the GPU itself, the one in
         # CUDA_VISIBLE_DEVICES. KIND_GPU would make Triton copy the input there and need a GPU in the server's own
         # process.
-        config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_CPU)
+        on_gpu = served.traits.needs_gpu and backend != "python"
+        kind = pb.ModelInstanceGroup.KIND_GPU if on_gpu else pb.ModelInstanceGroup.KIND_CPU
+        config.instance_group.add(count=served.instances, kind=kind)
     if backend == "python":
-        config.parameters["engine"].string_value = served.engine_file
+        config.parameters["engine"].string_value = served.traits.engine_file
         config.parameters["precision"].string_value = served.precision
     else:
-        config.default_model_filename = served.engine_file
+        config.default_model_filename = served.traits.engine_file
         for name, value in _native_parameters(served).items():
             config.parameters[name].string_value = value
     return config
@@ -122,10 +114,8 @@ def read_text(text: str) -> pb.ModelConfig:
 
 
 def _native_parameters(served: Served) -> dict[str, str]:
-    if served.runtime == "openvino":
-        threads = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
-        return threads | ({"HINT_BF16": "YES"} if served.precision == "bf16" else {})
-    return {}
+    native = served.traits.native_backend
+    return {**native.parameters, **native.parameters_of.get(served.precision, {})}
 
 
 def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:

@@ -3,16 +3,15 @@
 <name>/config.pbtxt            the runtime's native backend, for NVIDIA's container
 <name>/configs/python.pbtxt    the Python backend, for a server started with --model-config-name=python
 <name>/labels.txt
-<name>/1/                      the engine; model.py and engine.py (or engine/), which the Python backend runs
+<name>/1/                      the engine; model.py and the package engine/, which the Python backend runs
 """
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.outputs.meaning import Meaning
-from slipway.runtimes import RUNTIMES
+from slipway.runtimes import runtime_code
 from slipway.triton.repository.model_config import Served, model_config, write_config
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
 
@@ -43,13 +42,13 @@ def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path)
     """Write the model folder at `folder`, which must not exist yet."""
     version = folder / VERSION
     version.mkdir(parents=True)
-    write_config(folder / "config.pbtxt", model_config(served, served.native_backend))
+    write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
     write_labels(folder / "labels.txt", labels, served)
     first, *others = engine.files
-    shutil.copyfile(first, version / served.engine_file)
+    shutil.copyfile(first, version / served.traits.engine_file)
     for file in others:
-        shutil.copyfile(file, (version / served.engine_file).with_suffix(file.suffix))
+        shutil.copyfile(file, (version / served.traits.engine_file).with_suffix(file.suffix))
     shutil.copyfile(ADAPTER, version / "model.py")
     copy_runtime(served.runtime, version)
 
@@ -64,9 +63,8 @@ def write_labels(path: Path, labels: Path, served: Served) -> None:
 
 
 def copy_runtime(name: str, version: Path) -> None:
-    """Copy a runtime's module as engine.py, or its package as engine/, without importing it."""
-    source = Path(find_spec(f"slipway.runtimes.{RUNTIMES[name].module}").origin)
-    if source.name == "__init__.py":
-        shutil.copytree(source.parent, version / "engine", ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copyfile(source, version / "engine.py")
+    """Copy a runtime's package as engine/, without importing it."""
+    package = version / "engine"
+    package.mkdir()
+    for file in runtime_code(name):
+        shutil.copyfile(file, package / file.name)

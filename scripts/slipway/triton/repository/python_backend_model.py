@@ -1,7 +1,7 @@
 """The model.py for Triton's Python backend: it answers requests with the engine beside it.
 
-The model repository gets it as model.py, and the runtime's module as engine.py or its package as engine/. So it imports
-nothing of Slipway. Inputs and outputs are the same as in the native backend's configuration.
+The model repository gets it as model.py, and the runtime's package as engine/. So it imports nothing of Slipway. Inputs
+and outputs are the same as in the native backend's configuration.
 """
 
 # The backend would import it at the first request, and delay that answer by 20 ms in every instance.

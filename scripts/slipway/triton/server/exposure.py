@@ -6,8 +6,8 @@ from importlib import metadata
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.compatibility import RELEASE_VARIABLE
+from slipway.runtimes import RUNTIMES
 from slipway.triton.client.hosts import is_loopback
-from slipway.triton.repository.model_config import NATIVE
 from slipway.triton.server import releases
 from slipway.triton.server.tritonserver import on_path_with
 
@@ -17,7 +17,7 @@ WHEEL = "nvidia-pytriton"
 
 def local_release(runtimes: Collection[str]) -> str | None:
     """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
-    if on_path_with({NATIVE[name][0] for name in runtimes}):
+    if on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
     try:
         found = releases.release_of_wheel(metadata.version(WHEEL))

@@ -100,7 +100,7 @@ def test_a_cuda_graph_is_recorded_only_where_a_profile_reaches():
 
 
 def test_tensorrt_for_rtx_has_only_the_python_backend():
-    assert RTX.native_backend == "python"
+    assert RTX.traits.backend == "python"
     assert parameters(model_config(RTX, "python")) == {"engine": "model.rtx", "precision": "fp16"}
 
 

@@ -1,0 +1,20 @@
+"""What Slipway knows of ONNX Runtime."""
+
+from slipway.runtimes.traits import NativeBackend, RuntimeTraits
+
+TRAITS = RuntimeTraits(
+    name="onnxruntime",
+    title="ONNX Runtime",
+    package="onnxruntime-gpu",
+    hardware="cpu",
+    precisions=("fp32",),
+    newest_opset=20,
+    suffixes=(".ort.onnx",),
+    engine_file="model.onnx",
+    native_backend=NativeBackend(name="onnxruntime", kserve_format="onnx"),
+    refusals={
+        "int8": "ONNX Runtime would compute it in fp32: ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, "
+        "before each convolution, and ONNX Runtime fuses a convolution only with one behind it too; take the "
+        "runtime openvino for int8, or fp32"
+    },
+)
