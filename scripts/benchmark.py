@@ -21,7 +21,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
 from slipway.models import load_model

@@ -9,7 +9,7 @@ import numpy as np
 from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.core.artifacts import write_json, written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.networks.model_inputs import random_batch
 from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
 from slipway.onnx.onnx_files import (
@@ -19,7 +19,7 @@ from slipway.onnx.onnx_files import (
     require_own_answers,
     require_served_tensors,
 )
-from slipway.triton.repository.model_config import INPUT
+from slipway.onnx.tensor_names import INPUT
 
 if TYPE_CHECKING:
     import onnx

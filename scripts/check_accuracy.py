@@ -13,7 +13,7 @@ from slipway.benchmark.company import dependence, in_company, tolerance_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.models import load_model

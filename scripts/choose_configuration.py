@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import settings_of
+from slipway.core.job_settings import settings_of
 from slipway.load_test.limits import counted_memory_mb, holds
 
 # Throughputs this close to the best count as equal, since repeated measurements differ as much. The cheapest wins.

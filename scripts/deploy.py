@@ -11,7 +11,7 @@ from pathlib import Path
 from slipway.core.artifacts import read_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned
+from slipway.core.job_settings import add_planned
 from slipway.deploy.local import server_state
 from slipway.deploy.local.compatibility import Host, require_fit
 from slipway.deploy.local.installation import installation_for, local_installation, lock

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from slipway.core.cli import parser, run
-from slipway.core.job_preconditions import add_planned
+from slipway.core.job_settings import add_planned
 from slipway.deploy.platforms import platform_at
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import FILES, Release

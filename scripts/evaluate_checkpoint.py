@@ -11,7 +11,7 @@ from slipway.benchmark.significance import interval
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning

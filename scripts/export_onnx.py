@@ -16,7 +16,7 @@ from slipway.benchmark.company import IN_32_BITS, strangers
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.os_errors import of_system
 from slipway.models import load_model
 from slipway.networks.answer_types import answers_in_float32
@@ -27,8 +27,8 @@ from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx.onnx_files import described, require_served_tensors
 from slipway.onnx.onnx_files import require_own_answers as own_answers_of_file
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.triton.repository.model_config import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slipway.core.artifacts import sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import build
 from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import content_of, read_checkpoint

@@ -14,7 +14,7 @@ from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer

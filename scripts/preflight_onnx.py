@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import settings_of
+from slipway.core.job_settings import settings_of
 from slipway.core.packages import ABSENT, runtime_version
 from slipway.runtimes import runtime
 

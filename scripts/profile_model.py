@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 
 if TYPE_CHECKING:

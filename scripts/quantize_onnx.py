@@ -9,7 +9,7 @@ from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.core.artifacts import write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.onnx.classifier_head import with_convolution_head
 from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
 from slipway.onnx.onnx_files import (
@@ -20,9 +20,9 @@ from slipway.onnx.onnx_files import (
     require_served_tensors,
 )
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
+from slipway.onnx.tensor_names import INPUT
 from slipway.photographs.calibration import Calibration, read_calibration
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.triton.repository.model_config import INPUT
 
 if TYPE_CHECKING:
     import onnx

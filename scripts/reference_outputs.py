@@ -11,7 +11,7 @@ import numpy as np
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, settings_of
+from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned
+from slipway.core.job_settings import add_planned
 from slipway.triton.repository.contents import remove_bytecode
 from slipway.triton.repository.signing import sign, verify
 from slipway.triton.repository.signing_keys import public_sha256

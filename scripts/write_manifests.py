@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.core.job_preconditions import settings_of
+from slipway.core.job_settings import settings_of
 from slipway.manifests import arena, compose, kserve, kubernetes
 from slipway.manifests.common import deployment
 from slipway.manifests.deployment_facts import Artifact, DeploymentFacts, Value, plain, require_shippable, trace

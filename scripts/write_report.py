@@ -8,7 +8,7 @@ import jinja2
 
 from slipway.core.artifacts import written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.core.job_preconditions import add_planned
+from slipway.core.job_settings import add_planned
 from slipway.report import tables
 from slipway.report.charts import benchmark_chart
 from slipway.report.measurements import Measurements, read_evidence

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.core.job_preconditions import settings_of
+from slipway.core.job_settings import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS_SETTINGS

@@ -1,16 +1,14 @@
 """Read a GPU's facts, and its clocks, power and temperature during a run, from NVIDIA's management library (NVML)."""
 
-import contextlib
-import os
 import statistics
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType, TracebackType
-from typing import Any
+from types import TracebackType
 
+from slipway.core import nvml
 from slipway.core.errors import SlipwayError
 
 # Bits of NVML's clocks-event reasons, which explain why the clocks are not higher.
@@ -58,7 +56,7 @@ class GpuMonitor:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         try:
-            self._nvml, self._device = _open_device()
+            self._library, self._device = nvml.open_device()
         except SlipwayError as error:
             self.unavailable = str(error)
 
@@ -95,17 +93,17 @@ class GpuMonitor:
 
     def read(self) -> Reading:
         """Return one reading of the GPU, which must be available."""
-        nvml, device = self._nvml, self._device
-        bits = _query(nvml, "nvmlDeviceGetCurrentClocksEventReasons", device)
+        library, device = self._library, self._device
+        bits = nvml.query(library, "nvmlDeviceGetCurrentClocksEventReasons", device)
         if bits is None:  # drivers before release 535 have only the old name
-            bits = _query(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
-        milliwatts = _query(nvml, "nvmlDeviceGetPowerUsage", device)
-        memory = _query(nvml, "nvmlDeviceGetMemoryInfo", device)
+            bits = nvml.query(library, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
+        milliwatts = nvml.query(library, "nvmlDeviceGetPowerUsage", device)
+        memory = nvml.query(library, "nvmlDeviceGetMemoryInfo", device)
         return Reading(
-            sm_clock_mhz=_query(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_SM),
-            memory_clock_mhz=_query(nvml, "nvmlDeviceGetClockInfo", device, nvml.NVML_CLOCK_MEM),
+            sm_clock_mhz=nvml.query(library, "nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_SM),
+            memory_clock_mhz=nvml.query(library, "nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_MEM),
             power_w=None if milliwatts is None else milliwatts / 1e3,
-            temperature_c=_query(nvml, "nvmlDeviceGetTemperature", device, nvml.NVML_TEMPERATURE_GPU),
+            temperature_c=nvml.query(library, "nvmlDeviceGetTemperature", device, library.NVML_TEMPERATURE_GPU),
             memory_used_mb=None if memory is None else round(memory.used / 1e6, 1),
             reasons=None if bits is None else tuple(reasons_of(bits)),
         )
@@ -114,17 +112,17 @@ class GpuMonitor:
         """Return the facts that do not change during a run: GPU, driver, highest clocks, limits, modes."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
-        nvml, device = self._nvml, self._device
-        ask = partial(_query, nvml)
+        library, device = self._library, self._device
+        ask = partial(nvml.query, library)
         memory = ask("nvmlDeviceGetMemoryInfo", device)
         return {
             "name": ask("nvmlDeviceGetName", device),
-            "compute_capability": _joined(ask("nvmlDeviceGetCudaComputeCapability", device)),
+            "compute_capability": nvml.compute_capability(library, device),
             "driver": ask("nvmlSystemGetDriverVersion"),
             "driver_cuda": cuda_version(ask("nvmlSystemGetCudaDriverVersion")),
             "memory_mb": None if memory is None else round(memory.total / 1e6),
-            "max_sm_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, nvml.NVML_CLOCK_SM),
-            "max_memory_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, nvml.NVML_CLOCK_MEM),
+            "max_sm_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, library.NVML_CLOCK_SM),
+            "max_memory_clock_mhz": ask("nvmlDeviceGetMaxClockInfo", device, library.NVML_CLOCK_MEM),
             "power_limit_w": _thousandth(ask("nvmlDeviceGetEnforcedPowerLimit", device)),
             "pcie_max_generation": ask("nvmlDeviceGetMaxPcieLinkGeneration", device),
             "pcie_max_width": ask("nvmlDeviceGetMaxPcieLinkWidth", device),
@@ -162,61 +160,9 @@ def summarise_readings(readings: Sequence[Reading]) -> dict:
     }
 
 
-def visible_device(visible: str | None) -> int | str:
-    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set.
-
-    Raises SlipwayError if the value hides all GPUs.
-    """
-    if visible is None:
-        return 0
-    first = visible.split(",")[0].strip()
-    if first.isdigit():
-        return int(first)
-    if first.startswith(("GPU-", "MIG-")):
-        return first
-    raise SlipwayError(f"CUDA_VISIBLE_DEVICES is '{visible}', which hides every GPU; unset it, or name one")
-
-
 def cuda_version(number: int | None) -> str | None:
     """Return the version number 13020 of NVML and CUDA as "13.2"."""
     return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
-
-
-def _open_device() -> tuple[ModuleType, Any]:
-    """Return pynvml and the device. NVML counts its users, and stays open until the process ends."""
-    try:
-        import pynvml
-    except ImportError:
-        raise SlipwayError(
-            "the GPU's clocks and power cannot be read: nvidia-ml-py is not installed; pip install nvidia-ml-py"
-        ) from None
-    device = visible_device(os.environ.get("CUDA_VISIBLE_DEVICES"))
-    try:
-        pynvml.nvmlInit()
-        if isinstance(device, int):
-            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(device)
-        return pynvml, _by_uuid(pynvml, device)
-    except pynvml.NVMLError as error:
-        raise SlipwayError(
-            f"the GPU's clocks and power cannot be read: NVML says '{error}'; it comes with NVIDIA's driver, and in a "
-            "container with the driver capability `utility`"
-        ) from None
-
-
-def _by_uuid(nvml: ModuleType, uuid: str) -> Any:
-    """Return the device of a UUID, which may be shortened in CUDA_VISIBLE_DEVICES."""
-    for index in range(nvml.nvmlDeviceGetCount()):
-        device = nvml.nvmlDeviceGetHandleByIndex(index)
-        if nvml.nvmlDeviceGetUUID(device).startswith(uuid):
-            return device
-    return nvml.nvmlDeviceGetHandleByUUID(uuid)
-
-
-def _query(nvml: ModuleType, function: str, *arguments: object) -> Any:
-    """Return the answer of an NVML function; None if this GPU, driver or virtual machine has no answer."""
-    with contextlib.suppress(nvml.NVMLError, AttributeError):
-        return getattr(nvml, function)(*arguments)
-    return None
 
 
 def _spread(values: Sequence[float | None]) -> dict | None:
@@ -224,10 +170,6 @@ def _spread(values: Sequence[float | None]) -> dict | None:
     if not known_values:
         return None
     return {"min": min(known_values), "median": round(statistics.median(known_values), 1), "max": max(known_values)}
-
-
-def _joined(capability: tuple[int, int] | None) -> str | None:
-    return None if capability is None else f"{capability[0]}.{capability[1]}"
 
 
 def _thousandth(value: float | None) -> float | None:

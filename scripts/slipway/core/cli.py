@@ -15,6 +15,9 @@ from slipway.core.job_preconditions import require_planned
 from slipway.core.os_errors import explained
 from slipway.core.terminal import printable
 
+# It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
 _terminal = sys.stderr
 # How Python begins the words of an error of the operating system; the number tells a reader nothing.
 _ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")

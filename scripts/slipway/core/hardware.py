@@ -6,6 +6,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from slipway.core import nvml
 from slipway.core.errors import SlipwayError
 
 # A CPU runtime chooses its kernels by these instruction sets. The names are the ones in Linux's /proc/cpuinfo.
@@ -60,12 +61,11 @@ def describe_gpu(name: str, compute_capability: str) -> str:
 
 def gpu_identity() -> str | None:
     """Return this machine's first visible GPU in one line; None if there is none."""
-    from slipway.benchmark.gpu_monitor import GpuMonitor
-
-    facts = GpuMonitor().facts()
-    if "unavailable" in facts:
+    try:
+        library, device = nvml.open_device()
+    except SlipwayError:
         return None
-    return describe_gpu(facts["name"], facts["compute_capability"])
+    return describe_gpu(nvml.query(library, "nvmlDeviceGetName", device), nvml.compute_capability(library, device))
 
 
 def is_gpu(identity: str) -> bool:

@@ -6,31 +6,11 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
+from slipway.core.job_settings import PACKAGES, paths_of
 from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
-# {option that declares a version to a job: package that must have this version}
-PACKAGES = {
-    "torch_version": "torch",
-    "torchvision_version": "torchvision",
-    "onnxscript_version": "onnxscript",
-    "onnxslim_version": "onnxslim",
-    "modelopt_version": "nvidia-modelopt",
-    "pytriton_version": "nvidia-pytriton",
-    "tritonclient_version": "tritonclient",
-    "model_analyzer_version": "triton-model-analyzer",
-}
-# Options without influence on the result: files to write, and the way in which a job works.
-_NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 _CONTENT = "_sha256"
-
-
-def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
-    """Add the options that declare a job's plan. `names` are such as "torch_version" and "checkpoint_sha256"."""
-    for name in names:
-        option = name.replace("_", "-")
-        content = f"the {PACKAGES[name]}" if name in PACKAGES else f"the SHA-256 of --{option.removesuffix('-sha256')}"
-        arguments.add_argument(f"--{option}", help=f"{content} that the job was planned for")
 
 
 def require_planned(arguments: argparse.Namespace) -> None:
@@ -48,16 +28,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
             _require_content(path, declared, getattr(arguments, "max_images", None))
-    require_as_made(path for value in vars(arguments).values() for path in _paths(value))
-
-
-def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return the options of a program except files, for its record: its job is keyed on these settings."""
-    return {
-        name: value
-        for name, value in sorted(vars(arguments).items())
-        if name not in _NO_SETTINGS and value is not None and not _is_path(value)
-    }
+    require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
 
 
 def _require_version(package: str, declared: str) -> None:
@@ -81,11 +52,3 @@ def _require_content(path: Path, declared: str, max_images: int | None) -> None:
             f"{path} changed since this job was planned (SHA-256 {declared[:8]}.. -> {sha256_now[:8]}..); "
             "run snakemake again"
         )
-
-
-def _is_path(value: object) -> bool:
-    return bool(_paths(value))
-
-
-def _paths(value: object) -> list[Path]:
-    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

@@ -5,6 +5,9 @@ import shutil
 
 from slipway.core.errors import causes
 
+# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
 _WAYS_OUT = {
     errno.ENOSPC: "the disk is full ({}); free some space and run again: nothing partial was left behind",
     errno.EDQUOT: "the disk quota is used up ({}); free some space and run again: nothing partial was left behind",

@@ -2,6 +2,9 @@
 
 Comments, docstrings, line breaks and messages do not count. `code_meaning` has the rules. In the user's own package
 messages count, since other conventions may hold there.
+
+A module that makes no part of an artifact says so: `PART_OF_KEYS = False`. Neither the module nor its imports count.
+Such modules only explain errors, or start programs.
 """
 
 import ast
@@ -14,13 +17,21 @@ from importlib import metadata
 from pathlib import Path
 
 from slipway.core.user_modules import find_users_module
+from slipway.keys import code_meaning
 from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.runtimes import runtime_code, traits_file
 
+# It finds out whether code changed, and makes no artifact.
+PART_OF_KEYS = False
+
 SCRIPTS = Path(__file__).resolve().parents[2]
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
 _WORKER = "tensorrt_worker"
+# A file is read again when the rules for its hash change.
+_RULES = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, code_meaning.__file__))).hexdigest()[
+    :16
+]
 
 
 class CodeHashes:
@@ -82,7 +93,8 @@ class CodeHashes:
         if not folders and spec.has_location:
             files = {Path(spec.origin).name: Path(spec.origin)}
         return {
-            short: self._fingerprints.remember("users code", path, _read_users) for short, path in sorted(files.items())
+            short: self._fingerprints.remember(f"users code {_RULES}", path, _read_users)
+            for short, path in sorted(files.items())
         }
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
@@ -90,9 +102,9 @@ class CodeHashes:
         while pending:
             path = pending.pop()
             if path not in found:
-                found[path], imported = self._fingerprints.remember("code without messages", path, _read)
+                found[path], imported = self._fingerprints.remember(f"code {_RULES}", path, _read)
                 pending.extend(SCRIPTS / name for name in imported)
-        return {path.relative_to(SCRIPTS.parent).as_posix(): found[path] for path in sorted(found)}
+        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
 
 
 def program_file(name: str) -> str:
@@ -111,9 +123,14 @@ def digest(code: dict[str, str]) -> str:
     return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
 
 
-def _read(path: Path) -> tuple[str, list[str]]:
-    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS."""
+def _read(path: Path) -> tuple[str | None, list[str]]:
+    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS.
+
+    Of a file that is no part of keys, return None and no files.
+    """
     tree = _parsed(path)
+    if not _is_part_of_keys(tree):
+        return None, []
     imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
     return _digest_of(meaning(without_messages(tree))), imported
 
@@ -131,6 +148,10 @@ def _read_users(path: Path) -> str:
 
 def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _is_part_of_keys(tree: ast.Module) -> bool:
+    return not any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body)
 
 
 def _digest_of(code: object) -> str:

@@ -17,6 +17,9 @@ from slipway.networks.user_code import (
 if TYPE_CHECKING:
     import torch
 
+# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
 # The exporters' messages about an operator that they cannot write.
 _OPERATOR = re.compile(
     r"No ONNX function found for <OpOverload\(op='(?P<new>[\w.]+)'"

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from slipway.core.errors import causes
 
+# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
 _SLIPWAY = Path(__file__).resolve().parents[2]
 # Packages that call or export a network. An error comes from the code that they call.
 _MACHINERY = ("torch", "onnx", "onnxscript", "onnx_ir", "onnxslim", "sympy", "numpy", "typing_extensions.py")

@@ -11,7 +11,7 @@ from slipway.benchmark.company import Tolerance, dependence, in_company
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_structure import digests
-from slipway.triton.repository.model_config import INPUT, OUTPUT
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     import onnx

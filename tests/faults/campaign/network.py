@@ -16,8 +16,8 @@ from helpers.workplace import CLOSED_PROXIES
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
+from slipway.onnx.tensor_names import INPUT
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.repository.model_config import INPUT
 
 
 def connections(scene, count, port="grpc"):

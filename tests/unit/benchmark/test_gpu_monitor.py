@@ -8,9 +8,9 @@ from slipway.benchmark.gpu_monitor import (
     cuda_version,
     reasons_of,
     summarise_readings,
-    visible_device,
 )
 from slipway.core.errors import SlipwayError
+from slipway.core.nvml import visible_device
 
 WITHOUT_A_DRIVER = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="this machine has an NVIDIA GPU")
 

@@ -6,7 +6,8 @@ import pytest
 
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import PACKAGES, add_planned, require_planned, settings_of
+from slipway.core.job_preconditions import require_planned
+from slipway.core.job_settings import PACKAGES, add_planned, settings_of
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.artifact_stamps import record_of

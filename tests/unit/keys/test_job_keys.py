@@ -62,8 +62,9 @@ def test_the_driver_is_no_part_of_any_key(monkeypatch):
     monkeypatch.setattr("slipway.keys.resolved_config._gpu_identity", hardware.gpu_identity)
 
     def keys(driver):
-        facts = {"name": "NVIDIA L4", "compute_capability": "8.9", "driver": driver, "driver_cuda": driver}
-        monkeypatch.setattr("slipway.benchmark.gpu_monitor.GpuMonitor.facts", lambda _: facts)
+        told = {"nvmlDeviceGetName": "NVIDIA L4", "nvmlDeviceGetCudaComputeCapability": (8, 9)}
+        monkeypatch.setattr("slipway.core.nvml.open_device", lambda: (None, None))
+        monkeypatch.setattr("slipway.core.nvml.query", lambda _, name, *__: told.get(name, driver))
         found = job_keys({"l4": tensorrt_target() | {"hardware": "auto"}})
         return [repr(found.build_engine("l4", "fp16")), repr(found.benchmark("m", "l4"))]
 

@@ -5,6 +5,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+PART_OF_KEYS = False
+
 NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
 _NO_MEMORY = re.compile(r"out ?of ?memory|insufficient memory|failed to allocate|cudaErrorMemoryAllocation", re.I)
 _REQUESTED = re.compile(r"(?:requested|allocate|size)[^0-9]{0,40}(\d{6,})", re.I)

@@ -9,11 +9,11 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from slipway.core.errors import SlipwayError
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
-from slipway.triton.repository.model_config import INPUT, OUTPUT
 
 # How long after its answer a request may still be missing from the metrics.
 COUNTED_WITHIN_S = 5.0

@@ -10,11 +10,11 @@ from tritonclient.grpc import model_config_pb2 as pb
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.core.errors import SlipwayError
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.meaning import Meaning
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
-INPUT, OUTPUT = "input", "logits"
 PREPROCESS = "preprocess"  # the parameter with the preprocessing, for clients
 PREPROCESS_SETTINGS = ("resize", "crop", "mean", "std", "interpolation")
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.core.job_preconditions import add_planned, require_planned
+from slipway.core.job_preconditions import require_planned
+from slipway.core.job_settings import add_planned
 from slipway.triton.client.tls_context import EXPIRED, tls_context
 
 # The settings below `deploy.tls`, with a description of each.

@@ -1,0 +1,40 @@
+"""The options of a job that its key consists of: those that declare its plan, and those that its record has."""
+
+import argparse
+from pathlib import Path
+
+# {option that declares a version to a job: package that must have this version}
+PACKAGES = {
+    "torch_version": "torch",
+    "torchvision_version": "torchvision",
+    "onnxscript_version": "onnxscript",
+    "onnxslim_version": "onnxslim",
+    "modelopt_version": "nvidia-modelopt",
+    "pytriton_version": "nvidia-pytriton",
+    "tritonclient_version": "tritonclient",
+    "model_analyzer_version": "triton-model-analyzer",
+}
+# Options without influence on the result: files to write, and the way in which a job works.
+_NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
+
+
+def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options that declare a job's plan. `names` are such as "torch_version" and "checkpoint_sha256"."""
+    for name in names:
+        option = name.replace("_", "-")
+        content = f"the {PACKAGES[name]}" if name in PACKAGES else f"the SHA-256 of --{option.removesuffix('-sha256')}"
+        arguments.add_argument(f"--{option}", help=f"{content} that the job was planned for")
+
+
+def settings_of(arguments: argparse.Namespace) -> dict:
+    """Return the options of a program except files, for its record: its job is keyed on these settings."""
+    return {
+        name: value
+        for name, value in sorted(vars(arguments).items())
+        if name not in _NO_SETTINGS and value is not None and not paths_of(value)
+    }
+
+
+def paths_of(value: object) -> list[Path]:
+    """Return the paths that an option holds."""
+    return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

@@ -1,0 +1,66 @@
+"""Open the first visible GPU in NVIDIA's management library (NVML), and ask about it."""
+
+import contextlib
+import os
+from types import ModuleType
+from typing import Any
+
+from slipway.core.errors import SlipwayError
+
+
+def open_device() -> tuple[ModuleType, Any]:
+    """Return pynvml and the device. NVML counts its users, and stays open until the process ends."""
+    try:
+        import pynvml
+    except ImportError:
+        raise SlipwayError(
+            "the GPU's clocks and power cannot be read: nvidia-ml-py is not installed; pip install nvidia-ml-py"
+        ) from None
+    device = visible_device(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    try:
+        pynvml.nvmlInit()
+        if isinstance(device, int):
+            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(device)
+        return pynvml, _by_uuid(pynvml, device)
+    except pynvml.NVMLError as error:
+        raise SlipwayError(
+            f"the GPU's clocks and power cannot be read: NVML says '{error}'; it comes with NVIDIA's driver, and in a "
+            "container with the driver capability `utility`"
+        ) from None
+
+
+def _by_uuid(nvml: ModuleType, uuid: str) -> Any:
+    """Return the device of a UUID, which may be shortened in CUDA_VISIBLE_DEVICES."""
+    for index in range(nvml.nvmlDeviceGetCount()):
+        device = nvml.nvmlDeviceGetHandleByIndex(index)
+        if nvml.nvmlDeviceGetUUID(device).startswith(uuid):
+            return device
+    return nvml.nvmlDeviceGetHandleByUUID(uuid)
+
+
+def query(nvml: ModuleType, function: str, *arguments: object) -> Any:
+    """Return the answer of an NVML function; None if this GPU, driver or virtual machine has no answer."""
+    with contextlib.suppress(nvml.NVMLError, AttributeError):
+        return getattr(nvml, function)(*arguments)
+    return None
+
+
+def compute_capability(nvml: ModuleType, device: Any) -> str | None:
+    """Return the compute capability of a device, such as "9.0"; None if NVML does not report it."""
+    found = query(nvml, "nvmlDeviceGetCudaComputeCapability", device)
+    return None if found is None else f"{found[0]}.{found[1]}"
+
+
+def visible_device(visible: str | None) -> int | str:
+    """Return index or UUID of the first device in the value of CUDA_VISIBLE_DEVICES; index 0 if it is not set.
+
+    Raises SlipwayError if the value hides all GPUs.
+    """
+    if visible is None:
+        return 0
+    first = visible.split(",")[0].strip()
+    if first.isdigit():
+        return int(first)
+    if first.startswith(("GPU-", "MIG-")):
+        return first
+    raise SlipwayError(f"CUDA_VISIBLE_DEVICES is '{visible}', which hides every GPU; unset it, or name one")
