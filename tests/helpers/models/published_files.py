@@ -14,13 +14,33 @@ _OLDER_NAMES = {
 }
 
 
-def seeded_network(architecture, arguments, seed=1):
-    """Return a network with seeded random weights that answers each picture otherwise."""
+def seeded_network(architecture, arguments, seed=1, pixels=None):
+    """Return a network with seeded random weights that answers each picture otherwise.
+
+    With `pixels` its batch normalisation has the statistics of pictures of that size, as after a training. Without
+    them the answers of a deep network, such as Inception v3, may all be equal.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build(architecture, arguments)
         fill_zero_weights(network)
+        if pixels is not None:
+            _measure_statistics(network, torch.randn(4, 3, pixels, pixels))
     return network
+
+
+def _measure_statistics(network, pictures):
+    """Let each batch normalisation of a network take the mean and variance of its input over pictures (N, 3, H, W)."""
+    layers = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the plain average over all batches
+        layer.train()
+    with torch.inference_mode():
+        network(pictures)
+    for layer in layers:
+        layer.momentum = 0.1
+        layer.eval()
 
 
 def as_published(network):

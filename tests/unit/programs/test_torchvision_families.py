@@ -54,7 +54,7 @@ OPSET = "20"
 @pytest.mark.parametrize("architecture", CHOSEN)
 def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architecture):
     arguments, pixels = CHOSEN[architecture]
-    network = seeded_network(architecture, arguments)
+    network = seeded_network(architecture, arguments, pixels=pixels)
     torch.save(as_published(network), tmp_path / "published.pth")
 
     weights = {name: str(tmp_path / name) for name in ("weights.safetensors", "weights.json", "labels.txt")}
