@@ -1,12 +1,17 @@
 """What tests of the workflow start from, made once for all processes that run tests."""
 
 import os
+import signal
 
 import filelock
 import pytest
 import yaml
 from helpers import made_clone
 from helpers.workplace import ENGINE_RECORD, GOLDEN, Workplace, random_checkpoint
+
+# Under nohup, or behind `&` in a script, these signals are ignored, and every program that a test starts inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def made_once(tmp_path_factory, name, make):
