@@ -110,7 +110,7 @@ def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
 
 
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:
-    """Yield, for each prefix of the dotted names, all tensors below it, then those outside another set of weights.
+    """Yield, for each prefix of the dotted names, all tensors below it, then the rest beside another set of weights.
 
     Another set of weights is in a mapping of its own, or below a longer prefix with at least half of `size` tensors.
     """
