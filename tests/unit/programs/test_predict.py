@@ -8,6 +8,7 @@ from PIL import Image
 
 import predict
 from slipway.core.errors import SlipwayError
+from slipway.photographs.classification import Classification, batched, readable
 from slipway.photographs.images import Preprocessing
 from slipway.photographs.predictions import Predictions
 from slipway.triton.repository.model_config import PREPROCESS
@@ -24,11 +25,11 @@ def options(*given):
 
 def test_groups_are_full_but_the_last_and_taken_when_needed():
     taken = []
-    groups = predict.grouped((taken.append(item) or item for item in range(7)), 3)
+    groups = batched((taken.append(item) or item for item in range(7)), 3)
     assert next(groups) == [0, 1, 2]
     assert taken == [0, 1, 2]
     assert list(groups) == [[3, 4, 5], [6]]
-    assert list(predict.grouped([], 3)) == []
+    assert list(batched([], 3)) == []
 
 
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -38,13 +39,13 @@ def test_a_broken_picture_leaves_the_others(tmp_path, dtype, capsys):
     kind = described({"x": ("UINT8" if dtype == "uint8" else "FP32", [-1, 3, 224, 224])}, LOGITS)
     predictions = Predictions()
     files = [tmp_path / "bad.png", tmp_path / "good.png"]
-    task = predict.Task(kind, IMAGENET, 1, [], None, 5, strict=False)
-    ((file, picture),) = predict.readable(files, task, predictions)
+    task = Classification(kind, IMAGENET, 1, [], None, 5, strict=False)
+    ((file, picture),) = readable(files, task, predictions)
     assert (file.name, picture.shape, picture.dtype) == ("good.png", (3, 224, 224), np.dtype(dtype))
     assert task.batch_bytes == picture.nbytes
     assert [Path(failed["file"]).name for failed in predictions.failed] == ["bad.png"]
     with pytest.raises(SlipwayError, match="not an image"):
-        list(predict.readable(files, predict.Task(kind, IMAGENET, 1, [], None, 5, strict=True), predictions))
+        list(readable(files, Classification(kind, IMAGENET, 1, [], None, 5, strict=True), predictions))
 
 
 def test_folders_and_files_are_taken_in_their_order(tmp_path):
@@ -148,4 +149,4 @@ def test_options_without_sense_are_refused(given, phrase):
 
 def test_without_a_url_something_must_be_deployed_here(tmp_path):
     with pytest.raises(SlipwayError, match="no server of this checkout is live; run `make deploy`"):
-        predict.subject_of(options("--state", str(tmp_path)))
+        predict.served_model(options("--state", str(tmp_path)))

@@ -1,0 +1,122 @@
+"""Classification of photographs by a served model: read them, send them in batches, interpret the scores."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import photograph
+from slipway.outputs.meaning import Meaning
+from slipway.photographs import label_files
+from slipway.photographs.images import Preprocessing
+from slipway.photographs.predictions import Predictions
+from slipway.triton.client.classification_client import ask, assumed_meaning
+from slipway.triton.client.classifier import Classifier
+from slipway.triton.client.connection import Connection, RequestFailed
+from slipway.triton.client.shared_memory import SharedBatch
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The settings of a classification: the model, its input, the size of a batch, and the form of the answers.
+
+    `labels` are the class names, as far as known. `stated` is the meaning of the outputs in --output-meaning. `top` is
+    the number of classes to name. With `strict`, the first photograph without an answer ends it.
+    """
+
+    classifier: Classifier
+    preprocess: Preprocessing
+    batch: int
+    labels: list[str]
+    stated: str | None
+    top: int
+    strict: bool
+
+    @property
+    def batch_bytes(self) -> int:
+        """Return the size of a full batch in bytes."""
+        return self.batch * 3 * self.preprocess.crop**2 * np.dtype(self.classifier.dtype).itemsize
+
+
+def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
+    """Return the meaning in --output-meaning; raise SlipwayError if it contradicts the server."""
+    meaning = classifier.meaning
+    if meaning and stated not in (None, meaning.kind):
+        raise SlipwayError(
+            f"--output-meaning {stated} is not what the server says of {classifier.name}, whose outputs are "
+            f"{meaning.in_words}; leave it out"
+        )
+    return stated
+
+
+def read_labels(path: Path, classifier: Classifier) -> list[str]:
+    """Return a file's class names; raise SlipwayError unless it has one for each class."""
+    if not path.is_file():
+        raise SlipwayError(f"--labels {path} is no file; correct the path")
+    labels = label_files.read_labels(path).names
+    yes_and_no = classifier.classes == 1 and len(labels) == 2
+    if classifier.classes not in (None, len(labels)) and not yes_and_no:
+        raise SlipwayError(
+            f"--labels {path} has {len(labels)} names, but {classifier.name} has {classifier.classes} classes; "
+            "give the file that it was trained with"
+        )
+    return labels
+
+
+def meaning_of(settings: Classification, scores: np.ndarray) -> Meaning:
+    """Return the meaning of scores (N, classes): the server's, else the stated or assumed one.
+
+    For a single output with two labels, the first label is the name of the no.
+    """
+    labels = settings.labels
+    meaning = settings.classifier.meaning or assumed_meaning(scores, settings.stated)
+    return replace(meaning, negative=labels[0]) if scores.shape[1] == 1 and len(labels) == 2 else meaning
+
+
+def classify(
+    connection: Connection,
+    settings: Classification,
+    files: list[Path],
+    predictions: Predictions,
+    shared: SharedBatch | None,
+) -> Iterator[list[dict]]:
+    """Send the photographs, a batch at a time; add each answer to `predictions`, and yield its pictures."""
+    for group in batched(readable(files, settings, predictions), settings.batch):
+        sent = [file for file, _ in group]
+        try:
+            answer = ask(connection, settings.classifier, np.stack([picture for _, picture in group]), shared)
+        except RequestFailed as error:
+            if settings.strict:
+                raise
+            predictions.fail(sent, error)
+        else:
+            latency_ms = round(answer.latency_ms, 3)
+            request = {"version": answer.version, "latency_ms": latency_ms, "attempts": answer.attempts}
+            meaning = meaning_of(settings, answer.scores)
+            yield predictions.add(sent, answer.scores, meaning, settings.labels, settings.top, request)
+
+
+def readable(
+    files: list[Path], settings: Classification, predictions: Predictions
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Yield each photograph as an input (3, side, side) of the model's dtype; report broken files, and go on."""
+    for file in files:
+        try:
+            yield file, photograph(file, settings.preprocess, settings.classifier.dtype)
+        except SlipwayError as error:
+            if settings.strict:
+                raise
+            predictions.fail([file], error)
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yield lists of `size` items, the last one shorter; no item is taken before it is needed."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

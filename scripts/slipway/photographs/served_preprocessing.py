@@ -1,0 +1,49 @@
+"""The preprocessing of photographs for a served model, from options, the server, its deployment, or ImageNet's."""
+
+import argparse
+from dataclasses import asdict, fields
+
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.photographs.images import Preprocessing
+from slipway.triton.client.classifier import Classifier
+
+# The preprocessing of torchvision's ImageNet classifiers, the default.
+IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# The settings that change an input of each dtype, beside its side: a model with uint8 inputs normalises them itself.
+_USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
+
+
+def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
+    """Return the preprocessing: each setting from the options, the server, `proven`, or ImageNet's models.
+
+    The first of these that has the setting counts. `proven` has the settings of the model's deployment. The side of the
+    input is the server's if it states one. Every setting that is guessed from ImageNet's is printed. Raises
+    SlipwayError if the options contradict the server, or the resized photograph is smaller than the crop.
+    """
+    if classifier.side and options.crop not in (None, classifier.side):
+        side = classifier.side
+        raise SlipwayError(f"{classifier.name} takes {side} x {side} pixels, not --crop {options.crop}; leave it out")
+    names = [setting.name for setting in fields(Preprocessing)]
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    stated = proven | (classifier.preprocess or {}) | given
+    settings = asdict(IMAGENET) | {name: stated[name] for name in names if name in stated}
+    if classifier.side:
+        settings["crop"] = classifier.side
+    if "resize" not in stated:
+        settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
+    if settings["resize"] < settings["crop"]:
+        raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
+    _report_guesses(classifier, settings, stated)
+    return Preprocessing(**settings)
+
+
+def _report_guesses(classifier: Classifier, settings: dict, stated: dict) -> None:
+    """Print the settings that nobody stated, and the options that change them."""
+    guessed = [name for name in settings if name not in stated and name in _USED[classifier.dtype]]
+    if guessed:
+        shown = ", ".join(f"{name} {settings[name]}" for name in guessed)
+        progress(
+            f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
+            f"assumed: {shown}; --{', --'.join(guessed)} change that"
+        )
