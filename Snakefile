@@ -11,7 +11,7 @@ include: "rules/before_config.smk"
 
 
 # A configuration that --configfile names stands alone.
-if not workflow.overwrite_configfiles:
+if not hooks.configuration_is_named:
 
     configfile: "config.yaml"
 

@@ -6,13 +6,12 @@ import snakemake
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from slipway.snakemake_hooks.supported import require_supported_version
+from slipway.snakemake_hooks.start_checks import require_supported_version
 
 # Before anything is imported that another version may not have.
 require_supported_version(snakemake.__version__)
 
-from slipway.snakemake_hooks.hooks import Hooks, untracked
-from slipway.snakemake_hooks.refusals import refused_by_snakemake
+from slipway.snakemake_hooks.hooks import Hooks, refused_by_snakemake, untracked
 
 hooks = Hooks(workflow)
 hooks.check_start()

@@ -16,25 +16,22 @@ from slipway.keys.validation import require_batches, validate
 from slipway.keys.config import complete, schema
 from slipway.keys.config_duplicates import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
-from slipway.keys.file_hash_cache import FileHashCache
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.notices import notices
 from slipway.keys.resolved_config import ResolvedConfig
 
-# What files held when they were last read; it is only there to save time.
-file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
 with refused_by_snakemake():
     # Not once more in each job.
-    for file in workflow.configfiles if hooks.plans else []:
+    for file in hooks.configfiles() if hooks.plans else []:
         require_keys_once(file)
         require_read_as_written(file, schema())
     resolved = ResolvedConfig(complete(config))
     validate(resolved)
-keys = JobKeys(resolved, file_hashes)
+keys = JobKeys(resolved, hooks.file_hashes)
 
 for notice in notices(resolved) if hooks.plans else []:
-    logger.info(notice)
+    hooks.tell(notice)
 
 
 def one_of(names):

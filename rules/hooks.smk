@@ -2,7 +2,7 @@
 # why a job runs.
 
 # The jobs of these rules change more than their outputs: a server, or a cluster.
-hooks.track_artifacts(file_hashes, acting=["deploy_local", "deploy_remote"])
+hooks.track_artifacts(acting=["deploy_local", "deploy_remote"])
 
 
 onstart:

@@ -1,6 +1,4 @@
 # The platform that models are deployed to: what proves it, and which program acts there.
-from snakemake.logging import logger
-
 from slipway.deploy.local.planned_liveness import silent_models
 from slipway.keys.validation import require_servers, require_supported_release
 
@@ -25,7 +23,7 @@ def live(wildcards):
 
 def local_server(wildcards):
     """Return the key of the deployment here; a model that does not answer is named, and makes its receipt stale."""
-    return keys.deploy_local(silent=silent_models(tell=logger.info) if hooks.plans else {})
+    return keys.deploy_local(silent=silent_models(tell=hooks.tell) if hooks.plans else {})
 
 
 def supported_release(wildcards):

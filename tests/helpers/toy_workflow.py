@@ -25,9 +25,6 @@ SNAKEFILE = """
 include: "rules/before_config.smk"
 configfile: "config.yaml"
 
-from slipway.keys.file_hash_cache import FileHashCache
-
-file_hashes = FileHashCache(Path(".snakemake/slipway/file_hashes.json"))
 include: "rules/hooks.smk"
 
 rule used:

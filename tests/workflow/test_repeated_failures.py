@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers.toy_workflow import OUTPUTS, PATIENCE_S, ToyWorkflow
 
-from slipway.snakemake_hooks.artifact_stamps import record_of
+from slipway.snakemake_hooks.layout import record_of
 
 pytestmark = pytest.mark.slow
 

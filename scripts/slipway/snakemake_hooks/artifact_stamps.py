@@ -3,7 +3,6 @@
 Jobs are keyed on this module, so it imports none of the modules that only planning needs.
 """
 
-import base64
 import contextlib
 import dataclasses
 import os
@@ -13,11 +12,10 @@ from pathlib import Path
 from slipway.core import records
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
+from slipway.snakemake_hooks.layout import MARKS, TIME_STAMP, record_of
 
 FOLDER = Path("results/.provenance")
 ARTIFACTS = "artifacts.json"
-# The longest file name that file systems accept. Snakemake cuts longer names of its records into parts.
-_LONGEST_NAME = 255
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +44,6 @@ def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
     return record and record["endtime"]
 
 
-def record_of(path: Path, folder: Path) -> Path:
-    """Return the path of Snakemake's record of an artifact: the artifact's path in base 64, cut into valid names."""
-    name = base64.urlsafe_b64encode(str(path).encode()).decode()
-    length = _LONGEST_NAME - 1
-    *first, last = [name[start : start + length] for start in range(0, len(name), length)]
-    return folder.joinpath(*(f"@{part}" for part in first), last)
-
-
 def digest(path: Path, fingerprints: FileHashCache) -> str:
     """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
     if path.is_file():
@@ -70,7 +60,7 @@ def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
     just made and has no stamp yet is not checked either.
     """
     paths = list(paths)
-    outputs = {path for path in paths if record_of(path, folder / "incomplete").exists()}
+    outputs = {path for path in paths if record_of(path, folder / MARKS).exists()}
     stamps = made_artifacts(folder) if outputs else {}
     for path in paths:
         stamp = stamps.get(str(path))
@@ -95,4 +85,4 @@ def _show_a_change(path: Path) -> None:
 
 def _is_left_by_others(entry: Path) -> bool:
     """Return whether a file in an artifact's folder is not part of it: Snakemake's time stamp, or bytecode."""
-    return entry.name in (".snakemake_timestamp", "__pycache__") or entry.parent.name == "__pycache__"
+    return entry.name in (TIME_STAMP, "__pycache__") or entry.parent.name == "__pycache__"

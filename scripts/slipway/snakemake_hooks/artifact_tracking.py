@@ -12,8 +12,8 @@ from snakemake.logging import logger
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import surviving_jobs
 from slipway.snakemake_hooks.attempts import Attempts
+from slipway.snakemake_hooks.layout import BACKUPS, SNAKEMAKE
 from slipway.snakemake_hooks.records import (
-    SNAKEMAKE,
     ArtifactRecords,
     keep_records_with_results,
     mark_incomplete,
@@ -48,7 +48,7 @@ class ArtifactTracking:
         if self._looks:
             return
         # A killed run may have left backup copies, which Snakemake would not overwrite.
-        shutil.rmtree(SNAKEMAKE / "backups", ignore_errors=True)
+        shutil.rmtree(SNAKEMAKE / BACKUPS, ignore_errors=True)
         self._attempts.begin(self._workflow.dag)
 
     def remember(self, files: Iterable[str]) -> None:

@@ -13,11 +13,12 @@ from typing import Any
 
 from slipway.core import records
 from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
-from slipway.snakemake_hooks.artifact_stamps import FOLDER, record_of
-from slipway.snakemake_hooks.records import SNAKEMAKE, read_record, stamp_of
+from slipway.snakemake_hooks.artifact_stamps import FOLDER
+from slipway.snakemake_hooks.layout import BACKUPS, MARKS, SNAKEMAKE, record_of, stamp_of
+from slipway.snakemake_hooks.records import read_record
 
 # The parts of Snakemake's record of an artifact that are its key.
-_KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
+KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
 STATE = {"sha256": str, "time_ns": (int, type(None)), "record": dict, "mark": dict}
 ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
@@ -39,7 +40,7 @@ class Attempts:
         self._digest = digest
         self._acting = set(acting)
         self._folder = folder
-        self._backups = snakemake / "backups"
+        self._backups = snakemake / BACKUPS
         self._file = folder / "attempts.json"
 
     def begin(self, dag: Any) -> None:
@@ -106,13 +107,13 @@ class Attempts:
     def _has_key(self, path: Path, state: dict) -> bool:
         """Return whether Snakemake's record of a failed attempt has the key that the artifact already had."""
         before, after = state["record"], read_record(self._record(path))
-        return bool(before) and after != before and all(after.get(part) == before.get(part) for part in _KEY)
+        return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)
 
     def _record(self, path: Path) -> Path:
         return record_of(path, self._folder / "snakemake")
 
     def _mark(self, path: Path) -> Path:
-        return record_of(path, self._folder / "incomplete")
+        return record_of(path, self._folder / MARKS)
 
 
 def _write(path: Path, content: dict) -> None:

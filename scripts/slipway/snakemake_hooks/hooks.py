@@ -16,14 +16,14 @@ from slipway.keys.config_text import require_readable
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.validation import require_rules
-from slipway.keys.writable_folders import require_folders
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
+from slipway.snakemake_hooks.layout import SNAKEMAKE
 from slipway.snakemake_hooks.read_only_commands import only_looks
-from slipway.snakemake_hooks.records import SNAKEMAKE, incomplete
+from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import PlainRefusals, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
-from slipway.snakemake_hooks.supported import require_records
+from slipway.snakemake_hooks.start_checks import require_folders, require_records
 
 CONFIG = "config.yaml"
 
@@ -38,6 +38,8 @@ class Hooks:
         self._workflow = workflow
         self._tracking: ArtifactTracking | None = None
         self.plans = workflow.is_main_process
+        # The hashes of files when they were last read. The file is only there to save time.
+        self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.
         self._in_storage = workflow.storage_settings.default_storage_provider is not None
 
@@ -56,9 +58,18 @@ class Hooks:
             for file in self.configfiles():
                 require_readable(file)
 
+    @property
+    def configuration_is_named(self) -> bool:
+        """Whether --configfile names the configuration, which then stands alone."""
+        return bool(self._workflow.overwrite_configfiles)
+
     def configfiles(self) -> Sequence[str]:
         """Return the configuration files: the ones given by --configfile, else config.yaml."""
         return self._workflow.overwrite_configfiles or [CONFIG]
+
+    def tell(self, sentence: str) -> None:
+        """Show a sentence to the user, in Snakemake's log."""
+        logger.info(sentence)
 
     # In rules
 
@@ -103,7 +114,7 @@ class Hooks:
 
     # Around the run
 
-    def track_artifacts(self, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
+    def track_artifacts(self, acting: Sequence[str]) -> None:
         """Take the folder's lock, find edited artifacts, and explain in words why each job runs.
 
         `acting` are the rules with effects beyond their outputs, such as a server. Only the planning process does this,
@@ -112,12 +123,12 @@ class Hooks:
         if not self.plans:
             return
         looks = self._workflow.output_settings.dryrun or only_looks(sys.argv)
-        self._tracking = ArtifactTracking(self._workflow, looks, file_hashes, acting)
+        self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()
         logger.addFilter(
-            RerunJournal(self._workflow, file_hashes, edited, incomplete(), remember=self._tracking.remember)
+            RerunJournal(self._workflow, self.file_hashes, edited, incomplete(), remember=self._tracking.remember)
         )
-        atexit.register(file_hashes.save)
+        atexit.register(self.file_hashes.save)
 
     def begin_run(self, config: dict) -> None:
         """Store the state of artifacts before the jobs.

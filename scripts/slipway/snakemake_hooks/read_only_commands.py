@@ -11,7 +11,7 @@ from snakemake.cli import parse_args
 # Rules that print a state and make no artifact.
 _TELLING = {"status"}
 # Snakemake's options that print something about the workflow instead of running it.
-_PRINTING = (
+PRINTING = (
     "dryrun",
     "lint",
     "list_rules",
@@ -39,7 +39,7 @@ def only_looks(command: Sequence[str]) -> bool:
     chosen = _options(command[1:])
     if chosen is None:
         return False
-    prints = any(getattr(chosen, option, None) for option in _PRINTING)
+    prints = any(getattr(chosen, option, None) for option in PRINTING)
     return prints or (bool(chosen.targets) and _TELLING.issuperset(chosen.targets))
 
 

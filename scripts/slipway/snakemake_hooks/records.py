@@ -4,8 +4,6 @@ Both are stored with the results, in results/.provenance/. So a lost .snakemake/
 results on another machine is as fresh as the original.
 """
 
-import base64
-import contextlib
 import dataclasses
 import json
 import os
@@ -22,11 +20,10 @@ from slipway.snakemake_hooks.artifact_stamps import (
     ArtifactStamp,
     digest,
     made_artifacts,
-    record_of,
     recorded_end,
 )
+from slipway.snakemake_hooks.layout import MARKS, RECORDS, SNAKEMAKE, artifact_of, record_of, stamp_of
 
-SNAKEMAKE = Path(".snakemake")
 # The reason in the mark of an artifact that must be made again because it was edited.
 EDITED = "edited"
 
@@ -34,8 +31,8 @@ EDITED = "edited"
 def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
     """Store Snakemake's records of artifacts and its marks of incomplete ones in `folder`, by symbolic links to it."""
     make_folder(snakemake)
-    _keep(snakemake / "metadata", folder / "snakemake")
-    _keep(snakemake / "incomplete", folder / "incomplete")
+    _keep(snakemake / RECORDS, folder / "snakemake")
+    _keep(snakemake / MARKS, folder / MARKS)
     mark_damaged(folder)
 
 
@@ -45,7 +42,7 @@ def mark_damaged(folder: Path = FOLDER) -> None:
     Snakemake treats a record of random bytes as a missing one, so that nothing would be stale. A record of `null` stops
     every run.
     """
-    known, marks = folder / "snakemake", folder / "incomplete"
+    known, marks = folder / "snakemake", folder / MARKS
     damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
     for name in damaged:
         if any(parent in damaged for parent in name.parents):
@@ -140,17 +137,12 @@ class ArtifactRecords:
         return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
 
 
-def stamp_of(path: Path) -> Path:
-    """Return the file whose mtime Snakemake takes as the artifact's."""
-    return path / ".snakemake_timestamp" if path.is_dir() else path
-
-
 def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
     """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
 
     Remove this mark from all other artifacts: somebody has restored them.
     """
-    marks = folder / "incomplete"
+    marks = folder / MARKS
     wanted = {record_of(Path(name), marks) for name in names}
     for marker in marks.rglob("*"):
         if marker not in wanted and read_record(marker).get("reason") == EDITED:
@@ -162,19 +154,15 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
 
 def submitted(folder: Path = FOLDER) -> set[str]:
     """Return the cluster's ids of submitted jobs, from the marks of their artifacts."""
-    marks = map(read_record, (folder / "incomplete").rglob("*"))
+    marks = map(read_record, (folder / MARKS).rglob("*"))
     return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
 
 
 def incomplete(folder: Path = FOLDER) -> set[str]:
     """Return the artifacts marked as incomplete: by a failed or killed run, or because they were edited."""
-    marks = folder / "incomplete"
-    keys = ("".join(part.lstrip("@") for part in mark.relative_to(marks).parts) for mark in marks.rglob("*"))
-    names = set()
-    for key in keys:
-        with contextlib.suppress(ValueError):  # the folder that the mark of a long path lies in, or no mark
-            names.add(base64.urlsafe_b64decode(key).decode())
-    return names
+    marks = folder / MARKS
+    names = (artifact_of(mark, marks) for mark in marks.rglob("*"))
+    return {name for name in names if name is not None}
 
 
 def read_record(path: Path) -> dict:

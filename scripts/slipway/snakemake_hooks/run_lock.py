@@ -12,8 +12,8 @@ from typing import IO
 
 from slipway.core.artifacts import make_folder, remove
 from slipway.core.records import read_record
+from slipway.snakemake_hooks.layout import LOCKS, SNAKEMAKE
 
-FOLDER = Path(".snakemake")
 HOLDER = {"pid": int, "host": str, "since": str}
 # A read-only command holds the lock for a moment, to remove the locks of a killed run.
 PATIENCE_S = 3.0
@@ -27,9 +27,9 @@ class RunLock:
     other workflow runs here, and removes these files.
     """
 
-    def __init__(self, folder: Path = FOLDER) -> None:
+    def __init__(self, folder: Path = SNAKEMAKE) -> None:
         self._file = folder / "slipway" / "running.json"
-        self._snakemakes = folder / "locks"
+        self._snakemakes = folder / LOCKS
         self._held: IO | None = None
         self._no_locks: OSError | None = None
         self.run = uuid.uuid4().hex

@@ -10,7 +10,7 @@ from slipway.core.job_preconditions import require_planned
 from slipway.core.job_settings import PACKAGES, add_planned, settings_of
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.photographs.image_files import digest_of_images
-from slipway.snakemake_hooks.artifact_stamps import record_of
+from slipway.snakemake_hooks.layout import record_of
 from slipway.snakemake_hooks.records import ArtifactRecords, mark_incomplete
 
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from slipway.core.artifacts import sha256
-from slipway.snakemake_hooks.artifact_stamps import record_of
 from slipway.snakemake_hooks.attempts import Attempts
+from slipway.snakemake_hooks.layout import record_of
 
 FOLDER = Path("results/.provenance")
 FILE = "results/m/golden.npz"

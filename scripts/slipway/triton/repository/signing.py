@@ -12,11 +12,9 @@ from model_signing import hashing, signing, verifying
 
 from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
+from slipway.snakemake_hooks.layout import TIME_STAMP
 from slipway.triton.repository.contents import remove_bytecode
 from slipway.triton.repository.signing_keys import require_private_key, require_public_key
-
-# Snakemake's time stamp in a folder that it made.
-_TIME_STAMP = ".snakemake_timestamp"
 
 
 def sign(folder: Path, private_key: Path, signature: Path) -> None:
@@ -59,7 +57,7 @@ def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
 
 def _hashing(folder: Path) -> hashing.Config:
     """Return the files to hash: all except Snakemake's time stamps."""
-    stamps = [path.relative_to(folder) for path in folder.rglob(_TIME_STAMP)]
+    stamps = [path.relative_to(folder) for path in folder.rglob(TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 
 

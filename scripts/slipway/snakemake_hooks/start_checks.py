@@ -1,9 +1,13 @@
-"""Check that this version of Snakemake stores its records where this package reads them."""
+"""Check at the start that Slipway works with this Snakemake, its records and the folders of the workflow."""
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
+
+from slipway.core.errors import SlipwayError
 
 # Snakemake has all used internals since 9.19. A contract test checks each of them in the installed version.
 OLDEST, BEFORE = (9, 19), (10, 0)
@@ -32,6 +36,22 @@ def require_records(workflow: Any) -> None:
             "--drop-metadata leaves no record of how an artifact was made, so that no later run would see that it is "
             "stale; leave that option out. Nothing was changed"
         )
+
+
+def require_folders(*names: str) -> None:
+    """Raise SlipwayError unless each of the workflow's folders is writable or can be made."""
+    for name in names:
+        path = Path(name)
+        if path.is_symlink() and not path.exists():
+            raise SlipwayError(f"{name} is a link to {path.readlink()}, which does not exist; mount or make it first")
+        if path.exists() and not path.is_dir():
+            raise SlipwayError(f"{name} is a file, but the workflow keeps a folder there; move it away")
+        folder = path if path.exists() else path.absolute().parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SlipwayError(
+                f"{folder} cannot be written by this user, or lies on a read-only file system; change that, or work in "
+                "another folder with --directory"
+            )
 
 
 def _dotted(release: tuple[int, ...]) -> str:

@@ -1,0 +1,38 @@
+"""The names of Snakemake's own files: its folder, its record of each artifact, its marks of incomplete artifacts.
+
+Jobs are keyed on this module, so it imports nothing of Slipway or Snakemake. A contract test compares it with the
+installed Snakemake.
+"""
+
+import base64
+from pathlib import Path
+
+SNAKEMAKE = Path(".snakemake")
+# The folders in .snakemake/.
+RECORDS, MARKS, BACKUPS, LOCKS = "metadata", "incomplete", "backups", "locks"
+# The file in a folder that is an artifact. Its time of change is the artifact's.
+TIME_STAMP = ".snakemake_timestamp"
+# The longest file name that file systems accept. Snakemake cuts longer names of its records into parts.
+_LONGEST_NAME = 255
+
+
+def record_of(path: Path, folder: Path) -> Path:
+    """Return the path of Snakemake's record of an artifact: the artifact's path in base 64, cut into valid names."""
+    name = base64.urlsafe_b64encode(str(path).encode()).decode()
+    length = _LONGEST_NAME - 1
+    *first, last = [name[start : start + length] for start in range(0, len(name), length)]
+    return folder.joinpath(*(f"@{part}" for part in first), last)
+
+
+def artifact_of(record: Path, folder: Path) -> str | None:
+    """Return the artifact of a record in `folder`. None if it is no record, such as the folder of a long path's."""
+    name = "".join(part.lstrip("@") for part in record.relative_to(folder).parts)
+    try:
+        return base64.urlsafe_b64decode(name).decode()
+    except ValueError:
+        return None
+
+
+def stamp_of(path: Path) -> Path:
+    """Return the file whose time of change Snakemake takes for the artifact's."""
+    return path / TIME_STAMP if path.is_dir() else path

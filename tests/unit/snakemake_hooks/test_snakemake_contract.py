@@ -1,0 +1,301 @@
+"""What this project uses of Snakemake's inside is there in the installed version, and works as it is used.
+
+One small workflow runs for real and writes down what it saw. Each test names one part, so that after an upgrade of
+Snakemake the names of the failed tests are the list of what changed.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import snakemake
+from helpers.workplace import REPOSITORY
+from snakemake.cli import parse_args
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from slipway.snakemake_hooks import layout, read_only_commands
+from slipway.snakemake_hooks.attempts import KEY
+from slipway.snakemake_hooks.hooks import untracked
+
+HOOKS = REPOSITORY / "scripts" / "slipway" / "snakemake_hooks"
+# Attributes by the object that has them.
+ATTRIBUTES = {
+    "workflow": [
+        "basedir",
+        "dag",
+        "deployment_settings.deployment_method",
+        "execution_settings.keep_metadata",
+        "is_main_process",
+        "non_local_exec",
+        "output_settings.dryrun",
+        "overwrite_configfiles",
+        "persistence.input_checksums",
+        "register_resource",
+        "rules",
+        "storage_settings.default_storage_provider",
+        "workflow_settings.persistence_backend.name",
+    ],
+    "rule": ["name", "shellcmd", "conda_env"],
+    "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason"],
+    "job": ["jobid", "output", "resources.get", "rule.name"],
+    "reason": [
+        "code_changed",
+        "forced",
+        "input_changed",
+        "missing_output",
+        "params_changed.only_new",
+        "params_changed.only_old",
+        "updated_input",
+        "updated_input_run",
+    ],
+}
+# The attributes of the log's records, by their event.
+EVENTS = {
+    "JOB_INFO": ["jobid", "reason"],
+    "JOB_FINISHED": ["job_id"],
+    "JOB_ERROR": ["jobid", "log"],
+    "GROUP_ERROR": ["job_error_info", "aux_logs"],
+    "ERROR": ["msg"],
+}
+SNAKEFILE = """
+import atexit, json, logging
+from operator import attrgetter
+from pathlib import Path
+from snakemake.jobs import GroupJob
+from snakemake.logging import logger
+
+ATTRIBUTES = json.loads(Path("attributes.json").read_text())
+seen = {"attributes": {}, "events": {}, "reasons": {}}
+
+
+def observe(**parts):
+    for kind, part in parts.items():
+        for name in ATTRIBUTES[kind]:
+            try:
+                attrgetter(name)(part)
+                seen["attributes"][f"{kind}.{name}"] = True
+            except AttributeError:
+                pass
+
+
+class Recorder(logging.Filter):
+    def filter(self, record):
+        event = getattr(record, "event", None)
+        if event is not None:
+            seen["events"].setdefault(event.name, []).extend(vars(record))
+        if getattr(event, "name", None) == "JOB_INFO":
+            job = next(job for job in workflow.dag.jobs if job.jobid == record.jobid)
+            reason = workflow.dag.reason(job)
+            observe(workflow=workflow, dag=workflow.dag, rule=job.rule, job=job, reason=reason)
+            changes = reason.params_changed
+            seen["reasons"][job.rule.name] = {
+                "missing_output": sorted(map(str, reason.missing_output)),
+                "updated_input": sorted(map(str, reason.updated_input)),
+                "updated_input_run": sorted(map(str, reason.updated_input_run)),
+                "params": [sorted(changes.only_old), sorted(changes.only_new)] if changes else [],
+                "code_changed": bool(reason.code_changed),
+                "forced": bool(reason.forced),
+                "dependencies": sorted(maker.rule.name for maker in workflow.dag.dependencies[job]),
+                "checksums": [sorted(map(str, workflow.persistence.input_checksums(job, file))) for file in job.input],
+            }
+        return True
+
+
+def note(error):
+    seen["finished"] = sorted(job.rule.name for job in workflow.dag.finished_jobs)
+    if error:
+        GroupJob("group", frozenset(workflow.dag.jobs), workflow.global_resources).log_error()
+
+
+logger.addFilter(Recorder())
+atexit.register(lambda: Path("seen.json").write_text(json.dumps(seen)))
+onstart: seen["needrun"] = sorted(job.rule.name for job in workflow.dag.needrun_jobs())
+onsuccess: note(False)
+onerror: note(True)
+
+rule first:
+    output: update("results/first.txt")
+    params: settings=config["text"], path=lambda wildcards, input: config["path"]
+    shell: "find .snakemake | sort > during.txt; echo {params.settings} > {output}"
+rule folder:
+    output: update(directory("results/folder"))
+    shell: "mkdir -p {output}; test " + config["fails"] + " = no"
+rule second:
+    input: "results/first.txt"
+    output: update("results/second.txt")
+    shell: "cat {input} > {output}"
+"""
+
+
+class Observed:
+    """A folder where the small workflow runs, and what each run wrote down."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "Snakefile").write_text(SNAKEFILE)
+        (folder / "attributes.json").write_text(json.dumps(ATTRIBUTES))
+
+    def run(self, *options, text="good", path="here", fails="no"):
+        """Run the workflow, and return what it saw, with what lay in .snakemake/ while rule first ran."""
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "1",
+            "--keep-going",
+            "results/second.txt",
+            "results/folder",
+        ]
+        config = ["--config", f"text={text}", f"path={path}", f"fails={fails}"]
+        profile = ["--profile", REPOSITORY / "profiles" / "default"]
+        done = subprocess.run([*command, *profile, *config, *options], cwd=self.folder, capture_output=True, text=True)
+        seen = json.loads((self.folder / "seen.json").read_text())
+        during = (self.folder / "during.txt").read_text().split()
+        return {**seen, "code": done.returncode, "said": done.stderr, "during": during}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return the observations of three runs: the first, one that fails with new params, a dry run after an edit."""
+    place = Observed(tmp_path_factory.mktemp("contract"))
+    first = place.run()
+    assert first["code"] == 0, first["said"]
+    record = json.loads(layout.record_of(Path("results/second.txt"), place.folder / ".snakemake/metadata").read_text())
+    second = place.run(text="new", path="elsewhere", fails="yes")
+    assert second["code"] == 1, second["said"]
+    (place.folder / "results/first.txt").write_text("edited")
+    mark = layout.record_of(Path("results/folder"), place.folder / ".snakemake/incomplete")
+    mark.write_text(json.dumps({"external_jobid": None}))
+    third = place.run("--dry-run", text="new")
+    return {"first": first, "second": second, "third": third, "record": record, "folder": place.folder}
+
+
+def changed(part):
+    """Return the message of a failed test: the part of Snakemake that is not as it is used."""
+    return f"Snakemake {snakemake.__version__} changed {part}, which {HOOKS.relative_to(REPOSITORY)} uses"
+
+
+# Attributes and events
+
+
+@pytest.mark.parametrize("name", [f"{kind}.{name}" for kind, names in ATTRIBUTES.items() for name in names])
+def test_snakemake_has_the_attribute(runs, name):
+    assert name in runs["first"]["attributes"], changed(f"the attribute {name}")
+
+
+@pytest.mark.parametrize("name", [f"{event}.{name}" for event, names in EVENTS.items() for name in names])
+def test_snakemake_logs_the_event_with(runs, name):
+    event, attribute = name.split(".")
+    assert event in LogEvent.__members__, changed(f"the event {event}")
+    if event != "ERROR":  # an ERROR ends the run; the refusals of real workflows are tested where they are made
+        assert attribute in runs["second"]["events"].get(event, []), changed(f"the attribute {attribute} of {event}")
+
+
+def test_every_attribute_that_is_used_is_in_this_contract():
+    known = {f"{kind}.{name}" for kind, names in ATTRIBUTES.items() for name in names}
+    used = set()
+    for module in HOOKS.glob("*.py"):
+        for kind, name in re.findall(r"\b_?(workflow|dag|reason)\.([a-z_.]+[a-z])", module.read_text(encoding="utf-8")):
+            used.add(f"{kind}.{name}".replace("workflow.dag.", "dag."))
+    missing = {name for name in used if not any(one == name or one.startswith(f"{name}.") for one in known)}
+    assert not missing
+
+
+def test_nothing_else_uses_the_inside_of_snakemake():
+    inside = re.compile(r"^\s*(?:from|import) snakemake|\.snakemake\b|\bworkflow\.(?!basedir)[a-z]", re.MULTILINE)
+    files = [*REPOSITORY.glob("rules/*.smk"), REPOSITORY / "Snakefile", *REPOSITORY.glob("scripts/**/*.py")]
+    users = {
+        path.relative_to(REPOSITORY).as_posix()
+        for path in files
+        if HOOKS not in path.parents and inside.search(path.read_text(encoding="utf-8"))
+    }
+    assert users == {"rules/before_config.smk"}  # it asks for Snakemake's version
+
+
+# Reasons
+
+
+@pytest.mark.parametrize(
+    ("run", "rule", "reason", "value"),
+    [
+        ("first", "first", "missing_output", ["results/first.txt"]),
+        ("first", "second", "updated_input_run", ["results/first.txt"]),
+        ("first", "second", "dependencies", ["first"]),
+        ("second", "first", "params", [["'good'"], ["'new'"]]),
+        ("second", "folder", "code_changed", True),
+        ("third", "second", "updated_input", ["results/first.txt"]),
+        ("third", "folder", "forced", True),
+    ],
+)
+def test_snakemake_gives_the_reason(runs, run, rule, reason, value):
+    assert runs[run]["reasons"][rule][reason] == value, changed(f"the reason {reason}")
+
+
+def test_the_jobs_that_will_run_are_known_at_the_start(runs):
+    assert runs["first"]["needrun"] == ["first", "folder", "second"], changed("dag.needrun_jobs")
+
+
+def test_finished_jobs_are_those_that_succeeded(runs):
+    assert runs["second"]["finished"] == ["first", "second"], changed("dag.finished_jobs")
+
+
+def test_the_checksum_of_an_input_is_the_sha256_of_the_last_run(runs):
+    (checksums,) = runs["third"]["reasons"]["second"]["checksums"]
+    assert [len(checksum.removeprefix("sha256:")) for checksum in checksums] == [64], changed("input_checksums")
+
+
+# Records and folders
+
+
+@pytest.mark.parametrize("field", ["endtime", *KEY])
+def test_a_record_has_the_field(runs, field):
+    assert field in runs["record"], changed(f"the field {field} of its records")
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("marks of running jobs", layout.record_of(Path("results/first.txt"), layout.SNAKEMAKE / layout.MARKS)),
+        ("records", layout.record_of(Path("results/first.txt"), layout.SNAKEMAKE / layout.RECORDS)),
+        ("copies of update() outputs", layout.SNAKEMAKE / layout.BACKUPS / "results/first.txt"),
+        ("locks", layout.SNAKEMAKE / layout.LOCKS / "0.output.lock"),
+    ],
+)
+def test_snakemake_keeps_its_files_where_they_are_looked_for(runs, kind, path):
+    assert str(path) in runs["second"]["during"], changed(f"where it keeps {kind}")
+
+
+def test_a_folder_that_is_an_artifact_has_the_time_stamp(runs):
+    stamp = layout.stamp_of(runs["folder"] / "results/folder")
+    assert stamp.is_file(), changed(f"the name of {layout.TIME_STAMP}")
+
+
+def test_the_record_of_a_long_path_lies_where_it_is_looked_for(tmp_path):
+    from snakemake.persistence.file import FilePersistence
+
+    path = Path("results") / ("a" * 200) / ("b" * 200)
+    persistence = FilePersistence(path=tmp_path)
+    assert persistence._record_path(str(tmp_path), str(path)) == str(layout.record_of(path, tmp_path)), changed(
+        "the names of its records"
+    )
+    assert layout.artifact_of(layout.record_of(path, tmp_path), tmp_path) == str(path)
+
+
+# Functions
+
+
+def test_a_param_that_is_not_tracked_makes_nothing_stale(runs):
+    from snakemake.rules import Rule
+
+    assert Rule._is_deriving_function(untracked("here")), changed("which params it compares")
+    assert "elsewhere" not in str(runs["second"]["reasons"]["first"]["params"]), changed("which params it compares")
+
+
+@pytest.mark.parametrize("option", [*read_only_commands.PRINTING, "targets"])
+def test_snakemake_has_the_option(option):
+    _, arguments = parse_args(["--cores", "1", "status"])
+    assert hasattr(arguments, option), changed(f"the option {option}")

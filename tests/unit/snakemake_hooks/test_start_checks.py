@@ -1,0 +1,41 @@
+import re
+
+import pytest
+import snakemake
+from helpers.workplace import REPOSITORY, Workplace
+from snakemake.exceptions import WorkflowError
+
+from slipway.snakemake_hooks.start_checks import require_supported_version
+
+
+@pytest.mark.parametrize("version", ["9.19", "9.19.0", "9.27.1", "9.100", snakemake.__version__])
+def test_a_supported_snakemake_is_accepted(version):
+    require_supported_version(version)
+
+
+@pytest.mark.parametrize("version", ["7.32.4", "9.18.2", "9.9.0", "10.0.0", "11.2"])
+def test_another_snakemake_is_refused_with_the_supported_versions_and_the_way_out(version):
+    sentence = f"this is Snakemake {re.escape(version)}, but Slipway needs 9.19 or later, and a version before 10.0; "
+    with pytest.raises(WorkflowError, match=sentence + ".*pip install -r envs/requirements.txt"):
+        require_supported_version(version)
+
+
+def test_the_pinned_snakemake_is_supported():
+    (pinned,) = re.findall(r"^snakemake==(\S+)", (REPOSITORY / "envs/constraints.txt").read_text(), re.MULTILINE)
+    require_supported_version(pinned)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-n", "--persistence-backend", "db"], "--persistence-backend db keeps Snakemake's records in a database"),
+        (["--drop-metadata"], "--drop-metadata leaves no record of how an artifact was made"),
+    ],
+    ids=["database", "no records"],
+)
+def test_a_run_that_would_lose_the_records_is_refused_before_anything_runs(tmp_path, options, sentence):
+    place = Workplace(tmp_path)
+    said = place.snakemake("evidence", *options).refused(sentence, "leave that option out. Nothing was changed").said
+    assert "Traceback" not in said
+    assert "File " not in said
+    assert not place.path("results").exists()
