@@ -135,6 +135,7 @@ class Hooks:
 
         Raises WorkflowError if jobs on other machines need facts that were detected on this machine.
         """
+        require_records(self._workflow)  # only now does Snakemake know --drop-metadata
         if self._workflow.non_local_exec:
             with refused_by_snakemake():
                 cluster_resources.require_declared(config)

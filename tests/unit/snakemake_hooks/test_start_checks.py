@@ -35,7 +35,8 @@ def test_the_pinned_snakemake_is_supported():
 )
 def test_a_run_that_would_lose_the_records_is_refused_before_anything_runs(tmp_path, options, sentence):
     place = Workplace(tmp_path)
+    place.path("good.pth").write_bytes(b"no job reads it")
     said = place.snakemake("evidence", *options).refused(sentence, "leave that option out. Nothing was changed").said
     assert "Traceback" not in said
     assert "File " not in said
-    assert not place.path("results").exists()
+    assert not place.path("results/tiny").exists()
