@@ -29,6 +29,7 @@ ATTRIBUTES = {
         "deployment_settings.deployment_method",
         "execution_settings.keep_metadata",
         "is_main_process",
+        "local_exec",
         "non_local_exec",
         "output_settings.dryrun",
         "overwrite_configfiles",
