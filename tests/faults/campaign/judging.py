@@ -16,11 +16,12 @@ SURVIVED = "survived"
 def survived(scene, fault):
     """Let a fault happen in a scene, deploy, and return "survived", "not here: why" or in what it did not."""
     prepare(scene)
-    permitted, scene.forgot = {scene.previous}, False
+    earlier, scene.forgot, scene.rolled_back = [*scene.earlier, None], False, 0
     wrong, lost = len(scene.clients.wrong), len(scene.clients.lost)
     try:
         fault.happen(scene)
-        permitted |= scene.clients.allowed - {LIVE} | ({None} if scene.forgot else set())
+        permitted = {*earlier[: 1 + scene.rolled_back], *scene.clients.allowed} - {LIVE}
+        permitted |= {None} if scene.forgot else set()
         mend(scene)
         agree(scene, permitted)
         assert scene.clients.wrong[wrong:] == [], f"wrong answers, by trainings {scene.clients.wrong[wrong:][:5]}"

@@ -32,7 +32,7 @@ class Scene:
     """A checkout on a small disk of its own, its trainings, and who asks its server."""
 
     def __init__(self, folder, sums):
-        self.folder, self.sums, self.forgot = folder, sums, False
+        self.folder, self.sums, self.forgot, self.rolled_back = folder, sums, False, 0
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "checkout").mkdir(parents=True)
         self.has_disk = mount(folder / "checkout", f"size={DISK_MB}m")
@@ -94,9 +94,13 @@ class Scene:
     @property
     def previous(self):
         """Return the training that `rollback` would serve, None where there is none."""
-        history = self.store.history
-        before = history.before(history.live()) if history.live() else None
-        return self.training_of(before["tiny"]) if before else None
+        return next(iter(self.earlier), None)
+
+    @property
+    def earlier(self):
+        """Return the trainings that were live before the live one, the last of them first."""
+        live, *before = self.store.history.last_of("tiny") or [None]
+        return [self.training_of(number) for number in before]
 
     def serving(self):
         """Return which training answers the golden request, and the version that it says it is."""
@@ -132,7 +136,9 @@ class Scene:
 
     def run(self, program, number=NEXT, *more, **options):
         """Run one of them to its end, which has to be a good one, or told in one sentence."""
-        return told_well(self.start(program, number, *more, **options).end())
+        outcome = told_well(self.start(program, number, *more, **options).end())
+        self.rolled_back += program == "rollback" and outcome.code == 0
+        return outcome
 
     def deploy(self, number=NEXT, *more, **options):
         return self.run("deploy", number, *more, **options)
