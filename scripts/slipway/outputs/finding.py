@@ -30,6 +30,8 @@ _UNBOUNDED = {
 }
 # Logarithms of probabilities that softmax does not undo: {name: factor that makes natural logarithms of them}.
 _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
+# So many scores are in order by chance for fewer than one network of 100,000 (two of the 9! orders).
+_SORTED_BY_CHANCE = 9
 # The number of last operations to record. Their results stay in memory meanwhile.
 _REMEMBERED = 64
 
@@ -116,6 +118,7 @@ def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
 def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:
     """Return the meaning that the last operation and the values prove; None if they prove nothing."""
     values = outputs.astype(np.float64)
+    _require_score_per_class(last, values)
     if last in ("softmax", "log_softmax"):
         return _of_softmax(last, values)
     if last == "sigmoid":
@@ -141,6 +144,28 @@ def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:
             "them, or say `output: tensor` in config.yaml"
         )
     return None
+
+
+def _require_score_per_class(last: str, values: np.ndarray) -> None:
+    """Raise SlipwayError if values (N, classes) are sorted, or a single 1 among zeros: neither has class scores."""
+    steps = np.diff(values, axis=1)
+    in_order = values.shape[1] >= _SORTED_BY_CHANCE and ((steps <= 0).all() or (steps >= 0).all())
+    if last in ("topk", "sort") or (in_order and steps.any()):
+        raise SlipwayError(
+            f"the {values.shape[1]} outputs are sorted by size in every answer, so their places do not tell their "
+            "classes; let the factory of `architecture` return the scores as they are, without topk or sort, or say "
+            "`output: tensor` in config.yaml"
+        )
+    if (
+        last != "softmax"
+        and values.shape[1] > 1
+        and ((values == 0) | (values == 1)).all()
+        and (values.sum(axis=1) == 1).all()
+    ):
+        raise SlipwayError(
+            "each answer is a single 1 among zeros: a class that was decided, not the scores that it was decided by; "
+            "let the factory of `architecture` return these scores, or say `output: tensor` in config.yaml"
+        )
 
 
 def _require_no_other_logarithm(values: np.ndarray) -> None:

@@ -25,6 +25,8 @@ HEADS = {
     "sigmoid_by_tanh": lambda scores: 0.5 + 0.5 * torch.tanh(scores / 2),
     "positive_unit_length": lambda scores: torch.nn.functional.normalize(scores.relu()),
     "softmax_of_pairs": lambda scores: scores.view(-1, 2, 2).softmax(2).flatten(1),
+    "topk": lambda scores: scores.topk(scores.shape[1])[0],
+    "softmax_of_sorted": lambda scores: scores.sort(1, descending=True)[0].softmax(1),
     "percent": lambda scores: 100 * scores.softmax(1),
     "sigmoid": torch.nn.Sigmoid(),
     "functional_sigmoid": torch.special.expit,

@@ -157,6 +157,8 @@ IMPOSSIBLE = [
     ("log10", 3, r"logarithms of probabilities \(to base 10\)"),
     ("log_sigmoid", 3, "ends in a log-sigmoid"),
     ("log_sigmoid", 1, "ends in a log-sigmoid"),
+    ("topk", 3, "sorted by size in every answer.* without topk or sort"),
+    ("softmax_of_sorted", 12, "sorted by size in every answer"),
     ("constant", 3, "the same answer whatever it is shown"),
     ("hardly", 3, "the same answer whatever it is shown"),
     ("zero", 3, "answers with zeros, whatever it is shown: its last layer starts at zero"),
@@ -185,3 +187,11 @@ def test_scores_that_hardly_vary_are_not_taken_for_shares():
     outputs = np.float32([[3, 1, 2]]) + 1e-4 * np.random.default_rng(0).uniform(size=(9, 3)).astype(np.float32)
     for last in ("relu", "mul"):
         assert find_meaning(None, last, outputs, "`labels` names a class for each").kind == "logits"
+
+
+def test_a_class_that_was_decided_is_no_score():
+    decided = np.eye(3, dtype=np.float32)[[0, 1, 1, 2, 0]]
+    with pytest.raises(SlipwayError, match="a single 1 among zeros: a class that was decided"):
+        find_meaning(None, "one_hot", decided, None)
+    assert find_meaning("tensor", "one_hot", decided, None).kind == "tensor"
+    assert find_meaning(None, "softmax", decided, None).kind == "probabilities"
