@@ -57,23 +57,23 @@ format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$$PWD/$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
 
 measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_workflow.py --output docs/measurements/cpu.json
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_workflow.py --output docs/measurements/cpu.json
 
 measure-planning: $(VENV)/installed ## Measure what planning costs into docs/measurements/planning.json
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_planning.py --deploy --output docs/measurements/planning.json
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_planning.py --deploy --output docs/measurements/planning.json
 
 # Options: GPU=h100 OPTIONS="--tensorrt-python PATH --calibration FOLDER --labelled FOLDER --weights MODEL=PATH"
 measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, with the configurations there
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_gpu.py --configurations docs/measurements/$(GPU) $(OPTIONS)
 
 measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 cost on this GPU
-	PATH="$$PWD/$(BIN):$$PATH" python scripts/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
+	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
 
 code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each rule, after a look at why they changed
 	PYTHONPATH=scripts:tests $(BIN)/python -m helpers.code_in_keys
 
 pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its last load test
-	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/draw_rulegraph.py --output docs/rulegraph.png
+	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/tools/draw_rulegraph.py --output docs/rulegraph.png
 	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
 
 lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt and envs/slipway.yaml

@@ -99,7 +99,7 @@ def test_the_command_that_a_record_was_made_with_is_one():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     printed = subprocess.check_output(["sh", "-c", f"{command} -n"], cwd=REPOSITORY, env=environment, text=True)
     words = shlex.split(printed.splitlines()[-1])
-    given = measure_retraining.parse_arguments(words[words.index("scripts/measure_retraining.py") + 1 :])
+    given = measure_retraining.parse_arguments(words[words.index("scripts/tools/measure_retraining.py") + 1 :])
     assert given.profiles == read_json(folder / "resnet50.retraining.json")["profiles"]
 
 

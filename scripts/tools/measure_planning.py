@@ -8,9 +8,12 @@ import argparse
 import datetime
 import platform
 import statistics
+import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from measure_gpu import interpreter, snakemake, target_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
@@ -216,7 +218,7 @@ def compare(retraining: Retraining, python: str | None) -> list[dict]:
     Raises SlipwayError if they cannot be compared.
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
-    scripts = str(Path(__file__).resolve().parent)
+    scripts = str(Path(__file__).resolve().parents[1])
     command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, retraining.precision]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if process.returncode:

@@ -11,11 +11,14 @@ import platform
 import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from slipway.benchmark.timing import sample_latency, summarise, warm_up
 from slipway.core.artifacts import read_json, write_json

@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib
 import networkx
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from slipway.core.artifacts import written_whole
 from slipway.core.cli import parser, run
 
