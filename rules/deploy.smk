@@ -104,7 +104,7 @@ rule deploy_remote:
     log:
         "logs/{model}/deploy_remote.{to}.log",
     wildcard_constraints:
-        to="arena|compose|kserve|kubernetes",
+        to=one_of(PLATFORMS),
     container:
         None
     params:

@@ -30,11 +30,7 @@ rule write_manifests:
         selections=expand(rules.choose_configuration.output, target=resolved.fleet, allow_missing=True),
         load_tests=expand(rules.load_test.output.record, target=resolved.fleet, allow_missing=True),
     output:
-        arena_script=update("results/{model}/deploy/arena.sh"),
-        arena=update("results/{model}/deploy/arena.yaml"),
-        kubernetes=update("results/{model}/deploy/kubernetes.yaml"),
-        kserve=update("results/{model}/deploy/kserve.yaml"),
-        compose=update("results/{model}/deploy/compose.yaml"),
+        files=[update(f"results/{{model}}/deploy/{name}") for name in manifest_files()],
         record=update("results/{model}/deploy/manifests.json"),
     log:
         "logs/{model}/write_manifests.log",
@@ -44,9 +40,8 @@ rule write_manifests:
         "Writing the manifests of {wildcards.model} for {resolved.fleet}"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --indexes {input.indexes:q} --selections "
-        "{input.selections:q} --load-tests {input.load_tests:q} {params.settings} --arena-script "
-        "{output.arena_script:q} --arena {output.arena:q} --kubernetes {output.kubernetes:q} --kserve "
-        "{output.kserve:q} --compose-file {output.compose:q} --record {output.record:q} --log {log:q}"
+        "{input.selections:q} --load-tests {input.load_tests:q} {params.settings} --files {output.files:q} "
+        "--record {output.record:q} --log {log:q}"
 
 
 rule write_sbom:

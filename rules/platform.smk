@@ -1,5 +1,6 @@
 # The platform that models are deployed to: what proves it, and which program acts there.
 from slipway.deploy.local.planned_liveness import silent_models
+from slipway.deploy.platforms import PLATFORMS, manifest_files
 from slipway.keys.validation import require_servers, require_supported_release
 
 PLATFORM = config["deploy"]["to"]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from slipway.core.cli import parser, run
 from slipway.core.job_settings import add_planned
-from slipway.deploy.platforms import platform_at
+from slipway.deploy.platform import platform_at
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.publishing import Publisher
-from slipway.deploy.release import FILES, Release
+from slipway.deploy.release import Release
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
@@ -19,7 +20,7 @@ from slipway.deploy.verification import announce
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
-    arguments.add_argument("--to", choices=list(FILES), required=True, help="where to deploy")
+    arguments.add_argument("--to", choices=list(PLATFORMS), required=True, help="where to deploy")
     arguments.add_argument("--results", type=Path, required=True, help="folder of the model's results")
     arguments.add_argument("--context", help="context of the kubeconfig; its current one if left out")
     arguments.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.deploy.platforms import platform_at
-from slipway.deploy.release import FILES, Part
+from slipway.deploy.platform import platform_at
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.release import Part
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
@@ -17,7 +18,7 @@ from slipway.triton.repository.versions import DEPLOYED_AGAIN
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
-    arguments.add_argument("--to", choices=list(FILES), required=True, help="where the models are deployed")
+    arguments.add_argument("--to", choices=list(PLATFORMS), required=True, help="where the models are deployed")
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
@@ -58,15 +59,16 @@ def version_before(history: ReleaseHistory, to: str) -> int:
 
 def require_unchanged(history: ReleaseHistory, number: int, public_key: Path | None) -> None:
     """Raise SlipwayError unless a version is unchanged since its deployment, both stored and published."""
+    on_this_machine = PLATFORMS[history.folder.name].on_this_machine
     try:
         history.require_whole(number)
         for part in history.version(number).parts:
             published = history.receipt_of(number).get("published", {}).get(part.target, {"published": False})
             if published["published"]:
                 require_published(published["destination"], published["version"], part.index_content, public_key)
-            elif history.folder.name == "compose" and public_key:
+            elif on_this_machine and public_key:
                 require_signed(part, public_key)
-            elif history.folder.name != "compose":
+            elif not on_this_machine:
                 progress(f"  {part.target}: not compared, since Slipway did not publish it: {published.get('why', '')}")
     except SlipwayError as error:
         raise SlipwayError(

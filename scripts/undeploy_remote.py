@@ -4,15 +4,15 @@ import argparse
 from pathlib import Path
 
 from slipway.core.cli import parser, progress, run
-from slipway.deploy.platforms import platform_at
-from slipway.deploy.release import FILES
+from slipway.deploy.platform import platform_at
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release_history import ReleaseHistory
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
-    arguments.add_argument("--to", choices=list(FILES), required=True, help="where the models are deployed")
+    arguments.add_argument("--to", choices=list(PLATFORMS), required=True, help="where the models are deployed")
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
     arguments.add_argument("--context", help="context of the kubeconfig, for a deployment without a receipt")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds that a server may take to drain")

@@ -1,4 +1,4 @@
-"""Write the manifests that deploy a model: for Kubernetes, KServe, Arena and Compose. Nothing is deployed."""
+"""Write the manifests that deploy a model to each platform. Nothing is deployed."""
 
 import argparse
 import json
@@ -6,12 +6,11 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.manifests import arena, compose, kserve, kubernetes
 from slipway.manifests.common import deployment
 from slipway.manifests.deployment_facts import Artifact, DeploymentFacts, Value, plain, require_shippable, trace
-from slipway.manifests.validation import require_valid, require_valid_composition
-from slipway.manifests.yaml_writer import comment, documents
+from slipway.manifests.fleet import Fleet, manifests
 from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
@@ -38,11 +37,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--grpc-port", type=int, default=8001, help="port of the gRPC API there")
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics there")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
-    arguments.add_argument("--arena-script", type=Path, required=True, help="script to write: Arena's commands")
-    arguments.add_argument("--arena", type=Path, required=True, help="YAML to write: what Arena makes of them")
-    arguments.add_argument("--kubernetes", type=Path, required=True, help="YAML to write: for plain Kubernetes")
-    arguments.add_argument("--kserve", type=Path, required=True, help="YAML to write: for KServe")
-    arguments.add_argument("--compose-file", type=Path, required=True, help="YAML to write: for one machine")
+    arguments.add_argument("--files", type=Path, nargs="+", required=True, help="manifests to write, of every platform")
     arguments.add_argument(
         "--record", type=Path, required=True, help="JSON to write: each value and where it came from"
     )
@@ -54,11 +49,11 @@ def main(arguments: argparse.Namespace) -> None:
     evidence = read_evidence(arguments)
     require_shippable(arguments.model, evidence)
     fleet = {each.target: deployment(arguments.model, each, chosen_of(arguments)) for each in evidence}
-    manifests = texts([plain(values) for values in fleet.values()], arguments)
-    for path, text in manifests.items():
+    written = texts([plain(values) for values in fleet.values()], arguments)
+    for path, text in written.items():
         with written_whole(path) as partial:
             partial.write_text(text, encoding="utf-8")
-    write_json(arguments.record, record(arguments, fleet, list(manifests)))
+    write_json(arguments.record, record(arguments, fleet, list(written)))
     announce(fleet)
 
 
@@ -75,38 +70,14 @@ def chosen_of(arguments: argparse.Namespace) -> dict:
     return told | {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
 
 
-def texts(fleet: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
+def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
     """Return {file: text}; raise SlipwayError if one of them is not valid."""
-    here = next((d for d in fleet if d["target"] == arguments.compose_target), fleet[0])
-    made = {
-        arguments.arena: arena.objects(fleet),
-        arguments.kubernetes: kubernetes.objects(fleet, read_slowest(arguments.selections, arguments.indexes)),
-        arguments.kserve: kserve.objects(fleet),
-    }
-    composition = compose.composition(here)
-    for objects in made.values():
-        require_valid(objects)
-    require_valid_composition(composition)
-    script = arena.script(fleet, header(fleet, f"bash {arguments.arena_script.name} deploy | status | undeploy"))
-    return {
-        arguments.arena_script: script,
-        **{path: documents(objects, header(fleet, f"kubectl apply -f {path.name}")) for path, objects in made.items()},
-        arguments.compose_file: documents([composition], header([here], "docker compose up --detach")),
-    }
-
-
-def header(fleet: list[dict], command: str) -> str:
-    """Return the comment at the top of a file: its content, its use, its preconditions, and its warnings."""
-    deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in fleet)
-    places = [
-        f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "
-        f"{d['claim']} of the namespace {d['namespace']}"
-        for d in fleet
-    ]
-    needed = [] if command.startswith("docker") else ["It needs:", *places]
-    told = dict.fromkeys(f"WARNING: {warning}" for d in fleet for warning in d["warnings"])
-    origin = f"Slipway wrote this for {deployed}. manifests.json says where each value came from."
-    return comment(origin, f"Apply it with: {command}", *needed, *told)
+    here = next((d for d in deployments if d["target"] == arguments.compose_target), deployments[0])
+    made = manifests(Fleet(deployments, here, read_slowest(arguments.selections, arguments.indexes)))
+    paths = {path.name: path for path in arguments.files}
+    if set(paths) != set(made):
+        raise SlipwayError(f"the platforms' manifests are {', '.join(made)}, but --files has {', '.join(paths)}")
+    return {paths[name]: text for name, text in made.items()}
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:

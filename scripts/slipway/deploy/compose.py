@@ -34,6 +34,11 @@ class Compose:
         self._folder = folder
         self._patience_s = patience_s
 
+    @classmethod
+    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Compose":
+        """Return this machine."""
+        return cls(folder, ready_timeout_s)
+
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of this checkout while the block runs."""
         return lock(self._folder)

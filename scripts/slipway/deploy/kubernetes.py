@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
@@ -22,7 +23,7 @@ from slipway.deploy.cluster_objects import (
 )
 from slipway.deploy.platform import DeploymentState
 from slipway.deploy.release import Release
-from slipway.manifests import common, kserve
+from slipway.manifests import common, kserve, kubernetes
 from slipway.triton.server.tritonserver import Ports
 
 # Where Triton listens in its pod: HTTP, gRPC, metrics.
@@ -40,6 +41,12 @@ class Kubernetes:
         self._app = app
         self._patience_s = patience_s
         self._held: lease.HeldLease | None = None
+
+    @classmethod
+    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Kubernetes":
+        """Return a namespace of a cluster. Without a "context" it is in the kubeconfig's current one."""
+        cluster = Cluster.connect(place["namespace"], place.get("context"))
+        return cls(cluster, place["app"], kubernetes.PULL_S + ready_timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -2,8 +2,11 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Release
 from slipway.triton.server.tritonserver import Ports
 
@@ -24,6 +27,10 @@ class DeploymentState:
 
 class Platform(Protocol):
     """A platform to deploy to. Each method raises SlipwayError with the problem there and the remedy."""
+
+    @classmethod
+    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Platform":
+        """Return the platform at a place, as in `platform_at`."""
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of the model while the block runs."""
@@ -60,3 +67,20 @@ class Platform(Protocol):
 
     def describe(self, contents: dict) -> list[str]:
         """Return lines with the platform's report on the objects in a receipt's contents."""
+
+
+OPERATIONS = tuple(name for name in vars(Platform) if not name.startswith("_"))
+
+
+def platform_at(to: str, place: dict, folder: Path, ready_timeout_s: float = 120) -> Platform:
+    """Return the platform at a place; no request is sent yet.
+
+    `place` is {"app", "namespace", "context"}, as in receipts: the model's name there, the namespace, and the context
+    of the kubeconfig (by default its current one). `folder` has the stored releases on this machine.
+    """
+    traits = PLATFORMS[to]
+    kind = traits.load(traits.deployment)
+    missing = [operation for operation in OPERATIONS if not hasattr(kind, operation)]
+    if missing:
+        raise SlipwayError(f"{traits.deployment} has no `{'` and no `'.join(missing)}`, which every platform must have")
+    return kind.at(place, folder, ready_timeout_s)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.cli import progress
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import versions_in_use
 from slipway.deploy.validation import require_whole
@@ -30,7 +31,7 @@ class Publisher:
         for part in release.parts:
             require_whole(part)
             self._require_signed(part)
-        if release.to == "compose":
+        if PLATFORMS[release.to].on_this_machine:
             return {target: {"published": False, "why": HERE} for target in release.targets}
         if self.to is None:
             return {part.target: _not_by_slipway(part) for part in release.parts}

@@ -10,16 +10,10 @@ from pathlib import Path
 import yaml
 
 from slipway.core.artifacts import read_json, sha256
+from slipway.deploy.platforms import PLATFORMS
 from slipway.triton.client.smoke_test import Expected
 
 RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
-# The manifests of each platform. The first file has all objects.
-FILES = {
-    "kubernetes": ("kubernetes.yaml",),
-    "kserve": ("kserve.yaml",),
-    "arena": ("arena.yaml", "arena.sh"),
-    "compose": ("compose.yaml",),
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ class Release:
     @property
     def files(self) -> list[Path]:
         """Return the manifests of the platform, the one with the objects first."""
-        return [self.folder / "deploy" / name for name in FILES[self.to]]
+        return [self.folder / "deploy" / name for name in PLATFORMS[self.to].files]
 
     @cached_property
     def objects(self) -> list[dict]:
@@ -125,6 +119,6 @@ def _part(folder: Path, record: dict, target: str) -> Part:
 def _targets(record: dict, to: str) -> list[str]:
     """Return the targets to deploy: all, but for Compose only the target of its composition."""
     targets, here = list(record["values"]), record["key"].get("compose_target")
-    if to != "compose":
+    if not PLATFORMS[to].on_this_machine:
         return targets
     return [here if here in targets else targets[0]]

@@ -18,7 +18,8 @@ from slipway.core.artifacts import write_json, written_whole
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record, require_record
 from slipway.deploy import sealed
-from slipway.deploy.release import FILES, GOLDEN, RECORD, Release
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.release import GOLDEN, RECORD, Release
 
 RECEIPT, BEGUN = "receipt.json", "begun.json"
 RECEIPT_SHAPE = {"number": int}
@@ -134,7 +135,7 @@ class ReleaseHistory:
 
 def versions_in_use(results: Path, target: str) -> set[str]:
     """Return the versions of a target's repository that any platform serves or may roll back to."""
-    versions = [version for to in FILES for version in ReleaseHistory(results, to).readable()]
+    versions = [version for to in PLATFORMS for version in ReleaseHistory(results, to).readable()]
     return {version.version_of(target) for version in versions if target in version.targets}
 
 
@@ -146,14 +147,15 @@ def number_of(release: Release) -> int:
 def files_of(release: Release) -> list[Path]:
     """Return the files that the deployment of a version and its proof need.
 
-    Compose serves the stored repository itself, so all its files are needed, and the files that the composition names.
+    This machine serves the stored repository itself: all its files are needed, and those that the composition names.
     """
+    on_this_machine = PLATFORMS[release.to].on_this_machine
     files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]
     for part in release.parts:
-        names = part.index_content["files"] if release.to == "compose" else ["labels.txt"]
+        names = part.index_content["files"] if on_this_machine else ["labels.txt"]
         signature = [part.signature] if part.signature.is_file() else []
         files += [part.index, *(part.repository / name for name in names), *signature]
-    return files + (_named_by(release.files[0]) if release.to == "compose" else [])
+    return files + (_named_by(release.files[0]) if on_this_machine else [])
 
 
 def _named_by(composition: Path) -> list[Path]:

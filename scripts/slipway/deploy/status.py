@@ -6,8 +6,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
 from slipway.deploy.local.liveness import why_wrong
-from slipway.deploy.platform import Platform
-from slipway.deploy.platforms import platform_at
+from slipway.deploy.platform import Platform, platform_at
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import BEGUN, ReleaseHistory
 from slipway.outputs.showing import in_words

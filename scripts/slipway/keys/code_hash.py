@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 
 from slipway.core.user_modules import find_users_module
+from slipway.deploy import platforms
+from slipway.deploy.platforms import PLATFORMS
 from slipway.keys import code_meaning
 from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
@@ -54,6 +56,16 @@ class CodeHashes:
         """Return the same of what runtimes state, which is found by their folders and never imported."""
         files = [traits_file(runtime) for runtime in sorted(set(runtimes))]
         return self._once(("traits", *map(str, files)), lambda: self._of_files(files))
+
+    def of_manifests(self) -> dict[str, str]:
+        """Return {file: SHA-256} of the code that makes each platform's manifests, which the traits name."""
+        files = [file for traits in PLATFORMS.values() for file in _files(traits.manifests.partition(":")[0])]
+        return self._once(("manifests", *PLATFORMS), lambda: self._of_files(files))
+
+    def of_deployment(self, platform: str) -> dict[str, str]:
+        """Return {file: SHA-256} of a platform's traits, and of the code that deploys to it, which they name."""
+        files = [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
+        return self._once(("deployment", platform), lambda: self._of_files(files))
 
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""

@@ -14,6 +14,7 @@ import jsonschema
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.config_text import FAST_LOADER
 from slipway.manifests.names import as_label
 from slipway.photographs.normalisation import implausible
@@ -42,15 +43,16 @@ def complete(config: dict) -> dict:
     _check_normalisation(config)
     _check_floor(config)
     _check_names(config)
-    _check_compose(config)
+    _check_this_machine(config)
     return config
 
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml, in which the runtimes are those with a folder."""
+    """Return the JSON Schema of config.yaml, in which runtimes and platforms are those that state their traits."""
     found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
     found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
+    found["properties"]["deploy"]["properties"]["to"]["enum"] = ["local", *PLATFORMS]
     return found
 
 
@@ -272,21 +274,21 @@ def _check_targets_named(config: dict) -> None:
             )
 
 
-def _check_compose(config: dict) -> None:
-    """Refuse settings that Compose itself would refuse only after another deployment was stopped."""
+def _check_this_machine(config: dict) -> None:
+    """Refuse settings that a platform on this machine would refuse only after another deployment was stopped."""
     deploy, models = config["deploy"], list(config["models"])
-    if deploy["to"] != "compose":
+    if deploy["to"] == "local" or not PLATFORMS[deploy["to"]].on_this_machine:
         return
     if len(models) > 1:
         raise SlipwayError(
-            f"config: `deploy.to` is compose, where each of the models {', '.join(models)} would listen at the same "
-            "ports; deploy one of them so, with a configuration of its own"
+            f"config: `deploy.to` is {deploy['to']}, where each of the models {', '.join(models)} would listen at the "
+            "same ports; deploy one of them so, with a configuration of its own"
         )
     try:
         ipaddress.ip_address(deploy["host"])
     except ValueError:
         raise SlipwayError(
-            f"config: `deploy.host` is {deploy['host']!r}, but Compose takes an IP address, such as 127.0.0.1"
+            f"config: `deploy.host` is {deploy['host']!r}, but {deploy['to']} takes an IP address, such as 127.0.0.1"
         ) from None
 
 

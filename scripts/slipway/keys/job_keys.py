@@ -265,7 +265,7 @@ class JobKeys:
         return JobKey(
             {"to": settings["to"], "context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]},
             public_key_sha256=self._parts.public_key(),
-            code=self._parts.code("deploy_remote"),
+            code=self._parts.code("deploy_remote") | self._parts.deployment_code(settings["to"]),
         )
 
     def write_manifests(self) -> JobKey:
@@ -281,7 +281,7 @@ class JobKeys:
             triton_release=triton["release"],
             oldest=triton["oldest"],
             image=triton["image"],
-            code=self._parts.code_with_traits("write_manifests", self.resolved.fleet),
+            code=self._parts.code_with_traits("write_manifests", self.resolved.fleet) | self._parts.manifests_code(),
         )
 
     def write_sbom(self) -> JobKey:

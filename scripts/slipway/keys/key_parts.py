@@ -66,6 +66,14 @@ class KeyParts:
         """Return the code of a program that runs the model in PyTorch, with the code of the model's architecture."""
         return self.code(program) | self.code_of_architecture(model)
 
+    def manifests_code(self) -> dict[str, str]:
+        """Return the code that makes every platform's manifests."""
+        return self._code_hashes.of_manifests()
+
+    def deployment_code(self, platform: str) -> dict[str, str]:
+        """Return the code that deploys to a platform; `local` is none of them."""
+        return {} if platform == "local" else self._code_hashes.of_deployment(platform)
+
     def adapter_code(self) -> dict[str, str]:
         """Return the code of the Python backend's model.py."""
         return self._code_hashes.of_adapter()

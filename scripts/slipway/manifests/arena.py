@@ -7,6 +7,7 @@ start-up probes and the grace period to Kubernetes' defaults; kubernetes.yaml ha
 import shlex
 
 from slipway.manifests.common import DRAWN, GRPC, HTTP, METRICS, MODELS, guards, triton_flags
+from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.names import annotations
 from slipway.manifests.pod_resources import PRODUCT_LABEL, SHARED_GPU, mig_profile
 
@@ -24,6 +25,13 @@ FIELDS = {
     "ARENA_POD_NAME": "metadata.name",
     "ARENA_POD_IP": "status.podIP",
 }
+
+
+def files(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} of Arena's commands and of the objects that it makes."""
+    comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
+    made = kubectl_file("arena.yaml", objects(fleet.deployments), fleet)
+    return made | {"arena.sh": script(fleet.deployments, comment)}
 
 
 def script(fleet: list[dict], comment: str) -> str:

@@ -14,7 +14,10 @@ from slipway.manifests.common import (
     guards,
     triton_command,
 )
+from slipway.manifests.fleet import Fleet, header
 from slipway.manifests.names import annotations
+from slipway.manifests.validation import require_valid_composition
+from slipway.manifests.yaml_writer import documents
 
 PROMETHEUS, GRAFANA = 9090, 3000
 INTERVAL_S = 15
@@ -22,6 +25,13 @@ INTERVAL_S = 15
 RULES = "/etc/prometheus/slipway-rules.yaml"
 PROVISIONING = "/etc/grafana/provisioning"
 DASHBOARDS = "/etc/grafana/dashboards"
+
+
+def files(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} for Compose; raise SlipwayError if Compose would refuse it."""
+    made = composition(fleet.here)
+    require_valid_composition(made)
+    return {"compose.yaml": documents([made], header([fleet.here], "docker compose up --detach"))}
 
 
 def composition(d: dict) -> dict:

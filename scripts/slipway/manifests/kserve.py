@@ -1,6 +1,7 @@
 """kserve.yaml: for each target of a model an InferenceService and a ServingRuntime with its Triton."""
 
 from slipway.manifests.common import METRICS, triton_command
+from slipway.manifests.fleet import Fleet, kubectl_file
 from slipway.manifests.kubernetes import BUSY_PERCENT
 from slipway.manifests.names import metadata_of_target
 from slipway.manifests.pod_resources import resources
@@ -11,6 +12,11 @@ from slipway.runtimes import RUNTIMES
 HTTP, GRPC = 8080, 9000
 MODELS = "/mnt/models"
 CONTAINER = "kserve-container"
+
+
+def files(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} for KServe."""
+    return kubectl_file("kserve.yaml", objects(fleet.deployments), fleet)
 
 
 def objects(fleet: list[dict]) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from slipway.manifests import prometheus
 from slipway.manifests.common import GRPC, HTTP, METRICS, MODELS, triton_command
+from slipway.manifests.fleet import Fleet, kubectl_file
 from slipway.manifests.names import metadata_of_model, metadata_of_target, selector_of_model, selector_of_target
 from slipway.manifests.pods import GRACE_S, container, placement, probes, pull_secrets, rights, rollout, volumes
 from slipway.monitoring.slo import ServiceLevel
@@ -10,6 +11,11 @@ from slipway.monitoring.slo import ServiceLevel
 PULL_S = 900
 # CPU utilisation at which another replica of a CPU target starts.
 BUSY_PERCENT = 70
+
+
+def files(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} for plain Kubernetes."""
+    return kubectl_file("kubernetes.yaml", objects(fleet.deployments, fleet.slo), fleet)
 
 
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:

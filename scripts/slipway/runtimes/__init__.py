@@ -18,33 +18,20 @@ is built from an ONNX file with Q/DQ nodes; any other is built from the FP32 fil
 """
 
 import importlib
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 from slipway.core.errors import SlipwayError
+from slipway.core.traits import read_traits
 from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(__file__).parent
 TRAITS = "traits.py"  # in the folder of each runtime
 INTERFACE = ("engine_files", "build", "Engine")
 
-
-def stated_in(path: Path) -> RuntimeTraits:
-    """Return the traits that a `traits.py` states; raise SlipwayError with the statement that is missing or wrong."""
-    spec = importlib.util.spec_from_file_location(f"{__name__}.{path.parent.name}.traits", path)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-        found = module.TRAITS
-    except (AttributeError, TypeError, ValueError) as error:
-        raise SlipwayError(f"{path} does not state the traits of a runtime: {error}") from None
-    if found.name != path.parent.name:
-        raise SlipwayError(f"{path} states the name {found.name!r}, but its folder is {path.parent.name!r}")
-    return found
-
-
-RUNTIMES = {path.parent.name: stated_in(path) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))}
+RUNTIMES: dict[str, RuntimeTraits] = {
+    path.parent.name: read_traits(path, path.parent.name) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))
+}
 
 
 def runtime(name: str) -> ModuleType:

@@ -10,6 +10,7 @@ import kubernetes_validate.utils
 import yaml
 
 from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.deploy.platforms import manifest_files
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
@@ -85,9 +86,8 @@ class Measured:
         options = ["--model", self.model]
         for option, name in kinds.items():
             options += [f"--{option}", *(str(self.path(f"{target}/{name}")) for target in resolved.fleet)]
-        outputs = ("arena-script", "arena", "kubernetes", "kserve", "compose-file", "record")
-        for option, name in zip(outputs, FILES, strict=True):
-            options += [f"--{option}", str(self.path(f"deploy/{name}"))]
+        options += ["--files", *(str(self.path(f"deploy/{name}")) for name in manifest_files())]
+        options += ["--record", str(self.path("deploy/manifests.json"))]
         settings = JobKeys(resolved).write_manifests()
         settings.pop("code")
         return parse_arguments([*options, *shlex.split(str(settings))])

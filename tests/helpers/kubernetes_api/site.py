@@ -98,7 +98,7 @@ def api(tmp_path, monkeypatch):
     """Return a cluster with room for the model."""
     monkeypatch.chdir(tmp_path)
     # No image is pulled here.
-    monkeypatch.setattr("slipway.deploy.platforms.PULL_S", 0)
+    monkeypatch.setattr("slipway.manifests.kubernetes.PULL_S", 0)
     with ApiServer() as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path / "kubeconfig")))
         server.claim("model-repository")

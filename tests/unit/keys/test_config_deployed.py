@@ -38,7 +38,7 @@ def test_names_that_differ_in_kubernetes_are_taken():
     ("settings", "told"),
     [
         ({"models": ["a", "b"]}, "each of the models a, b would listen at the same ports"),
-        ({"host": "localhost"}, "`deploy.host` is 'localhost', but Compose takes an IP address"),
+        ({"host": "localhost"}, "`deploy.host` is 'localhost', but compose takes an IP address"),
     ],
 )
 def test_what_compose_would_only_find_out_later_is_refused(settings, told):

@@ -53,8 +53,7 @@ OPTIONS_OF = {
     ),
     "write_manifests": (
         "write_manifests",
-        "--model m --indexes i --selections s --load-tests l --arena-script a --arena b --kubernetes k --kserve s "
-        "--compose-file c --record r",
+        "--model m --indexes i --selections s --load-tests l --files a b --record r",
         (),
     ),
     "write_sbom": ("write_sbom", "--model m --weights-record w --manifests m --output o", ()),

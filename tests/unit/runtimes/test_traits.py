@@ -9,8 +9,9 @@ import pytest
 from slipway import runtimes
 from slipway.core.errors import SlipwayError
 from slipway.core.packages import required_packages
+from slipway.core.traits import read_traits
 from slipway.keys.code_hash import CodeHashes
-from slipway.runtimes import FOLDER, RUNTIMES, runtime, runtime_code, stated_in
+from slipway.runtimes import FOLDER, RUNTIMES, runtime, runtime_code
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits
 from slipway.snakemake_hooks.rerun_reasons import of_settings
 
@@ -43,7 +44,7 @@ def state(tmp_path):
         arguments = ", ".join(f"{name}={value!r}" for name, value in statements.items())
         text = f"from slipway.runtimes.traits import *\nTRAITS = RuntimeTraits({arguments})\n"
         path.write_text(text, encoding="utf-8")
-        return stated_in(path)
+        return read_traits(path, "toy")
 
     return written
 
@@ -70,7 +71,7 @@ def test_a_native_backend_states_its_name_and_what_kserve_calls_its_models(forgo
     ("wrong", "words"),
     [
         ({"hardware": "tpu"}, "`hardware` is 'tpu', but must be 'cpu' or 'gpu'"),
-        ({"name": "toy2"}, "states the name 'toy2', but its folder is 'toy'"),
+        ({"name": "toy2"}, "states the name 'toy2', but its place is that of 'toy'"),
         ({"colour": "red"}, "'colour'"),
     ],
 )
@@ -82,7 +83,7 @@ def test_a_wrong_statement_is_told(state, wrong, words):
 def test_a_file_without_traits_is_told(tmp_path):
     (tmp_path / "traits.py").touch()
     with pytest.raises(SlipwayError, match="TRAITS"):
-        stated_in(tmp_path / "traits.py")
+        read_traits(tmp_path / "traits.py", "toy")
 
 
 @pytest.mark.parametrize("missing", runtimes.INTERFACE)

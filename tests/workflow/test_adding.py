@@ -1,10 +1,14 @@
-"""A runtime is its folder, its rule and its pins: with no more, a toy one goes from config.yaml to the manifests."""
+"""A toy runtime and a toy platform are added by the three places of each, and go from config.yaml to a deployment.
+
+A runtime is its folder, its rule and its pins; a platform its traits, its manifests and its deployment.
+"""
 
 import shutil
 
 import pytest
 import yaml
-from helpers.workplace import NOT_BY_ENVIRONMENT, REPOSITORY, Workplace
+from helpers.programs import fake_docker
+from helpers.workplace import NOT_BY_ENVIRONMENT, REPOSITORY
 
 from slipway.core.artifacts import read_json
 from slipway.runtimes import FOLDER
@@ -36,14 +40,43 @@ use rule build_openvino as build_toy with:
     wildcard_constraints:
         target=one_of(resolved.targets_of("toy")),
 """
+# Compose under another name.
+PLATFORM = {
+    "deploy/platforms/toy.py": """
+from slipway.deploy.platforms.traits import PlatformTraits
+
+TRAITS = PlatformTraits(
+    name="toy",
+    files=("toy.yaml",),
+    manifests="slipway.manifests.toy:files",
+    deployment="slipway.deploy.toy:Toy",
+    on_this_machine=True,
+)
+""",
+    "manifests/toy.py": """
+from slipway.manifests import compose
+
+
+def files(fleet):
+    return {"toy.yaml": compose.files(fleet)["compose.yaml"]}
+""",
+    "deploy/toy.py": """
+from slipway.deploy.compose import Compose
+
+
+class Toy(Compose):
+    pass
+""",
+}
 ENGINE = "results/tiny/cpu/tiny.fp32.engine.json"
 ACCURACY = "results/tiny/cpu/tiny.fp32.accuracy.json"
+RECEIPT = "results/tiny/deploy/receipt.toy.json"
 
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """Return a copy of what the workflow is made of, to which a runtime's folder was added; its rule was not."""
-    folder = tmp_path_factory.mktemp("with_a_toy")
+    """Return a copy of what the workflow is made of, to which both were added, but for the runtime's rule."""
+    folder = tmp_path_factory.mktemp("with_toys")
     for name in ("scripts", "rules", "schemas", "envs", "profiles"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "Snakefile", folder)
@@ -52,31 +85,37 @@ def repository(tmp_path_factory):
     # It runs engines as ONNX Runtime does.
     shutil.copy(FOLDER / "onnxruntime" / "__init__.py", toy)
     (toy / "traits.py").write_text(TRAITS, encoding="utf-8")
+    for name, text in PLATFORM.items():
+        (folder / "scripts" / "slipway" / name).write_text(text, encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def made(good_run, repository, tmp_path_factory):
-    """Return a folder in which the toy's engine was built, proven, measured in a server, and its manifests written."""
-    place = Workplace(good_run.copied(tmp_path_factory.mktemp("toy")).folder, good_run.config, repository)
+    """Return a folder in which the toy's engine was built, proven, measured in a server, and deployed to the toy."""
+    place = good_run.copied(tmp_path_factory.mktemp("toys"))
+    place.repository = repository
     place.config["targets"]["cpu"]["runtime"] = "toy"
     place.config["triton"] = {"release": "26.08"}
-    place.config["deploy"]["to"] = "kserve"
+    place.config["deploy"]["to"] = "toy"
     # A sampler of memory has to see the server, which answers a few requests in less time than it sleeps.
-    place.config["load_test"]["requests"] = 200
+    place.config["load_test"] |= {"requests": 200, "p99_limit_ms": 10_000}
     place.write_config()
+    place.path("programs").mkdir()
+    place.with_docker = fake_docker.install(place.path("programs"))
     place.without_rule = place.snakemake("-n", "manifests")
     engines = repository / "rules" / "engine.smk"
     engines.write_text(engines.read_text(encoding="utf-8") + RULE, encoding="utf-8")
-    place.first_words = place.snakemake(*NOT_BY_ENVIRONMENT, "--", ACCURACY, "manifests").succeeded().said
-    return place
+    place.snakemake(*NOT_BY_ENVIRONMENT, "--", ACCURACY, RECEIPT, **place.with_docker).succeeded()
+    yield place
+    place.snakemake("undeploy", **place.with_docker)
 
 
 def test_a_forgotten_rule_is_told_by_its_name(made):
     made.without_rule.refused("the runtime toy has no rule `build_toy`")
 
 
-def test_its_engine_is_built_and_answers_as_pytorch_does(made):
+def test_the_runtimes_engine_is_built_and_answers_as_pytorch_does(made):
     assert read_json(made.path(ENGINE))["key"]["runtime"] == "toy"
     assert list(read_json(made.path(ENGINE))["files"]) == ["tiny.fp32.toy"]
     assert read_json(made.path(ACCURACY))["sample"]["relative_error"] < 1e-3
@@ -92,13 +131,13 @@ def test_it_is_served_by_the_python_backend_and_configured_for_its_own(made):
     assert [path.name for path in (model / "1" / "engine").iterdir()] == ["__init__.py"], "its traits stay here"
 
 
-def test_kserve_is_told_its_format(made):
+def test_kserve_is_told_the_runtimes_format(made):
     objects = list(yaml.safe_load_all(made.path("results/tiny/deploy/kserve.yaml").read_text(encoding="utf-8")))
     service = next(found for found in objects if found["kind"] == "InferenceService")
     assert service["spec"]["predictor"]["model"]["modelFormat"]["name"] == "toy-format"
 
 
-def test_its_edit_makes_its_engine_stale_and_names_the_file(made, repository):
+def test_an_edit_of_the_runtime_makes_its_engine_stale_and_names_the_file(made, repository):
     traits = repository / FOLDER.relative_to(REPOSITORY) / "toy" / "traits.py"
     traits.write_text(TRAITS.replace("model.toy", "model.toys"), encoding="utf-8")
     said = made.snakemake("-n", *NOT_BY_ENVIRONMENT, "--", ENGINE).succeeded().said
@@ -106,9 +145,23 @@ def test_its_edit_makes_its_engine_stale_and_names_the_file(made, repository):
     assert "scripts/slipway/runtimes/toy/traits.py edited" in said
 
 
-def test_it_is_among_the_runtimes_that_a_mistake_is_answered_with(made):
-    made.configure("targets.cpu.runtime", "no_toy")
+def test_the_platforms_manifest_is_written_and_deployed(made):
+    assert made.path("results/tiny/deploy/toy.yaml").is_file()
+    receipt = read_json(made.path(RECEIPT))
+    assert (receipt["to"], receipt["targets"]["cpu"]["smoke_test"]["agreement"]["top1"]) == ("toy", 1.0)
+    said = made.snakemake("status", **made.with_docker).succeeded().said
+    assert "toy" in said
+
+
+@pytest.mark.parametrize("key", ["targets.cpu.runtime", "deploy.to"])
+def test_a_mistake_is_answered_with_the_toys_too(made, key):
+    made.configure(key, "no_toy")
     try:
-        made.snakemake("-n", "manifests").refused("`targets.cpu.runtime` is 'no_toy'", "toy")
+        made.snakemake("-n", "manifests").refused(f"`{key}` is 'no_toy', but must be one of", ", toy")
     finally:
-        made.configure("targets.cpu.runtime", "toy")
+        made.configure(key, "toy")
+
+
+def test_what_was_deployed_to_the_platform_is_taken_away(made):
+    made.snakemake("undeploy", **made.with_docker).succeeded()
+    assert not made.path(RECEIPT).exists()

@@ -1,0 +1,24 @@
+"""Reading what a runtime or a platform states of itself: the `TRAITS` of a file that is found by its path."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from slipway.core.errors import SlipwayError
+
+
+def read_traits(path: Path, name: str) -> Any:
+    """Return the `TRAITS` that a file states of `name`, without importing the package around it.
+
+    Raises SlipwayError with the statement that is missing or wrong.
+    """
+    spec = importlib.util.spec_from_file_location(f"traits_of_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        traits = module.TRAITS
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SlipwayError(f"{path} does not state the traits of {name}: {error}") from None
+    if traits.name != name:
+        raise SlipwayError(f"{path} states the name {traits.name!r}, but its place is that of {name!r}")
+    return traits

@@ -1,0 +1,52 @@
+"""The manifests of every platform for a fleet, and the parts that they share."""
+
+from dataclasses import dataclass
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
+from slipway.manifests.validation import require_valid
+from slipway.manifests.yaml_writer import comment, documents
+from slipway.monitoring.slo import ServiceLevel
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The values of each target's deployment. `here` is the deployment on one machine, `slo` the slowest target's."""
+
+    deployments: list[dict]
+    here: dict
+    slo: ServiceLevel
+
+
+def manifests(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} of every platform's manifests; raise SlipwayError if one of them is not valid."""
+    texts: dict[str, str] = {}
+    for name, traits in PLATFORMS.items():
+        made = traits.load(traits.manifests)(fleet)
+        if set(made) != set(traits.files):
+            raise SlipwayError(
+                f"the platform {name} states the manifests {', '.join(traits.files)}, but {traits.manifests} makes "
+                f"{', '.join(made)}"
+            )
+        texts |= made
+    return texts
+
+
+def kubectl_file(name: str, objects: list[dict], fleet: Fleet) -> dict[str, str]:
+    """Return {name: text} of a file of objects; raise SlipwayError if Kubernetes would refuse one of them."""
+    require_valid(objects)
+    return {name: documents(objects, header(fleet.deployments, f"kubectl apply -f {name}"))}
+
+
+def header(deployments: list[dict], command: str) -> str:
+    """Return the comment at the top of a file: its content, its use, its preconditions, and its warnings."""
+    deployed = ", ".join(f"{d['served_as']} on {d['target']}" for d in deployments)
+    places = [
+        f"{d['target']}: results/{d['model']}/{d['target']}/repository/ as {d['repository_path']} in the claim "
+        f"{d['claim']} of the namespace {d['namespace']}"
+        for d in deployments
+    ]
+    needed = [] if command.startswith("docker") else ["It needs:", *places]
+    told = dict.fromkeys(f"WARNING: {warning}" for d in deployments for warning in d["warnings"])
+    origin = f"Slipway wrote this for {deployed}. manifests.json says where each value came from."
+    return comment(origin, f"Apply it with: {command}", *needed, *told)

@@ -1,0 +1,100 @@
+"""What each platform states of itself, and what is told where it does not."""
+
+import dataclasses
+
+import pytest
+from helpers.artifacts.configured import WITH_BF16, job_keys
+
+import write_manifests
+from slipway.core.errors import SlipwayError
+from slipway.core.traits import read_traits
+from slipway.deploy.platform import OPERATIONS, platform_at
+from slipway.deploy.platforms import FOLDER, PLATFORMS
+from slipway.deploy.platforms.traits import PlatformTraits
+
+STATED = {
+    "name": "toy",
+    "files": ("toy.yaml",),
+    "manifests": "slipway.manifests.toy:files",
+    "deployment": "slipway.deploy.toy:Toy",
+    "on_this_machine": False,
+}
+
+
+@pytest.fixture
+def state(tmp_path):
+    """Return a function that reads a platform's module with some statements."""
+
+    def written(**statements):
+        arguments = ", ".join(f"{name}={value!r}" for name, value in statements.items())
+        text = f"from slipway.deploy.platforms.traits import *\nTRAITS = PlatformTraits({arguments})\n"
+        (tmp_path / "toy.py").write_text(text, encoding="utf-8")
+        return read_traits(tmp_path / "toy.py", "toy")
+
+    return written
+
+
+@pytest.fixture
+def add(monkeypatch):
+    """Return a function that adds a platform with some statements."""
+    return lambda **changes: monkeypatch.setitem(PLATFORMS, "toy", PlatformTraits(**STATED | changes))
+
+
+def test_what_is_stated_is_found(state):
+    assert state(**STATED) == PlatformTraits(**STATED)
+
+
+@pytest.mark.parametrize("forgotten", [each.name for each in dataclasses.fields(PlatformTraits)])
+def test_a_forgotten_statement_is_told_by_its_name(state, forgotten):
+    with pytest.raises(SlipwayError, match=rf"toy\.py does not state the traits of toy.*'{forgotten}'"):
+        state(**{name: value for name, value in STATED.items() if name != forgotten})
+
+
+def test_a_module_that_does_not_exist_is_told(add, tmp_path):
+    add()
+    with pytest.raises(SlipwayError, match=r"toy states slipway\.deploy\.toy:Toy, which cannot be imported"):
+        platform_at("toy", {}, tmp_path)
+
+
+def test_a_platform_without_manifests_is_told(add, measured):
+    found = measured().measure()
+    arguments = found.arguments()
+    add()
+    with pytest.raises(SlipwayError, match=r"toy states slipway\.manifests\.toy:files, which cannot be imported"):
+        write_manifests.main(arguments)
+    assert not found.path("deploy").exists()
+
+
+@pytest.mark.parametrize("forgotten", OPERATIONS)
+def test_a_forgotten_operation_is_told_by_its_name(add, monkeypatch, tmp_path, forgotten):
+    kind = type("Toy", (), dict.fromkeys(set(OPERATIONS) - {forgotten}))
+    monkeypatch.setattr("slipway.deploy.commands.Toy", kind, raising=False)
+    add(deployment="slipway.deploy.commands:Toy")
+    with pytest.raises(SlipwayError, match=f"commands:Toy has no `{forgotten}`"):
+        platform_at("toy", {}, tmp_path)
+
+
+def test_manifests_that_are_not_those_that_are_stated_are_told(measured, monkeypatch):
+    compose = dataclasses.replace(PLATFORMS["compose"], files=("compose.yaml", "more.yaml"))
+    monkeypatch.setitem(PLATFORMS, "compose", compose)
+    with pytest.raises(
+        SlipwayError, match=r"compose states the manifests compose\.yaml, more\.yaml, but .* makes compose\.yaml"
+    ):
+        measured().written()
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_a_deployment_is_keyed_on_its_platform_and_on_no_other(name):
+    found = job_keys({"cpu": {"hardware": WITH_BF16}}, deploy={"to": name}).deploy_remote()["code"]
+    statements = {FOLDER.joinpath(f"{each}.py").name for each in PLATFORMS}
+    listed = [file.rsplit("/", 1)[-1] for file in found if "/deploy/platforms/" in file]
+    assert statements & set(listed) == {f"{name}.py"}
+    assert f"scripts/slipway/deploy/{PLATFORMS[name].deployment.partition(':')[0].rsplit('.', 1)[-1]}.py" in found
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_manifests_are_keyed_on_what_makes_each_platforms():
+    found = job_keys().write_manifests()["code"]
+    assert {f"scripts/slipway/manifests/{name}.py" for name in PLATFORMS} <= set(found)
+    assert not [file for file in found if "/cluster/" in file], "what deploys makes no manifest stale"
