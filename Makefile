@@ -14,7 +14,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test faults families format measure measure-planning measure-gpu measure-retraining code-in-keys pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -68,6 +68,9 @@ measure-gpu: $(VENV)/installed ## Measure this GPU into docs/measurements/$GPU, 
 
 measure-retraining: $(VENV)/installed ## Measure what new weights of ResNet-50 cost on this GPU
 	PATH="$$PWD/$(BIN):$$PATH" python scripts/tools/measure_retraining.py --configuration docs/measurements/$(GPU)/resnet50.yaml $(OPTIONS)
+
+artifacts: $(VENV)/installed ## Write docs/artifacts.md from the workflow
+	$(BIN)/python scripts/tools/list_artifacts.py
 
 code-in-keys: $(VENV)/installed-test ## Write which files are in the key of each rule, after a look at why they changed
 	PYTHONPATH=scripts:tests $(BIN)/python -m helpers.code_in_keys

@@ -1,0 +1,186 @@
+"""Write docs/artifacts.md: each artifact with its rule, its program, its key and its test, from the workflow itself."""
+
+import argparse
+import inspect
+import json
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import chdir
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from slipway.core.artifacts import written_whole
+from slipway.core.cli import parser, run
+from slipway.keys.config import complete
+from slipway.keys.job_key import JobKey
+from slipway.keys.job_keys import JobKeys
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.tools.snakemake_runs import REPOSITORY, Case, snakemake, write_config
+
+HEAD = """# Artifacts
+
+Each artifact has a rule, a program of the same name in `scripts/`, a key (`keys.<rule>(...)` in
+[`job_keys.py`](../scripts/slipway/keys/job_keys.py)) and a test. The rules `build_<runtime>` share `build_engine`, and
+`deploy_local` runs `deploy`. Besides the names here, each key has the contents of the input files and the code of the
+program: [staleness](staleness.md). `make artifacts` writes this page from the workflow, and a test compares them.
+
+| artifact | rule | program | keyed on | test |
+| --- | --- | --- | --- | --- |
+"""
+COMMANDS = """
+Rules without artifacts:
+
+| rule | program | test |
+| --- | --- | --- |
+"""
+# Names of the shown configuration: the wildcards that keys are made for. Each runtime has a target of its name.
+MODEL, PRECISION = "model", "fp16"
+GPU = {"hardware": "NVIDIA L4 (compute capability 8.9)", "tensorrt": {"version": "10.13.3.9", "cuda": "12.9"}}
+CONFIG = {
+    "models": {MODEL: {}},
+    "targets": {
+        "openvino": {"runtime": "openvino"},
+        "onnxruntime": {"runtime": "onnxruntime"},
+        "tensorrt": {"runtime": "tensorrt", **GPU},
+        "tensorrt_rtx": {"runtime": "tensorrt_rtx", **GPU},
+    },
+    "deploy": {"to": "kubernetes", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}},
+}
+# It is added to the Snakefile, to tell what the workflow holds.
+TELL_RULES = """
+import json
+
+Path("rules.json").write_text(json.dumps([
+    {
+        "name": rule.name,
+        "outputs": [str(output) for output in rule.output],
+        "program": Path(rule.input.get("program", "")).stem,
+        "uses": rule.params.settings.__code__.co_names if "settings" in rule.params.keys() else [],
+    }
+    for rule in workflow.rules
+]))
+"""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that runs a program. `key_method` is the method of JobKeys that its settings call; None without a key."""
+
+    name: str
+    outputs: tuple[str, ...]
+    program: str
+    key_method: str | None
+
+    @property
+    def expected_program(self) -> str:
+        """Return the program that has the rule's name."""
+        if self.name.startswith("build_"):
+            return "build_engine"
+        return "deploy" if self.name == "deploy_local" else self.name
+
+    @property
+    def test(self) -> Path | None:
+        """Return the test with the name of the program or of the rule; None without one."""
+        names = {f"test_{self.program}.py", f"test_{self.name}.py"}
+        found = sorted(path for path in (REPOSITORY / "tests").rglob("test_*.py") if path.name in names)
+        return found[0].relative_to(REPOSITORY) if found else None
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--output", type=Path, default=REPOSITORY / "docs" / "artifacts.md", help="page to write")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Write the page."""
+    with written_whole(arguments.output) as partial:
+        partial.write_text(page(rules()), encoding="utf-8")
+
+
+def rules() -> list[Rule]:
+    """Return the rules that run a program, in the order of the Snakefile."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("rules", "scripts", "schemas", "profiles", "envs"):
+            (folder / part).symlink_to(REPOSITORY / part)
+        write_config(folder, {"models": {MODEL: {}}, "targets": {"cpu": {}}})
+        shutil.copy(REPOSITORY / "Snakefile", folder)
+        with (folder / "Snakefile").open("a", encoding="utf-8") as snakefile:
+            snakefile.write(TELL_RULES)
+        snakemake(Case(folder, folder / "Snakefile", ("--list",)))
+        told = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
+    return [
+        Rule(rule["name"], tuple(rule["outputs"]), rule["program"], key_method(rule["uses"]))
+        for rule in told
+        if rule["program"]
+    ]
+
+
+def key_method(names: list[str]) -> str | None:
+    """Return which of the names that a rule's settings use is a method of JobKeys with a key."""
+    found = [name for name in names if _makes_key(getattr(JobKeys, name, None))]
+    return found[0] if found else None
+
+
+@cache
+def key_names() -> dict[str, dict[str, list[str]]]:
+    """Return the names in the keys that each method makes, by target."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        keys = JobKeys(ResolvedConfig(complete(CONFIG)))
+        return {
+            name: {target: sorted({*_key_for(method, keys, target)} - {"code"}) for target in CONFIG["targets"]}
+            for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
+            if _makes_key(method)
+        }
+
+
+def page(found: list[Rule]) -> str:
+    """Return the page in Markdown."""
+    names = key_names()
+    rows = [_row(rule, names) for rule in found if rule.outputs]
+    commands = [f"| `{rule.name}` | {_program(rule)} | {_test(rule)} |\n" for rule in found if not rule.outputs]
+    return HEAD + "".join(rows) + COMMANDS + "".join(commands)
+
+
+def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
+    artifacts = "<br>".join(f"`{_shown(output)}`" for output in rule.outputs)
+    by_target = names[rule.key_method]
+    runtime = rule.name.removeprefix("build_")
+    keyed_on = by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
+    return (
+        f"| {artifacts} | `{rule.name}` | {_program(rule)} | {', '.join(keyed_on) or 'its inputs'} | {_test(rule)} |\n"
+    )
+
+
+def _shown(output: str) -> str:
+    """Return a path with <model> for its wildcard, also where the rule names the models of the configuration."""
+    path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
+    return re.sub(f"^{MODEL}/", "<model>/", path)
+
+
+def _program(rule: Rule) -> str:
+    return f"[`{rule.program}`](../scripts/{rule.program}.py)"
+
+
+def _test(rule: Rule) -> str:
+    return f"[`{rule.test.stem}`](../{rule.test})" if rule.test else "none"
+
+
+def _makes_key(method: object) -> bool:
+    return inspect.isfunction(method) and method.__annotations__.get("return") is JobKey
+
+
+def _key_for(method: object, keys: JobKeys, target: str) -> JobKey:
+    wildcards = {"model": MODEL, "target": target, "precision": PRECISION}
+    return method(keys, *(wildcards[name] for name in inspect.signature(method).parameters if name in wildcards))
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,45 @@
+"""docs/artifacts.md is the workflow: each artifact with its rule, program, key and test, under one name."""
+
+import pytest
+from helpers.workplace import REPOSITORY
+
+import list_artifacts
+from slipway.keys.code_hash import SCRIPTS
+
+
+@pytest.fixture(scope="module")
+def rules():
+    return list_artifacts.rules()
+
+
+def test_the_page_is_that_of_the_workflow(rules):
+    written = (REPOSITORY / "docs" / "artifacts.md").read_text(encoding="utf-8")
+    assert written == list_artifacts.page(rules), "`make artifacts` writes it anew"
+
+
+def test_rule_program_and_key_have_one_name(rules):
+    assert len(rules) > 25
+    for rule in rules:
+        assert rule.program == rule.expected_program, rule
+        key = "build_engine" if rule.name.startswith("build_") else rule.name
+        assert rule.key_method == (key if rule.outputs else None), rule
+
+
+def test_each_rule_has_a_test_of_its_name(rules):
+    assert [rule.name for rule in rules if rule.test is None] == []
+
+
+def test_each_program_beside_the_tools_is_run_by_a_rule_or_by_another_program(rules):
+    """`predict` is a client for users; the worker runs engines for other programs."""
+    others = {"predict", "tensorrt_worker", "rollback_remote", "undeploy_remote"}
+    assert {path.stem for path in SCRIPTS.glob("*.py")} == {rule.program for rule in rules} | others
+
+
+def test_each_key_has_a_rule(rules):
+    assert {rule.key_method for rule in rules} - {None} == set(list_artifacts.key_names())
+
+
+def test_a_rule_of_another_name_than_its_program_is_seen():
+    rule = list_artifacts.Rule("load_test", ("results/{model,m}/x.json",), "benchmark", "benchmark")
+    assert rule.program != rule.expected_program
+    assert "`<model>/x.json`" in list_artifacts.page([rule])
