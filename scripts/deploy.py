@@ -107,12 +107,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 def read_deployments(arguments: argparse.Namespace) -> list[Deployment]:
     """Return the deployments; raise SlipwayError if a repository does not match its index."""
-    found = []
+    deployments = []
     signatures = arguments.signatures or [None] * len(arguments.models)
     given = (arguments.folders, arguments.indexes, arguments.goldens, arguments.receipts, signatures)
     for model, folder, index_path, golden, path, signature in zip(arguments.models, *given, strict=True):
-        found.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path, signature))
-    return found
+        deployments.append(Deployment(model, folder, read_index(folder.parent, index_path), golden, path, signature))
+    return deployments
 
 
 def require_signed(arguments: argparse.Namespace) -> None:

@@ -55,10 +55,12 @@ def main(arguments: argparse.Namespace) -> None:
         live = {path: require_record(path, OF_VERSION, REWRITTEN) for path in arguments.receipts if path.exists()}
         if not live:
             raise SlipwayError("nothing is deployed from this checkout, so there is nothing to go back from")
-        now = {said["served_as"]: said["version"] for said in live.values()}
+        now = {receipt["served_as"]: receipt["version"] for receipt in live.values()}
         store = ModelStore(arguments.state)
-        left = pending(store)
-        versions = versions_before(store, now, left.before if left and left.action == DEPLOYMENT else None)
+        interrupted = pending(store)
+        versions = versions_before(
+            store, now, interrupted.before if interrupted and interrupted.action == DEPLOYMENT else None
+        )
         if arguments.public_key:
             require_signed(store, versions, arguments.public_key)
         ports = ports_of(live)
@@ -84,12 +86,12 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def versions_before(store: ModelStore, now: Versions, left: Versions | None = None) -> list[Published]:
+def versions_before(store: ModelStore, now: Versions, interrupted: Versions | None = None) -> list[Published]:
     """Return the versions before the live ones; raise SlipwayError unless they are still as they were proven.
 
-    `left`: the versions before an interrupted deployment that could not be taken back.
+    `interrupted`: the versions before an interrupted deployment that could not be taken back.
     """
-    before = left or store.history.before(now)
+    before = interrupted or store.history.before(now)
     if before is None:
         named = ", ".join(f"{name} version {number}" for name, number in now.items())
         raise SlipwayError(
@@ -115,22 +117,22 @@ def rollback_of(live: dict[Path, dict], versions: list[Published]) -> Rollout:
     """Return the rollout: the versions, the receipts to write, and the receipts to withdraw."""
     numbers = {version.name: version.number for version in versions}
     receipts, withdrawn = {}, []
-    for path, said in live.items():
-        name, number = said["served_as"], said["version"]
+    for path, receipt in live.items():
+        name, number = receipt["served_as"], receipt["version"]
         if name not in numbers:
             withdrawn.append(path.as_posix())
             continue
         more = {"rolled_back_from": number} if numbers[name] != number else {}
-        receipts[path.as_posix()] = {"model": said["model"], "served_as": name, "more": more}
-    before = {said["served_as"]: said["version"] for said in live.values()}
+        receipts[path.as_posix()] = {"model": receipt["model"], "served_as": name, "more": more}
+    before = {receipt["served_as"]: receipt["version"] for receipt in live.values()}
     return Rollout(ROLLBACK, numbers, before, receipts, withdrawn)
 
 
 def tell(live: dict[Path, dict], versions: list[Published]) -> None:
     """Print for each model the version that is served now."""
     numbers = {version.name: version.number for version in versions}
-    for said in live.values():
-        name, number = said["served_as"], said["version"]
+    for receipt in live.values():
+        name, number = receipt["served_as"], receipt["version"]
         if name not in numbers:
             progress(f"  {name}: was not served before, so it is no longer")
         else:

@@ -50,11 +50,13 @@ def require_packages(packages: dict[str, str]) -> None:
     """Raise SlipwayError unless the installed packages are those that the job was planned for."""
     for name, version in packages.items():
         try:
-            found = metadata.version(name)
+            installed = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found = "no such package"
-        if found != version:
-            raise SlipwayError(f"this job was planned for {name} {version}, but {found} is here; run snakemake again")
+            installed = "no such package"
+        if installed != version:
+            raise SlipwayError(
+                f"this job was planned for {name} {version}, but {installed} is here; run snakemake again"
+            )
 
 
 def require_weights(index: Artifact, weights: Artifact) -> None:

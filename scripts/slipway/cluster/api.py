@@ -47,10 +47,10 @@ class Cluster:
         """
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         applied: list[dict] = []
-        for found in in_order(objects):
+        for wanted in in_order(objects):
             try:
-                path, asked = self.place(found, "patch")
-                applied.append(self.transport.request("PATCH", path, asked, query=query, body=found, content=APPLY))
+                path, request = self.place(wanted, "patch")
+                applied.append(self.transport.request("PATCH", path, request, query=query, body=wanted, content=APPLY))
             except SlipwayError as error:
                 error.args = (f"{error}. {_changed([] if dry_run else applied)}",)
                 raise
@@ -92,8 +92,8 @@ class Cluster:
     def kind(self, kind: str, api_version: str) -> Kind:
         """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
         if kind not in self._kinds.get(api_version, {}):
-            asked = self.transport.asked(resource=f"the kinds of {api_version}")
-            listed = _unless_missing(lambda: self.transport.request("GET", root(api_version), asked))
+            request = self.transport.asked(resource=f"the kinds of {api_version}")
+            listed = _unless_missing(lambda: self.transport.request("GET", root(api_version), request))
             self._kinds[api_version] = kinds_of(listed, api_version) if listed else {}
         if kind not in self._kinds[api_version]:
             advice = INSTALLED.get(api_version.partition("/")[0], "this version of Kubernetes does not have it")

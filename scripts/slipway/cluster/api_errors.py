@@ -68,44 +68,46 @@ def is_malformed(error: ApiException) -> bool:
     return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)
 
 
-def _refused(code: int, status: dict, asked: Asked) -> str:
+def _refused(code: int, status: dict, request: Asked) -> str:
     """Return why the API refused a request."""
-    told = status["message"].rstrip(".")
+    message = status["message"].rstrip(".")
     if code == 401:
         return (
-            f"{asked.context} does not accept your credentials (401): they have expired or were withdrawn. Log in to "
+            f"{request.context} does not accept your credentials (401): they have expired or were withdrawn. Log in to "
             "the cluster again, or fetch a new kubeconfig from its provider"
         )
     if code == 403:
-        return f"{asked.context} does not allow to {asked}: {told}. {_allowed(told, asked)}"
+        return f"{request.context} does not allow to {request}: {message}. {_allowed(message, request)}"
     if code == 409:
-        return f"{asked.context} refuses to {asked}: {_conflict(status, told)}"
-    if code in (400, 422) or told.startswith(MALFORMED):
-        return f"{asked.context} does not take {asked.name or asked.resource}: {_invalid(status, told)}"
+        return f"{request.context} refuses to {request}: {_conflict(status, message)}"
+    if code in (400, 422) or message.startswith(MALFORMED):
+        return f"{request.context} does not take {request.name or request.resource}: {_invalid(status, message)}"
     if code == 429:
-        return f"{asked.context} has too many requests to {asked} (429: {told}). Try again in some minutes"
+        return f"{request.context} has too many requests to {request} (429: {message}). Try again in some minutes"
     if code >= 500:
         return (
-            f"{asked.context} failed to {asked} ({code}: {told}), and did so again when asked once more. Try again "
-            "later, or see what the cluster's own logs say"
+            f"{request.context} failed to {request} ({code}: {message}), and did so again when asked once more. "
+            "Try again later, or see what the cluster's own logs say"
         )
-    advice = NO_NAMESPACE if code == 404 and told.startswith("namespaces ") else ""
-    return f"{asked.context} refuses to {asked} ({code}: {told}){advice}"
+    advice = NO_NAMESPACE if code == 404 and message.startswith("namespaces ") else ""
+    return f"{request.context} refuses to {request} ({code}: {message}){advice}"
 
 
-def _allowed(told: str, asked: Asked) -> str:
+def _allowed(message: str, request: Asked) -> str:
     """Return the remedy for a forbidden request: a role grants rights, anything else is a policy of the cluster."""
-    if "quota" in told:
+    if "quota" in message:
         return "Free some of the namespace's quota, or have it raised"
-    if "because it is being terminated" in told:
+    if "because it is being terminated" in message:
         return "The namespace is being deleted: wait until it is gone and make it again, or choose another"
-    if not re.search(r"\bcannot\b", told):
+    if not re.search(r"\bcannot\b", message):
         return "It is a policy of the cluster: ask those who run it"
-    where = f" --namespace {asked.namespace}" if asked.namespace else ""
-    return f"Ask those who run it for the right; `kubectl auth can-i {asked.verb} {asked.resource}{where}` says when"
+    where = f" --namespace {request.namespace}" if request.namespace else ""
+    return (
+        f"Ask those who run it for the right; `kubectl auth can-i {request.verb} {request.resource}{where}` says when"
+    )
 
 
-def _conflict(status: dict, told: str) -> str:
+def _conflict(status: dict, message: str) -> str:
     """Return which manager owns which field, or the other reason of a conflict."""
     owned = [
         f"{cause.get('field', 'a field')} is set by {_manager(cause.get('message', ''))}"
@@ -115,7 +117,7 @@ def _conflict(status: dict, told: str) -> str:
     # The API may say the same twice.
     owned = list(dict.fromkeys(owned))
     if not owned:
-        return f"{told}. It was changed at the same time; run again"
+        return f"{message}. It was changed at the same time; run again"
     return (
         f"{'; '.join(owned)}. Stop the other from setting it, or take it over: `kubectl apply --server-side "
         "--force-conflicts --field-manager=slipway -f` with the manifest"
@@ -137,29 +139,29 @@ def _causes(status: dict) -> list[dict]:
     return (status.get("details") or {}).get("causes") or []
 
 
-def _unreachable(error: Exception, asked: Asked) -> str:
+def _unreachable(error: Exception, request: Asked) -> str:
     """Return why nothing answers, from the innermost of the chained errors."""
     chain = list(_chain(error))
-    told = " ".join(str(each) for each in chain)
-    if _is(chain, http.SSLError, ssl.SSLError) or "SSLError" in told:
-        return f"cannot be trusted over TLS: {_tls(told)}"
-    if _is(chain, ConnectionRefusedError) or "refused" in told:
+    message = " ".join(str(each) for each in chain)
+    if _is(chain, http.SSLError, ssl.SSLError) or "SSLError" in message:
+        return f"cannot be trusted over TLS: {_tls(message)}"
+    if _is(chain, ConnectionRefusedError) or "refused" in message:
         return "refuses connections: nothing listens there. Start the cluster or the tunnel to it, or choose another"
     if _is(chain, http.NameResolutionError):
         return "has a name that is not known here. Correct the kubeconfig, or connect to the network that knows it"
-    if _is(chain, http.TimeoutError, TimeoutError) or "timed out" in told:
-        return f"gave no answer within {asked.timeout_s:g} s ({asked}). Is its network reachable from here (VPN)?"
+    if _is(chain, http.TimeoutError, TimeoutError) or "timed out" in message:
+        return f"gave no answer within {request.timeout_s:g} s ({request}). Is its network reachable from here (VPN)?"
     return f"cannot be reached ({type(chain[-1]).__name__}). Is its network reachable from here (VPN)?"
 
 
-def _tls(told: str) -> str:
-    if "hostname" in told.lower() or "doesn't match" in told or "IP address mismatch" in told:
+def _tls(message: str) -> str:
+    if "hostname" in message.lower() or "doesn't match" in message or "IP address mismatch" in message:
         return "its certificate is for another name; correct `server` or `tls-server-name` in the kubeconfig"
-    if "expired" in told:
+    if "expired" in message:
         return "its certificate has expired; have it renewed, or fetch a new kubeconfig"
-    if "certificate verify failed" in told:
+    if "certificate verify failed" in message:
         return "its certificate is not signed by the kubeconfig's authority; fetch a new kubeconfig"
-    if "WRONG_VERSION_NUMBER" in told or "RECORD_LAYER" in told:
+    if "WRONG_VERSION_NUMBER" in message or "RECORD_LAYER" in message:
         return "it does not speak TLS; correct `server` in the kubeconfig"
     return "the handshake failed; see whether this is the right server and whether your client certificate is valid"
 

@@ -40,8 +40,8 @@ def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
     pods = cluster.list("Pod", label_selector=selector)
     ready = [pod for pod in pods if _is_ready(pod)]
     if not ready:
-        there = "; ".join(state_of(pod, []) for pod in pods) or "there is none"
-        raise SlipwayError(f"no pod of {selector} is ready in the namespace {cluster.namespace}: {there}")
+        states = "; ".join(state_of(pod, []) for pod in pods) or "there is none"
+        raise SlipwayError(f"no pod of {selector} is ready in the namespace {cluster.namespace}: {states}")
     return max(ready, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"]
 
 
@@ -112,13 +112,13 @@ def _open(cluster: Cluster, pod: str, port: int) -> PortForward:
 
 def _answered(error: client.ApiException) -> client.ApiException:
     """Return the error with the API's status and message, which the library puts into a text."""
-    told = str(error.reason)
-    status = re.search(r"Handshake status (\d+)", told)
-    message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', told)
+    text = str(error.reason)
+    status = re.search(r"Handshake status (\d+)", text)
+    message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
     if not status:
         return error
-    said = message[1].replace('\\"', '"') if message else ""
-    return client.ApiException(status=int(status[1]), reason=said.replace("\\", "") or told.partition(" -+-+-")[0])
+    reason = message[1].replace('\\"', '"') if message else ""
+    return client.ApiException(status=int(status[1]), reason=reason.replace("\\", "") or text.partition(" -+-+-")[0])
 
 
 def _carry(sender: socket.socket, receiver: socket.socket) -> None:

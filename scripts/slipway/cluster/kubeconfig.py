@@ -58,15 +58,15 @@ def _from_kubeconfig(settings: client.Configuration, named: str, context: str | 
 def _chosen(merged: ConfigNode | None, named: str, context: str | None) -> ConfigNode:
     """Return the context to use; raise SlipwayError with the existing contexts if it is not among them."""
     contexts = {each["name"]: each for each in (merged.safe_get("contexts") if merged else None) or []}
-    there = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
+    existing = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
     chosen = context or (merged.safe_get("current-context") if merged else None)
     if not chosen:
         raise SlipwayError(
-            f"the kubeconfig {named} has no current context ({there}); choose one with `kubectl config use-context`, "
-            "or name it in config.yaml"
+            f"the kubeconfig {named} has no current context ({existing}); choose one with "
+            "`kubectl config use-context`, or name it in config.yaml"
         )
     if chosen not in contexts:
-        raise SlipwayError(f"there is no context {chosen} in the kubeconfig {named}: {there}")
+        raise SlipwayError(f"there is no context {chosen} in the kubeconfig {named}: {existing}")
     return contexts[chosen]
 
 

@@ -22,10 +22,10 @@ def set_fields(live: dict) -> dict:
         _merge(fields, entry.get("fieldsV1") or {})
     if not fields:
         return live
-    found = _chosen(live, fields)
+    chosen = _chosen(live, fields)
     name = {part: live["metadata"][part] for part in ("name", "namespace") if part in live["metadata"]}
     of_kind = {part: live[part] for part in ("apiVersion", "kind")}
-    return found | of_kind | {"metadata": found.get("metadata", {}) | name}
+    return chosen | of_kind | {"metadata": chosen.get("metadata", {}) | name}
 
 
 def _merge(fields: dict, more: dict) -> None:

@@ -52,11 +52,13 @@ class PodDiagnosis:
 
     def explained(self, cluster: Cluster) -> str:
         """Return the diagnosis as text, with the remedy or else the end of the container's log."""
-        what = f"the rollout of Deployment {self.pod} is stuck" if self.of_rollout else f"pod {self.pod} does not start"
-        told = f"{what} ({self.reason}): {self.message.rstrip('.') or 'the cluster says no more'}"
+        subject = (
+            f"the rollout of Deployment {self.pod} is stuck" if self.of_rollout else f"pod {self.pod} does not start"
+        )
+        problem = f"{subject} ({self.reason}): {self.message.rstrip('.') or 'the cluster says no more'}"
         if advice := ADVICE.get(self.reason):
-            return f"{told}; {advice}"
-        return told if self.of_rollout else f"{told}{_last_words(cluster, self)}"
+            return f"{problem}; {advice}"
+        return problem if self.of_rollout else f"{problem}{_last_words(cluster, self)}"
 
 
 def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
@@ -95,8 +97,8 @@ def state_of(pod: dict, events: list[dict]) -> str:
     containers = pod.get("status", {}).get("containerStatuses", [])
     reasons = [reason for each in containers if (reason := (each["state"].get("waiting") or {}).get("reason"))]
     ready = containers and all(each["ready"] for each in containers)
-    told = reasons or ["ready" if ready else f"{pod.get('status', {}).get('phase', 'Unknown')}, not ready"]
-    return f"{pod['metadata']['name']}: {', '.join(told)}"
+    states = reasons or ["ready" if ready else f"{pod.get('status', {}).get('phase', 'Unknown')}, not ready"]
+    return f"{pod['metadata']['name']}: {', '.join(states)}"
 
 
 def _message(waiting: dict, container: dict) -> str:

@@ -20,7 +20,7 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
     """
     kubernetes, *version = _version(cluster)
     verified, unsure = [], []
-    for found in (
+    for findings in (
         version,
         _namespace(cluster),
         _rights(cluster, objects),
@@ -29,8 +29,8 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
         room(cluster, objects, fleet),
         _dry_run(cluster, objects),
     ):
-        verified += found[0]
-        unsure += found[1]
+        verified += findings[0]
+        unsure += findings[1]
     return {
         "context": cluster.context,
         "namespace": cluster.namespace,
@@ -42,20 +42,20 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
     """Return the cluster's version, and whether the manifests were validated for it."""
-    asked = cluster.transport.asked(resource="the version")
-    told = cluster.transport.request("GET", "/version", asked).get("gitVersion", "")
-    found = re.match(r"v?(\d+)\.(\d+)", told)
-    if not found:
+    request = cluster.transport.asked(resource="the version")
+    version = cluster.transport.request("GET", "/version", request).get("gitVersion", "")
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    if not match:
         raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
     newest = kubernetes_validate.latest_version()
-    number = (int(found[1]), int(found[2]))
+    number = (int(match[1]), int(match[2]))
     if number < _number(OLDEST):
         raise SlipwayError(
-            f"{cluster.context} is Kubernetes {told}, but manifests are for {OLDEST} and later: upgrade it"
+            f"{cluster.context} is Kubernetes {version}, but manifests are for {OLDEST} and later: upgrade it"
         )
     if number > _number(newest):
-        return told, [], [f"whether Kubernetes {told} takes the manifests: they were validated up to {newest}"]
-    return told, [f"Kubernetes {told} is between {OLDEST} and {newest}"], []
+        return version, [], [f"whether Kubernetes {version} takes the manifests: they were validated up to {newest}"]
+    return version, [f"Kubernetes {version} is between {OLDEST} and {newest}"], []
 
 
 def _number(version: str) -> tuple[int, int]:
@@ -66,17 +66,17 @@ def _number(version: str) -> tuple[int, int]:
 def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
     name = cluster.namespace
     try:
-        found = cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        namespace = cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     except Refused as error:
         if error.code != FORBIDDEN:
             raise
         return [], [f"whether the namespace {name} is there: reading namespaces is forbidden"]
-    if not found:
+    if not namespace:
         raise SlipwayError(
             f"{cluster.context} has no namespace {name}: make it with `kubectl create namespace {name}`, or correct "
             "`deploy.cluster.namespace`"
         )
-    if found.get("status", {}).get("phase") == "Terminating":
+    if namespace.get("status", {}).get("phase") == "Terminating":
         raise SlipwayError(
             f"the namespace {name} in {cluster.context} is being deleted: wait until it is gone and make it again, or "
             "choose another as `deploy.cluster.namespace`"
@@ -98,19 +98,19 @@ def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]
 
 
 def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    found = cluster.get({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}})
-    there = f"{cluster.namespace} in {cluster.context}"
-    if not found:
-        raise SlipwayError(f"there is no claim {name} in {there}: make it, or correct `deploy.cluster.claim`")
-    if "deletionTimestamp" in found["metadata"]:
+    claim = cluster.get({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}})
+    place = f"{cluster.namespace} in {cluster.context}"
+    if not claim:
+        raise SlipwayError(f"there is no claim {name} in {place}: make it, or correct `deploy.cluster.claim`")
+    if "deletionTimestamp" in claim["metadata"]:
         raise SlipwayError(
-            f"the claim {name} in {there} is being deleted, and no new pod may use it: make it again once nothing uses "
+            f"the claim {name} in {place} is being deleted, and no new pod may use it: make it again once nothing uses "
             "it any more, or correct `deploy.cluster.claim`"
         )
-    phase = found.get("status", {}).get("phase", "Unknown")
+    phase = claim.get("status", {}).get("phase", "Unknown")
     if phase != "Bound":
         raise SlipwayError(
-            f"the claim {name} in {there} is {phase}, not Bound: see `kubectl describe pvc {name} --namespace "
+            f"the claim {name} in {place} is {phase}, not Bound: see `kubectl describe pvc {name} --namespace "
             f"{cluster.namespace}` for what its volume waits for"
         )
     return [f"the claim {name} is bound"], []
@@ -118,9 +118,9 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
     """Check that a secret exists, without reading its content."""
-    path, asked = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
+    path, request = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
     try:
-        cluster.transport.request("GET", path, asked, accept=METADATA_ONLY)
+        cluster.transport.request("GET", path, request, accept=METADATA_ONLY)
     except Refused as error:
         if error.code == FORBIDDEN:
             return [], [f"whether the secret {name} is there: reading secrets is forbidden"]

@@ -28,7 +28,7 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     end, since = time.monotonic() + timeout_s, {}
     with following(cluster, [each for goal in goals for each in _interests(goal)] + _about_all()) as followed:
         while True:
-            missing = [told for goal in goals if (told := _missing(goal, followed))]
+            missing = [reason for goal in goals if (reason := _missing(goal, followed))]
             if not missing:
                 return
             if time.monotonic() > end:
@@ -43,13 +43,13 @@ def _interests(goal: dict) -> list[Interest]:
     name = goal["metadata"]["name"]
     if goal["kind"] == "Deployment":
         labels = goal["spec"]["selector"]["matchLabels"]
-        found = []
+        services = []
     else:
         labels = {KSERVE_LABEL: name}
-        found = [Interest("InferenceService", goal["apiVersion"], field_selector=f"metadata.name={name}")]
+        services = [Interest("InferenceService", goal["apiVersion"], field_selector=f"metadata.name={name}")]
     selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     pods = [Interest("Pod", "v1", selector), Interest("ReplicaSet", "apps/v1", selector)]
-    return [*found, Interest("Deployment", "apps/v1", field_selector=f"metadata.name={_deployment(goal)}"), *pods]
+    return [*services, Interest("Deployment", "apps/v1", field_selector=f"metadata.name={_deployment(goal)}"), *pods]
 
 
 def _about_all() -> list[Interest]:
@@ -73,8 +73,8 @@ def _missing(goal: dict, followed: Followed) -> str:
     if made is not None and (_is_other(goal, made) or _behind(made)):
         return f"{name}: its Deployment {_behind(made) or 'is that of before'}"
     ready = _condition(service, "Ready")
-    told = ready.get("message") or ready.get("reason") or "KServe says no more"
-    return "" if ready.get("status") == "True" else f"{name} is not ready ({told})"
+    message = ready.get("message") or ready.get("reason") or "KServe says no more"
+    return "" if ready.get("status") == "True" else f"{name} is not ready ({message})"
 
 
 def _behind(made: dict | None) -> str:
@@ -87,8 +87,8 @@ def _behind(made: dict | None) -> str:
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
     if updated < wanted or status.get("replicas", 0) > updated or available < wanted:
         old = status.get("replicas", 0) - updated
-        told = f"has {available} of {wanted} replicas available, {updated} of them new"
-        return told + (f", and {old} old" if old > 0 else "")
+        progress = f"has {available} of {wanted} replicas available, {updated} of them new"
+        return progress + (f", and {old} old" if old > 0 else "")
     return ""
 
 
@@ -121,10 +121,10 @@ def _require_there(goals: list[dict], followed: Followed) -> None:
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
     """Raise SlipwayError for a problem that lasts too long; `since` has the start time of each."""
-    there = _troubles(followed)
-    for key in set(since) - set(there):
+    troubles = _troubles(followed)
+    for key in set(since) - set(troubles):
         del since[key]
-    for key, trouble in there.items():
+    for key, trouble in troubles.items():
         began = since.setdefault(key, time.monotonic())
         if time.monotonic() - began < min(trouble.passes_after_s(), patience_s):
             continue

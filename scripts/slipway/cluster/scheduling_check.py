@@ -39,26 +39,26 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     Pods that the rollout replaces leave their room to it.
     """
     try:
-        found = cluster.listed("Node", "v1")["items"]
+        listed = cluster.listed("Node", "v1")["items"]
     except Refused as error:
         if error.code != FORBIDDEN:
             raise
         return [], ["whether a node has room: listing nodes is forbidden"]
     others, replaced, unsure = _asked_already(cluster, objects)
-    nodes = [_node(each, others) for each in found if _is_usable(each)]
-    crowded = [_node(each, others + replaced) for each in found if _is_usable(each)]
+    nodes = [_node(each, others) for each in listed if _is_usable(each)]
+    crowded = [_node(each, others + replaced) for each in listed if _is_usable(each)]
     verified = []
     for d in fleet:
-        told = _lacking(nodes, d)
+        shortage = _lacking(nodes, d)
         # Without a GPU, a new pod starts before the old one ends, so both need room.
-        if not told and replaced and not d["on_gpu"] and (told := _lacking(crowded, {**d, "replicas": 1})):
-            told = f"beside the pods that are replaced, {told}"
-        if not told:
+        if not shortage and replaced and not d["on_gpu"] and (shortage := _lacking(crowded, {**d, "replicas": 1})):
+            shortage = f"beside the pods that are replaced, {shortage}"
+        if not shortage:
             verified.append(f"{d['replicas']} pod(s) of {d['name']} have room")
         elif adds_nodes(cluster):
-            unsure.append(f"whether a node has room for {d['name']}: {told}, but the cluster adds nodes by itself")
+            unsure.append(f"whether a node has room for {d['name']}: {shortage}, but the cluster adds nodes by itself")
         else:
-            raise SlipwayError(f"{cluster.context} has no room for {d['name']}: {told}")
+            raise SlipwayError(f"{cluster.context} has no room for {d['name']}: {shortage}")
     return verified, unsure
 
 
@@ -111,14 +111,14 @@ def _is_usable(node: dict) -> bool:
     return conditions.get("Ready") == "True" and not node.get("spec", {}).get("unschedulable")
 
 
-def _node(found: dict, pods: list[dict]) -> Node:
+def _node(node: dict, pods: list[dict]) -> Node:
     """Return the node's free resources."""
-    meta = found["metadata"]
-    free = _quantities(found["status"].get("allocatable", {}))
+    meta = node["metadata"]
+    free = _quantities(node["status"].get("allocatable", {}))
     for pod in pods:
         if pod["spec"]["nodeName"] == meta["name"]:
             free.subtract(_requests(pod["spec"]))
-    return Node(meta["name"], meta.get("labels") or {}, found.get("spec", {}).get("taints") or [], free)
+    return Node(meta["name"], meta.get("labels") or {}, node.get("spec", {}).get("taints") or [], free)
 
 
 def _lacking(nodes: list[Node], d: dict) -> str:
@@ -142,11 +142,11 @@ def _short(node: Node, wanted: Counter) -> list[str]:
 
 def _shortages(nodes: list[Node], wanted: Counter) -> str:
     """Return the missing resources of the first few nodes."""
-    told = []
+    shortages = []
     for node in nodes[:5]:
         short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
-        told.append(f"{node.name} has {', '.join(short)}")
-    return "; ".join(told)
+        shortages.append(f"{node.name} has {', '.join(short)}")
+    return "; ".join(shortages)
 
 
 def _said(quantity: Decimal | int) -> str:

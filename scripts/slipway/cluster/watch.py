@@ -157,13 +157,13 @@ class _Follower(threading.Thread):
         cluster, interest = self._cluster, self._interest
         kind = cluster.kind(interest.kind, interest.api_version)
         selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
-        told = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(timeout_seconds)}
-        query = told | {name: selector for name, selector in selectors.items() if selector}
-        asked = cluster.asked("watch", kind)
+        parameters = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(timeout_seconds)}
+        query = parameters | {name: selector for name, selector in selectors.items() if selector}
+        request = cluster.asked("watch", kind)
         path = kind.path(cluster.namespace)
         # A quiet cluster sends nothing, so only the watch's own duration limits the wait.
         patience_s = timeout_seconds + cluster.transport.timeout_s
-        self._open = cluster.transport.opened("GET", path, asked, query=query, timeout_s=patience_s)
+        self._open = cluster.transport.opened("GET", path, request, query=query, timeout_s=patience_s)
         self._was_open = True
         self._failing_since.clear()
         if self._ended.is_set():

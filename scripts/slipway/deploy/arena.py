@@ -33,11 +33,11 @@ class Arena(Kubernetes):
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"releases": the proven ones that exist, "unproven": the ones left by a killed deployment}."""
-        there = self._releases(release, state)
-        proven = state.baseline["releases"] if state.baseline else there
+        existing = self._releases(release, state)
+        proven = state.baseline["releases"] if state.baseline else existing
         begun = releases(state.attempted) if state.attempted else []
-        unproven = [each for each in there if each in begun and each not in proven]
-        return {"releases": [each for each in there if each not in unproven], "unproven": unproven}
+        unproven = [each for each in existing if each in begun and each not in proven]
+        return {"releases": [each for each in existing if each not in unproven], "unproven": unproven}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Delete releases that a killed deployment left, and start the missing ones."""
@@ -111,9 +111,9 @@ class Arena(Kubernetes):
         for arena_release, server, command in zip(
             releases(release), servers(release.objects), _commands(release), strict=True
         ):
-            there = self.cluster.get(server)
+            live_server = self.cluster.get(server)
             same_command = live.get(tuple(arena_release), command) == command
-            if there and not (same_command and provenance(there) == provenance(server)):
+            if live_server and not (same_command and provenance(live_server) == provenance(server)):
                 raise SlipwayError(
                     f"{summary(arena_release)} is live, but was started otherwise than {release.files[1].name} says "
                     "now, and Arena does not change a release: take it away with `snakemake --cores 1 undeploy`, then "

@@ -162,23 +162,24 @@ class Kubernetes:
         wanted = servers(version.objects) if version else []
         live = [self.cluster.get(reference(each)) for each in wanted]
         return bool(wanted) and all(
-            there and provenance(there) == provenance(each) for there, each in zip(live, wanted, strict=True)
+            live_server and provenance(live_server) == provenance(each)
+            for live_server, each in zip(live, wanted, strict=True)
         )
 
     def _apply(self, objects: list[dict]) -> None:
         self.cluster.apply([self._counted(each) for each in objects])
 
-    def _counted(self, found: dict) -> dict:
+    def _counted(self, wanted: dict) -> dict:
         """Return an autoscaled Deployment with its live number of replicas, if Slipway had set that number.
 
         Without it the number would fall to 1 until the autoscaler's next round.
         """
-        if found["kind"] != "Deployment" or "replicas" in found["spec"]:
-            return found
-        live = self.cluster.get(reference(found))
+        if wanted["kind"] != "Deployment" or "replicas" in wanted["spec"]:
+            return wanted
+        live = self.cluster.get(reference(wanted))
         ours = set_fields(live).get("spec", {}) if live else {}
         counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
-        return {**found, "spec": found["spec"] | counted}
+        return {**wanted, "spec": wanted["spec"] | counted}
 
     def _rollback_target(self, name: str, wanted: dict, state: DeploymentState) -> dict | None:
         """Return the object to restore in a rollback; None if it did not exist."""

@@ -37,9 +37,9 @@ class ReleaseHistory:
 
     def live(self) -> dict | None:
         """Return the receipt of the live version, None if there is none; the stored copy if the receipt is damaged."""
-        found = read_record(self.receipt_file, RECEIPT_SHAPE)
-        if found or not self.receipt_file.exists():
-            return found
+        receipt = read_record(self.receipt_file, RECEIPT_SHAPE)
+        if receipt or not self.receipt_file.exists():
+            return receipt
         stored = [read_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE) for number in self.proven()]
         return max(filter(None, stored), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
 
@@ -66,11 +66,11 @@ class ReleaseHistory:
 
     def readable(self) -> list[Release]:
         """Return the versions that were proven and can still be read."""
-        found = []
+        versions = []
         for number in self.proven():
             with contextlib.suppress(SlipwayError, KeyError, TypeError, AttributeError):
-                found.append(self.version(number))
-        return [version for version in found if version]
+                versions.append(self.version(number))
+        return [version for version in versions if version]
 
     def rolled_back(self) -> set[int]:
         """Return the numbers of the versions that a rollback took out of service."""

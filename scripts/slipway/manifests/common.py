@@ -31,41 +31,41 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
     "ready_timeout_s"}, and the address and ports of a server on this machine. Raises SlipwayError if the target cannot
     be deployed with them.
     """
-    found = {
+    values = {
         **_names(model, evidence.target),
         **_of_artifacts(evidence),
         **_image(chosen),
         **_of_config(chosen),
         **pod_resources.of_pod(evidence, chosen["cluster"]),
     }
-    found["repository_path"] = _repository_path(found)
-    told = warnings(evidence, plain(found))
-    return found | {"warnings": Value(told, evidence.index.path, "version_lock", "and what else speaks against it")}
+    values["repository_path"] = _repository_path(values)
+    risks = warnings(evidence, plain(values))
+    return values | {"warnings": Value(risks, evidence.index.path, "version_lock", "and what else speaks against it")}
 
 
 def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
-    told = []
+    risks = []
     if release is None:
-        told.append(f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`")
+        risks.append(f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`")
     elif release < releases.FLOOR:
-        told.append(
+        risks.append(
             f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with "
             f"{releases.FLOOR} or later (`triton.release`)"
         )
     if not can_guard(d):
-        told.append(f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports")
+        risks.append(f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports")
     if "@sha256:" not in d["image"]:
-        told.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
+        risks.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
     if not lock.get("verified"):
-        told.append(
+        risks.append(
             f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
             f"({lock.get('source', 'no version lock')})"
         )
     if not evidence.load_test.content["server"]["native_backends"]:
-        told.append("measured behind Triton's Python backend: memory and speed of its own backends differ")
-    return told + pod_resources.warnings(d)
+        risks.append("measured behind Triton's Python backend: memory and speed of its own backends differ")
+    return risks + pod_resources.warnings(d)
 
 
 def can_guard(d: dict) -> bool:
@@ -149,7 +149,7 @@ def _of_config(chosen: dict) -> dict[str, Value]:
     return {
         **{name: Value(chosen["cluster"][name], CONFIG, f"deploy.cluster.{name}") for name in cluster},
         **{name: Value(chosen[name], CONFIG, f"deploy.{name}") for name in here},
-        **{name: Value(told, CONFIG, f"deploy.compose.{name}") for name, told in chosen["compose"].items()},
+        **{name: Value(setting, CONFIG, f"deploy.compose.{name}") for name, setting in chosen["compose"].items()},
         "max_replicas": _max_replicas(chosen["cluster"]),
     }
 

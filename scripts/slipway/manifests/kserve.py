@@ -46,8 +46,8 @@ def serving_runtime(d: dict) -> dict:
 
 def inference_service(d: dict) -> dict:
     """Return the service of one target, in KServe's RawDeployment mode; Knative would start it from zero replicas."""
-    found = metadata_of_target(d)
-    found["annotations"] |= {
+    metadata = metadata_of_target(d)
+    metadata["annotations"] |= {
         "serving.kserve.io/deploymentMode": "RawDeployment",
         "serving.kserve.io/autoscalerClass": "hpa" if _is_scaled(d) else "external",
         "serving.kserve.io/enable-prometheus-scraping": "true",
@@ -55,7 +55,7 @@ def inference_service(d: dict) -> dict:
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
-        "metadata": found,
+        "metadata": metadata,
         "spec": {"predictor": predictor(d)},
     }
 

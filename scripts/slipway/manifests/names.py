@@ -58,7 +58,7 @@ def selector_of_target(d: dict) -> dict[str, str]:
 
 def annotations(d: dict) -> dict[str, str]:
     """Return the provenance of a deployment: the SHA-256 of each artifact, the served version, and the warnings."""
-    told = {
+    provenance = {
         "slipway/hardware": d["hardware"],
         "slipway/load-test": f"sha256:{d['load_test_sha256']}",
         "slipway/repository-index": f"sha256:{d['index_sha256']}",
@@ -70,4 +70,4 @@ def annotations(d: dict) -> dict[str, str]:
         "slipway/triton-release": d["triton_release"] or "not declared",
         "slipway/weights": f"sha256:{d['weights_sha256']}",
     }
-    return told | ({"slipway/warnings": "; ".join(d["warnings"])} if d["warnings"] else {})
+    return provenance | ({"slipway/warnings": "; ".join(d["warnings"])} if d["warnings"] else {})

@@ -24,14 +24,14 @@ def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
     or the GPU partition has too little of it.
     """
     on_gpu = is_gpu(evidence.key["hardware"])
-    found = {
+    requests = {
         "on_gpu": evidence.index.derived(on_gpu, "engine_key.hardware", "whether it is a GPU's"),
         "memory_mib": _memory(evidence, cluster["memory_margin"]),
         "shm_mib": Value(SHM_MIB, HERE, "SHM_MIB"),
         "cpus": _cpus(evidence, cluster["cpus"]),
         "node_labels": _node_labels(evidence, cluster["node_labels"]),
     }
-    return found | (_gpu(evidence, cluster) if on_gpu else {})
+    return requests | (_gpu(evidence, cluster) if on_gpu else {})
 
 
 def warnings(d: dict) -> list[str]:

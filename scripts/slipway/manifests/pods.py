@@ -67,13 +67,13 @@ def rights() -> dict:
 def placement(d: dict) -> dict:
     """Return the node selector for the target's hardware, and the toleration of the GPU taint."""
     wanted = [{"key": key, "operator": "In", "values": [value]} for key, value in sorted(d["node_labels"].items())]
-    found = {}
+    constraints = {}
     if wanted:
         terms = {"nodeSelectorTerms": [{"matchExpressions": wanted}]}
-        found["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+        constraints["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
     if d["on_gpu"]:
-        found["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    return found
+        constraints["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    return constraints
 
 
 def rollout(d: dict) -> dict:

@@ -47,7 +47,7 @@ def bill(model: str, weights: dict, served: list[Served], packages: dict[str, st
     _need(bom, workflow, made.values())
     _need(bom, learned, [file, workflow])
     _need(bom, file, [])
-    leaves = [found for each in served for found in _of_target(bom, each, file, workflow, _runtime(each.index, made))]
+    leaves = [leaf for each in served for leaf in _of_target(bom, each, file, workflow, _runtime(each.index, made))]
     _need(bom, bom.metadata.component, [learned, *leaves])
     bom.serial_number = uuid.uuid5(NAMESPACE, _text(bom))
     return _text(bom)
@@ -59,9 +59,9 @@ def _of_target(
     """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
     onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX))
-    told = {"target": served.target, **_told(key, _OF_ENGINE)}
+    properties = {"target": served.target, **_told(key, _OF_ENGINE)}
     engines = [
-        _file(f"{served.target}/{name}", digest, "engine", told) for name, digest in chain["engine_files"].items()
+        _file(f"{served.target}/{name}", digest, "engine", properties) for name, digest in chain["engine_files"].items()
     ]
     image = _image(served.image)
     files = [
@@ -81,11 +81,11 @@ def _of_target(
 
 def _need(bom: Bom, component: Component, needed: object) -> None:
     """Add a component once, with the components that it depends on."""
-    found = list(needed)
-    for each in [component, *found]:
+    dependencies = list(needed)
+    for each in [component, *dependencies]:
         if each is not bom.metadata.component:
             bom.components.add(each)
-    bom.register_dependency(component, found)
+    bom.register_dependency(component, dependencies)
 
 
 def _deployment(model: str, weights: dict) -> Component:

@@ -209,8 +209,8 @@ def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
     for height, panels in rows:
         width = GRID_WIDTH // len(panels)
         for column, panel in enumerate(panels):
-            left = column * width
-            rest = GRID_WIDTH - left if panel is panels[-1] else width
-            placed.append({"id": len(placed) + 1, "gridPos": {"x": left, "y": top, "w": rest, "h": height}, **panel})
+            x = column * width
+            w = GRID_WIDTH - x if panel is panels[-1] else width
+            placed.append({"id": len(placed) + 1, "gridPos": {"x": x, "y": top, "w": w, "h": height}, **panel})
         top += height
     return placed

@@ -237,12 +237,12 @@ def _gpu_memory_alert(slo: ServiceLevel) -> dict:
 
 
 def _idleness_alert(slo: ServiceLevel) -> dict:
-    asked, by = series(SUCCESS, slo.scope), _by(slo.scope)
+    requests, by = series(SUCCESS, slo.scope), _by(slo.scope)
     return _alert(
         slo,
         "SlipwayNothingServed",
         ("info", WINDOW),
-        f"sum {by} (increase({asked}[1h])) == 0 and sum {by} (increase({asked}[1d])) > 0",
+        f"sum {by} (increase({requests}[1h])) == 0 and sum {by} (increase({requests}[1d])) > 0",
         f"{slo.model} has answered nothing for an hour",
         "It had answered requests within the last day. If clients should be asking, see whether they reach the server, "
         "and whether SlipwayFailures is raised too.",

@@ -68,9 +68,9 @@ def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
 
     Raises SlipwayError if the repository was made from another selection.
     """
-    found, repository = Artifact.read(selection_path), Artifact.read(index_path)
-    selection, index = found.content, repository.content
-    require_made_from(repository, index["chain"]["selection_sha256"], found)
+    selection_artifact, repository = Artifact.read(selection_path), Artifact.read(index_path)
+    selection, index = selection_artifact.content, repository.content
+    require_made_from(repository, index["chain"]["selection_sha256"], selection_artifact)
     measured = selection["measured"]
     return ServiceLevel(
         model=index["name"],
@@ -81,7 +81,7 @@ def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
         on_gpu=is_gpu(index["engine_key"]["hardware"]),
         artifacts={
             "weights.safetensors": index["chain"]["weights_sha256"],
-            "selection.json": found.sha256,
+            "selection.json": selection_artifact.sha256,
             "repository.json": repository.sha256,
         },
     )

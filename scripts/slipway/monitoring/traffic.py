@@ -33,17 +33,17 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
-    found = _of_version(page, model, version)
-    if SUCCESS not in found:
+    samples = _of_version(page, model, version)
+    if SUCCESS not in samples:
         return None
-    requests = _sum(found, SUCCESS)
-    quantiles = {labels["quantile"]: value / 1e3 for labels, value in found.get(SUMMARY, []) if value == value}
+    requests = _sum(samples, SUCCESS)
+    quantiles = {labels["quantile"]: value / 1e3 for labels, value in samples.get(SUMMARY, []) if value == value}
     return Traffic(
         requests=int(requests),
-        failures=int(_sum(found, FAILURE)),
-        pending=int(_sum(found, "nv_inference_pending_request_count")),
-        mean_ms=_sum(found, "nv_inference_request_duration_us") / max(requests, 1) / 1e3,
-        queue_ms=_sum(found, "nv_inference_queue_duration_us") / max(requests, 1) / 1e3,
+        failures=int(_sum(samples, FAILURE)),
+        pending=int(_sum(samples, "nv_inference_pending_request_count")),
+        mean_ms=_sum(samples, "nv_inference_request_duration_us") / max(requests, 1) / 1e3,
+        queue_ms=_sum(samples, "nv_inference_queue_duration_us") / max(requests, 1) / 1e3,
         quantiles_ms=quantiles,
     )
 

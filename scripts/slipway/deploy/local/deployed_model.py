@@ -60,6 +60,6 @@ def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
     live = [receipt for receipt in receipts if receipt and receipt["server"]["pid"] == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
     if len(matching) != 1:
-        there = ", ".join(receipt["served_as"] for receipt in live) or "none yet"
-        raise SlipwayError(f"name with --model one of the models that are deployed here: {there}")
+        deployed = ", ".join(receipt["served_as"] for receipt in live) or "none yet"
+        raise SlipwayError(f"name with --model one of the models that are deployed here: {deployed}")
     return matching[0]

@@ -37,9 +37,9 @@ class LiveSets:
     def before(self, versions: Versions) -> Versions | None:
         """Return the versions of these models that were live before `versions`; None if that is unknown."""
         for each in reversed(self.read()):
-            told = _only(each, versions)
-            if told and told != versions:
-                return told
+            numbers = _only(each, versions)
+            if numbers and numbers != versions:
+                return numbers
         return None
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:

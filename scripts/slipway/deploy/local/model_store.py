@@ -139,8 +139,8 @@ class ModelStore:
         recorded = self._record(name, number)
         if recorded is None:
             return "its files were never recorded"
-        found = self._contents(name, number)
-        return differences(self._by_path(name, number, found), self._by_path(name, number, recorded))
+        present = self._contents(name, number)
+        return differences(self._by_path(name, number, present), self._by_path(name, number, recorded))
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
         """Raise SlipwayError unless a version has a signature, of this key and of exactly its files."""
@@ -168,9 +168,9 @@ class ModelStore:
         """Remove every version of a model but the `keep` that were live last."""
         kept = self.history.last_of(name, keep)
         stored = self.ledger.read()["stored"]
-        left = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
+        remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
         # Without a record they do not exist, even if a kill interrupts their removal.
-        self.ledger.write(live=self.history.without_others(name, kept), stored=stored | {name: left})
+        self.ledger.write(live=self.history.without_others(name, kept), stored=stored | {name: remaining})
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:

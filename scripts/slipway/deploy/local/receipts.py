@@ -75,9 +75,9 @@ def receipts_of_dropped(receipts: list[Path], store: ModelStore) -> list[Path]:
     `receipts` are the receipts of the models in config.yaml, each results/<model>/deploy/<receipt>.
     """
     first, named = receipts[0].absolute(), {path.absolute() for path in receipts}
-    found = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
-    named_as = {path: read_record(path, {"served_as": str}) for path in found}
-    return [path for path, said in named_as.items() if said and store.knows(said["served_as"])]
+    others = sorted(set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named)
+    named_as = {path: read_record(path, {"served_as": str}) for path in others}
+    return [path for path, receipt in named_as.items() if receipt and store.knows(receipt["served_as"])]
 
 
 def announce(versions: list[Published], proofs: list[dict], ports: Ports) -> None:

@@ -80,9 +80,9 @@ def complete(store: ModelStore, state: Path, rollout: Rollout, versions: list[Pu
     server = server_state.running_server(state)
     proven = {version.name: (version, proof) for version, proof in zip(versions, proofs, strict=True)}
     receipts = {}
-    for file, said in rollout.receipts.items():
-        version, proof = proven[said["served_as"]]
-        receipts[file] = receipt(said["model"], version, proof | said["more"], server)
+    for file, entry in rollout.receipts.items():
+        version, proof = proven[entry["served_as"]]
+        receipts[file] = receipt(entry["model"], version, proof | entry["more"], server)
     changes = {"rollout": None, "receipts": receipts}
     try:
         for file, content in receipts.items():
@@ -154,8 +154,8 @@ def loaded(ports: Ports, state: Path) -> Versions | None:
     """Return the ready version of each model on a server; None while one changes, {} if the server does not answer."""
     with connect(endpoint_of(ports)) as client:
         try:
-            asked = {"headers": header(state), "client_timeout": ANSWER_S, "as_json": True}
-            listed = client.get_model_repository_index(**asked).get("models", [])
+            options = {"headers": header(state), "client_timeout": ANSWER_S, "as_json": True}
+            listed = client.get_model_repository_index(**options).get("models", [])
         except (InferenceServerException, OSError):
             return {}
     ready = [(each["name"], int(each["version"])) for each in listed if each.get("state") == "READY"]

@@ -60,17 +60,17 @@ def why_no_model(
 ) -> str:
     """Return as a sentence why a server with this repository index does not have the model."""
     ready = sorted({entry.name for entry in index if entry.state == "READY"})
-    there = f"ready are {', '.join(ready)}" if ready else "no model is ready"
+    ready_models = f"ready are {', '.join(ready)}" if ready else "no model is ready"
     if model is None:
-        return f"name the model with --model: {there}"
+        return f"name the model with --model: {ready_models}"
     own = [entry for entry in index if entry.name == model]
     versions = [entry.version for entry in own if entry.state == "READY"]
     if versions and version:
         return f"model {model} has no version {version} that is ready, but {', '.join(versions)}"
     if not own:
-        return f"there is no model {model}: {there}"
+        return f"there is no model {model}: {ready_models}"
     reasons = "; ".join(dict.fromkeys(entry.reason for entry in own if entry.reason))
-    return f"model {model} is not ready{f' ({reasons})' if reasons else ''}: {there}"
+    return f"model {model} is not ready{f' ({reasons})' if reasons else ''}: {ready_models}"
 
 
 def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:

@@ -72,19 +72,20 @@ def classifier_of(
     )
 
 
-def batch_size(classifier: Classifier, asked: int | None, usual: int) -> int:
+def batch_size(classifier: Classifier, requested: int | None, usual: int) -> int:
     """Return the number of pictures in a request: the requested one, else `usual`, or the model's limit.
 
     Raises SlipwayError if the model's limit is below the requested number.
     """
     largest = classifier.max_batch
-    if asked is None:
+    if requested is None:
         return min(usual, largest or usual)
-    if largest and asked > largest:
+    if largest and requested > largest:
         raise SlipwayError(
-            f"{classifier.name} takes at most {largest} pictures a request, not {asked}; give --batch {largest} or less"
+            f"{classifier.name} takes at most {largest} pictures a request, not {requested}; give --batch {largest} or "
+            "less"
         )
-    return asked
+    return requested
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
@@ -126,8 +127,8 @@ def _output_of(
     if name is None and len(outputs) == 1:
         (name,) = outputs
     if name not in outputs:
-        asked = f"no output {name}" if name else "several outputs"
-        raise SlipwayError(f"{metadata.name} has {asked}; name the scores with --output: {', '.join(outputs)}")
+        problem = f"no output {name}" if name else "several outputs"
+        raise SlipwayError(f"{metadata.name} has {problem}; name the scores with --output: {', '.join(outputs)}")
     if outputs[name].datatype not in OUTPUT_TYPES:
         raise SlipwayError(
             f"{metadata.name} answers with {outputs[name].datatype} in {name}, which are no scores of classes: "

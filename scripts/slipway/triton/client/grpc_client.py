@@ -93,12 +93,12 @@ class ModelClient:
     def successes_by_version(self) -> dict[str, int]:
         """Return {version: number of answered requests} for every version on the server."""
         try:
-            found = read_metrics(self._ports).items()
+            samples = read_metrics(self._ports).items()
         except OSError as error:
             raise SlipwayError(f"the metrics of the server that has {self.model} cannot be read: {error}") from None
         return {
             version: int(value)
-            for (metric, model, version), value in found
+            for (metric, model, version), value in samples
             if (metric, model) == ("nv_inference_request_success", self.model)
         }
 

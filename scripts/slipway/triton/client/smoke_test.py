@@ -108,10 +108,10 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
     Raises SlipwayError if the answers depend on the other requests.
     """
     ask = lambda batch: client.infer(batch).logits  # noqa: E731
-    found = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
-    if problem := dependence(found, tolerance_of(expected.limits)):
+    company = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
+    if problem := dependence(company, tolerance_of(expected.limits)):
         raise SlipwayError(f"{expected.name} is served, but {problem}")
-    return found
+    return company
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:

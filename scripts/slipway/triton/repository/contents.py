@@ -19,15 +19,15 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def differences(found: Mapping[str, str], recorded: Mapping[str, str]) -> str:
+def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
     """Return the differences of files from their record, as text such as "edited: a, b; missing: c", or "".
 
     Both are {path: SHA-256}.
     """
     kinds = {
-        "edited": [path for path in recorded if path in found and found[path] != recorded[path]],
-        "missing": [path for path in recorded if path not in found],
-        "not part of it": [path for path in found if path not in recorded],
+        "edited": [path for path in recorded if path in present and present[path] != recorded[path]],
+        "missing": [path for path in recorded if path not in present],
+        "not part of it": [path for path in present if path not in recorded],
     }
     return "; ".join(f"{kind}: {', '.join(sorted(paths))}" for kind, paths in kinds.items() if paths)
 

@@ -56,8 +56,8 @@ def publish(
         raise SlipwayError(f"{error}. The versions that were published before are as they were") from error
     storage.clear_up(version)
     sizes = [(folder / name).stat().st_size for name in _files(content)]
-    told = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
-    return told | {"copied": copied, "pruned": _prune(storage, version, keep, protected)}
+    summary = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
+    return summary | {"copied": copied, "pruned": _prune(storage, version, keep, protected)}
 
 
 def require_published(destination: str, version: str, content: dict, public_key: Path | None = None) -> None:
@@ -67,8 +67,8 @@ def require_published(destination: str, version: str, content: dict, public_key:
     """
     storage = Storage(destination)
     wanted = {f"{version}/{name}": digest for name, digest in _files(content).items()}
-    found = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
-    changed = differences(found, wanted)
+    present = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
+    changed = differences(present, wanted)
     if (_document(storage, version) or {}).get("index") != content:
         changed = "; ".join(filter(None, [changed, f"edited or missing: {version}.json"]))
     if changed:
@@ -102,8 +102,8 @@ def _put_version(
     documents = _documents(storage, listed)
     newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
     document = {"version": version, "ordinal": newest + 1, "index_sha256": digest, "index": content}
-    there = documents.get(version)
-    copied = not _is_same(there, document) or not _is_whole(storage, version, content)
+    published = documents.get(version)
+    copied = not _is_same(published, document) or not _is_whole(storage, version, content)
     if copied:
         # Only an index that existed from the start is broken: another publisher may have finished meanwhile.
         if f"{version}.json" in listed:
@@ -111,7 +111,7 @@ def _put_version(
         _copy(storage, folder, version, content)
     if signature:
         _put_signature(storage, f"{version}.sig", signature.read_bytes())
-    if copied or there["ordinal"] <= newest:
+    if copied or published["ordinal"] <= newest:
         _put_index(storage, document)
     return version, copied
 

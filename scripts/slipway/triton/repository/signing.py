@@ -61,15 +61,15 @@ def _hashing(folder: Path) -> hashing.Config:
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 
 
-def _why_not(said: str, folder: Path, public_key: Path, signature: Path) -> str:
+def _why_not(message: str, folder: Path, public_key: Path, signature: Path) -> str:
     """Return why a signature is not valid, as a sentence from model-signing's error."""
-    if "Key mismatch" in said:
+    if "Key mismatch" in message:
         return f"{signature} was made with another key than that of {public_key}"
-    if "Signature mismatch" not in said:
-        first = (said.splitlines() or ["no reason given"])[0]
+    if "Signature mismatch" not in message:
+        first = (message.splitlines() or ["no reason given"])[0]
         return f"{signature} cannot be checked against {folder} ({first}); sign the repository again"
     kinds = {"edited": r"Hash mismatch for '([^']*)'", "missing": r"Missing files in model '[^']*': ([^\"]*)"}
     kinds["never signed"] = r"Extra files found in model '[^']*': ([^\"]*)"
-    found = {kind: ", ".join(re.findall(pattern, said)) for kind, pattern in kinds.items()}
-    told = "; ".join(f"{kind}: {names}" for kind, names in found.items() if names) or said
-    return f"{folder} is not what was signed as {signature} ({told})"
+    names_by_kind = {kind: ", ".join(re.findall(pattern, message)) for kind, pattern in kinds.items()}
+    changes = "; ".join(f"{kind}: {names}" for kind, names in names_by_kind.items() if names) or message
+    return f"{folder} is not what was signed as {signature} ({changes})"

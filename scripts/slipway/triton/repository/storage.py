@@ -53,18 +53,18 @@ class Storage:
         with self._in_words("list it"):
             self._system.invalidate_cache()
             try:
-                found = self._system.ls(self._root, detail=True)
+                listed = self._system.ls(self._root, detail=True)
             except FileNotFoundError:
                 return {}
-        return {Path(each["name"]).name: each["type"] == "directory" for each in found}
+        return {Path(each["name"]).name: each["type"] == "directory" for each in listed}
 
     def files(self, folder: str) -> set[str]:
         """Return the names of all files below a folder; an empty list if it is absent."""
         with self._in_words(f"list {folder}"):
             self._system.invalidate_cache()
-            found = self._system.find(self._path(folder))
+            paths = self._system.find(self._path(folder))
         # Not every file system in fsspec begins its paths with a slash.
-        return {path.strip("/").removeprefix(self._root.strip("/")).strip("/") for path in found}
+        return {path.strip("/").removeprefix(self._root.strip("/")).strip("/") for path in paths}
 
     def sha256(self, name: str) -> str | None:
         """Return the SHA-256 of a file that is read back; None if it is absent."""
@@ -190,8 +190,10 @@ def _reason(error: Exception) -> str:
         return "permission denied; ask for the right to write there, or set other credentials in the environment"
     if isinstance(error, FileNotFoundError):
         return "it does not exist; create it first, or correct `deploy.publish.to` in config.yaml"
-    said = re.sub(r"\?\S+", "?..", (str(error).splitlines() or [""])[0])
-    return f"{type(error).__name__}: {said}; see that it can be reached and that its credentials are in the environment"
+    message = re.sub(r"\?\S+", "?..", (str(error).splitlines() or [""])[0])
+    return (
+        f"{type(error).__name__}: {message}; see that it can be reached and that its credentials are in the environment"
+    )
 
 
 def _make_folder(folder: Path) -> None:

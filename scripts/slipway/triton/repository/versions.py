@@ -38,12 +38,12 @@ def publication_number(record: Path) -> int:
     next number, so the record is stale and Snakemake publishes again. An object store is not checked, because that
     would take a connection.
     """
-    said = read_record(record, {"key": dict, "destination": str, "version": str})
-    if said is None:
+    last = read_record(record, {"key": dict, "destination": str, "version": str})
+    if last is None:
         return 1
-    number, destination = said["key"].get("publication", 1), said["destination"].removeprefix("file://")
-    there = "://" in destination or _is_published(Path(destination) / said["version"], said["index_sha256"])
-    return number if there else number + 1
+    number, destination = last["key"].get("publication", 1), last["destination"].removeprefix("file://")
+    is_published = "://" in destination or _is_published(Path(destination) / last["version"], last["index_sha256"])
+    return number if is_published else number + 1
 
 
 def _is_published(version: Path, index_sha256: str) -> bool:

@@ -20,10 +20,10 @@ def local_release(runtimes: Collection[str]) -> str | None:
     if on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
     try:
-        found = releases.release_of_wheel(metadata.version(WHEEL))
+        release = releases.release_of_wheel(metadata.version(WHEEL))
     except metadata.PackageNotFoundError:
         return os.environ.get(RELEASE_VARIABLE)
-    return found and found.triton
+    return release and release.triton
 
 
 def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
@@ -32,9 +32,9 @@ def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
         return
     release = local_release(runtimes)
     if release is not None and release < oldest:
-        known = releases.vulnerability(release) or "older than what `triton.oldest` accepts"
+        since = releases.vulnerability(release) or "older than what `triton.oldest` accepts"
         raise SlipwayError(
             f"`deploy.host` {host} would let others reach the server of this machine, Triton {release}, whose "
-            f"vulnerabilities are {known}: leave it at 127.0.0.1, put a newer tritonserver on PATH, or accept that "
+            f"vulnerabilities are {since}: leave it at 127.0.0.1, put a newer tritonserver on PATH, or accept that "
             f'knowingly with `triton.oldest: "{release}"`. Nothing was changed'
         )

@@ -64,18 +64,18 @@ def ask_interpreter(python: Path) -> Interpreter:
         done = subprocess.run(
             [str(python), "-c", _QUESTION], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
         )
-        said = json.loads(done.stdout)
+        description = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:
         reason = error if isinstance(error, OSError | subprocess.TimeoutExpired) else done.stderr.strip()[-500:]
         raise SlipwayError(f"{python} does not run as a Python interpreter: {reason}") from None
-    after = said.pop("environment")
+    after = description.pop("environment")
     names = (os.environ.keys() | after.keys()) - _NOT_ITS_OWN
     return Interpreter(
-        said["version"],
-        said["numpy"],
-        Path(said["executable"]),
-        tuple(said["packages"]),
-        tuple(said["libraries"]),
+        description["version"],
+        description["numpy"],
+        Path(description["executable"]),
+        tuple(description["packages"]),
+        tuple(description["libraries"]),
         {name: after.get(name) for name in sorted(names) if after.get(name) != os.environ.get(name)},
     )
 
@@ -89,7 +89,7 @@ def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, fo
     _write_environment(environment, interpreter)
     path = _joined(listed(folder, environment / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
     own = interpreter.changes.get("LD_LIBRARY_PATH", os.environ.get("LD_LIBRARY_PATH"))
-    libraries = [listed(folder, Path(found)) for found in dict.fromkeys(interpreter.libraries)]
+    libraries = [listed(folder, Path(library)) for library in dict.fromkeys(interpreter.libraries)]
     changes = interpreter.changes | {"PATH": path, "LD_LIBRARY_PATH": _joined(own, *libraries)}
     write_launcher(launcher, [str(stub)], changes)
 

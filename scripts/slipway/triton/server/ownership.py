@@ -36,12 +36,12 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEAD
         )
     with connect(endpoint_of(ports)) as client:
         try:
-            found = _id_of(client, deadline_s)
+            stated_id = _id_of(client, deadline_s)
         except InferenceServerException as error:
             raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
-    if found != server_id:
+    if stated_id != server_id:
         raise SlipwayError(
-            f"the server that answers on port {ports.grpc} calls itself {found}, and the one that was started here "
+            f"the server that answers on port {ports.grpc} calls itself {stated_id}, and the one that was started here "
             f"{server_id}: nothing that answers there proves anything"
         )
 

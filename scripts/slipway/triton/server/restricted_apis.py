@@ -55,10 +55,10 @@ def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
 def can_guard(program: str) -> bool:
     """Say whether a tritonserver knows these flags. Releases before FIRST_RELEASE do not start with them."""
     try:
-        told = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
+        usage = subprocess.run([program, "--help"], capture_output=True, timeout=HELP_S, check=False)
     except (OSError, subprocess.SubprocessError):
         return False
-    return _HTTP_FLAG.encode() in told.stdout + told.stderr
+    return _HTTP_FLAG.encode() in usage.stdout + usage.stderr
 
 
 def new_key() -> str:
@@ -91,8 +91,8 @@ def key_of(pid: int) -> str | None:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:
         return None
-    told = [word for word in words if word.startswith(f"{_HTTP_FLAG}=") or word.startswith(f"{_GRPC_FLAG}=")]
-    return told[0].rpartition(f":{HEADER}=")[2] if told else None
+    flags = [word for word in words if word.startswith(f"{_HTTP_FLAG}=") or word.startswith(f"{_GRPC_FLAG}=")]
+    return flags[0].rpartition(f":{HEADER}=")[2] if flags else None
 
 
 def _kept_key(state: Path) -> str:

@@ -72,9 +72,9 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
     files = {name: given.get(f"tls_{name}") for name in SETTINGS}
     if not any(files.values()):
         return None
-    found = server_tls(arguments.host, **files)
+    tls = server_tls(arguments.host, **files)
     require_planned(argparse.Namespace(**given))
-    return found
+    return tls
 
 
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
@@ -108,9 +108,9 @@ def server_tls(
     except SlipwayError as error:
         raise SlipwayError(f"{error}. Nothing was changed.") from None
     paths = [str(file.absolute()) if file else None for file in files]
-    told = dict(zip(SETTINGS, paths, strict=True))
+    settings = dict(zip(SETTINGS, paths, strict=True))
     digest = sha256(client_ca) if client_ca else None
-    return ServerTls(**told, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
+    return ServerTls(**settings, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
 
 
 def require_together(certificate: object, client_ca: object, deployer_certificate: object) -> None:

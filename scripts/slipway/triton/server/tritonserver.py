@@ -126,9 +126,9 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     libraries = package.parent / "nvidia_pytriton.libs"
     folder = workspace / "lib"
     for wanted, pattern in {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}.items():
-        found = sorted(libraries.glob(pattern))
-        if found:
-            make_link(folder / wanted, found[0])
+        matching = sorted(libraries.glob(pattern))
+        if matching:
+            make_link(folder / wanted, matching[0])
     return {"LD_LIBRARY_PATH": _joined(listed(workspace, folder), os.environ.get("LD_LIBRARY_PATH"))}
 
 
@@ -241,10 +241,10 @@ def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
     interpreter = ask_interpreter(python)
     stub = package / "tritonserver" / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     if not stub.is_file():
-        there = sorted(found.name for found in stub.parents[1].iterdir())
+        stubs = sorted(found.name for found in stub.parents[1].iterdir())
         raise SlipwayError(
             f"nvidia-pytriton has no Python backend for Python {interpreter.version} ({python}); it has "
-            f"{', '.join(there)}"
+            f"{', '.join(stubs)}"
         )
     if interpreter.numpy is None or int(interpreter.numpy.split(".")[0]) >= 2:
         # The stub is built for NumPy 1. With NumPy 2 it gives no error, but serves zeros or nothing.
