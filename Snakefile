@@ -7,6 +7,7 @@
 #   snakemake --cores 1 preflight    would TensorRT take the model? Needs no GPU
 #   snakemake --cores 1 status       what is live; `rollback` serves what was before, `undeploy` stops it
 #   snakemake -n deploy              what is stale, and why
+#   snakemake deploy --report x.zip  Snakemake's own report of a finished run: results with captions, jobs, run times
 include: "rules/before_config.smk"
 
 
@@ -46,7 +47,5 @@ include: "rules/deploy.smk"
 
 # Each target's runtime has the rule that builds its engines.
 hooks.require_rules(resolved)
-
-
 # With `--sdm conda` each rule's program runs in it.
 hooks.give_programs_an_environment(conda="../envs/slipway.yaml")

@@ -11,9 +11,9 @@ rule deploy_local:
         ),
         indexes=expand(rules.write_repository.output.index, model=resolved.models, target=resolved.deployed_target),
         goldens=expand(rules.reference_outputs.output.golden, model=resolved.models),
-        signatures=made_signatures(resolved.models, resolved.deployed_target),
+        signatures=made_signatures(resolved.models, [resolved.deployed_target]),
     output:
-        update(receipts()),
+        update([in_report(receipt, "Deployment") for receipt in receipts()]),
     log:
         "logs/deploy.log",
     container:
@@ -96,11 +96,9 @@ rule deploy_remote:
         folders=ancient(expand(rules.write_repository.output.folder, target=resolved.fleet, allow_missing=True)),
         indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
         golden=rules.reference_outputs.output.golden,
-        signatures=lambda wildcards: [
-            signature for target in resolved.fleet for signature in made_signatures([wildcards.model], target)
-        ],
+        signatures=lambda wildcards: made_signatures([wildcards.model], resolved.fleet),
     output:
-        update("results/{model}/deploy/receipt.{to}.json"),
+        update(in_report("results/{model}/deploy/receipt.{to}.json", "Deployment")),
     log:
         "logs/{model}/deploy_remote.{to}.log",
     wildcard_constraints:

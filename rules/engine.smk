@@ -6,7 +6,7 @@ rule build_openvino:
     input:
         program=program("build_engine"),
         onnx=onnx_of,
-        record=onnx_record_of,
+        record=lambda wildcards: f"{onnx_of(wildcards)}.json",
         # It judges an engine and changes nothing of it.
         golden=ancient(golden_for_gates),
     output:

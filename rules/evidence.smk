@@ -11,7 +11,7 @@ rule benchmark:
         engines=engines_of,
         records=of_every_engine("engine.json"),
     output:
-        update("results/{model}/{target}/{model}.benchmark.json"),
+        update(in_report("results/{model}/{target}/{model}.benchmark.json", "Benchmark")),
     log:
         "logs/{model}/{target}/benchmark.log",
     threads: WHOLE_MACHINE
@@ -65,9 +65,9 @@ rule render_load_test:
         # A folder has no checksum; the record, made with it, tells whether it changed.
         plots=ancient(rules.load_test.output.plots),
     output:
-        chart=update("results/{model}/{target}/analysis/throughput_latency.png"),
-        summary=update("results/{model}/{target}/analysis/summary.pdf"),
-        detail=update("results/{model}/{target}/analysis/detail.pdf"),
+        chart=update(in_report("results/{model}/{target}/analysis/throughput_latency.png", "Load test")),
+        summary=update(in_report("results/{model}/{target}/analysis/summary.pdf", "Load test")),
+        detail=update(in_report("results/{model}/{target}/analysis/detail.pdf", "Load test")),
     log:
         "logs/{model}/{target}/render_load_test.log",
     params:
@@ -86,7 +86,7 @@ rule choose_configuration:
         load_test=rules.load_test.output.record,
         accuracy=of_every_engine("accuracy.json"),
     output:
-        update("results/{model}/{target}/selection.json"),
+        update(in_report("results/{model}/{target}/selection.json", "Selection")),
     log:
         "logs/{model}/{target}/choose_configuration.log",
     params:
@@ -108,7 +108,7 @@ rule write_report:
         accuracy=checkpoint_accuracy,
         measured=measured_of_every_target,
     output:
-        update("results/{model}/report.html"),
+        update(in_report("results/{model}/report.html", "Everything")),
     log:
         "logs/{model}/write_report.log",
     params:

@@ -1,7 +1,5 @@
-# What is known of the artifacts from earlier runs: it stays with them, finds those that were edited, and says in words
-# why a job runs.
-
-# The jobs of these rules change more than their outputs: a server, or a cluster.
+# Find edited artifacts, and say in words why each job runs. The jobs of the acting rules change more than their outputs:
+# a server, or a cluster.
 hooks.track_artifacts(acting=["deploy_local", "deploy_remote"])
 
 

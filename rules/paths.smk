@@ -11,11 +11,6 @@ def onnx_of(wildcards):
     return onnx_file(wildcards.model, resolved.variant(wildcards.target, wildcards.precision))
 
 
-def onnx_record_of(wildcards):
-    """Return the record of the ONNX file that an engine is built from."""
-    return f"{onnx_of(wildcards)}.json"
-
-
 def onnx_records(variants):
     """Return the input function for the records of a model's ONNX files in the variants that `variants()` returns."""
     return lambda wildcards: [f"{onnx_file(wildcards.model, variant)}.json" for variant in variants()]
@@ -31,9 +26,10 @@ def signature(model, target):
     return f"results/{model}/{target}/repository.sig"
 
 
-def made_signatures(models, target):
+def made_signatures(models, targets):
     """Return the signatures of repositories, where they are made here; else they come from elsewhere."""
-    return [signature(model, target) for model in models] if config["deploy"]["signing"]["private_key"] else []
+    made = bool(config["deploy"]["signing"]["private_key"])
+    return [signature(model, target) for target in targets for model in models if made]
 
 
 def signature_option(wildcards):

@@ -53,7 +53,7 @@ rule publish_repository:
         # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
         folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
         index=rules.write_repository.output.index,
-        signature=lambda wildcards: made_signatures([wildcards.model], wildcards.target),
+        signature=lambda wildcards: made_signatures([wildcards.model], [wildcards.target]),
     output:
         update("results/{model}/{target}/published.json"),
     log:

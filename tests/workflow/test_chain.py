@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import psutil
 import pytest
+from helpers.workplace import REPOSITORY
 from PIL import Image
 from pypdf import PdfReader
 
@@ -52,6 +53,20 @@ def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
     if origin == "rehearsal":
         assert small.first_words.count("!! REHEARSAL") == 1
         assert "REHEARSAL: random weights, so these predictions mean nothing" in small.first_words
+
+
+def test_snakemakes_own_report_shows_the_results_with_captions(small, tmp_path):
+    page = tmp_path / "report.html"
+    said = small.snakemake("deploy", "--report", page).succeeded().said
+    shown = ["report.html", "small.benchmark.json", "throughput_latency.png", "summary.pdf", "detail.pdf"]
+    assert not [name for name in [*shown, "selection.json", "receipt.json"] if f"Adding {name} (" not in said], said
+    text = page.read_text(encoding="utf-8")
+    for category in ("Everything", "Benchmark", "Load test", "Selection", "Deployment"):
+        assert f'"{category}"' in text
+    for path in (REPOSITORY / "docs" / "report").glob("*.rst"):
+        words = path.read_text(encoding="utf-8").strip().rpartition("}}")[2]
+        assert words in text, f"the caption {path.name} is not shown"
+    assert "PyTorch and every engine of small on ort" in text
 
 
 def test_the_trace_opens_in_tensorboard(small, tmp_path):

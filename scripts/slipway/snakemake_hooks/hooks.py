@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from snakemake.io import ancient, flag
+from snakemake.io import ancient, flag, report
 from snakemake.io import expand as expand_paths
 from snakemake.logging import logger
 from snakemake.settings.types import DeploymentMethod
@@ -144,6 +144,21 @@ class Hooks:
     def end_run(self) -> None:
         """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace."""
         self._tracking.settle()
+
+
+def in_report(path: str, category: str) -> Any:
+    """Return an output that `snakemake --report` shows in `category`, with the caption docs/report/<kind>.rst.
+
+    `path` is results/<model>/.../[<model>.]<kind>.<suffix>.
+    """
+    model, *folders, file = path.split("/")[1:]
+    kind = "page" if file == "report.html" else file.removeprefix(f"{model}.").split(".")[0]
+    labels = {
+        "model": model,
+        "target": "{target}" if "{target}" in folders else "all",
+        "result": kind.replace("_", " "),
+    }
+    return report(path, caption=f"../docs/report/{kind}.rst", category=category, labels=labels)
 
 
 def untracked(value: Any) -> Callable[[Any, Any], Any]:
