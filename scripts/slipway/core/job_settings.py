@@ -1,4 +1,4 @@
-"""The options of a job that its key consists of: those that declare its plan, and those that its record has."""
+"""The options of a job that form its key: the options that declare its plan, and the settings for its record."""
 
 import argparse
 from pathlib import Path
@@ -36,5 +36,5 @@ def settings_of(arguments: argparse.Namespace) -> dict:
 
 
 def paths_of(value: object) -> list[Path]:
-    """Return the paths that an option holds."""
+    """Return the paths in the value of an option."""
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

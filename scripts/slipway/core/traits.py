@@ -1,4 +1,4 @@
-"""Reading what a runtime or a platform states of itself: the `TRAITS` of a file that is found by its path."""
+"""Read the traits of a runtime or a platform: the constant `TRAITS` of a Python file, found by its path."""
 
 import importlib.util
 from pathlib import Path
@@ -8,9 +8,9 @@ from slipway.core.errors import SlipwayError
 
 
 def read_traits(path: Path, name: str) -> Any:
-    """Return the `TRAITS` that a file states of `name`, without importing the package around it.
+    """Return the `TRAITS` of a file for `name`, without importing the package around it.
 
-    Raises SlipwayError with the statement that is missing or wrong.
+    Raises SlipwayError if a trait is missing or wrong.
     """
     spec = importlib.util.spec_from_file_location(f"traits_of_{name}", path)
     module = importlib.util.module_from_spec(spec)

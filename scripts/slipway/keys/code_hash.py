@@ -53,17 +53,17 @@ class CodeHashes:
         return self._once(("program", name, *runtimes), lambda: self._of_files(files))
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
-        """Return the same of what runtimes state, which is found by their folders and never imported."""
+        """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
         files = [traits_file(runtime) for runtime in sorted(set(runtimes))]
         return self._once(("traits", *map(str, files)), lambda: self._of_files(files))
 
     def of_manifests(self) -> dict[str, str]:
-        """Return {file: SHA-256} of the code that makes each platform's manifests, which the traits name."""
+        """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
         files = [file for traits in PLATFORMS.values() for file in _files(traits.manifests.partition(":")[0])]
         return self._once(("manifests", *PLATFORMS), lambda: self._of_files(files))
 
     def of_deployment(self, platform: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a platform's traits, and of the code that deploys to it, which they name."""
+        """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
         files = [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
         return self._once(("deployment", platform), lambda: self._of_files(files))
 

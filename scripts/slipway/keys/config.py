@@ -49,7 +49,7 @@ def complete(config: dict) -> dict:
 
 @cache
 def schema() -> dict:
-    """Return the JSON Schema of config.yaml, in which runtimes and platforms are those that state their traits."""
+    """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
     found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
     found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
     found["properties"]["deploy"]["properties"]["to"]["enum"] = ["local", *PLATFORMS]

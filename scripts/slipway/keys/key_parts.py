@@ -88,5 +88,5 @@ class KeyParts:
         return self.code(program, self.resolved.runtime(target)) | worker
 
     def code_with_traits(self, program: str, targets: list[str]) -> dict[str, str]:
-        """Return the code of a program that asks what the runtimes of some targets state."""
+        """Return the code of a program that reads the traits of some targets' runtimes."""
         return self.code(program) | self._code_hashes.of_traits(map(self.resolved.runtime, targets))

@@ -107,7 +107,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
 
 
 def require_rules(resolved: ResolvedConfig, names: Collection[str]) -> None:
-    """Raise SlipwayError unless the runtime of each target has its rule among those of these names."""
+    """Raise SlipwayError unless `names` contains the rule of each target's runtime."""
     for runtime in sorted({resolved.runtime(target) for target in resolved.targets}):
         if f"build_{runtime}" not in names:
             raise SlipwayError(

@@ -1,4 +1,4 @@
-"""A runtime's traits: everything that Slipway has to know of it without importing it."""
+"""The traits of a runtime: all facts about it that Slipway needs without importing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class NativeBackend:
-    """Triton's own backend for a runtime's engines, and the format that KServe calls its models."""
+    """Triton's own backend for a runtime's engines, and KServe's name for their model format."""
 
     name: str
     kserve_format: str
-    parameters: Mapping[str, str] = field(default_factory=dict)  # of config.pbtxt, for every precision
-    parameters_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # {precision: what it adds}
+    parameters: Mapping[str, str] = field(default_factory=dict)  # in config.pbtxt, for every precision
+    parameters_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # {precision: additional parameters}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuntimeTraits:
-    """What `TRAITS` states in the `traits.py` of a runtime's folder; the folder's name is the runtime's.
+    """The class of `TRAITS` in the `traits.py` of a runtime's folder. The folder has the runtime's name.
 
-    Without `native_backend` (None), Triton serves its engines by the Python backend alone, and only on this machine.
+    If `native_backend` is None, Triton serves the engines only by the Python backend, and only on this machine.
     """
 
     name: str
@@ -27,10 +27,10 @@ class RuntimeTraits:
     hardware: str  # "cpu" or "gpu"
     precisions: tuple[str, ...]
     newest_opset: int  # of ONNX that it reads
-    suffixes: tuple[str, ...]  # of an engine's files in results/, the one that is loaded first
-    engine_file: str  # that file's name in a model repository
+    suffixes: tuple[str, ...]  # of an engine's files in results/; the first file is the one to load
+    engine_file: str  # name of this file in a model repository
     native_backend: NativeBackend | None
-    refusals: Mapping[str, str] = field(default_factory=dict)  # {precision that it does not offer: why}
+    refusals: Mapping[str, str] = field(default_factory=dict)  # {precision that is not offered: reason}
     builds_without_hardware: bool = False
     module: str = ""  # the folder with its code, if another runtime has it
 
@@ -42,15 +42,15 @@ class RuntimeTraits:
 
     @property
     def is_tensorrt(self) -> bool:
-        """Say whether it is an edition of TensorRT, which may have an interpreter of its own."""
+        """Return whether the runtime is an edition of TensorRT, which may have its own interpreter."""
         return self.module == "tensorrt"
 
     @property
     def needs_gpu(self) -> bool:
-        """Say whether its engines run on a GPU."""
+        """Return whether the engines run on a GPU."""
         return self.hardware == "gpu"
 
     @property
     def backend(self) -> str:
-        """Return the Triton backend of the configuration that a server with every backend loads."""
+        """Return the Triton backend for the configuration of a server that has all backends."""
         return self.native_backend.name if self.native_backend else "python"

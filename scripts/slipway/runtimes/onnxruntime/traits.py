@@ -1,4 +1,4 @@
-"""What Slipway knows of ONNX Runtime."""
+"""The traits of ONNX Runtime."""
 
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits
 

@@ -1,4 +1,4 @@
-"""What Slipway knows of OpenVINO."""
+"""The traits of OpenVINO."""
 
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits
 

@@ -1,4 +1,4 @@
-"""What Slipway knows of TensorRT."""
+"""The traits of TensorRT."""
 
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits
 

@@ -1,4 +1,4 @@
-"""What Slipway knows of TensorRT for RTX, whose code is TensorRT's: their API is one."""
+"""The traits of TensorRT for RTX. Its code is TensorRT's, because both have the same API."""
 
 from slipway.runtimes.traits import RuntimeTraits
 
