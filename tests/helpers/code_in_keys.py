@@ -1,11 +1,13 @@
 """The files whose code is in the key of each rule. `make code-in-keys` writes them beside their test."""
 
+import ast
 import inspect
 import tempfile
 from contextlib import chdir
 from pathlib import Path
 
 from helpers.artifacts.configured import job_keys, tensorrt_target
+from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 
@@ -36,6 +38,11 @@ def keys_by_rule() -> dict[str, JobKey]:
         )
 
 
+def has_code(file: str) -> bool:
+    """Return whether a file has more than a docstring."""
+    return len(ast.parse((SCRIPTS.parent / file).read_text(encoding="utf-8")).body) > 1
+
+
 def table() -> str:
     """Return the files by rule, a line for each package."""
     lines = [HEAD]
@@ -44,11 +51,11 @@ def table() -> str:
         packages: dict[str, list[str]] = {}
         for file in files:
             path = Path(file).relative_to("scripts").with_suffix("")
-            packages.setdefault(path.parent.as_posix(), []).append(path.name)
-        packages = {name: [file for file in names if file != "__init__"] for name, names in packages.items()}
+            if path.name != "__init__" or has_code(file):
+                packages.setdefault(path.parent.as_posix(), []).append(path.name)
         lines += [
             f"{rule}: {len(files)} files",
-            *(f"    {name}: {' '.join(names)}" for name, names in packages.items() if names),
+            *(f"    {name}: {' '.join(names)}" for name, names in packages.items()),
             "",
         ]
     return "\n".join(lines)
