@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from slipway.core.artifacts import make_way_for_file
+from slipway.core.artifacts import make_folder, make_way_for_file
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
@@ -253,6 +253,8 @@ def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
             "install `numpy<2` there"
         )
     folder = workspace / BACKENDS / "python"
+    make_folder(folder.parent)
+    make_folder(folder)
     for file in (package / "tritonserver" / "backends" / "python").iterdir():
         make_link(folder / file.name, file)
     write_stub_launcher(folder / stub.name, stub, interpreter, workspace)

@@ -175,6 +175,15 @@ def pretended(tmp_path, **said):
     return python
 
 
+@pytest.mark.parametrize("in_the_way", ["backends", "backends/python"])
+def test_a_file_in_place_of_the_backends_is_replaced(tmp_path, in_the_way):
+    path = tmp_path / in_the_way
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("in the way", encoding="utf-8")
+    find_installation(tmp_path, {"openvino"})
+    assert (tmp_path / "backends" / "python" / "triton_python_backend_stub").is_file()
+
+
 def test_an_interpreter_that_the_wheel_has_no_stub_for_is_named(tmp_path):
     python = pretended(tmp_path, version="2.7")
     with pytest.raises(SlipwayError, match=r"no Python backend for Python 2\.7 .*it has 3\.\d") as caught:
