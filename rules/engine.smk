@@ -17,8 +17,9 @@ rule build_openvino:
         "logs/{model}/{target}/build.{precision}.log",
     wildcard_constraints:
         target=one_of(resolved.targets_of("openvino")),
+    # A cluster gives a target's jobs one allocation; profiles/ name the other rules.
     group:
-        TARGET_GROUP
+        lambda wildcards: hooks.group("target")
     resources:
         **ON_TARGET,
     params:

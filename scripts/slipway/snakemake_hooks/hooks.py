@@ -98,7 +98,7 @@ class Hooks:
         return cluster_resources.on_target(resolved)
 
     def group(self, name: str) -> str | None:
-        """Return the group of a rule's jobs; None in a local run, which would only announce that it ignores it."""
+        """Return the group of a rule's jobs on a cluster; None elsewhere. It is only known once jobs are planned."""
         return None if self._workflow.local_exec else name
 
     def require_rules(self, resolved: ResolvedConfig) -> None:
