@@ -59,7 +59,7 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
 def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
     site.train(1, golden_seed=0)
-    site.refused("on cpu", "does not give this checkpoint's answer", "nothing of it is there now")
+    site.refused("on cpu", "does not give this checkpoint's answer", "What was created was removed")
     assert site.live() == {}
     site.train(0)
     site.run(deploy_remote)

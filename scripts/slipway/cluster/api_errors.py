@@ -86,7 +86,7 @@ def _refused(code: int, status: dict, request: Asked) -> str:
         return f"{request.context} has too many requests to {request} (429: {message}). Try again in some minutes"
     if code >= 500:
         return (
-            f"{request.context} failed to {request} ({code}: {message}), and did so again when asked once more. "
+            f"{request.context} failed to {request} ({code}: {message}), also when it was tried once more. "
             "Try again later, or see what the cluster's own logs say"
         )
     advice = NO_NAMESPACE if code == 404 and message.startswith("namespaces ") else ""

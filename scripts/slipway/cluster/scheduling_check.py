@@ -69,7 +69,7 @@ def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], l
     except Refused as error:
         if error.code != FORBIDDEN:
             raise
-        return [], [], ["what other pods on the nodes ask for: listing the pods of all namespaces is forbidden"]
+        return [], [], ["the requests of other pods on the nodes: listing the pods of all namespaces is forbidden"]
     selectors = _selectors(objects)
     others: list[dict] = []
     replaced: list[dict] = []

@@ -62,7 +62,7 @@ class Arena(Kubernetes):
         self.require_lock()
         self._delete(each for each in releases(release) if each not in snapshot["releases"])
         if not snapshot["releases"]:
-            return "Nothing of it was live before, and nothing of it is there now: what was started was removed."
+            return "Nothing of it was live before. What was started was removed."
         return f"What was live before was never touched and serves on: {', '.join(map(summary, snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:

@@ -111,7 +111,7 @@ class Kubernetes:
             self.cluster.delete(each)
         serving = servers(snapshot["objects"])
         if not serving:
-            return "Nothing of it was live before, and nothing of it is there now: what was created was removed."
+            return "Nothing of it was live before. What was created was removed."
         rollout.wait(self.cluster, snapshot["objects"], self._patience_s)
         return f"What was live before was applied again and serves: {', '.join(map(summary, serving))}."
 
@@ -147,7 +147,7 @@ class Kubernetes:
         if there["namespace"] != here["namespace"] or other_context:
             receipt = release.folder / "deploy" / f"receipt.{release.to}.json"
             raise SlipwayError(
-                f"{model} is in {_named(there)}, and would run on there, unseen, beside the one in {_named(here)}: "
+                f"{model} is in {_named(there)}, and would go on running there beside the one in {_named(here)}: "
                 "take it away with `snakemake --cores 1 undeploy` first, or set `deploy.cluster` as it was; if that "
                 f"place is no more, remove {receipt}. Nothing was changed"
             )

@@ -58,7 +58,7 @@ def whole_version(history: ReleaseHistory, number: int) -> Release | None:
     try:
         history.require_whole(number)
     except SlipwayError as error:
-        progress(f"  WARNING: {error}: what there is of it is asked of the place itself")
+        progress(f"  WARNING: {error}; its state is read from the platform itself")
         return None
     return history.version(number)
 
@@ -88,7 +88,7 @@ def roll_back(
         now = platform.rollback(release, snapshot)
     except SlipwayError as rollback_error:
         raise SlipwayError(
-            f"{error}\nGoing back failed too: {rollback_error}\nWhat serves there now is not known; see "
+            f"{error}\nGoing back failed too: {rollback_error}\nIt is not known what serves there now; see "
             "`snakemake --cores 1 status`. The next deployment goes on from here and knows what was live before."
         ) from error
     history.restored()
@@ -101,6 +101,6 @@ def finish(platform: Platform, release: Release, snapshot: dict) -> None:
         platform.finish(release, snapshot)
     except SlipwayError as error:
         raise SlipwayError(
-            f"{release.model} is live on {release.to} and proven, but what only the version before needed is still "
-            f"there: {error}\nRun snakemake again, which goes on there; no receipt was written yet."
+            f"{release.model} is live on {release.to} and proven, but objects that only the version before needed are "
+            f"still there: {error}\nRun snakemake again, which goes on there; no receipt was written yet."
         ) from None

@@ -40,7 +40,7 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
     }
     values["repository_path"] = _repository_path(values)
     risks = warnings(evidence, plain(values))
-    return values | {"warnings": Value(risks, evidence.index.path, "version_lock", "and what else speaks against it")}
+    return values | {"warnings": Value(risks, evidence.index.path, "version_lock", "and other reasons against it")}
 
 
 def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:

@@ -106,19 +106,19 @@ def _load_graphs(slo: ServiceLevel) -> list[dict]:
     """Return the graphs of waiting requests, of failures, and of batch sizes."""
     return [
         _graph(
-            ("Waiting requests", "On the server where most wait. The line is what may wait before it is an alert."),
+            ("Waiting requests", "The highest number on one server. The line is the alert's threshold."),
             {"waiting": recorded("pending_requests:max", slo.scope)},
             "short",
             _steps({slo.most_waiting: "orange"}),
         ),
         _graph(
-            ("Failing requests", "By what Triton counts them as; those of a wrong shape or type are not counted."),
+            ("Failing requests", "By Triton's reasons. Triton does not count requests of a wrong shape or type."),
             {"{{reason}}": f"sum by (reason) (rate({series(FAILURE, slo.scope)}[{WINDOW}]))"},
             "reqps",
             _steps({}),
         ),
         _graph(
-            ("Images in a batch", "Mean of what the dynamic batcher formed."),
+            ("Images in a batch", "Mean size of the dynamic batcher's batches."),
             {"images": recorded("batch_size:mean5m", slo.scope)},
             "short",
             _steps({slo.max_batch_size: "orange"}),

@@ -186,7 +186,7 @@ def _finish(store: ModelStore, state: Path, rollout: Rollout, find: FindInstalla
         versions = [store.published(name, number) for name, number in rollout.versions.items()]
         proofs = prove(versions, find([version.index for version in versions]).host, ports)
     except SlipwayError as error:
-        progress(f"  {rollout} was interrupted, and what it left does not hold: {error}")
+        progress(f"  {rollout} was interrupted, and its versions are not proven: {error}")
         return False
     complete(store, state, rollout, versions, proofs)
     progress(f"  {rollout} was interrupted before it was written down; it serves, is proven, and is written down now")

@@ -119,8 +119,8 @@ def require_together(certificate: object, client_ca: object, deployer_certificat
         raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
     if (client_ca is None) != (deployer_certificate is None):
         raise SlipwayError(
-            "`deploy.tls.client_ca` needs `deployer_certificate` and `deployer_key` beside it, and they it: a server "
-            "that lets in nobody without a certificate must let in what proves and switches it"
+            "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together: a server that "
+            "admits only clients with a certificate must admit this workflow, which proves and switches it"
         )
 
 

@@ -55,7 +55,10 @@ REFUSED = {
         lambda a, s: (a.issue("b")[0], write_key(a.folder / "p.key", ec.generate_private_key(ec.SECP256R1()), b"p")),
         "p.key are no pair in PEM, without a password",
     ),
-    "authority alone": (lambda a, s: (*a.issue("b", "localhost"), a.file), "needs `deployer_certificate`"),
+    "authority alone": (
+        lambda a, s: (*a.issue("b", "localhost"), a.file),
+        "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together",
+    ),
     "no authority": (
         lambda a, s: (*a.issue("b", "localhost"), a.issue("c")[1], *a.issue("d")),
         "deploy.tls.client_ca .*c.key holds no certificate",
