@@ -15,7 +15,7 @@ from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
-from slipway.engines.engine_artifact import BuiltEngine
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
 from slipway.load_test.workspace import workspace as new_workspace
@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Write one candidate model per engine, run the sweep, keep the tables and plots."""
     require_hardware(arguments.hardware)
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
-    engines = {name: BuiltEngine.of_record(path) for name, path in records.items()}
+    engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
     unwind_when_terminated()
     with new_workspace() as workspace:
@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {len(rows)} measurements; highest throughput {best['throughput_per_s']:.1f}/s ({best['precision']})")
 
 
-def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: list[int]) -> None:
+def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:
     """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
     for engine in engines.values():
         profiles = engine.record.get("profiles") or []
@@ -103,7 +103,7 @@ def require_covered_batches(engines: dict[str, BuiltEngine], max_batch_sizes: li
             )
 
 
-def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path | None) -> Installation:
+def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:
     """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines."""
     runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
@@ -112,7 +112,7 @@ def find_server(engines: dict[str, BuiltEngine], workspace: Path, python: Path |
 
 
 def lay_out_candidate(
-    repository: Path, name: str, engine: BuiltEngine, arguments: argparse.Namespace, server: Installation
+    repository: Path, name: str, engine: RecordedEngine, arguments: argparse.Namespace, server: Installation
 ) -> None:
     """Write one engine as a model of its own, configured for this server: Model Analyzer reads its config.pbtxt."""
     classes = read_json(arguments.weights_record)["classes"]
@@ -125,7 +125,7 @@ def lay_out_candidate(
 
 
 def measure(
-    engines: dict[str, BuiltEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
+    engines: dict[str, RecordedEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
 ) -> list[dict]:
     """Run the sweep and return one row per measurement. Raise SlipwayError if there is none."""
     ports, key = replace(Ports.free(), http=None), new_key()
@@ -187,7 +187,7 @@ def instances_of(row: dict, workspace: Path) -> int:
 
 
 def describe(
-    row: dict, engines: dict[str, BuiltEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
+    row: dict, engines: dict[str, RecordedEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
 ) -> dict:
     """Return a row of Model Analyzer's table with this project's names, and with the measured memory."""
     peak = peaks.get(f"{row['model_config_path']}/{row['concurrency']}", {})

@@ -7,7 +7,7 @@ from pathlib import Path
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import settings_of
-from slipway.engines.engine_artifact import BuiltEngine
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS_SETTINGS
 from slipway.triton.repository.model_folder import served_model, write_model
@@ -37,7 +37,7 @@ def main(arguments: argparse.Namespace) -> None:
     selection = read_json(arguments.selection)
     records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
     engine_record = records[selection["precision"]]
-    engine = BuiltEngine.of_record(engine_record)
+    engine = RecordedEngine.of_record(engine_record)
     weights = read_json(arguments.weights_record)
     golden = read_json(arguments.golden_record)
     meaning = Meaning.of(golden.get("output"))

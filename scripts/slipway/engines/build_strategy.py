@@ -8,8 +8,8 @@ from types import ModuleType
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.engines.engine_artifact import BuiltEngine
 from slipway.engines.gates import Findings, Gates
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.engines.reuse import first_build
 
 # {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
@@ -38,7 +38,7 @@ class Job:
     module: ModuleType  # of slipway.runtimes
     options: dict  # of the builder
     head: dict  # the part of the build record that is known before the build
-    previous: BuiltEngine | None  # the existing engine
+    previous: RecordedEngine | None  # the existing engine
     gates: Gates | None
     why_no_gates: str | None
     why_no_refit: str | None

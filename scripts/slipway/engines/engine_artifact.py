@@ -1,41 +1,15 @@
-"""Load a built engine, and prove by its hash that it is the engine of its record."""
+"""Load a built engine."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slipway.core.artifacts import read_json, sha256
-from slipway.core.errors import SlipwayError
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes import RUNTIMES, runtime
 
 
-@dataclass(frozen=True)
-class BuiltEngine:
-    """An engine on disk and its build record."""
-
-    path: Path
-    record: dict
-
-    @classmethod
-    def of_record(cls, record_path: Path) -> "BuiltEngine":
-        """Return the engine that a build record describes. It lies beside the record.
-
-        Raises SlipwayError if one of its files is missing or has changed since the build.
-        """
-        record = read_json(record_path)
-        for name, expected in record["files"].items():
-            file = record_path.with_name(name)
-            if not file.is_file() or sha256(file) != expected:
-                raise SlipwayError(
-                    f"{file} is not the file that was built: edited, truncated or missing; remove it and run snakemake"
-                )
-        return cls(record_path.with_name(next(iter(record["files"]))), record)
-
-    @property
-    def files(self) -> list[Path]:
-        """Return all files of the engine."""
-        return [self.path.with_name(name) for name in self.record["files"]]
+class BuiltEngine(RecordedEngine):
+    """A recorded engine that can be loaded. A program that only builds or copies engines takes RecordedEngine."""
 
     def load(self, threads: int = 0, python: str | Path | None = None) -> Any:
         """Return the engine, ready to infer (see slipway.runtimes).

@@ -6,24 +6,24 @@
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
-from slipway.engines.engine_artifact import BuiltEngine
+from slipway.engines.recorded_engine import RecordedEngine
 
 
-def previous_engine(record: Path, files: list[Path]) -> BuiltEngine | None:
+def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
     """Return the engine of a build record if it is complete and its files are `files`, else None."""
     try:
-        built = BuiltEngine.of_record(record)
+        built = RecordedEngine.of_record(record)
     except (SlipwayError, KeyError):
         return None
     return built if built.files == files and "key" in built.record else None
 
 
-def is_current(previous: BuiltEngine | None, head: dict) -> bool:
+def is_current(previous: RecordedEngine | None, head: dict) -> bool:
     """Return whether the existing engine has the same key and was built by the same code."""
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 
-def why_not_comparable(previous: BuiltEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
+def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refit: bool = False) -> str | None:
     """Return the reason why the speeds of the existing and the new engine are not comparable; None if they are.
 
     With `but_for_refit`, a refittable engine is comparable with one that is not refittable.
@@ -37,7 +37,7 @@ def why_not_comparable(previous: BuiltEngine | None, head: dict, but_for_refit: 
     return None
 
 
-def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
+def why_not_to_refit(previous: RecordedEngine | None, head: dict) -> str | None:
     """Return the reason why the existing engine cannot take the new weights; None if it can."""
     if reason := why_not_comparable(previous, head):
         return reason
@@ -48,7 +48,7 @@ def why_not_to_refit(previous: BuiltEngine | None, head: dict) -> str | None:
     return previous.record.get("not_refittable_because", "its record does not say whether it takes new weights")
 
 
-def first_build(previous: BuiltEngine | None, head: dict) -> dict | None:
+def first_build(previous: RecordedEngine | None, head: dict) -> dict | None:
     """Return strategy and seconds of the first build of this network, according to the existing engine's record.
 
     The `refit` setting may differ: it hardly changes the build time.

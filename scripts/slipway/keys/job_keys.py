@@ -102,7 +102,7 @@ class JobKeys:
             runtime_version=self.resolved.runtime_version(runtime, target),
             precision=precision,
             hardware=self.resolved.hardware(target),
-            code=self._parts.code_with_runtime("build_engine", target),
+            code=self._parts.code("build_engine", self.resolved.traits(target).module),
         )
 
     def gates(self, target: str, precision: str) -> str:

@@ -9,7 +9,7 @@
 import shutil
 from pathlib import Path
 
-from slipway.engines.engine_artifact import BuiltEngine
+from slipway.engines.recorded_engine import RecordedEngine
 from slipway.outputs.meaning import Meaning
 from slipway.runtimes import runtime_code
 from slipway.triton.repository.model_config import Served, model_config, write_config
@@ -22,7 +22,7 @@ ADAPTER = Path(__file__).with_name("python_backend_model.py")
 
 def served_model(
     name: str,
-    engine: BuiltEngine,
+    engine: RecordedEngine,
     crop: int,
     classes: int,
     max_batch: int,
@@ -38,7 +38,7 @@ def served_model(
     return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning, preprocess)
 
 
-def write_model(folder: Path, served: Served, engine: BuiltEngine, labels: Path) -> None:
+def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path) -> None:
     """Write the model folder at `folder`, which must not exist yet."""
     version = folder / VERSION
     version.mkdir(parents=True)
