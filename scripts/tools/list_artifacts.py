@@ -55,15 +55,7 @@ CONFIG = {
 TELL_RULES = """
 import json
 
-Path("rules.json").write_text(json.dumps([
-    {
-        "name": rule.name,
-        "outputs": [str(output) for output in rule.output],
-        "program": Path(rule.input.get("program", "")).stem,
-        "uses": rule.params.settings.__code__.co_names if "settings" in rule.params.keys() else [],
-    }
-    for rule in workflow.rules
-]))
+Path("rules.json").write_text(json.dumps(hooks.list_rules()))
 """
 
 

@@ -3,6 +3,7 @@
 import atexit
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from snakemake.io import ancient, flag, report
@@ -111,6 +112,18 @@ class Hooks:
         for rule in self._workflow.rules:
             if rule.shellcmd and rule.conda_env is None:
                 rule.conda_env = conda
+
+    def list_rules(self) -> list[dict]:
+        """Return the name, outputs and program of each rule, and the names that its function for `settings` uses."""
+        return [
+            {
+                "name": rule.name,
+                "outputs": [str(output) for output in rule.output],
+                "program": Path(rule.input.get("program", "")).stem,
+                "uses": rule.params.settings.__code__.co_names if "settings" in rule.params.keys() else [],  # noqa: SIM118
+            }
+            for rule in self._workflow.rules
+        ]
 
     # Around the run
 

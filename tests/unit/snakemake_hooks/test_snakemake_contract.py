@@ -39,7 +39,7 @@ ATTRIBUTES = {
         "storage_settings.default_storage_provider",
         "workflow_settings.persistence_backend.name",
     ],
-    "rule": ["name", "shellcmd", "conda_env"],
+    "rule": ["name", "shellcmd", "conda_env", "input.get", "output", "params.keys"],
     "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason"],
     "job": ["jobid", "output", "resources.get", "rule.name"],
     "reason": [
