@@ -148,7 +148,7 @@ def test_an_edit_of_the_runtime_makes_its_engine_stale_and_names_the_file(made, 
 def test_the_platforms_manifest_is_written_and_deployed(made):
     assert made.path("results/tiny/deploy/toy.yaml").is_file()
     receipt = read_json(made.path(RECEIPT))
-    assert (receipt["to"], receipt["targets"]["cpu"]["smoke_test"]["agreement"]["top1"]) == ("toy", 1.0)
+    assert (receipt["to"], receipt["targets"]["cpu"]["smoke_test"]["agreement"]["top1_agreement"]) == ("toy", 1.0)
     said = made.snakemake("status", **made.with_docker).succeeded().said
     assert "toy" in said
 
