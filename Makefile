@@ -42,7 +42,7 @@ cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .ven
 
 # A third of their time the long tests wait for servers, so two cores have work for three processes.
 test: $(VENV)/installed-test ## Run every test, the long ones first
-	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
+	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --durations 25 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived

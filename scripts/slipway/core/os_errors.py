@@ -15,6 +15,7 @@ _WAYS_OUT = {
     errno.EACCES: "this user may not do that ({}); change the permissions, or run as the user who owns it",
     errno.EPERM: "this user may not do that ({}); change the permissions, or run as the user who owns it",
     errno.ENOLCK: "the file system has no locks ({}); run on a local disk, or have its lock service started",
+    errno.ENOENT: "a file or folder is missing ({}); put it there, or run snakemake again if one of its rules makes it",
     errno.ENOTDIR: "a file stands where a folder has to be ({}); move it away and run again",
     errno.EISDIR: "a folder stands where a file has to be ({}); move it away and run again",
     errno.EFBIG: "a file may not become so large ({}); raise the limit (ulimit -f) and run again",

@@ -8,9 +8,13 @@
 A version exists once the record has all its files; the record is written last. A version that differs is not read.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import shutil
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,9 +87,9 @@ class ModelStore:
         for file in CONFIGURATIONS:
             config = read_config(self._published / name / str(number) / file)
             config.version_policy.specific.versions.append(number)
-            with written_whole(self.models / name / file) as partial:
+            with _replaced_for_triton(self.models / name / file) as partial:
                 write_config(partial, config)
-        with written_whole(self.models / name / LABELS) as partial:
+        with _replaced_for_triton(self.models / name / LABELS) as partial:
             shutil.copyfile(self._published / name / str(number) / LABELS, partial)
 
     def selected(self, name: str) -> int | None:
@@ -262,6 +266,19 @@ def _recorded(index: dict, golden: Path) -> dict[str, str]:
 
 def _text(index: dict) -> str:
     return json.dumps(index, indent=2) + "\n"
+
+
+@contextlib.contextmanager
+def _replaced_for_triton(path: Path) -> Iterator[Path]:
+    """Write `path` whole, with a time stamp after the earlier one, even if the clock was set back.
+
+    Triton loads a model again only if a file in its folder became newer.
+    """
+    earlier = path.stat().st_mtime_ns if path.exists() else 0
+    with written_whole(path) as partial:
+        yield partial
+        now = max(time.time_ns(), earlier + 1)
+        os.utime(partial, ns=(now, now))
 
 
 def _link(source: Path, target: Path) -> None:

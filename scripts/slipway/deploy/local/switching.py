@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tritonclient.utils import InferenceServerException
 
-from slipway.core.artifacts import make_folder
+from slipway.core.artifacts import remove
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
@@ -53,7 +53,6 @@ def try_beside(
     """Serve versions at free ports and prove them there. A bad version never gets into the live server."""
     trial = installation.state / TRIAL
     stop_left_over(installation.state)
-    make_folder(trial)
     for version in versions:
         installation.store.lay_out(version.name, version.number, trial / REPOSITORY)
     # Without HTTP: only this workflow uses the trial server.
@@ -87,8 +86,11 @@ def proven_by(server: Server, prove: Prove) -> list[dict]:
 
 def stop_left_over(state: Path) -> None:
     """Stop every trial server of this checkout, also a server that a killed deployment did not record."""
-    stop_all(state / TRIAL, UNSERVED_S)
-    shutil.rmtree(state / TRIAL / REPOSITORY, ignore_errors=True)
+    trial = state / TRIAL
+    if not trial.is_dir():
+        remove(trial)
+    stop_all(trial, UNSERVED_S)
+    shutil.rmtree(trial / REPOSITORY, ignore_errors=True)
 
 
 def stop_all(state: Path, patience_s: float) -> None:

@@ -1,3 +1,6 @@
+import os
+import time
+
 import numpy as np
 import pytest
 from helpers.artifacts.published import key_pair
@@ -267,3 +270,15 @@ def test_what_a_killed_copy_left_goes_with_the_next_version(store, made, root):
     (left / "configs").mkdir(parents=True)
     store.publish(*made("a"))
     assert not left.exists()
+
+
+def test_a_selected_version_is_newer_for_triton_even_if_the_clock_was_set_back(store, made):
+    for letter in "ab":
+        store.publish(*made(letter))
+    store.select("m_trt", 1)
+    selected = [store.models / "m_trt" / name for name in ("config.pbtxt", "configs/python.pbtxt", "labels.txt")]
+    future = time.time_ns() + 400 * 86400 * 10**9
+    for path in selected:
+        os.utime(path, ns=(future, future))
+    store.select("m_trt", 2)
+    assert all(path.stat().st_mtime_ns > future for path in selected)

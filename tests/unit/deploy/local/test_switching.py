@@ -14,7 +14,15 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import lock
 from slipway.deploy.local.live_sets import LiveSets
-from slipway.deploy.local.switching import TRIAL, UNSERVED_S, live_before, replace_server, require_own_ports, switch
+from slipway.deploy.local.switching import (
+    TRIAL,
+    UNSERVED_S,
+    live_before,
+    replace_server,
+    require_own_ports,
+    stop_left_over,
+    switch,
+)
 from slipway.triton.client.ports import Ports
 
 OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)
@@ -213,3 +221,14 @@ def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left
 def test_an_address_where_nobody_may_listen_is_told(host):
     with pytest.raises(SlipwayError, match=f"of the address {host} cannot be listened on .* another `deploy.host`"):
         require_own_ports(Ports(1, 2, 3, host), None)
+
+
+@pytest.mark.parametrize("in_the_way", ["a file", "a link to nowhere"])
+def test_a_file_in_place_of_the_trials_folder_is_no_obstacle(tmp_path, in_the_way):
+    trial = tmp_path / TRIAL
+    if in_the_way == "a file":
+        trial.write_text("in the way", encoding="utf-8")
+    else:
+        trial.symlink_to("nowhere")
+    stop_left_over(tmp_path)
+    server_state.write_intent(trial, "stand-in", 0, asdict(NEW))
