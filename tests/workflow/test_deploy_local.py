@@ -72,6 +72,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
         time.sleep(0.3)
     assert not traffic.lost
     assert traffic.orders(trainings) == [[0, 1, 0]] * 3
+    assert not list(place.path(f"{STORE}/models").rglob("__pycache__")), "bytecode lies beside the proven files"
     after = receipt(place)
     assert (after["version"], after["rolled_back_from"], after["server"]["pid"]) == (1, 2, server)
     assert after["smoke_test"]["agreement"]["relative_error"] < 1e-4

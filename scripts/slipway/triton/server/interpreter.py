@@ -113,7 +113,8 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     packages.mkdir(parents=True, exist_ok=True)
     # As bytes in a line of code: an embedded interpreter expects ASCII names, and fails at others.
     names = [os.fsencode(path) for path in interpreter.packages]
-    extend = f"import os, sys; sys.path.extend(map(os.fsdecode, {names}))\n"
+    # No bytecode: on a full disk Python leaves a truncated file beside a model, which then cannot be loaded.
+    extend = f"import os, sys; sys.dont_write_bytecode = True; sys.path.extend(map(os.fsdecode, {names}))\n"
     (packages / "interpreter.pth").write_text(extend, encoding="ascii")
     home = f"home = {_home(interpreter, folder.parent)}\ninclude-system-site-packages = false\n"
     (folder / "pyvenv.cfg").write_text(home, encoding="ascii")
