@@ -48,4 +48,4 @@ include: "rules/deploy.smk"
 # Each target's runtime has the rule that builds its engines.
 hooks.require_rules(resolved)
 # With `--sdm conda` each rule's program runs in it.
-hooks.give_programs_an_environment(conda="../envs/slipway.yaml")
+hooks.give_programs_an_environment("../envs/slipway.yaml")

@@ -42,7 +42,7 @@ def place(tmp_path):
     found = Workplace(folder)
     found.served_at = Ports.free()
     yield found
-    stopped = found.program("undeploy", "--receipts", RECEIPT)
+    stopped = found.program_here("undeploy", "--receipts", RECEIPT)
     left = [process for process in psutil.process_iter(["cmdline", "cwd"]) if serves(process, found)]
     assert not left, (left, stopped.said)
 
@@ -53,7 +53,7 @@ def serves(process, place):
 
 
 def deploy(place, training, *more):
-    return place.program("deploy", *options(place, training, *more))
+    return place.program_here("deploy", *options(place, training, *more))
 
 
 def receipt(place):
@@ -68,7 +68,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
         assert "switching in the running server" in said
         assert receipt(place)["version"] == 2
         time.sleep(0.3)
-        place.program("rollback", "--receipts", RECEIPT).succeeded()
+        place.program_here("rollback", "--receipts", RECEIPT).succeeded()
         time.sleep(0.3)
     assert not traffic.lost
     assert traffic.orders(trainings) == [[0, 1, 0]] * 3
@@ -76,7 +76,7 @@ def test_replacing_and_going_back_lose_no_request(place, trainings):
     after = receipt(place)
     assert (after["version"], after["rolled_back_from"], after["server"]["pid"]) == (1, 2, server)
     assert after["smoke_test"]["agreement"]["relative_error"] < 1e-4
-    outcome = place.program("rollback", "--receipts", RECEIPT)
+    outcome = place.program_here("rollback", "--receipts", RECEIPT)
     outcome.refused("was live on this machine before tiny version 1", "Nothing was changed")
 
 
@@ -134,7 +134,7 @@ def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_
         assert traffic.orders(trainings) == [[0]] * 3, fault
         assert receipt(place) == before, fault
     deploy(place, trainings[1]).succeeded()
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     assert receipt(place)["version"] == before["version"], "what was refused is not gone back to"
 
 
@@ -181,7 +181,7 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
             shutil.copytree(store / "models", store / "kept" / "models")
             shutil.copytree(store / "published", store / "kept" / "published")
             tamper(store / file)
-            place.program("rollback", "--receipts", RECEIPT).refused(
+            place.program_here("rollback", "--receipts", RECEIPT).refused(
                 "version 1 of tiny",
                 "is not what was proven",
                 file,
@@ -194,7 +194,7 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
     assert not traffic.lost
     assert traffic.orders(trainings) == [[1]] * 3
     assert receipt(place) == before
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     assert receipt(place)["version"] == 1
 
 
@@ -224,11 +224,11 @@ def test_a_version_without_the_signature_of_the_key_is_not_rolled_back_to(place,
     deploy(place, trainings[0]).succeeded()
     deploy(place, trainings[1], "--signatures", signatures[1], "--public-key", public).succeeded()
     rollback = ("--receipts", RECEIPT, "--public-key")
-    place.program("rollback", *rollback, public).refused("version 1 of tiny is not served", "is not signed")
+    place.program_here("rollback", *rollback, public).refused("version 1 of tiny is not served", "is not signed")
     deploy(place, trainings[2], "--signatures", signatures[2], "--public-key", public).succeeded()
-    place.program("rollback", *rollback, other).refused("version 2 of tiny is not served", "another key")
+    place.program_here("rollback", *rollback, other).refused("version 2 of tiny is not served", "another key")
     assert receipt(place)["version"] == 3
-    place.program("rollback", *rollback, public).succeeded()
+    place.program_here("rollback", *rollback, public).succeeded()
     assert receipt(place)["version"] == 2
 
 
@@ -298,13 +298,13 @@ def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and
 
     place.run(on_a_full_disk).refused("tiny version 2 is served and was proven", "the disk is full", "writes it down")
     assert (serving(place, trainings), receipt(place)["version"]) == (1, 1)
-    said = place.program("status", "--receipts", RECEIPT).succeeded().said
+    said = place.program_here("status", "--receipts", RECEIPT).succeeded().said
     assert "the deployment of tiny version 2 was interrupted before it was written down" in said
     assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
 
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     place.run(on_a_full_disk).refused("the disk is full")
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     back = receipt(place)
     assert (serving(place, trainings), back["version"], back["rolled_back_from"]) == (0, 1, 2)
 
@@ -313,10 +313,10 @@ def test_a_rollback_after_a_deployment_that_was_killed_serves_what_was_live_befo
     for training in trainings[:2]:
         deploy(place, training).succeeded()
     kill_a_deployment(place, trainings[2], "switching in the running server", 0.1)
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
     place.path(RECEIPT).write_text("{}", encoding="utf-8")
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
     assert (serving(place, trainings), receipt(place)["version"]) == (0, 1)
 
 

@@ -68,7 +68,7 @@ def test_an_operator_that_the_parser_does_not_know_is_named(place):
     strange = place.path("strange.onnx")
     onnx.save(model, strange)
     place.program(
-        "preflight",
+        "preflight_onnx",
         *("--onnx", strange, "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
         *("--output", place.path("verdict.json")),
     ).refused("DOES NOT BUILD", "'head_mystery' (Mystery)", "1 of 1 ONNX files do not build: fp32")
@@ -79,7 +79,7 @@ def test_a_truncated_onnx_file_is_called_that(place):
     whole = place.path("results/tiny/tiny.onnx").read_bytes()
     place.path("short.onnx").write_bytes(whole[: len(whole) // 2])
     place.program(
-        "preflight",
+        "preflight_onnx",
         *("--onnx", place.path("short.onnx"), "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
         *("--output", place.path("verdict.json")),
     ).refused("short.onnx: truncated or not ONNX")
@@ -87,7 +87,7 @@ def test_a_truncated_onnx_file_is_called_that(place):
 
 def test_a_gpu_generation_that_the_builder_does_not_know_is_refused_with_those_it_does(place):
     place.program(
-        "preflight",
+        "preflight_onnx",
         *("--onnx", place.path("results/tiny/tiny.onnx"), "--onnx-records", place.path("results/tiny/tiny.onnx.json")),
         *("--compute-capability", "9.0", "--output", place.path("verdict.json")),
     ).refused("does not build for compute capability 9.0", "8.9", "12.0")
