@@ -14,7 +14,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -41,8 +41,11 @@ cluster: $(VENV)/installed ## Add the executors for Slurm and Kubernetes to .ven
 	$(INSTALL) -r envs/cluster.txt
 
 # A third of their time the long tests wait for servers, so two cores have work for three processes.
-test: $(VENV)/installed-test ## Run every test, the long ones first
-	PATH="$$PWD/$(BIN):$$PATH" pytest --numprocesses 3 --durations 25 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
+test: $(VENV)/installed-test ## Run every test but the longest
+	PATH="$$PWD/$(BIN):$$PATH" pytest -m "not long" --numprocesses 3 --durations 25 --dist loadfile --no-loadscope-reorder tests/workflow tests/faults tests/gpu tests/test_style.py tests/unit
+
+test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slurm, deployments that are killed, full disks
+	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived

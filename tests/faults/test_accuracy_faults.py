@@ -9,6 +9,7 @@ from helpers.workplace import ACCURACY
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.long
 def test_a_checkpoint_below_the_floor_stops_before_its_engine_is_compared(after_good_run):
     write_photographs(after_good_run.path("photographs"), [str(number) for number in range(12)], each=1)
     after_good_run.configure("accuracy", {"labelled": "photographs", "min_top1": 0.9})

@@ -124,6 +124,7 @@ def test_named_download_that_cannot_be_reached_names_both_ways_out(after_good_ru
     assert after_good_run.artifacts()[WEIGHTS] == before[WEIGHTS]
 
 
+@pytest.mark.long
 def test_default_weights_that_cannot_be_reached_go_on_as_a_rehearsal(workplace: Workplace, tmp_path):
     workplace.configure("models.tiny.weights", "default")
 

@@ -73,6 +73,7 @@ def test_a_file_in_the_place_of_a_folder_is_told_in_one_sentence(workplace, name
     assert workplace.path(name).read_text(encoding="utf-8") == "notes"
 
 
+@pytest.mark.long
 def test_files_whose_names_start_with_a_dash_are_files(workplace):
     random_checkpoint(workplace.path("-good.pth"), seed=1)
     Image.new("RGB", (96, 80), (200, 30, 30)).save(workplace.path("-photo.jpg"))

@@ -101,6 +101,7 @@ def test_truncated_engine_is_refused_by_the_accuracy_check_and_repaired_by_the_w
     assert after_good_run.path(BENCHMARK).is_file()
 
 
+@pytest.mark.long
 def test_tightened_limits_stop_the_build_with_the_figures_again_and_again(after_good_run):
     """The record of the looser limits stays on the disk; it must not pass for one of the tighter limits."""
     after_good_run.snakemake(ACCURACY).succeeded()

@@ -18,6 +18,7 @@ def bring(workplace, network):
     return workplace
 
 
+@pytest.mark.long
 def test_an_export_that_fails_is_one_sentence_and_its_log_has_the_rest_without_colours(workplace):
     bring(workplace, unexportable.Bessel)
     tried = workplace.snakemake(ONNX, PYTHONPATH=str(TESTS))

@@ -214,6 +214,7 @@ def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_wi
         serving(place, trainings)
 
 
+@pytest.mark.long
 def test_a_version_without_the_signature_of_the_key_is_not_rolled_back_to(place, trainings, tmp_path):
     (tmp_path / "keys").mkdir()
     private, public = key_pair(tmp_path / "keys")
@@ -266,6 +267,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.long
 def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(place, trainings):
     deploy(place, trainings[0]).succeeded()
     for old, kill in enumerate(KILLS):
@@ -287,6 +289,7 @@ def serving(place, trainings):
         return who_gave(client.infer(trainings[0].input).logits, trainings)
 
 
+@pytest.mark.long
 def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and_what_is_written_agree(
     place, trainings, tmp_path
 ):
@@ -309,6 +312,7 @@ def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and
     assert (serving(place, trainings), back["version"], back["rolled_back_from"]) == (0, 1, 2)
 
 
+@pytest.mark.long
 def test_a_rollback_after_a_deployment_that_was_killed_serves_what_was_live_before_it(place, trainings):
     for training in trainings[:2]:
         deploy(place, training).succeeded()

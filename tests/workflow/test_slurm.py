@@ -94,6 +94,7 @@ def test_targets_that_would_be_detected_are_refused_before_anything_is_submitted
     assert slurm.jobs() == {}
 
 
+@pytest.mark.long
 def test_the_whole_chain_survives_a_drained_node_a_cancelled_job_little_memory_and_a_late_file(place, slurm, tmp_path):
     slurm.ask("scontrol", "update", "NodeName=node1", "State=DRAIN", "Reason=test")
     command, variables = submitting(place, slurm, "evidence", *STARVED)

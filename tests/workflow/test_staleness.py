@@ -168,6 +168,7 @@ def test_a_runtimes_code_touches_its_own_engines_alone(place):
     assert "Reason: scripts/slipway/runtimes/tensorrt/builder.py edited" in said
 
 
+@pytest.mark.long
 def test_an_edit_that_exports_the_same_file_keeps_the_engine(place):
     appended(place, "scripts/export_onnx.py", "\nEDITED = True\n")
     engine = place.path("results/tiny/l4/tiny.fp32.rtx")

@@ -51,5 +51,5 @@ def test_a_copy_onto_a_full_disk_says_so():
 
 
 def test_other_errors_keep_their_own_words():
-    assert explained(error(errno.ENOENT, "a")) is None
+    assert explained(error(errno.ESRCH, "a")) is None
     assert explained(OSError("of a library")) is None
