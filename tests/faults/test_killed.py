@@ -62,8 +62,9 @@ def require_continued(workplace, before):
 
 def test_killed_program(exporting):
     workplace, process = exporting
-    before = workplace.artifacts(*workplace.partial_files())
     (program,) = [child for child in family(process.pid) if is_export(child)]
+    program.suspend()  # so that it cannot end before it is killed
+    before = workplace.artifacts(*workplace.partial_files())
 
     program.kill()
     said, _ = process.communicate(timeout=PATIENCE_S)
