@@ -78,6 +78,7 @@ def test_unusable_checkpoint_keeps_the_weights_of_before(after_good_run, tmp_pat
     assert not after_good_run.partial_files()
 
 
+@pytest.mark.long
 def test_what_was_kept_does_not_pass_for_what_was_asked(after_good_run):
     before = after_good_run.artifacts()
     truncated(after_good_run.path("new.pth"), marker=None)

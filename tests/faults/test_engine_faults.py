@@ -65,6 +65,7 @@ def build_engine(workplace):
     )
 
 
+@pytest.mark.long
 def test_onnx_file_that_is_not_of_its_record_is_refused_by_the_program_and_repaired_by_the_workflow(after_good_run):
     before, onnx = after_good_run.artifacts(), after_good_run.path(ONNX)
     whole = onnx.read_bytes()

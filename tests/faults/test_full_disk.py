@@ -18,7 +18,8 @@ exit $code
 """
 
 
-@pytest.mark.parametrize("made", [pytest.param(WEIGHTS, marks=pytest.mark.long), ONNX])
+@pytest.mark.long
+@pytest.mark.parametrize("made", [WEIGHTS, ONNX])
 def test_full_disk_is_named_and_nothing_partial_remains(after_good_run, tmp_path, made):
     if not can_mount(tmp_path):
         pytest.skip("mounting a small file system needs Linux with user namespaces; a size limit would not be ENOSPC")

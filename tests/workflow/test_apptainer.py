@@ -43,6 +43,7 @@ def in_image(place, apptainer, *targets):
     return place.snakemake(*targets, *options, **apptainer)
 
 
+@pytest.mark.long
 def test_jobs_run_in_the_image_and_another_environment_is_told_as_the_reason_to_run_them_again(place, apptainer):
     in_image(place, apptainer, ENGINE_RECORD).succeeded()
     ran = place.path("ran.txt").read_text(encoding="utf-8").split()
