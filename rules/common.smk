@@ -12,22 +12,20 @@
 import json
 import shlex
 
-from slipway.keys.validation import require_batches, validate
+from slipway.keys.validation import require_batches, resolve
 from slipway.keys.config import complete, schema
 from slipway.keys.config_duplicates import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.notices import notices
-from slipway.keys.resolved_config import ResolvedConfig
 
 with refused_by_snakemake():
     # Not once more in each job.
     for file in hooks.configfiles() if hooks.plans else []:
         require_keys_once(file)
         require_read_as_written(file, schema())
-    resolved = ResolvedConfig(complete(config))
-    validate(resolved)
+    resolved = resolve(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)
 
 for notice in notices(resolved) if hooks.plans else []:

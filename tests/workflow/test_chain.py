@@ -23,7 +23,7 @@ from slipway.core.artifacts import sha256, tree_digest
 from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import resolve
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.repository.model_config import read_config
 
@@ -227,7 +227,7 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
         for index in range(12):
             pixels = np.random.default_rng(index).integers(0, 255, (90, 120, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
-    planned = JobKeys(ResolvedConfig(complete(copy.deepcopy(small.config)))).check_accuracy("small", "cpu", "fp32")
+    planned = JobKeys(resolve(complete(copy.deepcopy(small.config)))).check_accuracy("small", "cpu", "fp32")
     results = small.path("results/small")
     options = planned | {
         "labelled": folder,

@@ -14,13 +14,18 @@ from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
 
 
-def validate(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if a configuration cannot be built on its targets, or names a file that does not exist."""
+def resolve(config: dict) -> ResolvedConfig:
+    """Return a completed configuration, resolved on this machine.
+
+    Raises SlipwayError if it asks for an engine that cannot be built on its target, or names a file that is missing.
+    """
+    resolved = ResolvedConfig(config)
     require_precisions(resolved)
     _require_version_lock(resolved)
     checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
-    require_files(resolved.config, checkpoints)
-    require_weights_keys(resolved.config, checkpoints)
+    require_files(config, checkpoints)
+    require_weights_keys(config, checkpoints)
+    return resolved
 
 
 def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:

@@ -6,7 +6,7 @@ from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import validate
+from slipway.keys.validation import resolve
 
 WITH_BF16 = "A CPU [avx2 avx512f avx512_bf16 amx_bf16] x8"
 ARM_WITH_BF16 = "Neoverse-V1 [bf16 i8mm] x4"
@@ -17,9 +17,7 @@ H100 = "NVIDIA H100 80GB HBM3 (compute capability 9.0)"
 def resolved(targets=None, models=None, **sections) -> ResolvedConfig:
     """Return the resolved and valid configuration of a model for targets, by default for a CPU that has bf16."""
     config = {"models": models or {"m": {}}, "targets": targets or {"cpu": {"hardware": WITH_BF16}}, **sections}
-    found = ResolvedConfig(complete(config))
-    validate(found)
-    return found
+    return resolve(complete(config))
 
 
 def job_keys(*args, **sections) -> JobKeys:

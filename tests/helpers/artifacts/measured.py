@@ -13,8 +13,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.deploy.platforms import manifest_files
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import validate
+from slipway.keys.validation import resolve
 from write_manifests import main, parse_arguments
 
 # Reading Kubernetes' schemas anew for every object would take most of a test's time.
@@ -75,9 +74,7 @@ class Measured:
     def resolved(self):
         """Return the resolved configuration."""
         config = {"models": {self.model: {}}, "targets": self.targets, "deploy": self.deploy, "triton": self.triton}
-        found = ResolvedConfig(complete(json.loads(json.dumps(config))))
-        validate(found)
-        return found
+        return resolve(complete(json.loads(json.dumps(config))))
 
     def arguments(self):
         """Return the program's options, as the rule gives them."""

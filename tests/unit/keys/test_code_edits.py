@@ -31,9 +31,9 @@ import json, sys
 from pathlib import Path
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import resolve
 
-resolved = ResolvedConfig(complete({"models": {"m": {}}, "targets": {"cpu": {"runtime": "openvino"}}}))
+resolved = resolve(complete({"models": {"m": {}}, "targets": {"cpu": {"runtime": "openvino"}}}))
 
 def keys():
     made = JobKeys(resolved)

@@ -8,10 +8,10 @@ HEAVY = "{'torch', 'torchvision', 'openvino', 'onnxruntime', 'tensorrt', 'onnx',
 def test_planning_imports_no_framework():
     code = (
         "from slipway.core import cli\nfrom slipway.keys import config, notices, validation\n"
-        "from slipway.keys.job_keys import JobKeys\nfrom slipway.keys.resolved_config import ResolvedConfig\n"
+        "from slipway.keys.job_keys import JobKeys\n"
         "from slipway.snakemake_hooks import rerun_journal\n"
-        "resolved = ResolvedConfig(config.complete({'models': {'m': {}}, 'targets': {'cpu': {}}}))\n"
-        "validation.validate(resolved), notices.notices(resolved)\n"
+        "resolved = validation.resolve(config.complete({'models': {'m': {}}, 'targets': {'cpu': {}}}))\n"
+        "notices.notices(resolved)\n"
         "keys = JobKeys(resolved)\n"
         "keys.export_onnx('m'), keys.build_engine('cpu', 'fp32'), keys.benchmark('m', 'cpu'), keys.deploy_local()\n"
         f"print(*sorted(set(sys.modules) & {HEAVY}))"

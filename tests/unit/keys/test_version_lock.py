@@ -6,7 +6,7 @@ from slipway.keys import version_lock
 from slipway.keys.config import complete
 from slipway.keys.notices import notices
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import validate
+from slipway.keys.validation import resolve
 from slipway.keys.version_lock import runs_under
 from slipway.triton.server import releases
 
@@ -48,9 +48,7 @@ def target(version: str | None = "10.13.3.9", runtime: str = "tensorrt", **setti
 
 def decide(targets: dict, release: str | None = None, image: str | None = None) -> ResolvedConfig:
     triton = {"release": release, "image": image}
-    found = ResolvedConfig(complete({"models": {"m": {}}, "targets": targets, "triton": triton}))
-    validate(found)
-    return found
+    return resolve(complete({"models": {"m": {}}, "targets": targets, "triton": triton}))
 
 
 def refusal(*args, **kwargs) -> str:

@@ -3,7 +3,7 @@ import pytest
 import measure_planning
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import resolve
 from slipway.tools import planning_growth, snakemake_runs
 from slipway.tools.planning_growth import Shape
 from slipway.tools.snakemake_runs import Case, Outcome
@@ -16,7 +16,7 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 def test_the_tiny_configuration_is_valid_and_needs_its_checkpoint(tmp_path):
     (tmp_path / "random.pth").touch()
-    resolved = ResolvedConfig(complete(measure_planning.tiny_config()))
+    resolved = resolve(complete(measure_planning.tiny_config()))
     assert resolved.checkpoint("tiny") == "random.pth"
     assert resolved.precisions("cpu") == ["fp32"]
 

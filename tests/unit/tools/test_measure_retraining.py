@@ -15,7 +15,7 @@ import measure_retraining
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import resolve
 
 CONFIGURATION = {
     "models": {"tiny": {"architecture": "squeezenet1_1", "preprocess": {"resize": 72, "crop": 64}}},
@@ -125,7 +125,7 @@ def test_what_is_configured_can_be_planned(measured, monkeypatch, profiles):
     record = measure(*(["--profiles", profiles] if profiles else []))
     config, _, _ = asked[3]
     monkeypatch.setattr("slipway.keys.validation.require_files", lambda *_: None)
-    resolved = ResolvedConfig(complete(config))
+    resolved = resolve(complete(config))
     assert resolved.precisions("h100") == ["fp16"]
     assert resolved.profiles("h100", "fp16") == json.loads(profiles or '[{"min": 1, "opt": 8, "max": 32}]')
     assert record.get("profiles") == (json.loads(profiles) if profiles else None)

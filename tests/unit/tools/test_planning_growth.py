@@ -3,7 +3,7 @@ import pytest
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
+from slipway.keys.validation import resolve
 from slipway.tools import planning_growth
 from slipway.tools.planning_growth import SHAPES, Shape
 
@@ -36,7 +36,7 @@ def test_the_shapes_have_1_10_100_and_300_combinations():
 
 @pytest.mark.parametrize("shape", [*SHAPES, Shape(2, 1, 3)])
 def test_a_made_up_configuration_plans_exactly_the_combinations_asked_for(shape):
-    resolved = ResolvedConfig(complete(planning_growth.synthetic_config(shape)))
+    resolved = resolve(complete(planning_growth.synthetic_config(shape)))
     planned = {
         (model, target, precision)
         for model in resolved.models
@@ -54,7 +54,7 @@ def test_a_made_up_configuration_plans_exactly_the_combinations_asked_for(shape)
 def test_a_made_up_configuration_looks_for_nothing_on_this_machine(monkeypatch):
     monkeypatch.setattr("slipway.core.hardware.gpu_identity", lambda: pytest.fail("it looked for a GPU"))
     monkeypatch.setattr("slipway.core.packages.runtime_version", lambda *_: pytest.fail("it looked for TensorRT"))
-    resolved = ResolvedConfig(complete(planning_growth.synthetic_config(Shape(1, 1, 3))))
+    resolved = resolve(complete(planning_growth.synthetic_config(Shape(1, 1, 3))))
     key = JobKeys(resolved).build_engine("gpu0", "bf16")
     assert (key["runtime_version"], key["cuda"]) == ("10.13.3.9", "cu12")
     assert key["hardware"] == "NVIDIA L4 (compute capability 8.9)"

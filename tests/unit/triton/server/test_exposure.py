@@ -7,8 +7,7 @@ import pytest
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import require_servers
+from slipway.keys.validation import require_servers, resolve
 from slipway.triton.server import releases
 from slipway.triton.server.exposure import local_release, require_accepted
 
@@ -22,7 +21,7 @@ def configured(host, **triton):
         "deploy": {"host": host},
         "triton": triton,
     }
-    return ResolvedConfig(complete(copy.deepcopy(config)))
+    return resolve(complete(copy.deepcopy(config)))
 
 
 def test_the_wheels_server_is_known_by_the_wheel():
@@ -77,5 +76,5 @@ def test_http_and_shared_memory_are_off_unless_they_are_asked_for():
     assert "http_port" not in settings
     assert settings["shared_memory"] is False
     asked = {"models": {"m": {}}, "targets": {"cpu": {}}, "deploy": {"http": True, "shared_memory": True}}
-    settings = JobKeys(ResolvedConfig(complete(asked))).deploy_local()
+    settings = JobKeys(resolve(complete(asked))).deploy_local()
     assert (settings["http_port"], settings["shared_memory"]) == (8000, True)

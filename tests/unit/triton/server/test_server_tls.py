@@ -12,8 +12,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local.switching import takes_versions
 from slipway.keys.config import complete
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import validate
+from slipway.keys.validation import resolve
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.tls import server_tls, tls_of
@@ -118,9 +117,9 @@ def test_the_plan_hands_the_files_on_and_notices_another(authority, tmp_path):
     tls = {"certificate": str(certificate), "key": str(key)}
 
     def planned():
-        found = ResolvedConfig(complete({"models": {"m": {}}, "targets": {"cpu": {}}, "deploy": {"tls": dict(tls)}}))
-        validate(found)
-        return JobKeys(found).deploy_local()
+        return JobKeys(
+            resolve(complete({"models": {"m": {}}, "targets": {"cpu": {}}, "deploy": {"tls": dict(tls)}}))
+        ).deploy_local()
 
     settings = planned()
     paths = [
