@@ -4,7 +4,7 @@ from slipway.deploy.platforms import PLATFORMS, manifest_files
 from slipway.keys.validation import require_servers, require_supported_release
 
 PLATFORM = config["deploy"]["to"]
-# The same option for the target that is deployed.
+# The interpreter that has TensorRT, if the local server runs its engines in it.
 deployed_tensorrt_python = untracked(
     option("--tensorrt-python", PLATFORM == "local" and resolved.tensorrt(resolved.deployed_target)["python"])
 )

@@ -60,8 +60,8 @@ def read_json(path: str | Path) -> dict:
 
 def make_folder(path: Path) -> None:
     """Make a folder for Slipway's own files. Remove a file or a broken link of that name first."""
-    if path.is_file() or (path.is_symlink() and not path.exists()):
-        path.unlink()
+    if not path.is_dir():
+        remove(path)
     path.mkdir(parents=True, exist_ok=True)
 
 

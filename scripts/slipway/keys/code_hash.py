@@ -39,8 +39,8 @@ _RULES = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, 
 class CodeHashes:
     """The code of the programs in scripts/ as {file: SHA-256}."""
 
-    def __init__(self, fingerprints: FileHashCache | None = None) -> None:
-        self._fingerprints = fingerprints or FileHashCache()
+    def __init__(self, file_hashes: FileHashCache | None = None) -> None:
+        self._file_hashes = file_hashes or FileHashCache()
         self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
@@ -105,7 +105,7 @@ class CodeHashes:
         if not folders and spec.has_location:
             files = {Path(spec.origin).name: Path(spec.origin)}
         return {
-            short: self._fingerprints.remember(f"users code {_RULES}", path, _read_users)
+            short: self._file_hashes.remember(f"users code {_RULES}", path, _read_users)
             for short, path in sorted(files.items())
         }
 
@@ -114,7 +114,7 @@ class CodeHashes:
         while pending:
             path = pending.pop()
             if path not in found:
-                found[path], imported = self._fingerprints.remember(f"code {_RULES}", path, _read)
+                found[path], imported = self._file_hashes.remember(f"code {_RULES}", path, _read)
                 pending.extend(SCRIPTS / name for name in imported)
         return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
 

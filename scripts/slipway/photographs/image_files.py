@@ -46,9 +46,9 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def digest_of_images(folder: str | Path, limit: int | None = None, fingerprints: FileHashCache | None = None) -> str:
+def digest_of_images(folder: str | Path, limit: int | None = None, file_hashes: FileHashCache | None = None) -> str:
     """Return one SHA-256 of the names (relative to `folder`) and contents of the images that find_images returns."""
-    return (fingerprints or FileHashCache()).of_many(find_images(folder, limit), folder)
+    return (file_hashes or FileHashCache()).of_many(find_images(folder, limit), folder)
 
 
 def _images_below(folder: str | Path) -> Iterator[Path]:

@@ -44,12 +44,12 @@ def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
     return record and record["endtime"]
 
 
-def digest(path: Path, fingerprints: FileHashCache) -> str:
+def digest(path: Path, file_hashes: FileHashCache) -> str:
     """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
     if path.is_file():
-        return fingerprints.sha256(path)
+        return file_hashes.sha256(path)
     members = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]
-    return fingerprints.of_many(sorted(members), path)
+    return file_hashes.of_many(sorted(members), path)
 
 
 def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:

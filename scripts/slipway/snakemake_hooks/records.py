@@ -80,8 +80,8 @@ class ArtifactRecords:
     A stamp has the SHA-256 and, to identify the job, the time at which Snakemake recorded the job's end.
     """
 
-    def __init__(self, fingerprints: FileHashCache, folder: Path = FOLDER) -> None:
-        self._fingerprints = fingerprints
+    def __init__(self, file_hashes: FileHashCache, folder: Path = FOLDER) -> None:
+        self._file_hashes = file_hashes
         self._folder = folder
         self._made = made_artifacts(folder)
         self._made_anew: list[str] = []
@@ -126,7 +126,7 @@ class ArtifactRecords:
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
-        return digest(path, self._fingerprints)
+        return digest(path, self._file_hashes)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""

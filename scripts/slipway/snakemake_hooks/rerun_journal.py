@@ -27,7 +27,7 @@ class RerunJournal(logging.Filter):
     def __init__(
         self,
         workflow: Any,
-        fingerprints: FileHashCache,
+        file_hashes: FileHashCache,
         changed: dict[str, tuple[str, str]],
         incomplete: set[str],
         remember: Callable[[Iterable[str]], None],
@@ -35,7 +35,7 @@ class RerunJournal(logging.Filter):
         super().__init__()
         self._remember = remember
         self._workflow = workflow
-        self._fingerprints = fingerprints
+        self._file_hashes = file_hashes
         self._changed = changed
         self._incomplete = incomplete - set(changed)
         self._jobs: dict[int, Any] = {}
@@ -106,7 +106,7 @@ class RerunJournal(logging.Filter):
         for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
             before = next(iter(self._workflow.persistence.input_checksums(job, file)), None)
             # A file in remote storage has no copy here.
-            now = self._fingerprints.sha256(file) if Path(file).is_file() else None
+            now = self._file_hashes.sha256(file) if Path(file).is_file() else None
             words.append(rerun_reasons.of_content(file, before, now))
         return words
 

@@ -77,7 +77,7 @@ def test_a_file_in_place_of_the_folder_of_that_note_stops_nobody(tmp_path):
 
 
 @pytest.mark.parametrize("content", DAMAGES)
-def test_a_damaged_store_of_fingerprints_is_made_anew(tmp_path, content, monkeypatch):
+def test_a_damaged_store_of_file_hashes_is_made_anew(tmp_path, content, monkeypatch):
     monkeypatch.setattr("slipway.keys.file_hash_cache.SETTLED_AFTER_S", -1)
     file, store = tmp_path / "file", damage(tmp_path / "store.json", content)
     file.write_text("content")

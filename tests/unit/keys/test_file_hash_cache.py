@@ -42,35 +42,35 @@ def test_a_file_that_stays_is_read_once(file, tmp_path, settled):
 
 def test_a_file_that_was_just_written_is_read_again(file):
     answer, asked = counting(sha256)
-    fingerprints = FileHashCache()
-    fingerprints.remember("sha256", file, answer)
-    fingerprints.remember("sha256", file, answer)
+    hashes = FileHashCache()
+    hashes.remember("sha256", file, answer)
+    hashes.remember("sha256", file, answer)
     assert len(asked) == 2
 
 
 def test_other_content_is_seen(file, settled):
-    fingerprints = FileHashCache()
-    before = fingerprints.sha256(file)
+    hashes = FileHashCache()
+    before = hashes.sha256(file)
     file.write_bytes(b"after it")
-    assert fingerprints.sha256(file) == sha256(file) != before
+    assert hashes.sha256(file) == sha256(file) != before
 
 
 def test_content_of_the_same_length_and_time_is_seen(file, settled):
     """As when an older checkpoint is copied over a newer one with its times kept."""
-    fingerprints = FileHashCache()
+    hashes = FileHashCache()
     then = time.time() - 100
     os.utime(file, (then, then))
-    before = fingerprints.sha256(file)
+    before = hashes.sha256(file)
     file.write_bytes(b"beforE")
     os.utime(file, (then, then))
-    assert fingerprints.sha256(file) == sha256(file) != before
+    assert hashes.sha256(file) == sha256(file) != before
 
 
-def test_a_touched_file_has_the_same_fingerprint(file, settled):
-    fingerprints = FileHashCache()
-    before = fingerprints.sha256(file)
+def test_a_touched_file_has_the_same_hash(file, settled):
+    hashes = FileHashCache()
+    before = hashes.sha256(file)
     os.utime(file)
-    assert fingerprints.sha256(file) == before
+    assert hashes.sha256(file) == before
 
 
 @pytest.mark.parametrize("content", ["", "not JSON", "[1]"])
@@ -80,7 +80,7 @@ def test_a_broken_store_costs_time_only(content, file, tmp_path):
     assert FileHashCache(store).sha256(file) == sha256(file)
 
 
-def test_many_files_have_one_fingerprint_of_names_and_contents(tmp_path):
+def test_many_files_have_one_hash_of_names_and_contents(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1").write_text("x")
     (tmp_path / "2").write_text("y")
@@ -97,7 +97,7 @@ def test_many_files_have_one_fingerprint_of_names_and_contents(tmp_path):
 def test_a_store_that_cannot_be_written_is_done_without(file, tmp_path, settled):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder is needed")
-    fingerprints = FileHashCache(blocked / "store.json")
-    fingerprints.sha256(file)
-    fingerprints.save()
+    hashes = FileHashCache(blocked / "store.json")
+    hashes.sha256(file)
+    hashes.save()
     assert blocked.read_text() == "a file where a folder is needed"

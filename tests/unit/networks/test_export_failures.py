@@ -35,6 +35,14 @@ def source_line(name, text):
     return f"unexportable.py:{next(n for n in range(start, len(lines)) if text in lines[n]) + 1}: "
 
 
+def require_told(name, opset, line, cause, folder):
+    """Require that the refusal of a network is one plain sentence with the cause and its line."""
+    said = refusal(name, opset, folder)
+    assert re.search(cause, said), said
+    assert source_line(name, line) in said, said
+    require_one_plain_sentence(said)
+
+
 @pytest.mark.parametrize(
     ("name", "line", "cause"),
     [
@@ -49,10 +57,7 @@ def source_line(name, text):
     ],
 )
 def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_path):
-    said = refusal(name, NEW, tmp_path)
-    assert re.search(cause, said), said
-    assert source_line(name, line) in said, said
-    require_one_plain_sentence(said)
+    require_told(name, NEW, line, cause, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +80,7 @@ def test_what_cannot_be_exported_is_told_with_its_line(name, line, cause, tmp_pa
     ],
 )
 def test_what_the_older_exporter_cannot_carry_is_told_with_its_line(name, line, cause, tmp_path):
-    said = refusal(name, OLD, tmp_path)
-    assert re.search(cause, said), said
-    assert source_line(name, line) in said, said
-    require_one_plain_sentence(said)
+    require_told(name, OLD, line, cause, tmp_path)
 
 
 @pytest.mark.parametrize(
