@@ -19,7 +19,8 @@ from slipway.deploy.local.liveness import is_silent
 from slipway.deploy.local.model_store import ModelStore, Published
 from slipway.deploy.local.receipts import announce, prove, prove_under_load, receipts_of_dropped
 from slipway.deploy.local.rollout import DEPLOYMENT, Rollout, complete, settle, under_way
-from slipway.deploy.local.switching import require_own_ports, switch, try_beside
+from slipway.deploy.local.switching import require_own_ports, switch
+from slipway.deploy.local.trial import try_beside
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.versions import read_index
 from slipway.triton.server import releases

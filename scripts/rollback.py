@@ -15,7 +15,8 @@ from slipway.deploy.local.liveness import is_silent
 from slipway.deploy.local.model_store import ModelStore, Published
 from slipway.deploy.local.receipts import announce, prove
 from slipway.deploy.local.rollout import DEPLOYMENT, ROLLBACK, Rollout, complete, pending, settle, under_way
-from slipway.deploy.local.switching import require_own_ports, switch, try_beside
+from slipway.deploy.local.switching import require_own_ports, switch
+from slipway.deploy.local.trial import try_beside
 from slipway.triton.client.ports import Ports
 from slipway.triton.repository.versions import DEPLOYED_AGAIN
 

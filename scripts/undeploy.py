@@ -9,8 +9,9 @@ from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import lock
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.receipts import receipts_of_dropped
+from slipway.deploy.local.recorded_server import stop_all
 from slipway.deploy.local.rollout import forget
-from slipway.deploy.local.switching import stop_all, stop_left_over
+from slipway.deploy.local.trial import stop_left_over
 from slipway.triton.server.tritonserver import DRAIN_S
 
 

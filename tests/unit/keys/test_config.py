@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from slipway.core.errors import SlipwayError
-from slipway.keys.config import SCHEMA, complete
+from slipway.keys.config import complete
+from slipway.keys.config_schema import SCHEMA
 
 SHIPPED = Path(__file__).resolve().parents[3] / "config.yaml"
 

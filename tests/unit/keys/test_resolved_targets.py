@@ -9,7 +9,7 @@ from helpers.artifacts.configured import ARM_WITH_BF16, WITH_BF16, WITHOUT_BF16,
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import runtime_files
-from slipway.keys.config import schema
+from slipway.keys.config_schema import schema
 from slipway.keys.notices import notices
 from slipway.runtimes import RUNTIMES
 

@@ -5,35 +5,25 @@ one is ready. A server is replaced only if it needs other ports or other options
 """
 
 import contextlib
-import shutil
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from tritonclient.utils import InferenceServerException
 
-from slipway.core.artifacts import remove
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import TRIAL, LocalInstallation
+from slipway.deploy.local.installation import LocalInstallation
 from slipway.deploy.local.model_store import Published
+from slipway.deploy.local.recorded_server import UNSERVED_S, Prove, proven_by, start_recorded, stop_all
+from slipway.deploy.local.trial import SERVES_ON
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.server.ownership import require_own
 from slipway.triton.server.restricted_apis import header, keep_key, new_key
-from slipway.triton.server.tls import ServerTls
 from slipway.triton.server.tritonserver import DRAIN_S, Ports, Server, stop_process
-
-# Timeout for the end of a server that gets no requests any more.
-UNSERVED_S = 5
-SERVES_ON = "The server that was live serves on unchanged."
-# The repository of a trial server, below its state.
-REPOSITORY = "models"
-
-# A function from a server's ports to the proof of each version; raises SlipwayError.
-Prove = Callable[[Ports], list[dict]]
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
@@ -45,59 +35,6 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
             f"port {foreign[0]} on {ports.host} is taken by {server_state.who_listens(foreign[0])}, which this "
             "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
         )
-
-
-def try_beside(
-    installation: LocalInstallation, versions: list[Published], prove: Prove, tls: ServerTls | None = None
-) -> None:
-    """Serve versions at free ports and prove them there. A bad version never gets into the live server."""
-    trial = installation.state / TRIAL
-    stop_left_over(installation.state)
-    for version in versions:
-        installation.store.lay_out(version.name, version.number, trial / REPOSITORY)
-    # Without HTTP: only this workflow uses the trial server.
-    ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
-    names = [version.name for version in versions]
-    server = installation.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
-    try:
-        start_recorded(server, trial, 0, None)
-        server.wait_until_ready(installation.ready_timeout_s)
-        proven_by(server, prove)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}\n{SERVES_ON}") from None
-    finally:
-        stop_left_over(installation.state)
-
-
-def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
-    """Start a server. If interrupted at any point, the record names the intended or the running server."""
-    server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
-    process = server.start()
-    server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
-
-
-def proven_by(server: Server, prove: Prove) -> list[dict]:
-    """Return the proofs of this server; raise SlipwayError if another server answers at its ports."""
-    server.require_own()
-    proofs = prove(server.ports)
-    server.require_own()
-    return proofs
-
-
-def stop_left_over(state: Path) -> None:
-    """Stop every trial server of this checkout, also a server that a killed deployment did not record."""
-    trial = state / TRIAL
-    if not trial.is_dir():
-        remove(trial)
-    stop_all(trial, UNSERVED_S)
-    shutil.rmtree(trial / REPOSITORY, ignore_errors=True)
-
-
-def stop_all(state: Path, patience_s: float) -> None:
-    """Stop the recorded server of a folder and any other server of that folder; remove the record."""
-    for pid in {running["pid"] for running in server_state.running_servers(state)}:
-        stop_process(pid, patience_s)
-    server_state.forget_state(state)
 
 
 def switch(

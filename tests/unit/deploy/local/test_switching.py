@@ -12,17 +12,11 @@ import pytest
 import undeploy
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import lock
+from slipway.deploy.local.installation import TRIAL, lock
 from slipway.deploy.local.live_sets import LiveSets
-from slipway.deploy.local.switching import (
-    TRIAL,
-    UNSERVED_S,
-    live_before,
-    replace_server,
-    require_own_ports,
-    stop_left_over,
-    switch,
-)
+from slipway.deploy.local.recorded_server import UNSERVED_S
+from slipway.deploy.local.switching import live_before, replace_server, require_own_ports, switch
+from slipway.deploy.local.trial import stop_left_over
 from slipway.triton.client.ports import Ports
 
 OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)

@@ -1,0 +1,134 @@
+"""The JSON Schema of config.yaml: validate a configuration, fill in its defaults, and explain a mistake."""
+
+import copy
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.platforms import PLATFORMS
+from slipway.keys.config_text import FAST_LOADER
+from slipway.runtimes import RUNTIMES
+
+SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
+
+
+def fill_in(config: dict) -> None:
+    """Validate a configuration, and fill in the schema's defaults.
+
+    Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
+    """
+    errors = list(_WithDefaults(schema()).iter_errors(config))
+    if errors:
+        raise SlipwayError(f"config: {_explain(jsonschema.exceptions.best_match(errors))}")
+
+
+@cache
+def schema() -> dict:
+    """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
+    found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
+    found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
+    found["properties"]["deploy"]["properties"]["to"]["enum"] = ["local", *PLATFORMS]
+    return found
+
+
+def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
+    """Validate `properties` after filling in the defaults, in the way of jsonschema's own documentation."""
+    if isinstance(instance, dict):
+        for name, subschema in properties.items():
+            if "default" in subschema:
+                instance.setdefault(name, copy.deepcopy(subschema["default"]))
+    yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
+
+
+def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
+    """Match as JSON Schema's own regular expressions do: `$` is the very end, and digits are ASCII digits."""
+    if validator.is_type(instance, "string") and not re.search(_to_the_end(pattern), instance, re.ASCII):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _to_the_end(pattern: str) -> str:
+    """Return a pattern whose `$` matches only at the very end, not also before a final line feed as in Python."""
+    return re.sub(r"(?<!\\)\$", r"\\Z", pattern)
+
+
+def _is_integer(_: Any, value: object) -> bool:
+    """Accept 5. Refuse 5.0, which a program's option would not accept, and true."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite_number(checker: Any, value: object) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_WithDefaults = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"properties": _fill_defaults, "pattern": _match_pattern},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_finite_number}
+    ),
+)
+
+
+_KINDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "null": "null",
+    "number": "a number",
+    "object": "a mapping",
+    "string": "text",
+}
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """Return one sentence with the key, its value and the allowed values."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        unknown = min(str(name) for name in error.instance if name not in error.schema["properties"])
+        allowed = ", ".join(sorted(error.schema["properties"]))
+        return f"`{f'{key}.' if key else ''}{unknown}` is not a key; allowed are {allowed}"
+    if error.validator == "required":
+        return f"{error.message.replace(chr(39), '`')} and is missing"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"`{key}` has the name {error.instance!r}, but a name must be {_allowed(error.schema)}"
+    parent = error.parent
+    while parent is not None and parent.absolute_path == error.absolute_path:
+        error, parent = parent, parent.parent
+    allowed = _allowed(error.schema)
+    return f"`{key or 'the file'}` is {error.instance!r}, but must be {allowed}"
+
+
+def _allowed(schema: dict) -> str:
+    """Return the values that a schema allows, in words."""
+    choices = schema.get("anyOf") or schema.get("oneOf")
+    if choices:
+        described = schema.get("description", "").rstrip(".")
+        return described[:1].lower() + described[1:] or " or ".join(_allowed(choice) for choice in choices)
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    if "pattern" in schema:
+        return f"text of the form {schema['pattern']}"
+    kinds = schema.get("type", [])
+    words = [" or ".join(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))]
+    limits = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "minItems": "with items at least",
+        "maxItems": "and at most",
+        "minLength": "with characters at least",
+        "minProperties": "with entries at least",
+    }
+    words += [f"{phrase} {schema[name]}" for name, phrase in limits.items() if name in schema]
+    if "uniqueItems" in schema:
+        words.append("without repetition")
+    if "items" in schema:
+        words.append(f"with each item {_allowed(schema['items'])}")
+    return " ".join(words)
