@@ -23,12 +23,12 @@ from slipway.deploy.cluster_objects import (
 )
 from slipway.deploy.platform import DeploymentState
 from slipway.deploy.release import Release
-from slipway.manifests import common, kserve, kubernetes
+from slipway.manifests import common
 from slipway.triton.server.tritonserver import Ports
 
 # Where Triton listens in its pod: HTTP, gRPC, metrics.
 PORTS = (common.HTTP, common.GRPC, common.METRICS)
-PORTS_OF_KSERVE = (kserve.HTTP, kserve.GRPC, common.METRICS)
+PORTS_OF_KSERVE = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
 
 
 class Kubernetes:
@@ -46,7 +46,7 @@ class Kubernetes:
     def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Kubernetes":
         """Return a namespace of a cluster. Without a "context" it is in the kubeconfig's current one."""
         cluster = Cluster.connect(place["namespace"], place.get("context"))
-        return cls(cluster, place["app"], kubernetes.PULL_S + ready_timeout_s)
+        return cls(cluster, place["app"], common.PULL_S + ready_timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

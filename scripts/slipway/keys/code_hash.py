@@ -1,7 +1,8 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
 Comments, docstrings, line breaks and messages do not count. `code_meaning` has the rules. In the user's own package
-messages count, since other conventions may hold there.
+messages count, since other conventions may hold there. The templates (`.j2`) beside a module that names them count by
+their bytes.
 
 A module that makes no part of an artifact says so: `PART_OF_KEYS = False`. Neither the module nor its imports count.
 Such modules only explain errors, or start programs.
@@ -136,15 +137,17 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """Return the digest of a file's code and the files of `slipway` that it imports, relative to SCRIPTS.
+    """Return the digest of a file's code, and its imports of `slipway` and its templates, relative to SCRIPTS.
 
     Of a file that is no part of keys, return None and no files.
     """
+    if path.suffix != ".py":
+        return _digest_of_bytes(path), []
     tree = _parsed(path)
     if not _is_part_of_keys(tree):
         return None, []
-    imported = [file.relative_to(SCRIPTS).as_posix() for file in _imports(path, tree)]
-    return _digest_of(meaning(without_messages(tree))), imported
+    needed = [file.relative_to(SCRIPTS).as_posix() for file in [*_imports(path, tree), *_templates(path, tree)]]
+    return _digest_of(meaning(without_messages(tree))), needed
 
 
 def _read_users(path: Path) -> str:
@@ -155,7 +158,7 @@ def _read_users(path: Path) -> str:
     try:
         return _digest_of(meaning(_parsed(path)))
     except (SyntaxError, ValueError):
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return _digest_of_bytes(path)
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -168,6 +171,15 @@ def _is_part_of_keys(tree: ast.Module) -> bool:
 
 def _digest_of(code: object) -> str:
     return hashlib.sha256(repr(code).encode()).hexdigest()[:16]
+
+
+def _digest_of_bytes(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _templates(path: Path, tree: ast.AST) -> list[Path]:
+    names = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [path.parent / name for name in names if name.endswith(".j2") and (path.parent / name).is_file()]
 
 
 def _imports(path: Path, tree: ast.AST) -> list[Path]:

@@ -13,6 +13,9 @@ from slipway.triton.server.tritonserver import LOAD_COMPATIBLE, METRICS_FLAGS
 # Triton's ports in its container, and the folder of its models there.
 HTTP, GRPC, METRICS = 8000, 8001, 8002
 MODELS = "/models"
+# The ports on which KServe expects a server, and the folder where it puts the model.
+KSERVE_HTTP, KSERVE_GRPC = 8080, 9000
+KSERVE_MODELS = "/mnt/models"
 # Keys of Triton's restricted APIs (model control, shared memory, trace, log). Nobody gets them. In Kubernetes the key
 # is the pod's UID, which replaces this variable; else the shell makes one when it starts the server. A UID is no secret
 # to users who may read the pods of its namespace.
@@ -22,6 +25,10 @@ DRAWN = "$(cat /proc/sys/kernel/random/uuid)"
 DRAIN_S = 30
 # The user of the server in NVIDIA's image.
 USER = 1000
+# Seconds for a node to pull the image, in addition to the server's start.
+PULL_S = 900
+# CPU utilisation at which another replica of a CPU target starts.
+BUSY_PERCENT = 70
 
 
 def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str, Value]:
@@ -98,6 +105,11 @@ def triton_command(d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MO
 def environment(d: dict) -> dict[str, str]:
     """Return the server's environment. NVIDIA's image uses every GPU of the node that is not hidden from it."""
     return {"HOME": "/tmp"} | ({} if d["on_gpu"] else {"NVIDIA_VISIBLE_DEVICES": "void"})
+
+
+def pull_policy(d: dict) -> str:
+    """Return when a node pulls the image. The image of a digest never changes; a tag may be pushed again."""
+    return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
 
 
 def _names(model: str, target: str) -> dict[str, Value]:

@@ -8,7 +8,7 @@ from helpers.kubernetes_api.server import ApiServer
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.cluster_objects import provenance
-from slipway.manifests import common, kserve
+from slipway.manifests import common
 
 INDEX = "slipway/repository-index"
 
@@ -40,7 +40,12 @@ class Pods(dict):
         pods = [each for each in self.api.objects if each["kind"] == "Pod"]
         index = pods[-1]["metadata"]["annotations"][INDEX]
         ports = self.servers[self.seeds[index]].ports
-        kinds = {common.HTTP: ports.http, kserve.HTTP: ports.http, common.GRPC: ports.grpc, kserve.GRPC: ports.grpc}
+        kinds = {
+            common.HTTP: ports.http,
+            common.KSERVE_HTTP: ports.http,
+            common.GRPC: ports.grpc,
+            common.KSERVE_GRPC: ports.grpc,
+        }
         return (kinds | {common.METRICS: ports.metrics})[port]
 
 
@@ -98,7 +103,7 @@ def api(tmp_path, monkeypatch):
     """Return a cluster with room for the model."""
     monkeypatch.chdir(tmp_path)
     # No image is pulled here.
-    monkeypatch.setattr("slipway.manifests.kubernetes.PULL_S", 0)
+    monkeypatch.setattr("slipway.manifests.common.PULL_S", 0)
     with ApiServer() as server:
         monkeypatch.setenv("KUBECONFIG", str(server.kubeconfig(tmp_path / "kubeconfig")))
         server.claim("model-repository")

@@ -50,6 +50,16 @@ def test_a_runtime_is_imported_by_name_and_listed_whole():
     assert files - added == {"scripts/slipway/runtimes/tensorrt/explain.py"}  # it only explains errors
 
 
+def test_the_templates_of_a_module_are_in_it_by_their_bytes(tmp_path):
+    manifests = {file for file in CodeHashes().of_manifests() if file.endswith(".j2")}
+    assert manifests == {path.relative_to(REPOSITORY).as_posix() for path in SCRIPTS.glob("slipway/manifests/*.j2")}
+    template = tmp_path / "page.yaml.j2"
+    template.write_text("# one", encoding="utf-8")
+    before = _read(template)
+    template.write_text("# two", encoding="utf-8")
+    assert _read(template) != before
+
+
 def test_an_import_inside_a_function_is_in_it():
     assert "scripts/slipway/triton/client/grpc_client.py" in code_of("status")
 

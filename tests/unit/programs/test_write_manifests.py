@@ -10,6 +10,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.validation import require_servers
+from slipway.manifests.kubernetes import pod_parts
 from slipway.manifests.names import LONGEST, label
 from write_manifests import main
 
@@ -157,7 +158,8 @@ def test_keys_are_sorted_and_nothing_tells_the_time(measured):
 
 def test_one_manifest_that_is_refused_keeps_all_from_being_written(measured, monkeypatch):
     found = measured().measure()
-    monkeypatch.setattr("slipway.manifests.kserve.rollout", lambda d: {"type": "RollingUpdate", "surge": 1})
+    surging = {"strategy": {"type": "RollingUpdate", "surge": 1}}
+    monkeypatch.setattr("slipway.manifests.kserve.pod_parts", lambda *told: pod_parts(*told) | surging)
     with pytest.raises(SlipwayError, match=r"InferenceService resnet50-h100 is not what Kubernetes .* takes: .*surge"):
         main(found.arguments())
     assert not found.path("deploy").exists()
