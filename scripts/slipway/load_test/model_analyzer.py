@@ -20,7 +20,7 @@ from slipway.triton.client.proxies import without_proxies
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server import restricted_apis
 from slipway.triton.server.interpreter import write_launcher
-from slipway.triton.server.stub_memory import region_flag
+from slipway.triton.server.leftovers import owner_variable, region_flag
 from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
 
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
@@ -122,6 +122,7 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
         # With a GPU it would require NVIDIA's DCGM. Only the GPU's memory is needed, and it is measured here.
         env=without_proxies(os.environ)
         | {"NUMBA_DISABLE_CUDA": "1"}
+        | owner_variable(workspace.name)
         | {keyed_model_analyzer.NAME: restricted_apis.GRPC_HEADER, keyed_model_analyzer.VALUE: key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from slipway.core.cli import progress
+from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.plain_paths import temporary_folder
-from slipway.triton.server.stub_memory import remove_regions
 
 PREFIX, LOCK = "slipway-load-test-", ".lock"
 
@@ -45,7 +45,7 @@ def clear_left_over() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if folder.is_dir():
                 stop_processes_of(folder)
-                remove_regions(f"{folder.name}-", but_of=set())
+                remove_leftovers(f"{folder.name}-", but_of=set())
                 shutil.rmtree(folder)
                 path.unlink()
                 progress(f"  removed {folder}, left by a load test that was killed")

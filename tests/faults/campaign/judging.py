@@ -3,7 +3,7 @@
 import traceback
 
 from faults.campaign.fault import NotHere
-from faults.campaign.scene import LIVE, PREVIOUS, told_well, wait_for
+from faults.campaign.scene import LIVE, PREVIOUS, command_line, told_well, wait_for
 from helpers.artifacts.training import RECEIPT
 from helpers.workplace import Outcome
 
@@ -79,12 +79,15 @@ def agree(scene, permitted):
     assert scene.store.history.live() == {"tiny": version}, "the history says otherwise"
     one_back(scene, version, permitted)
     family = {server.pid, *(child.pid for child in server.children(recursive=True))}
-    left = [process for process in scene.processes() if process.pid not in family]
-    if left:
-        wait_for(lambda: not [each for each in scene.processes() if each.pid not in family])
+    wait_for(lambda: not left_over(scene, family), lambda: f"processes are left: {left_over(scene, family)}")
     assert not scene.place.partial_files(), f"partial files are left: {scene.place.partial_files()}"
     foreign = [name for name in scene.regions() if not name.startswith(receipt["server"]["id"])]
     assert not foreign, f"regions are left in shared memory: {foreign}"
+
+
+def left_over(scene, family):
+    """Return the command lines of the processes in the checkout that are not of the live server's family."""
+    return [f"{each.pid} {command_line(each)}" for each in scene.processes() if each.pid not in family]
 
 
 def one_back(scene, version, permitted):

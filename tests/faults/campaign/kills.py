@@ -159,6 +159,17 @@ def the_trial_servers_python_stubs_are_killed(scene):
 
 
 @fault
+def the_trial_server_is_killed_and_its_python_stub_hangs(scene):
+    command = scene.start("deploy", NEXT)
+    trial = scene.trial()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        wait_for(lambda: not trial.is_running() or trial.children())
+        scene.kill(*trial.children(), by=signal.SIGSTOP)
+    scene.kill(trial)
+    told_well(command.end())
+
+
+@fault
 def the_trial_server_is_killed_in_a_rollback(scene):
     command = scene.start("rollback")
     scene.kill(scene.trial())

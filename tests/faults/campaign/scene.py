@@ -18,7 +18,7 @@ from slipway.deploy.local import server_state
 from slipway.deploy.local.model_store import ModelStore
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.server.stub_memory import SHARED_MEMORY
+from slipway.triton.server.leftovers import SHARED_MEMORY
 
 # The trainings of a scene by their numbers; the first three have other weights each.
 PREVIOUS, LIVE, NEXT = range(3)
@@ -289,11 +289,11 @@ def told_well(outcome):
     return outcome
 
 
-def wait_for(condition, patience_s=PATIENCE_S):
-    """Return once a condition holds."""
+def wait_for(condition, otherwise=lambda: "the condition that was waited for did not come", patience_s=PATIENCE_S):
+    """Return once a condition holds; raise AssertionError with the text that `otherwise` returns if it never does."""
     deadline = time.monotonic() + patience_s
     while not condition():
-        assert time.monotonic() < deadline, "what was waited for did not come"
+        assert time.monotonic() < deadline, otherwise()
         time.sleep(0.01)
 
 

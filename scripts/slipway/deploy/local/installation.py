@@ -13,8 +13,8 @@ from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.server_state import ids_of, running_servers
 from slipway.runtimes import RUNTIMES
+from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.restricted_apis import local_flags
-from slipway.triton.server.stub_memory import remove_regions
 from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation
 
 # The folder of a trial server's record, below the state of the live one.
@@ -66,11 +66,11 @@ def local_installation(
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
-def remove_left_regions(state: Path) -> None:
+def remove_server_leftovers(state: Path) -> None:
     """Remove the shared memory that killed servers of this checkout left behind, live or trial ones."""
     for folder in (state, state / TRIAL):
         running = {server["id"] for server in running_servers(folder) if "id" in server}
-        remove_regions(ids_of(folder), but_of=running)
+        remove_leftovers(ids_of(folder), but_of=running)
 
 
 def installation_for(
@@ -93,6 +93,6 @@ def lock(state: Path) -> Iterator[None]:
             try:
                 yield
             finally:
-                remove_left_regions(state)
+                remove_server_leftovers(state)
     except filelock.Timeout:
         raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None

@@ -7,6 +7,7 @@ It is one file that is replaced as a whole, so all its parts are of the same mom
     last       {model: version}                    the highest number that was given to a version
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of what is live
+    modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
 
 It lies outside of the versions' folders. So a version whose files and index are both edited still differs from it.
 """
@@ -19,7 +20,7 @@ from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 
-_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
+_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}, "modified_ns": {}}
 _NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
 _FILES = {"type": "object", "additionalProperties": {"type": "string"}}
 _VERSIONS = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _FILES}
@@ -44,6 +45,7 @@ _SOUND = Draft202012Validator(
             "last": _NUMBERS,
             "rollout": _ROLLOUT,
             "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
+            "modified_ns": _NUMBERS,
         },
     }
 )

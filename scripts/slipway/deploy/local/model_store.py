@@ -84,13 +84,26 @@ class ModelStore:
     def select(self, name: str, number: int) -> None:
         """Check a version against its record, and select it: Triton takes it when it next loads the model."""
         self.require_whole(name, number)
+        modified_ns = self._newer_than_loaded(name)
         for file in CONFIGURATIONS:
             config = read_config(self._published / name / str(number) / file)
             config.version_policy.specific.versions.append(number)
-            with _replaced_for_triton(self.models / name / file) as partial:
+            with _modified_at(modified_ns, self.models / name / file) as partial:
                 write_config(partial, config)
-        with _replaced_for_triton(self.models / name / LABELS) as partial:
+        with _modified_at(modified_ns, self.models / name / LABELS) as partial:
             shutil.copyfile(self._published / name / str(number) / LABELS, partial)
+
+    def _newer_than_loaded(self, name: str) -> int:
+        """Return a time in ns that is after every time stamp that Triton has seen of this model, and record it.
+
+        Triton loads a model again only if a file in its folder became newer, and remembers the time stamps of what it
+        loaded: a clock that was set back, or files that were touched, must not keep it from loading.
+        """
+        modified_ns = self.ledger.read()["modified_ns"]
+        seen = (path.stat().st_mtime_ns for path in (self.models / name).rglob("*"))
+        newer = max(time.time_ns(), modified_ns.get(name, 0) + 1, *(stamp + 1 for stamp in seen))
+        self.ledger.write(modified_ns=modified_ns | {name: newer})
+        return newer
 
     def selected(self, name: str) -> int | None:
         """Return the version that Triton takes when it next loads the model; None if none was selected."""
@@ -269,16 +282,11 @@ def _text(index: dict) -> str:
 
 
 @contextlib.contextmanager
-def _replaced_for_triton(path: Path) -> Iterator[Path]:
-    """Write `path` whole, with a time stamp after the earlier one, even if the clock was set back.
-
-    Triton loads a model again only if a file in its folder became newer.
-    """
-    earlier = path.stat().st_mtime_ns if path.exists() else 0
+def _modified_at(modified_ns: int, path: Path) -> Iterator[Path]:
+    """Write `path` whole, with this time stamp."""
     with written_whole(path) as partial:
         yield partial
-        now = max(time.time_ns(), earlier + 1)
-        os.utime(partial, ns=(now, now))
+        os.utime(partial, ns=(modified_ns, modified_ns))
 
 
 def _link(source: Path, target: Path) -> None:

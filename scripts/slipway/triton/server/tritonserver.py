@@ -21,10 +21,10 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
+from slipway.triton.server.leftovers import owner_variable, region_flag
 from slipway.triton.server.ownership import is_ready, require_own
 from slipway.triton.server.plain_paths import listed, make_link, seen_from
 from slipway.triton.server.restricted_apis import can_guard
-from slipway.triton.server.stub_memory import region_flag
 
 # The configuration name for servers with only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
@@ -157,6 +157,7 @@ class Server:
             self.process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,
+                env={**os.environ, **owner_variable(self.id)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -282,3 +282,20 @@ def test_a_selected_version_is_newer_for_triton_even_if_the_clock_was_set_back(s
         os.utime(path, ns=(future, future))
     store.select("m_trt", 2)
     assert all(path.stat().st_mtime_ns > future for path in selected)
+
+
+def test_a_selected_version_is_newer_than_what_triton_loaded_even_if_every_time_stamp_was_set_back_since(store, made):
+    """Triton remembers the time stamps of what it loaded, whatever happens to the files afterwards."""
+    for training in "ab":
+        store.publish(*made(training))
+    files = [path for path in (store.models / "m_trt").rglob("*") if path.is_file()]
+    future, past = time.time_ns() + 10**18, time.time_ns() - 10**18
+    for path in files:
+        os.utime(path, ns=(future, future))
+    store.select("m_trt", 1)
+    loaded = max(path.stat().st_mtime_ns for path in (store.models / "m_trt").rglob("*"))
+    assert loaded > future
+    for path in (store.models / "m_trt").rglob("*"):
+        os.utime(path, ns=(past, past))
+    store.select("m_trt", 2)
+    assert (store.models / "m_trt/config.pbtxt").stat().st_mtime_ns > loaded

@@ -1,0 +1,62 @@
+"""Leftovers of a server that was killed: processes of its Python backend, and 1 MB of /dev/shm for each instance.
+
+A server that ends normally stops its own processes and removes its own regions. A stub whose server is killed while it
+loads waits for it forever. The names of regions begin with their owner's name, and every process of a server inherits
+that name in a variable, which tells them from others'.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import psutil
+
+from slipway.core.cli import progress
+
+SHARED_MEMORY = Path("/dev/shm")
+OWNER = "SLIPWAY_SERVER"
+
+
+def region_flag(owner: str) -> str:
+    """Return the flag that sets the prefix of a server's region names to `owner`, such as its id."""
+    return f"--backend-config=python,shm-region-prefix-name={owner}-"
+
+
+def owner_variable(owner: str) -> dict[str, str]:
+    """Return the environment variable that tells the processes of a server: they all inherit it."""
+    return {OWNER: f"{owner}-"}
+
+
+def remove_leftovers(begins: str, but_of: set[str]) -> None:
+    """Kill this user's processes and remove this user's regions of servers whose names begin with `begins`.
+
+    The servers named in `but_of` run: their processes and regions stay.
+    """
+    running = tuple(but_of)
+    processes = [process for process in psutil.process_iter() if _is_left(_owner(process), begins, running)]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+    regions = [path for path in SHARED_MEMORY.glob(f"{begins}*") if _is_left(path.name, begins, running)]
+    for path in regions:
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == os.getuid():
+                path.unlink()
+    if processes or regions:
+        progress(
+            f"  removed {len(regions)} region(s) of {SHARED_MEMORY} and {len(processes)} process(es), left by a server "
+            "that was killed"
+        )
+
+
+def _is_left(owner: str, begins: str, running: tuple[str, ...]) -> bool:
+    return owner.startswith(begins) and not owner.startswith(running)
+
+
+def _owner(process: psutil.Process) -> str:
+    """Return the owner that a process inherited; "" if it has none, has ended, or is another user's."""
+    with contextlib.suppress(psutil.Error, OSError):
+        if process.uids().real == os.getuid():
+            return process.environ().get(OWNER, "")
+    return ""
