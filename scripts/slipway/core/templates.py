@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,41 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_as_json = partial(json.dumps, ensure_ascii=False)
+
 
 def yaml_documents(template: Path, **values: Any) -> list:
     """Return the documents of a YAML template. Its `{{ value }}` becomes JSON, which is YAML, too."""
-    text = _filled_in(template, values, partial(json.dumps, ensure_ascii=False))
-    return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    text = _compiled(template, _as_json).render(values)
+    return list(yaml.load_all(text, Loader=_LOADER))
 
 
 def shell_script(template: Path, **values: Any) -> str:
     """Return the text of a template for a shell. Its `{{ value }}` is quoted, unless it is marked `safe`."""
-    return _filled_in(template, values, lambda value: value if isinstance(value, Markup) else shlex.quote(str(value)))
+    return _compiled(template, _quoted).render(values)
 
 
-def _filled_in(template: Path, values: dict[str, Any], quoted: Callable[[Any], str]) -> str:
+def data_of(template: Path, **values: Any) -> Any:
+    """Return the content of a YAML template whose `<< value >>` becomes text as it is, within a longer text."""
+    return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=_LOADER)
+
+
+def _quoted(value: object) -> str:
+    return value if isinstance(value, Markup) else shlex.quote(str(value))
+
+
+@cache
+def _compiled(
+    template: Path, inserted: Callable[[Any], str], around: tuple[str, str] = ("{{", "}}")
+) -> jinja2.Template:
     environment = jinja2.Environment(
-        finalize=quoted,
+        finalize=inserted,
         undefined=jinja2.StrictUndefined,
+        variable_start_string=around[0],
+        variable_end_string=around[1],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.from_string(template.read_text(encoding="utf-8")).render(values)
+    return environment.from_string(template.read_text(encoding="utf-8"))

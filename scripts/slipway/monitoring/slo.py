@@ -8,6 +8,8 @@ from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # The margin of p99 above its measured value before an alert, as a share of that value.
 P99_MARGIN = 0.25
+# The factor over the measured ratio of queue time to compute time that raises an alert. A ratio below 1 never does.
+QUEUE_FACTOR = 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class ServiceLevel:
         """
         ratios = [each.queue_ms / each.compute_ms for each in (self, *self.faster) if each.compute_ms]
         return max(ratios, default=0.0)
+
+    @property
+    def queue_to_compute_alert(self) -> float:
+        """Return the ratio of queue time to compute time that raises an alert."""
+        return max(1.0, round(QUEUE_FACTOR * self.queue_to_compute, 2))
 
     @property
     def most_waiting(self) -> int:

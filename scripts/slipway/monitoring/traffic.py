@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from slipway.monitoring.rules import FAILURE, SUCCESS, SUMMARY
 from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
 
@@ -34,17 +33,17 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
     samples = _of_version(page, model, version)
-    if SUCCESS not in samples:
+    if "nv_inference_request_success" not in samples:
         return None
-    requests = _sum(samples, SUCCESS)
-    quantiles = {labels["quantile"]: value / 1e3 for labels, value in samples.get(SUMMARY, []) if value == value}
+    requests = _sum(samples, "nv_inference_request_success")
+    summary = samples.get("nv_inference_request_summary_us", [])
     return Traffic(
         requests=int(requests),
-        failures=int(_sum(samples, FAILURE)),
+        failures=int(_sum(samples, "nv_inference_request_failure")),
         pending=int(_sum(samples, "nv_inference_pending_request_count")),
         mean_ms=_sum(samples, "nv_inference_request_duration_us") / max(requests, 1) / 1e3,
         queue_ms=_sum(samples, "nv_inference_queue_duration_us") / max(requests, 1) / 1e3,
-        quantiles_ms=quantiles,
+        quantiles_ms={labels["quantile"]: value / 1e3 for labels, value in summary if value == value},
     )
 
 

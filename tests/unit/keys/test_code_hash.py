@@ -51,8 +51,9 @@ def test_a_runtime_is_imported_by_name_and_listed_whole():
 
 
 def test_the_templates_of_a_module_are_in_it_by_their_bytes(tmp_path):
-    manifests = {file for file in CodeHashes().of_manifests() if file.endswith(".j2")}
-    assert manifests == {path.relative_to(REPOSITORY).as_posix() for path in SCRIPTS.glob("slipway/manifests/*.j2")}
+    used = {file for file in CodeHashes().of_manifests() if file.endswith(".j2")}
+    templates = [*SCRIPTS.glob("slipway/manifests/*.j2"), SCRIPTS / "slipway/monitoring/rules.yaml.j2"]
+    assert used == {path.relative_to(REPOSITORY).as_posix() for path in templates}
     template = tmp_path / "page.yaml.j2"
     template.write_text("# one", encoding="utf-8")
     before = _read(template)
