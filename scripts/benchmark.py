@@ -80,7 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_batches(built, arguments.batch_sizes)
     surroundings = environment(monitor)
     with ExitStack() as stack:
-        engines = {name: loaded(engine, arguments, stack) for name, engine in built.items()}
+        engines = {name: stack.enter_context(each.loaded(arguments.tensorrt_python)) for name, each in built.items()}
         subjects = subjects_of(arguments, weights, engines)
         results, samples, left_out = measure_all(subjects, arguments.batch_sizes, monitor)
     record = {
@@ -116,12 +116,6 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
                 f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
                 f"{optimization_profiles.in_words(profiles)}: lower it, or widen `tensorrt.profiles` in config.yaml"
             )
-
-
-def loaded(built: BuiltEngine, arguments: argparse.Namespace, stack: ExitStack) -> Any:
-    """Return the engine, ready to infer. If it has its own process, `stack` ends the process."""
-    engine = built.load(python=arguments.tensorrt_python)
-    return stack.enter_context(engine) if hasattr(engine, "__exit__") else engine
 
 
 def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str, Any]) -> dict[str, Measure]:

@@ -1,8 +1,6 @@
 """Compare an engine's outputs with PyTorch's on photographs. Fail if they are too far apart."""
 
 import argparse
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
         for name in ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
     }
     built = BuiltEngine.of_record(arguments.engine_record)
-    with loaded(built, arguments.tensorrt_python) as engine:
+    with built.loaded(arguments.tensorrt_python) as engine:
         record = compared(arguments, built, engine, limits)
     problems = violations(record["sample"], limits) + not_following(record)
     if problem := dependence(record["company"], tolerance_of(limits)):
@@ -81,17 +79,6 @@ def main(arguments: argparse.Namespace) -> None:
         )
     write_json(arguments.output, record)
     show(record)
-
-
-@contextlib.contextmanager
-def loaded(built: BuiltEngine, python: str | None) -> Iterator[Any]:
-    """Yield the engine, ready to infer. At the end, close its process, if it has one."""
-    engine = built.load(python=python)
-    try:
-        yield engine
-    finally:
-        if hasattr(engine, "close"):
-            engine.close()
 
 
 def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, limits: dict) -> dict:

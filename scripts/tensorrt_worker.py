@@ -9,10 +9,12 @@ import argparse
 import json
 import os
 import sys
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from slipway.engines.npy_stream import read_array, write_array
-from slipway.runtimes.tensorrt.measuring import Measurement
+import numpy as np
+
+from slipway.engines.subprocess_engine import read_array, write_array
+from slipway.runtimes.tensorrt.measuring import measure
 from slipway.runtimes.tensorrt.runner import Engine
 
 
@@ -27,11 +29,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Load the engine at the first request, and answer until the input ends."""
     requests, answers = sys.stdin.buffer, private_output()
-    worker = Worker(arguments.engine, arguments.precision)
+    engine = None  # a local variable, so that it ends before its GPU is closed at the interpreter's end
     for line in requests:
         request = json.loads(line)
         try:
-            answer, array = worker.answer(request, requests)
+            batch = read_array(requests) if request["do"] == "infer" else None
+            engine = engine or Engine(arguments.engine, arguments.precision)
+            answer, array = answered(engine, batch, **request)
         except ValueError as error:
             answer, array = {"error": str(error)}, None
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -40,33 +44,13 @@ def main(arguments: argparse.Namespace) -> None:
         answers.flush()
 
 
-class Worker:
-    """One engine, and its answers to requests."""
-
-    def __init__(self, engine: str, precision: str) -> None:
-        self._path = engine
-        self._precision = precision
-        self._engine: Engine | None = None
-
-    def answer(self, request: dict, arrays: BinaryIO) -> tuple[dict, Any]:
-        """Return the answer to one request, and the array that follows it, or None."""
-        if request["do"] == "infer":
-            batch = read_array(arrays)
-            return {}, self._loaded().infer(batch)
-        if request["do"] == "layers":
-            return {"layers": self._loaded().layers()}, None
-        return self._measure(request), None
-
-    def _measure(self, request: dict) -> dict:
-        measurement = Measurement(
-            self._loaded(), self._path, self._precision, request["batch"], request["seconds"], request["warmup_seconds"]
-        )
-        return measurement.run(request["min_samples"], request["streams"])
-
-    def _loaded(self) -> Engine:
-        if self._engine is None:
-            self._engine = Engine(self._path, self._precision)
-        return self._engine
+def answered(engine: Engine, batch: np.ndarray | None, do: str, **effort: object) -> tuple[dict, np.ndarray | None]:
+    """Return the answer to one request, and the array that follows it, or None."""
+    if do == "infer":
+        return {}, engine.infer(batch)
+    if do == "layers":
+        return {"layers": engine.layers()}, None
+    return measure(engine, **effort), None
 
 
 def private_output() -> BinaryIO:

@@ -2,13 +2,13 @@
 
 import argparse
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.engines.gates import Findings, Gates
+from slipway.engines.gates import Findings, Gates, seconds_since
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.engines.reuse import first_build
 
@@ -55,7 +55,7 @@ class Attempt:
 
     def record(self) -> dict:
         """Return the attempt for the build record."""
-        return {"way": self.strategy, "seconds": self.seconds, **self.findings.record()}
+        return {"way": self.strategy, "seconds": self.seconds, **asdict(self.findings)}
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
@@ -82,8 +82,8 @@ def refit(job: Job, path: Path) -> Attempt:
         facts = job.module.refit(job.arguments.onnx, job.previous.path, path)
         require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
     except (ValueError, SlipwayError) as error:
-        return Attempt(REFIT, {}, _since(start), Findings(refused=str(error)))
-    seconds = _since(start)
+        return Attempt(REFIT, {}, seconds_since(start), Findings(refused=str(error)))
+    seconds = seconds_since(start)
     findings = job.gates.judge(path)
     if findings.not_judged_because and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
@@ -100,11 +100,11 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
     start = time.perf_counter()
     try:
         facts = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
-        build_seconds = _since(start)
+        build_seconds = seconds_since(start)
         layers = facts.pop("layers", None) or job.module.Engine(path, job.arguments.precision).layers()
     except ValueError as error:
         raise SlipwayError(str(error)) from None
-    seconds = _since(start)
+    seconds = seconds_since(start)
     require_precision(job.arguments.precision, layers, facts.get("unread_layers"))
     findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
@@ -167,7 +167,3 @@ def require_precision(precision: str, layers: dict[str, int], unread: list[str] 
             f"the engine was asked for in {precision}, but its compute layers run in {layers}: on this hardware "
             "the runtime has no kernels of that precision for them; take it out of `precisions` in config.yaml"
         )
-
-
-def _since(start: float) -> float:
-    return round(time.perf_counter() - start, 3)

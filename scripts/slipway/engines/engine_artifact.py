@@ -1,5 +1,7 @@
 """Load a built engine."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,13 @@ class BuiltEngine(RecordedEngine):
         if RUNTIMES[key["runtime"]].is_tensorrt:
             return SubprocessEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)
+
+    @contextlib.contextmanager
+    def loaded(self, python: str | Path | None) -> Iterator[Any]:
+        """Yield the engine as `load` returns it. At the end, close its process, if it has one."""
+        engine = self.load(python=python)
+        try:
+            yield engine
+        finally:
+            if hasattr(engine, "close"):
+                engine.close()

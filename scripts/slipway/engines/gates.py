@@ -4,7 +4,7 @@ import json
 import math
 import time
 import traceback
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -26,10 +26,6 @@ class Findings:
     not_judged_because: str | None = None
     refused: str | None = None
     gate_seconds: float = 0.0
-
-    def record(self) -> dict:
-        """Return the findings for a build record."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -58,19 +54,19 @@ class Gates:
         except Exception as error:  # the GPU libraries have no common class for their errors
             traceback.print_exc()
             progress(f"  it could not be compared with the engine that it would replace: {error}")
-            return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=_since(start))
+            return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
         ratio = max(speed["ratio"] for speed in tried["speed"])
         problems = [
             *(violations(accuracy, self.limits) if accuracy else []),
             *(_slow(speed, self.max_slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + self.max_slowdown),
         ]
         return Findings(
-            accuracy=accuracy and {name: _finite(value) for name, value in accuracy.items()},
+            accuracy=accuracy and {name: value if math.isfinite(value) else None for name, value in accuracy.items()},
             speed=tried["speed"],
             speed_ratio=ratio,
             not_judged_because=self.why_no_proof,
             refused="; ".join(problems) or None,
-            gate_seconds=_since(start),
+            gate_seconds=seconds_since(start),
         )
 
     def _golden(self) -> tuple[np.ndarray | None, np.ndarray | None, Meaning | None]:
@@ -106,10 +102,6 @@ def _slow(speed: dict, allowed: float) -> str:
     )
 
 
-def _finite(value: float) -> float | None:
-    """Return a figure, or None if JSON cannot represent it."""
-    return value if math.isfinite(value) else None
-
-
-def _since(start: float) -> float:
+def seconds_since(start: float) -> float:
+    """Return the rounded seconds since a reading of `time.perf_counter`."""
     return round(time.perf_counter() - start, 3)

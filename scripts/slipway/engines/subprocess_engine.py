@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import BinaryIO
 
 import numpy as np
 
 from slipway.core.errors import SlipwayError
-from slipway.engines.npy_stream import read_array, write_array
 
 WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
@@ -87,3 +88,14 @@ class SubprocessEngine:
             f"the TensorRT worker under {self._python} ended with exit code {self._process.wait()}; the log has "
             "its messages"
         )
+
+
+def write_array(pipe: BinaryIO, array: np.ndarray) -> None:
+    """Write an array of any dtype except object in NumPy's own format. NumPy itself supports only files."""
+    # NumPy would ask a real stream for its position, and a pipe has none.
+    np.lib.format.write_array(SimpleNamespace(write=pipe.write), np.ascontiguousarray(array), allow_pickle=False)
+
+
+def read_array(pipe: BinaryIO) -> np.ndarray:
+    """Read exactly one array. Raise ValueError if the pipe ends within it."""
+    return np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False)

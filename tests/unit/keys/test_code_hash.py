@@ -40,7 +40,7 @@ def test_packages_around_a_module_are_in_it():
 def test_imports_relative_to_a_package_are_followed():
     listed = CodeHashes().of_worker()
     assert "scripts/slipway/runtimes/tensorrt/measuring.py" in listed
-    assert "scripts/slipway/runtimes/tensorrt/graph.py" in listed
+    assert "scripts/slipway/runtimes/tensorrt/device.py" in listed
 
 
 def test_a_runtime_is_imported_by_name_and_listed_whole():

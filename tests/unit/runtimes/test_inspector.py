@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.runtimes.tensorrt import inspector
-from slipway.runtimes.tensorrt.inspector_text import layer_text, read_layer
+from slipway.runtimes.tensorrt.inspector import layer_text, read_layer
 
 
 def layer(kind="CaskConvolution", parameter="Convolution", weights="Half", datatype="Row major linear FP32"):

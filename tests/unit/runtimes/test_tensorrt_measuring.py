@@ -5,12 +5,12 @@ from helpers.gpu_stand_in import BINDINGS, CLASSES, CROP, write_engine
 from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
 
 from benchmark import QUANTITIES
-from slipway.runtimes.tensorrt.measuring import Measurement
+from slipway.runtimes.tensorrt.measuring import measure
 from slipway.runtimes.tensorrt.runner import Engine
 
 
 def measured(path, batch, streams=(1, 2), engine=None):
-    return Measurement(engine or Engine(path, "fp32"), path, "fp32", batch, 0.08, 0.01).run(3, list(streams))
+    return measure(engine or Engine(path, "fp32"), batch, 0.08, 0.01, 3, list(streams))
 
 
 @pytest.mark.parametrize("dtype", ["FLOAT", "UINT8"])

@@ -11,7 +11,7 @@ def build(path, *measures, anew=False):
     config = Config()
     with timing_cache.attached(config, path, anew) as cache:
         config.cache.lines |= set(measures)
-    return cache.report()
+    return cache
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_what_another_build_measured_meanwhile_is_not_this_ones_measurement(path
     config = Config()
     with timing_cache.attached(config, path) as cache:
         build(path, "a", "b")
-    assert cache.report()["everything_was_known"]
-    assert cache.report()["bytes_after"] > cache.report()["bytes_before"]
+    assert cache["everything_was_known"]
+    assert cache["bytes_after"] > cache["bytes_before"]
 
 
 def test_two_builds_at_once_keep_what_both_measured(path, tmp_path):
@@ -108,4 +108,4 @@ def test_what_a_killed_build_left_is_removed(path, tmp_path):
 def test_without_a_path_nothing_is_kept():
     with timing_cache.attached(Config(), None) as cache:
         pass
-    assert cache.report() is None
+    assert cache is None

@@ -3,16 +3,14 @@
 The capabilities of a TensorRT release are found in its module (`hasattr`), not derived from its version.
 """
 
-import platform
 import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from . import explain, timing_cache
-from .device import describe_gpu
-from .inspector import describe, layers_of_network
-from .library import builds_without_gpu, edition_of, import_library, logger
+from .inspector import describe, facts_of_network
+from .library import builds_without_gpu, edition_of, facts_of_work, import_library, logger, started
 
 # Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
@@ -40,24 +38,27 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     builder, network, _ = parsed(trt, log, onnx)
     config = builder.create_builder_config()
     settings = _configure(trt, builder, network, config, precision, options)
-    with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cache:
-        plan, seconds = _build(builder, network, config, log, options)
+    with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cached:
+        start = time.perf_counter()
+        plan = builder.build_serialized_network(network, config)
+        seconds = time.perf_counter() - start
+        if plan is None:
+            raise ValueError(explain.build_failure(log.errors, options))
     Path(path).write_bytes(plan)
     return {
         "strongly_typed": _strongly_typed(trt),
         "builder": settings,
-        "timing_cache": cache.report(),
-        "builder_seconds": round(seconds, 3),
-        "warnings": len(log.warnings),
-        "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
-        **_what_it_is(trt, network, bytes(plan), path),
+        "timing_cache": cached,
+        **facts_of_work(trt, log, path, seconds),
+        **(facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)),
     }
 
 
 def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
     """Return the network of an ONNX file. Raise ValueError with the unsupported parts."""
-    builder = _builder(trt, log)
-    network = builder.create_network(_network_flags(trt))
+    builder = started(trt, trt.Builder, log)
+    kinds = trt.NetworkDefinitionCreationFlag
+    network = builder.create_network(1 << int(kinds.STRONGLY_TYPED if _strongly_typed(trt) else kinds.EXPLICIT_BATCH))
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
@@ -65,22 +66,8 @@ def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
     return Parsed(builder, network, parser)
 
 
-def _builder(trt: ModuleType, log: Any) -> Any:
-    try:
-        return trt.Builder(log)
-    except (TypeError, RuntimeError):
-        raise ValueError(explain.no_start(trt, log)) from None
-
-
 def _strongly_typed(trt: ModuleType) -> bool:
     return hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
-
-
-def _network_flags(trt: ModuleType) -> int:
-    kinds = trt.NetworkDefinitionCreationFlag
-    if _strongly_typed(trt):
-        return 1 << int(kinds.STRONGLY_TYPED)
-    return 1 << int(kinds.EXPLICIT_BATCH)
 
 
 def _configure(
@@ -191,18 +178,3 @@ def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -
         )
     config.set_tactic_sources(sum(1 << int(sources[name]) for name in names))
     return names
-
-
-def _build(builder: Any, network: Any, config: Any, log: Any, options: dict) -> tuple[Any, float]:
-    start = time.perf_counter()
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        raise ValueError(explain.build_failure(log.errors, options))
-    return plan, time.perf_counter() - start
-
-
-def _what_it_is(trt: ModuleType, network: Any, plan: bytes, path: str | Path) -> dict:
-    """Return tensors, memory and layers, read from the engine; from the typed network if it cannot be loaded."""
-    if builds_without_gpu(trt):
-        return {"layers": layers_of_network(trt, network), "layers_read_from": "the strongly typed network"}
-    return {**describe(trt, plan, path), "layers_read_from": "the engine", "gpu": describe_gpu()}

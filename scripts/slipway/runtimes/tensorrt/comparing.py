@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .device import opened
-from .measuring import fill, on_gpu, record, repeat
-from .runner import Engine, StreamContext
+from .measuring import on_gpu, record, repeat, warmed
+from .runner import Engine
 
 # Both engines run in turn, so that a warming or shared GPU slows both equally.
 ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
@@ -29,6 +29,7 @@ def trial(previous: str | Path, new: str | Path, precision: str, images: np.ndar
 
 
 def _tried(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None, device: Any) -> dict:
+    """Return the result of `trial`. The engines end with this function, before their device is closed."""
     engines = [Engine(path, precision, device=device) for path in (previous, new)]
     return {
         "logits": None if images is None else engines[1].infer(images),
@@ -43,15 +44,14 @@ def _batches(engine: Engine) -> list[int]:
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
     """Return the times of two engines for a batch size, measured in turn."""
-    stream_contexts = [_warm_stream_context(engine, batch) for engine in engines]
+    stream_contexts = [warmed(engine, batch, WARM_UP_SECONDS) for engine in engines]
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)
     work = [
-        captured["run"].launch if recorded else stream_context.enqueue
-        for captured, stream_context in zip(graphs, stream_contexts, strict=True)
+        graph["run"] if recorded else context.enqueue for graph, context in zip(graphs, stream_contexts, strict=True)
     ]
     previous, new = _medians(
-        [partial(on_gpu, stream_context, run) for stream_context, run in zip(stream_contexts, work, strict=True)]
+        [partial(on_gpu, context, run) for context, run in zip(stream_contexts, work, strict=True)]
     )
     return {
         "batch": batch,
@@ -60,13 +60,6 @@ def _side_by_side(engines: list[Engine], batch: int) -> dict:
         "ratio": round(new / previous, 4),
         "graph": recorded,
     }
-
-
-def _warm_stream_context(engine: Engine, batch: int) -> StreamContext:
-    stream_context = engine.stream_context(engine.profile_for(batch))
-    fill(stream_context, batch)
-    repeat(lambda: (stream_context.transfer_and_run(), stream_context.stream.synchronize()), WARM_UP_SECONDS, 2)
-    return stream_context
 
 
 def _medians(calls: list[Callable[[], float]]) -> list[float]:

@@ -1,8 +1,11 @@
-"""A GPU's memory, streams and events, through PyCUDA if it is installed, else through cuda-bindings."""
+"""A GPU's memory, streams and events, through PyCUDA if it is installed, else through cuda-bindings; CUDA graphs.
+
+PyCUDA has no CUDA graphs: they need cuda-bindings, also beside PyCUDA.
+"""
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,8 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
         name, compute_capability ("9.0"), driver_cuda (13000 for CUDA 13.0), binding
         free_and_total()                    bytes of device memory
         stream()                            .handle (int), .synchronize()
-        event()                             .record(stream), .synchronize(), .milliseconds_since(earlier)
+        event()                             .record(stream), .synchronize()
+        milliseconds(before, after)         time between two recorded events
         allocate(nbytes)                    address (int) of device memory, valid until close()
         pinned(shape, dtype)                page-locked NumPy array, valid until close()
         upload(address, array, stream), download(array, address, stream)
@@ -45,18 +49,18 @@ def _open(module: str, index: int) -> Any:
 
 
 @contextlib.contextmanager
-def opened(index: int = 0) -> Iterator[Any]:
-    """Yield the GPU number `index`. At the end, free its allocations and leave its context."""
-    device = open_device(index)
+def opened() -> Iterator[Any]:
+    """Yield the visible GPU. At the end, free its allocations and leave its context."""
+    device = open_device()
     try:
         yield device
     finally:
         device.close()
 
 
-def describe_gpu(index: int = 0) -> dict:
+def describe_gpu() -> dict:
     """Return the facts about the GPU for a build record: name, compute capability, bytes, driver, the driver's CUDA."""
-    with opened(index) as device:
+    with opened() as device:
         return {
             "name": device.name,
             "compute_capability": device.compute_capability,
@@ -76,7 +80,42 @@ def _driver_release() -> str | None:
     return match[0] if match else None
 
 
-def gpu_here(index: int = 0) -> str:
-    """Return the name and compute capability of a GPU in one line. Raise ValueError if there is none."""
-    with opened(index) as device:
+def gpu_here() -> str:
+    """Return the name and compute capability of this machine's GPU in one line. Raise ValueError if there is none."""
+    with opened() as device:
         return f"{device.name} (compute capability {device.compute_capability})"
+
+
+def why_no_graphs() -> str | None:
+    """Return the reason why CUDA graphs are not available; None if they are."""
+    try:
+        from cuda.bindings import driver  # noqa: F401
+    except ImportError as error:
+        return f"cuda-bindings cannot be imported ({error})"
+    return None
+
+
+class Graph:
+    """The captured work of a stream. `work` must have run once before, so that it allocates nothing in the capture."""
+
+    def __init__(self, stream: Any, work: Callable[[], None]) -> None:
+        """Capture `work`. Raise ValueError if it cannot be captured."""
+        from cuda.bindings import driver
+
+        from .with_cuda_bindings import checked
+
+        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._stream = driver.CUstream(int(stream.handle))
+        checked(driver.cuStreamBeginCapture(self._stream, mode))
+        try:
+            work()
+        finally:
+            graph = checked(driver.cuStreamEndCapture(self._stream))
+        # The function to instantiate a graph with flags has different names in CUDA 11 to 13.
+        instantiate = getattr(driver, "cuGraphInstantiateWithFlags", driver.cuGraphInstantiate)
+        self._graph = checked(instantiate(graph, 0))
+        self._launch, self._checked = driver.cuGraphLaunch, checked
+
+    def launch(self) -> None:
+        """Enqueue the captured work on its stream."""
+        self._checked(self._launch(self._graph, self._stream))

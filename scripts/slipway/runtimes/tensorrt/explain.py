@@ -62,15 +62,12 @@ def build_failure(errors: list[str], options: dict) -> str:
             f"other programs that use the GPU: {details}"
         )
     if any(_NO_TACTIC.search(error) for error in errors):
+        without_refit = ", or set `tensorrt.refit: false`, which needs other kernels" if options.get("refit") else ""
         return (
             "TensorRT found no kernel for a layer within its limits; raise `tensorrt.workspace_mb` (now "
-            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`{_or_without_refit(options)}: {details}"
+            f"{options['workspace_mb']}) or allow more `tensorrt.tactic_sources`{without_refit}: {details}"
         )
     return f"TensorRT could not build the engine: {details}"
-
-
-def _or_without_refit(options: dict) -> str:
-    return ", or set `tensorrt.refit: false`, which needs other kernels" if options.get("refit") else ""
 
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
@@ -85,6 +82,11 @@ def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
         f"TensorRT {trt.__version__} cannot load {path}: truncated, or built by another version or for another GPU; "
         f"remove it and run snakemake again: {details}"
     )
+
+
+def last(errors: list[str]) -> str:
+    """Return the last error."""
+    return errors[-1].strip() if errors else "it gave no reason"
 
 
 def _amount(errors: list[str]) -> str:

@@ -1,14 +1,15 @@
 """Inspect an engine: its tensors, its memory, and the precision of each compute layer."""
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import explain
-from .inspector_text import UNREAD, layer_text, read_layer
-from .library import logger, runtime_of
+from .device import describe_gpu
+from .explain import last
+from .library import load, logger
 
 # Parts of the inspector's names (in lower case, of all releases) of the layers with a network's arithmetic.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
@@ -30,19 +31,21 @@ _SPELLINGS = {
     "fp16": ("fp16", "half", "float16"),
     "fp32": ("fp32", "float", "float32", "tf32"),
 }
+_FIELDS = ("Name", "LayerType", "ParameterType")
+# One field of a layer, or of its weights or tensors, in a text that may be broken elsewhere.
+_FIELD = r'"{}"\s*:\s*"((?:[^"\\]|\\.)*)'
+UNREAD = "unread"
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU and return its facts.
 
     They are its tensors, profiles, memory (bytes), layers by precision, the inspector's text about unreadable layers,
-    and the reason why the engine cannot be refitted (None if it can). Raises ValueError if it cannot be loaded.
+    the reason why the engine cannot be refitted (None if it can), and the GPU's own. Raises ValueError if it cannot be
+    loaded.
     """
     log = logger(trt)
-    runtime = runtime_of(trt, log)
-    engine = runtime.deserialize_cuda_engine(plan)
-    if engine is None:
-        raise ValueError(explain.load_failure(trt, path, log.errors))
+    _runtime, engine = load(trt, log, plan, path)
     layers = engine_layers(trt, engine)
     return {
         "tensors": tensors_of(trt, engine),
@@ -51,6 +54,8 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
         "layers": count_by_precision(layers),
         "unread_layers": [layer[UNREAD] for layer in layers if UNREAD in layer],
         "not_refittable_because": why_not_refittable(trt, engine, log),
+        "layers_read_from": "the engine",
+        "gpu": describe_gpu(),
     }
 
 
@@ -67,12 +72,8 @@ def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
     except (TypeError, RuntimeError):
         profiles = engine.num_optimization_profiles
         hint = f"; it has {profiles} optimization profiles, and 8.5 refits engines of one" if profiles > 1 else ""
-        return f"TensorRT {trt.__version__} has no refitter for it ({_last(log.errors)}{hint})"
+        return f"TensorRT {trt.__version__} has no refitter for it ({last(log.errors)}{hint})"
     return None
-
-
-def _last(errors: list[str]) -> str:
-    return errors[-1].strip() if errors else "it gave no reason"
 
 
 def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
@@ -82,26 +83,21 @@ def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
         {
             "name": name,
             "mode": engine.get_tensor_mode(name).name,
-            "dtype": numpy_name(engine.get_tensor_dtype(name).name),
+            "dtype": _numpy_name(engine.get_tensor_dtype(name).name),
             "shape": list(engine.get_tensor_shape(name)),
         }
         for name in names
     ]
 
 
-def numpy_name(dtype: str) -> str:
+def _numpy_name(dtype: str) -> str:
     """Return NumPy's name of a TensorRT data type; TensorRT's name in lower case if NumPy lacks it (FP8, BF16)."""
     return _NUMPY.get(dtype, dtype.lower())
 
 
-def input_of(trt: ModuleType, engine: Any) -> str:
-    """Return the name of the engine's only input."""
-    return next(tensor["name"] for tensor in tensors_of(trt, engine) if tensor["mode"] == "INPUT")
-
-
 def profiles_of(trt: ModuleType, engine: Any) -> list[dict]:
     """Return the batch sizes of each optimization profile as {"min", "opt", "max"}."""
-    name = input_of(trt, engine)
+    name = next(tensor["name"] for tensor in tensors_of(trt, engine) if tensor["mode"] == "INPUT")
     shapes = [engine.get_tensor_profile_shape(name, index) for index in range(engine.num_optimization_profiles)]
     return [dict(zip(("min", "opt", "max"), (int(shape[0]) for shape in ends), strict=True)) for ends in shapes]
 
@@ -144,20 +140,19 @@ def precision_of(layer: dict) -> str:
     weights = layer.get("Weights")
     stated = [weights.get("Type", "")] if isinstance(weights, dict) else []
     stated += [tensor.get("Format/Datatype", "") for tensor in layer.get("Inputs", []) if isinstance(tensor, dict)]
-    for text in stated:
-        words = set(text.lower().replace(",", " ").split())
-        for precision, spellings in _SPELLINGS.items():
-            if words & set(spellings):
-                return precision
-    return "unknown"
+    return next(filter(None, map(_stated_precision, stated)), "unknown")
 
 
-def layers_of_network(trt: ModuleType, network: Any) -> dict[str, int]:
-    """Count the compute layers of a strongly typed network by their data type.
+def _stated_precision(text: str) -> str | None:
+    words = set(text.lower().replace(",", " ").split())
+    return next((precision for precision, spellings in _SPELLINGS.items() if words & set(spellings)), None)
+
+
+def facts_of_network(trt: ModuleType, network: Any) -> dict:
+    """Return the number of compute layers of a strongly typed network by their data type.
 
     An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
     """
-    names = {"FLOAT": "fp32", "HALF": "fp16", "BF16": "bf16", "INT8": "int8", "FP8": "fp8"}
     compute = {trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY}
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     makers = {layer.get_output(0).name: layer for layer in layers if layer.num_outputs}
@@ -168,5 +163,45 @@ def layers_of_network(trt: ModuleType, network: Any) -> dict[str, int]:
             maker = makers.get(source.name)
             quantized = maker is not None and maker.type == trt.LayerType.DEQUANTIZE
             dtype = (maker.get_input(0) if quantized else source).dtype.name
-            counts[names.get(dtype, dtype.lower())] += 1
-    return dict(counts)
+            counts[_stated_precision(dtype) or dtype.lower()] += 1
+    return {"layers": dict(counts), "layers_read_from": "the strongly typed network"}
+
+
+def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
+    """Return the inspector's JSON about a layer; its one-line text if the JSON is not valid text; "" if neither is."""
+    for form in (trt.LayerInformationFormat.JSON, trt.LayerInformationFormat.ONELINE):
+        try:
+            return inspector.get_layer_information(index, form)
+        except (RuntimeError, ValueError):  # a UnicodeDecodeError is a ValueError
+            continue
+    return ""
+
+
+def read_layer(text: str) -> dict:
+    """Return the inspector's fields of a layer.
+
+    TensorRT 8.6 writes control characters into its JSON. In text that is not JSON, only the important fields are
+    searched, and the whole text becomes the field "unread".
+    """
+    try:
+        layer = json.loads(text, strict=False)
+    except ValueError:
+        return _search_fields(text)
+    return layer if isinstance(layer, dict) else {"Name": str(layer)}
+
+
+def _search_fields(text: str) -> dict:
+    layer = {name: _values(name, text)[0] for name in _FIELDS if _values(name, text)}
+    types = _values("Type", text)
+    formats = _values("Format/Datatype", text)
+    return {
+        "Name": "",
+        **layer,
+        **({"Weights": {"Type": types[0]}} if types else {}),
+        "Inputs": [{"Format/Datatype": form} for form in formats],
+        UNREAD: text,
+    }
+
+
+def _values(field: str, text: str) -> list[str]:
+    return re.findall(_FIELD.format(re.escape(field)), text, re.DOTALL)

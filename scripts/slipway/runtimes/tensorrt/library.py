@@ -3,6 +3,7 @@
 import functools
 import importlib
 import os
+import platform
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -39,19 +40,39 @@ def builds_without_gpu(trt: ModuleType) -> bool:
     return trt.__name__ == EDITIONS[".rtx"]
 
 
-def runtime_of(trt: ModuleType, log: Any) -> Any:
-    """Return a runtime that can load every engine built here. Raise ValueError if TensorRT does not start."""
+def started(trt: ModuleType, kind: Any, log: Any) -> Any:
+    """Return TensorRT's Builder or Runtime. Raise ValueError if TensorRT does not start."""
+    try:
+        return kind(log)
+    except (TypeError, RuntimeError):  # the binding's errors if there can be none
+        raise ValueError(explain.no_start(trt, log)) from None
+
+
+def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any, Any]:
+    """Return a runtime, which must live as long as its engine, and the engine of a plan, of any that is built here.
+
+    Raises ValueError with the engine's `path` if it cannot be loaded.
+    """
     # The parser registers TensorRT's plugins itself. To load an engine with a plugin, they must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):
         trt.init_libnvinfer_plugins(log, "")
-    try:
-        runtime = trt.Runtime(log)
-    except (TypeError, RuntimeError):  # the binding's errors if no runtime can be made
-        raise ValueError(explain.no_start(trt, log)) from None
+    runtime = started(trt, trt.Runtime, log)
     # A version-compatible engine contains code (a small runtime), which is refused by default.
     if hasattr(runtime, "engine_host_code_allowed"):
         runtime.engine_host_code_allowed = True
-    return runtime
+    engine = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise ValueError(explain.load_failure(trt, path, log.errors))
+    return runtime, engine
+
+
+def facts_of_work(trt: ModuleType, log: Any, path: str | Path, seconds: float) -> dict:
+    """Return the facts for a build record about a build or refit of the engine at `path`."""
+    return {
+        "builder_seconds": round(seconds, 3),
+        "warnings": len(log.warnings),
+        "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
+    }
 
 
 def logger(trt: ModuleType) -> Any:

@@ -4,7 +4,6 @@ It takes seconds instead of the minutes of a build, since every kernel stays the
 afterwards (see comparing.py): a weight that was not replaced would not show otherwise.
 """
 
-import platform
 import time
 from pathlib import Path
 from types import ModuleType
@@ -12,9 +11,8 @@ from typing import Any
 
 from . import explain
 from .builder import parsed
-from .device import describe_gpu
 from .inspector import describe, why_not_refittable
-from .library import edition_of, import_library, logger, runtime_of
+from .library import edition_of, facts_of_work, import_library, load, logger
 
 # {type of a layer with weights: its class}, {role of weights: their attribute}. Python sees only ILayer at first.
 _LAYERS = {
@@ -45,30 +43,22 @@ def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
     return {
         "timing_cache": None,
         "refitted_weights": exchanged,
-        "builder_seconds": round(seconds, 3),
-        "warnings": len(log.warnings),
-        "versions": {edition_of(path): trt.__version__, "python": platform.python_version()},
+        **facts_of_work(trt, log, path, seconds),
         **describe(trt, plan, path),
-        "layers_read_from": "the engine",
-        "gpu": describe_gpu(),
     }
 
 
 def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -> tuple[bytes, int]:
     """Return the serialized engine with new weights, and the number of replaced weights."""
-    runtime = runtime_of(trt, log)
-    loaded = runtime.deserialize_cuda_engine(Path(engine).read_bytes())
-    if loaded is None:
-        raise ValueError(explain.load_failure(trt, engine, log.errors))
-    reason = why_not_refittable(trt, loaded, log)
-    if reason:
+    _runtime, loaded = load(trt, log, Path(engine).read_bytes(), engine)
+    if reason := why_not_refittable(trt, loaded, log):
         raise ValueError(f"{engine} takes no new weights: {reason}")
     refitter = trt.Refitter(loaded, log)
     # The holder of the new weights must live until the refit.
     holder = (_set_by_parser if hasattr(trt, "OnnxParserRefitter") else _set_by_layer)(trt, log, refitter, onnx)
     _require_nothing_missing(refitter)
     if not refitter.refit_cuda_engine():
-        raise ValueError(f"TensorRT {trt.__version__} did not take the new weights: {_last(log.errors)}")
+        raise ValueError(f"TensorRT {trt.__version__} did not take the new weights: {explain.last(log.errors)}")
     del holder
     return _serialized(trt, loaded), len(refitter.get_all()[0])
 
@@ -77,7 +67,7 @@ def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -
     """Set all weights with TensorRT's own reader of ONNX files (10.0 and newer). Return it."""
     parser = trt.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(onnx)):
-        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [_last(log.errors)]
+        errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [explain.last(log.errors)]
         raise ValueError(f"TensorRT {trt.__version__} cannot take the weights of {onnx}: {'; '.join(errors)}")
     return parser
 
@@ -93,7 +83,7 @@ def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) ->
     for name, role in zip(*refitter.get_all(), strict=True):
         weights = _weights(trt, layers, name, role.name)
         if weights.size and not refitter.set_weights(name, role, weights):
-            raise ValueError(f"TensorRT did not take the {role.name} of the layer '{name}': {_last(log.errors)}")
+            raise ValueError(f"TensorRT did not take the {role.name} of the layer '{name}': {explain.last(log.errors)}")
     return holder
 
 
@@ -140,7 +130,3 @@ def _serialized(trt: ModuleType, engine: Any) -> bytes:
     config.set_flag(flags.INCLUDE_REFIT)
     config.clear_flag(flags.EXCLUDE_WEIGHTS)
     return bytes(engine.serialize_with_config(config))
-
-
-def _last(errors: list[str]) -> str:
-    return errors[-1].strip() if errors else "it gave no reason"

@@ -1,15 +1,15 @@
 """Run an engine: buffers are allocated once, and each optimization profile has an execution context."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from . import explain, graph
-from .device import open_device
+from .device import Graph, open_device, why_no_graphs
 from .inspector import count_by_precision, engine_layers, profiles_of, tensors_of
-from .library import edition_of, import_library, logger, runtime_of
+from .library import edition_of, import_library, load, logger
 
 
 class StreamContext:
@@ -86,18 +86,17 @@ class Engine:
         """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
         self.trt = import_library(edition_of(path))
         self.device = device or open_device()
+        self._path, self._precision = path, precision
         self._log = logger(self.trt)
-        self._runtime = runtime_of(self.trt, self._log)
-        self.plan_bytes = Path(path).stat().st_size
-        self.cuda_engine = self._runtime.deserialize_cuda_engine(Path(path).read_bytes())
-        if self.cuda_engine is None:
-            raise ValueError(explain.load_failure(self.trt, path, self._log.errors))
+        plan = Path(path).read_bytes()
+        self.plan_bytes = len(plan)
+        self._runtime, self.cuda_engine = load(self.trt, self._log, plan, path)
         self.profiles = profiles_of(self.trt, self.cuda_engine)
         self.max_batch = max(sizes["max"] for sizes in self.profiles)
         self._stream_contexts: dict[int, StreamContext] = {}
-        self._graphs: dict[int, graph.Graph | None] = {}
-        self._graphs_possible = graph.why_not() is None
-        self.twins: list[Engine] = []
+        self._runs: dict[int, Callable[[], None]] = {}  # {batch size: how it runs from the second time on}
+        self._graphs_possible = why_no_graphs() is None
+        self._twins: list[Engine] = []
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Return the float32 logits (N, classes) of a batch (N, 3, H, W). A batch larger than the engine's is split."""
@@ -136,26 +135,32 @@ class Engine:
             self._stream_contexts[profile] = StreamContext(self.trt, self.cuda_engine, profile, self.device)
         return self._stream_contexts[profile]
 
+    def for_streams(self, count: int) -> list["Engine"]:
+        """Return this engine, and the same loaded again for each further stream.
+
+        Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The twins are kept, because
+        a device frees their buffers only when it closes.
+        """
+        while len(self._twins) < count - 1:
+            self._twins.append(Engine(self._path, self._precision, device=self.device))
+        return [self, *self._twins[: count - 1]]
+
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the engine reports for each."""
         return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
     def _run(self, stream_context: StreamContext, batch: int) -> None:
         """Run a batch size directly the first time, then capture a CUDA graph, and launch the graph from then on."""
-        if batch not in self._graphs:
-            stream_context.transfer_and_run()
-            stream_context.stream.synchronize()
-            self._graphs[batch] = self._recorded(stream_context)
-            return
-        recorded = self._graphs[batch]
-        (recorded.launch if recorded else stream_context.transfer_and_run)()
+        self._runs.get(batch, stream_context.transfer_and_run)()
         stream_context.stream.synchronize()
+        if batch not in self._runs:
+            self._runs[batch] = self._captured(stream_context)
 
-    def _recorded(self, stream_context: StreamContext) -> graph.Graph | None:
-        if not self._graphs_possible:
-            return None
-        try:
-            return graph.Graph(stream_context.stream, stream_context.transfer_and_run)
-        except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
-            print(f"TensorRT: no CUDA graph: {error}")
-            return None
+    def _captured(self, stream_context: StreamContext) -> Callable[[], None]:
+        """Return the launch of a CUDA graph, or the run without one."""
+        if self._graphs_possible:
+            try:
+                return Graph(stream_context.stream, stream_context.transfer_and_run).launch
+            except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
+                print(f"TensorRT: no CUDA graph: {error}")
+        return stream_context.transfer_and_run

@@ -8,50 +8,29 @@ from pathlib import Path
 from typing import Any
 
 
-class Cache:
-    """The sizes (bytes) of the timing cache before and after a build."""
-
-    def __init__(self, path: str | None) -> None:
-        self.path = path
-        self.before = 0
-        self.after = 0
-        self.refused = False
-        self.measured = True
-
-    def report(self) -> dict | None:
-        """Return the facts for the build record; None without a cache."""
-        if self.path is None:
-            return None
-        return {
-            "bytes_before": self.before,
-            "bytes_after": self.after,
-            "everything_was_known": self.before > 0 and not self.measured,
-            "of_another_version": self.refused,
-        }
-
-
 @contextlib.contextmanager
-def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[Cache]:
+def attached(config: Any, path: str | None, anew: bool = False) -> Iterator[dict | None]:
     """Give the builder the cache at `path`. At the end of a successful block, write the extended cache back.
+
+    Yields the facts for the build record, which are complete after the block; None without a cache.
 
     A cache of another TensorRT or GPU is not used, and is replaced. Two concurrent builds both start from the existing
     cache, and the later one adds its measurements to the other's. With `anew` the builder starts with an empty cache,
     and its measurements replace the existing ones of the same kernels.
     """
-    cache = Cache(path)
     if path is None:
-        yield cache
+        yield None
         return
     content = b"" if anew else _read(path)
-    cache.refused = not _set(config, content) if content else False
-    if not content or cache.refused:
+    refused = bool(content) and not _set(config, content)
+    if not content or refused:
         _set(config, b"")
-    cache.before = 0 if cache.refused else len(content)
-    size_before = _size(config)
-    yield cache
-    cache.measured = _size(config) != size_before
+    before, size_before = 0 if refused else len(content), _size(config)
+    facts = {"bytes_before": before}
+    yield facts
+    known = before > 0 and _size(config) == size_before
     _merge_and_write(config, path, content)
-    cache.after = _size(config)
+    facts |= {"bytes_after": _size(config), "everything_was_known": known, "of_another_version": refused}
 
 
 def _set(config: Any, content: bytes) -> bool:

@@ -12,10 +12,30 @@ from .explain import NO_GPU
 _ATTRIBUTES = driver.CUdevice_attribute
 
 
+class _Stream:
+    def __init__(self) -> None:
+        self.handle = int(checked(driver.cuStreamCreate(0)))
+
+    def synchronize(self) -> None:
+        checked(driver.cuStreamSynchronize(self.handle))
+
+
+class _Event:
+    def __init__(self) -> None:
+        self.handle = checked(driver.cuEventCreate(0))
+
+    def record(self, stream: _Stream) -> None:
+        checked(driver.cuEventRecord(self.handle, stream.handle))
+
+    def synchronize(self) -> None:
+        checked(driver.cuEventSynchronize(self.handle))
+
+
 class Device:
     """A GPU, with all memory that was allocated on it."""
 
     binding = "cuda-bindings"
+    stream, event = _Stream, _Event
 
     def __init__(self, index: int) -> None:
         try:
@@ -38,13 +58,9 @@ class Device:
         """Return free and total bytes of device memory."""
         return checked(driver.cuMemGetInfo())
 
-    def stream(self) -> "_Stream":
-        """Return a new stream."""
-        return _Stream()
-
-    def event(self) -> "_Event":
-        """Return a new event."""
-        return _Event()
+    def milliseconds(self, before: _Event, after: _Event) -> float:
+        """Return the time between two recorded events."""
+        return checked(driver.cuEventElapsedTime(before.handle, after.handle))
 
     def allocate(self, nbytes: int) -> int:
         """Return the address of new device memory. Raise ValueError if there is not enough."""
@@ -59,17 +75,17 @@ class Device:
 
     def pinned(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Return a page-locked array."""
-        dtype = np.dtype(dtype)
-        address = checked(driver.cuMemAllocHost(max(1, math.prod(shape) * dtype.itemsize)))
+        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+        address = checked(driver.cuMemAllocHost(max(1, nbytes)))
         self._host_memory.append(address)
-        raw = (ctypes.c_ubyte * (math.prod(shape) * dtype.itemsize)).from_address(int(address))
+        raw = (ctypes.c_ubyte * nbytes).from_address(int(address))
         return np.frombuffer(raw, dtype).reshape(shape)
 
-    def upload(self, address: int, array: np.ndarray, stream: "_Stream") -> None:
+    def upload(self, address: int, array: np.ndarray, stream: _Stream) -> None:
         """Copy a contiguous host array to device memory, asynchronously."""
         checked(driver.cuMemcpyHtoDAsync(address, array.ctypes.data, array.nbytes, stream.handle))
 
-    def download(self, array: np.ndarray, address: int, stream: "_Stream") -> None:
+    def download(self, array: np.ndarray, address: int, stream: _Stream) -> None:
         """Copy device memory to a contiguous host array, asynchronously."""
         checked(driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream.handle))
 
@@ -83,28 +99,6 @@ class Device:
         # A released context must not stay current: TensorRT's CUDA runtime would use it.
         checked(driver.cuCtxSetCurrent(driver.CUcontext(0)))
         checked(driver.cuDevicePrimaryCtxRelease(self._device))
-
-
-class _Stream:
-    def __init__(self) -> None:
-        self.handle = int(checked(driver.cuStreamCreate(0)))
-
-    def synchronize(self) -> None:
-        checked(driver.cuStreamSynchronize(self.handle))
-
-
-class _Event:
-    def __init__(self) -> None:
-        self._event = checked(driver.cuEventCreate(0))
-
-    def record(self, stream: Any) -> None:
-        checked(driver.cuEventRecord(self._event, stream.handle))
-
-    def synchronize(self) -> None:
-        checked(driver.cuEventSynchronize(self._event))
-
-    def milliseconds_since(self, earlier: "_Event") -> float:
-        return checked(driver.cuEventElapsedTime(earlier._event, self._event))
 
 
 def checked(result: tuple) -> Any:

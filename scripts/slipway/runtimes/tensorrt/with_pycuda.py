@@ -12,6 +12,7 @@ class Device:
     """A GPU, with all memory that was allocated on it."""
 
     binding = "pycuda"
+    stream, event = cuda.Stream, cuda.Event
 
     def __init__(self, index: int) -> None:
         try:
@@ -32,13 +33,9 @@ class Device:
         """Return free and total bytes of device memory."""
         return cuda.mem_get_info()
 
-    def stream(self) -> cuda.Stream:
-        """Return a new stream."""
-        return cuda.Stream()
-
-    def event(self) -> "_Event":
-        """Return a new event."""
-        return _Event()
+    def milliseconds(self, before: cuda.Event, after: cuda.Event) -> float:
+        """Return the time between two recorded events."""
+        return after.time_since(before)
 
     def allocate(self, nbytes: int) -> int:
         """Return the address of new device memory. Raise ValueError if there is not enough."""
@@ -69,17 +66,3 @@ class Device:
             self._kept.clear()
             self._context.pop()
             self._context = None
-
-
-class _Event:
-    def __init__(self) -> None:
-        self._event = cuda.Event()
-
-    def record(self, stream: cuda.Stream) -> None:
-        self._event.record(stream)
-
-    def synchronize(self) -> None:
-        self._event.synchronize()
-
-    def milliseconds_since(self, earlier: "_Event") -> float:
-        return self._event.time_since(earlier._event)
