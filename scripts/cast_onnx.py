@@ -6,19 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.benchmark.company import IN_FEWER_BITS
-from slipway.core.artifacts import write_json, written_whole
-from slipway.core.cli import parser, progress, run
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.cli import progress, run
+from slipway.core.job_settings import add_planned
 from slipway.networks.model_inputs import random_batch
-from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.onnx.onnx_files import (
-    agreement_with_base,
-    base_record,
-    described,
-    require_own_answers,
-    require_served_tensors,
-)
+from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.tensor_names import INPUT
 
 if TYPE_CHECKING:
@@ -33,45 +24,18 @@ LARGEST_VALUE = 65504 / 8
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
-    arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--variant", choices=VARIANTS, required=True, help="precision to lower it to")
+    arguments = variant_parser(__doc__, VARIANTS)
     add_planned(arguments, "modelopt_version")
-    arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Convert, check, compare with the FP32 file, record."""
-    import onnx
-
-    version = modelopt_version()
-    base = base_record(arguments.onnx, arguments.onnx_record)
+    base = base_record(arguments)
     batches = [random_batch(base["input_dtype"], batch, base["crop"], seed=batch) for batch in CHECKED_BATCHES]
     model = lowered(arguments.onnx, arguments.variant, np.concatenate(batches))
-    require_served_tensors(model, base["input_dtype"])
-    with written_whole(arguments.output) as partial:
-        onnx.save(model, partial)
-        onnx.checker.check_model(str(partial), full_check=True)
-        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), model, batches)
-        company = require_own_answers(model, batches[0][:1], IN_FEWER_BITS) if agreement else None
-    record = {
-        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
-        "key": settings_of(arguments),
-        "variant": arguments.variant,
-        "source_sha256": base["sha256"],
-        **described(arguments.output),
-        "agreement": agreement,
-        "company": company,
-        "not_compared_because": why_not,
-        "calibration": None,
-        "versions": {**base["versions"], PACKAGE: version, "onnx": onnx.__version__},
-    }
-    write_json(arguments.record, record)
-    compared = f"relative error to FP32 {agreement['relative_error']:.1e}" if agreement else why_not
-    progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {compared}")
+    record = write_variant(arguments, base, model, model, batches, calibration=None)
+    progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 
 def lowered(path: Path, variant: str, images: np.ndarray) -> "onnx.ModelProto":

@@ -5,7 +5,7 @@ import csv
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -145,13 +145,9 @@ def measure(
 
 
 def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
-    """Return the parameters of the sweep."""
+    """Return the parameters of the sweep, which are options of the same names."""
     return model_analyzer.Sweep(
-        concurrency=arguments.concurrency,
-        instances=arguments.instances,
-        max_batch_sizes=arguments.max_batch_sizes,
-        requests=arguments.requests,
-        stability_percent=arguments.stability_percent,
+        **{entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
     )
 
 
@@ -182,29 +178,20 @@ class Narrator:
 
 def instances_of(row: dict, workspace: Path) -> int:
     """Return the instances of a measured variant from its configuration: Model Analyzer's table multiplies by GPUs."""
-    config = read_config(workspace / "variants" / row["model_config_path"] / "config.pbtxt")
+    config = read_config(workspace / "variants" / row["variant"] / "config.pbtxt")
     return sum(group.count for group in config.instance_group)
 
 
 def describe(
     row: dict, engines: dict[str, RecordedEngine], peaks: dict[str, dict[str, float]], instances: int, on_gpu: bool
 ) -> dict:
-    """Return a row of Model Analyzer's table with this project's names, and with the measured memory."""
-    peak = peaks.get(f"{row['model_config_path']}/{row['concurrency']}", {})
+    """Return a row of Model Analyzer's table with the precision, the number of instances and the measured memory."""
+    peak = peaks.get(f"{row['variant']}/{row['concurrency']}", {})
     return {
-        "model": row["model_name"],
-        "precision": engines[row["model_name"]].record["key"]["precision"],
-        "variant": row["model_config_path"],
+        "model": row["model"],
+        "precision": engines[row["model"]].record["key"]["precision"],
+        **row,
         "instances": instances,
-        "max_batch_size": row["max_batch_size"],
-        "concurrency": row["concurrency"],
-        "throughput_per_s": row["perf_throughput"],
-        "mean_ms": row["perf_latency_avg"],
-        "p90_ms": row["perf_latency_p90"],
-        "p95_ms": row["perf_latency_p95"],
-        "p99_ms": row["perf_latency_p99"],
-        "queue_ms": row["perf_server_queue"],
-        "compute_ms": row["perf_server_compute_infer"],
         "memory_mb": peak.get("memory_mb"),
         **({"gpu_memory_mb": peak.get("gpu_memory_mb")} if on_gpu else {}),
     }

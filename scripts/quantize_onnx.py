@@ -5,20 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.benchmark.company import IN_FEWER_BITS
-from slipway.core.artifacts import write_json, written_whole
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.job_settings import add_planned
 from slipway.onnx.classifier_head import with_convolution_head
-from slipway.onnx.modelopt import PACKAGE, modelopt_version, scratch_folder
-from slipway.onnx.onnx_files import (
-    agreement_with_base,
-    base_record,
-    described,
-    require_own_answers,
-    require_served_tensors,
-)
+from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 from slipway.onnx.tensor_names import INPUT
 from slipway.photographs.calibration import Calibration, read_calibration
@@ -45,10 +36,7 @@ VARIANTS = {"int8": Recipe("int8", "fp32"), "int8-fp16": Recipe("int8", "fp16"),
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
-    arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--variant", choices=sorted(VARIANTS), required=True, help="variant to make")
+    arguments = variant_parser(__doc__, sorted(VARIANTS))
     arguments.add_argument("--images", type=Path, required=True, help="folder of photographs to calibrate on")
     arguments.add_argument("--max-images", type=int, default=512, help="largest number of photographs from this folder")
     arguments.add_argument("--min-images", type=int, default=32, help="required number of photographs")
@@ -56,8 +44,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--method", choices=METHODS, default="entropy", help="method to choose a range from the observed values"
     )
     add_planned(arguments, "images_sha256", "modelopt_version")
-    arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_input(arguments)
     add_preprocessing(arguments)
     return arguments.parse_args(argv)
@@ -65,40 +51,20 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Read the photographs, quantise, check the scales, compare with the FP32 file, record."""
-    import onnx
-
-    version = modelopt_version()
-    base = base_record(arguments.onnx, arguments.onnx_record)
+    base = base_record(arguments)
     require_same_input(arguments, base)
     calibration = read_calibration(
         arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
     )
     progress(f"  calibrating on {len(calibration.images)} photographs of {arguments.images}")
     model = quantized(arguments, calibration, base["opset"], base["ir_version"])
-    require_served_tensors(model, arguments.input)
     counted = require_quantized(inspect(model))
-    with written_whole(arguments.output) as partial:
-        onnx.save(model, partial)
-        onnx.checker.check_model(str(partial), full_check=True)
-        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), widened(model), sample(calibration))
-        company = require_own_answers(widened(model), calibration.images[:1], IN_FEWER_BITS) if agreement else None
-    record = {
-        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
-        "key": settings_of(arguments),
-        "variant": arguments.variant,
-        "source_sha256": base["sha256"],
-        **described(arguments.output),
-        "quantized": counted.record(),
-        "agreement": agreement,
-        "company": company,
-        "not_compared_because": why_not,
-        "calibration": calibration.record(arguments.method),
-        "versions": {**base["versions"], PACKAGE: version, "onnx": onnx.__version__},
-    }
-    write_json(arguments.record, record)
-    compared = f"relative error to FP32 {agreement['relative_error']:.1e}" if agreement else why_not
+    facts = {"quantized": counted.record(), "calibration": calibration.record(arguments.method)}
+    record = write_variant(arguments, base, model, widened(model), sample(calibration), **facts)
     share = f"{counted.compute} of {counted.compute + len(counted.skipped)}"
-    progress(f"  {arguments.variant}: {share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; {compared}")
+    progress(
+        f"  {arguments.variant}: {share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}"
+    )
 
 
 def require_same_input(arguments: argparse.Namespace, base: dict) -> None:

@@ -30,20 +30,20 @@ NO_HTTP = 8000
 # The time that Model Analyzer and its server have to end after an interruption.
 ENDING_S = 5
 
-# The requested columns of Model Analyzer's table, in its order.
+# The requested columns of Model Analyzer's table, in its order: {its name: (this project's name, type)}.
 COLUMNS = {
-    "model_name": str,
-    "model_config_path": str,
-    "instance_group": str,
-    "max_batch_size": int,
-    "concurrency": int,
-    "perf_throughput": float,  # inferences a second
-    "perf_latency_avg": float,  # ms, as are all latencies
-    "perf_latency_p90": float,
-    "perf_latency_p95": float,
-    "perf_latency_p99": float,
-    "perf_server_queue": float,
-    "perf_server_compute_infer": float,
+    "model_name": ("model", str),
+    "model_config_path": ("variant", str),
+    "instance_group": ("instances", str),
+    "max_batch_size": ("max_batch_size", int),
+    "concurrency": ("concurrency", int),
+    "perf_throughput": ("throughput_per_s", float),
+    "perf_latency_avg": ("mean_ms", float),
+    "perf_latency_p90": ("p90_ms", float),
+    "perf_latency_p95": ("p95_ms", float),
+    "perf_latency_p99": ("p99_ms", float),
+    "perf_server_queue": ("queue_ms", float),
+    "perf_server_compute_infer": ("compute_ms", float),
 }
 
 
@@ -141,13 +141,13 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
 
 
 def read_table(path: Path) -> list[dict]:
-    """Return Model Analyzer's table as rows {column: value}, with typed values. Raise SlipwayError if it is missing."""
+    """Return Model Analyzer's table as rows {this project's name: value}. Raise SlipwayError if it is missing."""
     if not path.is_file():
         raise SlipwayError(f"Model Analyzer left no table at {path}: no configuration could be measured, see the log")
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))[1:]
     return [
-        {name: kind(value) for (name, kind), value in zip(COLUMNS.items(), row, strict=True)} for row in rows if row
+        {name: kind(value) for (name, kind), value in zip(COLUMNS.values(), row, strict=True)} for row in rows if row
     ]
 
 

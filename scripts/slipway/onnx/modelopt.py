@@ -1,14 +1,40 @@
-"""NVIDIA ModelOpt, which changes the precision of ONNX files: its version, and a folder for its temporary files."""
+"""Conversions of an exported ONNX file to another precision with NVIDIA ModelOpt: the parts common to all variants."""
 
+import argparse
 import contextlib
+import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from slipway.benchmark.agreement import compare
+from slipway.benchmark.company import IN_FEWER_BITS
+from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
+from slipway.core.job_settings import settings_of
+from slipway.onnx.onnx_files import described, require_own_answers, require_served_tensors, session_of
+from slipway.onnx.tensor_names import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    import onnx
 
 PACKAGE = "nvidia-modelopt"
+
+
+def variant_parser(description: str, variants: Iterable[str]) -> argparse.ArgumentParser:
+    """Return an argument parser with the options that each conversion has."""
+    arguments = parser(description)
+    arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
+    arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
+    arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
+    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    return arguments
 
 
 def modelopt_version() -> str:
@@ -36,3 +62,83 @@ def scratch_folder() -> Iterator[Path]:
             yield Path(folder)
         finally:
             tempfile.tempdir = before
+
+
+def base_record(arguments: argparse.Namespace) -> dict:
+    """Return the record of the FP32 file. Raise SlipwayError if it is of another file, or if ModelOpt is missing."""
+    modelopt_version()
+    record = read_json(arguments.onnx_record)
+    if sha256(arguments.onnx) != record["sha256"]:
+        raise SlipwayError(f"{arguments.onnx} is not the file of its record: edited or truncated; remove it, run again")
+    return record
+
+
+def write_variant(
+    arguments: argparse.Namespace,
+    base: dict,
+    model: "onnx.ModelProto",
+    computed: "onnx.ModelProto",
+    batches: list[np.ndarray],
+    **facts: dict,
+) -> dict:
+    """Write a converted model and its record, after its check and its comparison with the FP32 file `base`.
+
+    `computed` is the model in a form that ONNX Runtime computes exactly, `batches` are of (N, 3, H, W). Returns the
+    record, with the additional `facts`.
+    """
+    import onnx
+
+    require_served_tensors(model, base["input_dtype"])
+    with written_whole(arguments.output) as partial:
+        onnx.save(model, partial)
+        onnx.checker.check_model(str(partial), full_check=True)
+        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, batches)
+        company = require_own_answers(computed, batches[0][:1], IN_FEWER_BITS) if agreement else None
+    record = {
+        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
+        "key": settings_of(arguments),
+        "variant": arguments.variant,
+        "source_sha256": base["sha256"],
+        **described(arguments.output),
+        "agreement": agreement,
+        "company": company,
+        "not_compared_because": why_not,
+        **facts,
+        "versions": {**base["versions"], PACKAGE: modelopt_version(), "onnx": onnx.__version__},
+    }
+    write_json(arguments.record, record)
+    return record
+
+
+def in_words(record: dict) -> str:
+    """Return the comparison with the FP32 file in words."""
+    agreement = record["agreement"]
+    return f"relative error to FP32 {agreement['relative_error']:.1e}" if agreement else record["not_compared_because"]
+
+
+def agreement_with_base(
+    base: "onnx.ModelProto", variant: "onnx.ModelProto", batches: list[np.ndarray]
+) -> tuple[dict | None, str | None]:
+    """Compare a variant with its FP32 model over all batches (N, 3, H, W), in ONNX Runtime on the CPU.
+
+    Returns (figures of `compare`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
+    optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
+    Raises SlipwayError if only the variant's logits are not finite.
+    """
+    try:
+        logits = answers(variant, batches)
+    except Exception as error:  # ONNX Runtime has no common class for its errors
+        return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
+    agreement = compare(answers(base, batches), logits, None)
+    if not agreement["finite"] or not math.isfinite(agreement["relative_error"]):
+        raise SlipwayError(
+            "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "
+            "of the lower precision; leave that precision out of `targets.*.precisions` in config.yaml"
+        )
+    return agreement, None
+
+
+def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
+    """Return the logits (sum of N, classes) of a model for batches (N, 3, H, W), on the CPU without optimisations."""
+    session = session_of(model)
+    return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

@@ -1,14 +1,12 @@
-"""Common operations on ONNX files: versions, records, checks of tensors, and running them in ONNX Runtime."""
+"""Common operations on ONNX files: their facts, checks of their tensors, and running them in ONNX Runtime."""
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.benchmark.agreement import compare
 from slipway.benchmark.company import Tolerance, dependence, in_company
-from slipway.core.artifacts import read_json, sha256
+from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_structure import digests
 from slipway.onnx.tensor_names import INPUT, OUTPUT
@@ -38,14 +36,6 @@ def described(path: Path) -> dict:
     }
 
 
-def base_record(onnx_path: Path, record_path: Path) -> dict:
-    """Return the record of an exported FP32 file. Raise SlipwayError if the file's hash is not the recorded one."""
-    record = read_json(record_path)
-    if sha256(onnx_path) != record["sha256"]:
-        raise SlipwayError(f"{onnx_path} is not the file of its record: edited or truncated; remove it, run again")
-    return record
-
-
 def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
     """Raise SlipwayError unless input and logits have their names and dtypes and a dynamic batch axis."""
     import onnx
@@ -62,28 +52,6 @@ def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
                 f"the conversion changed the tensor {name}: it is now {' '.join(actual.split())}; "
                 "install the versions of envs/requirements.txt"
             )
-
-
-def agreement_with_base(
-    base: "onnx.ModelProto", variant: "onnx.ModelProto", batches: list[np.ndarray]
-) -> tuple[dict | None, str | None]:
-    """Compare a variant with its FP32 model over all batches (N, 3, H, W), in ONNX Runtime on the CPU.
-
-    Returns (figures of `compare`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
-    optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
-    Raises SlipwayError if only the variant's logits are not finite.
-    """
-    try:
-        logits = answers(variant, batches)
-    except Exception as error:  # ONNX Runtime has no common class for its errors
-        return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    agreement = compare(answers(base, batches), logits, None)
-    if not agreement["finite"] or not math.isfinite(agreement["relative_error"]):
-        raise SlipwayError(
-            "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "
-            "of the lower precision; leave that precision out of `targets.*.precisions` in config.yaml"
-        )
-    return agreement, None
 
 
 def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance: Tolerance) -> dict:
@@ -111,9 +79,3 @@ def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
-    """Return the logits (sum of N, classes) of a model for batches (N, 3, H, W), on the CPU without optimisations."""
-    session = session_of(model)
-    return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

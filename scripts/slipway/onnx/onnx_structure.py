@@ -44,7 +44,7 @@ def digests(model: "onnx.ModelProto") -> dict[str, str]:
 
     Comments, metadata and the names of graph and producer are in neither digest.
     """
-    constants, readers = _constants(model.graph), _readers(model.graph)
+    constants, readers = constants_of(model.graph), _readers(model.graph)
     weights = {name for name, tensor in constants.items() if _is_weight(tensor, readers[name])}
     trained = {name for name, tensor in constants.items() if _is_float(tensor) or _is_quantized(readers[name])}
     hidden = {"structure_sha256": weights, "topology_sha256": trained}
@@ -96,7 +96,7 @@ def _bytes(message: object) -> str:
     return message.SerializeToString(deterministic=True).hex()
 
 
-def _constants(graph: "onnx.GraphProto") -> dict[str, "onnx.TensorProto"]:
+def constants_of(graph: "onnx.GraphProto") -> dict[str, "onnx.TensorProto"]:
     """Return {tensor's name: tensor} of a graph's initializers and Constant nodes."""
     return {
         **{tensor.name: tensor for tensor in graph.initializer},

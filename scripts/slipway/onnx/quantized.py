@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.onnx.onnx_files import opset_of
+from slipway.onnx.onnx_structure import constants_of
 
 if TYPE_CHECKING:
     import onnx
@@ -36,7 +37,7 @@ class Quantized:
 
 def inspect(model: "onnx.ModelProto") -> Quantized:
     """Count the quantised and unquantised compute nodes of a graph, and collect invalid scales."""
-    constants = constants_of(model)
+    constants = arrays_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
     counts = Quantized()
     for node in model.graph.node:
@@ -54,15 +55,11 @@ def inspect(model: "onnx.ModelProto") -> Quantized:
     return counts
 
 
-def constants_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
+def arrays_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
     """Return {tensor's name: its array} of a graph's initializers and Constant nodes."""
     from onnx import numpy_helper
 
-    constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return constants
+    return {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
 
 
 def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.ModelProto":
@@ -114,7 +111,7 @@ def _axes_as_attributes(model: "onnx.ModelProto") -> None:
     """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
     import onnx
 
-    constants = constants_of(model)
+    constants = arrays_of(model)
     for node in model.graph.node:
         if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
             axes = constants.get(node.input[1])

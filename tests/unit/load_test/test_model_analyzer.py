@@ -26,10 +26,10 @@ def test_a_table_is_read_with_numbers_as_numbers(tmp_path):
     path.write_text(f"{','.join(COLUMNS)}\n{ROW}\n{ROW}\n\n", encoding="utf-8")
     rows = read_table(path)
     assert len(rows) == 2
-    assert rows[0]["model_config_path"] == "m_fp32_config_0"
+    assert rows[0]["variant"] == "m_fp32_config_0"
     assert rows[0]["max_batch_size"] == 8
-    assert rows[0]["perf_throughput"] == 123.5
-    assert rows[0]["perf_server_compute_infer"] == 20.25
+    assert rows[0]["throughput_per_s"] == 123.5
+    assert rows[0]["compute_ms"] == 20.25
 
 
 def test_a_missing_table_is_named(tmp_path):

@@ -11,7 +11,7 @@ import cast_onnx
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import photograph_batch, random_batch
-from slipway.onnx.onnx_files import agreement_with_base
+from slipway.onnx.modelopt import agreement_with_base
 from slipway.photographs.images import sample_photograph
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]

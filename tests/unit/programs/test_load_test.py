@@ -14,17 +14,17 @@ from slipway.triton.server.ownership import require_below
 from slipway.triton.server.tritonserver import Installation, Ports
 
 MEASURED = {
-    "model_name": "m_fp32",
-    "model_config_path": "m_fp32_config_0",
+    "model": "m_fp32",
+    "variant": "m_fp32_config_0",
     "max_batch_size": 8,
     "concurrency": 4,
-    "perf_throughput": 123.4,
-    "perf_latency_avg": 1.0,
-    "perf_latency_p90": 2.0,
-    "perf_latency_p95": 3.0,
-    "perf_latency_p99": 4.0,
-    "perf_server_queue": 0.1,
-    "perf_server_compute_infer": 0.5,
+    "throughput_per_s": 123.4,
+    "mean_ms": 1.0,
+    "p90_ms": 2.0,
+    "p95_ms": 3.0,
+    "p99_ms": 4.0,
+    "queue_ms": 0.1,
+    "compute_ms": 0.5,
 }
 PEAKS = {"m_fp32_config_0/4": {"memory_mb": 150.0, "gpu_memory_mb": 700.0}}
 

@@ -10,7 +10,7 @@ from PIL import Image
 import quantize_onnx
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.onnx.quantized import constants_of, inspect, lowered, widened
+from slipway.onnx.quantized import arrays_of, inspect, lowered, widened
 
 CASES = [
     ("float32", 17, "int8", "entropy"),
@@ -64,7 +64,7 @@ def test_every_convolution_and_the_shortcut_read_quantised_values(files):
 @pytest.mark.parametrize("case", CASES[:3])
 def test_scales_are_symmetric_and_of_one_tensor_or_one_channel(files, case):
     model = onnx.load(files[case][1])
-    constants, made_by = constants_of(model), parents(model)
+    constants, made_by = arrays_of(model), parents(model)
     for node in model.graph.node:
         if node.op_type == "QuantizeLinear":
             scale, zero = constants[node.input[1]], constants[node.input[2]]
@@ -128,7 +128,7 @@ def test_other_photographs_give_other_scales(files, images, tmp_path):
 
 
 def activation_scales(model):
-    constants = constants_of(model)
+    constants = arrays_of(model)
     scales = [constants[node.input[1]] for node in model.graph.node if node.op_type == "QuantizeLinear"]
     return [float(scale) for scale in scales if scale.ndim == 0]
 
@@ -200,7 +200,7 @@ def test_a_graph_that_needs_its_opset_stays_in_it(files):
 
 def test_widening_changes_types_and_no_value(files):
     model = onnx.load(files[CASES[2]][1])
-    before, after = constants_of(model), constants_of(widened(model))
+    before, after = arrays_of(model), arrays_of(widened(model))
     assert any(values.dtype == np.float16 for values in before.values())
     assert not any(values.dtype == np.float16 for values in after.values())
     assert all(np.array_equal(before[name], after[name]) for name in before)
