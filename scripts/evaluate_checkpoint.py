@@ -6,8 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from slipway.benchmark.agreement import accuracy
-from slipway.benchmark.plausibility import Photographs, Scorer, clear_gains, drop_from_published, require_reading
-from slipway.benchmark.significance import interval
+from slipway.benchmark.plausibility import (
+    Photographs,
+    Scorer,
+    clear_gains,
+    drop_from_published,
+    interval,
+    require_reading,
+)
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError

@@ -20,7 +20,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slipway.benchmark.timing import sample_latency, summarise, warm_up
+from measure_gpu import without_samples
+from slipway.benchmark.timing import sample_latency, warm_up
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import cpu
@@ -66,7 +67,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
     os.kill(receipt["server"]["pid"], signal.SIGKILL)
     progress("a deploy that starts a killed server again")
     seconds["deploy_after_the_server_died"] = snakemake(workplace, "deploy")
-    benchmark = summary_of(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json")
+    benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
     return {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": cpu(),
@@ -105,7 +106,7 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     rounds = []
     for _ in range(ROUNDS):
         latencies = sample_latency(lambda: engine.infer(image), SECONDS, minimum=20)
-        alone = summarise(latencies, 1)["throughput_per_s"]
+        alone = round(1e3 / statistics.mean(latencies), 2)
         served = {str(level): requests_per_second(receipt["served_as"], ports, level, workplace) for level in (1, 2, 4)}
         rounds.append({"engine_alone_per_s": alone, "served_per_s": served})
     ratios = {
@@ -128,11 +129,6 @@ def requests_per_second(model: str, ports: Ports, in_flight: int, workplace: Pat
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     names, values = (line.split(",") for line in table.read_text(encoding="utf-8").splitlines()[:2])
     return float(dict(zip(names, values, strict=True))["Inferences/Second"])
-
-
-def summary_of(benchmark: Path) -> dict:
-    """Return a benchmark's record without its raw samples."""
-    return {key: value for key, value in read_json(benchmark).items() if key != "samples_ms"}
 
 
 if __name__ == "__main__":

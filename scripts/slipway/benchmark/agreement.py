@@ -1,5 +1,7 @@
 """Compare an engine's outputs with PyTorch's."""
 
+import operator
+
 import numpy as np
 
 from slipway.outputs.meaning import LOGITS, Meaning
@@ -54,18 +56,14 @@ def accuracy(logits: np.ndarray, classes: np.ndarray) -> dict:
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
     """Return in words the limits that the figures of `compare` violate. A limit without its figure does not count."""
     checks = [
-        ("min_cosine", "min_cosine", "below"),
-        ("relative_error", "max_relative_error", "above"),
-        ("top1_agreement", "min_top1_agreement", "below"),
-        ("decision_agreement", "min_top1_agreement", "below"),
+        ("min_cosine", "min_cosine", operator.ge, "below"),
+        ("relative_error", "max_relative_error", operator.le, "above"),
+        ("top1_agreement", "min_top1_agreement", operator.ge, "below"),
+        ("decision_agreement", "min_top1_agreement", operator.ge, "below"),
     ]
     return [
         f"{name} {figures[name]:.9g} is {word} the limit {limits[limit]:g}"
-        for name, limit, word in checks
-        if (name in figures or name == "relative_error") and not _holds(figures[name], limits[limit], word)
+        for name, limit, holds, word in checks
+        # NaN is within no limit.
+        if (name in figures or name == "relative_error") and not holds(figures[name], limits[limit])
     ]
-
-
-def _holds(value: float, limit: float, word: str) -> bool:
-    """Return whether a figure is within its limit, a lower or an upper one. NaN is within no limit."""
-    return value >= limit if word == "below" else value <= limit

@@ -30,7 +30,7 @@ def cpu_subjects(
     """Return PyTorch eager and each loaded engine, measured as functions from array to array in host memory."""
     infers = {PYTORCH: torch_baselines.eager_on_cpu(served_model(model, preprocess, input_dtype))}
     infers |= {name: engine.infer for name, engine in engines.items()}
-    inputs = partial(_inputs, input_dtype, preprocess.crop)
+    inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     return {
         name: lambda batch, infer=infer: measure_host(infer, inputs(batch), effort) for name, infer in infers.items()
     }
@@ -47,7 +47,7 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
     served = served_model(model, preprocess, input_dtype)
-    inputs = partial(_inputs, input_dtype, preprocess.crop)
+    inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     subjects: dict[str, Measure] = {
         PYTORCH: lambda batch: torch_baselines.measure_eager(served, inputs(batch), effort, streams),
         PYTORCH_FP16: lambda batch: torch_baselines.measure_fp16(
@@ -72,7 +72,3 @@ def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
 def measure_engine(engine: Any, effort: Effort, streams: Sequence[int], batch: int) -> dict:
     """Measure an engine in its own process, which also makes the random inputs."""
     return engine.measure(batch, effort.seconds, effort.warmup_seconds, effort.min_samples, list(streams))
-
-
-def _inputs(input_dtype: str, crop: int, batch: int) -> np.ndarray:
-    return random_batch(input_dtype, batch, crop)

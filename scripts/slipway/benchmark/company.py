@@ -81,9 +81,10 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
             "alone"
         )
     if not distances["by_size"] <= tolerance.by_size:
+        sizes = " and ".join(map(str, distances["batches"]))
         return (
             f"the answer to a picture depends on the size of the batch that it is in: {distances['by_size']:.2g} of "
-            f"its norm apart alone and in batches of {_in_words(distances['batches'])} (allowed {tolerance.by_size:g})"
+            f"its norm apart alone and in batches of {sizes} (allowed {tolerance.by_size:g})"
         )
     return None
 
@@ -126,7 +127,3 @@ def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
 
 def _norm(row: np.ndarray) -> float:
     return float(np.linalg.norm(row))
-
-
-def _in_words(sizes: list[int]) -> str:
-    return " and ".join(map(str, sizes))

@@ -4,9 +4,8 @@ import statistics
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
-from types import TracebackType
 
 from slipway.core import nvml
 from slipway.core.errors import SlipwayError
@@ -69,9 +68,7 @@ class GpuMonitor:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop. A block shorter than one interval gets one reading, at its end."""
         if self._thread is None:
             return
@@ -94,16 +91,16 @@ class GpuMonitor:
     def read(self) -> Reading:
         """Return one reading of the GPU, which must be available."""
         library, device = self._library, self._device
-        bits = nvml.query(library, "nvmlDeviceGetCurrentClocksEventReasons", device)
+        ask = partial(nvml.query, library)
+        bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
         if bits is None:  # drivers before release 535 have only the old name
-            bits = nvml.query(library, "nvmlDeviceGetCurrentClocksThrottleReasons", device)
-        milliwatts = nvml.query(library, "nvmlDeviceGetPowerUsage", device)
-        memory = nvml.query(library, "nvmlDeviceGetMemoryInfo", device)
+            bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", device)
+        memory = ask("nvmlDeviceGetMemoryInfo", device)
         return Reading(
-            sm_clock_mhz=nvml.query(library, "nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_SM),
-            memory_clock_mhz=nvml.query(library, "nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_MEM),
-            power_w=None if milliwatts is None else milliwatts / 1e3,
-            temperature_c=nvml.query(library, "nvmlDeviceGetTemperature", device, library.NVML_TEMPERATURE_GPU),
+            sm_clock_mhz=ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_SM),
+            memory_clock_mhz=ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_MEM),
+            power_w=_thousandth(ask("nvmlDeviceGetPowerUsage", device)),
+            temperature_c=ask("nvmlDeviceGetTemperature", device, library.NVML_TEMPERATURE_GPU),
             memory_used_mb=None if memory is None else round(memory.used / 1e6, 1),
             reasons=None if bits is None else tuple(reasons_of(bits)),
         )
@@ -147,7 +144,7 @@ def summarise_readings(readings: Sequence[Reading]) -> dict:
 
     `throttled`: whether any reading had a reason that reduces the clocks; null if the GPU does not report reasons.
     """
-    quantities = ("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "memory_used_mb")
+    quantities = [entry.name for entry in fields(Reading) if entry.name != "reasons"]
     reported = [reading.reasons for reading in readings if reading.reasons is not None]
     counts = Counter(reason for reasons in reported for reason in reasons)
     return {

@@ -1,5 +1,9 @@
-"""Check whether an accuracy on labelled photographs is plausible, or the network was trained on other inputs."""
+"""Check whether an accuracy on labelled photographs is plausible, or the network was trained on other inputs.
 
+Differences between accuracies count only if they are significant.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.benchmark.significance import CHANCE, chance_of_gain
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import logits_of
 from slipway.outputs.meaning import Meaning
@@ -23,6 +26,10 @@ BATCH = 8
 CLEAR_GAIN, LARGE_DROP = 0.01, 0.05
 # At most one false warning about preprocessing in 20 correctly configured networks.
 CHANCE_OF_ALARM = 0.05
+# Significance level: one false alarm in 100 comparisons without a real difference.
+CHANCE = 0.01
+# 99 % of a normal distribution lie within this many standard deviations of the mean.
+_DEVIATIONS = 2.576
 
 
 @dataclass(frozen=True)
@@ -134,3 +141,26 @@ def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
         "torchvision's ImageFolder reads them in sorted order; set `labels` to a file with the folders' names in the "
         "order of the model's classes"
     )
+
+
+def chance_of_gain(before: np.ndarray, after: np.ndarray) -> float:
+    """Return the probability that `after` is correct so much more often than `before` by chance alone.
+
+    Both are booleans (N,) for the same photographs: whether the answer was correct. This is McNemar's exact test,
+    one-sided: only photographs on which the two differ count, and by chance each of them favours either side with
+    probability 1/2.
+    """
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    differing = gained + lost
+    return sum(math.comb(differing, count) for count in range(gained, differing + 1)) / 2**differing
+
+
+def interval(correct: np.ndarray) -> tuple[float, float]:
+    """Return the 99 % confidence interval of an accuracy (Wilson's interval).
+
+    `correct`: for each photograph (N,), N > 0, whether the answer was correct.
+    """
+    count, share, squared = len(correct), float(correct.mean()), _DEVIATIONS**2
+    centre = (share + squared / (2 * count)) / (1 + squared / count)
+    half = _DEVIATIONS * math.sqrt(share * (1 - share) / count + squared / (4 * count**2)) / (1 + squared / count)
+    return max(0.0, centre - half), min(1.0, centre + half)

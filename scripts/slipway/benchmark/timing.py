@@ -58,14 +58,11 @@ def distribution(samples_ms: Sequence[float]) -> dict:
         "count": len(values),
         "mean_ms": round(float(values.mean()), 4),
         "min_ms": round(float(values.min()), 4),
-        **{_name(rank): round(float(value), 4) for rank, value in zip(PERCENTILES, percentiles, strict=True)},
+        **{
+            f"p{rank:g}_ms".replace(".", "_"): round(float(value), 4)
+            for rank, value in zip(PERCENTILES, percentiles, strict=True)
+        },
     }
-
-
-def summarise(samples_ms: Sequence[float], batch: int) -> dict:
-    """Return the distribution of the latencies (ms) of one batch size, and the throughput (items/s) one by one."""
-    latencies = distribution(samples_ms)
-    return {"batch": batch, **latencies, "throughput_per_s": round(batch * 1e3 / float(np.mean(samples_ms)), 2)}
 
 
 def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:
@@ -74,7 +71,3 @@ def thin(samples: Sequence[float], limit: int = KEPT_SAMPLES) -> list[float]:
     if len(values) > limit:
         values = values[np.linspace(0, len(values) - 1, limit).round().astype(int)]
     return [round(float(value), 4) for value in values]
-
-
-def _name(rank: float) -> str:
-    return f"p{rank:g}_ms".replace(".", "_")

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,6 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.core.errors import SlipwayError
 from slipway.load_test import keyed_model_analyzer
-from slipway.triton.client.proxies import without_proxies
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server import restricted_apis
 from slipway.triton.server.interpreter import write_launcher
@@ -138,6 +137,12 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
         raise
     if process.wait():
         raise SlipwayError(f"Model Analyzer ended with exit code {process.returncode}:\n{''.join(lines[-15:])}")
+
+
+def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for programs that would ask a proxy even for 127.0.0.1, unlike this program's clients."""
+    proxies = {"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"}
+    return {name: value for name, value in environment.items() if name.lower() not in proxies}
 
 
 def read_table(path: Path) -> list[dict]:

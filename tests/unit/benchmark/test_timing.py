@@ -1,10 +1,10 @@
 import pytest
 
-from slipway.benchmark.timing import distribution, disturbance, sample_latency, summarise, thin, warm_up
+from slipway.benchmark.timing import distribution, disturbance, sample_latency, thin, warm_up
 
 
 def test_percentiles_of_known_samples():
-    found = summarise([float(value) for value in range(101)], batch=1)
+    found = distribution([float(value) for value in range(101)])
     assert {name: found[name] for name in ("p50_ms", "p90_ms", "p95_ms", "p99_ms")} == {
         "p50_ms": 50,
         "p90_ms": 90,
@@ -17,16 +17,11 @@ def test_percentiles_of_known_samples():
 
 
 def test_the_order_of_samples_does_not_matter():
-    assert summarise([5.0, 1.0, 3.0], 2) == summarise([1.0, 3.0, 5.0], 2)
-
-
-def test_throughput_counts_items_not_calls():
-    assert summarise([20.0, 20.0], batch=8)["throughput_per_s"] == pytest.approx(400)
-    assert summarise([20.0, 20.0], batch=8)["batch"] == 8
+    assert distribution([5.0, 1.0, 3.0]) == distribution([1.0, 3.0, 5.0])
 
 
 def test_one_sample_is_each_percentile():
-    found = summarise([2.5], batch=1)
+    found = distribution([2.5])
     assert found["p50_ms"] == found["p99_ms"] == found["min_ms"] == 2.5
 
 
@@ -50,7 +45,6 @@ def test_warm_up_calls_at_least_twice():
 def test_the_tail_of_many_samples():
     found = distribution([float(value) for value in range(1001)])
     assert found["p99_9_ms"] == 999
-    assert "batch" not in found
 
 
 def test_the_tail_of_few_samples_is_next_to_their_maximum():

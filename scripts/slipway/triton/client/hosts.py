@@ -1,18 +1,6 @@
-"""Whether a host is this machine."""
+"""Whether a host is of this machine alone."""
 
 import ipaddress
-import socket
-
-
-def is_this_machine(host: str) -> bool:
-    """Say whether a host is this machine: no program can listen at another's address."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.bind(address)
-    except OSError:
-        return False
-    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ setuptools no longer has.
 """
 
 import contextlib
+import socket
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
@@ -13,7 +14,6 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Connection, RequestFailed
-from slipway.triton.client.hosts import is_this_machine
 from slipway.triton.server.restricted_apis import REFUSAL
 
 UNREGISTER_S = 5.0
@@ -69,3 +69,14 @@ class SharedBatch:
         """Copy an array into the region, and make the tensor of a request refer to it."""
         np.ndarray(array.shape, array.dtype, self._memory.buf)[:] = array
         tensor.set_shared_memory(self._memory.name, array.nbytes)
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether a host is this machine: no program can listen at another's address."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+    except OSError:
+        return False
+    return True

@@ -10,8 +10,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Connection
 from slipway.triton.client.endpoint import Endpoint
-from slipway.triton.client.hosts import is_this_machine
-from slipway.triton.client.shared_memory import SharedBatch
+from slipway.triton.client.shared_memory import SharedBatch, is_this_machine
 
 
 def test_this_machine_is_known_by_its_addresses():

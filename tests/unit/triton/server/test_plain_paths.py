@@ -7,7 +7,7 @@ import pytest
 from helpers.workplace import CLOSED_PROXIES, ODD
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.proxies import without_proxies
+from slipway.load_test.model_analyzer import without_proxies
 from slipway.triton.server import plain_paths
 from slipway.triton.server.plain_paths import is_plain, listed, seen_from, temporary_folder
 
