@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from slipway.benchmark import comparison, torch_baselines
-from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects
+from slipway.benchmark import comparison
+from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, disturbance, thin
 from slipway.core.artifacts import read_json, write_json
@@ -224,7 +224,7 @@ def environment(monitor: GpuMonitor | None) -> dict:
     }
     if monitor is None:
         return facts
-    return {**facts, "gpu": monitor.facts(), **torch_baselines.settings(), "onnxruntime": onnxruntime_version()}
+    return {**facts, "gpu": monitor.facts(), **torch_settings(), "onnxruntime": onnxruntime_version()}
 
 
 def onnxruntime_version() -> str | None:

@@ -19,9 +19,19 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_cpu, require_hardware
 from slipway.core.packages import ABSENT, runtime_version
-from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, make
+from slipway.engines.build_strategy import (
+    COLD,
+    IN_WORDS,
+    TOLERATED,
+    Job,
+    build_history,
+    is_current,
+    make,
+    previous_engine,
+    why_not_comparable,
+    why_not_to_refit,
+)
 from slipway.engines.gates import Gates, limits_of
-from slipway.engines.reuse import is_current, previous_engine, why_not_comparable, why_not_to_refit
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.runtimes import RUNTIMES, runtime
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from slipway.benchmark.baselines import half_precision, measure_eager, measure_fp16
 from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import Effort
-from slipway.benchmark.torch_baselines import half_precision, measure_eager, measure_fp16
 from slipway.networks.model_inputs import random_batch, served_model
 from slipway.photographs.images import Preprocessing
 

@@ -1,20 +1,25 @@
-"""The subjects of a benchmark, PyTorch and each engine, each as a function: batch size -> measurement.
+"""The subjects of a benchmark, PyTorch, ONNX Runtime and each engine, each as a function: batch size -> measurement.
 
 A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: images/s}, ...}. A quantity that could
 not be measured is null.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import copy
+import gc
+import os
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slipway.benchmark import torch_baselines
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
+from slipway.benchmark.cuda_timing import measure_forward
 from slipway.benchmark.onnxruntime_baseline import measure_onnxruntime
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
+from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import random_batch, served_model
 from slipway.photographs.images import Preprocessing
 
@@ -28,7 +33,7 @@ def cpu_subjects(
     model: "torch.nn.Module", engines: dict[str, Any], preprocess: Preprocessing, input_dtype: str, effort: Effort
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions from array to array in host memory."""
-    infers = {PYTORCH: torch_baselines.eager_on_cpu(served_model(model, preprocess, input_dtype))}
+    infers = {PYTORCH: eager_on_cpu(served_model(model, preprocess, input_dtype))}
     infers |= {name: engine.infer for name, engine in engines.items()}
     inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     return {
@@ -49,10 +54,8 @@ def gpu_subjects(
     served = served_model(model, preprocess, input_dtype)
     inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     subjects: dict[str, Measure] = {
-        PYTORCH: lambda batch: torch_baselines.measure_eager(served, inputs(batch), effort, streams),
-        PYTORCH_FP16: lambda batch: torch_baselines.measure_fp16(
-            model, preprocess, input_dtype, inputs(batch), effort, streams
-        ),
+        PYTORCH: lambda batch: measure_eager(served, inputs(batch), effort, streams),
+        PYTORCH_FP16: lambda batch: measure_fp16(model, preprocess, input_dtype, inputs(batch), effort, streams),
         "onnxruntime": lambda batch: measure_onnxruntime(onnx, inputs(batch), effort),
     }
     return subjects | {name: partial(measure_engine, engine, effort, streams) for name, engine in engines.items()}
@@ -72,3 +75,114 @@ def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
 def measure_engine(engine: Any, effort: Effort, streams: Sequence[int], batch: int) -> dict:
     """Measure an engine in its own process, which also makes the random inputs."""
     return engine.measure(batch, effort.seconds, effort.warmup_seconds, effort.min_samples, list(streams))
+
+
+def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
+    """Return the model as a function from array to array, run by PyTorch without compilation."""
+    import torch
+
+    @torch.inference_mode()
+    def infer(images: np.ndarray) -> np.ndarray:
+        return model(torch.from_numpy(images)).numpy()
+
+    return infer
+
+
+def require_cuda() -> None:
+    """Raise SlipwayError unless this PyTorch can use a GPU here."""
+    import torch
+
+    if not torch.cuda.is_available():
+        raise SlipwayError(
+            f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
+            "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
+        )
+
+
+def measure_eager(model: "torch.nn.Module", images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
+    """Measure the served model (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
+    return _freeing_memory(
+        len(images), lambda: measure_forward(copy.deepcopy(model).to("cuda"), images, effort, streams)
+    )
+
+
+def measure_fp16(
+    model: "torch.nn.Module",
+    preprocess: Preprocessing,
+    input_dtype: str,
+    images: np.ndarray,
+    effort: Effort,
+    streams: Sequence[int],
+) -> dict:
+    """Measure the model (on the CPU, FP32, not normalising) in FP16, channels last, without and with a CUDA graph.
+
+    Input and output have the types of an engine, `input_dtype` and float32, so the conversions are measured, too.
+    """
+
+    def measure() -> dict:
+        with cudnn_benchmark():
+            halved = half_precision(model, preprocess, input_dtype).to("cuda")
+            return measure_forward(halved, images, effort, streams, graph=True)
+
+    return _freeing_memory(len(images), measure)
+
+
+def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dtype: str) -> "torch.nn.Module":
+    """Return a copy that computes in FP16, channels last, from an engine's input to float32 logits."""
+    import torch
+
+    class HalfPrecision(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.normalise = served_model(torch.nn.Identity(), preprocess, input_dtype)
+            self.model = copy.deepcopy(model).half().to(memory_format=torch.channels_last)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            halves = self.normalise(images).to(dtype=torch.float16, memory_format=torch.channels_last)
+            return self.model(halves).float()
+
+    return HalfPrecision().eval()
+
+
+@contextlib.contextmanager
+def cudnn_benchmark() -> Iterator[None]:
+    """Let cuDNN time its algorithms and choose the fastest for each shape."""
+    import torch
+
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def torch_settings() -> dict:
+    """Return the settings that influence PyTorch's figures on a GPU, in addition to its version."""
+    import torch
+
+    return {
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "tf32_in_convolutions": torch.backends.cudnn.allow_tf32,
+        "tf32_in_matrix_products": torch.backends.cuda.matmul.allow_tf32,
+        "nvidia_tf32_override": os.environ.get("NVIDIA_TF32_OVERRIDE"),
+        "cudnn_benchmark": {"pytorch": torch.backends.cudnn.benchmark, "pytorch_fp16": True},
+    }
+
+
+def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
+    """Return the result of `measure`, and free its GPU memory. Raise SlipwayError if the memory does not suffice."""
+    import torch
+
+    require_cuda()
+    try:
+        return measure()
+    except torch.cuda.OutOfMemoryError as error:
+        raise SlipwayError(
+            f"PyTorch runs out of GPU memory at batch size {batch} ({str(error).splitlines()[0]}); lower "
+            "`batch_sizes` of `benchmark` in config.yaml, or end other programs that use the GPU"
+        ) from None
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()

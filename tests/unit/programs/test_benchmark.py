@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import benchmark
-from slipway.benchmark.torch_baselines import eager_on_cpu, half_precision
+from slipway.benchmark.baselines import eager_on_cpu, half_precision
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
