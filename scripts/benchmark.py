@@ -53,9 +53,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument(
-        "--engine-records", type=Path, nargs="+", required=True, help="build records of the target's engines"
-    )
+    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
     arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
     arguments.add_argument("--input", choices=INPUT_DTYPES, default="float32", help="input format of the model")
     add_preprocessing(arguments)

@@ -51,7 +51,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--golden", type=Path, help="PyTorch's outputs (.npz), which the engine must reproduce")
     arguments.add_argument("--limits", help="limits of the differences, as JSON: `accuracy.limits` of the precision")
     arguments.add_argument(
-        "--max-slowdown", type=float, default=0.05, help="allowed slowdown against the replaced engine, as a share"
+        "--max-slowdown", type=float, default=0.05, help="allowed slowdown over the old engine, a share"
     )
     arguments.add_argument("--engine", type=Path, required=True, help="engine to write")
     arguments.add_argument("--record", type=Path, required=True, help="build record to write")

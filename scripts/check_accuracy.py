@@ -37,16 +37,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--golden", type=Path, required=True, help="golden input and logits (.npz)")
     arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
     arguments.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
-    arguments.add_argument(
-        "--max-images", type=int, default=1000, help="largest number of photographs from this folder"
-    )
+    arguments.add_argument("--max-images", type=int, default=1000, help="largest number of its photographs")
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of the logits")
-    arguments.add_argument(
-        "--max-relative-error", type=float, required=True, help="highest norm of the error / norm of the logits"
-    )
-    arguments.add_argument(
-        "--min-top1-agreement", type=float, required=True, help="lowest share with the same top class"
-    )
+    arguments.add_argument("--max-relative-error", type=float, required=True, help="highest norm of error / logits")
+    arguments.add_argument("--min-top1-agreement", type=float, required=True, help="lowest share of equal top classes")
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy of PyTorch and the engine")
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
     add_planned(arguments, "labelled_sha256", "labels_from_sha256", "torch_version")

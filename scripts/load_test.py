@@ -50,9 +50,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "tritonclient_version", "model_analyzer_version")
     arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row per measurement")
-    arguments.add_argument(
-        "--record", type=Path, required=True, help="JSON to write: the same rows, and their conditions"
-    )
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: these rows and their conditions")
     arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder to write Model Analyzer's plots to")
     return arguments.parse_args(argv)

@@ -41,7 +41,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--max-images", type=int, default=512, help="largest number of photographs from this folder")
     arguments.add_argument("--min-images", type=int, default=32, help="required number of photographs")
     arguments.add_argument(
-        "--method", choices=METHODS, default="entropy", help="method to choose a range from the observed values"
+        "--method", choices=METHODS, default="entropy", help="how ranges are chosen from observed values"
     )
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)

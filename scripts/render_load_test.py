@@ -18,29 +18,24 @@ from slipway.load_test.limits import holds
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
-# Columns of the tables: (key in a measurement, heading, format).
-SUMMARY_COLUMNS = [
-    ("precision", "precision", "{}"),
-    ("instances", "instances", "{}"),
-    ("max_batch_size", "max batch", "{}"),
-    ("concurrency", "in flight", "{}"),
-    ("throughput_per_s", "requests/s", "{:.1f}"),
-    ("p99_ms", "p99 ms", "{:.1f}"),
-    ("memory_mb", "memory MB", "{:.0f}"),
-    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
-]
-DETAIL_COLUMNS = [
-    ("concurrency", "in flight", "{}"),
-    ("throughput_per_s", "requests/s", "{:.1f}"),
-    ("mean_ms", "mean ms", "{:.1f}"),
-    ("p90_ms", "p90 ms", "{:.1f}"),
-    ("p95_ms", "p95 ms", "{:.1f}"),
-    ("p99_ms", "p99 ms", "{:.1f}"),
-    ("queue_ms", "queue ms", "{:.1f}"),
-    ("compute_ms", "compute ms", "{:.1f}"),
-    ("memory_mb", "memory MB", "{:.0f}"),
-    ("gpu_memory_mb", "GPU MB", "{:.0f}"),
-]
+# {key in a measurement: (heading of its column, format)}
+COLUMNS = {
+    "precision": ("precision", "{}"),
+    "instances": ("instances", "{}"),
+    "max_batch_size": ("max batch", "{}"),
+    "concurrency": ("in flight", "{}"),
+    "throughput_per_s": ("requests/s", "{:.1f}"),
+    "mean_ms": ("mean ms", "{:.1f}"),
+    "p90_ms": ("p90 ms", "{:.1f}"),
+    "p95_ms": ("p95 ms", "{:.1f}"),
+    "p99_ms": ("p99 ms", "{:.1f}"),
+    "queue_ms": ("queue ms", "{:.1f}"),
+    "compute_ms": ("compute ms", "{:.1f}"),
+    "memory_mb": ("memory MB", "{:.0f}"),
+    "gpu_memory_mb": ("GPU MB", "{:.0f}"),
+}
+NOT_IN_SUMMARY = {"mean_ms", "p90_ms", "p95_ms", "queue_ms", "compute_ms"}
+NOT_IN_DETAIL = {"precision", "instances", "max_batch_size"}  # the same in all rows of a table
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -49,14 +44,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
     arguments.add_argument("--plots", type=Path, required=True, help="folder of Model Analyzer's plots (.png)")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
-    arguments.add_argument(
-        "--memory-limit-mb", type=float, help="most memory of server and model in MB; on a GPU, the GPU's"
-    )
+    arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
     arguments.add_argument("--model", required=True, help="name of the model, for the titles")
     arguments.add_argument("--target", required=True, help="name of the target, for the titles")
-    arguments.add_argument(
-        "--chart", type=Path, required=True, help="chart of throughput against latency to write (.png)"
-    )
+    arguments.add_argument("--chart", type=Path, required=True, help="chart of throughput and latency to write (.png)")
     arguments.add_argument("--summary", type=Path, required=True, help="PDF to write: the configurations compared")
     arguments.add_argument("--detail", type=Path, required=True, help="PDF to write: every measurement")
     return arguments.parse_args(argv)
@@ -78,10 +69,10 @@ def main(arguments: argparse.Namespace) -> None:
 def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     """Return the summary: conditions, measurements by throughput with violated limits marked, chart."""
     rows = sorted(tested["measurements"], key=lambda row: -row["throughput_per_s"])
-    over = [index for index, row in enumerate(rows) if is_over_limit(row, arguments)]
+    over = over_limit(rows, arguments)
     return [
         *conditions(tested, arguments),
-        table(rows, SUMMARY_COLUMNS, over),
+        table(rows, NOT_IN_SUMMARY, over),
         Spacer(1, 4 * mm),
         paragraph(
             "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
@@ -105,7 +96,7 @@ def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
                 f"{rows[0]['precision']}, {rows[0]['instances']} instance(s), batches up to {rows[0]['max_batch_size']}"
             ),
             Spacer(1, 2 * mm),
-            table(rows, DETAIL_COLUMNS, [index for index, row in enumerate(rows) if is_over_limit(row, arguments)]),
+            table(rows, NOT_IN_DETAIL, over_limit(rows, arguments)),
         ]
     story += [PageBreak(), paragraph("Model Analyzer's plots", "Heading2")]
     for plot in sorted(arguments.plots.rglob("*.png")):
@@ -132,9 +123,10 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     return [*(paragraph(line) for line in lines), Spacer(1, 4 * mm)]
 
 
-def is_over_limit(row: dict, arguments: argparse.Namespace) -> bool:
-    """Return whether a measurement exceeds a limit."""
-    return not holds(row, arguments.p99_limit_ms, arguments.memory_limit_mb)
+def over_limit(rows: list[dict], arguments: argparse.Namespace) -> list[int]:
+    """Return the indices of the measurements that exceed a limit."""
+    limits = arguments.p99_limit_ms, arguments.memory_limit_mb
+    return [index for index, row in enumerate(rows) if not holds(row, *limits)]
 
 
 def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
@@ -186,11 +178,13 @@ def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
     canvas.drawRightString(A4[0] - 20 * mm, 10 * mm, f"page {document.page}")
 
 
-def table(rows: list[dict], columns: list[tuple[str, str, str]], marked: list[int]) -> Table:
+def table(rows: list[dict], left_out: set[str], marked: list[int]) -> Table:
     """Return a table of the rows, with the `marked` ones in red. Columns that the measurements lack are left out."""
-    columns = [column for column in columns if column[0] in rows[0]]
-    cells = [[heading for _, heading, _ in columns]]
-    cells += [["-" if row[key] is None else form.format(row[key]) for key, _, form in columns] for row in rows]
+    columns = {key: column for key, column in COLUMNS.items() if key in rows[0] and key not in left_out}
+    cells = [[heading for heading, _ in columns.values()]]
+    cells += [
+        ["-" if row[key] is None else form.format(row[key]) for key, (_, form) in columns.items()] for row in rows
+    ]
     look = [
         ("FONTSIZE", (0, 0), (-1, -1), 8),
         ("FONTNAME", (0, 0), (-1, 0), "Helvetica-Bold"),

@@ -15,9 +15,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
-from slipway.tools.snakemake_runs import write_config
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, write_config
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -25,16 +23,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
     arguments.add_argument("--only", nargs="+", help="models to measure; default: all in the folder")
-    arguments.add_argument(
-        "--workplace", type=Path, default=Path("bench"), help="working folder; kept, so that a later run continues"
-    )
-    arguments.add_argument(
-        "--tensorrt-python", type=interpreter, help="interpreter that has TensorRT; left out, this one"
-    )
+    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="kept working folder, to continue in")
+    arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
     arguments.add_argument("--calibration", type=Path, required=True, help="folder of photographs for int8's scales")
-    arguments.add_argument(
-        "--labelled", type=Path, help="folder of labelled photographs, for configurations with `accuracy`"
-    )
+    arguments.add_argument("--labelled", type=Path, help="labelled photographs, for configurations with `accuracy`")
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
     return arguments.parse_args(argv)
@@ -128,7 +120,7 @@ def snakemake(folder: Path, records: list[str]) -> None:
     """
     twice_the_cores = str(2 * usable_cores())
     command = [
-        *(sys.executable, "-m", "snakemake", "-s", str(REPOSITORY / "Snakefile"), "--directory", str(folder)),
+        *(sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), "--directory", str(folder)),
         *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", twice_the_cores),
         *("--keep-going", "--resources", "gpu=1", "--", *records),
     ]

@@ -55,9 +55,6 @@ def main(arguments: argparse.Namespace) -> None:
     progress(table(record))
 
 
-# Against an empty workflow
-
-
 def measure_against_empty(folder: Path, rounds: int, deploy: bool) -> dict:
     """Build a tiny model. Return the times (s) of runs with nothing to do, and of an empty workflow."""
     built = write_tiny(folder / "tiny")
@@ -83,33 +80,23 @@ def write_empty(folder: Path) -> Path:
 
 
 def write_tiny(folder: Path) -> Path:
-    """Write a tiny model's checkpoint and configuration. Return their folder."""
-    folder.mkdir()
-    write_random_checkpoint(folder / "random.pth")
-    write_config(folder, tiny_config())
-    return folder
-
-
-def write_random_checkpoint(path: Path) -> None:
-    """Write a state dict with seeded random weights, as a user's training would with torch.save."""
+    """Write a tiny model's configuration, and a checkpoint as a user's training would. Return their folder."""
     import torch
     import torchvision
 
+    folder.mkdir()
     torch.manual_seed(0)
-    torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), path)
+    torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), folder / "random.pth")
+    write_config(folder, tiny_config())
+    return folder
 
 
 def tiny_config() -> dict:
     """Return a configuration that is quick to build, measure and serve, on free ports."""
     ports = Ports.free()
+    tiny = {"architecture": ARCHITECTURE, "weights": "random.pth", "preprocess": {"resize": CROP, "crop": CROP}}
     return {
-        "models": {
-            "tiny": {
-                "architecture": ARCHITECTURE,
-                "weights": "random.pth",
-                "preprocess": {"resize": CROP, "crop": CROP},
-            }
-        },
+        "models": {"tiny": tiny},
         "targets": {"cpu": {"runtime": "openvino", "precisions": ["fp32"]}},
         "profile": {"steps": 1},
         "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
@@ -151,9 +138,6 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
         "median_seconds": medians,
         "ratio_to_empty": {name: round(median / medians["empty"], 2) for name, median in medians.items()},
     }
-
-
-# Showing
 
 
 def table(record: dict) -> str:

@@ -83,13 +83,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     arguments.add_argument("--weights", type=Path, help="checkpoint to start from; left out, seeded random weights")
     arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
-    arguments.add_argument(
-        "--tensorrt-python", type=interpreter, help="interpreter that has TensorRT; left out, this one"
-    )
+    arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
     arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
-    arguments.add_argument(
-        "--output", type=Path, help="JSON to write; left out, <model>.retraining.json beside <model>.yaml"
-    )
+    arguments.add_argument("--output", type=Path, help="JSON to write; left out, <configuration>.retraining.json")
     return arguments.parse_args(argv)
 
 
@@ -102,7 +98,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the weeks one after the other, compare the two kinds of engine, write the times."""
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
-    clear(retraining)
+    shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold
+    retraining.folder.mkdir(parents=True, exist_ok=True)
     state = first_weights(config["models"][retraining.model], arguments.weights)
     weeks = {}
     for number, (name, refit) in enumerate(WEEKS.items(), start=1):
@@ -134,12 +131,6 @@ def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
             "runtime have a timing cache or take new weights"
         )
     return Retraining(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
-
-
-def clear(retraining: Retraining) -> None:
-    """Remove the files of an earlier measurement, since the first build must be cold."""
-    shutil.rmtree(retraining.folder, ignore_errors=True)
-    retraining.folder.mkdir(parents=True, exist_ok=True)
 
 
 def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"]:

@@ -81,7 +81,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         config.parameters["precision"].string_value = served.precision
     else:
         config.default_model_filename = served.traits.engine_file
-        for name, value in _native_parameters(served).items():
+        native = served.traits.native_backend
+        for name, value in {**native.parameters, **native.parameters_of.get(served.precision, {})}.items():
             config.parameters[name].string_value = value
     return config
 
@@ -94,7 +95,7 @@ def triton_type(dtype: str) -> int:
 def write_config(path: Path, config: pb.ModelConfig) -> None:
     """Write the text form, and check that it reads back as the same message."""
     text = text_format.MessageToString(config)
-    if read_text(text) != config:
+    if text_format.Parse(text, pb.ModelConfig()) != config:
         raise SlipwayError(f"{path} would not read back as the message it was written from; report this as a defect")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
@@ -103,19 +104,9 @@ def write_config(path: Path, config: pb.ModelConfig) -> None:
 def read_config(path: Path) -> pb.ModelConfig:
     """Read a config.pbtxt; raise SlipwayError with the line if it does not parse."""
     try:
-        return read_text(Path(path).read_text(encoding="utf-8"))
+        return text_format.Parse(path.read_text(encoding="utf-8"), pb.ModelConfig())
     except text_format.ParseError as error:
         raise SlipwayError(f"{path} is not a Triton model configuration: {error}") from None
-
-
-def read_text(text: str) -> pb.ModelConfig:
-    """Parse the text form of a model configuration."""
-    return text_format.Parse(text, pb.ModelConfig())
-
-
-def _native_parameters(served: Served) -> dict[str, str]:
-    native = served.traits.native_backend
-    return {**native.parameters, **native.parameters_of.get(served.precision, {})}
 
 
 def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
@@ -135,8 +126,6 @@ def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
 def _graph_batches(served: Served) -> list[int]:
     """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; only served sizes."""
     sizes = {1, served.max_batch_size, *(opt for _, opt, _ in served.profiles)}
-    return [size for size in sorted(sizes) if size <= served.max_batch_size and _is_covered(size, served.profiles)]
-
-
-def _is_covered(batch: int, profiles: tuple[tuple[int, int, int], ...]) -> bool:
-    return not profiles or any(low <= batch <= high for low, _, high in profiles)
+    ranges = [(low, high) for low, _, high in served.profiles] or [(1, served.max_batch_size)]
+    served_sizes = [size for size in sorted(sizes) if size <= served.max_batch_size]
+    return [size for size in served_sizes if any(low <= size <= high for low, high in ranges)]

@@ -68,15 +68,12 @@ class Storage:
 
     def sha256(self, name: str) -> str | None:
         """Return the SHA-256 of a file that is read back; None if it is absent."""
-        digest = hashlib.sha256()
         with self._in_words(f"read {name}"):
             try:
                 with self._system.open(self._path(name), "rb") as file:
-                    while chunk := file.read(1 << 20):
-                        digest.update(chunk)
+                    return hashlib.file_digest(file, "sha256").hexdigest()
             except FileNotFoundError:
                 return None
-        return digest.hexdigest()
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a small file; None if it is absent."""
