@@ -19,19 +19,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_cpu, require_hardware
 from slipway.core.packages import ABSENT, runtime_version
-from slipway.engines.build_strategy import (
-    COLD,
-    IN_WORDS,
-    TOLERATED,
-    Job,
-    build_history,
-    is_current,
-    make,
-    previous_engine,
-    why_not_comparable,
-    why_not_to_refit,
-)
-from slipway.engines.gates import Gates, limits_of
+from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.runtimes import RUNTIMES, runtime
 
@@ -62,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Keep, refit or build the engine; move it into place; write its record."""
     require_runtime(arguments.runtime, arguments.runtime_version)
     require_machine(arguments)
-    job = job_of(arguments)
+    job = job_of(arguments, runtime(arguments.runtime), head_of(arguments))
     if is_current(job.previous, job.head):
         keep(job)
         return
@@ -79,31 +67,6 @@ def main(arguments: argparse.Namespace) -> None:
     }
     write_json(arguments.record, record)
     show(record)
-
-
-def job_of(arguments: argparse.Namespace) -> Job:
-    """Return the job, with respect to the existing engine."""
-    module = runtime(arguments.runtime)
-    head = head_of(arguments)
-    previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
-    limits = limits_of(arguments.limits)
-    why_no_gates = (
-        why_not_comparable(previous, head)
-        if arguments.runtime == "tensorrt"
-        else "only TensorRT's engines are compared with those that they replace"
-    )
-    gates = (
-        None
-        if why_no_gates
-        else Gates(module, arguments.precision, previous.path, arguments.max_slowdown, arguments.golden, limits)
-    )
-    options = json.loads(arguments.builder)
-    why_no_refit = (
-        why_no_gates or gates.why_no_proof or why_not_to_refit(previous, head)
-        if options.get("refit")
-        else "`tensorrt.refit` is off"
-    )
-    return Job(arguments, module, options, head, previous, gates, why_no_gates, why_no_refit)
 
 
 def head_of(arguments: argparse.Namespace) -> dict:

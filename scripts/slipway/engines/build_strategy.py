@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from types import ModuleType
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.engines.gates import Findings, Gates, seconds_since
+from slipway.engines.gates import Findings, Gates, limits_of, seconds_since
 from slipway.engines.recorded_engine import RecordedEngine
 
 # {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
@@ -58,6 +59,21 @@ class Attempt:
     def record(self) -> dict:
         """Return the attempt for the build record."""
         return {"way": self.strategy, "seconds": self.seconds, **asdict(self.findings)}
+
+
+def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
+    """Return the job, with respect to the existing engine."""
+    options, limits = json.loads(arguments.builder), limits_of(arguments.limits)
+    previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
+    gates, why_no_gates = None, "only TensorRT's engines are compared with those that they replace"
+    if arguments.runtime == "tensorrt":
+        why_no_gates = why_not_comparable(previous, head)
+    if why_no_gates is None:
+        gates = Gates(module, arguments.precision, previous.path, arguments.max_slowdown, arguments.golden, limits)
+    why_no_refit = "`tensorrt.refit` is off"
+    if options.get("refit"):
+        why_no_refit = why_no_gates or gates.why_no_proof or why_not_to_refit(previous, head)
+    return Job(arguments, module, options, head, previous, gates, why_no_gates, why_no_refit)
 
 
 def make(job: Job, path: Path) -> list[Attempt]:

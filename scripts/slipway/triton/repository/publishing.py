@@ -55,7 +55,7 @@ def publish(
     except SlipwayError as error:
         raise SlipwayError(f"{error}. The versions that were published before are as they were") from error
     storage.clear_up(version)
-    sizes = [(folder / name).stat().st_size for name in _files(content)]
+    sizes = [(folder / content["name"] / file).stat().st_size for file in content["files"]]
     summary = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
     return summary | {"copied": copied, "pruned": _prune(storage, version, keep, protected)}
 
@@ -66,7 +66,7 @@ def require_published(destination: str, version: str, content: dict, public_key:
     With a `public_key` its signature is verified too; for that, an object store's files are copied here.
     """
     storage = Storage(destination)
-    wanted = {f"{version}/{name}": digest for name, digest in _files(content).items()}
+    wanted = _files(version, content)
     present = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
     changed = differences(present, wanted)
     if (_document(storage, version) or {}).get("index") != content:
@@ -116,26 +116,26 @@ def _put_version(
     return version, copied
 
 
-def _files(content: dict) -> dict[str, str]:
-    """Return {file below the repository: SHA-256} of an index."""
-    return {f"{content['name']}/{path}": digest for path, digest in content["files"].items()}
+def _files(version: str, content: dict) -> dict[str, str]:
+    """Return {file of a version: SHA-256} of its index."""
+    return {f"{version}/{content['name']}/{path}": digest for path, digest in content["files"].items()}
 
 
 def _is_whole(storage: Storage, version: str, content: dict) -> bool:
     """Say whether a version has all files of its index unchanged, and no other file."""
-    files = {f"{version}/{name}": digest for name, digest in _files(content).items()}
+    files = _files(version, content)
     return storage.files(version) == set(files) and all(storage.sha256(name) == files[name] for name in files)
 
 
 def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
     """Copy the missing files of a version, also after a killed publication, and read them back."""
-    files = _files(content)
-    if storage.files(version) - {f"{version}/{name}" for name in files}:
+    files = _files(version, content)
+    if storage.files(version) - set(files):
         storage.remove_folder(version)
     for name, digest in files.items():
-        if storage.sha256(f"{version}/{name}") != digest:
-            storage.put(folder / name, f"{version}/{name}")
-            _require_arrived(storage, f"{version}/{name}", storage.sha256(f"{version}/{name}") == digest)
+        if storage.sha256(name) != digest:
+            storage.put(folder / name.removeprefix(f"{version}/"), name)
+            _require_arrived(storage, name, storage.sha256(name) == digest)
 
 
 def _put_signature(storage: Storage, name: str, content: bytes) -> None:

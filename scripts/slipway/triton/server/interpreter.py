@@ -50,8 +50,8 @@ class Interpreter:
     version: str
     numpy: str | None
     executable: Path
-    packages: tuple[str, ...]
-    libraries: tuple[str, ...]
+    packages: list[str]
+    libraries: list[str]
     changes: dict[str, str | None]
 
 
@@ -70,14 +70,8 @@ def ask_interpreter(python: Path) -> Interpreter:
         raise SlipwayError(f"{python} does not run as a Python interpreter: {reason}") from None
     after = description.pop("environment")
     names = (os.environ.keys() | after.keys()) - _NOT_ITS_OWN
-    return Interpreter(
-        description["version"],
-        description["numpy"],
-        Path(description["executable"]),
-        tuple(description["packages"]),
-        tuple(description["libraries"]),
-        {name: after.get(name) for name in sorted(names) if after.get(name) != os.environ.get(name)},
-    )
+    changes = {name: after.get(name) for name in sorted(names) if after.get(name) != os.environ.get(name)}
+    return Interpreter(**description | {"executable": Path(description["executable"])}, changes=changes)
 
 
 def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, folder: Path) -> None:
