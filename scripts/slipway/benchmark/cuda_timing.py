@@ -79,6 +79,10 @@ class StreamContext:
         self._graph.replay()
         self._output = self._graph_output
 
+    def run_of(self, suffix: str) -> Callable[[], None]:
+        """Return the forward pass of the quantities with this suffix: "", or "_graph" for the captured one."""
+        return self.replay if suffix else self.enqueue
+
     def upload(self) -> None:
         """Enqueue the copy of the input to the GPU."""
         self._images.copy_(self._host_images, non_blocking=True)
@@ -107,21 +111,21 @@ def measure_forward(
     torch.cuda.reset_peak_memory_stats()
     counts = sorted(set(streams))
     with torch.inference_mode():
-        stream_contexts = [StreamContext(forward, images)]
-        no_graph = _capture(stream_contexts[0]) if graph else "not measured"
+        contexts = [StreamContext(forward, images)]
+        no_graph = _capture(contexts[0]) if graph else "not measured"
         suffixes = ["", "_graph"] if no_graph is None else [""]
         share = effort.seconds / (len(suffixes) * (2 + len(counts)) + 1)
         samples, throughput = {}, {}
         for suffix in suffixes:
-            samples |= _sample_way(stream_contexts[0], suffix, share, effort, len(suffixes))
-        samples |= _sample_transfers(stream_contexts[0], share, effort.min_samples)
-        stream_contexts += [StreamContext(forward, images, number) for number in range(1, counts[-1])]
+            samples |= _sample_way(contexts[0], suffix, share, effort, len(suffixes))
+        samples |= _sample_transfers(contexts[0], share, effort.min_samples)
+        contexts += [StreamContext(forward, images, number) for number in range(1, counts[-1])]
         for suffix in suffixes:
-            for stream_context in stream_contexts[1:] if suffix else []:
-                stream_context.capture()
+            for context in contexts[1:] if suffix else []:
+                context.capture()
             batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{suffix}"])))
             throughput[suffix] = {
-                str(count): round(len(images) / _seconds_a_batch(stream_contexts[:count], suffix, batches), 2)
+                str(count): round(len(images) / _seconds_a_batch(contexts[:count], suffix, batches), 2)
                 for count in counts
             }
     return {
@@ -133,41 +137,39 @@ def measure_forward(
     }
 
 
-def _capture(stream_context: StreamContext) -> str | None:
+def _capture(context: StreamContext) -> str | None:
     """Capture the graph of a stream context. Return the reason of a failure, or None."""
     try:
-        stream_context.capture()
+        context.capture()
     except RuntimeError as error:
         return str(error).splitlines()[0]
     return None
 
 
-def _run_of(stream_context: StreamContext, suffix: str) -> Callable[[], None]:
-    return stream_context.replay if suffix else stream_context.enqueue
-
-
 def _sample_way(
-    stream_context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
+    context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
     """Return the samples of one way to run ("" or "_graph") after warming up, each quantity for `seconds`."""
     import torch
 
-    run = _run_of(stream_context, suffix)
+    run = context.run_of(suffix)
 
     def to_the_end() -> None:
         run()
-        stream_context.stream.synchronize()
+        context.stream.synchronize()
 
-    with torch.cuda.stream(stream_context.stream):
+    with torch.cuda.stream(context.stream):
         warm_up(to_the_end, effort.warmup_seconds / ways)
         gpu, enqueue = _sample_resident(run, seconds, effort.min_samples)
-        round_trips = _sample_round_trips(stream_context, run, seconds, effort.min_samples)
+        round_trips = _sample_round_trips(context, run, seconds, effort.min_samples)
     return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
 
 
 def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> tuple[list[float], list[float]]:
     """Return GPU times and enqueue times (ms) of `run` on the current stream, one run at a time."""
-    begin, end = _events(2)
+    import torch
+
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     gpu, enqueue = [], []
 
     def once() -> None:
@@ -183,50 +185,48 @@ def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> t
     return gpu, enqueue
 
 
-def _sample_round_trips(
-    stream_context: StreamContext, run: Callable[[], None], seconds: float, minimum: int
-) -> list[float]:
+def _sample_round_trips(context: StreamContext, run: Callable[[], None], seconds: float, minimum: int) -> list[float]:
     """Return host times (ms) from input in pinned memory to output in pinned memory."""
 
     def once() -> None:
-        stream_context.upload()
+        context.upload()
         run()
-        stream_context.download()
-        stream_context.stream.synchronize()
+        context.download()
+        context.stream.synchronize()
 
     return sample_latency(once, seconds, minimum)
 
 
-def _sample_transfers(stream_context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
+def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
     """Return the times (ms) of the copies to the GPU and back."""
     import torch
 
-    begin, between, end = _events(3)
+    begin, between, end = (torch.cuda.Event(enable_timing=True) for _ in range(3))
     samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
 
     def once() -> None:
         begin.record()
-        stream_context.upload()
+        context.upload()
         between.record()
-        stream_context.download()
+        context.download()
         end.record()
         end.synchronize()
         samples["h2d"].append(begin.elapsed_time(between))
         samples["d2h"].append(between.elapsed_time(end))
 
-    with torch.cuda.stream(stream_context.stream):
+    with torch.cuda.stream(context.stream):
         sample_latency(once, seconds, minimum)
     return samples
 
 
-def _seconds_a_batch(stream_contexts: list[StreamContext], suffix: str, batches: int) -> float:
+def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
     """Return host seconds per batch: at least `batches`, in turn on the streams, all enqueued before one wait."""
     import torch
 
-    runs = [(stream_context.stream, _run_of(stream_context, suffix)) for stream_context in stream_contexts]
-    rounds = math.ceil(batches / len(stream_contexts))
+    runs = [(context.stream, context.run_of(suffix)) for context in contexts]
+    rounds = math.ceil(batches / len(contexts))
     torch.cuda.synchronize()
-    with torch.cuda.stream(stream_contexts[0].stream):
+    with torch.cuda.stream(contexts[0].stream):
         start = time.perf_counter()
         for _ in range(rounds):
             for stream, run in runs:
@@ -234,10 +234,4 @@ def _seconds_a_batch(stream_contexts: list[StreamContext], suffix: str, batches:
                 run()
         torch.cuda.synchronize()
         elapsed = time.perf_counter() - start
-    return elapsed / (rounds * len(stream_contexts))
-
-
-def _events(count: int) -> "list[torch.cuda.Event]":
-    import torch
-
-    return [torch.cuda.Event(enable_timing=True) for _ in range(count)]
+    return elapsed / (rounds * len(contexts))
