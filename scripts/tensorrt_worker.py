@@ -33,9 +33,9 @@ def main(arguments: argparse.Namespace) -> None:
     for line in requests:
         request = json.loads(line)
         try:
-            batch = read_array(requests) if request["do"] == "infer" else None
+            images = read_array(requests) if request["do"] == "infer" else None
             engine = engine or Engine(arguments.engine, arguments.precision)
-            answer, array = answered(engine, batch, **request)
+            answer, array = answered(engine, images, **request)
         except ValueError as error:
             answer, array = {"error": str(error)}, None
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -44,10 +44,10 @@ def main(arguments: argparse.Namespace) -> None:
         answers.flush()
 
 
-def answered(engine: Engine, batch: np.ndarray | None, do: str, **effort: object) -> tuple[dict, np.ndarray | None]:
+def answered(engine: Engine, images: np.ndarray | None, do: str, **effort: object) -> tuple[dict, np.ndarray | None]:
     """Return the answer to one request, and the array that follows it, or None."""
     if do == "infer":
-        return {}, engine.infer(batch)
+        return {}, engine.infer(images)
     if do == "layers":
         return {"layers": engine.layers()}, None
     return measure(engine, **effort), None
