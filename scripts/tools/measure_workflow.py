@@ -27,7 +27,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, watched, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         try:
             record = measure(workplace, ports)
         finally:
-            snakemake(workplace, "undeploy")
+            seconds_of(workplace, "undeploy")
     write_json(arguments.output, record)
     progress(json.dumps({key: record[key] for key in ("seconds", "served_to_engine_alone")}, indent=2))
 
@@ -58,15 +58,15 @@ def main(arguments: argparse.Namespace) -> None:
 def measure(workplace: Path, ports: Ports) -> dict:
     """Return all measurements."""
     progress("first deploy, everything is built and measured")
-    seconds = {"first_deploy": snakemake(workplace, "deploy")}
+    seconds = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
-    seconds["deploy_with_nothing_to_do"] = [snakemake(workplace, "deploy") for _ in range(ROUNDS)]
+    seconds["deploy_with_nothing_to_do"] = [seconds_of(workplace, "deploy") for _ in range(ROUNDS)]
     receipt = read_json(workplace / f"results/{MODEL}/deploy/receipt.json")
     progress("the engine alone and the server, in turn")
     comparison = compare_serving(workplace, ports, receipt)
     os.kill(receipt["server"]["pid"], signal.SIGKILL)
     progress("a deploy that starts a killed server again")
-    seconds["deploy_after_the_server_died"] = snakemake(workplace, "deploy")
+    seconds["deploy_after_the_server_died"] = seconds_of(workplace, "deploy")
     benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
     return {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -89,9 +89,9 @@ def configure(workplace: Path) -> Ports:
     return ports
 
 
-def snakemake(workplace: Path, target: str) -> float:
+def seconds_of(workplace: Path, target: str) -> float:
     """Run the workflow and return its seconds."""
-    return round(watched(Case(workplace, SNAKEFILE, (target,))), 2)
+    return round(snakemake(Case(workplace, SNAKEFILE, (target,)), shown=True).seconds, 2)
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:

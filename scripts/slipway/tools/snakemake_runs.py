@@ -38,35 +38,21 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def snakemake(case: Case) -> Outcome:
-    """Run Snakemake as a user would. Raise SlipwayError with the command's output if it fails."""
-    seconds, done = _timed(case, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode:
-        raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; it said:\n{done.stdout}")
-    return Outcome(seconds, done.stdout)
+def snakemake(case: Case, shown: bool = False) -> Outcome:
+    """Run Snakemake as a user would. With `shown`, its messages go to the terminal, and are no part of the outcome.
 
-
-def watched(case: Case) -> float:
-    """Return the duration (s) of a run with its messages on the terminal. Raise SlipwayError if it fails."""
-    seconds, done = _timed(case, stdout=subprocess.DEVNULL, stderr=None)
-    if done.returncode:
-        raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; see above")
-    return seconds
-
-
-def _timed(case: Case, stdout: int, stderr: int | None) -> tuple[float, subprocess.CompletedProcess]:
+    Raises SlipwayError with its messages if it fails.
+    """
     command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(case.snakefile), "--cores", "1"]
+    streams = {"stdout": subprocess.DEVNULL} if shown else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    options = {"cwd": case.folder, "encoding": "utf-8", "errors": "replace", **streams}
     start = time.perf_counter()
-    done = subprocess.run(
-        [*command, *case.options],
-        cwd=case.folder,
-        stdout=stdout,
-        stderr=stderr,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return round(time.perf_counter() - start, 3), done
+    done = subprocess.run([*command, *case.options], check=False, **options)
+    seconds = round(time.perf_counter() - start, 3)
+    if done.returncode:
+        messages = "see above" if shown else f"it said:\n{done.stdout}"
+        raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; {messages}")
+    return Outcome(seconds, done.stdout or "")
 
 
 def alternate(

@@ -35,11 +35,11 @@ def test_a_failed_run_is_told_with_what_it_said(tmp_path):
 def test_a_watched_run_shows_what_it_says(tmp_path, capfd):
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text('rule all:\n    input:\n        "Snakefile",\n', encoding="utf-8")
-    assert snakemake_runs.watched(Case(tmp_path, snakefile, ("all",))) > 0
+    assert snakemake_runs.snakemake(Case(tmp_path, snakefile, ("all",)), shown=True).seconds > 0
     assert "Nothing to be done" in capfd.readouterr().err
 
 
 def test_a_watched_run_that_fails_is_told(tmp_path, capfd):
     with pytest.raises(SlipwayError, match="`snakemake deploy` failed; see above"):
-        snakemake_runs.watched(Case(tmp_path, tmp_path / "absent", ("deploy",)))
+        snakemake_runs.snakemake(Case(tmp_path, tmp_path / "absent", ("deploy",)), shown=True)
     assert "absent" in capfd.readouterr().err

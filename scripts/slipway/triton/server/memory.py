@@ -1,5 +1,6 @@
 """The memory of a running tritonserver, including the processes of its Python backend."""
 
+import contextlib
 import threading
 
 import psutil
@@ -53,19 +54,15 @@ def process_memory_mb(process: psutil.Process) -> float:
     """Return the memory of a process and its children in MB (10^6 bytes); shared pages are counted once."""
     total = 0.0
     for member in [process, *process.children(recursive=True)]:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             total += member.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
     return total / 1e6
 
 
 def _servers_below_this_process_mb() -> float:
     total = 0.0
     for process in psutil.Process().children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             if process.name() == "tritonserver":
                 total += process_memory_mb(process)
-        except psutil.NoSuchProcess:
-            continue
     return total
