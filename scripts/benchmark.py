@@ -5,7 +5,7 @@ import os
 import platform
 import traceback
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -155,11 +155,9 @@ def measure_all(
 
 def watched(measure: Callable[[], dict], monitor: GpuMonitor | None) -> tuple[dict, dict | None]:
     """Return the result of `measure`, and the GPU's clocks, power and temperature meanwhile (None without a GPU)."""
-    if monitor is None:
-        return measure(), None
-    with monitor:
+    with monitor or nullcontext():
         measurement = measure()
-    return measurement, monitor.summary()
+    return measurement, monitor.summary() if monitor else None
 
 
 def series_of(measurement: dict) -> dict[str, list[float]]:
