@@ -15,7 +15,7 @@ import shlex
 from slipway.keys.validation import require_batches, resolve
 from slipway.keys.config import complete
 from slipway.keys.config_schema import schema
-from slipway.keys.config_duplicates import require_keys_once
+from slipway.keys.config_text import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_keys import JobKeys

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.core.cli import parser, run, unwind_when_terminated
+from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
-from slipway.core.terminal import printable
 from slipway.deploy.local import server_state
 from slipway.deploy.local.deployed_model import ServedModel, deployed_model
 from slipway.outputs.meaning import KINDS

@@ -12,15 +12,14 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import require_planned
-from slipway.core.os_errors import explained
-from slipway.core.terminal import printable
+from slipway.core.os_errors import explained, without_number
 
 # It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
 _terminal = sys.stderr
-# How Python begins the words of an error of the operating system; the number tells a reader nothing.
-_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+# C0 and C1 control characters except tab and line feed, and the characters that change the writing direction.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -34,10 +33,15 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def progress(line: str) -> None:
     """Print a line to the terminal, and keep it in the log."""
-    line = _ERROR_NUMBER.sub("", printable(line))
+    line = without_number(printable(line))
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:
         print(line, file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Return a text of unknown origin, safe for a terminal: control characters as escapes, with tabs and line feeds."""
+    return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Explain errors of the operating system in a sentence with a remedy."""
 
 import errno
+import re
 import shutil
 
 from slipway.core.errors import causes
@@ -29,6 +30,11 @@ _WAYS_OUT = {
     errno.ENOMEM: "there is not enough memory ({}); end other programs, or run on a machine with more",
     errno.ELOOP: "symbolic links lead in a circle ({}); correct them and run again",
 }
+
+
+def without_number(text: str) -> str:
+    """Return the text of an error without Python's "[Errno 28]": the number tells a reader nothing."""
+    return re.sub(r"\[Errno -?\d+\] ", "", text)
 
 
 def explained(error: OSError) -> str | None:

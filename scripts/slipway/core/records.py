@@ -33,11 +33,6 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
     return content
 
 
-def is_damaged(path: str | Path, shape: Shape) -> bool:
-    """Return whether `path` exists and is not a record of this shape."""
-    return Path(path).exists() and read_record(path, shape) is None
-
-
 def has_shape(value: object, shape: Shape) -> bool:
     """Return whether a JSON value has a shape. A mapping may have further entries."""
     match shape:

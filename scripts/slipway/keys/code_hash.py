@@ -12,7 +12,7 @@ import ast
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -30,11 +30,6 @@ PART_OF_KEYS = False
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
-_WORKER = "tensorrt_worker"
-# A file is read again when the rules for its hash change.
-_RULES = hashlib.sha256(b"".join(Path(file).read_bytes() for file in (__file__, code_meaning.__file__))).hexdigest()[
-    :16
-]
 
 
 class CodeHashes:
@@ -42,7 +37,8 @@ class CodeHashes:
 
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
-        self._known: dict[tuple[str, ...], dict[str, str]] = {}
+        # A plan of hundreds of engines asks for the same code hundreds of times.
+        self._known: dict[object, dict[str, str]] = {}
 
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: shortened SHA-256 of its code} of scripts/<name>.py.
@@ -50,31 +46,35 @@ class CodeHashes:
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
         the given runtimes, which programs import by name.
         """
-        files = [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
-        return self._once(("program", name, *runtimes), lambda: self._of_files(files))
+        return self._of_files(
+            [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
+        )
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
         """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
-        files = [traits_file(runtime) for runtime in sorted(set(runtimes))]
-        return self._once(("traits", *map(str, files)), lambda: self._of_files(files))
+        return self._of_files([traits_file(runtime) for runtime in sorted(set(runtimes))])
 
     def of_manifests(self) -> dict[str, str]:
         """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
-        files = [file for traits in PLATFORMS.values() for file in _files(traits.manifests.partition(":")[0])]
-        return self._once(("manifests", *PLATFORMS), lambda: self._of_files(files))
+        return self._of_files(
+            [file for traits in PLATFORMS.values() for file in _files(traits.manifests.partition(":")[0])]
+        )
 
     def of_deployment(self, platform: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
-        files = [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
-        return self._once(("deployment", platform), lambda: self._of_files(files))
+        """Return {file: SHA-256} of a platform's traits and of its deployment code; {} for `local`."""
+        if platform == "local":
+            return {}
+        return self._of_files(
+            [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
+        )
 
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
-        return self._once(("adapter",), lambda: self._of_files([_ADAPTER]))
+        return self._of_files([_ADAPTER])
 
     def of_worker(self) -> dict[str, str]:
         """Return {file: SHA-256} of the worker that runs TensorRT engines. Other programs start it by its path."""
-        return self.of_program(_WORKER)
+        return self.of_program("tensorrt_worker")
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
         """Return {file: SHA-256} of the user's module in "module:factory"; {} for torchvision's classifiers.
@@ -84,13 +84,9 @@ class CodeHashes:
         """
         module, _, factory = architecture.partition(":")
         top = module.split(".")[0]
-        return self._once(("module", top), lambda: self._of_users_module(top)) if factory else {}
-
-    def _once(self, asked: tuple[str, ...], answer: Callable[[], dict[str, str]]) -> dict[str, str]:
-        """Return answer() and remember the result: a plan of hundreds of engines calls this hundreds of times."""
-        if asked not in self._known:
-            self._known[asked] = answer()
-        return self._known[asked]
+        if factory and top not in self._known:
+            self._known[top] = self._of_users_module(top)
+        return self._known[top] if factory else {}
 
     def _of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)
@@ -111,13 +107,17 @@ class CodeHashes:
         }
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
-        pending, found = list(files), {}
+        asked, pending, found = tuple(files), list(files), {}
+        if asked in self._known:
+            return self._known[asked]
         while pending:
             path = pending.pop()
             if path not in found:
                 found[path], imported = self._file_hashes.remember(f"code {_RULES}", path, _read)
                 pending.extend(SCRIPTS / name for name in imported)
-        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
+        hashes = {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
+        self._known[asked] = hashes
+        return hashes
 
 
 def program_file(name: str) -> str:
@@ -144,7 +144,7 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
     if path.suffix != ".py":
         return _digest_of_bytes(path), []
     tree = _parsed(path)
-    if not _is_part_of_keys(tree):
+    if any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body):
         return None, []
     needed = [file.relative_to(SCRIPTS).as_posix() for file in [*_imports(path, tree), *_templates(path, tree)]]
     return _digest_of(meaning(without_messages(tree))), needed
@@ -165,12 +165,12 @@ def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def _is_part_of_keys(tree: ast.Module) -> bool:
-    return not any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body)
-
-
 def _digest_of(code: object) -> str:
     return hashlib.sha256(repr(code).encode()).hexdigest()[:16]
+
+
+# A file is read again when the rules for its hash change.
+_RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_meaning.__file__)])
 
 
 def _digest_of_bytes(path: Path) -> str:

@@ -43,15 +43,7 @@ _READING_FUNCTIONS = {
     "sum",
 }
 _READING_METHODS = {
-    "as_posix",
-    "capitalize",
-    "items",
-    "keys",
-    "lower",
-    "removeprefix",
-    "removesuffix",
-    "strip",
-    "values",
+    *("as_posix", "capitalize", "items", "keys", "lower", "removeprefix", "removesuffix", "strip", "values")
 }
 # No valid name in Python, so it equals no expression in a file.
 _MARK = ast.Name("a message", ast.Load())
@@ -60,7 +52,7 @@ _MARK = ast.Name("a message", ast.Load())
 def meaning(node: object) -> object:
     """Return a syntax tree as lists that are equal in all versions of Python, without texts as statements."""
     if isinstance(node, list):
-        return [meaning(element) for element in node if not _stands_by_itself(element)]
+        return [meaning(element) for element in node if not _is_text_as_statement(element)]
     if not isinstance(node, ast.AST):
         return node
     fields = [(name, meaning(value)) for name, value in ast.iter_fields(node)]
@@ -73,8 +65,6 @@ def without_messages(tree: ast.AST) -> ast.AST:
 
 
 class _Messages(ast.NodeTransformer):
-    """Replaces each message by a mark."""
-
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         error = node.exc
         if isinstance(error, ast.Call) and _is_class(_name(error.func)):
@@ -87,7 +77,8 @@ class _Messages(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = _name(node.func)
-        if name == "parser" or (_shows(name) and _goes_to_the_terminal(node)):
+        to_the_terminal = all(_name(to.value) in _TERMINAL for to in node.keywords if to.arg in ("file", None))
+        if name == "parser" or (_shows(name) and to_the_terminal):
             node.args = [_marked(argument) for argument in node.args]
         if name == "parser" or _last(name) in _ARGPARSE:
             for keyword in node.keywords:
@@ -152,9 +143,8 @@ def _shows(name: str) -> bool:
     return name in _SHOWING or (_last(before) in _LOGGERS and level in _LEVELS)
 
 
-def _goes_to_the_terminal(node: ast.Call) -> bool:
-    return all(_name(keyword.value) in _TERMINAL for keyword in node.keywords if keyword.arg in ("file", None))
-
-
-def _stands_by_itself(node: object) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _is_text_as_statement(node: object) -> bool:
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False

@@ -3,6 +3,7 @@
 They are refused if the schema expects another type, or if it allows any type and almost nobody means such a value.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -18,21 +19,21 @@ _TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _WORDS_FOR_BOOLEANS = ("yes", "no", "on", "off")
+_KIND_OF_TYPE = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
 _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 
 def require_read_as_written(path: str | Path, schema: dict) -> None:
     """Raise SlipwayError with key, line and correction if YAML reads a value or key differently than written."""
     text = Path(path).read_text(encoding="utf-8-sig")
-    if _is_json(text):
-        return
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(text)
+        return  # Snakemake reads it as JSON, whose numbers need no correction
     for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema], schema):
-        advice = _advice(node, _kinds(schemas, schema))
-        if advice:
-            value_in_words = _read_as(node)
+        if advice := _advice(node, _kinds(schemas, schema)):
             raise SlipwayError(
                 f"config: `{key}` in line {node.start_mark.line + 1} of {path} is written {node.value}, which YAML "
-                f"reads as {value_in_words}; write {advice}"
+                f"reads as {_read_as(node)}; write {advice}"
             )
 
 
@@ -61,11 +62,9 @@ def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
     """Return the schemas for the value of a mapping's key."""
     matching = []
     for schema in _alternatives(schemas, root):
-        others = schema.get("additionalProperties")
-        if name in schema.get("properties", {}):
-            matching.append(schema["properties"][name])
-        elif isinstance(others, dict):
-            matching.append(others)
+        value_schema = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
+        if isinstance(value_schema, dict):
+            matching.append(value_schema)
     return matching
 
 
@@ -84,12 +83,8 @@ def _kinds(schemas: list[dict], root: dict) -> set[str]:
     for schema in _alternatives(schemas, root):
         types = schema.get("type", "string" if "pattern" in schema else [])
         kinds.update([types] if isinstance(types, str) else types)
-        kinds.update(_kind_of(value) for value in schema.get("enum", []))
+        kinds.update(_KIND_OF_TYPE[type(value)] for value in schema.get("enum", []))
     return kinds - {"array", "object"}
-
-
-def _kind_of(value: object) -> str:
-    return {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}[type(value)]
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
@@ -141,12 +136,3 @@ def _read_as(node: yaml.ScalarNode) -> str:
     if isinstance(value, str):
         return "text"
     return json.dumps(value) if isinstance(value, (bool, int, float)) or value is None else "a date"
-
-
-def _is_json(text: str) -> bool:
-    """Return whether Snakemake reads a file as JSON, whose numbers need no correction."""
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True

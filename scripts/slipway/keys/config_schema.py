@@ -49,13 +49,9 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
 
 def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
     """Match as JSON Schema's own regular expressions do: `$` is the very end, and digits are ASCII digits."""
-    if validator.is_type(instance, "string") and not re.search(_to_the_end(pattern), instance, re.ASCII):
+    to_the_end = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # Python's `$` also matches before a final line feed
+    if validator.is_type(instance, "string") and not re.search(to_the_end, instance, re.ASCII):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _to_the_end(pattern: str) -> str:
-    """Return a pattern whose `$` matches only at the very end, not also before a final line feed as in Python."""
-    return re.sub(r"(?<!\\)\$", r"\\Z", pattern)
 
 
 def _is_integer(_: Any, value: object) -> bool:

@@ -1,5 +1,6 @@
-"""Check that a configuration file is readable YAML, and explain a problem in one sentence before Snakemake reads it."""
+"""Check that a configuration file is readable YAML with unique keys, and explain a problem in one sentence."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -27,6 +28,36 @@ def require_readable(path: str | Path) -> None:
         )
 
 
+def require_keys_once(path: str | Path) -> None:
+    """Raise SlipwayError with both lines if a key occurs twice in a mapping. YAML would silently drop the first."""
+    for key, first, second in _repeated(yaml.compose(Path(path).read_bytes(), Loader=FAST_LOADER), "", set()):
+        raise SlipwayError(
+            f"config: `{key}` stands in lines {first} and {second} of {path}, and only the latter would count; make "
+            "them one"
+        )
+
+
+def _repeated(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield (key, line, line) of every key that occurs twice in a mapping at or below `node`.
+
+    `seen` are the ids of visited nodes: an alias is the same node as its anchor.
+    """
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, path, seen)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = f"{path}{key.value}", key.start_mark.line + 1
+            if name in lines:
+                yield name, lines[name], line
+            lines[name] = line
+            yield from _repeated(value, f"{name}.", seen)
+
+
 def _text(path: str | Path) -> str:
     try:
         content = Path(path).read_bytes()
@@ -50,7 +81,8 @@ def _parsed(path: str | Path, text: str) -> yaml.Node | None:
         place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
         raise SlipwayError(f"config: {path} is no valid YAML ({place}{error.problem}); correct it there") from None
     except yaml.YAMLError as error:
-        raise SlipwayError(f"config: {path} is no valid YAML ({_first_line(error)}); correct it there") from None
+        problem = str(error).splitlines()[0]
+        raise SlipwayError(f"config: {path} is no valid YAML ({problem}); correct it there") from None
     except RecursionError:
         raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
 
@@ -72,7 +104,8 @@ def _expanded_size(root: yaml.Node, path: str | Path) -> int:
             )
         if id(node) not in sizes:
             open_nodes.add(id(node))
-            sizes[id(node)] = 1 + sum(map(size, _children(node)))
+            children = [child for pair in node.value for child in pair] if node.id == "mapping" else node.value
+            sizes[id(node)] = 1 + sum(map(size, children))
             open_nodes.remove(id(node))
         return sizes[id(node)]
 
@@ -80,13 +113,3 @@ def _expanded_size(root: yaml.Node, path: str | Path) -> int:
         return size(root)
     except RecursionError:
         raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
-
-
-def _children(node: yaml.CollectionNode) -> list[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        return [child for pair in node.value for child in pair]
-    return node.value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -14,7 +14,6 @@ from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig, package_version
 from slipway.triton.repository.versions import publication_number
 
-# The template of the report is part of its key, like a program.
 REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
 
 
@@ -29,11 +28,9 @@ class JobKeys:
         """Return the key of the canonical checkpoint."""
         settings = self.resolved.config["models"][model]
         checkpoint = self.resolved.checkpoint(model)
-        source = (
-            {"checkpoint_sha256": self._parts.content(checkpoint)}
-            if checkpoint
-            else {"weights": settings["weights"], "torchvision_version": package_version("torchvision")}
-        )
+        source = {"weights": settings["weights"], "torchvision_version": package_version("torchvision")}
+        if checkpoint:
+            source = {"checkpoint_sha256": self._parts.content(checkpoint)}
         return JobKey(
             source,
             architecture=settings["architecture"],
@@ -64,12 +61,11 @@ class JobKeys:
 
     def export_onnx(self, model: str) -> JobKey:
         """Return the key of the ONNX file."""
-        # Without normalisation in the graph, only the size of the input matters.
-        pixels = self.resolved.input(model) == "uint8"
+        settings = self._parts.input(model)
+        if settings["input"] != "uint8":  # without normalisation in the graph, only the size of the input matters
+            settings = {name: settings[name] for name in ("crop", "input")}
         return JobKey(
-            self._parts.input(model)
-            if pixels
-            else {"crop": self.resolved.crop(model), "input": self.resolved.input(model)},
+            settings,
             opset=self.resolved.opset(),
             torch_version=package_version("torch"),
             # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
@@ -136,26 +132,17 @@ class JobKeys:
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
         """Return the key of the comparison of an engine's outputs with PyTorch's."""
-        accuracy = self.resolved.config["accuracy"]
+        limits = self.resolved.config["accuracy"]["limits"][precision]
         return JobKey(
-            {**self._parts.input(model), **accuracy["limits"][precision]},
-            labelled_sha256=self._parts.images(accuracy["labelled"], accuracy["max_images"]),
-            max_images=accuracy["max_images"],
-            min_top1=accuracy["min_top1"],
-            labels_from_sha256=self._parts.content(self.resolved.config["models"][model]["labels"]),
+            {**self._parts.input(model), **limits, **self._parts.labelled(model)},
             torch_version=package_version("torch"),
             code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_architecture(model),
         )
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
         """Return the key of the checkpoint's own accuracy on labelled photographs."""
-        settings, accuracy = self.resolved.config["models"][model], self.resolved.config["accuracy"]
         return JobKey(
-            settings["preprocess"],
-            labelled_sha256=self._parts.images(accuracy["labelled"], accuracy["max_images"]),
-            max_images=accuracy["max_images"],
-            min_top1=accuracy["min_top1"],
-            labels_from_sha256=self._parts.content(settings["labels"]),
+            {**self.resolved.config["models"][model]["preprocess"], **self._parts.labelled(model)},
             torch_version=package_version("torch"),
             code=self._parts.code_of_model("evaluate_checkpoint", model),
         )
@@ -171,7 +158,7 @@ class JobKeys:
             pytriton_version=package_version("nvidia-pytriton"),
             tritonclient_version=package_version("tritonclient"),
             model_analyzer_version=package_version("triton-model-analyzer"),
-            code=self._parts.code_with_runtime("load_test", target) | self._parts.adapter_code(),
+            code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),
         )
 
     def render_load_test(self) -> JobKey:
@@ -185,13 +172,10 @@ class JobKeys:
     def write_report(self) -> JobKey:
         """Return the key of the report page of a model."""
         return JobKey(
-            engines=[
-                f"{target}/{precision}"
-                for target in self.resolved.targets
-                for precision in self.resolved.precisions(target)
-            ],
+            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
             variants=self.resolved.variants(),
             labelled=self.resolved.config["accuracy"]["labelled"] is not None,
+            # The template of the report is part of its key, like a program.
             template_sha256=self._parts.content(str(REPORT_TEMPLATE)),
             code=self._parts.code("write_report"),
         )
@@ -202,7 +186,7 @@ class JobKeys:
             name=f"{model}_trt",
             crop=self.resolved.crop(model),
             triton_release=self.resolved.config["triton"]["release"],
-            code=self._parts.code_with_runtime("write_repository", target) | self._parts.adapter_code(),
+            code=self._parts.code_with_runtime("write_repository", target) | self._parts.code_hashes.of_adapter(),
         )
 
     def write_monitoring(self) -> JobKey:
@@ -265,12 +249,13 @@ class JobKeys:
         return JobKey(
             {"to": settings["to"], "context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]},
             public_key_sha256=self._parts.public_key(),
-            code=self._parts.code("deploy_remote") | self._parts.deployment_code(settings["to"]),
+            code=self._parts.code("deploy_remote") | self._parts.code_hashes.of_deployment(settings["to"]),
         )
 
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
+        code = self._parts.code_with_traits("write_manifests", self.resolved.fleet)
         server_settings = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
         return JobKey(
             {name: settings[name] for name in server_settings},
@@ -281,7 +266,7 @@ class JobKeys:
             triton_release=triton["release"],
             oldest=triton["oldest"],
             image=triton["image"],
-            code=self._parts.code_with_traits("write_manifests", self.resolved.fleet) | self._parts.manifests_code(),
+            code=code | self._parts.code_hashes.of_manifests(),
         )
 
     def write_sbom(self) -> JobKey:

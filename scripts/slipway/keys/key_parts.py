@@ -19,12 +19,22 @@ class KeyParts:
     def __init__(self, resolved: ResolvedConfig, file_hashes: FileHashCache) -> None:
         self.resolved = resolved
         self.file_hashes = file_hashes
-        self._code_hashes = CodeHashes(file_hashes)
+        self.code_hashes = CodeHashes(file_hashes)
+        self.code = self.code_hashes.of_program
         self._digests: dict[tuple[str, int], str] = {}
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
         return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
+
+    def labelled(self, model: str) -> dict:
+        """Return the settings of the accuracy on labelled photographs."""
+        accuracy = self.resolved.config["accuracy"]
+        return {
+            "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_images"]),
+            "labels_from_sha256": self.content(self.resolved.config["models"][model]["labels"]),
+            **{name: accuracy[name] for name in ("max_images", "min_top1")},
+        }
 
     def limits(self) -> dict:
         """Return the limits that a configuration of the load test must satisfy."""
@@ -58,35 +68,19 @@ class KeyParts:
             self._digests[folder, limit] = digest_of_images(folder, limit, self.file_hashes)
         return self._digests[folder, limit]
 
-    def code(self, program: str, *runtimes: str) -> dict[str, str]:
-        """Return the code of a program and of runtimes as {file: SHA-256}."""
-        return self._code_hashes.of_program(program, *runtimes)
-
     def code_of_model(self, program: str, model: str) -> dict[str, str]:
         """Return the code of a program that runs the model in PyTorch, with the code of the model's architecture."""
         return self.code(program) | self.code_of_architecture(model)
 
-    def manifests_code(self) -> dict[str, str]:
-        """Return the code that makes every platform's manifests."""
-        return self._code_hashes.of_manifests()
-
-    def deployment_code(self, platform: str) -> dict[str, str]:
-        """Return the code that deploys to a platform; `local` is none of them."""
-        return {} if platform == "local" else self._code_hashes.of_deployment(platform)
-
-    def adapter_code(self) -> dict[str, str]:
-        """Return the code of the Python backend's model.py."""
-        return self._code_hashes.of_adapter()
-
     def code_of_architecture(self, model: str) -> dict[str, str]:
         """Return the code of the user's module that defines a model's network."""
-        return self._code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])
+        return self.code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])
 
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
-        worker = self._code_hashes.of_worker() if self.resolved.runs_tensorrt(target) else {}
+        worker = self.code_hashes.of_worker() if self.resolved.runs_tensorrt(target) else {}
         return self.code(program, self.resolved.runtime(target)) | worker
 
     def code_with_traits(self, program: str, targets: list[str]) -> dict[str, str]:
         """Return the code of a program that reads the traits of some targets' runtimes."""
-        return self.code(program) | self._code_hashes.of_traits(map(self.resolved.runtime, targets))
+        return self.code(program) | self.code_hashes.of_traits(map(self.resolved.runtime, targets))

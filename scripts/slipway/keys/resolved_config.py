@@ -73,9 +73,13 @@ class ResolvedConfig:
         calibrated = self.config["calibration"]["images"] is not None
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
+    def engines(self) -> list[tuple[str, str]]:
+        """Return (target, precision) of each engine of a model."""
+        return [(target, precision) for target in self.targets for precision in self.precisions(target)]
+
     def all_precisions(self) -> list[str]:
         """Return the precisions of all targets without duplicates, in the order of first use."""
-        return list(dict.fromkeys(name for target in self.targets for name in self.precisions(target)))
+        return list(dict.fromkeys(precision for _, precision in self.engines()))
 
     def variant(self, target: str, precision: str) -> str:
         """Return the ONNX variant from which an engine is built."""

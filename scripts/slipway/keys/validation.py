@@ -1,6 +1,7 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.core import hardware
@@ -21,7 +22,12 @@ def resolve(config: dict) -> ResolvedConfig:
     """
     resolved = ResolvedConfig(config)
     require_precisions(resolved)
-    _require_version_lock(resolved)
+    for target in resolved.locked_targets():
+        version, compatibility = (
+            resolved.runtime_version("tensorrt", target),
+            resolved.tensorrt(target)["compatibility"],
+        )
+        version_lock.require_lock(target, version, config["triton"], compatibility)
     checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
     require_files(config, checkpoints)
     require_weights_keys(config, checkpoints)
@@ -48,11 +54,15 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
             raise SlipwayError(f"config: `{key}` is {path!r}, which {problem}; correct `{last}` in config.yaml")
     for section, key in (("accuracy", "labelled"), ("calibration", "images")):
         if config[section][key] is not None:
-            _require_images(f"{section}.{key}", config[section][key])
+            with _read_for(f"{section}.{key}"):
+                require_images(config[section][key])
+    labelled = config["accuracy"]["labelled"]
     for model, settings in config["models"].items():
         if settings["labels"] is not None:
-            has_classes = settings["output"] != "tensor"
-            _require_labels(model, settings["labels"], config["accuracy"]["labelled"] if has_classes else None)
+            with _read_for(f"models.{model}.labels"):
+                labels = read_labels(settings["labels"])
+                if labelled is not None and settings["output"] != "tensor":
+                    read_class_folders(Path(labelled), labels, "file")
 
 
 def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
@@ -79,11 +89,9 @@ def require_precisions(resolved: ResolvedConfig) -> None:
                 f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
             )
         for precision in resolved.precisions(target):
-            reason = precisions.refusal(runtime, version, identity, precision)
-            if reason:
+            if reason := precisions.refusal(runtime, version, identity, precision):
                 raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
-            _require_calibration(resolved, target, precision)
-            _require_profiles(resolved, target, precision)
+            _require_inputs_of(resolved, target, precision)
 
 
 def require_batches(resolved: ResolvedConfig) -> None:
@@ -94,13 +102,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
         f"`benchmark.batch_sizes` is {measured}, so there is": measured,
         f"`load_test.max_batch_sizes` is {tested}, so there may be": range(1, tested[-1] + 1),
     }
-    engines = [
-        (target, precision)
-        for target in resolved.targets
-        if resolved.runs_tensorrt(target)
-        for precision in resolved.precisions(target)
-    ]
-    for target, precision in engines:
+    for target, precision in [engine for engine in resolved.engines() if resolved.runs_tensorrt(engine[0])]:
         profiles = resolved.profiles(target, precision)
         for words, batches in batches_by_reason.items():
             if missing := optimization_profiles.unsupported_batches(profiles, batches):
@@ -159,39 +161,22 @@ def _require_accepted_release(resolved: ResolvedConfig) -> None:
         require_accepted(host, {resolved.runtime(resolved.deployed_target)}, resolved.config["triton"]["oldest"])
 
 
-def _require_version_lock(resolved: ResolvedConfig) -> None:
-    for target in resolved.locked_targets():
-        version = resolved.runtime_version("tensorrt", target)
-        compatibility = resolved.tensorrt(target)["compatibility"]
-        version_lock.require_lock(target, version, resolved.config["triton"], compatibility)
-
-
-def _require_images(key: str, folder: str) -> None:
+@contextmanager
+def _read_for(key: str) -> Iterator[None]:
+    """Name the key of the configuration in an error of a file or folder that it names."""
     try:
-        require_images(folder)
+        yield
     except SlipwayError as error:
         raise SlipwayError(f"config: `{key}`: {error}") from None
 
 
-def _require_labels(model: str, labels: str, labelled: str | None) -> None:
-    """Raise SlipwayError unless a label file is readable and the folders of labelled photographs match its labels."""
-    try:
-        known_labels = read_labels(labels)
-        if labelled is not None:
-            read_class_folders(Path(labelled), known_labels, "file")
-    except SlipwayError as error:
-        raise SlipwayError(f"config: `models.{model}.labels`: {error}") from None
-
-
-def _require_calibration(resolved: ResolvedConfig, target: str, precision: str) -> None:
+def _require_inputs_of(resolved: ResolvedConfig, target: str, precision: str) -> None:
+    """Raise SlipwayError if an engine lacks photographs to calibrate on, or an optimization profile."""
     if precision in ("int8", "fp8") and resolved.config["calibration"]["images"] is None:
         raise SlipwayError(
             f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
             "from; name a folder of them as `calibration.images`"
         )
-
-
-def _require_profiles(resolved: ResolvedConfig, target: str, precision: str) -> None:
     if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
         raise SlipwayError(
             f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "

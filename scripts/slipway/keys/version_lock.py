@@ -57,11 +57,20 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
     served = served_tensorrt(triton)
     if built == ABSENT or served.tensorrt is None or runs_under(built, served.tensorrt, compatibility):
         return
+    server, container = f"the image {triton['image']}", ""
+    if triton["release"]:
+        server = f"Triton {triton['release']}"
+        container = f", or in nvcr.io/nvidia/tensorrt:{triton['release']}-py3"
+    # pip takes any continuation of an incomplete version.
+    pin = served.tensorrt if len(releases.numbers(served.tensorrt)) > 3 else f"{served.tensorrt}.*"
+    others = f"a Triton release that has TensorRT {built}; none that is known here does"
+    if names := releases.releases_with(built):
+        others = f"a Triton release that has {built}, as `triton.release`: {' or '.join(names)}"
     raise SlipwayError(
-        f"config: `targets.{target}` builds with TensorRT {built}, but {_server(triton)} serves with TensorRT "
+        f"config: `targets.{target}` builds with TensorRT {built}, but {server} serves with TensorRT "
         f"{served.tensorrt} ({served.source}), which does not load its engines. Either build with "
-        f"{served.tensorrt}: `pip install tensorrt=={_pin(served.tensorrt)}` into the interpreter named as "
-        f"`tensorrt.python`{_container(triton)}; or serve with {_releases_with(built)}"
+        f"{served.tensorrt}: `pip install tensorrt=={pin}` into the interpreter named as "
+        f"`tensorrt.python`{container}; or serve with {others}"
     )
 
 
@@ -89,24 +98,3 @@ def record(built: str, triton: dict, compatibility: str) -> dict:
         "verified": comparable and runs_under(built, served.tensorrt, compatibility),
         "source": served.source,
     }
-
-
-def _server(triton: dict) -> str:
-    return f"Triton {triton['release']}" if triton["release"] else f"the image {triton['image']}"
-
-
-def _pin(version: str) -> str:
-    """Return a version for pip; an incomplete version matches all its continuations."""
-    return version if len(releases.numbers(version)) > 3 else f"{version}.*"
-
-
-def _container(triton: dict) -> str:
-    return f", or in nvcr.io/nvidia/tensorrt:{triton['release']}-py3" if triton["release"] else ""
-
-
-def _releases_with(tensorrt: str) -> str:
-    """Return the advice to serve with a release that has this TensorRT."""
-    names = releases.releases_with(tensorrt)
-    if not names:
-        return f"a Triton release that has TensorRT {tensorrt}; none that is known here does"
-    return f"a Triton release that has {tensorrt}, as `triton.release`: {' or '.join(names)}"

@@ -1,6 +1,7 @@
 """Keep the records of artifacts during one run: clean up after earlier runs, and stamp the artifacts of this one."""
 
 import atexit
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,16 +10,12 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from slipway.core.os_errors import without_number
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import surviving_jobs
 from slipway.snakemake_hooks.attempts import Attempts
 from slipway.snakemake_hooks.layout import BACKUPS, SNAKEMAKE
-from slipway.snakemake_hooks.records import (
-    ArtifactRecords,
-    keep_records_with_results,
-    mark_incomplete,
-    submitted,
-)
+from slipway.snakemake_hooks.records import ArtifactRecords, keep_records_with_results, mark_incomplete, submitted
 from slipway.snakemake_hooks.refusals import refused_by_snakemake
 from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 
@@ -56,7 +53,8 @@ class ArtifactTracking:
         try:
             self._records.remember([] if self._looks else files)
         except OSError as error:
-            logger.warning(f"what was made could not be noted ({error}); edits of it by hand will not be found")
+            reason = without_number(str(error))
+            logger.warning(f"what was made could not be noted ({reason}); edits of it by hand will not be found")
 
     def settle(self) -> None:
         """Store the stamps that are still missing, and restore the artifacts that a failed job did not replace."""
@@ -66,7 +64,8 @@ class ArtifactTracking:
         try:
             self._attempts.settle(dag.finished_jobs)
         except OSError as error:
-            logger.warning(f"what failed jobs were to replace could not be settled ({error}); the next run does")
+            reason = without_number(str(error))
+            logger.warning(f"what failed jobs were to replace could not be settled ({reason}); the next run does")
         finished = [file for job in dag.finished_jobs for file in job.output]
         self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
 
@@ -75,19 +74,19 @@ class ArtifactTracking:
         lock = self._lock
         if not lock.take(PATIENCE_S):
             raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
-        if lock.caution():
-            logger.warning(lock.caution())
+        if caution := lock.caution():
+            logger.warning(caution)
         with refused_by_snakemake():
             for program in surviving_jobs.end(self._jobs_of_killed_run()):
                 logger.warning(f"{program} had outlived its snakemake, which was killed, and was ended before this run")
-        if lock.killed_run and submitted():
+        if lock.killed_run and (jobs := submitted()):
             logger.warning(
-                f"a run that was killed had submitted the jobs {', '.join(sorted(submitted()))}: cancel those that "
-                "still run, or they write over what this run makes"
+                f"a run that was killed had submitted the jobs {', '.join(sorted(jobs))}: cancel those that still run, "
+                "or they write over what this run makes"
             )
         lock.work()
         atexit.register(lock.end)
-        surviving_jobs.mark_programs_of(lock.run)
+        os.environ[surviving_jobs.VARIABLE] = lock.run  # marks every program that is started from now on
         return self._put_in_order()
 
     def _look_on(self) -> dict[str, tuple[str, str]]:
@@ -117,7 +116,8 @@ class ArtifactTracking:
             self._records.remember_what_a_killed_run_made()
             mark_incomplete(edited)
         except OSError as error:
+            reason = without_number(str(error))
             raise WorkflowError(
-                f"results/ does not take the records of what is made ({error}); free some space there"
+                f"results/ does not take the records of what is made ({reason}); free some space there"
             ) from None
         return edited

@@ -31,11 +31,7 @@ class Attempts:
     """
 
     def __init__(
-        self,
-        digest: Callable[[Path], str],
-        acting: Iterable[str] = (),
-        folder: Path = FOLDER,
-        snakemake: Path = SNAKEMAKE,
+        self, digest: Callable[[Path], str], acting: Iterable[str], folder: Path = FOLDER, snakemake: Path = SNAKEMAKE
     ) -> None:
         self._digest = digest
         self._acting = set(acting)
@@ -45,8 +41,12 @@ class Attempts:
 
     def begin(self, dag: Any) -> None:
         """Store the state of the outputs of the jobs in Snakemake's DAG that are about to run."""
-        noted = [self._noted(job, dag) for job in dag.needrun_jobs()]
-        write_json(self._file, [attempt for attempt in noted if attempt["outputs"]])
+        attempts = []
+        for job in dag.needrun_jobs():
+            outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
+            if outputs:
+                attempts.append({"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs})
+        write_json(self._file, attempts)
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
         """Restore the outputs of each attempt that failed or was killed.
@@ -59,10 +59,6 @@ class Attempts:
             if made.isdisjoint(attempt["outputs"]):
                 self._settle(attempt)
         remove(self._file)
-
-    def _noted(self, job: Any, dag: Any) -> dict:
-        outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
-        return {"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs}
 
     def _state(self, path: Path) -> dict:
         """Return the state of an artifact: content, time, Snakemake's record, and Snakemake's mark as incomplete."""

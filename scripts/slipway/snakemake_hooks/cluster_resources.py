@@ -16,15 +16,12 @@ _END_OF_LOG = 100_000
 def require_declared(config: dict) -> None:
     """Raise SlipwayError if a target has values to detect: the jobs' machine has them, not this one."""
     for target, chosen in config["targets"].items():
-        tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}
-        missing = [name for name in ("runtime", "hardware") if chosen[name] == "auto"]
-        if chosen["runtime"] == "tensorrt":
-            missing += [f"tensorrt.{name}" for name in ("version", "cuda") if tensorrt[name] is None]
-        if missing:
+        missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
+        if missing := missing + _undeclared_tensorrt(config, target):
             raise SlipwayError(
-                f"config: the target {target} leaves {' and '.join(f'`{name}`' for name in missing)} to be detected, "
-                "but its jobs run on another machine than this one; declare it, as `snakemake --cores 1 status` prints "
-                "it on such a node. Nothing was submitted"
+                f"config: the target {target} leaves {' and '.join(missing)} to be detected, but its jobs run on "
+                "another machine than this one; declare it, as `snakemake --cores 1 status` prints it on such a node. "
+                "Nothing was submitted"
             )
 
 
@@ -36,37 +33,37 @@ def require_image(config: dict) -> None:
             "docker://registry.example.com/slipway@sha256:..., or leave that option out"
         )
     for target, chosen in config["targets"].items():
-        tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}
-        missing = [f"`tensorrt.{name}`" for name in ("version", "cuda") if tensorrt[name] is None]
-        if chosen["runtime"] == "tensorrt" and tensorrt["python"] is None and missing:
+        python = {**config["tensorrt"], **chosen["tensorrt"]}["python"]
+        if python is None and (missing := _undeclared_tensorrt(config, target)):
             raise SlipwayError(
                 f"config: the target {target} leaves {' and '.join(missing)} to be detected, but its jobs run in an "
                 "image (`--sdm apptainer`), whose TensorRT cannot be seen from here; declare what the image has"
             )
 
 
-def of_target(config: dict, target: str, key: str) -> str | None:
-    """Return a target's cluster setting (gpu_model, partition or machine_type); None if it is not declared."""
-    return config["targets"][target]["cluster"][key]
+def _undeclared_tensorrt(config: dict, target: str) -> list[str]:
+    """Return the settings to declare of a target with TensorRT; [] for another runtime."""
+    chosen = config["targets"][target]
+    settings = {**config["tensorrt"], **chosen["tensorrt"]}
+    undeclared = [f"`tensorrt.{name}`" for name in ("version", "cuda") if settings[name] is None]
+    return undeclared if chosen["runtime"] == "tensorrt" else []
 
 
 def on_target(resolved: ResolvedConfig) -> dict:
     """Return the resources of rules with jobs on a target: numbers, and functions of the wildcards."""
 
     def declared(key: str) -> Any:
-        return lambda wildcards: of_target(resolved.config, wildcards.target, key)
+        return lambda wildcards: resolved.config["targets"][wildcards.target]["cluster"][key]
 
     def gpus(wildcards: Any) -> int | None:
         # None instead of 0, because a pod that requests 0 GPUs may still run on a GPU's node.
         return 1 if resolved.runs_on_gpu(wildcards.target) else None
 
-    def gpu_manufacturer(wildcards: Any) -> str | None:
-        return "nvidia" if gpus(wildcards) else None  # Kubernetes' executor needs the manufacturer
-
     resources = {
         "gpu": gpus,
         "gpu_model": declared("gpu_model"),
-        "gpu_manufacturer": gpu_manufacturer,
+        # Kubernetes' executor needs the manufacturer.
+        "gpu_manufacturer": lambda wildcards: "nvidia" if gpus(wildcards) else None,
         "machine_type": declared("machine_type"),
         "seat": 1,
     }

@@ -1,6 +1,5 @@
 """Recognise Snakemake commands that only read the workflow, so that they may run beside another one."""
 
-import argparse
 import contextlib
 import io
 from collections.abc import Sequence
@@ -12,23 +11,9 @@ from snakemake.cli import parse_args
 _TELLING = {"status"}
 # Snakemake's options that print something about the workflow instead of running it.
 PRINTING = (
-    "dryrun",
-    "lint",
-    "list_rules",
-    "list_target_rules",
-    "print_compilation",
-    "dag",
-    "rulegraph",
-    "filegraph",
-    "d3dag",
-    "summary",
-    "detailed_summary",
-    "list_changes",
-    "list_input_changes",
-    "list_params_changes",
-    "list_untracked",
-    "list_conda_envs",
-    "report",
+    *("dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"),
+    *("d3dag", "summary", "detailed_summary", "list_changes", "list_input_changes", "list_params_changes"),
+    *("list_untracked", "list_conda_envs", "report"),
 )
 
 
@@ -36,15 +21,9 @@ def only_looks(command: Sequence[str]) -> bool:
     """Return whether `command` (program name first) only prints about the workflow or runs only rules of `_TELLING`."""
     if Path(command[0]).name not in ("snakemake", "__main__.py"):
         return False
-    chosen = _options(command[1:])
-    if chosen is None:
-        return False
-    prints = any(getattr(chosen, option, None) for option in PRINTING)
-    return prints or (bool(chosen.targets) and _TELLING.issuperset(chosen.targets))
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace | None:
-    """Return the options as Snakemake parses them, with profiles but without its messages; None if they are invalid."""
+    # Snakemake's own parser also reads profiles. It ends the program if the options are invalid.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
-        return parse_args(list(arguments))[1]
-    return None
+        chosen = parse_args(list(command[1:]))[1]
+        prints = any(getattr(chosen, option, None) for option in PRINTING)
+        return prints or (bool(chosen.targets) and _TELLING.issuperset(chosen.targets))
+    return False

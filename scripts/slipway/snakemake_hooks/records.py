@@ -14,14 +14,8 @@ from pathlib import Path
 from slipway.core import records
 from slipway.core.artifacts import make_folder, remove, write_json
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.snakemake_hooks.artifact_stamps import (
-    ARTIFACTS,
-    FOLDER,
-    ArtifactStamp,
-    digest,
-    made_artifacts,
-    recorded_end,
-)
+from slipway.snakemake_hooks import artifact_stamps
+from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, FOLDER, ArtifactStamp, made_artifacts, recorded_end
 from slipway.snakemake_hooks.layout import MARKS, RECORDS, SNAKEMAKE, artifact_of, record_of, stamp_of
 
 # The reason in the mark of an artifact that must be made again because it was edited.
@@ -94,10 +88,7 @@ class ArtifactRecords:
         found = {}
         for name, made in self._made.items():
             path = Path(name)
-            if not path.exists():
-                continue
-            now = self.digest(path)
-            if now == made.sha256:
+            if not path.exists() or (now := self.digest(path)) == made.sha256:
                 continue
             if self._made_by_a_killed_run(path):
                 self._made_anew.append(name)
@@ -126,7 +117,7 @@ class ArtifactRecords:
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
-        return digest(path, self._file_hashes)
+        return artifact_stamps.digest(path, self._file_hashes)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""

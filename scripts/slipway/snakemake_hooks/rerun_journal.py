@@ -61,7 +61,7 @@ class RerunJournal(logging.Filter):
         words = [
             *self._edited(job),
             *self._left(job, reason),
-            *_missing(reason),
+            *([f"{_listed(reason.missing_output)} missing"] if reason.missing_output else []),
             *self._other_content(job, reason),
             *self._upstream(job, reason),
         ]
@@ -114,10 +114,6 @@ class RerunJournal(logging.Filter):
         dag = self._workflow.dag
         makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
         return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []
-
-
-def _missing(reason: Any) -> list[str]:
-    return [f"{_listed(reason.missing_output)} missing"] if reason.missing_output else []
 
 
 def _listed(files: Iterable) -> str:

@@ -17,9 +17,10 @@ def require_supported_version(version: str) -> None:
     """Raise WorkflowError unless Slipway works with this version of Snakemake."""
     release = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     if not OLDEST <= release < BEFORE:
+        oldest, before = (".".join(map(str, release)) for release in (OLDEST, BEFORE))
         raise WorkflowError(
-            f"this is Snakemake {version}, but Slipway needs {_dotted(OLDEST)} or later, and a version before "
-            f"{_dotted(BEFORE)}; `pip install -r envs/requirements.txt` installs the one that it was tested with"
+            f"this is Snakemake {version}, but Slipway needs {oldest} or later, and a version before {before}; "
+            "`pip install -r envs/requirements.txt` installs the one that it was tested with"
         )
 
 
@@ -52,7 +53,3 @@ def require_folders(*names: str) -> None:
                 f"{folder} cannot be written by this user, or lies on a read-only file system; change that, or work in "
                 "another folder with --directory"
             )
-
-
-def _dotted(release: tuple[int, ...]) -> str:
-    return ".".join(map(str, release))

@@ -1,7 +1,6 @@
 """Find and end jobs that survive their workflow: `kill -9` ends snakemake, but not the programs that it started."""
 
 import contextlib
-import os
 from pathlib import Path
 
 import psutil
@@ -12,11 +11,6 @@ from slipway.core.errors import SlipwayError
 VARIABLE = "SLIPWAY_RUN"
 # A terminated deployment first rolls back.
 PATIENCE_S = 60
-
-
-def mark_programs_of(run: str) -> None:
-    """Mark every program that is started from now on as a program of `run`."""
-    os.environ[VARIABLE] = run
 
 
 def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:

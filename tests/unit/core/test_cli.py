@@ -5,6 +5,7 @@ import sys
 import pytest
 from helpers.fresh_interpreter import printed
 
+from slipway.core.cli import printable
 from slipway.keys.code_hash import SCRIPTS
 
 PROGRAM = """
@@ -199,3 +200,19 @@ def test_control_characters_never_reach_the_terminal(run):
     ended = run(r'progress("class \x1b[2J")')
     assert "\x1b" not in ended.stderr
     assert r"class \x1b[2J" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;a title\x07", r"\x1b]0;a title\x07"),
+        ("\x9b2J", r"\x9b2J"),
+        ("over\rwritten\x08", r"over\rwritten\x08"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("nul\x00", r"nul\x00"),
+        ("Straße, naïve 雪 🐕\tand\nanother line", "Straße, naïve 雪 🐕\tand\nanother line"),
+    ],
+)
+def test_no_text_from_elsewhere_moves_the_terminals_cursor_or_colours(text, shown):
+    assert printable(text) == shown

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import pytest
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-from slipway.snakemake_hooks.cluster_resources import memory_advice, of_target, require_declared, require_image
+from slipway.keys.resolved_config import ResolvedConfig
+from slipway.snakemake_hooks.cluster_resources import memory_advice, on_target, require_declared, require_image
 
 DECLARED = {
     "runtime": "tensorrt",
@@ -64,8 +67,11 @@ def test_the_tensorrt_of_an_image_is_declared_unless_it_is_one_of_this_machine()
 
 
 def test_a_target_asks_for_what_it_declares_alone():
-    assert of_target(config(cluster={"gpu_model": "l4"}), "l4", "gpu_model") == "l4"
-    assert of_target(config(), "l4", "partition") is None
+    wildcards = SimpleNamespace(target="l4")
+    asked = on_target(ResolvedConfig(config(**DECLARED, cluster={"gpu_model": "l4"})))
+    assert (asked["gpu_model"](wildcards), asked["machine_type"](wildcards)) == ("l4", None)
+    assert (asked["gpu"](wildcards), asked["gpu_manufacturer"](wildcards)) == (1, "nvidia")
+    assert "slurm_partition" not in asked
 
 
 @pytest.mark.parametrize(
