@@ -1,10 +1,9 @@
 """A namespace of a Kubernetes cluster: apply, read and delete objects, with errors in plain sentences."""
 
-from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from typing import Any
 
-from slipway.cluster.api_errors import Asked, Refused
+from slipway.cluster.api_errors import Asked, NotFound
 from slipway.cluster.api_resources import Kind, in_order, kinds_of, root
 from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import APPLY, Transport
@@ -58,28 +57,31 @@ class Cluster:
 
     def get(self, found: dict) -> dict | None:
         """Return the live object of the same kind and name; None if the object or its kind does not exist."""
-        return _unless_missing(lambda: self.transport.request("GET", *self.place(found, "get")))
+        with suppress(NotFound):
+            return self.transport.request("GET", *self.place(found, "get"))
+        return None
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:
         """Delete the object of the same kind and name, and then its dependents; say whether it existed.
 
-        With `unchanged`, delete only the very resourceVersion of `found`. Refused with code 409 means that it was
-        changed.
+        With `unchanged`, delete only the very resourceVersion of `found`, and raise Conflict if it was changed.
         """
         options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if unchanged:
             options["preconditions"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
-        delete = partial(self.transport.request, "DELETE", body=options)
-        return _unless_missing(lambda: delete(*self.place(found, "delete"))) is not None
+        with suppress(NotFound):
+            self.transport.request("DELETE", *self.place(found, "delete"), body=options)
+            return True
+        return False
 
     def create(self, found: dict) -> dict:
-        """Create an object and return it; Refused with code 409 means that it exists already."""
+        """Create an object and return it. Raise Conflict if it exists already."""
         kind = self.kind(found["kind"], found["apiVersion"])
         asked = self.asked("create", kind, found["metadata"].get("name", ""))
         return self.transport.request("POST", kind.path(self.namespace), asked, body=found)
 
     def replace(self, found: dict) -> dict:
-        """Replace an object of this resourceVersion and return it; Refused with code 409 means that it was changed."""
+        """Replace an object of this resourceVersion and return it. Raise Conflict if it was changed."""
         return self.transport.request("PUT", *self.place(found, "update"), body=found)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
@@ -91,14 +93,16 @@ class Cluster:
 
     def kind(self, kind: str, api_version: str) -> Kind:
         """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
-        if kind not in self._kinds.get(api_version, {}):
+        known = self._kinds.get(api_version, {})  # several threads may ask at the same time
+        if kind not in known:
             request = self.transport.asked(resource=f"the kinds of {api_version}")
-            listed = _unless_missing(lambda: self.transport.request("GET", root(api_version), request))
-            self._kinds[api_version] = kinds_of(listed, api_version) if listed else {}
-        if kind not in self._kinds[api_version]:
+            with suppress(NotFound):
+                known = kinds_of(self.transport.request("GET", root(api_version), request), api_version)
+            self._kinds[api_version] = known
+        if kind not in known:
             advice = INSTALLED.get(api_version.partition("/")[0], "this version of Kubernetes does not have it")
-            raise Refused(f"{self.context} has no {kind} of {api_version}: {advice}", 404)
-        return self._kinds[api_version][kind]
+            raise NotFound(f"{self.context} has no {kind} of {api_version}: {advice}")
+        return known[kind]
 
     def place(self, found: dict, verb: str) -> tuple[str, Asked]:
         """Return the path of an object, and the description of the request for error messages."""
@@ -126,16 +130,6 @@ class Cluster:
     def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
         """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""
         return self.listed(kind, api_version, labelSelector=label_selector)["items"]
-
-
-def _unless_missing(ask: Callable[[], Any]) -> Any:
-    """Return the API's answer; None if it says that the object does not exist."""
-    try:
-        return ask()
-    except Refused as error:
-        if error.code != 404:
-            raise
-        return None
 
 
 def _changed(applied: list[dict]) -> str:

@@ -21,11 +21,30 @@ class Unreachable(SlipwayError):
 
 
 class Refused(SlipwayError):
-    """The API answered with an error; `code` is its HTTP status."""
+    """The API answered with an error. The more frequent ones are subclasses."""
 
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.code = code
+
+class Unauthorized(Refused):
+    """The API does not accept the credentials (401)."""
+
+
+class Forbidden(Refused):
+    """The user may not do this, or a policy or quota forbids it (403)."""
+
+
+class NotFound(Refused):
+    """The object, its kind or its namespace does not exist (404)."""
+
+
+class Conflict(Refused):
+    """The object exists already, was changed, or has a field that another manager owns (409)."""
+
+
+class Gone(Refused):
+    """The resourceVersion has expired (410)."""
+
+
+_CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class Asked:
 def explained(error: Exception, asked: Asked) -> SlipwayError:
     """Return the error of a request as a sentence."""
     if isinstance(error, ApiException) and error.status:
-        return Refused(_refused(error.status, status_of(error), asked), error.status)
+        return _CLASSES.get(error.status, Refused)(_refused(error.status, status_of(error), asked))
     return Unreachable(f"the cluster {asked.context} ({asked.host}) {_unreachable(error, asked)}")
 
 
@@ -109,24 +128,18 @@ def _allowed(message: str, request: Asked) -> str:
 
 def _conflict(status: dict, message: str) -> str:
     """Return which manager owns which field, or the other reason of a conflict."""
-    owned = [
-        f"{cause.get('field', 'a field')} is set by {_manager(cause.get('message', ''))}"
-        for cause in _causes(status)
-        if cause.get("reason") == "FieldManagerConflict"
-    ]
-    # The API may say the same twice.
-    owned = list(dict.fromkeys(owned))
+    owned = {}  # without duplicates, in the API's order
+    for cause in _causes(status):
+        if cause.get("reason") == "FieldManagerConflict":
+            manager = re.search(r'conflict with "([^"]+)"', cause.get("message", ""))
+            owner = manager[1] if manager else "another manager"
+            owned[f"{cause.get('field', 'a field')} is set by {owner}"] = None
     if not owned:
         return f"{message}. It was changed at the same time; run again"
     return (
         f"{'; '.join(owned)}. Stop the other from setting it, or take it over: `kubectl apply --server-side "
         "--force-conflicts --field-manager=slipway -f` with the manifest"
     )
-
-
-def _manager(message: str) -> str:
-    found = re.search(r'conflict with "([^"]+)"', message)
-    return found[1] if found else "another manager"
 
 
 def _invalid(status: dict, told: str) -> str:
@@ -143,13 +156,17 @@ def _unreachable(error: Exception, request: Asked) -> str:
     """Return why nothing answers, from the innermost of the chained errors."""
     chain = list(_chain(error))
     message = " ".join(str(each) for each in chain)
-    if _is(chain, http.SSLError, ssl.SSLError) or "SSLError" in message:
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(each, kinds) for each in chain)
+
+    if has(http.SSLError, ssl.SSLError) or "SSLError" in message:
         return f"cannot be trusted over TLS: {_tls(message)}"
-    if _is(chain, ConnectionRefusedError) or "refused" in message:
+    if has(ConnectionRefusedError) or "refused" in message:
         return "refuses connections: nothing listens there. Start the cluster or the tunnel to it, or choose another"
-    if _is(chain, http.NameResolutionError):
+    if has(http.NameResolutionError):
         return "has a name that is not known here. Correct the kubeconfig, or connect to the network that knows it"
-    if _is(chain, http.TimeoutError, TimeoutError) or "timed out" in message:
+    if has(http.TimeoutError, TimeoutError) or "timed out" in message:
         return f"gave no answer within {request.timeout_s:g} s ({request}). Is its network reachable from here (VPN)?"
     return f"cannot be reached ({type(chain[-1]).__name__}). Is its network reachable from here (VPN)?"
 
@@ -171,7 +188,3 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         reason = getattr(error, "reason", None)
         error = reason if isinstance(reason, BaseException) else error.__cause__ or error.__context__
-
-
-def _is(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(each, kinds) for each in chain)

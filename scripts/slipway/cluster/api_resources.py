@@ -8,6 +8,8 @@ ORDER = ("Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolume
 ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 # The kinds that run servers, and that a rollout waits for.
 SERVERS = ("Deployment", "InferenceService")
+# The label of KServe's pods with the name of their InferenceService.
+KSERVE_LABEL = "serving.kserve.io/inferenceservice"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,34 @@ class Kind:
         parts = [root(self.api_version)]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []
         return "/".join([*parts, self.plural, *([name] if name else [])])
+
+
+def servers(objects: list[dict]) -> list[dict]:
+    """Return the objects that run servers, one for each target, in the order of the fleet."""
+    return [each for each in objects if each["kind"] in SERVERS]
+
+
+def labels_of(server: dict) -> dict[str, str]:
+    """Return the labels that select a server's pods."""
+    if server["kind"] == "InferenceService":
+        return {KSERVE_LABEL: server["metadata"]["name"]}
+    return server["spec"]["selector"]["matchLabels"]
+
+
+def selector(labels: dict[str, str]) -> str:
+    """Return labels as the API's label selector."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def condition(found: dict, kind: str) -> dict:
+    """Return the condition of a kind, such as "Ready", in an object's status; {} if it has none."""
+    conditions = (found.get("status") or {}).get("conditions") or []
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def is_ready(found: dict) -> bool:
+    """Say whether a pod, a node or an InferenceService states that it is ready."""
+    return condition(found, "Ready").get("status") == "True"
 
 
 def root(api_version: str) -> str:

@@ -14,6 +14,7 @@ from kubernetes.stream.ws_client import PortForward
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import explained
+from slipway.cluster.api_resources import is_ready, selector
 from slipway.cluster.pod_diagnostics import state_of
 from slipway.core.errors import SlipwayError
 
@@ -36,18 +37,12 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
 
 def ready_pod(cluster: Cluster, labels: dict[str, str]) -> str:
     """Return the name of the newest ready pod with these labels; raise SlipwayError with the pods' states if none."""
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    pods = cluster.list("Pod", label_selector=selector)
-    ready = [pod for pod in pods if _is_ready(pod)]
+    pods = cluster.list("Pod", label_selector=selector(labels))
+    ready = [pod for pod in pods if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]]
     if not ready:
         states = "; ".join(state_of(pod, []) for pod in pods) or "there is none"
-        raise SlipwayError(f"no pod of {selector} is ready in the namespace {cluster.namespace}: {states}")
+        raise SlipwayError(f"no pod of {selector(labels)} is ready in the namespace {cluster.namespace}: {states}")
     return max(ready, key=lambda pod: pod["metadata"]["creationTimestamp"])["metadata"]["name"]
-
-
-def _is_ready(pod: dict) -> bool:
-    conditions = {each["type"]: each["status"] for each in pod.get("status", {}).get("conditions", [])}
-    return conditions.get("Ready") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -73,9 +68,10 @@ class _Relay(socketserver.BaseRequestHandler):
         with contextlib.suppress(SlipwayError):
             # If the pod has gone, the client's connection closes.
             pod = _open(listener.cluster, listener.pod, listener.pods_port).socket(listener.pods_port)
-            answers = threading.Thread(target=_carry_back, args=(pod, self.request), name="answers of a pod")
+            back = (pod, self.request, socket.SHUT_RDWR)
+            answers = threading.Thread(target=_carry, args=back, name="answers of a pod")
             answers.start()
-            _carry(self.request, pod)
+            _carry(self.request, pod, socket.SHUT_WR)
             answers.join()
             pod.close()
         listener.clients.discard(self.request)
@@ -121,26 +117,17 @@ def _answered(error: client.ApiException) -> client.ApiException:
     return client.ApiException(status=int(status[1]), reason=reason.replace("\\", "") or text.partition(" -+-+-")[0])
 
 
-def _carry(sender: socket.socket, receiver: socket.socket) -> None:
-    """Relay the client's bytes to the pod, and tell the pod when they end."""
-    with contextlib.suppress(OSError):
-        while data := sender.recv(CHUNK):
-            receiver.sendall(data)
-    with contextlib.suppress(OSError):
-        receiver.shutdown(socket.SHUT_WR)
+def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> None:
+    """Relay bytes, and shut the receiver down when they end: for writing, or both ways.
 
-
-def _carry_back(pod: socket.socket, receiver: socket.socket) -> None:
-    """Relay the pod's bytes to the client, and close the connection when they end.
-
-    Read the bytes that a client does not take any more, too: else the library's thread would fail on a closed stream.
+    Read the bytes that a receiver does not take any more, too: else the library's thread would fail on a closed stream.
     """
     with contextlib.suppress(OSError):
-        while data := pod.recv(CHUNK):
+        while data := sender.recv(CHUNK):
             with contextlib.suppress(OSError):
                 receiver.sendall(data)
     with contextlib.suppress(OSError):
-        receiver.shutdown(socket.SHUT_RDWR)
+        receiver.shutdown(at_the_end)
 
 
 def _stop(pod: socket.socket) -> None:

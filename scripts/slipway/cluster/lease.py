@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Refused
+from slipway.cluster.api_errors import Conflict
 from slipway.core.errors import SlipwayError
 
 # The holder of a lease that is not renewed for DURATION_S counts as dead. A living one renews three times in that time.
 DURATION_S = 30
 RENEW_S = 10.0
-CONFLICT = 409
 
 
 @contextmanager
@@ -49,6 +48,7 @@ class HeldLease:
         self._renewing = threading.Lock()
         self.identity = f"{_user()}@{socket.gethostname()} (process {os.getpid()}, {uuid.uuid4().hex[:8]})"
         self._cluster = cluster
+        self._name = name
         self._lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
         self._live: dict = {}
         self._lost = ""
@@ -62,9 +62,7 @@ class HeldLease:
             self._require_free(live)
         try:
             self._live = self._cluster.replace(self._of_mine(live)) if live else self._cluster.create(self._of_mine({}))
-        except Refused as error:
-            if error.code != CONFLICT:
-                raise
+        except Conflict:
             # Somebody else was faster, or this very request succeeded and its answer was lost.
             self._live = self._cluster.get(self._lease) or {}
             if self._live.get("spec", {}).get("holderIdentity") != self.identity:
@@ -83,33 +81,23 @@ class HeldLease:
 
         During an outage of the API nobody could take the lease. So a lease that can still be renewed was never lost.
         """
-        failed = "" if self._lost else self._overdue()
-        if self._lost or failed:
+        failed = ""
+        if not self._lost and time.monotonic() - self._renewed_at > DURATION_S:
+            try:
+                self._renew()
+            except SlipwayError as error:
+                failed = f"it could not be renewed for {DURATION_S} s ({error})"
+        if lost := self._lost or failed:
             raise SlipwayError(
-                f"the lease {self._name} of this deployment was lost: {self._lost or failed}. Another deployment may "
-                "run at the same time: see `status` for what is live, and deploy again"
+                f"the lease {self._name} of this deployment was lost: {lost}. Another deployment may run at the same "
+                "time: see `status` for what is live, and deploy again"
             )
 
     def release(self) -> None:
         """Release the lease, if it is still held."""
-        try:
+        # Refused if somebody else has it by now. After another error it expires by itself.
+        with contextlib.suppress(SlipwayError):
             self._cluster.delete(self._live, unchanged=True)
-        except SlipwayError:
-            # Somebody else has it by now, or it expires by itself.
-            return
-
-    @property
-    def _name(self) -> str:
-        return self._lease["metadata"]["name"]
-
-    def _overdue(self) -> str:
-        """Renew an overdue lease; return the reason if that fails, else ""."""
-        if time.monotonic() - self._renewed_at > DURATION_S:
-            try:
-                self._renew()
-            except SlipwayError as error:
-                return f"it could not be renewed for {DURATION_S} s ({error})"
-        return ""
 
     def _renew(self) -> None:
         """Renew the lease, unless somebody else took it."""
@@ -124,14 +112,8 @@ class HeldLease:
 
     def _of_mine(self, live: dict) -> dict:
         """Return the Lease object with this holder, based on the live object, if there is one."""
-        now = self._now()
-        held = {
-            "holderIdentity": self.identity,
-            "leaseDurationSeconds": DURATION_S,
-            "acquireTime": now,
-            "renewTime": now,
-        }
-        return {**self._lease, **live, "spec": held}
+        held = {"holderIdentity": self.identity, "leaseDurationSeconds": DURATION_S}
+        return {**self._lease, **live, "spec": held | dict.fromkeys(("acquireTime", "renewTime"), self._now())}
 
     def _require_free(self, live: dict) -> None:
         spec = live.get("spec", {})

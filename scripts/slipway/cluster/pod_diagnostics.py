@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from slipway.cluster.api import Cluster
+from slipway.cluster.api_resources import condition
 from slipway.core.errors import SlipwayError
 
 LOG_LINES = 12
@@ -64,23 +65,28 @@ class PodDiagnosis:
 def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
     """Return why a pod does not serve, from its status and events; None if they state no reason."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return PodDiagnosis(name, "Unschedulable", condition.get("message", ""))
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("reason") == "Unschedulable":
+        return PodDiagnosis(name, "Unschedulable", scheduled.get("message", ""))
     for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
         if waiting.get("reason") in (*PASSES_AFTER_S, *FINAL):
             return PodDiagnosis(name, waiting["reason"], _message(waiting, container), container["name"])
-    return _of_events(pod, events) if status.get("phase") == "Pending" else None
+    if status.get("phase") == "Pending":
+        for event in events:
+            same = event.get("involvedObject", {}).get("uid") == pod["metadata"]["uid"]
+            if same and event.get("reason") in ("FailedMount", "FailedAttachVolume"):
+                return PodDiagnosis(name, event["reason"], event.get("message", ""))
+    return None
 
 
 def trouble_of_rollout(deployment: dict) -> PodDiagnosis | None:
     """Return why a Deployment does not get its pods, as its controller states it; None if it does."""
-    name, conditions = deployment["metadata"]["name"], deployment.get("status", {}).get("conditions", [])
-    for condition in conditions:
-        refused = condition["type"] == "ReplicaFailure" and condition["status"] == "True"
-        if refused or condition.get("reason") == "ProgressDeadlineExceeded":
-            return PodDiagnosis(name, condition["reason"], condition.get("message", ""), of_rollout=True)
+    for each in deployment.get("status", {}).get("conditions", []):
+        refused = each["type"] == "ReplicaFailure" and each["status"] == "True"
+        if refused or each.get("reason") == "ProgressDeadlineExceeded":
+            name = deployment["metadata"]["name"]
+            return PodDiagnosis(name, each["reason"], each.get("message", ""), of_rollout=True)
     return None
 
 
@@ -89,11 +95,7 @@ def state_of(pod: dict, events: list[dict]) -> str:
     if "deletionTimestamp" in pod["metadata"]:
         return f"{pod['metadata']['name']}: ends"
     if trouble := trouble_of(pod, events):
-        return (
-            f"{trouble.pod}: {trouble.reason} ({trouble.message})"
-            if trouble.message
-            else f"{trouble.pod}: {trouble.reason}"
-        )
+        return f"{trouble.pod}: {trouble.reason}" + (f" ({trouble.message})" if trouble.message else "")
     containers = pod.get("status", {}).get("containerStatuses", [])
     reasons = [reason for each in containers if (reason := (each["state"].get("waiting") or {}).get("reason"))]
     ready = containers and all(each["ready"] for each in containers)
@@ -106,15 +108,6 @@ def _message(waiting: dict, container: dict) -> str:
     ended = container.get("lastState", {}).get("terminated") or {}
     how = f"it ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')})" if "exitCode" in ended else ""
     return "; ".join(filter(None, (how, waiting.get("message", ""))))
-
-
-def _of_events(pod: dict, events: list[dict]) -> PodDiagnosis | None:
-    for event in events:
-        involved = event.get("involvedObject", {})
-        same = involved.get("uid") == pod["metadata"]["uid"]
-        if same and event.get("reason") in ("FailedMount", "FailedAttachVolume"):
-            return PodDiagnosis(pod["metadata"]["name"], event["reason"], event.get("message", ""))
-    return None
 
 
 def _last_words(cluster: Cluster, trouble: PodDiagnosis) -> str:

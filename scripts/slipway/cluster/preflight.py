@@ -5,9 +5,9 @@ import re
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Refused
+from slipway.cluster.api_errors import Forbidden, NotFound
 from slipway.cluster.rbac import missing, needed
-from slipway.cluster.scheduling_check import FORBIDDEN, room
+from slipway.cluster.scheduling_check import room
 from slipway.cluster.transport import METADATA_ONLY
 from slipway.core.errors import SlipwayError
 from slipway.manifests.validation import OLDEST
@@ -67,9 +67,7 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
     name = cluster.namespace
     try:
         namespace = cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    except Refused as error:
-        if error.code != FORBIDDEN:
-            raise
+    except Forbidden:
         return [], [f"whether the namespace {name} is there: reading namespaces is forbidden"]
     if not namespace:
         raise SlipwayError(
@@ -121,11 +119,9 @@ def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
     path, request = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
     try:
         cluster.transport.request("GET", path, request, accept=METADATA_ONLY)
-    except Refused as error:
-        if error.code == FORBIDDEN:
-            return [], [f"whether the secret {name} is there: reading secrets is forbidden"]
-        if error.code != 404:
-            raise
+    except Forbidden:
+        return [], [f"whether the secret {name} is there: reading secrets is forbidden"]
+    except NotFound:
         raise SlipwayError(
             f"there is no secret {name} in {cluster.namespace} in {cluster.context} to pull the image with: make it "
             f"with `kubectl create secret docker-registry {name}`, or correct `deploy.cluster.image_pull_secrets`"

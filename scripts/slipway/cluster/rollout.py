@@ -1,21 +1,23 @@
 """Waiting for a rollout: until the applied objects are ready, or until it is clear that they will not be."""
 
+import contextlib
 import time
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import SERVERS
-from slipway.cluster.autoscaling import adds_nodes
+from slipway.cluster.api_resources import condition, is_ready, labels_of, selector, servers
 from slipway.cluster.pod_diagnostics import PodDiagnosis, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watch import Followed, Interest, following
 from slipway.core.errors import SlipwayError
 
 REVISION = "deployment.kubernetes.io/revision"
-# The label of KServe's pods with the service's name, and the suffix of the service's Deployment.
-KSERVE_LABEL, KSERVE_SUFFIX = "serving.kserve.io/inferenceservice", "-predictor"
+# The suffix of an InferenceService's Deployment.
+KSERVE_SUFFIX = "-predictor"
 # Prefix of our annotations, which KServe copies to the pods.
 OURS = "slipway/"
 # The interval of checks on problems that may pass, while no event arrives.
 LOOK_S = 1.0
+# The status of the cluster autoscaler, a ConfigMap.
+AUTOSCALER = {"name": "cluster-autoscaler-status", "namespace": "kube-system"}
 
 
 def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
@@ -24,9 +26,10 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     A problem that may pass gets some time, at most a quarter of `timeout_s`. Raises SlipwayError with the reason if a
     rollout fails, and with the missing parts at the timeout.
     """
-    goals = [found for found in objects if found["kind"] in SERVERS]
+    goals = servers(objects)
     end, since = time.monotonic() + timeout_s, {}
-    with following(cluster, [each for goal in goals for each in _interests(goal)] + _about_all()) as followed:
+    warnings = Interest("Event", "v1", field_selector="type=Warning", required=False)
+    with following(cluster, [*(each for goal in goals for each in _interests(goal)), warnings]) as followed:
         while True:
             missing = [reason for goal in goals if (reason := _missing(goal, followed))]
             if not missing:
@@ -38,22 +41,24 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
             followed.await_change(min(LOOK_S, end - time.monotonic()))
 
 
+def adds_nodes(cluster: Cluster) -> bool:
+    """Say whether the cluster adds nodes for unschedulable pods; False if it does not state that."""
+    with contextlib.suppress(SlipwayError):
+        return cluster.get({"apiVersion": "v1", "kind": "ConfigMap", "metadata": AUTOSCALER}) is not None
+    return False
+
+
 def _interests(goal: dict) -> list[Interest]:
     """Return the watches for an object: itself, its Deployment, and the ReplicaSets and pods."""
-    name = goal["metadata"]["name"]
-    if goal["kind"] == "Deployment":
-        labels = goal["spec"]["selector"]["matchLabels"]
-        services = []
-    else:
-        labels = {KSERVE_LABEL: name}
-        services = [Interest("InferenceService", goal["apiVersion"], field_selector=f"metadata.name={name}")]
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    pods = [Interest("Pod", "v1", selector), Interest("ReplicaSet", "apps/v1", selector)]
-    return [*services, Interest("Deployment", "apps/v1", field_selector=f"metadata.name={_deployment(goal)}"), *pods]
-
-
-def _about_all() -> list[Interest]:
-    return [Interest("Event", "v1", field_selector="type=Warning", required=False)]
+    pods = selector(labels_of(goal))
+    watched = {(goal["kind"], goal["apiVersion"]): goal["metadata"]["name"]} | {
+        ("Deployment", "apps/v1"): _deployment(goal)
+    }
+    return [
+        *(Interest(*kind, field_selector=f"metadata.name={name}") for kind, name in watched.items()),
+        Interest("Pod", "v1", pods),
+        Interest("ReplicaSet", "apps/v1", pods),
+    ]
 
 
 def _deployment(goal: dict) -> str:
@@ -72,9 +77,9 @@ def _missing(goal: dict, followed: Followed) -> str:
         return f"{name} was not taken up by KServe"
     if made is not None and (_is_other(goal, made) or _behind(made)):
         return f"{name}: its Deployment {_behind(made) or 'is that of before'}"
-    ready = _condition(service, "Ready")
+    ready = condition(service, "Ready")
     message = ready.get("message") or ready.get("reason") or "KServe says no more"
-    return "" if ready.get("status") == "True" else f"{name} is not ready ({message})"
+    return "" if is_ready(service) else f"{name} is not ready ({message})"
 
 
 def _behind(made: dict | None) -> str:
@@ -104,11 +109,6 @@ def _is_other(service: dict, made: dict) -> bool:
     there = made["spec"]["template"]["metadata"].get("annotations") or {}
     wanted = service["metadata"].get("annotations") or {}
     return any(key.startswith(OURS) and there.get(key, value) != value for key, value in wanted.items())
-
-
-def _condition(found: dict, kind: str) -> dict:
-    conditions = (found.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind), {})
 
 
 def _require_there(goals: list[dict], followed: Followed) -> None:
@@ -145,22 +145,22 @@ def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
 
 def _new_pods(followed: Followed) -> list[dict]:
     """Return the pods of each Deployment's newest ReplicaSet, after its controller has seen the change."""
-    newest = set()
-    for made in followed.of("Deployment"):
-        revision = (made["metadata"].get("annotations") or {}).get(REVISION)
-        for owned in _owned(followed.of("ReplicaSet"), made):
-            if _is_seen(made) and (owned["metadata"].get("annotations") or {}).get(REVISION) == revision:
-                newest.add(owned["metadata"]["uid"])
+    newest = {
+        owned["metadata"]["uid"]
+        for made in filter(_is_seen, followed.of("Deployment"))
+        for owned in followed.of("ReplicaSet")
+        if made["metadata"]["uid"] in _owners(owned) and _revision(owned) == _revision(made)
+    }
     pods = [pod for pod in followed.of("Pod") if "deletionTimestamp" not in pod["metadata"]]
-    return [pod for pod in pods if newest & set(_owners(pod))]
+    return [pod for pod in pods if newest & _owners(pod)]
 
 
-def _owned(found: list[dict], owner: dict) -> list[dict]:
-    return [each for each in found if owner["metadata"]["uid"] in _owners(each)]
+def _revision(found: dict) -> str | None:
+    return (found["metadata"].get("annotations") or {}).get(REVISION)
 
 
-def _owners(found: dict) -> list[str]:
-    return [owner["uid"] for owner in found["metadata"].get("ownerReferences") or []]
+def _owners(found: dict) -> set[str]:
+    return {owner["uid"] for owner in found["metadata"].get("ownerReferences") or []}
 
 
 def _states(followed: Followed) -> str:

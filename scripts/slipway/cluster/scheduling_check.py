@@ -7,13 +7,11 @@ from decimal import Decimal
 from kubernetes.utils import parse_quantity
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Refused
-from slipway.cluster.autoscaling import adds_nodes
-from slipway.cluster.rollout import KSERVE_LABEL
+from slipway.cluster.api_errors import Forbidden
+from slipway.cluster.api_resources import is_ready, labels_of, servers
+from slipway.cluster.rollout import adds_nodes
 from slipway.core.errors import SlipwayError
 from slipway.manifests.pod_resources import resources
-
-FORBIDDEN = 403
 
 
 @dataclass
@@ -40,13 +38,12 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     """
     try:
         listed = cluster.listed("Node", "v1")["items"]
-    except Refused as error:
-        if error.code != FORBIDDEN:
-            raise
+    except Forbidden:
         return [], ["whether a node has room: listing nodes is forbidden"]
     others, replaced, unsure = _asked_already(cluster, objects)
-    nodes = [_node(each, others) for each in listed if _is_usable(each)]
-    crowded = [_node(each, others + replaced) for each in listed if _is_usable(each)]
+    usable = [each for each in listed if is_ready(each) and not each.get("spec", {}).get("unschedulable")]
+    nodes = [_node(each, others) for each in usable]
+    crowded = [_node(each, others + replaced) for each in usable]
     verified = []
     for d in fleet:
         shortage = _lacking(nodes, d)
@@ -66,30 +63,17 @@ def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], l
     """Return the pods that take room, separately the pods to be replaced, and the facts that stayed unknown."""
     try:
         pods = cluster.listed("Pod", "v1", everywhere=True)["items"]
-    except Refused as error:
-        if error.code != FORBIDDEN:
-            raise
+    except Forbidden:
         return [], [], ["the requests of other pods on the nodes: listing the pods of all namespaces is forbidden"]
-    selectors = _selectors(objects)
+    selectors = [labels_of(server) for server in servers(objects)]
     others: list[dict] = []
     replaced: list[dict] = []
     for pod in pods:
         if pod["spec"].get("nodeName") and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
-            ours = pod["metadata"]["namespace"] == cluster.namespace and _matches(pod, selectors)
-            (replaced if ours else others).append(pod)
+            labels = (pod["metadata"].get("labels") or {}).items()
+            ours = any(selector.items() <= labels for selector in selectors)
+            (replaced if ours and pod["metadata"]["namespace"] == cluster.namespace else others).append(pod)
     return others, replaced, []
-
-
-def _selectors(objects: list[dict]) -> list[dict[str, str]]:
-    """Return the labels of each object's pods."""
-    of_deployments = [each["spec"]["selector"]["matchLabels"] for each in objects if each["kind"] == "Deployment"]
-    services = [each["metadata"]["name"] for each in objects if each["kind"] == "InferenceService"]
-    return of_deployments + [{KSERVE_LABEL: name} for name in services]
-
-
-def _matches(pod: dict, selectors: list[dict[str, str]]) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    return any(selector.items() <= labels.items() for selector in selectors)
 
 
 def _requests(spec: dict) -> Counter:
@@ -104,11 +88,6 @@ def _requests(spec: dict) -> Counter:
 
 def _quantities(told: dict) -> Counter:
     return Counter({name: parse_quantity(quantity) for name, quantity in told.items()})
-
-
-def _is_usable(node: dict) -> bool:
-    conditions = {each["type"]: each["status"] for each in node["status"].get("conditions", [])}
-    return conditions.get("Ready") == "True" and not node.get("spec", {}).get("unschedulable")
 
 
 def _node(node: dict, pods: list[dict]) -> Node:

@@ -19,7 +19,7 @@ from tenacity import (
     wait_fixed,
 )
 
-from slipway.cluster.api_errors import Asked, Refused, Unreachable, explained, is_malformed
+from slipway.cluster.api_errors import Asked, Refused, Unauthorized, Unreachable, explained, is_malformed
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata only, so that the content of a secret is never transferred.
@@ -56,7 +56,7 @@ class Transport:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise explained(error, asked) from None
         except ValueError:
-            raise Refused(f"{self.context} answers to {asked} with no JSON: is it a Kubernetes API?", 0) from None
+            raise Refused(f"{self.context} answers to {asked} with no JSON: is it a Kubernetes API?") from None
 
     def opened(
         self,
@@ -109,7 +109,7 @@ class Transport:
 
 def _is_away(error: BaseException) -> bool:
     """Say whether the API is away or starting: while it starts, it forbids everything until it knows the roles."""
-    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.code != 401)
+    return isinstance(error, (Unreachable, Refused)) and not isinstance(error, Unauthorized)
 
 
 def _may_pass(error: BaseException) -> bool:

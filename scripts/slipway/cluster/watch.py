@@ -12,7 +12,7 @@ import urllib3
 from kubernetes import client, watch
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Refused, Unreachable
+from slipway.cluster.api_errors import Gone, Refused, Unreachable
 from slipway.cluster.transport import OUTAGE_S, PAUSE_S
 from slipway.core.errors import SlipwayError
 
@@ -21,7 +21,6 @@ WATCH_S = 240
 # How long the API may refuse a request that it allowed before. It does so while it starts and does not know the roles
 # yet.
 REFUSED_S = 20
-GONE = 410
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,12 @@ class Interest:
     label_selector: str = ""
     field_selector: str = ""
     required: bool = True
+
+    @property
+    def selectors(self) -> dict[str, str]:
+        """Return the selectors as the API's parameters."""
+        both = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
+        return {name: selector for name, selector in both.items() if selector}
 
 
 @dataclass
@@ -100,7 +105,7 @@ class _Follower(threading.Thread):
 
     def _is_final(self, error: Refused | Unreachable) -> bool:
         """Say whether a failure will not pass. An expired resourceVersion passes: the objects are listed anew."""
-        if isinstance(error, Refused) and error.code == GONE:
+        if isinstance(error, Gone):
             return False
         if isinstance(error, Refused) and not self._was_open:
             return True
@@ -126,8 +131,7 @@ class _Follower(threading.Thread):
     def _list(self) -> str:
         """Take the present objects, and return the resourceVersion from which to follow the changes."""
         interest = self._interest
-        selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
-        listed = self._cluster.listed(interest.kind, interest.api_version, **selectors)
+        listed = self._cluster.listed(interest.kind, interest.api_version, **interest.selectors)
         now = {found["metadata"]["name"]: found for found in listed["items"]}
         for name in self._names - set(now):
             self._take("DELETED", {"metadata": {"name": name}})
@@ -146,7 +150,7 @@ class _Follower(threading.Thread):
                     self._take(event["type"], event["raw_object"])
                     self._followed.changes.put(None)
             except client.ApiException as error:
-                if error.status == GONE:
+                if error.status == 410:  # gone
                     return
                 self._ended.wait(PAUSE_S)
             except (urllib3.exceptions.HTTPError, OSError, ValueError):
@@ -156,13 +160,11 @@ class _Follower(threading.Thread):
     def _opened(self, resource_version: str, timeout_seconds: int, **_: object) -> urllib3.HTTPResponse:
         cluster, interest = self._cluster, self._interest
         kind = cluster.kind(interest.kind, interest.api_version)
-        selectors = {"labelSelector": interest.label_selector, "fieldSelector": interest.field_selector}
         parameters = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(timeout_seconds)}
-        query = parameters | {name: selector for name, selector in selectors.items() if selector}
-        request = cluster.asked("watch", kind)
-        path = kind.path(cluster.namespace)
+        path, request = kind.path(cluster.namespace), cluster.asked("watch", kind)
         # A quiet cluster sends nothing, so only the watch's own duration limits the wait.
         patience_s = timeout_seconds + cluster.transport.timeout_s
+        query = parameters | interest.selectors
         self._open = cluster.transport.opened("GET", path, request, query=query, timeout_s=patience_s)
         self._was_open = True
         self._failing_since.clear()

@@ -8,8 +8,9 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from slipway.cluster.api_resources import servers
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import provenance, servers
+from slipway.deploy.cluster_objects import provenance
 from slipway.deploy.commands import output_of, require_program
 from slipway.deploy.kubernetes import Kubernetes
 from slipway.deploy.platform import DeploymentState

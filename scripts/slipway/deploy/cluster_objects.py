@@ -3,9 +3,8 @@
 import hashlib
 import json
 
-from slipway.cluster.api_resources import SERVERS
+from slipway.cluster.api_resources import is_ready
 from slipway.cluster.managed_fields import set_fields
-from slipway.cluster.rollout import KSERVE_LABEL
 
 # Fields that the cluster adds to an object. Nobody may apply them.
 ADDED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
@@ -27,18 +26,6 @@ def reference(found: dict) -> dict:
 def digest(found: dict) -> str:
     """Return the SHA-256 of an applied object."""
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-
-
-def servers(objects: list[dict]) -> list[dict]:
-    """Return the objects that run servers, one for each target, in the order of the fleet."""
-    return [each for each in objects if each["kind"] in SERVERS]
-
-
-def labels_of(server: dict) -> dict[str, str]:
-    """Return the labels that select a server's pods."""
-    if server["kind"] == "InferenceService":
-        return {KSERVE_LABEL: server["metadata"]["name"]}
-    return server["spec"]["selector"]["matchLabels"]
 
 
 def provenance(found: dict) -> dict[str, str]:
@@ -66,7 +53,6 @@ def readiness(live: dict) -> str:
     """Return the number of a server's ready pods, as the cluster states it."""
     status = live.get("status") or {}
     if live["kind"] == "InferenceService":
-        ready = [each["status"] for each in status.get("conditions", []) if each["type"] == "Ready"]
-        return "ready" if ready == ["True"] else "NOT READY"
+        return "ready" if is_ready(live) else "NOT READY"
     wanted = (live.get("spec") or {}).get("replicas", 1)
     return f"{status.get('readyReplicas', 0)} of {wanted} pods ready"

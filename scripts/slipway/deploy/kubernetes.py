@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slipway.cluster import lease, preflight, rollout
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import SERVERS
+from slipway.cluster.api_resources import SERVERS, labels_of, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
@@ -14,11 +14,9 @@ from slipway.deploy.cluster_objects import (
     applicable,
     digest,
     key,
-    labels_of,
     provenance,
     readiness,
     reference,
-    servers,
     summary,
 )
 from slipway.deploy.platform import DeploymentState
