@@ -6,11 +6,13 @@ from pathlib import Path
 
 import jinja2
 
+from slipway.benchmark.comparison import PYTORCH, best_quantity, highest_throughput
 from slipway.core.artifacts import written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
-from slipway.report import tables
+from slipway.load_test.limits import counted_memory_mb, holds
 from slipway.report.charts import benchmark_chart
+from slipway.report.formats import agreement, largest_error, layers, megabytes, milliseconds, percent
 from slipway.report.measurements import Measurements, read_evidence
 from slipway.report.verdicts import answers
 
@@ -49,12 +51,18 @@ def render(evidence: Measurements, template: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    for function in (agreement, largest_error, layers, megabytes, milliseconds, percent):
+        environment.filters[function.__name__] = function
     return environment.get_template(template.name).render(
         evidence=evidence,
-        tables=tables,
         answers={target.name: answers(target, evidence.is_rehearsal, evidence.warnings) for target in evidence.targets},
         charts={target.name: benchmark_chart(target) for target in evidence.targets},
         pictures={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
+        PYTORCH=PYTORCH,
+        best_quantity=best_quantity,
+        highest_throughput=highest_throughput,
+        counted_memory_mb=counted_memory_mb,
+        holds=holds,
     )
 
 

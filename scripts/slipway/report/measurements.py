@@ -34,11 +34,6 @@ class Target:
         """Return the engine that is served."""
         return next(engine for engine in self.engines if engine.precision == self.selection["precision"])
 
-    @property
-    def hardware(self) -> str:
-        """Return the CPU or GPU of all measurements."""
-        return self.chosen.build["key"]["hardware"]
-
 
 @dataclass(frozen=True)
 class Measurements:
@@ -76,11 +71,6 @@ class Measurements:
         return sentence_of(self.golden, 3)
 
     @property
-    def notes_on_weights(self) -> list[str]:
-        """Return notes on the weights in sentences, such as the choice among a checkpoint's weights."""
-        return self.weights.get("notes", [])
-
-    @property
     def is_rehearsal(self) -> bool:
         """Return whether the model's weights are random."""
         return self.weights["origin"] == "rehearsal"
@@ -93,14 +83,17 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], labelle
     missing, or belongs to another engine or load test than the records beside it.
     """
     model = folder.name
-    targets = dict.fromkeys(engine.partition("/")[0] for engine in engines)
+    precisions: dict[str, list[str]] = {}
+    for target, _, precision in (engine.partition("/") for engine in engines):
+        precisions.setdefault(target, []).append(precision)
+    suffixes = {variant: "" if variant == "fp32" else f".{variant}" for variant in variants}
     evidence = Measurements(
         model=model,
         weights=read_json(folder / "weights.json"),
         golden=read_json(folder / "golden.json"),
         profile=read_json(folder / "profile" / "profile.json"),
-        onnx={variant: read_json(folder / _onnx_record(model, variant)) for variant in variants},
-        targets=[read_target(folder / target, model, _precisions(engines, target)) for target in targets],
+        onnx={variant: read_json(folder / f"{model}{suffix}.onnx.json") for variant, suffix in suffixes.items()},
+        targets=[_read_target(folder / target, model, names) for target, names in precisions.items()],
         accuracy=read_json(folder / "accuracy.json") if labelled else None,
     )
     same = not labelled or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
@@ -108,11 +101,11 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], labelle
     return evidence
 
 
-def read_target(folder: Path, model: str, precisions: list[str]) -> Target:
-    """Return the measurements in results/<model>/<target>/. Raise SlipwayError like `read_evidence`."""
+def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
+    """Return the measurements in results/<model>/<target>/."""
     target = Target(
         name=folder.name,
-        engines=[read_engine(folder, model, precision) for precision in precisions],
+        engines=[_read_engine(folder, model, precision) for precision in precisions],
         benchmark=read_json(folder / f"{model}.benchmark.json"),
         load_test=read_json(folder / "analysis" / "analysis.json"),
         selection=read_json(folder / "selection.json"),
@@ -126,8 +119,7 @@ def read_target(folder: Path, model: str, precisions: list[str]) -> Target:
     return target
 
 
-def read_engine(folder: Path, model: str, precision: str) -> Engine:
-    """Return the records of one engine. Raise SlipwayError like `read_evidence`."""
+def _read_engine(folder: Path, model: str, precision: str) -> Engine:
     build, accuracy = (read_json(folder / f"{model}.{precision}.{kind}.json") for kind in ("engine", "accuracy"))
     _require(build["key"] == accuracy["engine_key"], folder, f"the accuracy is of another {precision} engine")
     return Engine(precision, build, accuracy)
@@ -136,11 +128,3 @@ def read_engine(folder: Path, model: str, precision: str) -> Engine:
 def _require(holds: bool, folder: Path, otherwise: str) -> None:
     if not holds:
         raise SlipwayError(f"the records in {folder} do not belong together: {otherwise}; run snakemake evidence again")
-
-
-def _precisions(engines: list[str], target: str) -> list[str]:
-    return [precision for name, _, precision in (engine.partition("/") for engine in engines) if name == target]
-
-
-def _onnx_record(model: str, variant: str) -> str:
-    return f"{model}.onnx.json" if variant == "fp32" else f"{model}.{variant}.onnx.json"

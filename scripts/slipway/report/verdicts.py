@@ -57,8 +57,7 @@ def is_it_fast(target: Target) -> Verdict:
         f"{latency:.2f} of PyTorch's latency at batch {target.benchmark['tutorial']['batch']}, {rate:.2f} times its "
         f"images/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
-    disturbed = disturbance(target.benchmark["environment"])
-    if disturbed:
+    if disturbed := disturbance(target.benchmark["environment"]):
         return Verdict("Is it fast?", OPEN, f"{text}; but {disturbed}")
     return Verdict("Is it fast?", YES if latency < 1 else NO, text)
 

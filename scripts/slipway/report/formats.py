@@ -1,0 +1,39 @@
+"""Measurements as text with units, for the cells of the report's tables. None is an empty cell."""
+
+
+def megabytes(size: int) -> str:
+    """Return a size in bytes in MB (10^6 bytes)."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def milliseconds(value: float | None) -> str | None:
+    """Return a time in ms with at least three significant digits."""
+    if value is None:
+        return None
+    return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def percent(share: float | None) -> str | None:
+    """Return a share of 0..1."""
+    return None if share is None else f"{share:.1%}"
+
+
+def layers(counts: dict[str, int]) -> str:
+    """Return how many layers run in each precision."""
+    return ", ".join(f"{count} {precision}" for precision, count in counts.items())
+
+
+def agreement(figures: dict, limit: float) -> str | None:
+    """Return the share of samples with PyTorch's best class; with PyTorch's decision if each class is a yes or no."""
+    for name, words in (("top1_agreement", ""), ("decision_agreement", " of decisions")):
+        if name in figures:
+            return f"{figures[name]:.1%}{words} (at least {limit:.0%})"
+    return None
+
+
+def largest_error(onnx_record: dict) -> str | None:
+    """Return an ONNX file's largest relative error: against PyTorch at each batch size, or against the FP32 file."""
+    agreed = onnx_record["agreement"]
+    agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
+    errors = [each["relative_error"] for each in agreements if each]
+    return f"{max(errors):.1e}" if errors else None
