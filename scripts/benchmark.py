@@ -74,7 +74,8 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights = read_json(arguments.weights_record)
-    built = engines_of(arguments.engine_records)
+    engines = map(BuiltEngine.of_record, arguments.engine_records)
+    built = {engine.record["key"]["precision"]: engine for engine in engines}
     require_batches(built, arguments.batch_sizes)
     surroundings = environment(monitor)
     with ExitStack() as stack:
@@ -97,12 +98,6 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.output, record)
     if disturbed := disturbance(surroundings):
         progress(f"  {disturbed}")
-
-
-def engines_of(records: list[Path]) -> dict[str, BuiltEngine]:
-    """Return {precision: engine} of build records. Raise SlipwayError if a file has changed since its build."""
-    engines = [BuiltEngine.of_record(path) for path in records]
-    return {built.record["key"]["precision"]: built for built in engines}
 
 
 def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> None:

@@ -132,7 +132,7 @@ def measure(
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     with PeakMemory(gpu=gpu) as memory:
-        model_analyzer.run(settings, workspace, key, on_line=Narrator(memory, partial(require_below, ports)))
+        model_analyzer.run(settings, workspace, key, partial(narrate, memory, partial(require_below, ports)))
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:
         raise SlipwayError(
@@ -149,29 +149,21 @@ def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
     )
 
 
-class Narrator:
-    """Prints Model Analyzer's progress, keeps its whole output in the log, and names the phases for the memory monitor.
+def narrate(memory: PeakMemory, require_own: Callable[[], None], line: str) -> None:
+    """Keep a line of Model Analyzer's output in the log, print its progress, and name the phase for the memory monitor.
 
-    Before and after each measurement it checks that the ports belong to the load test's own server.
+    Before and after each measurement, `require_own` checks that the ports belong to the load test's own server.
     """
-
-    def __init__(self, memory: PeakMemory, require_own: Callable[[], None]) -> None:
-        self._memory = memory
-        self._require_own = require_own
-
-    def __call__(self, line: str) -> None:
-        """Process one line of Model Analyzer's output."""
-        print(line, flush=True)
-        match = re.search(r"Profiling (\S+): concurrency=(\d+)", line)
-        if match:
-            self._require_own()
-            self._memory.phase = f"{match[1]}/{match[2]}"
-            progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
-        elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
-            self._memory.phase = ""
-            self._require_own()
-        elif "load failed" in line or "no valid requests" in line:  # the latter if all repetitions were unstable
-            progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
+    print(line, flush=True)
+    if match := re.search(r"Profiling (\S+): concurrency=(\d+)", line):
+        require_own()
+        memory.phase = f"{match[1]}/{match[2]}"
+        progress(f"  measuring {match[1]} with {match[2]} request(s) in flight")
+    elif "Saved checkpoint" in line:  # measured; next, the server of the next variant may start
+        memory.phase = ""
+        require_own()
+    elif "load failed" in line or "no valid requests" in line:  # the latter if all repetitions were unstable
+        progress(f"  not measured: {line.removeprefix('[Model Analyzer] ')}")
 
 
 def instances_of(row: dict, workspace: Path) -> int:

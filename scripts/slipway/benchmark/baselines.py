@@ -58,7 +58,13 @@ def gpu_subjects(
         PYTORCH_FP16: lambda batch: measure_fp16(model, preprocess, input_dtype, inputs(batch), effort, streams),
         "onnxruntime": lambda batch: measure_onnxruntime(onnx, inputs(batch), effort),
     }
-    return subjects | {name: partial(measure_engine, engine, effort, streams) for name, engine in engines.items()}
+    steps = {
+        "seconds": effort.seconds,
+        "warmup_seconds": effort.warmup_seconds,
+        "min_samples": effort.min_samples,
+        "streams": list(streams),
+    }
+    return subjects | {name: partial(engine.measure, **steps) for name, engine in engines.items()}
 
 
 def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, effort: Effort) -> dict:
@@ -70,11 +76,6 @@ def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
         "throughput_per_s": {"1": round(len(images) * 1e3 / float(np.mean(latencies)), 2)},
         "warmup_calls": calls,
     }
-
-
-def measure_engine(engine: Any, effort: Effort, streams: Sequence[int], batch: int) -> dict:
-    """Measure an engine in its own process, which also makes the random inputs."""
-    return engine.measure(batch, effort.seconds, effort.warmup_seconds, effort.min_samples, list(streams))
 
 
 def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:

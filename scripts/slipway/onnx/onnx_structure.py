@@ -28,7 +28,7 @@ _WEIGHTS = {
 }
 # A single number to add or multiply is a setting, such as attention's scale, and no weight.
 _SCALING = ("Add", "Mul")
-_QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
+_QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
 
 
 def digests(model: "onnx.ModelProto") -> dict[str, str]:
@@ -46,7 +46,11 @@ def digests(model: "onnx.ModelProto") -> dict[str, str]:
     """
     constants, readers = constants_of(model.graph), _readers(model.graph)
     weights = {name for name, tensor in constants.items() if _is_weight(tensor, readers[name])}
-    trained = {name for name, tensor in constants.items() if _is_float(tensor) or _is_quantized(readers[name])}
+    trained = {
+        name
+        for name, tensor in constants.items()
+        if _is_float(tensor) or (readers[name] and {kind for kind, _ in readers[name]} <= _QUANTIZING)
+    }
     hidden = {"structure_sha256": weights, "topology_sha256": trained}
     return {name: _digest(model, constants, without) for name, without in hidden.items()}
 
@@ -126,11 +130,6 @@ def _is_weight(tensor: "onnx.TensorProto", readers: list[tuple[str, int]]) -> bo
         position in _WEIGHTS.get(kind, ()) and not (single and kind in _SCALING) for kind, position in readers
     )
     return _is_float(tensor) and bool(readers) and all(refittable)
-
-
-def _is_quantized(readers: list[tuple[str, int]]) -> bool:
-    """Return whether only QuantizeLinear and DequantizeLinear nodes read a constant."""
-    return bool(readers) and all(kind in _QUANTIZING for kind, _ in readers)
 
 
 def _is_float(tensor: "onnx.TensorProto") -> bool:

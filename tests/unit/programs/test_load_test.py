@@ -114,7 +114,7 @@ class Memory:
 
 def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
     memory = Memory()
-    narrate = load_test.Narrator(memory, lambda: None)
+    narrate = partial(load_test.narrate, memory, lambda: None)
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     assert memory.phase == "m_fp16_config_0/64"
     narrate("[Model Analyzer] Saved checkpoint to /checkpoints/0.ckpt")
@@ -124,14 +124,14 @@ def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
 def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.free(), grpc=other.getsockname()[1])
-        narrate = load_test.Narrator(Memory(), partial(require_below, ports))
+        narrate = partial(load_test.narrate, Memory(), partial(require_below, ports))
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
             narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
 
 
 def test_a_point_that_never_became_stable_is_told(capsys):
-    load_test.Narrator(Memory(), lambda: None)("[Model Analyzer] no valid requests recorded within time interval")
+    load_test.narrate(Memory(), lambda: None, "[Model Analyzer] no valid requests recorded within time interval")
     assert "not measured: no valid requests" in capsys.readouterr().err
 
 

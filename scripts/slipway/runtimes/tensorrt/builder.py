@@ -86,10 +86,13 @@ def _configure(
     refit = options.get("refit", False)
     if refit:
         _make_refittable(trt, config)
+    level = options["optimization_level"] if hasattr(config, "builder_optimization_level") else None
+    if level is not None:
+        config.builder_optimization_level = level
     return {
         "flags": [*flags, *(["TF32"] if options["tf32"] else []), *(["REFIT"] if refit else [])],
         "workspace_mb": options["workspace_mb"],
-        "optimization_level": _set_level(config, options["optimization_level"]),
+        "optimization_level": level,
         "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
         "compatibility": options["compatibility"],
         "profiles": options["profiles"],
@@ -157,13 +160,6 @@ def _make_refittable(trt: ModuleType, config: Any) -> None:
             f"TensorRT {trt.__version__} cannot build engines that take new weights; set `tensorrt.refit: false`"
         )
     config.set_flag(trt.BuilderFlag.REFIT)
-
-
-def _set_level(config: Any, level: int) -> int | None:
-    if not hasattr(config, "builder_optimization_level"):
-        return None
-    config.builder_optimization_level = level
-    return level
 
 
 def _set_tactic_sources(trt: ModuleType, config: Any, names: list[str] | None) -> list[str] | None:

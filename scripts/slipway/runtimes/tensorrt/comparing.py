@@ -31,15 +31,12 @@ def trial(previous: str | Path, new: str | Path, precision: str, images: np.ndar
 def _tried(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None, device: Any) -> dict:
     """Return the result of `trial`. The engines end with this function, before their device is closed."""
     engines = [Engine(path, precision, device=device) for path in (previous, new)]
+    profiles = engines[1].profiles
+    batches = {sizes["opt"] for sizes in profiles} | {1 for sizes in profiles if sizes["min"] == 1}
     return {
         "logits": None if images is None else engines[1].infer(images),
-        "speed": [_side_by_side(engines, batch) for batch in _batches(engines[1])],
+        "speed": [_side_by_side(engines, batch) for batch in sorted(batches)],
     }
-
-
-def _batches(engine: Engine) -> list[int]:
-    singles = {1 for sizes in engine.profiles if sizes["min"] == 1}
-    return sorted(singles | {sizes["opt"] for sizes in engine.profiles})
 
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:

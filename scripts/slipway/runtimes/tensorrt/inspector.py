@@ -13,7 +13,7 @@ from .library import load, logger
 
 # Parts of the inspector's names (in lower case, of all releases) of the layers with a network's arithmetic.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
-# {TensorRT data type: NumPy's name}; TensorRT 8.5's own `nptype` needs an old NumPy.
+# {TensorRT data type: NumPy's name}; TensorRT 8.5's own `nptype` needs an old NumPy. NumPy lacks FP8 and BF16.
 _NUMPY = {
     "FLOAT": "float32",
     "HALF": "float16",
@@ -79,20 +79,16 @@ def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
 def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
     """Return name, mode (INPUT or OUTPUT), data type and shape of every input and output tensor of the engine."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    dtypes = {name: engine.get_tensor_dtype(name).name for name in names}
     return [
         {
             "name": name,
             "mode": engine.get_tensor_mode(name).name,
-            "dtype": _numpy_name(engine.get_tensor_dtype(name).name),
+            "dtype": _NUMPY.get(dtypes[name], dtypes[name].lower()),
             "shape": list(engine.get_tensor_shape(name)),
         }
         for name in names
     ]
-
-
-def _numpy_name(dtype: str) -> str:
-    """Return NumPy's name of a TensorRT data type; TensorRT's name in lower case if NumPy lacks it (FP8, BF16)."""
-    return _NUMPY.get(dtype, dtype.lower())
 
 
 def profiles_of(trt: ModuleType, engine: Any) -> list[dict]:
@@ -121,12 +117,8 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
     inspector = engine.create_engine_inspector()
     texts = [layer_text(trt, inspector, index) for index in range(engine.num_layers)]
     layers = [read_layer(text) for text in texts if text.strip()]
-    return [layer for layer in layers if _is_of_first_profile(layer.get("Name", ""))]
-
-
-def _is_of_first_profile(name: str) -> bool:
-    match = re.search(r"\[profile (\d+)\]$", name, re.IGNORECASE)
-    return match is None or match[1] == "0"
+    other_profile = re.compile(r"\[profile [1-9]\d*\]$", re.IGNORECASE)
+    return [layer for layer in layers if not other_profile.search(layer.get("Name", ""))]
 
 
 def is_compute(layer: dict) -> bool:

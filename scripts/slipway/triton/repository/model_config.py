@@ -56,7 +56,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
     # Triton itself ignores the format, but its own image clients refuse an input without one.
     layout = pb.ModelInput.FORMAT_NCHW
-    config.input.add(name=INPUT, data_type=triton_type(served.input_dtype), format=layout, dims=served.input_shape)
+    input_type = pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(served.input_dtype))}")
+    config.input.add(name=INPUT, data_type=input_type, format=layout, dims=served.input_shape)
     config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
     if served.meaning is None or served.meaning.has_classes:
         config.output[0].label_filename = "labels.txt"
@@ -85,11 +86,6 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         for name, value in {**native.parameters, **native.parameters_of.get(served.precision, {})}.items():
             config.parameters[name].string_value = value
     return config
-
-
-def triton_type(dtype: str) -> int:
-    """Return Triton's number for a NumPy dtype by name, such as TYPE_UINT8 for "uint8"."""
-    return pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(dtype))}")
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:

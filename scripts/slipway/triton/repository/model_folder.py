@@ -50,7 +50,9 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
     for file in others:
         shutil.copyfile(file, (version / served.traits.engine_file).with_suffix(file.suffix))
     shutil.copyfile(ADAPTER, version / "model.py")
-    copy_runtime(served.runtime, version)
+    (version / "engine").mkdir()
+    for file in runtime_code(served.runtime):  # copied, never imported
+        shutil.copyfile(file, version / "engine" / file.name)
 
 
 def write_labels(path: Path, labels: Path, served: Served) -> None:
@@ -60,11 +62,3 @@ def write_labels(path: Path, labels: Path, served: Served) -> None:
         return
     names = labels.read_bytes().splitlines(keepends=True)
     path.write_bytes(names[-1] if served.classes == 1 and names else b"".join(names))
-
-
-def copy_runtime(name: str, version: Path) -> None:
-    """Copy a runtime's package as engine/, without importing it."""
-    package = version / "engine"
-    package.mkdir()
-    for file in runtime_code(name):
-        shutil.copyfile(file, package / file.name)
