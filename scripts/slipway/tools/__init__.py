@@ -1,1 +1,1 @@
-"""The parts of the programs that measure the workflow itself."""
+"""The common part of the programs in scripts/tools: runs of Snakemake."""

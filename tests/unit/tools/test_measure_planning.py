@@ -1,11 +1,11 @@
 import pytest
 
 import measure_planning
+from measure_planning import Shape
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.validation import resolve
-from slipway.tools import planning_growth, snakemake_runs
-from slipway.tools.planning_growth import Shape
+from slipway.tools import snakemake_runs
 from slipway.tools.snakemake_runs import Case, Outcome
 
 
@@ -59,7 +59,7 @@ def test_ratios_are_those_of_the_medians():
 def test_the_table_names_every_case_and_every_point():
     outcomes = {"empty": [Outcome(1.0, "")], "dry_run": [Outcome(1.5, "")]}
     points = [
-        planning_growth.point(shape, [Outcome(1 + shape.combinations / 100, "total                11")])
+        measure_planning.point(shape, [Outcome(1 + shape.combinations / 100, "total                11")])
         for shape in (Shape(1, 1, 1), Shape(5, 2, 1))
     ]
     line = {"seconds_at_zero": 1.0, "seconds_each": 0.01, "largest_relative_deviation": 0.04}
