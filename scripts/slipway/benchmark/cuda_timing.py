@@ -93,11 +93,7 @@ class StreamContext:
 
 
 def measure_forward(
-    forward: Forward,
-    images: np.ndarray,
-    effort: Effort,
-    streams: Iterable[int] = (1,),
-    graph: bool = False,
+    forward: Forward, images: np.ndarray, effort: Effort, streams: Iterable[int] = (1,), graph: bool = False
 ) -> dict:
     """Return times (ms), images/s by number of streams, and peak memory of a forward pass on `images` (N, 3, H, W).
 

@@ -12,6 +12,7 @@ from slipway.networks.model_inputs import TRITON_TYPES
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS
 
+TensorMetadata = service_pb2.ModelMetadataResponse.TensorMetadata
 INPUT_DTYPES = {triton: dtype for dtype, triton in TRITON_TYPES.items()}
 _NUMBER = (int, float)
 _PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
@@ -99,7 +100,7 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
     return stated if len(stated["mean"]) == len(stated["std"]) == 3 else None
 
 
-def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelMetadataResponse.TensorMetadata:
+def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:
     """Return the only input, if pictures fit it."""
     if len(metadata.inputs) != 1:
         names = ", ".join(tensor.name for tensor in metadata.inputs)
@@ -119,9 +120,7 @@ def _input_of(metadata: service_pb2.ModelMetadataResponse) -> service_pb2.ModelM
     return tensor
 
 
-def _output_of(
-    metadata: service_pb2.ModelMetadataResponse, name: str | None
-) -> service_pb2.ModelMetadataResponse.TensorMetadata:
+def _output_of(metadata: service_pb2.ModelMetadataResponse, name: str | None) -> TensorMetadata:
     """Return the output with the scores: the named one, or the only one."""
     outputs = {tensor.name: tensor for tensor in metadata.outputs}
     if name is None and len(outputs) == 1:
@@ -137,7 +136,7 @@ def _output_of(
     return outputs[name]
 
 
-def _max_batch(name: str, pictures: service_pb2.ModelMetadataResponse.TensorMetadata, stated: int) -> int | None:
+def _max_batch(name: str, pictures: TensorMetadata, stated: int) -> int | None:
     """Return the largest number of pictures in a request; None if there is no limit."""
     if len(pictures.shape) == 3:
         return 1
@@ -150,7 +149,7 @@ def _max_batch(name: str, pictures: service_pb2.ModelMetadataResponse.TensorMeta
     return _known(pictures.shape[0])
 
 
-def _classes(name: str, scores: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> int | None:
+def _classes(name: str, scores: TensorMetadata, batched: bool) -> int | None:
     """Return the number of classes of the output, (N, classes) or (N, classes, 1, 1); None if that is open."""
     shape = list(scores.shape)[1 if batched else 0 :]
     if len([size for size in shape if size != 1]) > 1:

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from slipway.core.errors import SlipwayError
@@ -38,14 +39,11 @@ class Ports:
     @classmethod
     def free(cls) -> "Ports":
         """Return three free ports of 127.0.0.1."""
-        sockets = [socket.socket() for _ in range(3)]
-        try:
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
             for one in sockets:
                 one.bind(("127.0.0.1", 0))
             return cls(*(one.getsockname()[1] for one in sockets))
-        finally:
-            for one in sockets:
-                one.close()
 
     def taken(self) -> list[int]:
         """Return the ports on which another program already listens.
