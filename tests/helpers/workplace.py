@@ -110,9 +110,9 @@ class Workplace:
 
     def write_config(self):
         """Write the configuration as it stands, unless the file says so already."""
-        path, text = self.folder / "config.yaml", yaml.safe_dump(self.config)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        path, text = self.folder / "config.yaml", yaml.safe_dump(self.config).encode()
+        if not path.is_file() or path.read_bytes() != text:
+            path.write_bytes(text)
 
     def configure(self, dotted, value):
         """Set one key, such as "models.tiny.weights", and write the file."""
