@@ -16,7 +16,6 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
-from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
 from slipway.photographs.image_files import find_images
@@ -140,7 +139,7 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
 
     Raises SlipwayError if the meaning of the outputs is unknown: labels would prove nothing.
     """
-    require_labels_of_use(meaning, arguments.labelled)
+    meaning.require_labels_of_use(arguments.labelled)
     preprocess = preprocessing_of(arguments)
     model = load_model(arguments.weights, read_json(arguments.weights_record))
     model = served_model(model, preprocess, arguments.input)
@@ -156,7 +155,7 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
         return {**compare(reference, logits, meaning), "labelled": 0}
     scores = {"pytorch": meaning.scores(reference), "engine": meaning.scores(logits)}
     labels, source = served_labels(arguments.labels, arguments.labels_from)
-    require_name_for_each(meaning, labels.names)
+    meaning.require_name_for_each(labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
     classes, has_class = labelling.classes, labelling.classes >= 0
     figures = {

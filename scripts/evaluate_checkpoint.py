@@ -19,7 +19,6 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
-from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import Meaning
 from slipway.photographs.image_files import find_images
 from slipway.photographs.images import Preprocessing
@@ -59,8 +58,8 @@ def main(arguments: argparse.Namespace) -> None:
     images = find_images(arguments.labelled, arguments.max_images)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     meaning = Meaning.of_golden(np.load(arguments.golden))
-    require_labels_of_use(meaning, arguments.labelled)
-    require_name_for_each(meaning, labels.names)
+    meaning.require_labels_of_use(arguments.labelled)
+    meaning.require_name_for_each(labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
     indices = np.flatnonzero(labelling.classes >= 0) if meaning.has_classes else []
     record = {

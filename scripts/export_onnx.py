@@ -19,10 +19,9 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.os_errors import of_system
 from slipway.models import load_model
-from slipway.networks.answer_types import answers_in_float32
 from slipway.networks.export_failures import FrozenLines, why_not_exported, why_the_batch_is_fixed
 from slipway.networks.forward_failures import other_types
-from slipway.networks.model_inputs import logits_of, random_batch, served_model
+from slipway.networks.model_inputs import answers_in_float32, logits_of, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx.onnx_files import described, require_served_tensors

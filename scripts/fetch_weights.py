@@ -16,12 +16,10 @@ from slipway.models import build
 from slipway.models.canonical import write_canonical
 from slipway.models.checkpoint_files import content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
-from slipway.models.lazy_modules import settle
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
 from slipway.models.reproducible import require_reproducible
 from slipway.networks.downloads import download_timeout
 from slipway.networks.model_inputs import logits_of, random_batch
-from slipway.networks.rehearsed import fill_zero_weights
 from slipway.photographs.label_files import read_labels
 
 if TYPE_CHECKING:
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
 
     from slipway.models.checkpoint_files import Content
 
-REHEARSAL_SEED = 0
+# Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
+REHEARSAL_SEED, DEVIATION = 0, 0.02
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -60,7 +59,7 @@ def main(arguments: argparse.Namespace) -> None:
     origin, content, published = obtain(arguments)
     complete = network_arguments(arguments.architecture, arguments.arguments, published)
     input_shape = (1, 3, arguments.try_with, arguments.try_with)
-    model = settle(build(arguments.architecture, complete), input_shape)
+    model = build(arguments.architecture, complete, input_shape)
     source = arguments.checkpoint or arguments.weights
     choice = load_checkpoint(model, content, source, arguments.weights_key) if content else None
     if content is None:
@@ -174,6 +173,18 @@ def rehearsal_warning(reason: object) -> None:
         "!! For the real ones set `weights` in config.yaml to a local checkpoint, or, once the download is reachable,\n"
         f"!! run: snakemake --cores 1 --forcerun fetch_weights deploy\n{rule}"
     )
+
+
+def fill_zero_weights(model: "torch.nn.Module") -> None:
+    """Give random values to matrices and kernels that are initialised with zeros, such as a ViT's last layer.
+
+    With zeros every answer would be zero, and comparisons would prove nothing.
+    """
+    import torch
+
+    for parameter in model.parameters():
+        if parameter.dim() > 1 and not parameter.any():
+            torch.nn.init.trunc_normal_(parameter, std=DEVIATION)
 
 
 def count_classes(model: "torch.nn.Module", pixels: int) -> int:

@@ -1,35 +1,85 @@
 """Build networks by name: torchvision's classifiers, and factories of the user's own package."""
 
 import importlib
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from slipway.core.errors import SlipwayError
 from slipway.core.user_modules import find_users_module, users_modules_first
-from slipway.models.auxiliary_heads import drop_heads
 from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
+from slipway.networks.user_code import first_sentence
 
 if TYPE_CHECKING:
     import torch
 
+# The auxiliary heads of torchvision's networks: they only help to train, and have no output in eval mode.
+_HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
 
-def build(architecture: str, arguments: dict | None = None) -> "torch.nn.Module":
+
+def build(
+    architecture: str, arguments: dict | None = None, input_shape: Sequence[int] | None = None
+) -> "torch.nn.Module":
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
-    returns a torch.nn.Module. `arguments` are its keyword arguments. Raises SlipwayError if the factory cannot be
-    imported, cannot be called with these arguments, or returns another type.
+    returns a torch.nn.Module. `arguments` are its keyword arguments. Lazy modules such as LazyLinear get their shapes
+    from an input of `input_shape` (N, 3, H, W). Raises SlipwayError if the factory cannot be imported, cannot be called
+    with these arguments, or returns another type, and if a network with lazy modules does not accept the input.
     """
     import torch
 
     # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
         model = call_factory(_factory(architecture), architecture, arguments or {})
-    drop_heads(model)
-    return model
+    for module, heads in _networks_with_heads(model).values():
+        module.aux_logits = False
+        for head in heads:
+            setattr(module, head, None)
+    return model if input_shape is None else _settled(model, input_shape)
+
+
+def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
+    """Return the prefixes of the names of the auxiliary heads' tensors, such as "AuxLogits."."""
+    return tuple(
+        f"{path}.{head}." if path else f"{head}."
+        for path, (_, heads) in _networks_with_heads(model).items()
+        for head in heads
+    )
+
+
+def _networks_with_heads(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.Module", tuple[str, ...]]]:
+    torchvision = sys.modules.get("torchvision")
+    if torchvision is None:  # not imported: the model has no network of torchvision
+        return {}
+    kinds = {getattr(torchvision.models, kind): heads for kind, heads in _HEADS.items()}
+    modules = model.named_modules()
+    return {
+        path: (module, heads) for path, module in modules for kind, heads in kinds.items() if isinstance(module, kind)
+    }
+
+
+def _settled(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.Module":
+    """Return the model with its lazy parameters, if any, initialised by a forward pass."""
+    import torch
+    from torch.nn.modules.lazy import LazyModuleMixin
+
+    if not any(isinstance(module, LazyModuleMixin) for module in model.modules()):
+        return model
+    try:
+        with torch.no_grad():
+            model(torch.zeros(*input_shape))
+    except Exception as error:  # the user's code can raise any exception
+        traceback.print_exc()
+        raise SlipwayError(
+            f"the network has lazy modules, whose shapes come from its first input, but does not take one of shape "
+            f"{tuple(input_shape)} ({first_sentence(error)}); correct `preprocess.crop` in config.yaml, or give the "
+            "modules sizes"
+        ) from None
+    return model.eval()
 
 
 def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
-from slipway.models.lazy_modules import settle
 from slipway.models.loading import load
 
 if TYPE_CHECKING:
@@ -48,12 +47,11 @@ def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":
     """
     from safetensors import safe_open
 
-    model = settle(build(record["architecture"], record["arguments"]), record.get("input_shape", (1, 3, 224, 224)))
+    model = build(record["architecture"], record["arguments"], record.get("input_shape", (1, 3, 224, 224)))
     with safe_open(weights, framework="pt") as file:
         state = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         state._metadata = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))
-    differences = load(model, state)
-    if differences:
+    if differences := load(model, state):
         raise SlipwayError(
             f"{weights} does not fit {record['architecture']} any more: {differences}; run snakemake again"
         )

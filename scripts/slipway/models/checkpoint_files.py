@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     import torch
 
 
-_PATHLIB = ("pathlib", "pathlib._local")
 # Classes that training programs save beside the weights. Each has a stand-in that runs no code of the file.
 _HARMLESS = (
     argparse.Namespace,
-    *((pathlib.PurePosixPath, f"{module}.{kind}") for module in _PATHLIB for kind in ("PosixPath", "PurePosixPath")),
     *(
-        (pathlib.PureWindowsPath, f"{module}.{kind}")
-        for module in _PATHLIB
-        for kind in ("WindowsPath", "PureWindowsPath")
+        (pure, f"{module}.{name}")
+        for pure in (pathlib.PurePosixPath, pathlib.PureWindowsPath)
+        for module in ("pathlib", "pathlib._local")
+        for name in (pure.__name__, pure.__name__.removeprefix("Pure"))
     ),
     (OrderedDict, "lightning_fabric.utilities.data.AttributeDict"),
     (OrderedDict, "lightning.fabric.utilities.data.AttributeDict"),

@@ -48,7 +48,7 @@ def load_checkpoint(
     if not fits:
         raise SlipwayError(
             f"`weights_key` is {weights_key!r}, but checkpoint {origin} has no tensors there; they are in "
-            f"{few(_places(content))}; correct it in config.yaml"
+            f"{few(sorted({name.split('.')[0] for name in content.tensors}))}; correct it in config.yaml"
         )
     exact = _distinct([candidate for candidate in fits if candidate.is_exact], weights_key)
     if not exact:
@@ -70,21 +70,19 @@ def load_checkpoint(
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
     """Return one fit for each distinct set of weights; only the fit with the key `weights_key` if there is one."""
+    import torch
+
+    def are_same(one: dict, other: dict) -> bool:
+        return one.keys() == other.keys() and all(
+            tensor is other[name] or torch.equal(tensor, other[name]) for name, tensor in one.items()
+        )
+
     named = [candidate for candidate in exact if candidate.reading.key == weights_key]
     distinct: list[Fit] = []
     for candidate in named or exact:
-        if not any(_are_same(candidate, other) for other in distinct):
+        if not any(are_same(candidate.tensors, other.tensors) for other in distinct):
             distinct.append(candidate)
     return distinct
-
-
-def _are_same(one: Fit, other: Fit) -> bool:
-    import torch
-
-    return one.tensors.keys() == other.tensors.keys() and all(
-        tensor is other.tensors[name] or torch.equal(tensor, other.tensors[name])
-        for name, tensor in one.tensors.items()
-    )
 
 
 def _misfit(fits: list[Fit]) -> str:
@@ -151,7 +149,3 @@ def _left_out(content: Content, choice: Fit) -> str | None:
         counts[place] = counts.get(place, 0) + 1
     listed = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(counts.items())]
     return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") or None
-
-
-def _places(content: Content) -> list[str]:
-    return sorted({name.split(".")[0] for name in content.tensors})

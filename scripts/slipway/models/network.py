@@ -4,10 +4,10 @@ import copy
 import re
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from slipway.models.auxiliary_heads import head_names
+from slipway.models.architectures import head_names
 from slipway.models.loading import COUNTER, tied_names
 
 if TYPE_CHECKING:
@@ -42,12 +42,8 @@ class Network:
     def common_prefix(self) -> str:
         """Return the prefix of all names, such as "model." in a network that wraps another; else ""."""
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
-        shared = []
-        for names in components:
-            if len(set(names)) > 1:
-                break
-            shared.append(names[0])
-        return "".join(f"{name}." for name in shared)
+        shared = takewhile(lambda names: len(set(names)) == 1, components)
+        return "".join(f"{names[0]}." for names in shared)
 
     def spelling(self, name: str) -> str:
         """Return the network's own name for a tensor's name in a checkpoint. An unknown name is returned unchanged."""

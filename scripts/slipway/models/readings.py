@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from slipway.models.checkpoint_files import Content
-from slipway.models.dtypes import name_of, refusal
 from slipway.models.loading import COUNTER, Differences, load
 from slipway.models.network import Network
 
@@ -82,6 +81,8 @@ def fit(reading: Reading, network: Network) -> Fit:
 
 def _try_in_copy(candidate: Fit, network: Network) -> Fit:
     """Load the candidate into a copy of the network. Return it with its differences, casts and refused casts."""
+    import torch
+
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
@@ -89,24 +90,45 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
         f"{first} and {other} are one tensor in the network, but two in the checkpoint"
         for first, *others in network.tied
         for other in others
-        if {first, other} <= loaded.keys() and not _are_equal(loaded[first], loaded[other])
+        if {first, other} <= loaded.keys() and not torch.equal(loaded[first], loaded[other])
     )
     refused, casts = [], Counter()
     for name, own in network.expected.items():
         tensor = loaded.get(name)
         if tensor is None or tensor.dtype == own.dtype or name.rpartition(".")[2] == COUNTER:
             continue
-        if reason := refusal(tensor, own.dtype):
+        if reason := _refusal(tensor, own):
             refused.append(f"{name} is {reason}")
         else:
-            casts[f"{name_of(tensor.dtype)} to {name_of(own.dtype)}"] += 1
+            casts[f"{_name(tensor)} to {_name(own)}"] += 1
     return replace(candidate, differences=differences, refused=refused, casts=casts)
 
 
-def _are_equal(first: "torch.Tensor", other: "torch.Tensor") -> bool:
+def _refusal(tensor: "torch.Tensor", own: "torch.Tensor") -> str | None:
+    """Return the reason why a tensor cannot be cast to the dtype of the network's own tensor; None if it can.
+
+    Floats of two bytes and more are cast to each other unless a number overflows; shorter floats are quantized and need
+    scales. Integers and booleans are cast only if no value changes.
+    """
     import torch
 
-    return torch.equal(first, other)
+    words, dtype = f"{_name(tensor)}, not {_name(own)}", own.dtype
+    if tensor.is_quantized or tensor.layout != torch.strided:
+        return words
+    if dtype.is_floating_point or dtype.is_complex:
+        is_wide_float = tensor.dtype.is_floating_point and tensor.dtype.itemsize >= 2
+        if not (is_wide_float or (tensor.dtype.is_complex and dtype.is_complex)):
+            return words
+        overflows = torch.isfinite(tensor).all() and not torch.isfinite(tensor.to(dtype)).all()
+        return f"{words}, which its largest numbers exceed" if overflows else None
+    if tensor.dtype.is_complex:
+        return words
+    return None if torch.equal(tensor.to(dtype).to(tensor.dtype), tensor) else words
+
+
+def _name(tensor: "torch.Tensor") -> str:
+    """Return the name of a tensor's dtype, such as float16."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:

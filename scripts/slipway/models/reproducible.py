@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
-from slipway.models.lazy_modules import settle
 from slipway.models.loading import few, load
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def require_reproducible(model: "torch.nn.Module", architecture: str, arguments:
     """
     import torch
 
-    again = settle(build(architecture, arguments), example.shape)
+    again = build(architecture, arguments, example.shape)
     load(again, model.state_dict())
     with torch.inference_mode():
         first, repeated, other = model(example), model(example), again(example)

@@ -30,10 +30,9 @@ def attempted_download(error: BaseException) -> str | None:
     chain = list(causes(error))
     if not any(_is_of_the_network(cause) for cause in chain):
         return None
+    frames = [frame for cause in chain for frame, _ in traceback.walk_tb(cause.__traceback__)]
     candidates = [getattr(cause, name, None) for cause in chain for name in _ADDRESSES]
-    for cause in chain:
-        for frame, _ in traceback.walk_tb(cause.__traceback__):
-            candidates += [frame.f_locals.get(name) for name in _ADDRESSES]
+    candidates += [frame.f_locals.get(name) for frame in frames for name in _ADDRESSES]
     addresses = [address for candidate in candidates if (address := _address(candidate))]
     return next((address for address in addresses if "://" in address), next(iter(addresses), None))
 
@@ -42,10 +41,8 @@ def _is_of_the_network(error: BaseException) -> bool:
     """Return whether an exception is about a failed download. Other libraries' exceptions are recognised by name."""
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(
-        names & {"URLError", "RequestException", "HTTPError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
-    )
+    of_libraries = {"URLError", "RequestException", "HTTPError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
+    return any(kind.__name__ in of_libraries for kind in type(error).__mro__)
 
 
 def _address(candidate: object) -> str | None:

@@ -6,13 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from slipway.core.errors import causes
-from slipway.networks.user_code import (
-    first_sentence,
-    last_line,
-    line_in_text,
-    line_of,
-    without_colours,
-)
+from slipway.networks.user_code import first_sentence, last_line, line_in_text, line_of, without_colours
 
 if TYPE_CHECKING:
     import torch
@@ -50,9 +44,12 @@ def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> 
         return _of_operator(_operator(error, match), place, messages, opset)
     for pattern, words in _CAUSES:
         if pattern.search(messages):
-            return f"the network cannot be exported: {words(line)}".replace("{place}", place)
+            if words is _OF_A_DECISION and line and _TAKES_A_NUMBER.search(line):
+                words = _OF_A_NUMBER
+            return f"the network cannot be exported: {words.format(place=place)}"
+    first_error = list(causes(error))[-1]
     return (
-        f"the network cannot be exported: it fails{place} ({first_sentence(_first(error))}), though it runs in "
+        f"the network cannot be exported: it fails{place} ({first_sentence(first_error)}), though it runs in "
         "PyTorch; while it is exported, tensors have no values and the batch size is a symbol, so keep that line to "
         "PyTorch's own operators on tensors and their shapes"
     )
@@ -127,59 +124,38 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
     )
 
 
-def _of_control_flow(line: str | None) -> str:
-    if line and _TAKES_A_NUMBER.search(line):
-        return (
-            "it takes a Python number out of a tensor{place}, which no graph can do; keep it a tensor (no .item(), "
-            "int() or float(); torch.where and masks in place of loops and slices of that length)"
-        )
-    return (
-        "its Python code decides by the values of a tensor{place}, which no graph can do; compute both sides and "
-        "choose with torch.where, or use torch.cond, or decide by shapes alone"
-    )
-
-
-def _of_numpy(_: str | None) -> str:
-    return "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators"
-
-
-def _of_in_place(_: str | None) -> str:
-    return (
-        "it changes a view of a tensor in place{place}, which no graph can do; change a copy (.clone()) or make a new "
-        "tensor (x = x + 1, torch.where, torch.cat)"
-    )
-
-
-def _of_size(_: str | None) -> str:
-    return (
-        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller architecture"
-    )
-
-
-def _of_dynamo(_: str | None) -> str:
-    return (
-        "it does something{place} that PyTorch's exporter cannot follow; keep forward to PyTorch's own operators and "
-        "modules, without other packages, files, prints of values or generators"
-    )
-
-
-# (pattern in the exporters' messages, function that explains it for a line of code). The first match counts.
+_OF_A_NUMBER = (
+    "it takes a Python number out of a tensor{place}, which no graph can do; keep it a tensor (no .item(), "
+    "int() or float(); torch.where and masks in place of loops and slices of that length)"
+)
+_OF_A_DECISION = (
+    "its Python code decides by the values of a tensor{place}, which no graph can do; compute both sides and "
+    "choose with torch.where, or use torch.cond, or decide by shapes alone"
+)
+# (pattern in the exporters' messages, explanation with the place in the user's code). The first match counts.
 _CAUSES = (
-    (re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE), _of_numpy),
-    (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _of_control_flow),
-    (re.compile(r"Could not extract specialized integer|symbolic.*not.*bool", re.IGNORECASE), _of_control_flow),
+    (
+        re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE),
+        "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators",
+    ),
+    (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _OF_A_DECISION),
+    (re.compile(r"Could not extract specialized integer|symbolic.*not.*bool", re.IGNORECASE), _OF_A_DECISION),
     (
         re.compile(r"modified in-?place|view of a leaf|single memory location|is a view and", re.IGNORECASE),
-        _of_in_place,
+        "it changes a view of a tensor in place{place}, which no graph can do; change a copy (.clone()) or make a new "
+        "tensor (x = x + 1, torch.where, torch.cat)",
     ),
-    (re.compile(r"2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds", re.IGNORECASE), _of_size),
-    (re.compile(r"^(Unsupported|InternalTorchDynamoError): ", re.MULTILINE), _of_dynamo),
+    (
+        re.compile(r"2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds", re.IGNORECASE),
+        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller "
+        "architecture",
+    ),
+    (
+        re.compile(r"^(Unsupported|InternalTorchDynamoError): ", re.MULTILINE),
+        "it does something{place} that PyTorch's exporter cannot follow; keep forward to PyTorch's own operators and "
+        "modules, without other packages, files, prints of values or generators",
+    ),
 )
-
-
-def _first(error: Exception) -> BaseException:
-    """Return the first error of the chain: the cause of all others."""
-    return list(causes(error))[-1]
 
 
 def _operator(error: Exception, match: re.Match) -> str:

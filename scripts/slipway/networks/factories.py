@@ -68,17 +68,8 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
             f"architecture {architecture} cannot be made: its factory reads or downloads something that is missing "
             f"here ({message}){place}; let it make the network alone, without weights, since those come from `weights`"
         )
-    if line is None or _refused_by_the_call(error):
-        return (
-            f"architecture {architecture} cannot be made with the arguments {arguments} ({message}); correct "
-            "`arguments` or `architecture` in config.yaml"
-        )
-    return (
-        f"architecture {architecture} cannot be made with the arguments {arguments} ({message}){place}; correct "
-        "`arguments` in config.yaml, or the factory"
-    )
-
-
-def _refused_by_the_call(error: Exception) -> bool:
-    """Return whether the call itself failed, before the factory's first line."""
-    return isinstance(error, TypeError) and error.__traceback__.tb_next is None
+    advice = f"{place}; correct `arguments` in config.yaml, or the factory"
+    before_the_first_line = isinstance(error, TypeError) and error.__traceback__.tb_next is None
+    if line is None or before_the_first_line:
+        advice = "; correct `arguments` or `architecture` in config.yaml"
+    return f"architecture {architecture} cannot be made with the arguments {arguments} ({message}){advice}"

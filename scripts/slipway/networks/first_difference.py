@@ -95,8 +95,11 @@ def _copied(value: object) -> list["torch.Tensor"]:
 
 
 def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: int, allowed: float) -> bool:
-    pairs = zip(alone, together, strict=False)
-    return any(_apart(one.double(), _part(one, other, count).double(), allowed) for one, other in pairs)
+    for one, other in zip(alone, together, strict=False):
+        size, distance = one.double().norm(), (one.double() - _part(one, other, count).double()).norm()
+        if distance.isnan() != size.isnan() or distance > allowed * size:
+            return True
+    return False
 
 
 def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tensor":
@@ -112,8 +115,3 @@ def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tens
             if part.shape == one.shape:
                 return part
     return one
-
-
-def _apart(one: "torch.Tensor", other: "torch.Tensor", allowed: float) -> bool:
-    distance = (one - other).norm()
-    return bool(distance.isnan() != one.norm().isnan() or distance > allowed * one.norm())

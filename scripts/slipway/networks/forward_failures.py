@@ -44,20 +44,21 @@ def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception)
     if _OF_DEVICE.search(message):
         return f"{failed}: it asks for a GPU by itself; let it leave its tensors on the device of its input"
     if _OF_TYPES.search(message):
+        names = other_types(model)
+        types = (
+            f"its weights are {' and '.join(names)}, and its pictures are float32" if names else "its code mixes types"
+        )
         return (
-            f"{failed}: {_types(model)}; let the factory return it in float32 (`.float()`), since the precision is "
+            f"{failed}: {types}; let the factory return it in float32 (`.float()`), since the precision is "
             "chosen by `targets.*.precisions`"
         )
     if isinstance(error, _MAY_BE_SIZE):
-        if len(images) > 1 and _takes(model, images[:1]):
+        counts = (1,) if len(images) > 1 else (2, 4, 8)
+        if count := next((count for count in counts if _takes(model, images[:1].repeat(count, 0))), None):
+            taken = "single picture" if count == 1 else f"batch of {count}"
             return (
-                f"{failed}, though it takes a single picture: its code fixes the size of the batch, and Triton makes "
-                "batches of any size; write x.shape[0] or -1 where that number stands"
-            )
-        if len(images) == 1 and (count := next((n for n in (2, 4, 8) if _takes(model, images.repeat(n, 0))), None)):
-            return (
-                f"{failed}, though it takes a batch of {count}: its code fixes the size of the batch, and Triton makes "
-                "batches of any size; write x.shape[0] or -1 where that number stands"
+                f"{failed}, though it takes a {taken}: its code fixes the size of the batch, and Triton makes batches "
+                "of any size; write x.shape[0] or -1 where that number stands"
             )
         if size := _size_that_it_takes(model, images):
             return (
@@ -100,9 +101,3 @@ def other_types(model: "torch.nn.Module") -> list[str]:
     weights = model.state_dict().values()
     names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
     return sorted(names) if names - {"float32"} else []
-
-
-def _types(model: "torch.nn.Module") -> str:
-    """Return the dtypes of a network's weights in words."""
-    names = other_types(model)
-    return f"its weights are {' and '.join(names)}, and its pictures are float32" if names else "its code mixes types"

@@ -1,4 +1,4 @@
-"""The inputs of a model: normalised float32, or uint8 pixels of a model that normalises them itself."""
+"""The inputs of a model (normalised float32, or uint8 pixels that it normalises itself), and its answers in PyTorch."""
 
 import traceback
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.core.errors import SlipwayError
-from slipway.networks.answer_types import require_scores
 from slipway.networks.forward_failures import why_it_fails
 from slipway.photographs.images import Preprocessing, load_image
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 # {input format, by NumPy's name: its data type in the inference protocol}
 TRITON_TYPES = {"float32": "FP32", "uint8": "UINT8"}
 INPUT_DTYPES = tuple(TRITON_TYPES)
+# The dtypes of answers that the served graph casts to FP32.
+_CAST = ("float64", "float16", "bfloat16")
 
 
 def random_batch(input_dtype: str, batch: int, crop: int, seed: int = 0) -> np.ndarray:
@@ -69,6 +70,29 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
     return Normalised().eval()
 
 
+def answers_in_float32(model: "torch.nn.Module", example: "torch.Tensor") -> tuple["torch.nn.Module", str]:
+    """Return the network with its outputs cast to float32 if necessary, and the name of their original dtype."""
+    import torch
+
+    with torch.inference_mode():
+        name = str(model(example).dtype).removeprefix("torch.")
+    if name not in _CAST:
+        return model, name
+
+    class Float32Answers(torch.nn.Module):
+        """The network, then a cast to float32."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            """Return the logits (N, classes) in float32."""
+            return self.model(images).to(torch.float32)
+
+    return Float32Answers().eval(), name
+
+
 def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
     """Return PyTorch's float32 logits (N, classes) for images (N, 3, H, W), computed on the CPU.
 
@@ -90,7 +114,13 @@ def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
             f"the model answers with {answer}, not with one tensor of logits (N, classes); let `architecture` name a "
             "factory that wraps it in a module which returns them alone"
         )
-    require_scores(logits.dtype)
+    if not logits.dtype.is_floating_point:
+        kind = "whole numbers or truth values, such as the class that it chose"
+        raise SlipwayError(
+            f"the model answers in {str(logits.dtype).removeprefix('torch.')}, which are "
+            f"{'complex numbers' if logits.dtype.is_complex else kind}, not scores; let `architecture` name a factory "
+            "whose network returns its floating-point logits"
+        )
     if len(logits) != len(images):
         raise SlipwayError(
             f"the model answers a batch of {len(images)} pictures with {len(logits)} rows of logits, not with one for "

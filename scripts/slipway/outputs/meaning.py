@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -112,17 +113,30 @@ class Meaning:
     def scores(self, values: np.ndarray) -> np.ndarray:
         """Return one probability per class (N, classes). A single sigmoid has two classes: negative, positive."""
         probabilities = self.probabilities(values)
-        return (
-            np.hstack([1 - probabilities, probabilities])
-            if self.kind == "sigmoid" and probabilities.shape[1] == 1
-            else probabilities
-        )
+        single = self.kind == "sigmoid" and probabilities.shape[1] == 1
+        return np.hstack([1 - probabilities, probabilities]) if single else probabilities
 
     def decisions(self, values: np.ndarray) -> np.ndarray:
         """Return the decisions for values (N, classes): the best class (N, 1), or the classes present (N, classes)."""
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]
+
+    def require_labels_of_use(self, folder: Path) -> None:
+        """Raise SlipwayError if labelled photographs prove nothing: the outputs are no class scores.
+
+        Nothing is raised if config.yaml itself states that.
+        """
+        if not self.has_classes and not self.is_stated:
+            raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {self.because}")
+
+    def require_name_for_each(self, names: list[str]) -> None:
+        """Raise SlipwayError if a single output (yes or no) has a name only for the yes."""
+        if self.kind == "sigmoid" and len(names) == 1:
+            raise SlipwayError(
+                "`accuracy.labelled` names photographs by class, and a single output has two classes, but `labels` "
+                "does not name both; give it two lines, the name of the no and the name of the yes"
+            )
 
 
 LOGITS = Meaning("logits", "softmax")

@@ -26,8 +26,8 @@ def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
     return float(np.linalg.norm(actual - expected) / size) if size else 0.0
 
 
-def require_zeros_nowhere(outputs: np.ndarray) -> None:
-    """Raise SlipwayError if every output is zero: no comparison with zeros proves anything."""
+def require_variation(outputs: np.ndarray, measured: float) -> None:
+    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `measured` is their variation."""
     if not outputs.any():
         raise SlipwayError(
             "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
@@ -35,10 +35,6 @@ def require_zeros_nowhere(outputs: np.ndarray) -> None:
             "config.yaml"
         )
 
-
-def require_variation(outputs: np.ndarray, measured: float) -> None:
-    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `measured` is their variation."""
-    require_zeros_nowhere(outputs)
     if measured < ROUNDING:
         raise SlipwayError(
             f"the model gives the same answer whatever it is shown (photographs, noise, black and white differ by "

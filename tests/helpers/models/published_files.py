@@ -4,8 +4,8 @@ import re
 
 import torch
 
+from fetch_weights import fill_zero_weights
 from slipway.models import build
-from slipway.networks.rehearsed import fill_zero_weights
 
 # What the published files of some networks call their tensors: they are older than today's names.
 _OLDER_NAMES = {

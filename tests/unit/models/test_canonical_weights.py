@@ -7,7 +7,6 @@ from torch import nn
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.canonical import write_canonical
-from slipway.models.lazy_modules import settle
 from slipway.models.reproducible import require_reproducible
 
 
@@ -79,7 +78,7 @@ def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
 def test_a_network_loads_again_exactly(tmp_path, kind):
     torch.manual_seed(1)
     shape = (1, 3, 2, 2)
-    model = settle(build(f"{__name__}:{kind.__name__}"), shape)
+    model = build(f"{__name__}:{kind.__name__}", {}, shape)
     again = reloaded(model, tmp_path, f"{__name__}:{kind.__name__}")
     assert not again.training
     images = torch.rand(4, *shape[1:])
@@ -89,14 +88,14 @@ def test_a_network_loads_again_exactly(tmp_path, kind):
 
 
 def test_nothing_is_lazy_once_it_is_loaded(tmp_path):
-    model = settle(build(f"{__name__}:Lazy"), (1, 3, 2, 2))
+    model = build(f"{__name__}:Lazy", {}, (1, 3, 2, 2))
     again = reloaded(model, tmp_path, f"{__name__}:Lazy")
     assert not [module for module in again.modules() if isinstance(module, nn.modules.lazy.LazyModuleMixin)]
 
 
 def test_a_lazy_network_that_does_not_take_the_crop_is_told():
     with pytest.raises(SlipwayError, match=r"lazy modules.*\(1, 3, 2, 2\) \(Expected 8 pixels\).*`preprocess.crop`"):
-        settle(build(f"{__name__}:Broken"), (1, 3, 2, 2))
+        build(f"{__name__}:Broken", {}, (1, 3, 2, 2))
 
 
 @pytest.mark.filterwarnings("ignore:A new version of MNASNet")

@@ -119,8 +119,8 @@ import predict, deploy, status
 from slipway.models import build
 for name in {NAMES}:
     print(name, build(f"{{name}}:make")[1].out_features)
-from slipway.models import lazy_modules  # the workflow still finds its own modules
-assert all(module.__file__.startswith({str(SCRIPTS)!r}) for module in (lazy_modules, sys.modules["predict"]))
+from slipway.models import reproducible  # the workflow still finds its own modules
+assert all(module.__file__.startswith({str(SCRIPTS)!r}) for module in (reproducible, sys.modules["predict"]))
 """
 
 

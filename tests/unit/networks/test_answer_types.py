@@ -8,7 +8,7 @@ from helpers.models.tiny_network import record_of
 from safetensors.torch import save_file
 
 import export_onnx
-from slipway.networks.answer_types import answers_in_float32
+from slipway.networks.model_inputs import answers_in_float32
 
 
 class Answering(Backbone):

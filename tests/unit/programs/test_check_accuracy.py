@@ -15,7 +15,6 @@ from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS, strangers
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import require_own_answers
-from slipway.outputs.labelled import require_labels_of_use, require_name_for_each
 from slipway.outputs.meaning import STATED, Meaning
 
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
@@ -123,12 +122,12 @@ def test_an_engine_that_follows_small_differences_is_proven_by_them():
 def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated):
     meaning = Meaning("tensor", because=STATED if stated else "the meaning of its 3 outputs is not known")
     if stated:
-        require_labels_of_use(meaning, "photographs")
+        meaning.require_labels_of_use("photographs")
     else:
         with pytest.raises(
             SlipwayError, match=r"names photographs by class .photographs., but the meaning of its 3 outputs"
         ):
-            require_labels_of_use(meaning, "photographs")
+            meaning.require_labels_of_use("photographs")
 
 
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
@@ -137,6 +136,6 @@ def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
 
 
 def test_photographs_of_a_yes_and_a_no_need_both_names():
-    require_name_for_each(Meaning("sigmoid"), ["fine", "defect"])
+    Meaning("sigmoid").require_name_for_each(["fine", "defect"])
     with pytest.raises(SlipwayError, match="the name of the no and the name of the yes"):
-        require_name_for_each(Meaning("sigmoid"), ["defect"])
+        Meaning("sigmoid").require_name_for_each(["defect"])

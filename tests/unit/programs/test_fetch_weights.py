@@ -10,12 +10,20 @@ import pytest
 import torch
 import torchvision
 
-from fetch_weights import class_names, count_classes, download, main, named_weights, obtain, parse_arguments
+from fetch_weights import (
+    class_names,
+    count_classes,
+    download,
+    fill_zero_weights,
+    main,
+    named_weights,
+    obtain,
+    parse_arguments,
+)
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.published import network_arguments, published_weights
-from slipway.networks.rehearsed import fill_zero_weights
 
 
 @pytest.fixture
