@@ -11,14 +11,13 @@ import argparse
 import contextlib
 import json
 import os
-from importlib import metadata
 from pathlib import Path
 
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_cpu, require_hardware
-from slipway.core.packages import ABSENT, runtime_version
+from slipway.core.packages import ABSENT, package_version, runtime_version
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.runtimes import RUNTIMES, runtime
@@ -164,12 +163,7 @@ def require_runtime(name: str, declared: str) -> None:
 
 def installed_version(name: str) -> str:
     """Return the version of a runtime in this interpreter, or "absent"."""
-    if RUNTIMES[name].is_tensorrt:
-        return runtime_version(name)
-    try:
-        return metadata.version(RUNTIMES[name].package)
-    except metadata.PackageNotFoundError:
-        return ABSENT
+    return runtime_version(name) if RUNTIMES[name].is_tensorrt else package_version(RUNTIMES[name].package)
 
 
 def absence(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.core.artifacts import sha256, write_json, written_whole
+from slipway.core.artifacts import sha256, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
@@ -23,7 +23,6 @@ from slipway.networks.model_inputs import logits_of, random_batch
 from slipway.photographs.label_files import read_labels
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torchvision.models import WeightsEnum
 
@@ -58,26 +57,26 @@ def main(arguments: argparse.Namespace) -> None:
 
     origin, content, published = obtain(arguments)
     complete = network_arguments(arguments.architecture, arguments.arguments, published)
-    input_shape = (1, 3, arguments.try_with, arguments.try_with)
-    model = build(arguments.architecture, complete, input_shape)
-    source = arguments.checkpoint or arguments.weights
-    choice = load_checkpoint(model, content, source, arguments.weights_key) if content else None
-    if content is None:
+    example = random_batch("float32", 1, arguments.try_with)
+    model = build(arguments.architecture, complete, example.shape)
+    if content:
+        choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
+    else:
+        choice = None
         fill_zero_weights(model)
-    count = count_classes(model, arguments.try_with)
+    count = logits_of(model, example).shape[1]
     labels = class_names(arguments, count)
     if ":" in arguments.architecture:  # torchvision's own networks are reproducible
-        require_reproducible(model, arguments.architecture, complete, torch.from_numpy(_example(arguments.try_with)))
+        require_reproducible(model, arguments.architecture, complete, torch.from_numpy(example))
     write_canonical(model, arguments.output)
-    with written_whole(arguments.labels) as partial:
-        partial.write_text("\n".join(labels) + "\n", encoding="utf-8")
+    write_text(arguments.labels, "\n".join(labels) + "\n")
     record = {
         "origin": origin,
         "key": settings_of(arguments),
         "sha256": sha256(arguments.output),
         "architecture": arguments.architecture,
         "arguments": complete,
-        "input_shape": input_shape,
+        "input_shape": example.shape,
         "weights": arguments.weights,
         "choice": asdict(choice) if choice else None,
         "notes": [str(choice)] * (origin == "checkpoint") + notes(arguments, published),
@@ -187,15 +186,6 @@ def fill_zero_weights(model: "torch.nn.Module") -> None:
             torch.nn.init.trunc_normal_(parameter, std=DEVIATION)
 
 
-def count_classes(model: "torch.nn.Module", pixels: int) -> int:
-    """Return the number of logits for an input (1, 3, pixels, pixels). Raise SlipwayError if the model fails on it."""
-    return logits_of(model, _example(pixels)).shape[1]
-
-
-def _example(pixels: int) -> "np.ndarray":
-    return random_batch("float32", 1, pixels)
-
-
 def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
     """Return `count` class names: the user's, else torchvision's, else "class i".
 
@@ -204,8 +194,7 @@ def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
     """
     if arguments.labels_from:
         names = read_labels(arguments.labels_from).names
-        of_yes_and_no = count == 1 and len(names) == 2
-        if len(names) != count and not of_yes_and_no:
+        if len(names) != count and (count, len(names)) != (1, 2):
             raise SlipwayError(
                 f"{arguments.labels_from} names {len(names)} classes, but the model has {count}; write one name a "
                 "line, or correct `arguments` (such as num_classes)"

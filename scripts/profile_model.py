@@ -95,8 +95,7 @@ def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
         profiled.export_chrome_trace("trace.json")
         events = Path("trace.json").read_text(encoding="utf-8", errors="replace")
     for folder in sorted(filter(None, folders), key=len, reverse=True):
-        escaped = json.dumps(folder, ensure_ascii=False)[1:-1]
-        events = events.replace(folder, escaped) if escaped != folder else events
+        events = events.replace(folder, json.dumps(folder, ensure_ascii=False)[1:-1])
     path.write_bytes(gzip.compress(events.encode(), mtime=0))
 
 
@@ -154,13 +153,12 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
         if times[event.key] > 0
     ]
     own = {event.key: event.self_cpu_time_total / 1e6 for event in events}
-    kernels = sum(times.values())
     computing = sum(time for name, time in own.items() if name.startswith("aten::") and not _is(name, DISPATCH))
     launches = sum(time for name, time in own.items() if name.startswith("cudaLaunch"))
     overhead = launches if on_gpu else max(0.0, wall - computing)
     return {
         "cpu_utilisation": round(seconds.cpu / seconds.wall / usable_cores(), 4),
-        "gpu_utilisation": round(min(1.0, kernels / wall), 4) if on_gpu else None,
+        "gpu_utilisation": round(min(1.0, sum(times.values()) / wall), 4) if on_gpu else None,
         "launch_overhead": round(overhead / seconds.profiled_wall, 4),
         "compute_share": round(sum(times[name] for name in times if _is(name, COMPUTE)) / wall, 4),
         "foldable_share": round(sum(times[name] for name in times if _is(name, FOLDABLE)) / wall, 4),

@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from slipway.core.artifacts import sha256, write_json, written_whole
+from slipway.core.artifacts import sha256, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
@@ -51,8 +51,7 @@ def main(arguments: argparse.Namespace) -> None:
     fleet = {each.target: deployment(arguments.model, each, chosen_of(arguments)) for each in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
-        with written_whole(path) as partial:
-            partial.write_text(text, encoding="utf-8")
+        write_text(path, text)
     write_json(arguments.record, record(arguments, fleet, list(written)))
     announce(fleet)
 

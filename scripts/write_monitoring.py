@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from slipway.core.artifacts import write_json, written_whole
+from slipway.core.artifacts import write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import rule_file
@@ -28,16 +28,10 @@ def main(arguments: argparse.Namespace) -> None:
     """Write both; the same selections and repositories give the same bytes."""
     slo = read_slowest(arguments.selections, arguments.indexes)
     rules = rule_file(slo)
-    write_yaml(arguments.rules, rules)
+    write_text(arguments.rules, yaml.safe_dump(rules, width=LINE_LENGTH, allow_unicode=True))
     write_json(arguments.dashboard, dashboard(slo))
     alerts = sum("alert" in rule for group in rules["groups"] for rule in group["rules"])
     progress(f"  {slo.model}: {alerts} alerts; p99 above {slo.p99_alert_ms:g} ms is slower than promised")
-
-
-def write_yaml(path: Path, content: dict) -> None:
-    """Write `content` as YAML with sorted keys; the file appears completely or not at all."""
-    with written_whole(path) as partial:
-        partial.write_text(yaml.safe_dump(content, width=LINE_LENGTH, allow_unicode=True), encoding="utf-8")
 
 
 if __name__ == "__main__":

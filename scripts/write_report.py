@@ -7,7 +7,7 @@ from pathlib import Path
 import jinja2
 
 from slipway.benchmark.comparison import PYTORCH, best_quantity, highest_throughput
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.load_test.limits import counted_memory_mb, holds
@@ -40,9 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read the records and write the page. The same records give the same bytes."""
     evidence = read_evidence(arguments.folder, arguments.engines, arguments.variants, arguments.labelled)
-    page = render(evidence, arguments.template)
-    with written_whole(arguments.output) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(arguments.output, render(evidence, arguments.template))
     progress(f"  {arguments.output}, of {len(arguments.engines)} engine(s)")
 
 

@@ -4,7 +4,7 @@ import argparse
 from importlib import metadata
 from pathlib import Path
 
-from slipway.core.artifacts import read_json, written_whole
+from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
@@ -41,8 +41,7 @@ def main(arguments: argparse.Namespace) -> None:
         for target, index in zip(arguments.targets, indexes, strict=True)
     ]
     text = bill(arguments.model, weights.content, served, packages)
-    with written_whole(arguments.output) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(arguments.output, text)
     progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {len(packages)} packages")
 
 

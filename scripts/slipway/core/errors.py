@@ -7,6 +7,12 @@ class SlipwayError(Exception):
     """An error that the reader can act on: the problem, its place, and the next step."""
 
 
+def listed(items: list[str], most: int) -> str:
+    """Return the first `most` items in words, and the number of further ones, such as "a, b and 3 more"."""
+    further = len(items) - most
+    return ", ".join(items[:most]) + (f" and {further} more" if further > 0 else "")
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, then its cause (or the error during whose handling it was raised), and so on."""
     visited: set[int] = set()

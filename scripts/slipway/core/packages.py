@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from slipway.runtimes import RUNTIMES
@@ -27,6 +28,15 @@ print(json.dumps(found))
 """
 
 
+@cache
+def package_version(package: str) -> str:
+    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ABSENT
+
+
 def runtime_version(runtime: str, python: str | None = None) -> str:
     """Return the version of `tensorrt` or `tensorrt_rtx` in an interpreter (None: this one), or "absent"."""
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
@@ -47,7 +57,7 @@ def _names(runtime: str) -> tuple[str, ...]:
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return {distribution: version}; {} if the interpreter cannot be started (its job will report the error)."""
     if python is None or _is_this(python):
-        return _here(names)
+        return {name: version for name in names if (version := package_version(name)) != ABSENT}
     try:
         process = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
@@ -62,18 +72,6 @@ def _is_this(python: str) -> bool:
     """
     there, here = Path(python), Path(sys.executable)
     return there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve()
-
-
-def _here(names: tuple[str, ...]) -> dict[str, str]:
-    from importlib import metadata
-
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def required_packages() -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from slipway.core.artifacts import sha256, written_whole
+from slipway.core.artifacts import sha256, write_text
 from slipway.core.records import has_shape, read_record
 
 # A file that changed more recently may change again without a change of its times.
@@ -62,8 +62,8 @@ class FileHashCache:
         """Write the store if there is any new result. An OSError is ignored."""
         if self._store is None or not self._changed:
             return
-        with contextlib.suppress(OSError), written_whole(self._store) as partial:
-            partial.write_text(json.dumps(self._known), encoding="utf-8")
+        with contextlib.suppress(OSError):
+            write_text(self._store, json.dumps(self._known))
 
 
 def _read(store: Path | None) -> dict[str, list]:

@@ -5,16 +5,23 @@ from pathlib import Path
 
 from slipway.core import packages
 from slipway.core.errors import SlipwayError
+from slipway.core.job_settings import PACKAGES
+from slipway.core.packages import package_version
 from slipway.deploy.local import server_state
 from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import JobKey
 from slipway.keys.key_parts import KeyParts
 from slipway.keys.optimization_profiles import sizes_of
-from slipway.keys.resolved_config import ResolvedConfig, package_version
+from slipway.keys.resolved_config import ResolvedConfig
 from slipway.triton.repository.versions import publication_number
 
 REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Return the options that declare the installed versions of packages, such as {"torch_version": "2.9.1"}."""
+    return {f"{name}_version": package_version(PACKAGES[f"{name}_version"]) for name in names}
 
 
 class JobKeys:
@@ -28,7 +35,7 @@ class JobKeys:
         """Return the key of the canonical checkpoint."""
         settings = self.resolved.config["models"][model]
         checkpoint = self.resolved.checkpoint(model)
-        source = {"weights": settings["weights"], "torchvision_version": package_version("torchvision")}
+        source = {"weights": settings["weights"], **versions("torchvision")}
         if checkpoint:
             source = {"checkpoint_sha256": self._parts.content(checkpoint)}
         return JobKey(
@@ -46,7 +53,7 @@ class JobKeys:
             self._parts.input(model),
             meaning=self.resolved.config["models"][model]["output"],
             image_sha256=self._parts.content(self.resolved.config["image"]),
-            torch_version=package_version("torch"),
+            **versions("torch"),
             code=self._parts.code_of_model("reference_outputs", model),
         )
 
@@ -55,7 +62,7 @@ class JobKeys:
         return JobKey(
             self.resolved.config["profile"],
             crop=self.resolved.crop(model),
-            torch_version=package_version("torch"),
+            **versions("torch"),
             code=self._parts.code_of_model("profile_model", model),
         )
 
@@ -67,16 +74,14 @@ class JobKeys:
         return JobKey(
             settings,
             opset=self.resolved.opset(),
-            torch_version=package_version("torch"),
             # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
-            onnxscript_version=package_version("onnxscript"),
-            onnxslim_version=package_version("onnxslim"),
+            **versions("torch", "onnxscript", "onnxslim"),
             code=self._parts.code_of_model("export_onnx", model),
         )
 
     def cast_onnx(self) -> JobKey:
         """Return the key of an ONNX file of lower precision."""
-        return JobKey(modelopt_version=package_version("nvidia-modelopt"), code=self._parts.code("cast_onnx"))
+        return JobKey(versions("modelopt"), code=self._parts.code("cast_onnx"))
 
     def quantize_onnx(self, model: str) -> JobKey:
         """Return the key of a quantized ONNX file."""
@@ -85,7 +90,7 @@ class JobKeys:
             self._parts.input(model),
             **{name: calibration[name] for name in ("max_images", "min_images", "method")},
             images_sha256=self._parts.images(calibration["images"], calibration["max_images"]),
-            modelopt_version=package_version("nvidia-modelopt"),
+            **versions("modelopt"),
             code=self._parts.code("quantize_onnx"),
         )
 
@@ -126,7 +131,7 @@ class JobKeys:
         return JobKey(
             {**self._parts.input(model), **settings},
             hardware=self.resolved.hardware(target),
-            torch_version=package_version("torch"),
+            **versions("torch"),
             code=self._parts.code_with_runtime("benchmark", target) | self._parts.code_of_architecture(model),
         )
 
@@ -135,7 +140,7 @@ class JobKeys:
         limits = self.resolved.config["accuracy"]["limits"][precision]
         return JobKey(
             {**self._parts.input(model), **limits, **self._parts.labelled(model)},
-            torch_version=package_version("torch"),
+            **versions("torch"),
             code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_architecture(model),
         )
 
@@ -143,7 +148,7 @@ class JobKeys:
         """Return the key of the checkpoint's own accuracy on labelled photographs."""
         return JobKey(
             {**self.resolved.config["models"][model]["preprocess"], **self._parts.labelled(model)},
-            torch_version=package_version("torch"),
+            **versions("torch"),
             code=self._parts.code_of_model("evaluate_checkpoint", model),
         )
 
@@ -155,9 +160,7 @@ class JobKeys:
             {name: settings[name] for name in swept},
             crop=self.resolved.crop(model),
             hardware=self.resolved.hardware(target),
-            pytriton_version=package_version("nvidia-pytriton"),
-            tritonclient_version=package_version("tritonclient"),
-            model_analyzer_version=package_version("triton-model-analyzer"),
+            **versions("pytriton", "tritonclient", "model_analyzer"),
             code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),
         )
 
@@ -271,9 +274,9 @@ class JobKeys:
 
     def write_sbom(self) -> JobKey:
         """Return the key of a bill of materials. Beside input files, it lists the versions of Slipway's packages."""
-        versions = {name: package_version(name) for name in packages.required_packages()}
+        installed = {name: package_version(name) for name in packages.required_packages()}
         return JobKey(
             targets=self.resolved.fleet,
-            packages=[f"{name}=={version}" for name, version in versions.items() if version != packages.ABSENT],
+            packages=[f"{name}=={version}" for name, version in installed.items() if version != packages.ABSENT],
             code=self._parts.code_with_traits("write_sbom", self.resolved.fleet),
         )

@@ -7,6 +7,14 @@ from slipway.runtimes import RUNTIMES
 # {precision: the GPU's lowest compute capability}, {precision: TensorRT's lowest major version}.
 NEEDED_CAPABILITY = {"fp16": 5.3, "int8": 6.1, "bf16": 8.0, "fp8": 8.9}
 NEEDED_TENSORRT = {"bf16": 10, "fp8": 10}
+# {precision: (instruction sets of a CPU, any of which it needs, and the problem without them)}.
+_CPU_INSTRUCTIONS = {
+    "bf16": (hardware.BF16_INSTRUCTION_SETS, "has no bfloat16 instructions"),
+    "int8": (
+        hardware.INT8_INSTRUCTION_SETS,
+        "multiplies bytes only with saturation (no VNNI, AMX or I8MM), which makes int8 wrong",
+    ),
+}
 # The precisions of `auto` on a GPU; int8 only with calibration photographs. Other precisions must be configured.
 AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
@@ -16,8 +24,7 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
     offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):
         return [name for name in AUTOMATIC_ON_GPU if name in offered and (calibrated or name != "int8")]
-    offered = [name for name in offered if name != "int8"]
-    return [name for name in offered if name != "bf16" or has_bf16(identity)]
+    return [name for name in offered if name != "int8" and not _refusal_of_cpu(identity, name)]
 
 
 def variant(runtime: str, version: str, precision: str) -> str:
@@ -66,27 +73,11 @@ def major(version: str) -> int:
     return int(version.split(".")[0])
 
 
-def has_bf16(identity: str) -> bool:
-    """Return whether a CPU's identity lists bfloat16 instructions."""
-    return bool(hardware.BF16_INSTRUCTION_SETS & _instruction_sets(identity))
-
-
-def has_int8(identity: str) -> bool:
-    """Return whether a CPU's identity lists instructions that multiply bytes without saturation."""
-    return bool(hardware.INT8_INSTRUCTION_SETS & _instruction_sets(identity))
-
-
 def _refusal_of_cpu(identity: str, precision: str) -> str | None:
-    if precision == "bf16" and not has_bf16(identity):
-        return f"the CPU {identity} has no bfloat16 instructions; take fp32, or auto for what there is"
-    if precision == "int8" and not has_int8(identity):
-        return (
-            f"the CPU {identity} multiplies bytes only with saturation (no VNNI, AMX or I8MM), which makes int8 wrong; "
-            "take fp32, or auto for what there is"
-        )
-    return None
-
-
-def _instruction_sets(identity: str) -> set[str]:
-    _, _, listed = identity.partition("[")
-    return set(listed.partition("]")[0].split())
+    if precision not in _CPU_INSTRUCTIONS:
+        return None
+    needed, problem = _CPU_INSTRUCTIONS[precision]
+    available = identity.partition("[")[2].partition("]")[0].split()
+    return (
+        f"the CPU {identity} {problem}; take fp32, or auto for what there is" if needed.isdisjoint(available) else None
+    )

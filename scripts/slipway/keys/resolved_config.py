@@ -5,11 +5,10 @@ package metadata, hardware from the operating system.
 """
 
 from functools import cache
-from importlib import metadata
 
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import ABSENT
+from slipway.core.packages import ABSENT, package_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
@@ -179,15 +178,6 @@ class ResolvedConfig:
         """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
-
-
-@cache
-def package_version(package: str) -> str:
-    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ABSENT
 
 
 @cache

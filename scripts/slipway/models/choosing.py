@@ -1,12 +1,13 @@
 """Choose the weights of a checkpoint: the only reading that fits the network exactly."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, listed
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import few, load
 from slipway.models.network import Network
@@ -141,11 +142,10 @@ def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
 def _left_out(content: Content, choice: Fit) -> str | None:
     """Return in words the tensors that were not taken, grouped by the place where they leave the choice's path."""
     path = choice.reading.key.split(".") if choice.reading.key != TOP else []
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     for name in content.tensors.keys() - choice.reading.names:
         parts = name.split(".")
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(path, parts, strict=False)))
-        place = ".".join(parts[: shared + 1])
-        counts[place] = counts.get(place, 0) + 1
-    listed = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(counts.items())]
-    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") or None
+        counts[".".join(parts[: shared + 1])] += 1
+    places = [f"{place} ({count} tensors)" if count > 1 else place for place, count in sorted(counts.items())]
+    return listed(places, 5) or None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, listed
 from slipway.networks.first_difference import Difference, first_difference
 from slipway.networks.model_inputs import logits_of
 from slipway.networks.user_code import shown
@@ -53,6 +53,7 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
     if first.shape == again.shape and np.linalg.norm(first - again) <= allowed * np.linalg.norm(first):
         return
     apart = np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny)
+    problem = f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart)"
     left_on = [
         f"{name or 'the network'} ({type(module).__name__})"
         for name, module in model.named_modules()
@@ -60,15 +61,14 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
     ]
     if left_on:
         raise SlipwayError(
-            f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart): "
-            f"dropout is still in train mode in {_few(left_on)} after model.eval(); let the network leave it off in "
-            "eval mode (a `train` method or a `.train()` in its code puts it on), or have the factory leave it out"
+            f"{problem}: dropout is still in train mode in {listed(left_on, 4)} after model.eval(); let the network "
+            "leave it off in eval mode (a `train` method or a `.train()` in its code puts it on), or have the factory "
+            "leave it out"
         )
     begins = first_difference(model, sample, sample, allowed)
     raise SlipwayError(
-        f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart): it "
-        f"draws random numbers, or remembers earlier pictures, in eval mode too{_where(begins)}; let it do so only "
-        "`if self.training`, such as F.dropout(x, p, self.training)"
+        f"{problem}: it draws random numbers, or remembers earlier pictures, in eval mode too{_where(begins)}; let it "
+        "do so only `if self.training`, such as F.dropout(x, p, self.training)"
     )
 
 
@@ -80,8 +80,8 @@ def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Modu
     changed = [name for name in buffers if name in now and not torch.equal(buffers[name], now[name])]
     if changed:
         raise SlipwayError(
-            f"the network remembers earlier pictures in eval mode: each run changes its buffers {_few(changed)}, so "
-            "answers depend on earlier requests; let it change them only `if self.training`, and switch "
+            f"the network remembers earlier pictures in eval mode: each run changes its buffers {listed(changed, 4)}, "
+            "so answers depend on earlier requests; let it change them only `if self.training`, and switch "
             "the observers of quantization-aware training off (torch.ao.quantization.disable_observer)"
         )
 
@@ -129,7 +129,3 @@ def _file_of(module: "torch.nn.Module") -> str:
         return f", {shown(inspect.getsourcefile(kind))}:{inspect.getsourcelines(kind.forward)[1]}"
     except (OSError, TypeError):
         return ""
-
-
-def _few(items: list[str]) -> str:
-    return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")

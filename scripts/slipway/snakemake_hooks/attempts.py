@@ -4,7 +4,6 @@ Snakemake copies an `update()` output before its job, and restores the copy when
 copy with the inputs of the failed job. Of a killed job it knows only that the job began.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -15,7 +14,7 @@ from slipway.core import records
 from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
 from slipway.snakemake_hooks.artifact_stamps import FOLDER
 from slipway.snakemake_hooks.layout import BACKUPS, MARKS, SNAKEMAKE, record_of, stamp_of
-from slipway.snakemake_hooks.records import read_record
+from slipway.snakemake_hooks.records import read_record, restore_record
 
 # The parts of Snakemake's record of an artifact that are its key.
 KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
@@ -80,8 +79,8 @@ class Attempts:
             return  # made anew; or changed by a killed job and without a copy: it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
-            _write(self._record(path), state["record"])
-            _write(self._mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
+            restore_record(self._record(path), state["record"])
+            restore_record(self._mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
             if state["time_ns"] is not None and stamp_of(path).exists():
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
@@ -110,12 +109,3 @@ class Attempts:
 
     def _mark(self, path: Path) -> Path:
         return record_of(path, self._folder / MARKS)
-
-
-def _write(path: Path, content: dict) -> None:
-    """Restore one of Snakemake's records, or remove it if there was none."""
-    if not content:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content), encoding="utf-8")

@@ -139,8 +139,7 @@ def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
         if marker not in wanted and read_record(marker).get("reason") == EDITED:
             marker.unlink()
     for marker in wanted:
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps({"external_jobid": None, "reason": EDITED}), encoding="utf-8")
+        restore_record(marker, {"external_jobid": None, "reason": EDITED})
 
 
 def submitted(folder: Path = FOLDER) -> set[str]:
@@ -157,5 +156,14 @@ def incomplete(folder: Path = FOLDER) -> set[str]:
 
 
 def read_record(path: Path) -> dict:
-    """Return a record; {} if it is missing or damaged."""
+    """Return one of Snakemake's records; {} if it is missing or damaged."""
     return records.read_record(path, dict) or {}
+
+
+def restore_record(path: Path, content: dict) -> None:
+    """Write one of Snakemake's records, or remove it if `content` is empty."""
+    if not content:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")

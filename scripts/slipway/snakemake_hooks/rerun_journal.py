@@ -8,6 +8,7 @@ from typing import Any
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from slipway.core.errors import listed
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import rerun_reasons
 from slipway.snakemake_hooks.cluster_resources import memory_advice
@@ -61,7 +62,7 @@ class RerunJournal(logging.Filter):
         words = [
             *self._edited(job),
             *self._left(job, reason),
-            *([f"{_listed(reason.missing_output)} missing"] if reason.missing_output else []),
+            *([f"{listed(sorted(map(str, reason.missing_output)), NAMED)} missing"] if reason.missing_output else []),
             *self._other_content(job, reason),
             *self._upstream(job, reason),
         ]
@@ -99,7 +100,7 @@ class RerunJournal(logging.Filter):
     def _left(self, job: Any, reason: Any) -> list[str]:
         """Return the outputs that a failed or killed run did not replace. Snakemake's own reason is only "forced"."""
         left = self._incomplete.intersection(map(str, job.output)) if reason.forced else ()
-        return [f"{_listed(left)} left by a run that failed or was killed"] if left else []
+        return [f"{listed(sorted(left), NAMED)} left by a run that failed or was killed"] if left else []
 
     def _other_content(self, job: Any, reason: Any) -> list[str]:
         words = []
@@ -114,9 +115,3 @@ class RerunJournal(logging.Filter):
         dag = self._workflow.dag
         makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
         return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []
-
-
-def _listed(files: Iterable) -> str:
-    names = sorted(map(str, files))
-    others = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {others} more" if others > 0 else "")

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import IO
 
-from slipway.core.artifacts import make_folder, remove
+from slipway.core.artifacts import make_way_for_file
 from slipway.core.records import read_record
 from slipway.snakemake_hooks.layout import LOCKS, SNAKEMAKE
 
@@ -41,9 +41,7 @@ class RunLock:
 
         On a file system without locks, only Snakemake's own lock keeps other runs out.
         """
-        make_folder(self._file.parent)
-        if self._file.is_dir():
-            remove(self._file)
+        make_way_for_file(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
         try:
             self._lock(patience_s)

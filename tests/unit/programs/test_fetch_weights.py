@@ -10,20 +10,17 @@ import pytest
 import torch
 import torchvision
 
-from fetch_weights import (
-    class_names,
-    count_classes,
-    download,
-    fill_zero_weights,
-    main,
-    named_weights,
-    obtain,
-    parse_arguments,
-)
+from fetch_weights import class_names, download, fill_zero_weights, main, named_weights, obtain, parse_arguments
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.published import network_arguments, published_weights
+from slipway.networks.model_inputs import logits_of, random_batch
+
+
+def classes_of(model, pixels):
+    """Return the number of logits for a picture of that size."""
+    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
 
 
 @pytest.fixture
@@ -40,7 +37,7 @@ def options(tmp_path):
 
 @pytest.mark.parametrize("architecture", ["squeezenet1_1", "shufflenet_v2_x0_5", "mobilenet_v3_small"])
 def test_the_number_of_classes_is_that_of_the_logits(architecture):
-    assert count_classes(build(architecture, {"num_classes": 7}), 64) == 7
+    assert classes_of(build(architecture, {"num_classes": 7}), 64) == 7
 
 
 def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
@@ -53,12 +50,12 @@ def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
         def forward(self, images):
             return self.head(self.norm(images).mean((2, 3)))
 
-    assert count_classes(HeadFirst().eval(), 8) == 5
+    assert classes_of(HeadFirst().eval(), 8) == 5
 
 
 def test_a_size_that_the_model_does_not_take_is_told():
     with pytest.raises(SlipwayError, match=r"\(1, 3, 8, 8\) \(.*too small\).*correct `preprocess\.crop`") as caught:
-        count_classes(build("squeezenet1_1"), 8)
+        classes_of(build("squeezenet1_1"), 8)
     assert "\n" not in str(caught.value)
 
 
