@@ -12,10 +12,9 @@ from pathlib import Path
 from slipway.core import records
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.snakemake_hooks.layout import MARKS, TIME_STAMP, record_of
+from slipway.snakemake_hooks.layout import FOLDER, TIME_STAMP, kept_mark, kept_record
 
-FOLDER = Path("results/.provenance")
-ARTIFACTS = "artifacts.json"
+ARTIFACTS = FOLDER / "artifacts.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +25,9 @@ class ArtifactStamp:
     ended: float | None = None
 
 
-def made_artifacts(folder: Path = FOLDER) -> dict[str, ArtifactStamp]:
+def made_artifacts() -> dict[str, ArtifactStamp]:
     """Return {path of artifact: its stamp}. A damaged stamp counts as a missing one."""
-    notes = records.read_record(folder / ARTIFACTS, dict) or {}
+    notes = records.read_record(ARTIFACTS, dict) or {}
     stamps = {}
     for name, note in notes.items():
         if isinstance(note, str):  # the form of earlier versions
@@ -38,9 +37,9 @@ def made_artifacts(folder: Path = FOLDER) -> dict[str, ArtifactStamp]:
     return stamps
 
 
-def recorded_end(path: Path, folder: Path = FOLDER) -> float | None:
+def recorded_end(path: Path) -> float | None:
     """Return the time at which Snakemake recorded that the job of an artifact ended."""
-    record = records.read_record(record_of(path, folder / "snakemake"), {"endtime": records.NUMBER})
+    record = records.read_record(kept_record(path), {"endtime": records.NUMBER})
     return record and record["endtime"]
 
 
@@ -52,7 +51,7 @@ def digest(path: Path, file_hashes: FileHashCache) -> str:
     return file_hashes.of_many(sorted(members), path)
 
 
-def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
+def require_as_made(paths: Iterable[Path]) -> None:
     """Raise SlipwayError if an artifact has changed since its job made it.
 
     `paths` are the files of a job. Snakemake marks a running job's outputs as incomplete, so marked files are not
@@ -60,11 +59,11 @@ def require_as_made(paths: Iterable[Path], folder: Path = FOLDER) -> None:
     just made and has no stamp yet is not checked either.
     """
     paths = list(paths)
-    outputs = {path for path in paths if record_of(path, folder / MARKS).exists()}
-    stamps = made_artifacts(folder) if outputs else {}
+    outputs = {path for path in paths if kept_mark(path).exists()}
+    stamps = made_artifacts() if outputs else {}
     for path in paths:
         stamp = stamps.get(str(path))
-        if stamp is None or path in outputs or not path.exists() or stamp.ended != recorded_end(path, folder):
+        if stamp is None or path in outputs or not path.exists() or stamp.ended != recorded_end(path):
             continue
         sha256 = digest(path, FileHashCache())
         if sha256 != stamp.sha256:

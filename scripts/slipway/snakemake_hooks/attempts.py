@@ -12,13 +12,13 @@ from typing import Any
 
 from slipway.core import records
 from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
-from slipway.snakemake_hooks.artifact_stamps import FOLDER
-from slipway.snakemake_hooks.layout import BACKUPS, MARKS, SNAKEMAKE, record_of, stamp_of
+from slipway.snakemake_hooks.layout import BACKUPS, FOLDER, SNAKEMAKE, kept_mark, kept_record, stamp_of
 from slipway.snakemake_hooks.records import read_record, restore_record
 
 # The parts of Snakemake's record of an artifact that are its key.
 KEY = ("params", "code", "input", "input_checksums", "software_stack_hash", "conda_env")
 STATE = {"sha256": str, "time_ns": (int, type(None)), "record": dict, "mark": dict}
+ATTEMPTS = FOLDER / "attempts.json"
 ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
@@ -29,14 +29,9 @@ class Attempts:
     server. The outputs of such a job do not show how far it came before it was killed, so the job runs again.
     """
 
-    def __init__(
-        self, digest: Callable[[Path], str], acting: Iterable[str], folder: Path = FOLDER, snakemake: Path = SNAKEMAKE
-    ) -> None:
+    def __init__(self, digest: Callable[[Path], str], acting: Iterable[str]) -> None:
         self._digest = digest
         self._acting = set(acting)
-        self._folder = folder
-        self._backups = snakemake / BACKUPS
-        self._file = folder / "attempts.json"
 
     def begin(self, dag: Any) -> None:
         """Store the state of the outputs of the jobs in Snakemake's DAG that are about to run."""
@@ -45,7 +40,7 @@ class Attempts:
             outputs = {str(file): self._state(Path(file)) for file in job.output if Path(file).exists()}
             if outputs:
                 attempts.append({"rule": job.rule.name, "forced": bool(dag.reason(job).forced), "outputs": outputs})
-        write_json(self._file, attempts)
+        write_json(ATTEMPTS, attempts)
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
         """Restore the outputs of each attempt that failed or was killed.
@@ -54,23 +49,23 @@ class Attempts:
         would give no reason for a rerun.
         """
         made = {str(file) for job in finished for file in job.output}
-        for attempt in records.read_record(self._file, [ATTEMPT]) or []:
+        for attempt in records.read_record(ATTEMPTS, [ATTEMPT]) or []:
             if made.isdisjoint(attempt["outputs"]):
                 self._settle(attempt)
-        remove(self._file)
+        remove(ATTEMPTS)
 
     def _state(self, path: Path) -> dict:
         """Return the state of an artifact: content, time, Snakemake's record, and Snakemake's mark as incomplete."""
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
-            "record": read_record(self._record(path)),
-            "mark": read_record(self._mark(path)),
+            "record": read_record(kept_record(path)),
+            "mark": read_record(kept_mark(path)),
         }
 
     def _settle(self, attempt: dict) -> None:
         outputs = {Path(name): state for name, state in attempt["outputs"].items()}
-        killed = any(self._mark(path).exists() and not state["mark"] for path, state in outputs.items())
+        killed = any(kept_mark(path).exists() and not state["mark"] for path, state in outputs.items())
         if killed and attempt["rule"] in self._acting:
             return
         for path, state in outputs.items():
@@ -79,17 +74,17 @@ class Attempts:
             return  # made anew; or changed by a killed job and without a copy: it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
-            restore_record(self._record(path), state["record"])
-            restore_record(self._mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
+            restore_record(kept_record(path), state["record"])
+            restore_record(kept_mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
             if state["time_ns"] is not None and stamp_of(path).exists():
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
         """Restore Snakemake's copy of an output if the job was killed after it had changed the output."""
-        if not self._mark(path).exists():
+        if not kept_mark(path).exists():
             return
         clear_up_after_a_kill(path)
-        copy = self._backups / path
+        copy = SNAKEMAKE / BACKUPS / path
         if self._is(path, state) or not self._is(copy, state):
             return
         if path.is_dir():
@@ -101,11 +96,5 @@ class Attempts:
 
     def _has_key(self, path: Path, state: dict) -> bool:
         """Return whether Snakemake's record of a failed attempt has the key that the artifact already had."""
-        before, after = state["record"], read_record(self._record(path))
+        before, after = state["record"], read_record(kept_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)
-
-    def _record(self, path: Path) -> Path:
-        return record_of(path, self._folder / "snakemake")
-
-    def _mark(self, path: Path) -> Path:
-        return record_of(path, self._folder / MARKS)

@@ -10,6 +10,9 @@ from pathlib import Path
 SNAKEMAKE = Path(".snakemake")
 # The folders in .snakemake/.
 RECORDS, MARKS, BACKUPS, LOCKS = "metadata", "incomplete", "backups", "locks"
+# Snakemake's records and marks are kept beside the results. Links in .snakemake/ lead there.
+FOLDER = Path("results/.provenance")
+KEPT_RECORDS, KEPT_MARKS = FOLDER / "snakemake", FOLDER / MARKS
 # The file in a folder that is an artifact. Its time of change is the artifact's.
 TIME_STAMP = ".snakemake_timestamp"
 # The longest file name that file systems accept. Snakemake cuts longer names of its records into parts.
@@ -22,6 +25,16 @@ def record_of(path: Path, folder: Path) -> Path:
     length = _LONGEST_NAME - 1
     *first, last = [name[start : start + length] for start in range(0, len(name), length)]
     return folder.joinpath(*(f"@{part}" for part in first), last)
+
+
+def kept_record(path: Path) -> Path:
+    """Return the path of Snakemake's record of an artifact of this workflow."""
+    return record_of(path, KEPT_RECORDS)
+
+
+def kept_mark(path: Path) -> Path:
+    """Return the path of Snakemake's mark of an incomplete artifact of this workflow."""
+    return record_of(path, KEPT_MARKS)
 
 
 def artifact_of(record: Path, folder: Path) -> str | None:

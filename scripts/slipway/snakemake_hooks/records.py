@@ -14,35 +14,29 @@ from pathlib import Path
 from slipway.core import records
 from slipway.core.artifacts import make_folder, remove, write_json
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.snakemake_hooks import artifact_stamps
-from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, FOLDER, ArtifactStamp, made_artifacts, recorded_end
-from slipway.snakemake_hooks.layout import MARKS, RECORDS, SNAKEMAKE, artifact_of, record_of, stamp_of
+from slipway.snakemake_hooks import artifact_stamps, layout
+from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, ArtifactStamp, made_artifacts, recorded_end
+from slipway.snakemake_hooks.layout import KEPT_MARKS, KEPT_RECORDS, SNAKEMAKE, artifact_of, kept_mark, stamp_of
 
 # The reason in the mark of an artifact that must be made again because it was edited.
 EDITED = "edited"
 
 
-def keep_records_with_results(folder: Path = FOLDER, snakemake: Path = SNAKEMAKE) -> None:
-    """Store Snakemake's records of artifacts and its marks of incomplete ones in `folder`, by symbolic links to it."""
-    make_folder(snakemake)
-    _keep(snakemake / RECORDS, folder / "snakemake")
-    _keep(snakemake / MARKS, folder / MARKS)
-    mark_damaged(folder)
+def keep_records_with_results() -> None:
+    """Store Snakemake's records of artifacts and its marks of incomplete ones beside the results, by symbolic links.
 
-
-def mark_damaged(folder: Path = FOLDER) -> None:
-    """Remove Snakemake's damaged records, and mark their artifacts as incomplete.
-
-    Snakemake treats a record of random bytes as a missing one, so that nothing would be stale. A record of `null` stops
-    every run.
+    Damaged records are removed, and their artifacts marked as incomplete. Snakemake treats a record of random bytes as
+    a missing one, so that nothing would be stale. A record of `null` stops every run.
     """
-    known, marks = folder / "snakemake", folder / MARKS
-    damaged = {path.relative_to(root) for root in (known, marks) for path in root.rglob("*") if _is_damaged(path)}
+    make_folder(SNAKEMAKE)
+    _keep(SNAKEMAKE / layout.RECORDS, KEPT_RECORDS)
+    _keep(SNAKEMAKE / layout.MARKS, KEPT_MARKS)
+    roots = (KEPT_RECORDS, KEPT_MARKS)
+    damaged = {path.relative_to(root) for root in roots for path in root.rglob("*") if _is_damaged(path)}
     for name in damaged:
-        if any(parent in damaged for parent in name.parents):
-            continue
-        remove(known / name)
-        write_json(marks / name, {"external_jobid": None})
+        if damaged.isdisjoint(name.parents):
+            remove(KEPT_RECORDS / name)
+            write_json(KEPT_MARKS / name, {"external_jobid": None})
 
 
 def _is_damaged(path: Path) -> bool:
@@ -74,10 +68,9 @@ class ArtifactRecords:
     A stamp has the SHA-256 and, to identify the job, the time at which Snakemake recorded the job's end.
     """
 
-    def __init__(self, file_hashes: FileHashCache, folder: Path = FOLDER) -> None:
+    def __init__(self, file_hashes: FileHashCache) -> None:
         self._file_hashes = file_hashes
-        self._folder = folder
-        self._made = made_artifacts(folder)
+        self._made = made_artifacts()
         self._made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
@@ -101,10 +94,10 @@ class ArtifactRecords:
         known = dict(self._made)
         for name in map(str, names):
             if (path := Path(name)).exists():
-                known[name] = ArtifactStamp(self.digest(path), recorded_end(path, self._folder))
+                known[name] = ArtifactStamp(self.digest(path), recorded_end(path))
         if known != self._made:
             self._made = known
-            write_json(self._folder / ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
+            write_json(ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
 
     def remember_what_a_killed_run_made(self) -> None:
         """Store the stamps of artifacts that a killed run made anew (see `changed`), so that later edits show."""
@@ -121,37 +114,35 @@ class ArtifactRecords:
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""
-        ended, noted = recorded_end(path, self._folder), self._made.get(str(path))
+        ended, noted = recorded_end(path), self._made.get(str(path))
         if ended is None or (noted and noted.ended == ended):
             return False
         stamp = stamp_of(path)
         return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
 
 
-def mark_incomplete(names: Iterable[str], folder: Path = FOLDER) -> None:
+def mark_incomplete(names: Iterable[str]) -> None:
     """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
 
     Remove this mark from all other artifacts: somebody has restored them.
     """
-    marks = folder / MARKS
-    wanted = {record_of(Path(name), marks) for name in names}
-    for marker in marks.rglob("*"):
+    wanted = {kept_mark(Path(name)) for name in names}
+    for marker in KEPT_MARKS.rglob("*"):
         if marker not in wanted and read_record(marker).get("reason") == EDITED:
             marker.unlink()
     for marker in wanted:
         restore_record(marker, {"external_jobid": None, "reason": EDITED})
 
 
-def submitted(folder: Path = FOLDER) -> set[str]:
+def submitted() -> set[str]:
     """Return the cluster's ids of submitted jobs, from the marks of their artifacts."""
-    marks = map(read_record, (folder / MARKS).rglob("*"))
+    marks = map(read_record, KEPT_MARKS.rglob("*"))
     return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
 
 
-def incomplete(folder: Path = FOLDER) -> set[str]:
+def incomplete() -> set[str]:
     """Return the artifacts marked as incomplete: by a failed or killed run, or because they were edited."""
-    marks = folder / MARKS
-    names = (artifact_of(mark, marks) for mark in marks.rglob("*"))
+    names = (artifact_of(mark, KEPT_MARKS) for mark in KEPT_MARKS.rglob("*"))
     return {name for name in names if name is not None}
 
 
