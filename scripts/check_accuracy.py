@@ -14,7 +14,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
-from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
@@ -139,6 +138,8 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
 
     Raises SlipwayError if the meaning of the outputs is unknown: labels would prove nothing.
     """
+    from slipway.models import load_model  # only here: without labelled photographs, PyTorch is not needed
+
     meaning.require_labels_of_use(arguments.labelled)
     preprocess = preprocessing_of(arguments)
     model = load_model(arguments.weights, read_json(arguments.weights_record))

@@ -5,7 +5,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.errors import SlipwayError
 from slipway.core.user_modules import find_users_module, users_modules_first
@@ -13,16 +14,13 @@ from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
 from slipway.networks.user_code import first_sentence
 
-if TYPE_CHECKING:
-    import torch
-
 # The auxiliary heads of torchvision's networks: they only help to train, and have no output in eval mode.
 _HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
 
 
 def build(
     architecture: str, arguments: dict | None = None, input_shape: Sequence[int] | None = None
-) -> "torch.nn.Module":
+) -> torch.nn.Module:
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
@@ -30,8 +28,6 @@ def build(
     from an input of `input_shape` (N, 3, H, W). Raises SlipwayError if the factory cannot be imported, cannot be called
     with these arguments, or returns another type, and if a network with lazy modules does not accept the input.
     """
-    import torch
-
     # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
         model = call_factory(_factory(architecture), architecture, arguments or {})
@@ -42,7 +38,7 @@ def build(
     return model if input_shape is None else _settled(model, input_shape)
 
 
-def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
+def head_names(model: torch.nn.Module) -> tuple[str, ...]:
     """Return the prefixes of the names of the auxiliary heads' tensors, such as "AuxLogits."."""
     return tuple(
         f"{path}.{head}." if path else f"{head}."
@@ -51,7 +47,7 @@ def head_names(model: "torch.nn.Module") -> tuple[str, ...]:
     )
 
 
-def _networks_with_heads(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.Module", tuple[str, ...]]]:
+def _networks_with_heads(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Module, tuple[str, ...]]]:
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
         return {}
@@ -62,9 +58,8 @@ def _networks_with_heads(model: "torch.nn.Module") -> dict[str, tuple["torch.nn.
     }
 
 
-def _settled(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.Module":
+def _settled(model: torch.nn.Module, input_shape: Sequence[int]) -> torch.nn.Module:
     """Return the model with its lazy parameters, if any, initialised by a forward pass."""
-    import torch
     from torch.nn.modules.lazy import LazyModuleMixin
 
     if not any(isinstance(module, LazyModuleMixin) for module in model.modules()):
@@ -82,7 +77,7 @@ def _settled(model: "torch.nn.Module", input_shape: Sequence[int]) -> "torch.nn.
     return model.eval()
 
 
-def _factory(architecture: str) -> Callable[..., "torch.nn.Module"]:
+def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
     """Return the callable that makes an architecture's network from keyword arguments."""
     if ":" not in architecture:
         import torchvision

@@ -6,25 +6,22 @@ Its metadata have each module's version from PyTorch's `state_dict`: some module
 import json
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.loading import load
 
-if TYPE_CHECKING:
-    import torch
-
 _VERSIONS = "module_versions"
 
 
-def write_canonical(model: "torch.nn.Module", path: Path) -> None:
+def write_canonical(model: torch.nn.Module, path: Path) -> None:
     """Write the weights of a network to a safetensors file, completely or not at all.
 
     Raises SlipwayError if the state dict has a value that is no tensor.
     """
-    import torch
     from safetensors.torch import save
 
     state = model.state_dict()
@@ -40,7 +37,7 @@ def write_canonical(model: "torch.nn.Module", path: Path) -> None:
         partial.write_bytes(save(tensors, {"format": "pt", _VERSIONS: versions}))
 
 
-def load_model(weights: str | Path, record: dict) -> "torch.nn.Module":
+def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Return the model of a canonical checkpoint and its record, in eval mode on the CPU.
 
     Raises SlipwayError if the weights do not fit the architecture.

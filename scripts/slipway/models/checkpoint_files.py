@@ -8,13 +8,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.errors import SlipwayError
-
-if TYPE_CHECKING:
-    import torch
-
 
 # Classes that training programs save beside the weights. Each has a stand-in that runs no code of the file.
 _HARMLESS = (
@@ -39,7 +36,7 @@ class Content:
     on it, such as {"version": 2}}. `keys`: the names at the top of the file.
     """
 
-    tensors: dict[str, "torch.Tensor"] = field(default_factory=dict)
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     mappings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, dict] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
@@ -75,8 +72,6 @@ def dotted(*parts: str) -> str:
 
 
 def _collect(saved: Mapping | list | tuple, path: str, content: Content) -> None:
-    import torch
-
     versions = getattr(saved, "_metadata", None)
     if isinstance(versions, Mapping):
         content.versions |= {dotted(path, str(module)): version for module, version in versions.items()}
@@ -100,7 +95,7 @@ def _is_safetensors(path: Path) -> bool:
     return path.suffix == ".safetensors" or (first[8:] == b"{" and first[6:8] == b"\0\0")
 
 
-def _read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -111,8 +106,6 @@ def _read_safetensors(path: Path) -> dict[str, "torch.Tensor"]:
 
 
 def _read_pytorch(path: Path) -> object:
-    import torch
-
     try:
         with torch.serialization.safe_globals([*_HARMLESS, *_numpy_values()]):
             return torch.load(path, map_location="cpu", weights_only=True)

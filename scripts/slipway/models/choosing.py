@@ -5,16 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.errors import SlipwayError, listed
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import few, load
 from slipway.models.network import Network
 from slipway.models.readings import TOP, Fit, fit, readings
-
-if TYPE_CHECKING:
-    import torch
 
 # Names of averaged weights (EMA, SWA), which many training programs save beside the last weights.
 _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNORECASE)
@@ -37,7 +35,7 @@ class Choice:
 
 
 def load_checkpoint(
-    model: "torch.nn.Module", content: Content, origin: str | Path, weights_key: str | None = None
+    model: torch.nn.Module, content: Content, origin: str | Path, weights_key: str | None = None
 ) -> Choice:
     """Load a checkpoint's weights into `model`, and return the choice that was made.
 
@@ -71,7 +69,6 @@ def load_checkpoint(
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
     """Return one fit for each distinct set of weights; only the fit with the key `weights_key` if there is one."""
-    import torch
 
     def are_same(one: dict, other: dict) -> bool:
         return one.keys() == other.keys() and all(

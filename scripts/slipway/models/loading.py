@@ -4,10 +4,8 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
 _RESHAPED = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) from checkpoint, "
@@ -36,7 +34,7 @@ class Differences:
         return "; ".join([*([names] if len(self) > len(self.others) else []), *self.others[:3]])
 
 
-def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assign: bool = False) -> Differences:
+def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: bool = False) -> Differences:
     """Load `state` into `model` and return the differences. If there are any, the model is unusable.
 
     The modules' own hooks run, so they accept names of their older versions. With `assign`, the tensors become the
@@ -65,7 +63,7 @@ def load(model: "torch.nn.Module", state: Mapping[str, "torch.Tensor"], *, assig
     )
 
 
-def tied_names(model: "torch.nn.Module") -> list[list[str]]:
+def tied_names(model: torch.nn.Module) -> list[list[str]]:
     """Return the names of each tensor that several modules share."""
     return [sorted(names) for names in {frozenset(names) for names in _tied_names(model).values()}]
 
@@ -75,10 +73,8 @@ def few(items: list[str]) -> str:
     return "none" if not items else f"{len(items)} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
 
 
-def _tied_names(model: "torch.nn.Module") -> dict[str, set[str]]:
+def _tied_names(model: torch.nn.Module) -> dict[str, set[str]]:
     """Return {name: all names of the same tensor} for tensors with several names."""
-    import torch
-
     names_by_tensor: dict[int, set[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, torch.Tensor):

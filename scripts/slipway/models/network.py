@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain, takewhile
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.models.architectures import head_names
 from slipway.models.loading import COUNTER, tied_names
-
-if TYPE_CHECKING:
-    import torch
 
 # Prefixes that PyTorch's wrappers (compile, FSDP, DDP) put into the names of parameters.
 _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)\.")
@@ -22,7 +20,7 @@ _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 class Network:
     """A network, and the tensors that it expects in a state dict."""
 
-    def __init__(self, model: "torch.nn.Module") -> None:
+    def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
         self.expected = dict(model.state_dict())
         self.heads = head_names(model)
@@ -34,7 +32,7 @@ class Network:
         return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
 
     @cached_property
-    def unsaved_buffers(self) -> dict[str, "torch.Tensor"]:
+    def unsaved_buffers(self) -> dict[str, torch.Tensor]:
         """Return the buffers that are in no state dict: the network makes them itself."""
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
 
@@ -52,13 +50,11 @@ class Network:
         variants = (_WRAPPERS.sub("", name), _DENSE_LAYER.sub(r"\1\2", name), self.common_prefix + name)
         return next((variant for variant in variants if variant in self.expected), name)
 
-    def needs(self, name: str, tensor: "torch.Tensor") -> bool:
+    def needs(self, name: str, tensor: torch.Tensor) -> bool:
         """Return whether the network needs a tensor.
 
         It needs no tensor of an auxiliary head. It needs no buffer that it computes itself with equal values.
         """
-        import torch
-
         if name.startswith(self.heads):
             return False
         own = self.unsaved_buffers.get(name)
@@ -71,10 +67,8 @@ class Network:
         yield dict(current)
         yield {module: {"version": 1} for module in current}
 
-    def skeleton(self) -> "torch.nn.Module":
+    def skeleton(self) -> torch.nn.Module:
         """Return a copy whose tensors have shapes but no values, so that trying a checkpoint takes no memory."""
-        import torch
-
         empty = {}
         for tensor in chain(self.model.parameters(), self.model.buffers()):
             values = torch.empty_like(tensor, device="meta", requires_grad=False)

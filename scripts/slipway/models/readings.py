@@ -3,14 +3,12 @@
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER, Differences, load
 from slipway.models.network import Network
-
-if TYPE_CHECKING:
-    import torch
 
 TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
@@ -23,7 +21,7 @@ class Reading:
     """
 
     key: str
-    tensors: dict[str, "torch.Tensor"]
+    tensors: dict[str, torch.Tensor]
     names: frozenset[str]
     versions: dict[str, dict]
 
@@ -33,7 +31,7 @@ class Fit:
     """The fit of a reading to a network: tensors by the network's names, differences, refused and made casts."""
 
     reading: Reading
-    tensors: dict[str, "torch.Tensor"]
+    tensors: dict[str, torch.Tensor]
     versions: dict[str, dict]
     differences: Differences = field(default_factory=Differences)
     refused: list[str] = field(default_factory=list)
@@ -44,7 +42,7 @@ class Fit:
         """Return whether the reading fits the network without differences and refused casts."""
         return not self.differences and not self.refused
 
-    def state(self) -> "OrderedDict[str, torch.Tensor]":
+    def state(self) -> OrderedDict[str, torch.Tensor]:
         """Return a new state dict, since PyTorch changes the versions of the state dict that it loads."""
         state = OrderedDict(self.tensors)
         state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
@@ -81,8 +79,6 @@ def fit(reading: Reading, network: Network) -> Fit:
 
 def _try_in_copy(candidate: Fit, network: Network) -> Fit:
     """Load the candidate into a copy of the network. Return it with its differences, casts and refused casts."""
-    import torch
-
     skeleton = network.skeleton()
     differences = load(skeleton, candidate.state(), assign=True)
     loaded = {name: tensor for name, tensor in skeleton.state_dict().items() if not tensor.is_meta}
@@ -104,14 +100,12 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
     return replace(candidate, differences=differences, refused=refused, casts=casts)
 
 
-def _refusal(tensor: "torch.Tensor", own: "torch.Tensor") -> str | None:
+def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     """Return the reason why a tensor cannot be cast to the dtype of the network's own tensor; None if it can.
 
     Floats of two bytes and more are cast to each other unless a number overflows; shorter floats are quantized and need
     scales. Integers and booleans are cast only if no value changes.
     """
-    import torch
-
     words, dtype = f"{_name(tensor)}, not {_name(own)}", own.dtype
     if tensor.is_quantized or tensor.layout != torch.strided:
         return words
@@ -126,7 +120,7 @@ def _refusal(tensor: "torch.Tensor", own: "torch.Tensor") -> str | None:
     return None if torch.equal(tensor.to(dtype).to(tensor.dtype), tensor) else words
 
 
-def _name(tensor: "torch.Tensor") -> str:
+def _name(tensor: torch.Tensor) -> str:
     """Return the name of a tensor's dtype, such as float16."""
     return str(tensor.dtype).removeprefix("torch.")
 

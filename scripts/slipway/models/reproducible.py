@@ -1,23 +1,18 @@
 """Check that an architecture and a checkpoint determine a network completely."""
 
-from typing import TYPE_CHECKING
+import torch
 
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
 
-if TYPE_CHECKING:
-    import torch
 
-
-def require_reproducible(model: "torch.nn.Module", architecture: str, arguments: dict, example: "torch.Tensor") -> None:
+def require_reproducible(model: torch.nn.Module, architecture: str, arguments: dict, example: torch.Tensor) -> None:
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
     Then the network holds random values that are in no state dict, and the values of the training are lost. `example`
     is an input (N, 3, H, W). A network whose own answers vary from run to run passes here; other checks refuse it.
     """
-    import torch
-
     again = build(architecture, arguments, example.shape)
     load(again, model.state_dict())
     with torch.inference_mode():
@@ -35,8 +30,6 @@ def require_reproducible(model: "torch.nn.Module", architecture: str, arguments:
 
 
 def _are_close(first: object, other: object) -> bool:
-    import torch
-
     if not isinstance(first, torch.Tensor) or not isinstance(other, torch.Tensor):
         return True  # other types are refused elsewhere
     return first.shape == other.shape and torch.allclose(first, other, rtol=1e-4, atol=1e-6, equal_nan=True)

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
+import torch
 
 
 @dataclass(frozen=True)
@@ -18,7 +15,7 @@ class Difference:
     """
 
     name: str
-    module: "torch.nn.Module"
+    module: torch.nn.Module
     before: str | None
 
 
@@ -29,11 +26,11 @@ class _Step:
     name: str
     caller: str
     is_output: bool
-    tensors: list["torch.Tensor"]
+    tensors: list[torch.Tensor]
 
 
 def first_difference(
-    model: "torch.nn.Module", alone: np.ndarray, together: np.ndarray, allowed: float
+    model: torch.nn.Module, alone: np.ndarray, together: np.ndarray, allowed: float
 ) -> Difference | None:
     """Return the first difference between a picture (1, 3, H, W) run alone and as the last of a batch (N, 3, H, W).
 
@@ -51,10 +48,8 @@ def first_difference(
     return None
 
 
-def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
+def _steps(model: torch.nn.Module, batch: np.ndarray) -> list[_Step]:
     """Run a batch and return the inputs and outputs of each module, in the order of execution."""
-    import torch
-
     steps: list[_Step] = []
     running: list[str] = []
 
@@ -86,15 +81,13 @@ def _steps(model: "torch.nn.Module", batch: np.ndarray) -> list[_Step]:
     return steps
 
 
-def _copied(value: object) -> list["torch.Tensor"]:
+def _copied(value: object) -> list[torch.Tensor]:
     """Return copies of the floating-point tensors in a value. The network may change the originals in place."""
-    import torch
-
     leaves, _ = torch.utils._pytree.tree_flatten(value)
     return [leaf.clone() for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
 
 
-def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: int, allowed: float) -> bool:
+def _differ(alone: list[torch.Tensor], together: list[torch.Tensor], count: int, allowed: float) -> bool:
     for one, other in zip(alone, together, strict=False):
         size, distance = one.double().norm(), (one.double() - _part(one, other, count).double()).norm()
         if distance.isnan() != size.isnan() or distance > allowed * size:
@@ -102,7 +95,7 @@ def _differ(alone: list["torch.Tensor"], together: list["torch.Tensor"], count: 
     return False
 
 
-def _part(one: "torch.Tensor", other: "torch.Tensor", count: int) -> "torch.Tensor":
+def _part(one: torch.Tensor, other: torch.Tensor, count: int) -> torch.Tensor:
     """Return the last picture's part of a tensor, along the axis that grew with the batch.
 
     If no axis grew, as in a mean over the batch, the two count as equal: a later tensor shows the difference.

@@ -1,9 +1,9 @@
 """Check in PyTorch that a network's answer to a picture is repeatable and independent of the rest of its batch."""
 
 import inspect
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
 from slipway.core.errors import SlipwayError, listed
@@ -11,16 +11,13 @@ from slipway.networks.first_difference import Difference, first_difference
 from slipway.networks.model_inputs import logits_of
 from slipway.networks.user_code import shown
 
-if TYPE_CHECKING:
-    import torch
-
 # The allowed distance of two runs on the same picture, relative to the answer's norm: both use the same kernels.
 _REPEATED = 1e-5
 # A batch larger than the batches of the engines' checks, since some networks treat large batches differently.
 _LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
 
 
-def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
+def require_own_answers(model: torch.nn.Module, sample: np.ndarray) -> dict:
     """Return the distances of a network's answers to a sample (1, 3, H, W) between batches with different neighbours.
 
     See slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a picture's
@@ -38,7 +35,7 @@ def require_own_answers(model: "torch.nn.Module", sample: np.ndarray) -> dict:
     return distances
 
 
-def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
+def _require_repeatable(model: torch.nn.Module, sample: np.ndarray) -> None:
     """Raise SlipwayError unless two runs give the same answer."""
     first = logits_of(model, sample).astype(np.float64)
     buffers = {
@@ -72,10 +69,8 @@ def _require_repeatable(model: "torch.nn.Module", sample: np.ndarray) -> None:
     )
 
 
-def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Module") -> None:
+def _require_unchanged(buffers: dict[str, torch.Tensor], model: torch.nn.Module) -> None:
     """Raise SlipwayError if a run changed a buffer, such as a running average, by any amount."""
-    import torch
-
     now = dict(model.named_buffers())
     changed = [name for name in buffers if name in now and not torch.equal(buffers[name], now[name])]
     if changed:
@@ -86,9 +81,7 @@ def _require_unchanged(buffers: "dict[str, torch.Tensor]", model: "torch.nn.Modu
         )
 
 
-def _tolerance(model: "torch.nn.Module") -> Tolerance:
-    import torch
-
+def _tolerance(model: torch.nn.Module) -> Tolerance:
     half = (torch.float16, torch.bfloat16)
     return IN_FEWER_BITS if any(weight.dtype in half for weight in model.state_dict().values()) else IN_32_BITS
 
@@ -103,8 +96,6 @@ def _where(begins: Difference | None) -> str:
 
 
 def _what_to_do(begins: Difference | None) -> str:
-    import torch
-
     module = begins.module if begins else None
     if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
         reason = "it has no running statistics (track_running_stats=False)"
@@ -120,7 +111,7 @@ def _what_to_do(begins: Difference | None) -> str:
     )
 
 
-def _file_of(module: "torch.nn.Module") -> str:
+def _file_of(module: torch.nn.Module) -> str:
     """Return the file and line of a class in the user's code; "" for PyTorch's own classes."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):

@@ -1,16 +1,13 @@
 """Find the meaning of a network's outputs from its last operation, its output values, and the names of its classes."""
 
 import traceback
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 from slipway.outputs.variation import variation
-
-if TYPE_CHECKING:
-    import torch
 
 # The largest distance of a sum of probabilities from 1: bfloat16 rounds each probability to 8 bits.
 SUM_TOLERANCE = 5e-3
@@ -59,13 +56,11 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
     return Meaning("tensor", because=_unknown(outputs.shape[1]))
 
 
-def last_operation(model: "torch.nn.Module", images: np.ndarray) -> str:
+def last_operation(model: torch.nn.Module, images: np.ndarray) -> str:
     """Return the name of the operation that makes the model's outputs, such as "softmax"; "" if it cannot be observed.
 
     Views, casts and averages are skipped. Runs the model once on images (N, 3, H, W).
     """
-    import torch
-
     try:
         operations = _recorded(model, torch.from_numpy(images))
     except Exception:  # compiled code, and calls into other libraries, cannot always be observed
@@ -95,11 +90,10 @@ def require_no_lone_softmax(last: str, count: int) -> None:
         )
 
 
-def _recorded(model: "torch.nn.Module", images: "torch.Tensor") -> list:
+def _recorded(model: torch.nn.Module, images: torch.Tensor) -> list:
     """Return the last operations of a run as (name, arguments, result), and as last entry the model's output."""
     import collections
 
-    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
     done = collections.deque(maxlen=_REMEMBERED)

@@ -147,3 +147,10 @@ def test_the_code_of_such_a_module_is_the_users(tmp_path, monkeypatch, name):
 def test_a_program_of_the_workflow_is_nobodys_architecture():
     with pytest.raises(SlipwayError, match="cannot be imported"):
         build("status:main")
+
+
+def test_a_program_without_pytorch_says_so_in_a_sentence():
+    code = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.modules['torch'] = None; import fetch_weights"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    told = "error: torch is not installed here; pip install -r envs/requirements.txt"
+    assert (ended.returncode, ended.stderr.strip()) == (1, told)
