@@ -1,5 +1,6 @@
 """The hardware of this machine: CPU (name, instruction sets, cores) and GPU (name, compute capability)."""
 
+import contextlib
 import os
 import platform
 import re
@@ -101,7 +102,6 @@ def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
 
 
 def _cpuinfo() -> str:
-    try:
+    with contextlib.suppress(OSError):
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    return ""

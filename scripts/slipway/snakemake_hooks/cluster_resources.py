@@ -1,5 +1,6 @@
 """Check and explain the resources of jobs on a cluster: declared hardware, images, memory."""
 
+import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -83,9 +84,7 @@ def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | Non
 
 
 def _end(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _END_OF_LOG))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _END_OF_LOG))
+        return file.read().decode(errors="replace")
+    return ""

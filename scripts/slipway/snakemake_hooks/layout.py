@@ -5,6 +5,7 @@ installed Snakemake.
 """
 
 import base64
+import contextlib
 from pathlib import Path
 
 SNAKEMAKE = Path(".snakemake")
@@ -40,10 +41,9 @@ def kept_mark(path: Path) -> Path:
 def artifact_of(record: Path, folder: Path) -> str | None:
     """Return the artifact of a record in `folder`. None if it is no record, such as the folder of a long path's."""
     name = "".join(part.lstrip("@") for part in record.relative_to(folder).parts)
-    try:
+    with contextlib.suppress(ValueError):
         return base64.urlsafe_b64decode(name).decode()
-    except ValueError:
-        return None
+    return None
 
 
 def stamp_of(path: Path) -> Path:

@@ -1,10 +1,11 @@
 """The reasons why a job is stale, in words: its previous settings and inputs, and the present ones."""
 
 import ast
+import contextlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 
+from slipway.core.records import read_record
 from slipway.runtimes import RUNTIMES
 
 # {setting: its name for a reader}
@@ -56,14 +57,8 @@ def of_content(name: str, before: str | None, now: str | None) -> str:
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
     """Return in words which models were rolled back since their deployment, according to their receipts."""
-    words = []
-    for path in map(Path, receipts):
-        try:
-            said = json.loads(path.read_text(encoding="utf-8")) if path.suffix == ".json" else {}
-            words.append(f"{said['served_as']} was rolled back from version {said['rolled_back_from']}")
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # no receipt, or one that somebody edited
-    return words
+    found = [read_record(path, {"served_as": str, "rolled_back_from": (str, int)}) for path in receipts]
+    return [f"{said['served_as']} was rolled back from version {said['rolled_back_from']}" for said in found if said]
 
 
 def short(value: object) -> str:
@@ -76,15 +71,11 @@ def short(value: object) -> str:
 
 
 def _literals(representations: Iterable[str], kind: type) -> list:
-    found = []
+    values = []
     for text in representations:
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            continue
-        if isinstance(value, kind):
-            found.append(value)
-    return found
+        with contextlib.suppress(ValueError, SyntaxError):
+            values.append(ast.literal_eval(text))
+    return [value for value in values if isinstance(value, kind)]
 
 
 def _exchanged(before: list[list], now: list[list]) -> list[str]:
@@ -111,10 +102,8 @@ def _changes(before: dict, now: dict) -> list[str]:
 def _unpacked(value: object) -> object:
     """Return the value of JSON text in a setting: a builder's settings are passed as JSON."""
     if isinstance(value, str) and value.startswith("{"):
-        try:
+        with contextlib.suppress(ValueError):
             return json.loads(value)
-        except ValueError:
-            return value
     return value
 
 
