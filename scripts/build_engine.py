@@ -17,7 +17,7 @@ from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_cpu, require_hardware
-from slipway.core.packages import ABSENT, package_version, runtime_version
+from slipway.core.packages import ABSENT, runtime_version
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.runtimes import RUNTIMES, runtime
@@ -151,7 +151,7 @@ def require_machine(arguments: argparse.Namespace) -> None:
 
 def require_runtime(name: str, declared: str) -> None:
     """Raise SlipwayError unless the installed runtime has the version that the job was planned for."""
-    installed = installed_version(name)
+    installed = runtime_version(name)
     if installed == ABSENT:
         raise SlipwayError(absence(name))
     if installed != declared:
@@ -159,11 +159,6 @@ def require_runtime(name: str, declared: str) -> None:
             f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again, or correct "
             "`tensorrt.version` in config.yaml where it is declared"
         )
-
-
-def installed_version(name: str) -> str:
-    """Return the version of a runtime in this interpreter, or "absent"."""
-    return runtime_version(name) if RUNTIMES[name].is_tensorrt else package_version(RUNTIMES[name].package)
 
 
 def absence(name: str) -> str:

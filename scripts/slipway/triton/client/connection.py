@@ -40,20 +40,12 @@ def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
     """Return tritonclient's client of an endpoint. It connects at its first use, and never through a proxy."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
     options += [(f"grpc.{which}_reconnect_backoff_ms", wait) for which, wait in RECONNECT_MS.items()]
-    tls = endpoint.tls
-    if tls is None:
-        return grpc.InferenceServerClient(str(endpoint), channel_args=options)
-    if tls.server_name:
-        options.append(("grpc.ssl_target_name_override", tls.server_name))
-    ca, certificate, key = (str(file) if file else None for file in (tls.ca, tls.certificate, tls.key))
-    return grpc.InferenceServerClient(
-        str(endpoint),
-        ssl=True,
-        root_certificates=ca,
-        certificate_chain=certificate,
-        private_key=key,
-        channel_args=options,
-    )
+    settings = {}
+    if tls := endpoint.tls:
+        options += [("grpc.ssl_target_name_override", tls.server_name)] if tls.server_name else []
+        files = {"root_certificates": tls.ca, "certificate_chain": tls.certificate, "private_key": tls.key}
+        settings = {"ssl": True} | {name: str(file) for name, file in files.items() if file}
+    return grpc.InferenceServerClient(str(endpoint), channel_args=options, **settings)
 
 
 class Connection:

@@ -43,20 +43,17 @@ class Expected:
         Raises SlipwayError if the golden answers cannot be read.
         """
         try:
-            return cls._read(name, golden, labels, limits)
+            answers = np.load(golden)
+            names = labels.read_text(encoding="utf-8").splitlines()
+            both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
+            varies = variation(np.concatenate(both)) if len(both) == 2 else None
+            meaning = Meaning.of_golden(answers)
+            return cls(name, answers["input"], answers["logits"], names, limits, meaning, varies)
         except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
             raise SlipwayError(
                 f"the golden answers of {name}, {golden}, are damaged ({error}): remove the golden.npz that they were "
                 "taken from, and run again"
             ) from None
-
-    @classmethod
-    def _read(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
-        answers = np.load(golden)
-        names = labels.read_text(encoding="utf-8").splitlines()
-        both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
-        varies = variation(np.concatenate(both)) if len(both) == 2 else None
-        return cls(name, answers["input"], answers["logits"], names, limits, Meaning.of_golden(answers), varies)
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
