@@ -38,7 +38,7 @@ def package_version(package: str) -> str:
 
 
 def runtime_version(runtime: str, python: str | None = None) -> str:
-    """Return the version of `tensorrt` or `tensorrt_rtx` in an interpreter (None: this one), or "absent"."""
+    """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
 
 
