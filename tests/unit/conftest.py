@@ -12,6 +12,7 @@ from helpers.models.weeks import Week
 import build_engine
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
+from slipway.core.packages import runtime_version
 from slipway.engines import build_strategy
 from slipway.keys import code_hash
 from write_manifests import main
@@ -105,7 +106,8 @@ def graphs(with_bindings):
 def week(tmp_path, monkeypatch, with_bindings):
     """Return a folder in which a model was trained once and its engine is still to be built."""
     week = Week(tmp_path, with_bindings("cuda-bindings"))
-    monkeypatch.setattr(build_engine, "runtime_version", lambda name: "8.5.3.1")
+    versions = {"tensorrt": "8.5.3.1"}
+    monkeypatch.setattr(build_engine, "runtime_version", lambda name: versions.get(name) or runtime_version(name))
     for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
         monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
     for module in (build_engine, build_strategy):
