@@ -40,8 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         Served(target, index.content, onnx_of(index, records), values[target]["image"]["value"])
         for target, index in zip(arguments.targets, indexes, strict=True)
     ]
-    text = bill(arguments.model, weights.content, served, packages)
-    write_text(arguments.output, text)
+    write_text(arguments.output, bill(arguments.model, weights.content, served, packages))
     progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {len(packages)} packages")
 
 

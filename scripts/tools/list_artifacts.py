@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, run
 from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
@@ -92,8 +92,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Write the page."""
-    with written_whole(arguments.output) as partial:
-        partial.write_text(page(rules()), encoding="utf-8")
+    write_text(arguments.output, page(rules()))
 
 
 def rules() -> list[Rule]:

@@ -45,7 +45,9 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
         **_of_config(chosen),
         **pod_resources.of_pod(evidence, chosen["cluster"]),
     }
-    values["repository_path"] = _repository_path(values)
+    # A new version of the repository never replaces an older one in the claim.
+    path = repository_path(*(values[name].value for name in ("claim_path", "model", "target", "version")))
+    values["repository_path"] = Value(path, CONFIG, "deploy.cluster.claim_path", "with model, target and version")
     risks = warnings(evidence, plain(values))
     return values | {"warnings": Value(risks, evidence.index.path, "version_lock", "and other reasons against it")}
 
@@ -61,7 +63,7 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
             f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with "
             f"{releases.FLOOR} or later (`triton.release`)"
         )
-    if not can_guard(d):
+    if not _can_guard(d):
         risks.append(f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports")
     if "@sha256:" not in d["image"]:
         risks.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
@@ -75,14 +77,14 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     return risks + pod_resources.warnings(d)
 
 
-def can_guard(d: dict) -> bool:
+def _can_guard(d: dict) -> bool:
     """Say whether the release can restrict its APIs; an unnamed release counts as a newer one."""
     return d["triton_release"] is None or d["triton_release"] >= restricted_apis.FIRST_RELEASE
 
 
 def guards(d: dict, key: str) -> list[str]:
     """Return the flags that restrict the APIs to holders of `key`, if the release can do so."""
-    return restricted_apis.flags(key) if can_guard(d) else []
+    return restricted_apis.flags(key) if _can_guard(d) else []
 
 
 def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
@@ -173,9 +175,3 @@ def _max_replicas(cluster: dict) -> Value:
         return Value(max(replicas, declared), CONFIG, "deploy.cluster.max_replicas")
     doubled = replicas if replicas == 1 else 2 * replicas
     return Value(doubled, CONFIG, "deploy.cluster.replicas", "twice as many from two up")
-
-
-def _repository_path(found: dict[str, Value]) -> Value:
-    """Return the folder of this version of the repository in the claim. A new version never replaces it."""
-    path = repository_path(*(found[name].value for name in ("claim_path", "model", "target", "version")))
-    return Value(path, CONFIG, "deploy.cluster.claim_path", "with model, target and version")

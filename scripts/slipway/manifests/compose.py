@@ -4,10 +4,9 @@ from pathlib import Path
 
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common
-from slipway.manifests.fleet import Fleet, header
+from slipway.manifests.fleet import Fleet, documents, header
 from slipway.manifests.names import annotations
 from slipway.manifests.validation import require_valid_composition
-from slipway.manifests.yaml_writer import documents
 
 TEMPLATE = Path(__file__).with_name("compose.yaml.j2")
 

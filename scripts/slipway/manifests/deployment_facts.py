@@ -32,8 +32,7 @@ class Artifact:
     @classmethod
     def read(cls, path: Path) -> "Artifact":
         """Return the artifact at `path`; raise SlipwayError if it is absent or broken."""
-        content = read_json(path)
-        return cls(path.as_posix(), sha256(path), content)
+        return cls(path.as_posix(), content=read_json(path), sha256=sha256(path))
 
     def value(self, *keys: str) -> Value:
         """Return the artifact's value under nested `keys`."""
@@ -95,7 +94,9 @@ def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
     for each in evidence:
         refuse_rehearsal(model, each.index, "no manifest is written")
         _require_backend(each)
-        _require_chain(each)
+        index, selection = each.index, each.selection
+        require_made_from(index, index.content["chain"]["selection_sha256"], selection)
+        require_made_from(selection, selection.content["chosen_from"]["load_test_sha256"], each.load_test)
 
 
 def refuse_rehearsal(model: str, index: Artifact, denied: str) -> None:
@@ -136,13 +137,3 @@ def _require_backend(evidence: DeploymentFacts) -> None:
             f"config: `deploy.fleet` has {evidence.target}, but Triton has no backend of its own for engines of "
             f"{traits.title}; take it out, or give the target another runtime"
         )
-
-
-def _require_chain(evidence: DeploymentFacts) -> None:
-    index, selection, load_test = evidence.index, evidence.selection, evidence.load_test
-    links = [
-        (index, index.content["chain"]["selection_sha256"], selection),
-        (selection, selection.content["chosen_from"]["load_test_sha256"], load_test),
-    ]
-    for artifact, expected, below in links:
-        require_made_from(artifact, expected, below)

@@ -1,11 +1,16 @@
-"""The manifests of every platform for a fleet, and the parts that they share."""
+"""The manifests of every platform for a fleet, and the parts that they share.
 
+The same values give the same bytes: YAML with sorted keys, below a comment.
+"""
+
+import textwrap
 from dataclasses import dataclass
+
+import yaml
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.manifests.validation import require_valid
-from slipway.manifests.yaml_writer import comment, documents
 from slipway.monitoring.slo import ServiceLevel
 
 
@@ -49,4 +54,29 @@ def header(deployments: list[dict], command: str) -> str:
     needed = [] if command.startswith("docker") else ["It needs:", *places]
     told = dict.fromkeys(f"WARNING: {warning}" for d in deployments for warning in d["warnings"])
     origin = f"Slipway wrote this for {deployed}. manifests.json says where each value came from."
-    return comment(origin, f"Apply it with: {command}", *needed, *told)
+    sentences = [origin, f"Apply it with: {command}", *needed, *told]
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, 117, break_on_hyphens=False)]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper without aliases, that indents lists below their key, and writes text of several lines as a block."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        return super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def documents(objects: list[dict], comment: str) -> str:
+    """Return objects as YAML documents with sorted keys, below a comment."""
+    dumped = yaml.dump_all(objects, Dumper=_Dumper, sort_keys=True, explicit_start=True, width=1000, allow_unicode=True)
+    return comment + dumped

@@ -38,7 +38,9 @@ class Served:
 
 def bill(model: str, weights: dict, served: list[Served], packages: dict[str, str]) -> str:
     """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages."""
-    bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=_deployment(model, weights)))
+    version = weights["sha256"][:12]
+    deployed = Component(type=ComponentType.APPLICATION, name=model, version=version, bom_ref=f"deployment:{model}")
+    bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=deployed))
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = Component(type=ComponentType.APPLICATION, name="slipway", bom_ref="workflow")
@@ -48,7 +50,7 @@ def bill(model: str, weights: dict, served: list[Served], packages: dict[str, st
     _need(bom, learned, [file, workflow])
     _need(bom, file, [])
     leaves = [leaf for each in served for leaf in _of_target(bom, each, file, workflow, _runtime(each.index, made))]
-    _need(bom, bom.metadata.component, [learned, *leaves])
+    _need(bom, deployed, [learned, *leaves])
     bom.serial_number = uuid.uuid5(NAMESPACE, _text(bom))
     return _text(bom)
 
@@ -73,7 +75,7 @@ def _of_target(
     _need(bom, onnx, [weights, workflow])
     for engine in engines:
         _need(bom, engine, [onnx, runtime, workflow])
-    digests = {digest: engine for engine, digest in zip(engines, chain["engine_files"].values(), strict=True)}
+    digests = dict(zip(chain["engine_files"].values(), engines, strict=True))
     for file, digest in zip(files, index["files"].values(), strict=True):
         _need(bom, file, [digests.get(digest, workflow)])
     return [image, *files]
@@ -86,12 +88,6 @@ def _need(bom: Bom, component: Component, needed: object) -> None:
         if each is not bom.metadata.component:
             bom.components.add(each)
     bom.register_dependency(component, dependencies)
-
-
-def _deployment(model: str, weights: dict) -> Component:
-    return Component(
-        type=ComponentType.APPLICATION, name=model, version=weights["sha256"][:12], bom_ref=f"deployment:{model}"
-    )
 
 
 def _model(model: str, weights: dict) -> Component:

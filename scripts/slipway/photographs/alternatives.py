@@ -44,21 +44,20 @@ def alternatives(configured: Preprocessing, architecture: str) -> list[Alternati
         for preprocess, name in names.items()
         if _changes(configured, preprocess)
     ]
-    swapped = "a factory as `architecture` whose module swaps the channels before the network"
-    return [
-        *others,
-        Alternative("channels in the order BGR", lambda image: configured(_bgr(image)), configured.crop, swapped),
-    ]
+    swapped = Alternative(
+        "channels in the order BGR",
+        lambda image: configured(Image.merge("RGB", image.split()[::-1])),
+        configured.crop,
+        "a factory as `architecture` whose module swaps the channels before the network",
+    )
+    return [*others, swapped]
 
 
 def _changes(configured: Preprocessing, other: Preprocessing) -> dict:
     """Return the settings of another preprocessing that differ from the configured ones."""
-    same = {name for name, value in asdict(other).items() if value == getattr(configured, name)}
-    same |= {"mean"} if np.allclose(other.mean, configured.mean, rtol=0, atol=_NEAR_MEAN) else set()
-    same |= {"std"} if np.allclose(other.std, configured.std, rtol=_NEAR_STD, atol=0) else set()
-    return {name: value for name, value in asdict(other).items() if name not in same}
-
-
-def _bgr(image: Image.Image) -> Image.Image:
-    red, green, blue = image.split()
-    return Image.merge("RGB", (blue, green, red))
+    changes = {name: value for name, value in asdict(other).items() if value != getattr(configured, name)}
+    if np.allclose(other.mean, configured.mean, rtol=0, atol=_NEAR_MEAN):
+        changes.pop("mean", None)
+    if np.allclose(other.std, configured.std, rtol=_NEAR_STD, atol=0):
+        changes.pop("std", None)
+    return changes

@@ -58,8 +58,10 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
         return ordered, [] if source == "torchvision" else _in_imagefolders_order(ordered, count)
     if not readings and source != "file":
         return _by_order(folder, count)
-    if not readings and len(folders) == 1 and None not in map(names.of_file, _file_names(folder / folders[0])):
-        return [], []
+    if not readings and len(folders) == 1:
+        classes = [names.of_file(image.name) for image in find_images(folder / folders[0])]
+        if None not in classes:
+            return [], []
     raise SlipwayError(_unmatched([name for name in folders if name not in readings], folder, labels, source))
 
 
@@ -158,11 +160,9 @@ def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFo
     readings = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
     if not all(re.fullmatch("[0-9]+", name) for name in ordered):
         return readings, []
-    other = [ClassFolder(name, index, NUMBER_ORDER) for index, name in enumerate(sorted(ordered, key=int))]
-    other.sort(key=lambda reading: reading.folder)
-    return readings, other if readings != [
-        ClassFolder(reading.folder, reading.index, ORDER) for reading in other
-    ] else []
+    by_number = sorted(ordered, key=int)
+    other = [ClassFolder(name, by_number.index(name), NUMBER_ORDER) for name in ordered]
+    return readings, other if by_number != ordered else []
 
 
 def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) -> str:
@@ -177,19 +177,16 @@ def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) ->
     advice = (
         f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"
     )
-    if part := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(parent / name)), None):
-        advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / part}; else {advice}"
+    for name in folders:
+        has_only_folders = class_folders(parent / name) and not any(
+            path.is_file() for path in (parent / name).iterdir()
+        )
+        if name.lower() in _SPLITS or has_only_folders:
+            advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / name}; else {advice}"
+            break
     return f"in {parent} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
-
-
-def _has_only_folders(folder: Path) -> bool:
-    return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())
 
 
 def with_images(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder that have an image below them."""
     return [name for name in class_folders(folder) if holds_image(folder / name)]
-
-
-def _file_names(folder: Path) -> list[str]:
-    return [image.name for image in find_images(folder)]

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +74,7 @@ def _of_lines(text: str, path: Path) -> Labels:
         return Labels(
             lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
         )
-    identified = [_WORDNET_ID.fullmatch(line) for line in lines]
-    if all(identified):
+    if all(identified := [_WORDNET_ID.fullmatch(line) for line in lines]):
         return Labels([match[2] for match in identified], [[match[1]] for match in identified])
     return Labels.of_names(lines)
 
@@ -149,20 +147,14 @@ def _by_index(document: dict) -> dict[int, object] | None:
     """Return a document {index: entry} with numbers as keys; None for another form, such as {name: index}."""
     if any(isinstance(entry, int) for entry in document.values()):
         return None
-    return _complete(document, _index_of)
+    entries = {_index_of(index): entry for index, entry in document.items()}
+    return entries if set(entries) == set(range(len(document))) else None
 
 
 def _by_name(document: dict) -> dict[int, object] | None:
     """Return a document {name: index} as {index: name}; None for another form."""
-    if not all(_index_of(index) is not None for index in document.values()):
-        return None
     names = {_index_of(index): str(name) for name, index in document.items()}
-    return _complete(names, _index_of) if len(names) == len(document) else None
-
-
-def _complete(entries: dict, index_of: Callable) -> dict[int, object] | None:
-    by_index = {index_of(key): entry for key, entry in entries.items()}
-    return by_index if set(by_index) == set(range(len(entries))) else None
+    return names if len(names) == len(document) and set(names) == set(range(len(names))) else None
 
 
 def _index_of(value: object) -> int | None:

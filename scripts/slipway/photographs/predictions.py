@@ -89,11 +89,6 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
 def document(predictions: Predictions, who: dict) -> str:
     """Return everything as JSON: the server and the request, pictures, failures, figures."""
-    everything = {
-        **who,
-        "output": predictions.meaning and predictions.meaning.record(),
-        "pictures": predictions.pictures,
-        "failed": predictions.failed,
-        "summary": predictions.summary(),
-    }
-    return json.dumps(everything, indent=2)
+    meaning = predictions.meaning and predictions.meaning.record()
+    answers = {"pictures": predictions.pictures, "failed": predictions.failed, "summary": predictions.summary()}
+    return json.dumps({**who, "output": meaning, **answers}, indent=2)

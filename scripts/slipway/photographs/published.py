@@ -40,9 +40,8 @@ def published(architecture: str) -> list[Published]:
 
 def published_weights(architecture: str, weights: str) -> Published | None:
     """Return torchvision's weights with the name `weights` or, for "default", the default ones; None for a file."""
-    candidates = published(architecture)
-    is_default = weights == "default"
-    return next((row for row in candidates if row.name == weights or (is_default and row.is_default)), None)
+    rows = (row for row in published(architecture) if weights == row.name or (weights == "default" and row.is_default))
+    return next(rows, None)
 
 
 def as_written(settings: dict) -> str:
