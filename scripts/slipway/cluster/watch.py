@@ -99,18 +99,20 @@ class _Follower(threading.Thread):
                 self._follow(self._list())
             except (Refused, Unreachable) as error:
                 if self._is_final(error):
-                    return self._give_up(error)
+                    self.listed.set()
+                    if self._interest.required and not self._ended.is_set():
+                        self._followed.changes.put(error)
+                    return
                 self._ended.wait(PAUSE_S)
-        return None
 
     def _is_final(self, error: Refused | Unreachable) -> bool:
         """Say whether a failure will not pass. An expired resourceVersion passes: the objects are listed anew."""
         if isinstance(error, Gone):
             return False
-        if isinstance(error, Refused) and not self._was_open:
+        kind, lasting_s = (Refused, REFUSED_S) if isinstance(error, Refused) else (Unreachable, OUTAGE_S)
+        if kind is Refused and not self._was_open:
             return True
-        began = self._failing_since.setdefault(type(error), time.monotonic())
-        return time.monotonic() - began > (REFUSED_S if isinstance(error, Refused) else OUTAGE_S)
+        return time.monotonic() - self._failing_since.setdefault(kind, time.monotonic()) > lasting_s
 
     def end(self) -> None:
         """End the watch, even while it waits for an event."""
@@ -122,11 +124,6 @@ class _Follower(threading.Thread):
         # Raised if the watch is not open, or is closed already.
         with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError):
             self._open.shutdown()
-
-    def _give_up(self, error: SlipwayError) -> None:
-        self.listed.set()
-        if self._interest.required and not self._ended.is_set():
-            self._followed.changes.put(error)
 
     def _list(self) -> str:
         """Take the present objects, and return the resourceVersion from which to follow the changes."""
