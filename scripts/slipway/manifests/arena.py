@@ -10,7 +10,7 @@ from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.names import annotations
-from slipway.manifests.pod_resources import PRODUCT_LABEL, mig_profile
+from slipway.manifests.pod_resources import PRODUCT_LABEL, SHARED_GPU, mig_profile
 
 COMMANDS, OBJECTS = Path(__file__).with_name("arena.sh.j2"), Path(__file__).with_name("arena.yaml.j2")
 # Arena keeps Kubernetes' grace period of 30 seconds, so Triton must drain within it.
@@ -20,7 +20,7 @@ DRAIN_S = 25
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
     functions = {"flags": _flags, "node_labels": _node_labels, "annotations_of": _annotations}
-    values = {"fleet": fleet.deployments, "common": common, **functions}
+    values = {"fleet": fleet.deployments, "common": common, "SHARED_GPU": SHARED_GPU, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {
         **kubectl_file("arena.yaml", yaml_documents(OBJECTS, command_line=_command_line, **values), fleet),

@@ -43,7 +43,9 @@ def warnings(d: dict) -> list[str]:
 
 def resources(d: dict) -> dict:
     """Return a container's resources. Requests equal limits, so no other pod slows this one down or evicts it."""
-    asked = {"cpu": str(d["cpus"]), "memory": _memory_quantity(d["memory_mib"])}
+    # Memory is in Kubernetes' own notation, so that applied and live objects look the same.
+    mib = d["memory_mib"]
+    asked = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}
     if d["on_gpu"]:
         asked[d["gpu_resource"]] = str(d["gpu_quantity"])
     return {"limits": asked, "requests": dict(asked)}
@@ -58,11 +60,6 @@ def product(hardware: str) -> str:
 def mig_profile(resource: str) -> str | None:
     """Return the profile of a MIG resource, such as "1g.10gb"; None for other resources."""
     return resource.removeprefix(MIG) if resource.startswith(MIG) else None
-
-
-def _memory_quantity(mib: int) -> str:
-    """Return memory in Kubernetes' own notation, so that applied and live objects look the same."""
-    return f"{mib // 1024}Gi" if mib % 1024 == 0 else f"{mib}Mi"
 
 
 def _memory(evidence: DeploymentFacts, margin: float) -> Value:

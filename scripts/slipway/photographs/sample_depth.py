@@ -38,7 +38,7 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
             f"states; {_ADVICE}, or state SMaxSampleValue"
         )
     scaled = np.clip((samples - low) / (high - low), 0, 1)
-    if _tags(image).get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    if _WHITE_IS_ZERO in _tag(image, _PHOTOMETRIC):
         scaled = 1 - scaled
     grey = Image.fromarray((255 * scaled).round().astype(np.uint8))
     transparent = image.info.get("transparency")
@@ -53,12 +53,11 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
     For colours with 16 bits a sample (see `rawmodes`) Pillow takes the upper 8 bits. They are black if the samples use
     fewer bits.
     """
-    tags = _tags(image)
-    if _SIGNED in _values(tags, _FORMAT):
+    if _SIGNED in _tag(image, _FORMAT):
         raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")
     if ";16" not in rawmodes:
         return
-    highest = max(_values(tags, _HIGHEST), default=65535)
+    highest = max(_tag(image, _HIGHEST), default=65535)
     if highest < 0.9 * 65535 or max(high for _, high in colours.getextrema()) < 256 * _DARKEST_SHARE:
         raise SlipwayError(
             f"image {path} has 16 bits a sample and uses few of them, so it would be far too dark; {_ADVICE}, from "
@@ -68,15 +67,13 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
 
 def _range(image: Image.Image, path: Path) -> tuple[float, float]:
     """Return the values of black and white that the file or its format states."""
-    tags = _tags(image)
-    highest, lowest = _values(tags, _HIGHEST), _values(tags, _LOWEST)
-    if highest:
-        low, high = float(min(lowest, default=0)), float(max(highest))
+    if highest := _tag(image, _HIGHEST):
+        low, high = float(min(_tag(image, _LOWEST), default=0)), float(max(highest))
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise SlipwayError(f"image {path} states samples from {low:g} to {high:g}, which is no range; {_ADVICE}")
         return low, high
     if image.mode.startswith("I;16"):
-        return 0, 2 ** max(_values(tags, _BITS), default=16) - 1
+        return 0, 2 ** max(_tag(image, _BITS), default=16) - 1
     if image.mode == "I" and image.format in ("PNG", "PPM"):  # which have no more than 16 bits
         return 0, 65535
     kind = "floating-point numbers" if image.mode == "F" else "whole numbers of 32 bits or with a sign"
@@ -86,11 +83,7 @@ def _range(image: Image.Image, path: Path) -> tuple[float, float]:
     )
 
 
-def _tags(image: Image.Image) -> dict:
-    return getattr(image, "tag_v2", {})
-
-
-def _values(tags: dict, tag: int) -> list:
-    """Return the values of a tag; [] if the file does not have it."""
-    values = tags.get(tag)
-    return [] if values is None else list(values) if isinstance(values, tuple) else [values]
+def _tag(image: Image.Image, tag: int) -> tuple:
+    """Return the values of a TIFF tag; () if the file does not have it."""
+    values = getattr(image, "tag_v2", {}).get(tag)
+    return () if values is None else values if isinstance(values, tuple) else (values,)
