@@ -18,10 +18,6 @@ class Traffic:
     quantiles_ms: dict[str, float]
 
 
-# {name of a sample: {its sorted labels: its value}}
-Samples = dict[str, list[tuple[dict[str, str], float]]]
-
-
 def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model; None if the server does not have it.
 
@@ -32,28 +28,24 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
-    samples = _of_version(page, model, version)
-    if "nv_inference_request_success" not in samples:
+    found = [
+        (name.removeprefix("nv_inference_"), labels, value)
+        for name, labels, value, *_ in samples(page)
+        if (labels.get("model"), labels.get("version")) == (model, version)
+    ]
+
+    def total(wanted: str) -> float:
+        return sum(value for name, _, value in found if name == wanted)
+
+    if not any(name == "request_success" for name, _, _ in found):
         return None
-    requests = _sum(samples, "nv_inference_request_success")
-    summary = samples.get("nv_inference_request_summary_us", [])
+    requests = total("request_success")
+    summary = {labels["quantile"]: value for name, labels, value in found if name == "request_summary_us"}
     return Traffic(
         requests=int(requests),
-        failures=int(_sum(samples, "nv_inference_request_failure")),
-        pending=int(_sum(samples, "nv_inference_pending_request_count")),
-        mean_ms=_sum(samples, "nv_inference_request_duration_us") / max(requests, 1) / 1e3,
-        queue_ms=_sum(samples, "nv_inference_queue_duration_us") / max(requests, 1) / 1e3,
-        quantiles_ms={labels["quantile"]: value / 1e3 for labels, value in summary if value == value},
+        failures=int(total("request_failure")),
+        pending=int(total("pending_request_count")),
+        mean_ms=total("request_duration_us") / max(requests, 1) / 1e3,
+        queue_ms=total("queue_duration_us") / max(requests, 1) / 1e3,
+        quantiles_ms={quantile: value / 1e3 for quantile, value in summary.items() if value == value},
     )
-
-
-def _of_version(page: str, model: str, version: str) -> Samples:
-    found: Samples = {}
-    for name, labels, value, *_ in samples(page):
-        if (labels.get("model"), labels.get("version")) == (model, version):
-            found.setdefault(name, []).append((labels, value))
-    return found
-
-
-def _sum(found: Samples, name: str) -> float:
-    return sum(value for _, value in found.get(name, []))
