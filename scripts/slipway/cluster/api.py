@@ -19,17 +19,12 @@ INSTALLED = {
 
 
 class Cluster:
-    """A namespace of a cluster, with the user's own rights. `context` is its name in receipts."""
+    """A namespace of a cluster, with the user's own rights. `context` is the kubeconfig's name of it, for receipts."""
 
     def __init__(self, transport: Transport, namespace: str) -> None:
-        self.transport = transport
+        self.transport, self.context = transport, transport.context
         self.namespace = namespace
         self._kinds: dict[str, dict[str, Kind]] = {}
-
-    @property
-    def context(self) -> str:
-        """Return the name of the kubeconfig's context. It has no credentials."""
-        return self.transport.context
 
     @classmethod
     def connect(cls, namespace: str, context: str | None = None, timeout_s: float = 30) -> "Cluster":
@@ -51,7 +46,8 @@ class Cluster:
                 path, request = self.place(wanted, "patch")
                 applied.append(self.transport.request("PATCH", path, request, query=query, body=wanted, content=APPLY))
             except SlipwayError as error:
-                error.args = (f"{error}. {_changed([] if dry_run else applied)}",)
+                before = ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in applied if not dry_run)
+                error.args = (f"{error}. {f'Applied before it: {before}' if before else 'Nothing was changed'}",)
                 raise
         return applied
 
@@ -130,8 +126,3 @@ class Cluster:
     def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
         """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""
         return self.listed(kind, api_version, labelSelector=label_selector)["items"]
-
-
-def _changed(applied: list[dict]) -> str:
-    before = ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in applied)
-    return f"Applied before it: {before}" if before else "Nothing was changed"

@@ -110,7 +110,8 @@ def _lacking(nodes: list[Node], d: dict) -> str:
     for number in range(d["replicas"]):
         fitting = [node for node in eligible if not _short(node, wanted)]
         if not fitting:
-            return f"{number} of {d['replicas']} pods have room. {_shortages(eligible, wanted)}"
+            shortages = "; ".join(_shortage(node, wanted) for node in eligible[:5])
+            return f"{number} of {d['replicas']} pods have room. {shortages}"
         fitting[0].free.subtract(wanted)
     return ""
 
@@ -119,13 +120,9 @@ def _short(node: Node, wanted: Counter) -> list[str]:
     return [name for name, quantity in wanted.items() if node.free.get(name, Decimal(0)) < quantity]
 
 
-def _shortages(nodes: list[Node], wanted: Counter) -> str:
-    """Return the missing resources of the first few nodes."""
-    shortages = []
-    for node in nodes[:5]:
-        short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
-        shortages.append(f"{node.name} has {', '.join(short)}")
-    return "; ".join(shortages)
+def _shortage(node: Node, wanted: Counter) -> str:
+    short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
+    return f"{node.name} has {', '.join(short)}"
 
 
 def _said(quantity: Decimal | int) -> str:
