@@ -9,9 +9,12 @@ from slipway.benchmark.comparison import BASELINES
 from slipway.core.artifacts import read_json
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-ON_CPU, PLANNING, RESNET50, EFFICIENTNET, RETRAINING = (
+ON_CPU, PLANNING, RESNET50, SERVED_RESNET50, EFFICIENTNET, RETRAINING = (
     read_json(REPOSITORY / "docs" / "measurements" / f"{name}.json")
-    for name in ("cpu", "planning", "h100/resnet50", "h100/efficientnet_lite0", "h100/resnet50.retraining")
+    for name in (
+        *("cpu", "planning", "h100/resnet50", "h100/resnet50.tensorrt-8.5"),
+        *("h100/efficientnet_lite0", "h100/resnet50.retraining"),
+    )
 )
 
 
@@ -24,7 +27,8 @@ def on_a_gpu():
     )
     single = benchmark["ratios"]["fp16"]["1"]
     best = [benchmark["best_throughput"][subject]["images_per_s"] for subject in ("pytorch", "fp16", "int8")]
-    served = {row["precision"]: row for row in RESNET50["load_test"]["measurements"] if row["concurrency"] == 64}
+    load_test = SERVED_RESNET50["load_test"]["measurements"]
+    served = {row["precision"]: row for row in load_test if row["concurrency"] == 64}
     top1 = [accuracy["fp16"]["photographs"]["pytorch"]["top1"]]
     top1 += [accuracy[precision]["photographs"]["engine"]["top1"] for precision in ("fp16", "int8")]
     spent = RETRAINING["seconds"]
