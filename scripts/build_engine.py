@@ -16,7 +16,7 @@ from pathlib import Path
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.hardware import is_gpu, require_cpu, require_hardware
+from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.packages import ABSENT, runtime_version
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
@@ -139,14 +139,11 @@ def require_machine(arguments: argparse.Namespace) -> None:
     traits = RUNTIMES[arguments.runtime]
     if traits.builds_without_hardware:
         return
-    if traits.needs_gpu:
-        try:
-            gpu = runtime(arguments.runtime).gpu_here()
-        except ValueError as error:
-            raise SlipwayError(str(error)) from None
-        require_hardware(arguments.hardware, gpu)
-    else:
-        require_cpu(arguments.hardware)
+    try:
+        gpu = runtime(arguments.runtime).gpu_here() if traits.needs_gpu else None
+    except ValueError as error:
+        raise SlipwayError(str(error)) from None
+    require_hardware(arguments.hardware, gpu)
 
 
 def require_runtime(name: str, declared: str) -> None:

@@ -34,7 +34,9 @@ def main(arguments: argparse.Namespace) -> None:
     refuse_rehearsal(arguments.model, Artifact.read(arguments.index), "not published")
     destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
     if arguments.public_key:
-        verify(arguments)
+        from slipway.triton.repository.signing import verify_repository  # only here: it takes half a second to import
+
+        verify_repository(arguments.folder.parent, arguments.public_key, arguments.signature)
     published = publish(
         arguments.folder.parent,
         arguments.index,
@@ -47,14 +49,6 @@ def main(arguments: argparse.Namespace) -> None:
     record = {"key": settings_of(arguments), "index_sha256": sha256(arguments.index), **published}
     write_json(arguments.record, record | {"signed": arguments.signature is not None})
     announce(published)
-
-
-def verify(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError unless the public key verifies the repository's signature."""
-    # Only here, since it takes half a second to import.
-    from slipway.triton.repository.signing import verify_repository
-
-    verify_repository(arguments.folder.parent, arguments.public_key, arguments.signature)
 
 
 def announce(published: dict) -> None:

@@ -29,18 +29,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Check the repository against its index, sign it, and verify the signature."""
     repository = arguments.folder.parent
     read_index(repository, arguments.index)
-    require_signer(arguments.private_key, arguments.signed_by)
+    if arguments.signed_by is not None and public_sha256(arguments.private_key) != arguments.signed_by:
+        raise SlipwayError(f"{arguments.private_key} holds another key since this job was planned; run snakemake again")
     remove_bytecode(repository)
     sign(repository, arguments.private_key, arguments.signature)
     if arguments.public_key:
         verify(repository, arguments.public_key, arguments.signature)
     progress(f"  {repository} is signed as {arguments.signature}")
-
-
-def require_signer(private_key: Path, declared: str | None) -> None:
-    """Raise SlipwayError unless the private key is the one that the job was planned for."""
-    if declared is not None and public_sha256(private_key) != declared:
-        raise SlipwayError(f"{private_key} holds another key since this job was planned; run snakemake again")
 
 
 if __name__ == "__main__":

@@ -45,16 +45,6 @@ def cpu_identity() -> str:
     return f"{facts['name']} [{' '.join(facts['instruction_sets'])}] x{facts['cores']}"
 
 
-def require_cpu(identity: str) -> None:
-    """Raise SlipwayError unless this machine has the CPU that the job was planned for."""
-    here = cpu_identity()
-    if here != identity:
-        raise SlipwayError(
-            f"this job was planned for the CPU '{identity}' but runs on '{here}'; run it on the planned machine, "
-            "or set `hardware` of the target in config.yaml to this one"
-        )
-
-
 def describe_gpu(name: str, compute_capability: str) -> str:
     """Return a GPU in one line for the keys of artifacts."""
     return f"{name} (compute capability {compute_capability})"
@@ -85,10 +75,8 @@ def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
 
     `opened_gpu` is the identity of a GPU that the job has opened already. If it is None, this function asks NVML.
     """
-    if not is_gpu(identity):
-        require_cpu(identity)
-        return
-    here = opened_gpu or gpu_identity()
+    kind, planned = ("GPU", "one") if is_gpu(identity) else ("CPU", "machine")
+    here = (opened_gpu or gpu_identity()) if kind == "GPU" else cpu_identity()
     if here is None:
         raise SlipwayError(
             f"this job was planned for the GPU '{identity}' but finds no GPU here; run it where that GPU and its "
@@ -96,8 +84,8 @@ def require_hardware(identity: str, opened_gpu: str | None = None) -> None:
         )
     if here != identity:
         raise SlipwayError(
-            f"this job was planned for the GPU '{identity}' but runs on '{here}'; run it on the planned one, or set "
-            "`hardware` of the target in config.yaml to this one"
+            f"this job was planned for the {kind} '{identity}' but runs on '{here}'; run it on the planned {planned}, "
+            "or set `hardware` of the target in config.yaml to this one"
         )
 
 

@@ -41,18 +41,15 @@ def explained(error: OSError) -> str | None:
     """Return a sentence with a remedy for an error of the operating system; None if there is none for its errno."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return _explained_copy(error.args[0])
-    way_out = _WAYS_OUT.get(error.errno)
-    return way_out.format(_named(error)) if way_out else None
+    if error.errno not in _WAYS_OUT:
+        return None
+    files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return _WAYS_OUT[error.errno].format(f"{error.strerror}: {files}" if files else str(error.strerror))
 
 
 def of_system(error: BaseException) -> OSError | None:
     """Return the first OSError in the chain of causes of an error that `explained` knows; None if there is none."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError) and explained(cause)), None)
-
-
-def _named(error: OSError) -> str:
-    files = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    return f"{error.strerror}: {' -> '.join(files)}" if files else str(error.strerror)
 
 
 def _explained_copy(failures: list[tuple[str, str, str]]) -> str:

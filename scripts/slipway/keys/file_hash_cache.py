@@ -25,7 +25,9 @@ class FileHashCache:
 
     def __init__(self, store: Path | None = None) -> None:
         self._store = store
-        self._known: dict[str, list] = _read(store)
+        # {question and path: [[size, mtime in ns, ctime in ns], answer]}. A damaged entry counts as a missing one.
+        entries = (store and read_record(store, {str: list})) or {}
+        self._known = {name: entry for name, entry in entries.items() if len(entry) == 2 and has_shape(entry[0], [int])}
         self._changed = False
 
     def sha256(self, path: str | Path) -> str:
@@ -64,9 +66,3 @@ class FileHashCache:
             return
         with contextlib.suppress(OSError):
             write_text(self._store, json.dumps(self._known))
-
-
-def _read(store: Path | None) -> dict[str, list]:
-    """Return the valid entries of a store: {question and path: [[size, mtime in ns, ctime in ns], answer]}."""
-    entries = store and read_record(store, {str: list})
-    return {name: entry for name, entry in (entries or {}).items() if len(entry) == 2 and has_shape(entry[0], [int])}

@@ -1,6 +1,7 @@
 """Explain a failed export: the unsupported operator or line of code, and the remedy."""
 
 import re
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -32,13 +33,18 @@ def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> 
     """Return a sentence about the part of a network that cannot be exported to an ONNX opset, with the remedy."""
     import torch
 
+    has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    return f"the network cannot be exported: {_problem(error, has_scripts, opset)}"
+
+
+def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
     messages = "\n".join(f"{type(cause).__name__}: {without_colours(str(cause))}" for cause in causes(error))
     line = line_of(error) or _line_of_node(error)
     place = f" at {line}" if line else ""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+    if has_scripts:
         return (
-            f"the network cannot be exported: it holds a module that torch.jit made{place}, which the exporter cannot "
-            "take apart; have the factory make the plain module"
+            f"it holds a module that torch.jit made{place}, which the exporter cannot take apart; have the factory "
+            "make the plain module"
         )
     if match := _OPERATOR.search(messages):
         return _of_operator(_operator(error, match), place, messages, opset)
@@ -46,12 +52,12 @@ def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> 
         if pattern.search(messages):
             if words is _OF_A_DECISION and line and _TAKES_A_NUMBER.search(line):
                 words = _OF_A_NUMBER
-            return f"the network cannot be exported: {words.format(place=place)}"
+            return words.format(place=place)
     first_error = list(causes(error))[-1]
     return (
-        f"the network cannot be exported: it fails{place} ({first_sentence(first_error)}), though it runs in "
-        "PyTorch; while it is exported, tensors have no values and the batch size is a symbol, so keep that line to "
-        "PyTorch's own operators on tensors and their shapes"
+        f"it fails{place} ({first_sentence(first_error)}), though it runs in PyTorch; while it is exported, tensors "
+        "have no values and the batch size is a symbol, so keep that line to PyTorch's own operators on tensors and "
+        "their shapes"
     )
 
 
@@ -106,21 +112,20 @@ def _of_operator(name: str, place: str, messages: str, opset: int) -> str:
     namespace = re.split(r"[.:]", name)[0]
     if namespace not in ("aten", "prims", "prim", "torchvision", "quantized"):
         return (
-            f"the network cannot be exported: it uses {name}{place}, an operator of its own, which no runtime has; "
-            "write it with PyTorch's operators where torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()"
+            f"it uses {name}{place}, an operator of its own, which no runtime has; write it with PyTorch's operators "
+            "where torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()"
         )
     if "complex" in name or "complex-valued" in messages:
         return (
-            f"the network cannot be exported: it computes with complex numbers{place} ({name}), which ONNX lacks; "
-            "compute with real and imaginary parts as two real tensors"
+            f"it computes with complex numbers{place} ({name}), which ONNX lacks; compute with real and imaginary "
+            "parts as two real tensors"
         )
     reason = _REASON.search(messages)
     because = f" ({reason[1]})" if reason else ""
     newer = ", or build for a newer TensorRT, whose exporter carries more" if opset < 18 else ""
     return (
-        f"the network cannot be exported: it uses the operator {name}{place}, which the exporter cannot write in ONNX "
-        f"opset {opset}{because}; write that line with other operators (see https://onnx.ai/onnx/operators)"
-        f"{newer}"
+        f"it uses the operator {name}{place}, which the exporter cannot write in ONNX opset {opset}{because}; write "
+        f"that line with other operators (see https://onnx.ai/onnx/operators){newer}"
     )
 
 
@@ -183,12 +188,9 @@ def _line_of_node(error: Exception) -> str | None:
 def _nodes(error: Exception) -> Iterator[object]:
     """Yield the graph nodes in the frames of an error's traceback."""
     for cause in causes(error):
-        trace = cause.__traceback__
-        while trace is not None:
-            node = trace.tb_frame.f_locals.get("node")
-            if node is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            if (node := frame.f_locals.get("node")) is not None:
                 yield node
-            trace = trace.tb_next
 
 
 def _line_that_fixes_the_batch(model: "torch.nn.Module", example: "torch.Tensor") -> str | None:

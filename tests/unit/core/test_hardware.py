@@ -70,11 +70,11 @@ def test_the_identity_is_one_line_with_name_and_cores():
 
 
 def test_the_planned_cpu_is_accepted():
-    hardware.require_cpu(hardware.cpu_identity())
+    hardware.require_hardware(hardware.cpu_identity())
 
 
 def test_another_cpu_is_refused_with_both_names():
     with pytest.raises(SlipwayError, match=r"config\.yaml") as caught:
-        hardware.require_cpu("Some CPU [avx2] x96")
+        hardware.require_hardware("Some CPU [avx2] x96")
     assert "Some CPU [avx2] x96" in str(caught.value)
     assert hardware.cpu_identity() in str(caught.value)
