@@ -4,13 +4,11 @@ import re
 import traceback
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.errors import causes
 from slipway.networks.user_code import first_sentence, last_line, line_in_text, line_of, without_colours
-
-if TYPE_CHECKING:
-    import torch
 
 # It explains errors, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
@@ -29,10 +27,8 @@ _TRACED_LINE = re.compile(r"^(?P<file>[^\n]+)\((?P<line>\d+)\): ", re.MULTILINE)
 _TAKES_A_NUMBER = re.compile(r"\.item\(|\.tolist\(|\bint\(|\bfloat\(|\brange\(")
 
 
-def why_not_exported(error: Exception, model: "torch.nn.Module", opset: int) -> str:
+def why_not_exported(error: Exception, model: torch.nn.Module, opset: int) -> str:
     """Return a sentence about the part of a network that cannot be exported to an ONNX opset, with the remedy."""
-    import torch
-
     has_scripts = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
     return f"the network cannot be exported: {_problem(error, has_scripts, opset)}"
 
@@ -61,7 +57,7 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
     )
 
 
-def why_the_batch_is_fixed(model: "torch.nn.Module", example: "torch.Tensor") -> str:
+def why_the_batch_is_fixed(model: torch.nn.Module, example: torch.Tensor) -> str:
     """Return a sentence about the line of a network's code that fixes the batch size of the exported file."""
     line = _line_that_fixes_the_batch(model, example)
     place = f" at {line}" if line else ""
@@ -193,9 +189,7 @@ def _nodes(error: Exception) -> Iterator[object]:
                 yield node
 
 
-def _line_that_fixes_the_batch(model: "torch.nn.Module", example: "torch.Tensor") -> str | None:
-    import torch
-
+def _line_that_fixes_the_batch(model: torch.nn.Module, example: torch.Tensor) -> str | None:
     try:
         batch = ({0: torch.export.Dim("batch", min=1, max=4096)},)
         report = torch.export.draft_export(model, (example,), dynamic_shapes=batch, strict=False)._report

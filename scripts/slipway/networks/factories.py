@@ -2,17 +2,15 @@
 
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import torch
 
 from slipway.core.errors import SlipwayError, causes
 from slipway.networks.downloads import attempted_download
 from slipway.networks.user_code import first_sentence, line_of
 
-if TYPE_CHECKING:
-    import torch
 
-
-def call_factory(factory: Callable[..., object], architecture: str, arguments: dict) -> "torch.nn.Module":
+def call_factory(factory: Callable[..., object], architecture: str, arguments: dict) -> torch.nn.Module:
     """Return the module that a factory makes with its keyword arguments, in eval mode.
 
     Raises SlipwayError with the cause and the line of the user's code if the factory fails.
@@ -28,8 +26,6 @@ def call_factory(factory: Callable[..., object], architecture: str, arguments: d
 
 def require_module(network: object, architecture: str) -> None:
     """Raise SlipwayError unless a factory returned a single torch.nn.Module."""
-    import torch
-
     if isinstance(network, torch.nn.Module):
         return
     if isinstance(network, tuple | list):
