@@ -37,9 +37,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_preprocessing(arguments)
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
-    answers.add_argument("--labels", type=Path, help="class names, one a line; left out, those that the server has")
+    answers.add_argument("--labels", type=Path, help="class names, one a line; left out, the server's")
     answers.add_argument(
-        "--output-meaning", choices=KINDS, help="what the scores mean, of a server that does not say; left out, assumed"
+        "--output-meaning",
+        choices=KINDS,
+        help="meaning of the scores, if the server does not state it; left out, assumed",
     )
     answers.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     answers.add_argument("--strict", action="store_true", help="stop at the first photograph that has no answer")
@@ -54,7 +56,7 @@ def add_server(arguments: argparse.ArgumentParser) -> None:
     group.add_argument("--model-version", default="", help="its version; left out, the server chooses")
     group.add_argument("--output", help="the output that has the scores, of a model with several")
     group.add_argument("--tls", action="store_true", help="speak TLS")
-    group.add_argument("--ca", type=Path, help="authority to trust (PEM); left out, those that gRPC carries")
+    group.add_argument("--ca", type=Path, help="authority to trust (PEM); left out, gRPC's own")
     group.add_argument("--certificate", type=Path, help="certificate of this client (PEM), for mutual TLS")
     group.add_argument("--key", type=Path, help="private key of this client (PEM), for mutual TLS")
     group.add_argument("--server-name", help="name in the server's certificate, where that is not the host")

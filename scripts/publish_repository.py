@@ -25,7 +25,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--signature", type=Path, help="signature of the repository, to publish beside it")
     arguments.add_argument("--public-key", type=Path, help="key that the signature must be of (.pem)")
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: what is published where")
+    arguments.add_argument(
+        "--record", type=Path, required=True, help="JSON to write: the published version and its place"
+    )
     return arguments.parse_args(argv)
 
 
@@ -42,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.index,
         destination,
         arguments.keep_versions,
-        # Where nothing was deployed since many publications, what is live is older than those that are kept.
+        # After many publications without a deployment, the live version is older than the kept ones.
         versions_in_use(arguments.record.parent.parent, arguments.target),
         signature=arguments.signature,
     )

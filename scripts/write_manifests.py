@@ -26,8 +26,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
     arguments.add_argument("--selections", type=Path, nargs="*", default=[], help="chosen configurations (.json)")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
-    arguments.add_argument("--cluster", required=True, help="JSON of what is known of the cluster")
-    arguments.add_argument("--compose", required=True, help="JSON of what runs beside Triton on one machine")
+    arguments.add_argument("--cluster", required=True, help="facts about the cluster, as JSON")
+    arguments.add_argument(
+        "--compose", required=True, help="settings of the programs beside Triton on one machine, as JSON"
+    )
     arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
     arguments.add_argument("--triton-release", help="the Triton release that will serve")
     arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")

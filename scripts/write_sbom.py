@@ -20,7 +20,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--onnx-records", type=Path, nargs="*", default=[], help="records of the ONNX files (.json)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
     arguments.add_argument("--manifests", type=Path, required=True, help="record of the manifests (.json)")
-    arguments.add_argument("--packages", nargs="*", default=[], help="what Slipway ran on, each as name==version")
+    arguments.add_argument(
+        "--packages", nargs="*", default=[], help="packages that Slipway ran on, each as name==version"
+    )
     arguments.add_argument("--output", type=Path, required=True, help="bill to write (.cdx.json)")
     return arguments.parse_args(argv)
 
@@ -45,7 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def require_packages(packages: dict[str, str]) -> None:
-    """Raise SlipwayError unless the installed packages are those that the job was planned for."""
+    """Raise SlipwayError unless the installed packages have the versions that the job was planned for."""
     for name, version in packages.items():
         try:
             installed = metadata.version(name)
