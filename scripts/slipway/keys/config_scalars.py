@@ -59,7 +59,6 @@ def _scalars(
 
 
 def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
-    """Return the schemas for the value of a mapping's key."""
     matching = []
     for schema in _alternatives(schemas, root):
         value_schema = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
@@ -131,7 +130,6 @@ def _as_number(written: str, kinds: set[str]) -> str:
 
 
 def _read_as(node: yaml.ScalarNode) -> str:
-    """Return in words how YAML reads a scalar."""
     value: Any = yaml.safe_load(node.value)
     if isinstance(value, str):
         return "text"

@@ -102,7 +102,6 @@ def _explain(error: jsonschema.ValidationError) -> str:
 
 
 def _allowed(schema: dict) -> str:
-    """Return the values that a schema allows, in words."""
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
         described = schema.get("description", "").rstrip(".")

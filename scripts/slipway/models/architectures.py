@@ -78,7 +78,6 @@ def _settled(model: torch.nn.Module, input_shape: Sequence[int]) -> torch.nn.Mod
 
 
 def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
-    """Return the callable that makes an architecture's network from keyword arguments."""
     if ":" not in architecture:
         import torchvision
 

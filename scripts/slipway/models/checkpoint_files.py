@@ -130,7 +130,6 @@ def _numpy_values() -> list:
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason why PyTorch did not load a file, and the next step."""
     if "TorchScript" in str(error):
         return (
             "is a TorchScript archive, which holds code and was not loaded; save the model.state_dict() of the network "

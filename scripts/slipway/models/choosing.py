@@ -84,7 +84,6 @@ def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
 
 
 def _misfit(fits: list[Fit]) -> str:
-    """Return the reason why the nearest reading does not fit."""
     nearest = max(fits, key=lambda tried: (_matches(tried), len(tried.tensors), len(tried.reading.key.strip(TOP))))
     if not nearest.differences:
         return (
@@ -100,7 +99,6 @@ def _misfit(fits: list[Fit]) -> str:
 
 
 def _matches(candidate: Fit) -> int:
-    """Count the tensors of a reading that fit into the network."""
     return len(candidate.tensors) - len(candidate.differences.unexpected) - len(candidate.differences.reshaped)
 
 

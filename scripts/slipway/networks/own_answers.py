@@ -36,7 +36,6 @@ def require_own_answers(model: torch.nn.Module, sample: np.ndarray) -> dict:
 
 
 def _require_repeatable(model: torch.nn.Module, sample: np.ndarray) -> None:
-    """Raise SlipwayError unless two runs give the same answer."""
     first = logits_of(model, sample).astype(np.float64)
     buffers = {
         name: buffer.clone()
@@ -87,7 +86,6 @@ def _tolerance(model: torch.nn.Module) -> Tolerance:
 
 
 def _where(begins: Difference | None) -> str:
-    """Return in words the place where the answers first differ."""
     if begins is None:
         return ""
     of_class = f"{type(begins.module).__name__}{_file_of(begins.module)}"

@@ -187,7 +187,6 @@ def _of_softmax(last: str, values: np.ndarray) -> Meaning:
 
 
 def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.ndarray) -> None:
-    """Raise SlipwayError if the network contradicts the stated meaning."""
     count = outputs.shape[1]
     if count == 1 and stated in ("logits", "probabilities"):
         raise SlipwayError(

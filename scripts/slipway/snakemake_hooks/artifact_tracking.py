@@ -104,7 +104,6 @@ class ArtifactTracking:
         return edited
 
     def _jobs_of_killed_run(self) -> list:
-        """Return the programs that survived the last run, if it was killed."""
         return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
 
     def _put_in_order(self) -> dict[str, tuple[str, str]]:

@@ -108,7 +108,6 @@ def _unpacked(value: object) -> object:
 
 
 def _edits(before: dict, now: dict) -> list[str]:
-    """Return in words which code files changed."""
     verbs = {(True, True): "edited", (False, True): "added", (True, False): "removed"}
     changed = [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
     return [f"{name} {verbs[name in before, name in now]}" for name in changed]
