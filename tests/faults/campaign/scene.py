@@ -23,6 +23,7 @@ from slipway.triton.server.leftovers import SHARED_MEMORY
 # The trainings of a scene by their numbers; the first three have other weights each.
 PREVIOUS, LIVE, NEXT = range(3)
 DISK_MB, PATIENCE_S = 48, 120
+INSTANCES = 2  # of the engine, in the configuration that is served
 SIGNALS_OF_A_PERSON = {"Ctrl-C": signal.SIGINT, "kill": signal.SIGTERM, "a closed terminal": signal.SIGHUP}
 SIGNALS = {"kill -9": signal.SIGKILL, **SIGNALS_OF_A_PERSON}
 STATE = "results/.server"
@@ -69,9 +70,14 @@ class Scene:
 
     @property
     def engines(self):
-        """Return the processes that hold the engine of the live version; those of one before end some time later."""
+        """Return the processes that hold the engine of the live version, once those of the load before have ended."""
         adapter = f"tiny/{self.receipt['version']}/model.py"
-        return [child for child in self.server.children() if adapter in command_line(child)]
+
+        def found():
+            return [child for child in self.server.children() if adapter in command_line(child)]
+
+        wait_for(lambda: len(found()) == INSTANCES, lambda: f"not {INSTANCES} processes hold an engine: {found()}")
+        return found()
 
     def trial(self):
         """Wait for the server that a version is tried in; return its process."""
