@@ -1,10 +1,12 @@
 """Configuration: ports that others have, hosts, time limits, changes between deployments, odd environments."""
 
 import contextlib
+import math
 import os
 import socket
 import subprocess
 import sys
+import time
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,10 +24,12 @@ from slipway.triton.client.ports import Ports
 def elsewhere(scene, **ports):
     """Let what is deployed in the block listen at other ports, as after an edit of config.yaml."""
     scene.place.served_at = replace(Ports.free(), **ports)
+    scene.clients.listened_since = math.inf
     try:
         yield scene.place.served_at
     finally:
         scene.place.served_at = scene.ports
+        scene.clients.listened_since = time.monotonic()
 
 
 @contextlib.contextmanager
