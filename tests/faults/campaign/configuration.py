@@ -6,8 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
