@@ -4,8 +4,7 @@
 # These run where Snakemake does, since they take seconds or need the internet.
 localrules:
     choose_configuration,
-    deploy_local,
-    deploy_remote,
+    deploy_release,
     fetch_weights,
     publish_repository,
     rollback,

@@ -1,40 +1,45 @@
-# From model repositories to a live server, here or elsewhere: Kubernetes, KServe, Arena or Compose. Needs the repositories
+# From model repositories to live servers, here or elsewhere: Kubernetes, KServe, Arena or Compose. Needs the repositories
 # of what is deployed, and elsewhere its manifests; makes results/<model>/deploy/receipt.json or receipt.<to>.json.
 
 
-rule deploy_local:
+rule deploy_release:
     input:
         program=program("deploy"),
+        manifests=of_release([*rules.write_manifests.output, *rules.write_monitoring.output] if PLATFORM.files else []),
         # Folders have no checksum; their indexes hold the hash of every file.
-        folders=ancient(
-            expand(rules.write_repository.output.folder, model=resolved.models, target=resolved.deployed_target)
-        ),
-        indexes=expand(rules.write_repository.output.index, model=resolved.models, target=resolved.deployed_target),
-        goldens=expand(rules.reference_outputs.output.golden, model=resolved.models),
-        signatures=made_signatures(resolved.models, [resolved.deployed_target]),
+        folders=ancient(of_release(rules.write_repository.output.folder)),
+        indexes=of_release(rules.write_repository.output.index),
+        goldens=of_release(rules.reference_outputs.output.golden),
+        signatures=made_signatures(RELEASED, SERVED),
     output:
-        update([in_report(receipt, "Deployment") for receipt in receipts()]),
+        update(
+            [
+                in_report(receipt, "Deployment")
+                for receipt in of_release(f"results/{{model}}/deploy/{PLATFORM.receipt}")
+            ]
+        ),
     log:
-        "logs/deploy.log",
+        "logs/deploy_release.log" if PLATFORM.together else f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
     container:
         None
-    threads: WHOLE_MACHINE
+    threads: WHOLE_MACHINE if PLATFORM.on_this_machine else 1
     params:
-        settings=local_server,
-        models=resolved.models,
-        signatures=[signature(model, resolved.deployed_target) for model in resolved.models],
+        settings=deployment,
+        results=of_release("results/{model}"),
+        signed="--signed" if any(config["deploy"]["signing"].values()) else "",
+        public_key=public_key,
+        oldest=untracked(config["triton"]["oldest"]),
         ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
         keep_versions=untracked(config["deploy"]["keep_versions"]),
-        oldest=untracked(config["triton"]["oldest"]),
+        keep_published=untracked(config["deploy"]["publish"]["keep_versions"]),
         tensorrt_python=deployed_tensorrt_python,
-        public_key=public_key,
     message:
-        "Serving {resolved.models} from a Triton server on this machine"
+        f"Deploying {{params.results}} to {PLATFORM.name}"
     shell:
-        "python {input.program:q} --models {params.models:q} --folders {input.folders:q} --indexes {input.indexes:q} "
-        "--goldens {input.goldens:q} --signatures {params.signatures:q} {params.settings} {params.public_key} --oldest "
+        "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
+        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} --oldest "
         "{params.oldest} --ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} "
-        "{params.tensorrt_python} --receipts {output:q} --log {log:q}"
+        "--keep-published {params.keep_published} {params.tensorrt_python} --log {log:q}"
 
 
 rule status:
@@ -45,77 +50,47 @@ rule status:
     container:
         None
     params:
-        receipts=receipts(),
+        results=expand("results/{model}", model=resolved.models),
         tensorrt_python=deployed_tensorrt_python,
     message:
         "What is live"
     shell:
-        "python {input.program:q} --receipts {params.receipts:q} {params.tensorrt_python} --log {log:q}"
+        "python {input.program:q} --results {params.results:q} {params.tensorrt_python} --log {log:q}"
 
 
 rule rollback:
     input:
-        program=on_platform("rollback"),
+        program=program("rollback"),
     log:
         "logs/rollback.log",
     container:
         None
     params:
-        about=platform_options,
+        to=PLATFORM.name,
+        results=rules.status.params.results,
         ready_timeout_s=config["deploy"]["ready_timeout_s"],
+        keep_versions=config["deploy"]["keep_versions"],
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} {params.about} --ready-timeout-s {params.ready_timeout_s} {params.tensorrt_python} "
-        "{params.public_key} --log {log:q}"
+        "python {input.program:q} --to {params.to} --results {params.results:q} --ready-timeout-s "
+        "{params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} {params.public_key} "
+        "--log {log:q}"
 
 
 rule undeploy:
     input:
-        program=on_platform("undeploy"),
+        program=program("undeploy"),
     log:
         "logs/undeploy.log",
     container:
         None
     params:
-        about=platform_options,
+        to=PLATFORM.name,
+        results=rules.status.params.results,
     message:
         "Stopping what is live"
     shell:
-        "python {input.program:q} {params.about} --log {log:q}"
-
-
-rule deploy_remote:
-    input:
-        program=program("deploy_remote"),
-        manifests=rules.write_manifests.output,
-        monitoring=rules.write_monitoring.output,
-        # Folders have no checksum; their indexes hold the hash of every file.
-        folders=ancient(expand(rules.write_repository.output.folder, target=resolved.fleet, allow_missing=True)),
-        indexes=expand(rules.write_repository.output.index, target=resolved.fleet, allow_missing=True),
-        golden=rules.reference_outputs.output.golden,
-        signatures=lambda wildcards: made_signatures([wildcards.model], resolved.fleet),
-    output:
-        update(in_report("results/{model}/deploy/receipt.{to}.json", "Deployment")),
-    log:
-        "logs/{model}/deploy_remote.{to}.log",
-    wildcard_constraints:
-        to=one_of(PLATFORMS),
-    container:
-        None
-    params:
-        settings=lambda wildcards: keys.deploy_remote(),
-        results=lambda wildcards: f"results/{wildcards.model}",
-        signed="--signed" if any(config["deploy"]["signing"].values()) else "",
-        public_key=public_key,
-        ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
-        keep_versions=untracked(config["deploy"]["keep_versions"]),
-        keep_published=untracked(config["deploy"]["publish"]["keep_versions"]),
-    message:
-        "Deploying {wildcards.model} to {wildcards.to}"
-    shell:
-        "python {input.program:q} --results {params.results:q} {params.settings} {params.signed} {params.public_key} "
-        "--ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} --keep-published "
-        "{params.keep_published} --log {log:q}"
+        "python {input.program:q} --to {params.to} --results {params.results:q} --log {log:q}"

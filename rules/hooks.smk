@@ -1,6 +1,6 @@
 # Find edited artifacts, and say in words why each job runs. The jobs of the acting rules change more than their outputs:
 # a server, or a cluster.
-hooks.track_artifacts(acting=["deploy_local", "deploy_remote"])
+hooks.track_artifacts(acting=["deploy_release"])
 
 
 onstart:

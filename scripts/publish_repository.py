@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
-from slipway.deploy.release_history import versions_in_use
+from slipway.deploy.release_store import versions_in_use
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
 from slipway.triton.repository.publishing import destination_of, publish
 

@@ -26,8 +26,9 @@ HEAD = """# Artifacts
 
 Each artifact has a rule, a program of the same name in `scripts/`, a key (`keys.<rule>(...)` in
 [`job_keys.py`](../scripts/slipway/keys/job_keys.py)) and a test. The rules `build_<runtime>` share `build_engine`, and
-`deploy_local` runs `deploy`. Besides the names here, each key has the contents of the input files and the code of the
-program: [staleness](staleness.md). `make artifacts` writes this page from the workflow, and a test compares them.
+`deploy_release` runs `deploy`: its receipt from another platform than this machine is `receipt.<to>.json`. Besides the
+names here, each key has the contents of the input files and the code of the program: [staleness](staleness.md). `make
+artifacts` writes this page from the workflow, and a test compares them.
 
 | artifact | rule | program | keyed on | test |
 | --- | --- | --- | --- | --- |
@@ -73,7 +74,7 @@ class Rule:
         """Return the program that has the rule's name."""
         if self.name.startswith("build_"):
             return "build_engine"
-        return "deploy" if self.name == "deploy_local" else self.name
+        return "deploy" if self.name == "deploy_release" else self.name
 
     @property
     def test(self) -> Path | None:
@@ -124,9 +125,13 @@ def key_method(names: list[str]) -> str | None:
 def key_names() -> dict[str, dict[str, list[str]]]:
     """Return the names in the keys that each method makes, by target."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        keys = JobKeys(ResolvedConfig(complete(CONFIG)))
+        configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]
+        keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]
         return {
-            name: {target: sorted({*_key_for(method, keys, target)} - {"code"}) for target in CONFIG["targets"]}
+            name: {
+                target: sorted(set().union(*(_key_for(method, each, target) for each in keys)) - {"code"})
+                for target in CONFIG["targets"]
+            }
             for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
             if _makes_key(method)
         }

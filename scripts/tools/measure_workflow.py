@@ -64,7 +64,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
     receipt = read_json(workplace / f"results/{MODEL}/deploy/receipt.json")
     progress("the engine alone and the server, in turn")
     comparison = compare_serving(workplace, ports, receipt)
-    os.kill(receipt["server"]["pid"], signal.SIGKILL)
+    os.kill(receipt["contents"]["server"]["pid"], signal.SIGKILL)
     progress("a deploy that starts a killed server again")
     seconds["deploy_after_the_server_died"] = seconds_of(workplace, "deploy")
     benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
@@ -97,7 +97,8 @@ def seconds_of(workplace: Path, target: str) -> float:
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     """Return the throughput of Triton over the throughput of the engine called directly, at batch 1, round by round."""
     built = BuiltEngine.of_record(
-        workplace / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['engine_key']['precision']}.engine.json"
+        workplace
+        / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['targets'][TARGET]['engine_key']['precision']}.engine.json"
     )
     engine = built.load()
     crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["crop"]

@@ -6,7 +6,7 @@ import socket
 
 import psutil
 import pytest
-from helpers.workplace import ENGINE_RECORD, GOLDEN
+from helpers.workplace import ENGINE_RECORD
 
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.server.tritonserver import Ports
@@ -15,7 +15,8 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY_FOLDER = "results/tiny/cpu/repository/tiny_trt"
 INDEX = "results/tiny/cpu/repository.json"
-RECEIPT = "results/tiny/deploy/receipt.json"
+RESULTS = "results/tiny"
+RECEIPT = f"{RESULTS}/deploy/receipt.json"
 STATE = "results/.server/state.json"
 LIMITS = {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.99, "max_top1_drop": 0.01}
 
@@ -41,7 +42,7 @@ def ready_to_deploy(good_run, tmp_path_factory):
     )
     write_repository(made)
     yield made
-    stopped = made.program("undeploy", "--receipts", RECEIPT)
+    stopped = made.program("undeploy", "--results", RESULTS)
     assert not servers_of(made), f"a server is left over:\n{stopped.said}"
     stopped.succeeded()
     assert not made.path(RECEIPT).exists()
@@ -66,8 +67,7 @@ def ports():
 def deploy(workplace, ports):
     return workplace.program(
         "deploy",
-        *("--models", "tiny", "--folders", REPOSITORY_FOLDER, "--indexes", INDEX, "--goldens", GOLDEN),
-        *("--receipts", RECEIPT, "--http-port", ports.http, "--grpc-port", ports.grpc),
+        *("--results", RESULTS, "--target", "cpu", "--http-port", ports.http, "--grpc-port", ports.grpc),
         *("--metrics-port", ports.metrics, "--ready-timeout-s", 60),
     )
 
@@ -104,8 +104,8 @@ def test_foreign_listener_is_named_and_left_alone(ready_to_deploy, ports):
 
 def test_deployment_succeeds_once_the_port_is_free(live, ports):
     receipt = json.loads(live.path(RECEIPT).read_text())
-    assert servers_of(live) == [receipt["server"]["pid"]]
-    assert receipt["smoke_test"]["requests_counted"] >= 10
+    assert servers_of(live) == [receipt["contents"]["server"]["pid"]]
+    assert receipt["targets"]["cpu"]["smoke_test"]["requests_counted"] >= 10
     assert model_is_ready(ports)
 
 

@@ -51,6 +51,7 @@ TRAITS = PlatformTraits(
     manifests="slipway.manifests.toy:files",
     deployment="slipway.deploy.toy:Toy",
     on_this_machine=True,
+    together=False,
 )
 """,
     "manifests/toy.py": """

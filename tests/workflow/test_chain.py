@@ -169,10 +169,10 @@ def test_served_configuration_is_the_selected_one(small):
 
 def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(small):
     golden, receipt = record(small, "small/golden.json"), record(small, "small/deploy/receipt.json")
-    assert golden["output"]["kind"] == receipt["output"]["kind"] == "logits"
+    assert golden["output"]["kind"] == receipt["targets"]["cpu"]["output"]["kind"] == "logits"
     asked = small.program("predict", "--json").succeeded().said
     (picture,) = json.loads(asked[asked.index("{") :])["pictures"]
-    for found in (receipt["smoke_test"], picture):
+    for found in (receipt["targets"]["cpu"]["smoke_test"], picture):
         assert [each["label"] for each in found["top"]] == [each["label"] for each in golden["top"]]
         np.testing.assert_allclose(
             [each["confidence"] for each in found["top"]], [each["confidence"] for each in golden["top"]], atol=1e-4
@@ -183,7 +183,7 @@ def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(sma
 
 
 def test_receipt_chains_weights_to_the_served_files(small):
-    receipt = record(small, "small/deploy/receipt.json")
+    receipt = record(small, "small/deploy/receipt.json")["targets"]["cpu"]
     assert receipt["chain"]["weights_sha256"] == sha256(small.path("results/small/weights.safetensors"))
     assert receipt["chain"]["onnx_sha256"] == sha256(small.path("results/small/small.onnx"))
     assert receipt["chain"]["repository_index_sha256"] == sha256(small.path("results/small/cpu/repository.json"))
@@ -208,7 +208,7 @@ def test_server_listens_on_loopback_only(small):
     receipt = record(small, "small/deploy/receipt.json")
     listening = [
         connection.laddr
-        for connection in psutil.Process(receipt["server"]["pid"]).net_connections("inet")
+        for connection in psutil.Process(receipt["contents"]["server"]["pid"]).net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
     assert {address.port for address in listening} == {small.ports.grpc, small.ports.metrics}
@@ -255,8 +255,8 @@ def test_a_second_deploy_has_nothing_to_do(small):
 def test_status_shows_what_is_live(small):
     shown = small.snakemake("status").succeeded().said
     receipt = record(small, "small/deploy/receipt.json")
-    assert f"process {receipt['server']['pid']}" in shown
-    assert receipt["chain"]["weights_sha256"][:12] in shown
+    assert f"process    {receipt['contents']['server']['pid']}" in shown
+    assert receipt["targets"]["cpu"]["chain"]["weights_sha256"][:12] in shown
     assert "STALE" not in shown
 
 
@@ -271,7 +271,7 @@ def test_changing_a_limit_measures_nothing_again(small):
 
 def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
     before = {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")}
-    pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
+    pid = record(small, "small/deploy/receipt.json")["contents"]["server"]["pid"]
     for engine in psutil.Process(pid).children():
         engine.kill()
     planned = small.snakemake("-n", "deploy").succeeded().said
@@ -282,27 +282,27 @@ def test_a_dead_server_is_started_again_and_nothing_else_is_made(small):
         time.sleep(0.1)
     assert "its server has ended" in small.snakemake("status").succeeded().said
     output = small.snakemake("deploy").succeeded().said
-    assert re.search(r"^deploy_local +1$", output, re.MULTILINE)
+    assert re.search(r"^deploy_release +1$", output, re.MULTILINE)
     assert re.search(r"^total +2$", output, re.MULTILINE)
-    assert record(small, "small/deploy/receipt.json")["server"]["pid"] != pid
+    assert record(small, "small/deploy/receipt.json")["contents"]["server"]["pid"] != pid
     assert {path: path.stat().st_mtime_ns for path in small.folder.glob("results/small/cpu/*.json")} == before
     assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
 def test_a_new_deployment_is_tried_beside_the_live_one_and_taken_by_it(small):
     before = record(small, "small/deploy/receipt.json")
-    output = small.snakemake("--forcerun", "deploy_local", "--", "deploy").succeeded().said
+    output = small.snakemake("--forcerun", "deploy_release", "--", "deploy").succeeded().said
     assert "trying the new repository beside it first" in output
     assert "switching in the running server" in output
     after = record(small, "small/deploy/receipt.json")
-    assert after["server"] == before["server"]
-    assert after["version"] == before["version"], "the same files are the same version"
+    assert after["contents"]["server"] == before["contents"]["server"]
+    assert after["number"] == before["number"], "the same files are the same version"
     assert after["deployed_at"] >= before["deployed_at"]
     assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
 def test_undeploy_stops_the_server_and_withdraws_the_receipt(small):
-    pid = record(small, "small/deploy/receipt.json")["server"]["pid"]
+    pid = record(small, "small/deploy/receipt.json")["contents"]["server"]["pid"]
     small.snakemake("undeploy")
     assert not psutil.pid_exists(pid)
     assert not small.path("results/small/deploy/receipt.json").exists()

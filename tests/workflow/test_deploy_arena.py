@@ -4,9 +4,9 @@ import pytest
 from helpers.kubernetes_api.site import Site
 from helpers.programs import fake_arena
 
-import deploy_remote
-import rollback_remote
-import undeploy_remote
+import deploy
+import rollback
+import undeploy
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +32,7 @@ def version(site):
 
 
 def test_each_version_is_started_beside_the_old_one_which_goes_once_it_is_proven(site):
-    site.run(deploy_remote)
+    site.run(deploy)
     old, before = version(site), site.receipt
     assert releases(site) == [old]
     assert before["contents"]["releases"] == [["tiny-cpu", old]]
@@ -49,21 +49,21 @@ def test_each_version_is_started_beside_the_old_one_which_goes_once_it_is_proven
     assert site.live() == untouched
 
     site.api.behave("Ready")
-    site.run(deploy_remote)
+    site.run(deploy)
     new = version(site)
     assert releases(site) == [new] != [old]
     assert site.receipt["number"] == 2
 
-    site.run(rollback_remote)
+    site.run(rollback)
     assert releases(site) == [old]
     assert site.receipt["rolled_back_from"] == 2
-    site.run(undeploy_remote)
+    site.run(undeploy)
     assert releases(site) == []
     assert site.receipt is None
 
 
 def test_arena_cannot_change_a_release_that_is_live(site):
-    site.run(deploy_remote)
+    site.run(deploy)
     objects = site.live()
     site.change(cluster={"namespace": site.api.namespace, "replicas": 2})
     site.refused("was started otherwise than arena.sh says now", "Nothing was changed")
@@ -71,14 +71,14 @@ def test_arena_cannot_change_a_release_that_is_live(site):
 
 
 def test_what_a_killed_deployment_left_is_removed_with_the_next_one(site, monkeypatch, capfd):
-    site.run(deploy_remote)
+    site.run(deploy)
     old = version(site)
     site.train(1)
     killed = version(site)
     site.run_until_killed(monkeypatch)
     assert releases(site) == sorted([old, killed])
     site.train(1, p99_limit_ms=4000)
-    site.run(deploy_remote)
+    site.run(deploy)
     assert "was killed midway" in capfd.readouterr().err
     assert releases(site) == [version(site)]
     assert version(site) not in (old, killed)

@@ -9,10 +9,10 @@ import pytest
 from helpers.artifacts.deployable import NAME, Deployable
 from helpers.programs import fake_docker
 
-import deploy_remote
-import rollback_remote
+import deploy
+import rollback
 import status
-import undeploy_remote
+import undeploy
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
@@ -60,31 +60,31 @@ def machine(tmp_path, monkeypatch):
 
 def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, capfd):
     machine.train(0)
-    machine.run(deploy_remote)
+    machine.run(deploy)
     first, answered = machine.receipt, machine.answer()
     assert first["number"] == 1
     assert first["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
     assert first["targets"]["cpu"]["chain"]["repository_index_sha256"] == machine.index()
 
     machine.train(1)
-    machine.run(deploy_remote)
+    machine.run(deploy)
     assert machine.receipt["number"] == 2
     assert not np.allclose(machine.answer(), answered, rtol=1e-2)
     before, new = machine.receipt, machine.answer()
     for file in ("cpu/repository/tiny_trt/1/model.py", "deploy/compose.yaml", "golden.npz", "cpu/extra"):
-        said = f"compose/1 is not what was proven .*{file}.*serves on"
+        said = f"version 1 of tiny_trt in .*/compose is not what was proven .*1/{file}.*serves on"
         with tampered(machine.results / "deploy/compose/1" / file), pytest.raises(SlipwayError, match=said):
-            machine.run(rollback_remote)
+            machine.run(rollback)
         assert machine.receipt == before
         np.testing.assert_allclose(machine.answer(), new, rtol=1e-4)
-    machine.run(rollback_remote)
+    machine.run(rollback)
     back = machine.receipt
     assert (back["number"], back["rolled_back_from"]) == (1, 2)
     np.testing.assert_allclose(machine.answer(), answered, rtol=1e-4)
 
     machine.train(1, golden_seed=0)
     with pytest.raises(SlipwayError) as caught:
-        machine.run(deploy_remote)
+        machine.run(deploy)
     assert "does not give this checkpoint's answer" in str(caught.value)
     assert "What was live before was started again and serves" in str(caught.value)
     assert machine.receipt == back
@@ -92,17 +92,17 @@ def test_deployed_replaced_rolled_back_taken_back_shown_and_removed(machine, cap
     assert not (machine.results / "deploy" / "compose" / "3").exists()
 
     capfd.readouterr()
-    local = machine.results / "deploy" / "receipt.json"
-    status.main(status.parse_arguments(["--receipts", str(local), "--state", str(machine.folder / "state")]))
+    options = ["--results", str(machine.results), "--state", str(machine.folder / "state")]
+    status.main(status.parse_arguments(options))
     said = capfd.readouterr().err
     assert "compose" in said
     assert "triton: running, healthy" in said
-    assert "STALE" in said
+    assert "put it right first" in said
 
-    machine.run(undeploy_remote)
+    machine.run(undeploy)
     assert machine.receipt is None
     assert fake_docker.Project(PROJECT).running() is None
-    machine.run(undeploy_remote)
+    machine.run(undeploy)
     assert "nothing is deployed to compose" in capfd.readouterr().err
 
 
@@ -124,7 +124,7 @@ def test_a_server_that_does_not_come_up_is_told_with_its_log_and_taken_away(mach
     adapter.write_text("raise RuntimeError('it cannot start')\n", encoding="utf-8")
     machine.accept_repository()
     with pytest.raises(SlipwayError) as caught:
-        machine.run(deploy_remote)
+        machine.run(deploy)
     assert "is unhealthy" in str(caught.value)
     assert "it cannot start" in str(caught.value)
     assert "Nothing of it was live before, and nothing of it runs now" in str(caught.value)
@@ -137,14 +137,14 @@ def test_a_second_deployer_is_told_so(machine):
     folder = machine.results / "deploy" / "compose"
     folder.mkdir(parents=True)
     with filelock.FileLock(folder / "deploying.lock"), pytest.raises(SlipwayError, match="is under way"):
-        machine.run(deploy_remote)
+        machine.run(deploy)
     assert fake_docker.Project(PROJECT).running() is None
 
 
 def test_a_port_of_somebody_else_changes_nothing(machine):
     machine.train(0)
     with socket.create_server(("127.0.0.1", machine.ports.grpc)), pytest.raises(SlipwayError) as caught:
-        machine.run(deploy_remote)
+        machine.run(deploy)
     assert f"port {machine.ports.grpc} is taken" in str(caught.value)
     assert "Nothing was changed" in str(caught.value)
     assert not list((machine.results / "deploy").glob("compose/[0-9]*"))

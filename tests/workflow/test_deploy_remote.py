@@ -8,10 +8,10 @@ import pytest
 from helpers.kubernetes_api.site import INDEX, Site
 from helpers.workplace import Workplace
 
-import deploy_remote
-import rollback_remote
+import deploy
+import rollback
 import status
-import undeploy_remote
+import undeploy
 from slipway.cluster import lease
 from slipway.cluster.api import Cluster
 from slipway.core.artifacts import tree_digest
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("to", ["kubernetes", "kserve"])
 def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_servers, to, capfd):
     site = Site(tmp_path, api, trained_servers, to).train(0)
-    site.run(deploy_remote)
+    site.run(deploy)
     first, objects = site.receipt, site.live()
     assert (first["number"], first["place"]["context"], first["place"]["namespace"]) == (1, "stand-in", "serving")
     assert first["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
@@ -32,27 +32,27 @@ def test_deployed_replaced_rolled_back_shown_and_removed(tmp_path, api, trained_
     assert f"{api.token}" not in str(first)
 
     site.train(1)
-    site.run(deploy_remote)
+    site.run(deploy)
     assert site.receipt["number"] == 2
     assert site.live() != objects
 
-    site.run(rollback_remote)
+    site.run(rollback)
     assert (site.receipt["number"], site.receipt["rolled_back_from"]) == (1, 2)
     assert site.live() == objects
-    site.refused("has no version before 1", "Nothing was changed", program=rollback_remote)
+    site.refused("live before tiny_trt version 1", "Nothing was changed", program=rollback)
 
     capfd.readouterr()
-    status.main(status.parse_arguments(["--receipts", str(site.results / "deploy/receipt.json")]))
+    status.main(status.parse_arguments(["--results", str(site.results)]))
     said = capfd.readouterr().err
     assert f"tiny_trt: answers; live on {to} since" in said
     assert "BACK" in said
-    assert "STALE" in said
+    assert "put it right first" in said
     assert ("1 of 1 pods ready" if to == "kubernetes" else ", ready") in said
 
-    site.run(undeploy_remote)
+    site.run(undeploy)
     assert site.receipt is None
     assert site.live() == {}
-    site.run(undeploy_remote)
+    site.run(undeploy)
     assert f"nothing is deployed to {to}" in capfd.readouterr().err
 
 
@@ -62,7 +62,7 @@ def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
     site.refused("on cpu", "does not give this checkpoint's answer", "What was created was removed")
     assert site.live() == {}
     site.train(0)
-    site.run(deploy_remote)
+    site.run(deploy)
     before, objects = site.receipt, site.live()
     site.train(1, golden_seed=0)
     site.refused("does not give this checkpoint's answer", "was applied again and serves: Deployment tiny-cpu")
@@ -75,7 +75,7 @@ def test_wrong_answers_are_taken_back(tmp_path, api, trained_servers):
 
 def test_a_rollout_that_is_stuck_is_taken_back(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
-    site.run(deploy_remote)
+    site.run(deploy)
     before, objects = site.receipt, site.live()
     site.train(1)
     api.behave("Unschedulable")
@@ -86,7 +86,7 @@ def test_a_rollout_that_is_stuck_is_taken_back(tmp_path, api, trained_servers):
 
 def test_what_the_cluster_refuses_changes_nothing(tmp_path, api, trained_servers):
     site = Site(tmp_path, api, trained_servers).train(0)
-    site.run(deploy_remote)
+    site.run(deploy)
     before, objects = site.receipt, site.live()
     site.train(1)
     api.deny("patch", "deployments")
@@ -96,7 +96,7 @@ def test_what_the_cluster_refuses_changes_nothing(tmp_path, api, trained_servers
     site.refused("refuses to patch Deployment tiny-cpu")
     assert site.receipt == before
     assert site.live() == objects
-    assert not (site.results / "deploy" / "kubernetes" / "begun.json").exists()
+    assert site.history()["rollout"] is None
 
 
 def test_a_second_deployer_is_told_who_deploys(tmp_path, api, trained_servers):
@@ -104,16 +104,16 @@ def test_a_second_deployer_is_told_who_deploys(tmp_path, api, trained_servers):
     with lease.hold(Cluster.connect(api.namespace), "slipway-tiny"):
         site.refused("is deploying to serving in stand-in since")
     assert site.live() == {}
-    site.run(deploy_remote)
+    site.run(deploy)
 
 
 def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, api, trained_servers, capfd):
     site = Site(tmp_path, api, trained_servers).train(0)
-    site.run(deploy_remote)
+    site.run(deploy)
     objects = site.live()
     site.train(1)
     api.behave("Waiting")
-    command = Workplace(tmp_path).program_command("deploy_remote", *site.options("--ready-timeout-s", 60))
+    command = Workplace(tmp_path).program_command("deploy", *site.options("--ready-timeout-s", 60))
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
     wanted = f"sha256:{site.index()}"
     api.until(lambda: api.one("Deployment", "tiny-cpu")["metadata"]["annotations"][INDEX] == wanted)
@@ -129,7 +129,7 @@ def test_killed_midway_the_next_run_goes_on_and_knows_what_was_live(tmp_path, ap
     assert "was killed midway; going on from what it left" in capfd.readouterr().err
     assert site.live() == objects
     site.train(1)
-    site.run(deploy_remote)
+    site.run(deploy)
     assert site.receipt["number"] == 2
 
 
@@ -138,9 +138,9 @@ def test_undeploy_also_removes_what_a_killed_first_deployment_left(tmp_path, api
     site.run_until_killed(monkeypatch)
     assert site.live() != {}
     assert site.receipt is None
-    site.run(undeploy_remote)
+    site.run(undeploy)
     assert site.live() == {}
-    assert not (site.results / "deploy" / "kubernetes" / "begun.json").exists()
+    assert site.history()["rollout"] is None
 
 
 def _wrong(site):
@@ -153,7 +153,7 @@ def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_
     claim.mkdir()
     site = Site(tmp_path, api, trained_servers, targets=("cpu", "edge")).train(0)
     publish = ["--publish-to", str(claim), "--keep-published", "1"]
-    site.run(deploy_remote, *publish)
+    site.run(deploy, *publish)
     receipt = site.receipt
     assert set(receipt["targets"]) == {"cpu", "edge"}
     assert {each["kind"] for each in receipt["contents"]["objects"]} >= {"Deployment", "Service"}
@@ -165,14 +165,14 @@ def test_a_fleet_is_published_and_every_target_is_proven(tmp_path, api, trained_
     site.train(1)
     site.measured.deploy["fleet"] = ["cpu"]
     site.change()
-    site.run(deploy_remote, *publish)
+    site.run(deploy, *publish)
     assert first.is_dir(), "the version that a rollback goes to was removed"
     assert api.one("Deployment", "tiny-edge") is None
     engine, objects = next(first.rglob("*.bin")), site.live()
     content = engine.read_bytes()
     engine.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    site.refused("is not what was published", f"edited: {first.name}/", "Nothing was changed", program=rollback_remote)
+    site.refused("is not what was published", f"edited: {first.name}/", "Nothing was changed", program=rollback)
     assert site.live() == objects
     engine.write_bytes(content)
-    site.run(rollback_remote)
+    site.run(rollback)
     assert api.one("Deployment", "tiny-edge") is not None

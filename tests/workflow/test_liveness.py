@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 from helpers.artifacts.configured import job_keys
-from helpers.artifacts.training import RECEIPT, Training, options
+from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
 from helpers.workplace import Workplace
 
 from slipway.core.artifacts import read_json
@@ -59,7 +59,7 @@ def live(trainings, tmp_path_factory):
     place = new_place(tmp_path_factory.mktemp("live") / "place")
     deploy(place, trainings[1]).succeeded()
     yield place
-    place.program_here("undeploy", "--receipts", RECEIPT).succeeded()
+    place.program_here("undeploy", "--results", RESULTS).succeeded()
     assert not own_servers(place)
 
 
@@ -70,16 +70,16 @@ def deploy(place, training):
 
 def planned_start(place):
     with contextlib.chdir(place.folder):
-        return job_keys().deploy_local(why_silent())["start"]
+        return job_keys().deploy_release(why_silent())["start"]
 
 
 def status(place):
-    said = place.program_here("status", "--receipts", RECEIPT).succeeded().said
+    said = place.program_here("status", "--results", RESULTS).succeeded().said
     return next(line for line in said.splitlines() if line.startswith("tiny: "))
 
 
 def server_of(place):
-    return psutil.Process(read_json(place.path(RECEIPT))["server"]["pid"])
+    return psutil.Process(read_json(place.path(RECEIPT))["contents"]["server"]["pid"])
 
 
 def kill_one_engine(server):
@@ -102,7 +102,7 @@ DEATHS = {
 
 @pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.__name__)
 def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, trainings, death):
-    assert status(live).startswith("tiny: answers, live since ")
+    assert status(live).startswith("tiny: answers; live on local since ")
     before, receipt = planned_start(live), read_json(live.path(RECEIPT))
     death(server_of(live))
     time.sleep(0.3)
@@ -111,8 +111,8 @@ def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, tr
     assert planned_start(live) == before + 1
     deploy(live, trainings[1]).succeeded()
     assert planned_start(live) == before + 1, "the receipt is fresh"
-    assert status(live).startswith("tiny: answers, live since ")
-    assert read_json(live.path(RECEIPT))["version"] == receipt["version"]
+    assert status(live).startswith("tiny: answers; live on local since ")
+    assert read_json(live.path(RECEIPT))["number"] == receipt["number"]
     with ModelClient(live.served_at, "tiny") as client:
         assert trainings[1].gave(client.infer(trainings[1].input).logits)
     assert own_servers(live) == [server_of(live).pid]
@@ -139,7 +139,7 @@ def test_a_server_whose_folder_was_removed_is_replaced(live, trainings):
     shutil.rmtree(live.path(STATE))
     live.program_here("deploy", *options(live, trainings[1])).succeeded()
     assert own_servers(live) == [server_of(live).pid] != [before]
-    assert status(live).startswith("tiny: answers, live since ")
+    assert status(live).startswith("tiny: answers; live on local since ")
 
 
 # Runs deploy.py in a process that is killed, or gets a signal, right after the server was started.
@@ -179,7 +179,7 @@ def test_a_first_server_that_a_killed_deployment_could_not_record_is_replaced(tm
         assert own_servers(place) == [server_of(place).pid]
         assert status(place).startswith("tiny: answers")
     finally:
-        place.program_here("undeploy", "--receipts", RECEIPT).succeeded()
+        place.program_here("undeploy", "--results", RESULTS).succeeded()
     assert not psutil.pid_exists(left)
     assert not own_servers(place)
 
@@ -219,4 +219,4 @@ def test_of_two_checkouts_that_deploy_to_the_same_ports_at_once_one_succeeds(tmp
             assert trainings[winner].gave(client.infer(trainings[winner].input).logits)
     finally:
         for place in places:
-            place.program_here("undeploy", "--receipts", RECEIPT)
+            place.program_here("undeploy", "--results", RESULTS)

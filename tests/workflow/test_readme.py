@@ -47,7 +47,7 @@ def test_a_deploy_after_it_has_nothing_to_do(outputs):
 
 
 def test_status_and_undeploy_do_what_they_say(outputs):
-    assert "resnet50_trt: answers, live since" in outputs["snakemake --cores 1 status"]
+    assert "resnet50_trt: answers; live on local since" in outputs["snakemake --cores 1 status"]
     assert "stopped tritonserver" in outputs["snakemake --cores 1 undeploy"]
 
 

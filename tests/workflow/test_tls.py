@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as triton
-from helpers.artifacts.training import RECEIPT, WEIGHTS, Training, options
+from helpers.artifacts.training import RECEIPT, RESULTS, WEIGHTS, Training, options
 from helpers.certificates import Authority
 from helpers.workplace import Workplace
 from PIL import Image
@@ -41,7 +41,7 @@ def place(tmp_path):
     found = Workplace(tmp_path)
     found.served_at = Ports.free()
     yield found
-    found.program("undeploy", "--receipts", RECEIPT).succeeded()
+    found.program("undeploy", "--results", RESULTS).succeeded()
     assert not found.path(KEY_FILE).exists()
 
 
@@ -59,7 +59,7 @@ def named(certificate, key, prefix="--tls"):
 
 
 def server_of(place):
-    return read_json(place.path(RECEIPT))["server"]
+    return read_json(place.path(RECEIPT))["contents"]["server"]
 
 
 def addresses(place):
@@ -96,9 +96,9 @@ def test_tls_is_served_proven_switched_and_asked_and_other_tls_starts_another_se
     key_of_first = place.path(KEY_FILE).read_bytes()
     said = place.program("deploy", *options(place, trainings[1], *tls)).succeeded().said
     assert "switching in the running server" in said
-    place.program("rollback", "--receipts", RECEIPT).succeeded()
+    place.program("rollback", "--results", RESULTS).succeeded()
     assert server_of(place)["pid"] == first["pid"]
-    told = place.program("status", "--receipts", RECEIPT).succeeded().said
+    told = place.program("status", "--results", RESULTS).succeeded().said
     assert "answered, 0 failed" in told
     assert f"gRPC {at.grpc} (TLS)" in told
     assert "1 answered, 0 not, by tiny" in place.program("predict", picture).succeeded().said

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as triton
-from helpers.artifacts.training import RECEIPT, WEIGHTS, Training, options
+from helpers.artifacts.training import RECEIPT, RESULTS, WEIGHTS, Training, options
 from helpers.workplace import CLOSED_PROXIES, ODD, Workplace
 from PIL import Image
 from tritonclient.grpc import service_pb2
@@ -36,11 +36,11 @@ def place(tmp_path_factory):
     found.served_at = replace(Ports.free(), http=None)
     found.program("deploy", *options(found, found.trainings[0]), **found.environment).succeeded()
     yield found
-    found.program("undeploy", "--receipts", RECEIPT).succeeded()
+    found.program("undeploy", "--results", RESULTS).succeeded()
 
 
 def pid_of(place):
-    return read_json(place.path(RECEIPT))["server"]["pid"]
+    return read_json(place.path(RECEIPT))["contents"]["server"]["pid"]
 
 
 def flood(port, path, method="POST"):
@@ -79,7 +79,7 @@ def test_a_model_is_served_switched_and_rolled_back_in_a_folder_whose_name_is_sh
     server = pid_of(place)
     said = place.program("deploy", *options(place, place.trainings[1]), **place.environment).succeeded().said
     assert "trying the new repository beside it first" in said
-    place.program("rollback", "--receipts", RECEIPT, **place.environment).succeeded()
+    place.program("rollback", "--results", RESULTS, **place.environment).succeeded()
     assert pid_of(place) == server
     assert not list(place.folder.parent.rglob("owned"))
 
@@ -88,7 +88,7 @@ def test_status_and_predict_ask_the_server_and_no_proxy(place):
     settings = {"resize": 16, "crop": 16, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     write_json(place.path("results/tiny/golden.json"), {"weights_sha256": WEIGHTS, "key": settings})
     Image.fromarray(np.full((20, 20, 3), 90, dtype=np.uint8)).save(place.path("picture.png"))
-    told = place.program("status", "--receipts", RECEIPT, **place.environment).succeeded().said
+    told = place.program("status", "--results", RESULTS, **place.environment).succeeded().said
     assert "answered, 0 failed" in told
     assert "VULNERABLE Triton 24.10, known since 2025-08-04" in told
     assert "HTTP" not in told
@@ -141,7 +141,7 @@ def test_the_shared_memory_of_a_killed_server_goes_with_the_next_command_and_nob
     foreign = SharedMemory(create=True, size=64)
     try:
         assert list(Path("/dev/shm").glob(f"{own}*"))
-        place.program("undeploy", "--receipts", RECEIPT).succeeded()
+        place.program("undeploy", "--results", RESULTS).succeeded()
         assert not list(Path("/dev/shm").glob(f"{own}*"))
         assert Path("/dev/shm", foreign.name).exists()
     finally:

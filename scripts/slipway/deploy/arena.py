@@ -13,8 +13,8 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.cluster_objects import provenance
 from slipway.deploy.commands import output_of, require_program
 from slipway.deploy.kubernetes import Kubernetes
-from slipway.deploy.platform import DeploymentState
 from slipway.deploy.release import Release
+from slipway.deploy.release_history import DeploymentState
 
 # Timeout: Arena sends some requests to the cluster and applies a chart.
 COMMAND_S = 300
@@ -70,9 +70,9 @@ class Arena(Kubernetes):
         """Return the objects and their Arena releases."""
         return super().contents(release) | {"releases": releases(release)}
 
-    def remove(self, contents: dict) -> list[str]:
+    def remove(self, contents: list[dict]) -> list[str]:
         """Delete every release."""
-        return [summary(each) for each in self._delete(contents["releases"])]
+        return [summary(each) for each in self._delete(each for entry in contents for each in entry["releases"])]
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
         """Delete the releases that exist; return them."""

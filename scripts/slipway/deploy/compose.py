@@ -3,6 +3,7 @@
 One machine has one GPU and one set of ports, so the old version stops before the new one starts.
 """
 
+import argparse
 import json
 import platform
 import re
@@ -13,13 +14,15 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.deploy.answers import why_no_answer
 from slipway.deploy.commands import output_of, require_program
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import lock
-from slipway.deploy.platform import DeploymentState
-from slipway.deploy.release import Release
-from slipway.deploy.sealed import require_whole
-from slipway.triton.server.tritonserver import Ports
+from slipway.deploy.release import Part, Release
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore
+from slipway.deploy.validation import require_deployable, verify_image
+from slipway.triton.client.ports import Ports
 
 # Images may have to be pulled first.
 PULL_S = 900
@@ -35,16 +38,34 @@ class Compose:
         self._patience_s = patience_s
 
     @classmethod
-    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Compose":
+    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
+        """Return the releases that are stored beside the results."""
+        return ReleaseStore(results, to)
+
+    @classmethod
+    def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Compose":
         """Return this machine."""
-        return cls(folder, ready_timeout_s)
+        return cls(folder, options.ready_timeout_s)
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of this checkout while the block runs."""
         return lock(self._folder)
 
+    def settle(self, history: ReleaseHistory) -> DeploymentState:
+        """Return the recorded state. The next rollout replaces what a killed deployment left."""
+        return history.state()
+
+    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
+        """Do nothing: the next rollout, also that of a rollback, replaces what a killed deployment left."""
+        return False
+
+    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
+        """Return the runtime in the image."""
+        return verify_image(part, server_version)
+
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return Compose's version; raise SlipwayError if it refuses the file, or another program has a port."""
+        require_deployable(release)
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
         version = output_of(["docker", "compose", "version", "--short"], COMMAND_S).strip()
         output_of([*_compose(release.files[0]), "config", "--quiet"], COMMAND_S)
@@ -74,6 +95,10 @@ class Compose:
         """Yield {target: ports of this machine in the manifest}."""
         yield {part.target: ports_of(part.values) for part in release.parts}
 
+    def switch(self, release: Release, snapshot: dict) -> bool:
+        """Do nothing: the new project took the place of the old one."""
+        return False
+
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove nothing: Compose removed the services that the new file does not have."""
 
@@ -82,7 +107,10 @@ class Compose:
         if snapshot["file"] is None:
             self._down(release.files[0])
             return "Nothing of it was live before, and nothing of it runs now."
-        self._require_whole(Path(snapshot["file"]))
+        stored = Path(snapshot["file"])
+        if stored.is_relative_to(self._folder.resolve()):
+            number = int(stored.relative_to(self._folder.resolve()).parts[0])
+            ReleaseStore(self._folder.parents[1], release.to).require_whole(release.parts[0].name, number)
         self._up(Path(snapshot["file"]))
         return f"What was live before was started again and serves: {snapshot['file']}. It did not answer meanwhile."
 
@@ -95,15 +123,20 @@ class Compose:
         file = release.files[0]
         return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.fleet[0]))}
 
-    def remove(self, contents: dict) -> list[str]:
+    def remove(self, contents: list[dict]) -> list[str]:
         """Stop the project. Its volumes stay, with the metrics that Prometheus recorded."""
-        if running_file(contents["project"]) is None:
-            return []
-        self._down(Path(contents["file"]))
-        return [f"the Compose project {contents['project']}"]
+        running = {entry["project"]: Path(entry["file"]) for entry in contents if running_file(entry["project"])}
+        for file in running.values():
+            self._down(file)
+        return [f"the Compose project {project}" for project in running]
 
-    def describe(self, contents: dict) -> list[str]:
+    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
+        """Return why the model does not answer; None if it does."""
+        return why_no_answer(self, history.find(receipt))
+
+    def describe(self, receipt: dict) -> list[str]:
         """Return the state of each service, as Compose states it."""
+        contents = receipt["contents"]
         running = running_file(contents["project"])
         if running is None:
             return [f"  GONE       the Compose project {contents['project']} does not run; deploy again"]
@@ -114,12 +147,6 @@ class Compose:
             f"  service    {each['Service']}: {each['State']}{', ' + each['Health'] if each.get('Health') else ''}"
             for each in objects_in(output_of(command, COMMAND_S))
         ]
-
-    def _require_whole(self, file: Path) -> None:
-        """Raise SlipwayError if a file belongs to a stored version that was changed since its deployment."""
-        folder = self._folder.resolve()
-        if file.is_relative_to(folder):
-            require_whole(folder, int(file.relative_to(folder).parts[0]))
 
     def _up(self, file: Path) -> None:
         waiting = ["--wait", "--wait-timeout", f"{self._patience_s:.0f}"]

@@ -1,5 +1,6 @@
 """Deploying to Kubernetes, plain or KServe: apply the objects, follow the rollout, prove it through a tunnel."""
 
+import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from slipway.cluster.api_resources import SERVERS, labels_of, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
+from slipway.deploy.answers import why_no_answer
 from slipway.deploy.cluster_objects import (
     applicable,
     digest,
@@ -19,8 +21,10 @@ from slipway.deploy.cluster_objects import (
     reference,
     summary,
 )
-from slipway.deploy.platform import DeploymentState
-from slipway.deploy.release import Release
+from slipway.deploy.release import Part, Release
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore
+from slipway.deploy.validation import require_deployable, verify_image
 from slipway.manifests import common
 from slipway.triton.server.tritonserver import Ports
 
@@ -41,10 +45,16 @@ class Kubernetes:
         self._held: lease.HeldLease | None = None
 
     @classmethod
-    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Kubernetes":
-        """Return a namespace of a cluster. Without a "context" it is in the kubeconfig's current one."""
-        cluster = Cluster.connect(place["namespace"], place.get("context"))
-        return cls(cluster, place["app"], common.PULL_S + ready_timeout_s)
+    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
+        """Return the releases that are stored beside the results."""
+        return ReleaseStore(results, to)
+
+    @classmethod
+    def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
+        """Return a namespace of a cluster. Without a context it is in the kubeconfig's current one."""
+        place = receipt["place"]
+        cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
+        return cls(cluster, place["app"], common.PULL_S + options.ready_timeout_s)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -52,8 +62,21 @@ class Kubernetes:
         with lease.hold(self.cluster, f"slipway-{self._app}") as self._held:
             yield
 
+    def settle(self, history: ReleaseHistory) -> DeploymentState:
+        """Return the recorded state. The next rollout replaces what a killed deployment left."""
+        return history.state()
+
+    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
+        """Do nothing: the next rollout, also that of a rollback, replaces what a killed deployment left."""
+        return False
+
+    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
+        """Return the runtime in the image."""
+        return verify_image(part, server_version)
+
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the results of the checks; raise SlipwayError if one fails, or if the model is live elsewhere."""
+        require_deployable(release)
         self._require_this_place(release, state)
         return preflight.check(self.cluster, release.objects, release.fleet)
 
@@ -83,6 +106,10 @@ class Kubernetes:
                 local = tunnels.enter_context(forwarded(self.cluster, labels_of(server), self.ports))
                 reached[part.target] = Ports(*(local[port] for port in self.ports))
             yield reached
+
+    def switch(self, release: Release, snapshot: dict) -> bool:
+        """Do nothing: the rollout itself replaced the pods."""
+        return False
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Delete the objects of the previous version that this one does not have."""
@@ -121,15 +148,20 @@ class Kubernetes:
         """Return a reference to every object, with the SHA-256 of the applied object."""
         return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
 
-    def remove(self, contents: dict) -> list[str]:
+    def remove(self, contents: list[dict]) -> list[str]:
         """Delete every object. Servers go last, so that no Service sends a request to a deleted server."""
-        last = sorted(contents["objects"], key=lambda each: each["kind"] in SERVERS)
+        objects = [each for entry in contents for each in entry["objects"]]
+        last = sorted(objects, key=lambda each: each["kind"] in SERVERS)
         return [key(each) for each in last if self.cluster.delete(reference(each))]
 
-    def describe(self, contents: dict) -> list[str]:
+    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
+        """Return why a target does not answer; None if all do."""
+        return why_no_answer(self, history.find(receipt))
+
+    def describe(self, receipt: dict) -> list[str]:
         """Return the readiness of each Deployment or InferenceService, and the objects that are gone."""
         lines = []
-        for each in contents["objects"]:
+        for each in receipt["contents"]["objects"]:
             live = self.cluster.get(reference(each))
             if live is None:
                 lines.append(f"  GONE       {key(each)} is not there any more; deploy again")

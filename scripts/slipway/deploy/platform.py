@@ -1,39 +1,51 @@
-"""The interface of a deployment platform, and this checkout's record of the state there."""
+"""The interface of a deployment platform."""
 
+import argparse
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.release import Release
-from slipway.triton.server.tritonserver import Ports
-
-
-@dataclass(frozen=True)
-class DeploymentState:
-    """The state of a platform, as this checkout recorded it.
-
-    `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
-    `baseline`: the snapshot before an interrupted rollout (rollback target). `attempted`: its unverified release.
-    """
-
-    receipt: dict | None = None
-    live: Release | None = None
-    baseline: dict | None = None
-    attempted: Release | None = None
+from slipway.deploy.release import Part, Release
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.version_store import VersionStore
+from slipway.triton.client.ports import Ports
 
 
 class Platform(Protocol):
     """A platform to deploy to. Each method raises SlipwayError with the problem there and the remedy."""
 
     @classmethod
-    def at(cls, place: dict, folder: Path, ready_timeout_s: float) -> "Platform":
-        """Return the platform at a place, as in `platform_at`."""
+    def store(cls, to: str, results: Path, options: argparse.Namespace) -> VersionStore:
+        """Return the stored versions of the releases there; `results` is the folder of the release's first model."""
+
+    @classmethod
+    def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Platform":
+        """Return the platform at the place of a receipt; no request is sent yet.
+
+        A receipt's "place" has what identifies it, such as the model's name there, the namespace, and the context of
+        the kubeconfig. `options` state what a receipt does not. `folder` has the stored releases on this machine.
+        """
 
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of the model while the block runs."""
+
+    def settle(self, history: ReleaseHistory) -> DeploymentState:
+        """Return the recorded state, after record and platform were made to agree where that has to come first."""
+
+    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
+        """Make the record agree with the platform before it is read; say whether a deployment was taken back.
+
+        Without `may_change` the platform does not change: an interrupted rollout is only reported.
+        """
+
+    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
+        """Return {"runtime", "runtime_version", "told_by"} of the runtime that will run a part's engine.
+
+        `runtime` is False if the version is not known. `server_version` is what the running server states. Raises
+        SlipwayError if that runtime cannot run the engine.
+        """
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the results of the checks; raise SlipwayError if the rollout would fail. Nothing is changed."""
@@ -50,8 +62,11 @@ class Platform(Protocol):
     def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
         """Yield {target: ports of its new server, as reached from this machine}."""
 
+    def switch(self, release: Release, snapshot: dict) -> bool:
+        """Let clients reach the proven release; say whether it is served by another server than the proven one now."""
+
     def finish(self, release: Release, snapshot: dict) -> None:
-        """Remove the parts that only the previous version needed. The release is proven by now."""
+        """Remove the parts that only the previous version needed. The release is live and proven by now."""
 
     def rollback(self, release: Release, snapshot: dict) -> str:
         """Restore the snapshot; return a sentence that says which version serves now."""
@@ -62,25 +77,24 @@ class Platform(Protocol):
     def contents(self, release: Release) -> dict:
         """Return the entries of a receipt that `remove` and `describe` need."""
 
-    def remove(self, contents: dict) -> list[str]:
-        """Remove the objects in a receipt's contents; return the names of the objects that existed."""
+    def remove(self, contents: list[dict]) -> list[str]:
+        """Remove the objects in the contents of receipts; return the names of the objects that existed."""
 
-    def describe(self, contents: dict) -> list[str]:
+    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
+        """Return why the release of a receipt does not answer as it was proven; None if it does."""
+
+    def describe(self, receipt: dict) -> list[str]:
         """Return lines with the platform's report on the objects in a receipt's contents."""
 
 
 OPERATIONS = tuple(name for name in vars(Platform) if not name.startswith("_"))
 
 
-def platform_at(to: str, place: dict, folder: Path, ready_timeout_s: float = 120) -> Platform:
-    """Return the platform at a place; no request is sent yet.
-
-    `place` is {"app", "namespace", "context"}, as in receipts: the model's name there, the namespace, and the context
-    of the kubeconfig (by default its current one). `folder` has the stored releases on this machine.
-    """
+def kind_of(to: str) -> type[Platform]:
+    """Return the class of a platform; raise SlipwayError with each operation that it lacks."""
     traits = PLATFORMS[to]
     kind = traits.load(traits.deployment)
     missing = [operation for operation in OPERATIONS if not hasattr(kind, operation)]
     if missing:
         raise SlipwayError(f"{traits.deployment} has no `{'` and no `'.join(missing)}`, which every platform must have")
-    return kind.at(place, folder, ready_timeout_s)
+    return kind

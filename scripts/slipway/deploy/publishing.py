@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.release import Part, Release
-from slipway.deploy.release_history import versions_in_use
-from slipway.deploy.validation import require_whole
-
-HERE = "served from this machine's disk"
+from slipway.deploy.release import HERE, Part, Release
+from slipway.deploy.release_store import versions_in_use
+from slipway.deploy.validation import UNCHANGED, require_whole
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,10 @@ class Publisher:
         if self.public_key:
             from slipway.triton.repository.signing import verify_repository
 
-            verify_repository(part.repository.parent, self.public_key, part.signature)
+            try:
+                verify_repository(part.repository.parent, self.public_key, part.signature)
+            except SlipwayError as error:
+                raise SlipwayError(f"{error}. {UNCHANGED}") from None
 
 
 def _not_by_slipway(part: Part) -> dict:

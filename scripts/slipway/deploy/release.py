@@ -1,32 +1,51 @@
-"""A release of a model: its manifests, and for each target its repository and its expected answers.
+"""A release: the models that are deployed together to one platform, with their manifests and expected answers.
 
-It is read from results/<model>/, or from a stored version, a folder with the same layout.
+It is read from results/<model>/ of each model, or from stored versions.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import yaml
 
 from slipway.core.artifacts import read_json, sha256
+from slipway.core.records import require_record
 from slipway.deploy.platforms import PLATFORMS
 from slipway.triton.client.smoke_test import Expected
+from slipway.triton.repository.versions import INDEX, version_of
 
+# Where a repository is that is not published for a cluster.
+HERE = "served from this machine's disk"
 RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A release's part for one target: its values in the manifests, its repository and index, its expected answers.
+    """A release's part: one model for one target. `number` is its stored version, None if it is not stored yet.
 
-    `repository` is the model's folder in Triton's layout. In a stored version it may have only the labels.
+    `repository` is the model's folder in Triton's layout; of a stored version it may have only the labels. `values` are
+    its values in the manifests.
     """
 
+    model: str
     target: str
-    values: dict
     repository: Path
     index: Path
+    golden: Path
+    values: dict = field(default_factory=dict)
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that clients use."""
+        return self.index_content["name"]
+
+    @property
+    def version(self) -> str:
+        """Return the version of the repository, such as v0123456789ab."""
+        return self.values.get("version") or version_of(self.index_sha256)
 
     @property
     def signature(self) -> Path:
@@ -43,29 +62,50 @@ class Part:
         """Return the SHA-256 of the index."""
         return sha256(self.index)
 
-    def expected(self, golden: Path) -> Expected:
-        """Return the expected answer, with the golden input and logits of the file `golden`."""
+    @cached_property
+    def expected(self) -> Expected:
+        """Return the expected answer: the golden input and logits."""
         return Expected.of(
-            self.index_content["name"], golden, self.repository / "labels.txt", self.index_content["accuracy_limits"]
+            self.name, self.golden, self.repository / "labels.txt", self.index_content["accuracy_limits"]
         )
 
 
 @dataclass(frozen=True)
 class Release:
-    """A version of a model for one platform. `record` is manifests.json, `parts` has one entry for each target."""
+    """The parts that are deployed together. `folder` and `record`, manifests.json, are of a release with manifests."""
 
-    model: str
     to: str
-    folder: Path
-    record: dict
     parts: tuple[Part, ...]
+    folder: Path | None = None
+    record: dict = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path, to: str) -> "Release":
-        """Return the release in a folder; raise SlipwayError if its record is absent or broken."""
+    def read(cls, results: Sequence[Path], to: str, target: str | None = None) -> "Release":
+        """Return the release in the models' folders: for `target`, or for each target that the manifests name.
+
+        Raises SlipwayError if a record is absent or broken.
+        """
+        if not PLATFORMS[to].files:
+            return cls(to, tuple(_part_on_disk(folder, target) for folder in results))
+        (folder,) = results
         record = read_json(folder / RECORD)
-        parts = tuple(_part(folder, record, target) for target in _targets(record, to))
-        return cls(record["model"], to, folder, record, parts)
+        return cls(to, tuple(_part(folder, record, name) for name in _targets(record, to)), folder, record)
+
+    @classmethod
+    def stored(cls, folder: Path, to: str) -> "Release":
+        """Return the release in a stored version's folder, which has the version's number as its name."""
+        found = cls.read([folder], to)
+        return replace(found, parts=tuple(replace(part, number=int(folder.name)) for part in found.parts))
+
+    @property
+    def model(self) -> str:
+        """Return the models' names, as text."""
+        return ", ".join(dict.fromkeys(part.model for part in self.parts))
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """Return the stored version of each model, by the name that clients use."""
+        return {part.name: part.number for part in self.parts}
 
     @property
     def files(self) -> list[Path]:
@@ -86,11 +126,6 @@ class Release:
         }
 
     @property
-    def golden(self) -> Path:
-        """Return the path of the golden input and logits."""
-        return self.folder / GOLDEN
-
-    @property
     def fleet(self) -> list[dict]:
         """Return the values of each target in the manifests."""
         return [part.values for part in self.parts]
@@ -102,18 +137,24 @@ class Release:
 
     @property
     def place(self) -> dict:
-        """Return {"namespace", "app": the model's name there}, from the manifests."""
-        return {name: self.fleet[0][name] for name in ("namespace", "app")}
+        """Return {"namespace", "app": the model's name there}, from the manifests; {} without manifests."""
+        return {name: self.fleet[0][name] for name in ("namespace", "app")} if self.record else {}
 
-    def version_of(self, target: str) -> str:
-        """Return the version of a target's repository, such as v0123456789ab."""
-        return next(part.values["version"] for part in self.parts if part.target == target)
+    def of_model(self, model: str) -> "Release":
+        """Return the parts of one model, as a release."""
+        return replace(self, parts=tuple(part for part in self.parts if part.model == model))
 
 
 def _part(folder: Path, record: dict, target: str) -> Part:
     values = {name: entry["value"] for name, entry in record["values"][target].items()}
     repository = folder / target / "repository" / values["served_as"]
-    return Part(target, values, repository, folder / target / "repository.json")
+    return Part(record["model"], target, repository, folder / target / "repository.json", folder / GOLDEN, values)
+
+
+def _part_on_disk(folder: Path, target: str) -> Part:
+    index = folder / target / "repository.json"
+    name = require_record(index, INDEX, "remove it and run again")["name"]
+    return Part(folder.name, target, folder / target / "repository" / name, index, folder / GOLDEN)
 
 
 def _targets(record: dict, to: str) -> list[str]:

@@ -1,164 +1,240 @@
-"""The release history of a model on one platform, and the record of an interrupted deployment.
+"""The release history of one platform: the live receipts, the rollout under way, and the release to go back to.
 
-<model>/deploy/receipt.<to>.json           receipt of the live version
-<model>/deploy/<to>/<number>/              one version, in the layout of results/<model>/
-<model>/deploy/<to>/<number>/receipt.json  its receipt, once it was proven
-<model>/deploy/<to>/versions.json          every file of each version, with its SHA-256
-<model>/deploy/<to>/begun.json             during a deployment: the number of its version, and the state before
+The intent of a rollout is recorded before anything starts. It stays until the receipts and the history have the proven
+versions, so the next command knows what an interrupted rollout was about.
 """
 
 import contextlib
-import shutil
+import errno
+import json
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import yaml
-
-from slipway.core.artifacts import write_json, written_whole
+from slipway.core.artifacts import remove, write_json
+from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.core.records import read_record, require_record
-from slipway.deploy import sealed
-from slipway.deploy.platforms import PLATFORMS
-from slipway.deploy.release import GOLDEN, RECORD, Release
+from slipway.core.records import read_record
+from slipway.deploy.live_sets import Versions
+from slipway.deploy.receipts import read_receipt, sound
+from slipway.deploy.release import Release
+from slipway.deploy.version_store import VersionStore
 
-RECEIPT, BEGUN = "receipt.json", "begun.json"
-RECEIPT_SHAPE = {"number": int}
-# Prefix of a version's name while it is being removed.
-REMOVED = ".removed."
+DEPLOYMENT, ROLLBACK = "deployment", "rollback"
+# The remedy for a version that differs from the proven one.
+INSTEAD = (
+    "Nothing was changed, and what is live serves on. `snakemake --cores 1 deploy` serves what config.yaml says: to go "
+    "back, put the earlier checkpoint or setting there"
+)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A change of the live versions, from `before` to `versions`; `snapshot` is the platform's state before it.
+
+    `receipts` are the receipts to write: {file: {"model", "served_as", "targets", "more": further entries}}.
+    `withdrawn` are the receipts to remove, of models that are not served any more.
+    """
+
+    action: str
+    versions: Versions
+    before: Versions
+    receipts: dict[str, dict]
+    withdrawn: list[str]
+    snapshot: dict = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"the {self.action} of {in_words(self.versions)}"
+
+
+@dataclass(frozen=True)
+class DeploymentState:
+    """The state of a platform, as this checkout recorded it.
+
+    `receipt`: the receipt of the live release. `live`: that release, if its stored copy is unchanged.
+    `baseline`: the snapshot before an interrupted rollout (rollback target). `attempted`: its unverified release.
+    """
+
+    receipt: dict | None = None
+    live: Release | None = None
+    baseline: dict | None = None
+    attempted: Release | None = None
+
+
+def in_words(versions: Versions) -> str:
+    """Return versions as text."""
+    return ", ".join(f"{name} version {number}" for name, number in versions.items()) or "nothing"
 
 
 class ReleaseHistory:
-    """The versions that were deployed to one place; `results` is the folder of the model."""
+    """The history of the models with these receipts on one platform. `store` has the versions and the ledger."""
 
-    def __init__(self, results: Path, to: str) -> None:
-        self.receipt_file = results / "deploy" / f"receipt.{to}.json"
-        self.folder = results / "deploy" / to
-        self._to = to
+    def __init__(self, store: VersionStore, receipts: Iterable[Path]) -> None:
+        self.store, self.receipts = store, list(receipts)
 
-    def live(self) -> dict | None:
-        """Return the receipt of the live version, None if there is none; the stored copy if the receipt is damaged."""
-        receipt = read_record(self.receipt_file, RECEIPT_SHAPE)
-        if receipt or not self.receipt_file.exists():
-            return receipt
-        stored = [read_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE) for number in self.proven()]
-        return max(filter(None, stored), key=lambda receipt: receipt.get("deployed_at", ""), default=None)
+    def live(self) -> dict[str, dict]:
+        """Return {model: receipt} of the live models; of a damaged receipt, the recorded copy counts."""
+        found = [self._receipt(path) for path in self.receipts if path.exists()]
+        return {receipt["model"]: receipt for receipt in found if receipt}
 
-    def begun(self) -> dict | None:
-        """Return {"number", "before"} of a deployment that did not end; None if there is none."""
-        return read_record(self.folder / BEGUN, {"number": int, "before": dict})
+    def is_live(self) -> bool:
+        """Say whether there is a receipt, even a damaged one."""
+        return any(path.exists() for path in self.receipts)
 
-    def version(self, number: int) -> Release | None:
-        """Return a stored version; None if it does not exist."""
-        folder = self.folder / str(number)
-        return Release.read(folder, self._to) if (folder / RECORD).is_file() else None
+    def damaged(self) -> list[Path]:
+        """Return the receipts that cannot be read, and of which there is no copy."""
+        return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
-    def require_whole(self, number: int) -> None:
-        """Raise SlipwayError unless a stored version is unchanged since its deployment."""
-        sealed.require_whole(self.folder, number)
+    def release(self, versions: Versions) -> Release:
+        """Return a stored release, unchanged, of models that are live or that a rollout is about."""
+        rollout = self.pending()
+        begun = (
+            {entry["model"]: {"targets": ["local"], **entry} for entry in rollout.receipts.values()} if rollout else {}
+        )
+        return self.store.release(versions, begun | self.live())
 
-    def receipt_of(self, number: int) -> dict:
-        """Return the receipt of a version that was proven."""
-        return require_record(self.folder / str(number) / RECEIPT, RECEIPT_SHAPE, "deploy again")
+    def find(self, receipt: dict) -> Release | None:
+        """Return the stored release of a receipt; None if it was changed or is not stored."""
+        with contextlib.suppress(SlipwayError):
+            return self.release({receipt["served_as"]: receipt["number"]})
 
-    def proven(self) -> list[int]:
-        """Return the numbers of the proven versions with a readable receipt, ascending."""
-        return sorted(int(folder.name) for folder in self._numbered() if read_record(folder / RECEIPT, RECEIPT_SHAPE))
+    def pending(self) -> Rollout | None:
+        """Return the rollout that was begun and has not ended; None if there is none."""
+        recorded = self.store.ledger.read()["rollout"]
+        return Rollout(**recorded) if recorded else None
 
-    def readable(self) -> list[Release]:
-        """Return the versions that were proven and can still be read."""
-        versions = []
-        for number in self.proven():
-            with contextlib.suppress(SlipwayError, KeyError, TypeError, AttributeError):
-                versions.append(self.version(number))
-        return [version for version in versions if version]
+    def attempted(self) -> Release | None:
+        """Return the release of a deployment that did not end; None if there is none, or if it was changed."""
+        rollout = self.pending()
+        with contextlib.suppress(SlipwayError):
+            return self.release(rollout.versions) if rollout else None
 
-    def rolled_back(self) -> set[int]:
-        """Return the numbers of the versions that a rollback took out of service."""
-        receipts = [read_record(self.folder / str(number) / RECEIPT, dict) or {} for number in self.proven()]
-        return {receipt.get("rolled_back_from") for receipt in receipts} - {None}
+    def state(self) -> DeploymentState:
+        """Return the recorded state: live and attempted releases. Print a message if a deployment was killed."""
+        receipt, attempted, live = next(iter(self.live().values()), None), self.attempted(), None
+        if attempted:
+            progress(f"  {self.pending()} was killed midway; going on from what it left")
+        try:
+            live = self.release({receipt["served_as"]: receipt["number"]}) if receipt else None
+        except SlipwayError as error:
+            progress(f"  WARNING: {error}; its state is read from the platform itself")
+        return DeploymentState(receipt, live, self.pending().snapshot if attempted else None, attempted)
 
-    def keep(self, release: Release) -> Release:
-        """Store a version beside the older ones, unless it is stored already; return the stored one."""
-        if release.folder.parent == self.folder:
-            return release
-        numbers = [*(int(path.name) for path in self._numbered()), *sealed.numbers(self.folder)]
-        live = self.live()
-        same = live and live["identity"] == release.identity
-        number = live["number"] if same else max(numbers, default=0) + 1
-        folder = self.folder / str(number)
-        if not (same and self.version(number) and not sealed.changes(self.folder, number)):
-            with written_whole(folder) as partial:
-                for path in files_of(release):
-                    copy = partial / path.relative_to(release.folder)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(path, copy)
-                if same:  # the stored copy was changed since, and is repaired
-                    write_json(partial / RECEIPT, live)
-            sealed.seal(self.folder, number)
-        return Release.read(folder, self._to)
+    def before(self) -> Release:
+        """Return the release that was live before the live one; raise SlipwayError unless it is as it was proven.
 
-    def begin(self, release: Release, snapshot: dict) -> None:
-        """Record that a stored version is about to replace the state in `snapshot`."""
-        write_json(self.folder / BEGUN, {"number": number_of(release), "before": snapshot})
+        After a deployment that was interrupted and not taken back, it is the release before that deployment.
+        """
+        for path in self.damaged():
+            raise SlipwayError(
+                f"{path} is missing or damaged; `snakemake --cores 1 deploy` writes it again. Nothing was changed"
+            )
+        now, rollout = self._numbers(), self.pending()
+        interrupted = rollout and rollout.action == DEPLOYMENT and rollout.versions != now
+        versions = rollout.before if interrupted else self.store.history.before(now)
+        if not versions:
+            raise SlipwayError(
+                f"nothing is kept that was live before {in_words(now)}; `deploy.keep_versions` in config.yaml says how "
+                "many versions are. Nothing was changed"
+            )
+        try:
+            return self.release(versions)
+        except SlipwayError as error:
+            raise SlipwayError(f"{error}. {INSTEAD}") from None
+
+    def begin(self, release: Release, snapshot: dict, action: str) -> None:
+        """Record that a stored release is about to replace the state in `snapshot`."""
+        replaced = self._replaced() if action == ROLLBACK else {}
+        receipts = {}
+        for path in self.receipts:
+            parts = release.of_model(path.parents[1].name).parts
+            for part in parts[:1]:
+                changes = part.name in replaced and replaced[part.name] != part.number
+                more = {"rolled_back_from": replaced[part.name]} if changes else {}
+                names = {"model": part.model, "served_as": part.name, "targets": [part.target for part in parts]}
+                receipts[path.as_posix()] = names | {"more": more}
+        before = self.store.history.live() or self._numbers()
+        withdrawn = [path for path in self._on_the_platform() if path.as_posix() not in receipts]
+        for path in withdrawn:
+            progress(f"  {path.parents[1].name}: is no longer served, since it is no part of what is served now")
+        names = [path.as_posix() for path in withdrawn]
+        self.store.ledger.write(rollout=asdict(Rollout(action, release.versions, before, receipts, names, snapshot)))
 
     def restored(self) -> None:
         """Record that the previous state was restored."""
-        (self.folder / BEGUN).unlink(missing_ok=True)
-        self._remove(path for path in self._numbered() if not (path / RECEIPT).is_file())
+        with contextlib.suppress(OSError):
+            rollout = self.pending()
+            self.store.ledger.write(rollout=None)
+            for name in rollout.versions if rollout else ():
+                self.store.discard_refused(name)
 
-    def succeeded(self, release: Release, receipt: dict, keep: int) -> None:
-        """Record that a stored version is live; remove the oldest versions beyond `keep`."""
-        write_json(release.folder / RECEIPT, receipt)
-        sealed.seal(self.folder, number_of(release))
-        write_json(self.receipt_file, receipt)
-        (self.folder / BEGUN).unlink(missing_ok=True)
-        kept = {number_of(release), *self.proven()[-keep:]}
-        self._remove(path for path in self._numbered() if int(path.name) not in kept)
+    def record(self, receipts: dict[str, dict]) -> None:
+        """Record a proven release as live: first its receipts, then history and the rollout's end together."""
+        rollout = self.pending()
+        written = {file: receipts[entry["model"]] | entry["more"] for file, entry in rollout.receipts.items()}
+        published = dict(self.store.ledger.read()["published"])
+        for receipt in receipts.values():
+            name, number = receipt["served_as"], str(receipt["number"])
+            published[name] = published.get(name, {}) | {number: receipt["published"]}
+        changes = {"rollout": None, "receipts": written, "published": published}
+        try:
+            for file, receipt in written.items():
+                write_json(file, receipt)
+            for file in rollout.withdrawn:
+                remove(Path(file))
+            if rollout.action == ROLLBACK:
+                self.store.history.withdraw(rollout.before, rollout.versions, **changes)
+            else:
+                self.store.history.went_live(rollout.versions, **changes)
+        except OSError as error:
+            reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
+            raise SlipwayError(
+                f"{in_words(rollout.versions)} is served and was proven, but this could not be written down: {reason}. "
+                "Put that right; the next `snakemake --cores 1 status`, deploy or rollback writes it down"
+            ) from None
+
+    def prune(self, release: Release, keep: int) -> None:
+        """Remove the versions of a release's models but the `keep` that were live last."""
+        for name in release.versions:
+            self.store.prune(name, keep)
 
     def withdraw(self) -> None:
         """Record that nothing is live there any more."""
-        (self.folder / BEGUN).unlink(missing_ok=True)
-        self.receipt_file.unlink(missing_ok=True)
+        for path in self._on_the_platform():
+            remove(path)
+        if self.store.is_there():
+            self.store.ledger.write(rollout=None, receipts={})
 
-    def _numbered(self) -> list[Path]:
-        return [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
+    def restore_receipts(self) -> None:
+        """Write every receipt again that is lost, damaged, or different from the recorded one."""
+        for file, content in self.store.ledger.read()["receipts"].items():
+            if _read(Path(file)) != content:
+                write_json(file, content)
+                progress(f"  {file} was not the receipt of what is live; it was written anew")
 
-    def _remove(self, folders: Iterable[Path]) -> None:
-        """Remove versions, and the rest of killed removals. Each is renamed first, so a kill leaves no half version."""
-        doomed = list(folders)
-        sealed.forget(self.folder, [int(folder.name) for folder in doomed])
-        for folder in doomed:
-            folder.rename(folder.with_name(f"{REMOVED}{folder.name}"))
-        for left in self.folder.glob(f"{REMOVED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+    def _receipt(self, path: Path) -> dict | None:
+        return read_receipt(path) or sound(self.store.ledger.read()["receipts"].get(path.as_posix()))
 
+    def _numbers(self) -> Versions:
+        return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
 
-def versions_in_use(results: Path, target: str) -> set[str]:
-    """Return the versions of a target's repository that any platform serves or may roll back to."""
-    versions = [version for to in PLATFORMS for version in ReleaseHistory(results, to).readable()]
-    return {version.version_of(target) for version in versions if target in version.targets}
+    def _replaced(self) -> Versions:
+        """Return the versions that a rollback takes out of service."""
+        rollout = self.pending()
+        return rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
 
-
-def number_of(release: Release) -> int:
-    """Return the number of a stored version."""
-    return int(release.folder.name)
-
-
-def files_of(release: Release) -> list[Path]:
-    """Return the files that the deployment of a version and its proof need.
-
-    This machine serves the stored repository itself: all its files are needed, and those that the composition names.
-    """
-    on_this_machine = PLATFORMS[release.to].on_this_machine
-    files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]
-    for part in release.parts:
-        names = part.index_content["files"] if on_this_machine else ["labels.txt"]
-        signature = [part.signature] if part.signature.is_file() else []
-        files += [part.index, *(part.repository / name for name in names), *signature]
-    return files + (_named_by(release.files[0]) if on_this_machine else [])
+    def _on_the_platform(self) -> list[Path]:
+        """Return the existing receipts, also of models that config.yaml no longer names."""
+        first, named = self.receipts[0].absolute(), {path.absolute() for path in self.receipts}
+        others = set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named
+        known = {path: read_record(path, {"served_as": str}) for path in sorted(others)}
+        dropped = [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]
+        return [*(path for path in self.receipts if path.exists() or path.is_symlink()), *dropped]
 
 
-def _named_by(composition: Path) -> list[Path]:
-    """Return the configuration files that a composition names."""
-    configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
-    return [composition.parent / each["file"].removeprefix("./") for each in configs.values() if "file" in each]
+def _read(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

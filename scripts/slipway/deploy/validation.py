@@ -38,27 +38,21 @@ def require_whole(part: Part) -> None:
         raise SlipwayError(f"{error}. {UNCHANGED}") from None
 
 
-def require_release(part: Part) -> dict:
-    """Return {"runtime", "runtime_version", "told_by"} of the runtime in the image that will serve.
+def verify_image(part: Part, server_version: str | None = None) -> dict:
+    """Return {"runtime", "runtime_version", "told_by"} of the runtime in the image that serves.
 
-    `runtime` is False if the version is not known. Raises SlipwayError if that runtime cannot run the engine.
+    `runtime` is False if the version is not known; `server_version` is what the running server states. Raises
+    SlipwayError if that runtime cannot run the engine.
     """
     key = part.index_content["engine_key"]
-    serving = find_runtime(key["runtime"], ELSEWHERE)
-    if key["runtime"] == "tensorrt":
+    serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
+    if server_version is None and key["runtime"] == "tensorrt":
         served = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
         serving = RuntimeVersion(served.tensorrt, served.source)
     try:
-        return _verify(part, serving)
+        require_runtime(part.name, key, ELSEWHERE, serving)
     except SlipwayError as error:
+        if server_version:
+            raise
         raise SlipwayError(f"{error}. {UNCHANGED}") from None
-
-
-def verified(part: Part, server_version: str) -> dict:
-    """Return the same as `require_release`, from the version that the running server states."""
-    return _verify(part, find_runtime(part.index_content["engine_key"]["runtime"], ELSEWHERE, server_version))
-
-
-def _verify(part: Part, serving: RuntimeVersion) -> dict:
-    require_runtime(part.index_content["name"], part.index_content["engine_key"], ELSEWHERE, serving)
     return {"runtime": serving.version is not None, "runtime_version": serving.version, "told_by": serving.told_by}

@@ -1,83 +1,118 @@
-"""The proof of a remote deployment: smoke test and canary of each target, the receipt, and the summary."""
+"""The proof of a deployment: smoke test and latency check of each part, the receipts, and the summary."""
 
 import datetime
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
+from slipway.deploy.platform import Platform
 from slipway.deploy.release import Part, Release
-from slipway.deploy.validation import verified
 from slipway.load_test.latency_check import canary
-from slipway.outputs.showing import sentence_of
+from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import lines_of
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.client.smoke_test import Expected, smoke_test
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
+from slipway.triton.client.smoke_test import smoke_test
+from slipway.triton.server import releases
 
 
-def prove(release: Release, reached: dict[str, Ports]) -> dict[str, dict]:
-    """Return the proofs of each target: {target: {"smoke_test", "verified", "canary"}}.
+def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
+    """Return the proof of each part, {"smoke_test", "verified", "canary" if `under_load`}; `reached` is by target.
 
-    Raises SlipwayError with the target's name if a server's answer is wrong, or slower than the promised latency.
+    Raises SlipwayError with the part's name if a server's answer is wrong, or slower than the promised latency.
     """
-    proofs = {}
+    proofs = []
     for part in release.parts:
         try:
-            proofs[part.target] = _prove(part, part.expected(release.golden), reached[part.target])
+            proof = _smoke_test(platform, part, reached[part.target])
+            proofs.append(proof | (_latency(part, reached[part.target]) if under_load else {}))
         except (SlipwayError, OSError) as error:
-            raise SlipwayError(f"on {part.target}, {error}") from None
+            raise SlipwayError(f"{part.model} on {part.target}: {error}") from None
     return proofs
 
 
-def receipt_of(release: Release, number: int, proofs: dict[str, dict], **more: object) -> dict:
-    """Return the receipt of a live release: the chain from the weights to the platform, and the proofs."""
-    first = release.parts[0].index_content
-    return {
-        "origin": first["origin"],
-        "model": release.model,
-        "to": release.to,
-        "served_as": first["name"],
-        "number": number,
-        "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "identity": release.identity,
-        "targets": {part.target: _of_target(part) | proofs[part.target] for part in release.parts},
-        **more,
-    }
+def receipts_of(platform: Platform, release: Release, proofs: list[dict], **facts: object) -> dict[str, dict]:
+    """Return {model: receipt} of a live release: the chain from weights to platform, the proofs, `facts`."""
+    facts |= {"place": platform.place(), "contents": platform.contents(release)}
+    receipts = {}
+    for part, proof in zip(release.parts, proofs, strict=True):
+        receipt = receipts.setdefault(part.model, _receipt(release, part) | facts)
+        receipt["targets"][part.target] = _of_target(part) | proof
+    return receipts
 
 
-def announce(receipt: dict, files: str) -> None:
-    """Print the live release, its answers, and the commands to look at it and to go back."""
-    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
-    lines = [f"{receipt['served_as']} is live on {receipt['to']} ({place}), from {files}:"]
-    for target, proof in receipt["targets"].items():
-        tested = proof["smoke_test"]
-        lines.append(
-            f"    {target}: version {proof['version']}, {sentence_of(tested, 1)}, p99 "
-            f"{proof['canary']['p99_ms']:.0f} ms as asked from here, Triton {tested['server_version']}"
-        )
-        if tested.get("weakness"):
-            lines.append(f"    CAUTION: {tested['weakness']}")
-        if not proof["verified"]["runtime"]:
-            lines.append(f"    not verified: the version that runs the engine ({proof['verified']['told_by']})")
-    lines.append("look at it with: snakemake --cores 1 status        go back with: snakemake --cores 1 rollback")
+def announce(receipts: dict[str, dict]) -> None:
+    """Print the live models' answers, where they are live, and the commands to stop and to look at them."""
+    lines, ends = [], {}
+    for receipt in receipts.values():
+        for target, entry in receipt["targets"].items():
+            lines += _answer(receipt, target, entry)
+            ends |= dict.fromkeys(_address(receipt, entry["smoke_test"]["server_version"]))
+    lines += [*ends, "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status"]
     progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
 
 
-def _prove(part: Part, expected: Expected, ports: Ports) -> dict:
-    with ModelClient(ports, expected.name) as client:
-        tested = smoke_test(client, expected)
+def _address(receipt: dict, server_version: str) -> list[str]:
+    """Return where a model is live, and the known vulnerabilities of its server."""
+    place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
+    live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
+    address = receipt["contents"].get("address")
+    return [f"Triton {server_version} listens on {address}" if address else live, *releases.cautions(server_version)]
+
+
+def _smoke_test(platform: Platform, part: Part, ports: Ports) -> dict:
+    with ModelClient(ports, part.name) as client:
+        tested = smoke_test(client, part.expected)
+    return {"smoke_test": tested, "verified": platform.verify_runtime(part, tested["server_version"])}
+
+
+def _latency(part: Part, ports: Ports) -> dict:
     promise = part.index_content["promise"]
-    latency = canary(ports, expected.name, expected.golden_input, promise["in_flight"], promise["p99_limit_ms"])
-    return {"smoke_test": tested, "verified": verified(part, tested["server_version"]), "canary": latency}
+    limits = promise["in_flight"], promise["p99_limit_ms"]
+    return {"canary": canary(ports, part.name, part.expected.golden_input, *limits)}
+
+
+def _receipt(release: Release, part: Part) -> dict:
+    """Return the entries of a model's receipt that all its targets share."""
+    return {
+        "origin": part.index_content["origin"],
+        "model": part.model,
+        "to": release.to,
+        "served_as": part.name,
+        "number": part.number,
+        "deployed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "identity": release.of_model(part.model).identity,
+        "targets": {},
+    }
 
 
 def _of_target(part: Part) -> dict:
     """Return a target's entries in the receipt, without the proofs."""
-    index, values = part.index_content, part.values
+    index = part.index_content
     return {
-        "version": values["version"],
+        "version": part.version,
         "chain": {**index["chain"], "repository_index_sha256": part.index_sha256},
+        "served_files": index["files"],
         "engine_key": index["engine_key"],
-        "image": values["image"],
-        "repository": values["repository_path"],
-        "output": index.get("output"),
+        "image": part.values.get("image"),
+        "repository": part.values.get("repository_path"),
+        "output": part.expected.meaning.record(),
         "proven_on_labels": index["proven_on_labels"],
     }
+
+
+def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
+    """Return the lines about one target's answer to the sample photograph, and the cautions for its user."""
+    tested, verified, meaning = entry["smoke_test"], entry["verified"], Meaning.of(entry["output"])
+    load = f", p99 {entry['canary']['p99_ms']:.0f} ms as asked from here" if "canary" in entry else ""
+    lines = lines_of(tested)
+    if not meaning.has_classes:
+        lines.append(f"its outputs are {meaning.in_words}: {meaning.because}")
+    if tested.get("weakness"):
+        lines.append(f"CAUTION: {tested['weakness']}")
+    if not verified["runtime"]:
+        lines.append(f"not verified: the version that runs the engine ({verified['told_by']})")
+    if receipt["origin"] == "rehearsal":
+        lines.append("REHEARSAL: random weights, so these predictions mean nothing")
+    lines.append(f"{target}: version {receipt['number']} ({entry['version']}){load}")
+    first = f"{receipt['served_as']} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"
+    return [first, *(f"    {line}" for line in lines)]

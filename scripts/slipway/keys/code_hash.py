@@ -56,14 +56,11 @@ class CodeHashes:
 
     def of_manifests(self) -> dict[str, str]:
         """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
-        return self._of_files(
-            [file for traits in PLATFORMS.values() for file in _files(traits.manifests.partition(":")[0])]
-        )
+        modules = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
+        return self._of_files([file for module in modules for file in _files(module)])
 
     def of_deployment(self, platform: str) -> dict[str, str]:
-        """Return {file: SHA-256} of a platform's traits and of its deployment code; {} for `local`."""
-        if platform == "local":
-            return {}
+        """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
         return self._of_files(
             [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
         )

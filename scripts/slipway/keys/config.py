@@ -126,7 +126,7 @@ def _check_deployment(deploy: dict, models: list[str]) -> None:
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):
         raise SlipwayError(f"config: `deploy` has the ports {ports}, but each must be different")
-    if deploy["to"] == "local" or not PLATFORMS[deploy["to"]].on_this_machine:
+    if PLATFORMS[deploy["to"]].together or not PLATFORMS[deploy["to"]].on_this_machine:
         return
     if len(models) > 1:
         raise SlipwayError(

@@ -34,7 +34,7 @@ def schema() -> dict:
     """Return the JSON Schema of config.yaml. It allows the runtimes and platforms that have traits."""
     found = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=FAST_LOADER)
     found["$defs"]["target"]["properties"]["runtime"]["enum"] = ["auto", *RUNTIMES]
-    found["properties"]["deploy"]["properties"]["to"]["enum"] = ["local", *PLATFORMS]
+    found["properties"]["deploy"]["properties"]["to"]["enum"] = list(PLATFORMS)
     return found
 
 

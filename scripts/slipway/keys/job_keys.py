@@ -8,6 +8,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES
 from slipway.core.packages import package_version
 from slipway.deploy.local import server_state
+from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import JobKey
@@ -226,11 +227,24 @@ class JobKeys:
         key = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._parts.public_key()}
         return JobKey(key, code=self._parts.code("sign_repository"))
 
-    def deploy_local(self, silent: dict[str, str] | None = None) -> JobKey:
-        """Return the key of a local deployment: addresses, ports, TLS, and the server's generation number.
+    def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
+        """Return the key of a deployment. Manifests are input files.
 
-        `silent` are the models that are live but do not answer. If there are any, the next generation number is used.
+        `silent` are the models that are live here but do not answer. If there are any, the next generation number of
+        the local server is used.
         """
+        settings, to = self.resolved.config["deploy"], self.resolved.config["deploy"]["to"]
+        elsewhere = {"context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]}
+        return JobKey(
+            self._local_server(silent) if PLATFORMS[to].together else elsewhere,
+            to=to,
+            public_key_sha256=self._parts.public_key(),
+            code=self._parts.code_with_traits("deploy", [self.resolved.deployed_target])
+            | self._parts.code_hashes.of_deployment(to),
+        )
+
+    def _local_server(self, silent: dict[str, str] | None) -> dict:
+        """Return the settings of the local server: target, addresses, ports, TLS, and its generation number."""
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
@@ -239,21 +253,8 @@ class JobKeys:
             from slipway.triton.server.tls import planned_tls  # only here: without TLS the Snakefile parses faster
 
             tls = planned_tls(settings["host"], settings["tls"], self._parts.content)
-        return JobKey(
-            listening | http | tls,
-            start=server_state.next_start() if silent else server_state.start_number(),
-            public_key_sha256=self._parts.public_key(),
-            code=self._parts.code_with_traits("deploy", [self.resolved.deployed_target]),
-        )
-
-    def deploy_remote(self) -> JobKey:
-        """Return the key of a deployment to another platform. Its manifests are input files."""
-        settings = self.resolved.config["deploy"]
-        return JobKey(
-            {"to": settings["to"], "context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]},
-            public_key_sha256=self._parts.public_key(),
-            code=self._parts.code("deploy_remote") | self._parts.code_hashes.of_deployment(settings["to"]),
-        )
+        start = server_state.next_start() if silent else server_state.start_number()
+        return {"target": self.resolved.deployed_target, "start": start, **listening, **http, **tls}
 
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""

@@ -27,6 +27,8 @@ def manifests(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of every platform's manifests; raise SlipwayError if one of them is not valid."""
     texts: dict[str, str] = {}
     for name, traits in PLATFORMS.items():
+        if not traits.files:
+            continue
         made = traits.load(traits.manifests)(fleet)
         if set(made) != set(traits.files):
             raise SlipwayError(

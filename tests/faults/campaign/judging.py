@@ -4,7 +4,7 @@ import traceback
 
 from faults.campaign.fault import NotHere
 from faults.campaign.scene import LIVE, PREVIOUS, command_line, told_well, wait_for
-from helpers.artifacts.training import RECEIPT
+from helpers.artifacts.training import RESULTS
 from helpers.workplace import Outcome
 
 import rollback
@@ -55,7 +55,7 @@ def can_go_back(scene):
 
 def here(scene, program, number=LIVE):
     """Run a program in this process, where its libraries were imported once."""
-    words = scene.options(number) if program == "deploy" else ["--receipts", RECEIPT]
+    words = scene.options(number) if program == "deploy" else ["--results", RESULTS]
     return scene.place.program_here(program, *words)
 
 
@@ -74,14 +74,14 @@ def agree(scene, permitted):
     who, version = scene.serving()
     receipt, server = scene.receipt, scene.server
     assert who == LIVE, f"training {who} answers"
-    assert receipt["version"] == version, f"the receipt says {receipt['version']}, {version} is served"
-    assert receipt["server"]["pid"] == server.pid, "the receipt is of another process"
+    assert receipt["number"] == version, f"the receipt says {receipt['version']}, {version} is served"
+    assert receipt["contents"]["server"]["pid"] == server.pid, "the receipt is of another process"
     assert scene.store.history.live() == {"tiny": version}, "the history says otherwise"
     one_back(scene, version, permitted)
     family = {server.pid, *(child.pid for child in server.children(recursive=True))}
     wait_for(lambda: not left_over(scene, family), lambda: f"processes are left: {left_over(scene, family)}")
     assert not scene.place.partial_files(), f"partial files are left: {scene.place.partial_files()}"
-    foreign = [name for name in scene.regions() if not name.startswith(receipt["server"]["id"])]
+    foreign = [name for name in scene.regions() if not name.startswith(receipt["contents"]["server"]["id"])]
     assert not foreign, f"regions are left in shared memory: {foreign}"
 
 

@@ -20,7 +20,7 @@ OF_DEPLOY = {
 }
 OF_ROLLBACK = {
     "as it begins": ("begins", 0.0),
-    "in its trial": ("trying what was live", 0.8),
+    "in its trial": ("trying the new repository beside it", 0.8),
     "as it switches": ("switching in the running", 0.0),
     "while it loads": ("switching in the running", 0.15),
 }

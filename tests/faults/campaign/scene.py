@@ -9,7 +9,7 @@ import time
 
 import psutil
 from faults.campaign.fault import NotHere
-from helpers.artifacts.training import RECEIPT, Training, options
+from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
 from helpers.traffic import PatientTraffic
 from helpers.workplace import Outcome, Workplace
 
@@ -130,7 +130,7 @@ class Scene:
         """Return the options of a program, after letting what it is to serve answer."""
         if program == "deploy":
             return self.options(number, *more)
-        return ["--receipts", RECEIPT, *more]
+        return ["--results", RESULTS, *more]
 
     def start(self, program, number=NEXT, *more, allowed=True, before=(), **environment):
         """Start deploy (of a training), rollback, undeploy or status; `before` stands before its command line."""

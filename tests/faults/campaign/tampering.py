@@ -233,14 +233,14 @@ def the_golden_logits_are_those_of_another_training(scene):
 
 
 def signed(scene, *numbers):
-    """Return a public key, another one, and the signatures of trainings."""
+    """Return a public key, another one, and the signatures of trainings, which lie beside their indexes."""
     keys = scene.folder / "keys"
     keys.mkdir(exist_ok=True)
     private, public = key_pair(keys)
     _, other = key_pair(keys, "other")
     signatures = []
     for number in numbers:
-        signatures.append(keys / f"{number}.sig")
+        signatures.append(scene.trainings[number].signature)
         sign(scene.trainings[number].folder.parent, private, signatures[-1])
     return public, other, signatures
 
@@ -248,7 +248,7 @@ def signed(scene, *numbers):
 @fault
 def a_signature_is_missing_or_noise_or_of_another_key(scene):
     public, other, (signature,) = signed(scene, NEXT)
-    with_key = ("--signatures", signature, "--public-key")
+    with_key = ("--public-key",)
     scene.deploy(NEXT, *with_key, other, allowed=False).refused("Nothing was changed")
     with scene.kept(signature):
         signature.write_text("{}")
@@ -261,22 +261,22 @@ def a_signature_is_missing_or_noise_or_of_another_key(scene):
 
 @fault
 def a_version_was_never_signed_and_is_rolled_back_to_under_a_key(scene):
-    public, _, (signature,) = signed(scene, NEXT)
-    scene.deploy(NEXT, "--signatures", signature, "--public-key", public).succeeded()
+    public, _, _ = signed(scene, NEXT)
+    scene.deploy(NEXT, "--public-key", public).succeeded()
     scene.rollback("--public-key", public, allowed=False).refused("is not signed")
 
 
 @faults({"noise": noise, "gone": delete, "empty": lambda path: path.write_text("")})
 def the_public_key_is(scene, change):
-    public, _, (signature,) = signed(scene, NEXT)
+    public, _, _ = signed(scene, NEXT)
     change(public)
-    scene.deploy(NEXT, "--signatures", signature, "--public-key", public, allowed=False).refused("error: ")
+    scene.deploy(NEXT, "--public-key", public, allowed=False).refused("error: ")
 
 
 @fault
 def a_receipt_speaks_of_a_version_that_never_was(scene):
     path = scene.path("results/tiny/deploy/receipt.json")
-    write_json(path, read_json(path) | {"version": 999})
+    write_json(path, read_json(path) | {"number": 999})
     scene.run("status").succeeded()
     scene.rollback()
 

@@ -9,7 +9,8 @@ from slipway.core.packages import package_version
 from slipway.triton.repository.model_folder import served_model, write_model
 
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}
-RECEIPT = "results/tiny/deploy/receipt.json"
+RESULTS = "results/tiny"
+RECEIPT = f"{RESULTS}/deploy/receipt.json"
 WEIGHTS = "a" * 64
 
 
@@ -21,7 +22,9 @@ class Training:
         tiny = tiny_engine(folder, "openvino", "uint8", seed=seed)
         key = tiny.engine.record["key"]
         key |= {"runtime_version": package_version("openvino"), "hardware": cpu_identity()}
-        self.folder, self.index, self.golden = folder / "r" / "tiny", folder / "index.json", folder / "golden.npz"
+        self.results = folder
+        self.folder, self.index = folder / "cpu" / "repository" / "tiny", folder / "cpu" / "repository.json"
+        self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
         served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
         write_model(self.folder, served, tiny.engine, tiny.labels)
         self.input, self.logits = tiny.batch, tiny.engine.load().infer(tiny.batch)
@@ -42,15 +45,24 @@ class Training:
         }
         write_json(self.index, index)
 
+    def put_into(self, results):
+        """Make the results of a workplace this training's."""
+        results.mkdir(parents=True, exist_ok=True)
+        for name in ("cpu", "golden.npz"):
+            link = results / name
+            if not link.is_symlink() or link.readlink() != self.results / name:
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.results / name)
+
     def gave(self, logits):
         """Say whether an answer is this training's."""
         return np.allclose(logits, self.logits, rtol=1e-3, atol=1e-3)
 
 
 def options(place, training, *more):
-    """Return the options of deploy.py that serve a training at a workplace's `served_at`."""
+    """Put a training into a workplace; return the options of deploy.py that serve it at the workplace's `served_at`."""
+    training.put_into(place.path(RESULTS))
     return [
-        *("--models", "tiny", "--folders", training.folder, "--indexes", training.index, "--goldens", training.golden),
-        *("--receipts", RECEIPT, "--grpc-port", place.served_at.grpc),
+        *("--results", RESULTS, "--target", "cpu", "--grpc-port", place.served_at.grpc),
         *("--metrics-port", place.served_at.metrics, "--ready-timeout-s", 60, *more),
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-import deploy_remote
+import deploy
 from helpers.artifacts.deployable import Deployable, served
 from helpers.kubernetes_api.server import ApiServer
 from slipway.core.artifacts import read_json
@@ -74,9 +74,9 @@ class Site(Deployable):
             context.setattr("slipway.deploy.transaction.prove", Killed.now)
             context.setattr("slipway.deploy.transaction.roll_back", Killed.now)
             with pytest.raises(Killed):
-                self.run(deploy_remote)
+                self.run(deploy)
 
-    def refused(self, *phrases, program=deploy_remote):
+    def refused(self, *phrases, program=deploy):
         """Require a deployment to fail with these phrases."""
         with pytest.raises(SlipwayError) as caught:
             self.run(program)
@@ -87,6 +87,10 @@ class Site(Deployable):
     def receipt(self):
         path = self.results / "deploy" / f"receipt.{self.to}.json"
         return read_json(path) if path.is_file() else None
+
+    def history(self):
+        """Return the record of the release history."""
+        return read_json(self.results / "deploy" / self.to / "history.json")
 
     def live(self):
         """Return what was applied, as it is in the cluster, without what the cluster adds."""

@@ -4,13 +4,15 @@ import os
 
 import pytest
 from helpers.artifacts.damages import DAMAGES, damage
+from helpers.artifacts.receipts import local_receipt
 
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape, read_record, require_record
+from slipway.deploy.live_sets import LiveSets
 from slipway.deploy.local.installation import lock as deployment_lock
-from slipway.deploy.local.live_sets import LiveSets
 from slipway.deploy.release_history import ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks.records import ArtifactRecords, keep_records_with_results
 from slipway.snakemake_hooks.run_lock import RunLock
@@ -126,18 +128,16 @@ def test_a_damaged_record_of_a_publication_stops_no_planning(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", DAMAGES)
-def test_of_a_damaged_receipt_of_another_place_the_kept_copy_counts(tmp_path, content):
-    kept = ReleaseHistory(tmp_path, "kubernetes")
-    damage(kept.receipt_file, content)
-    assert kept.live() is None
-    for number in (1, 2):
-        damage(kept.folder / str(number) / "receipt.json", f'{{"number": {number}, "deployed_at": "2026-0{number}"}}')
-    assert kept.live()["number"] == 2
-    damage(kept.folder / "2" / "receipt.json", content)
-    assert kept.live()["number"] == 1
-    assert kept.proven() == [1]
-    damage(kept.folder / "begun.json", content)
-    assert kept.begun() is None
+def test_of_a_damaged_receipt_the_recorded_copy_counts(tmp_path, content):
+    receipt = damage(tmp_path / "m" / "deploy" / "receipt.kubernetes.json", content)
+    history = ReleaseHistory(ReleaseStore(tmp_path / "m", "kubernetes"), [receipt])
+    assert history.live() == {}
+    assert history.damaged() == [receipt]
+    history.store.ledger.write(receipts={receipt.as_posix(): local_receipt("m", 2)})
+    assert history.live()["m"]["number"] == 2
+    damage(history.store.ledger.file, content)
+    assert history.live() == {}
+    assert history.pending() is None
 
 
 @pytest.mark.parametrize("content", DAMAGES)

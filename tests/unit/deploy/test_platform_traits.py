@@ -8,7 +8,7 @@ from helpers.artifacts.configured import WITH_BF16, job_keys
 import write_manifests
 from slipway.core.errors import SlipwayError
 from slipway.core.traits import read_traits
-from slipway.deploy.platform import OPERATIONS, platform_at
+from slipway.deploy.platform import OPERATIONS, kind_of
 from slipway.deploy.platforms import FOLDER, PLATFORMS
 from slipway.deploy.platforms.traits import PlatformTraits
 
@@ -18,6 +18,7 @@ STATED = {
     "manifests": "slipway.manifests.toy:files",
     "deployment": "slipway.deploy.toy:Toy",
     "on_this_machine": False,
+    "together": False,
 }
 
 
@@ -53,7 +54,7 @@ def test_a_forgotten_statement_is_told_by_its_name(state, forgotten):
 def test_a_module_that_does_not_exist_is_told(add, tmp_path):
     add()
     with pytest.raises(SlipwayError, match=r"toy states slipway\.deploy\.toy:Toy, which cannot be imported"):
-        platform_at("toy", {}, tmp_path)
+        kind_of("toy")
 
 
 def test_a_platform_without_manifests_is_told(add, measured):
@@ -71,7 +72,7 @@ def test_a_forgotten_operation_is_told_by_its_name(add, monkeypatch, tmp_path, f
     monkeypatch.setattr("slipway.deploy.commands.Toy", kind, raising=False)
     add(deployment="slipway.deploy.commands:Toy")
     with pytest.raises(SlipwayError, match=f"commands:Toy has no `{forgotten}`"):
-        platform_at("toy", {}, tmp_path)
+        kind_of("toy")
 
 
 def test_manifests_that_are_not_those_that_are_stated_are_told(measured, monkeypatch):
@@ -86,7 +87,7 @@ def test_manifests_that_are_not_those_that_are_stated_are_told(measured, monkeyp
 @pytest.mark.usefixtures("in_an_empty_folder")
 @pytest.mark.parametrize("name", PLATFORMS)
 def test_a_deployment_is_keyed_on_its_platform_and_on_no_other(name):
-    found = job_keys({"cpu": {"hardware": WITH_BF16}}, deploy={"to": name}).deploy_remote()["code"]
+    found = job_keys({"cpu": {"hardware": WITH_BF16}}, deploy={"to": name}).deploy_release()["code"]
     statements = {FOLDER.joinpath(f"{each}.py").name for each in PLATFORMS}
     listed = [file.rsplit("/", 1)[-1] for file in found if "/deploy/platforms/" in file]
     assert statements & set(listed) == {f"{name}.py"}
@@ -96,5 +97,6 @@ def test_a_deployment_is_keyed_on_its_platform_and_on_no_other(name):
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_manifests_are_keyed_on_what_makes_each_platforms():
     found = job_keys().write_manifests()["code"]
-    assert {f"scripts/slipway/manifests/{name}.py" for name in PLATFORMS} <= set(found)
+    with_manifests = [name for name, traits in PLATFORMS.items() if traits.files]
+    assert {f"scripts/slipway/manifests/{name}.py" for name in with_manifests} <= set(found)
     assert not [file for file in found if "/cluster/" in file], "what deploys makes no manifest stale"

@@ -11,7 +11,7 @@ from slipway.deploy import arena, commands
 from slipway.deploy.cluster_objects import applicable, digest, key, readiness, reference
 from slipway.deploy.compose import objects_in, ports_of
 from slipway.deploy.kubernetes import Kubernetes
-from slipway.deploy.platform import DeploymentState
+from slipway.deploy.release_history import DeploymentState
 
 
 def service(version, name="tiny", **more):
@@ -24,6 +24,7 @@ class Version:
     """A release, as far as only its objects count."""
 
     model, to, folder = "tiny", "kubernetes", Path("results/tiny")
+    files = parts = ()
 
     def __init__(self, *objects, namespace="serving"):
         self.objects = list(objects)
@@ -112,11 +113,11 @@ def test_what_is_of_a_kind_that_was_uninstalled_is_gone(tmp_path, monkeypatch):
         server.uninstalled = {"monitoring.coreos.com"}
         there = Kubernetes(connect(), "resnet50", 1)
         contents = {"objects": [reference(each) for each in objects()]}
-        lines = there.describe(contents)
+        lines = there.describe({"contents": contents})
         assert sorted(line.split()[1] for line in lines if "GONE" in line) == ["PodMonitor", "PrometheusRule"]
         found = there.snapshot(Version(*objects(prometheus_operator=False)), DeploymentState({"contents": contents}))
         assert {each["kind"] for each in found["absent"]} == {"PodMonitor", "PrometheusRule"}
-        assert len(there.remove(contents)) == len(objects()) - 2
+        assert len(there.remove([contents])) == len(objects()) - 2
         assert server.one("Deployment", "resnet50-h100") is None
 
 

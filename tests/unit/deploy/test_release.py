@@ -1,15 +1,19 @@
 """What is looked at before anything elsewhere is changed, which versions are kept, and what is known after a kill."""
 
+import shutil
+
 import pytest
 from helpers.artifacts.deployable import NAME, Deployable
+from helpers.artifacts.receipts import local_receipt
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import ReleaseHistory, versions_in_use
-from slipway.deploy.transaction import deployment_state
-from slipway.deploy.validation import require_deployable, require_release, require_whole, verified
+from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore, versions_in_use
+from slipway.deploy.validation import require_deployable, require_whole, verify_image
+from slipway.triton.repository.contents import contents
 from slipway.triton.server.releases import release
 
 
@@ -35,11 +39,7 @@ def changed(trained):
 
 
 def candidate_of(trained, to="kubernetes"):
-    return Release.read(trained.results, to)
-
-
-def receipt_of(history, version):
-    return {"number": int(version.folder.name), "identity": version.identity}
+    return Release.read([trained.results], to)
 
 
 # Checks
@@ -99,17 +99,17 @@ def engine_of(changed, version):
 def test_another_tensorrt_than_the_release_has_is_refused(trained, changed):
     engine_of(changed, "8.5.3.1")
     with pytest.raises(SlipwayError, match=r"built by tensorrt 8.5.3.1, but .* would run it.*Nothing was changed"):
-        require_release(candidate_of(trained).parts[0])
+        verify_image(candidate_of(trained).parts[0])
 
 
 def test_the_tensorrt_of_the_release_is_verified_before_and_after(trained, changed):
     serving = read_tensorrt(trained)
     engine_of(changed, serving)
     part = candidate_of(trained).parts[0]
-    assert require_release(part)["runtime"] is True
+    assert verify_image(part)["runtime"] is True
     with pytest.raises(SlipwayError, match="would run it"):
-        verified(part, "2.51.0")
-    assert verified(part, "0.0.0")["runtime"] is False
+        verify_image(part, "2.51.0")
+    assert verify_image(part, "0.0.0")["runtime"] is False
 
 
 def read_tensorrt(trained):
@@ -117,7 +117,7 @@ def read_tensorrt(trained):
 
 
 def test_other_runtimes_tell_no_version(trained):
-    assert require_release(candidate_of(trained).parts[0])["runtime"] is False
+    assert verify_image(candidate_of(trained).parts[0])["runtime"] is False
 
 
 # The release history
@@ -126,15 +126,23 @@ def test_other_runtimes_tell_no_version(trained):
 @pytest.fixture
 def history(trained, tmp_path):
     """Return an empty release history."""
-    return ReleaseHistory(tmp_path / "tiny", "kubernetes")
+    results = tmp_path / "tiny"
+    return ReleaseHistory(ReleaseStore(results, "kubernetes"), [results / "deploy" / "receipt.kubernetes.json"])
 
 
 def keep(history, found, proven=True, limit=3):
-    version = history.keep(found)
-    history.begin(version, {})
+    version = history.store.keep(found)
+    history.begin(version, {}, DEPLOYMENT)
     if proven:
-        history.succeeded(version, receipt_of(history, version), limit)
+        receipt = local_receipt("tiny", version.parts[0].number, to="kubernetes", published={})
+        receipt["targets"]["cpu"]["version"] = version.parts[0].version
+        history.record({"tiny": receipt})
+        history.prune(version, limit)
     return version
+
+
+def live(history):
+    return history.store.history.live()[NAME]
 
 
 def test_a_version_that_is_live_is_kept_once(trained, history, changed):
@@ -144,28 +152,29 @@ def test_a_version_that_is_live_is_kept_once(trained, history, changed):
     changed("cpu/repository.json", proven_on_labels=True)
     second = keep(history, candidate_of(trained))
     assert (first.folder.name, second.folder.name) == ("1", "2")
-    assert history.proven() == [1, 2]
-    assert history.live()["number"] == 2
+    assert history.store.versions(NAME) == [1, 2]
+    assert live(history) == history.live()["tiny"]["number"] == 2
 
 
 def test_old_versions_go_and_the_live_one_stays(trained, history, changed):
     for turn in range(3):
         changed("cpu/repository.json", turn=turn)
         keep(history, candidate_of(trained), limit=2)
-    assert history.proven() == [2, 3]
-    history.succeeded(history.version(2), receipt_of(history, history.version(2)), 1)
-    assert history.proven() == [2, 3]
-    assert history.live()["number"] == 2
+    assert history.store.versions(NAME) == [2, 3]
+    history.store.history.went_live({NAME: 2})
+    history.prune(candidate_of(trained), 1)
+    assert history.store.versions(NAME) == [2]
+    assert live(history) == 2
 
 
 def test_a_version_that_was_taken_back_leaves_nothing(trained, history, changed):
     keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)
     keep(history, candidate_of(trained), proven=False)
-    assert history.begun()["number"] == 2
+    assert history.pending().versions == {NAME: 2}
     history.restored()
-    assert history.begun() is None
-    assert [path.name for path in history.folder.glob("[0-9]*")] == ["1"]
+    assert history.pending() is None
+    assert [path.name for path in history.store.folder.glob("[0-9]*")] == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -173,22 +182,22 @@ def test_a_version_that_was_taken_back_leaves_nothing(trained, history, changed)
 )
 def test_a_kept_version_that_was_changed_is_told_and_not_gone_back_to(trained, history, file, capsys):
     keep(history, candidate_of(trained))
-    path = history.folder / "1" / file
+    path = history.store.folder / "1" / file
     kind = "edited" if path.exists() else "not part of it"
     with path.open("a", encoding="utf-8") as edited:
         edited.write("# edited\n")
-    with pytest.raises(SlipwayError, match=rf"kubernetes/1 is not what was proven \({kind}: {file}\)"):
-        history.require_whole(1)
-    assert deployment_state(history).live is None
+    with pytest.raises(SlipwayError, match=rf"version 1 of {NAME} .* is not what was proven \({kind}: 1/{file}\)"):
+        history.store.require_whole(NAME, 1)
+    assert history.state().live is None
     assert "WARNING" in capsys.readouterr().err
 
 
 def test_a_kept_version_that_was_changed_is_put_right_when_the_same_is_deployed_again(trained, history):
     keep(history, candidate_of(trained))
-    (history.folder / "1" / "golden.npz").write_bytes(b"other answers")
+    (history.store.folder / "1" / "golden.npz").write_bytes(b"other answers")
     assert keep(history, candidate_of(trained)).folder.name == "1"
-    history.require_whole(1)
-    assert history.proven() == [1]
+    history.store.require_whole(NAME, 1)
+    assert history.store.versions(NAME) == [1]
 
 
 def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, history, changed, monkeypatch):
@@ -197,21 +206,40 @@ def test_a_kept_version_whose_removal_was_killed_is_in_nobodys_way(trained, hist
     with monkeypatch.context() as killed:
         killed.setattr("shutil.rmtree", lambda *_, **__: None)
         keep(history, candidate_of(trained), limit=1)
-    assert history.proven() == [2]
-    assert versions_in_use(history.folder.parents[1], "cpu") == {candidate_of(trained).version_of("cpu")}
+    assert history.store.versions(NAME) == [2]
+    assert versions_in_use(history.store.folder.parents[1], "cpu") == {candidate_of(trained).parts[0].version}
     changed("cpu/repository.json", turn=2)
     assert keep(history, candidate_of(trained)).folder.name == "3"
-    assert not list(history.folder.glob(".removed.*"))
+    assert sorted(path.name for path in history.store.folder.glob("[0-9]*")) == ["2", "3"]
 
 
-@pytest.mark.parametrize("left", ["receipt.json", "deploy/manifests.json"])
+@pytest.mark.parametrize("left", ["golden.npz", "deploy/manifests.json"])
 def test_a_kept_version_that_is_half_there_blocks_nothing(trained, history, changed, left):
     keep(history, candidate_of(trained))
     changed("cpu/repository.json", turn=1)
     keep(history, candidate_of(trained))
-    for path in (history.folder / "1").rglob("*"):
-        if path.is_file() and path != history.folder / "1" / left:
+    for path in (history.store.folder / "1").rglob("*"):
+        if path.is_file() and path != history.store.folder / "1" / left:
             path.unlink()
-    assert len(versions_in_use(history.folder.parents[1], "cpu")) == 1
+    assert len(versions_in_use(history.store.folder.parents[1], "cpu")) == 1
     changed("cpu/repository.json", turn=2)
     assert keep(history, candidate_of(trained)).folder.name == "3"
+
+
+def test_versions_that_an_earlier_slipway_stored_are_taken_over(trained, history):
+    """It wrote a receipt into the folder of each version, and a record of their files beside them."""
+    keep(history, candidate_of(trained))
+    for number in (3, 2, 1):
+        folder = history.store.folder / str(number)
+        if number > 1:
+            shutil.copytree(history.store.folder / "1", folder)
+        back = {"rolled_back_from": 3} if number == 2 else {}
+        published = {"cpu": {"published": False, "why": str(number)}}
+        write_json(folder / "receipt.json", {"number": number, "served_as": NAME, "published": published, **back})
+    stored = {number: contents(history.store.folder / number) for number in ("1", "2", "3")}
+    history.store.ledger.file.unlink()
+    write_json(history.store.folder / "versions.json", stored)
+    write_json(history.receipts[0], local_receipt("tiny", 2, to="kubernetes"))
+    found = ReleaseHistory(ReleaseStore(history.store.folder.parents[1], "kubernetes"), history.receipts)
+    assert found.before().versions == {NAME: 1}
+    assert found.store.require_proven(found.before(), None)["cpu"]["why"] == "1"

@@ -13,7 +13,7 @@ def test_planning_imports_no_framework():
         "resolved = validation.resolve(config.complete({'models': {'m': {}}, 'targets': {'cpu': {}}}))\n"
         "notices.notices(resolved)\n"
         "keys = JobKeys(resolved)\n"
-        "keys.export_onnx('m'), keys.build_engine('cpu', 'fp32'), keys.benchmark('m', 'cpu'), keys.deploy_local()\n"
+        "keys.export_onnx('m'), keys.build_engine('cpu', 'fp32'), keys.benchmark('m', 'cpu'), keys.deploy_release()\n"
         f"print(*sorted(set(sys.modules) & {HEAVY}))"
     )
     assert printed(code) == ""

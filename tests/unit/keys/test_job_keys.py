@@ -121,13 +121,13 @@ def test_the_crop_reaches_everything_that_has_the_models_shape():
 
 
 def test_a_dead_server_makes_the_receipt_stale():
-    before = job_keys().deploy_local()
+    before = job_keys().deploy_release()
     listening = {"http": 1, "grpc": 2, "metrics": 3, "host": "127.0.0.1"}
     ended = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     server_state.write_state(server_state.FOLDER, ended.pid, 1, listening)
-    assert repr(job_keys().deploy_local()) == repr(before)
+    assert repr(job_keys().deploy_release()) == repr(before)
     ended.communicate()
-    assert repr(job_keys().deploy_local()) != repr(before)
+    assert repr(job_keys().deploy_release()) != repr(before)
 
 
 # TensorRT's engines
@@ -180,7 +180,7 @@ def test_what_is_published_is_keyed_on_where_it_goes_and_not_on_how_many_stay():
 def test_the_key_of_signatures_enters_by_its_content(tmp_path):
     def settings(name):
         found = job_keys(deploy={"publish": {"to": "claim"}, "signing": {"public_key": name, "private_key": "p.pem"}})
-        return [repr(each) for each in (found.publish_repository(), found.sign_repository(), found.deploy_local())]
+        return [repr(each) for each in (found.publish_repository(), found.sign_repository(), found.deploy_release())]
 
     (tmp_path / "a.pem").write_text("a")
     (tmp_path / "b.pem").write_text("a")

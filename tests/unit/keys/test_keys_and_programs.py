@@ -60,8 +60,7 @@ OPTIONS_OF = {
     "write_monitoring": ("write_monitoring", "--selections s --indexes i --rules r --dashboard d", ()),
     "sign_repository": ("sign_repository", "--folder f --index i --signature s", ()),
     "publish_repository": ("publish_repository", "--model m --target t --folder f --index i --record r", ()),
-    "deploy_local": ("deploy", "--models m --folders f --indexes i --goldens g --receipts r", ()),
-    "deploy_remote": ("deploy_remote", "--results r", ()),
+    "deploy_release": ("deploy", "--results r", ()),
 }
 
 

@@ -82,7 +82,7 @@ def test_the_local_server_is_not_held_to_it_and_the_plan_tells_before_anything_i
     resolved = found.resolved()
     with pytest.raises(SlipwayError, match=r"older than 26\.07"):
         require_supported_release(resolved)
-    JobKeys(resolved).deploy_local()
+    JobKeys(resolved).deploy_release()
     found.triton |= {"oldest": "25.09"}
     require_supported_release(found.resolved())
 

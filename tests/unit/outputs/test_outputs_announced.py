@@ -4,28 +4,22 @@ import numpy as np
 from helpers.artifacts import reported
 
 from slipway.core.artifacts import read_json, write_json
-from slipway.deploy.local.model_store import Published
-from slipway.deploy.local.receipts import announce
+from slipway.deploy.verification import announce
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.showing import answer_of
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
-from slipway.triton.client.ports import Ports
-from slipway.triton.client.smoke_test import Expected
 
 UNKNOWN = Meaning("tensor", because="the meaning of its single output is not known; say `output: sigmoid`")
 
 
 def announced(meaning, values, capsys, weak=None):
     """Return what is said of a model that was deployed."""
-    expected = Expected("m_trt", None, None, ["class 0"], {}, meaning)
-    answer = answer_of(np.float32(values), meaning, expected.labels)
-    tested = {"latency_ms": 1.0, "server_version": "2.51.0", "weakness": weak, **answer}
-    announce(
-        [Published(1, {"name": "m_trt", "origin": "checkpoint"}, "sha", expected)],
-        [{"smoke_test": tested, "verified": {"runtime": True}}],
-        Ports(1, 2, 3),
-    )
+    tested = {"latency_ms": 1.0, "server_version": "2.51.0", "weakness": weak}
+    tested |= answer_of(np.float32(values), meaning, ["class 0"])
+    entry = {"version": "v1", "output": meaning.record(), "smoke_test": tested, "verified": {"runtime": True}}
+    receipt = {"number": 1, "served_as": "m_trt", "to": "local", "origin": "checkpoint", "place": {}, "contents": {}}
+    announce({"m": receipt | {"targets": {"cpu": entry}}})
     return capsys.readouterr().err
 
 

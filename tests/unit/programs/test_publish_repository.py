@@ -11,6 +11,7 @@ from helpers.artifacts.published import Failing, addresses, refused
 import publish_repository as program
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy.release_store import ReleaseStore
 from slipway.triton.repository.contents import contents
 from slipway.triton.repository.publishing import destination_of
 from slipway.triton.repository.versions import publication_number
@@ -146,7 +147,7 @@ def test_what_is_live_somewhere_stays_however_often_another_is_published(tmp_pat
     of_target = {"served_as": {"value": "m_trt"}, "version": {"value": first.version}}
     deployed = results / "deploy" / "kubernetes" / "1"
     write_json(deployed / "deploy" / "manifests.json", {"model": "m", "key": {}, "values": {"cpu": of_target}})
-    write_json(deployed / "receipt.json", {"number": 1})
+    ReleaseStore(results, "kubernetes").enter("m_trt", 1, contents(deployed))
     versions = [of_engine(engine) for engine in ("b", "c", "d")]
     for each in versions:
         run(each, claim, record, "--keep-versions", 1)

@@ -2,16 +2,21 @@
 
 import socket
 from dataclasses import asdict
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from helpers.artifacts.damages import DAMAGES, damage
+from helpers.artifacts.receipts import local_receipt
+from helpers.models import parts
 
 import rollback
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local.live_sets import LiveSets
+from slipway.deploy.local import platform as local
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.release import Part
+from slipway.deploy.release_history import DEPLOYMENT, ROLLBACK, ReleaseHistory, Rollout
+from slipway.deploy.release_store import ReleaseStore
 from slipway.triton.client.ports import Ports
 
 
@@ -23,21 +28,26 @@ def ports():
 @pytest.fixture
 def options(tmp_path, monkeypatch, ports):
     """Return the options of a step back from version 2, of which the receipt says that it is served at `ports`."""
-    monkeypatch.setattr(rollback, "installation_for", lambda *_: pytest.fail("something was about to change"))
-    receipt = {"model": "m", "served_as": "m_trt", "version": 2, "server": {"listening": asdict(ports)}}
-    write_json(tmp_path / "receipt.json", receipt)
-    given = ["--receipts", str(tmp_path / "receipt.json"), "--state", str(tmp_path / "state")]
-    return rollback.parse_arguments(given)
+    monkeypatch.setattr(local, "local_installation", lambda *_: pytest.fail("something was about to change"))
+    receipt = local_receipt("m", 2, {"listening": asdict(ports)})
+    write_json(tmp_path / "m" / "deploy" / "receipt.json", receipt)
+    return rollback.parse_arguments(["--results", str(tmp_path / "m"), "--state", str(tmp_path / "state")])
 
 
 def test_without_anything_that_was_live_before_nothing_changes(options):
-    with pytest.raises(SlipwayError, match=r"was live on this machine before m_trt version 2; .* Nothing was changed"):
+    with pytest.raises(SlipwayError, match=r"that was live before m_trt version 2; .* Nothing was changed"):
         rollback.main(options)
+
+
+def test_with_nothing_live_there_is_nothing_to_go_back_from(tmp_path):
+    given = ["--results", str(tmp_path / "m"), "--state", str(tmp_path / "state")]
+    with pytest.raises(SlipwayError, match="nothing is deployed to local from here"):
+        rollback.main(rollback.parse_arguments(given))
 
 
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_receipt_is_told_and_nothing_changes(options, content):
-    damage(options.receipts[0], content)
+    damage(options.results[0] / "deploy" / "receipt.json", content)
     with pytest.raises(
         SlipwayError, match=r"receipt\.json is missing or damaged; .*writes it again\. Nothing was changed"
     ):
@@ -45,7 +55,8 @@ def test_a_damaged_receipt_is_told_and_nothing_changes(options, content):
 
 
 def test_a_port_that_another_server_took_since_is_told(options, ports, monkeypatch):
-    monkeypatch.setattr(rollback, "versions_before", lambda *_: [])
+    index = {"name": "m_trt", "engine_key": {"runtime": "openvino"}}
+    monkeypatch.setattr(ReleaseHistory, "before", lambda _: parts.release(parts.part(index)))
     with (
         socket.create_server((ports.host, ports.grpc)),
         pytest.raises(SlipwayError, match=f"port {ports.grpc} on 127.0.0.1 is taken by process .* nothing was changed"),
@@ -53,27 +64,85 @@ def test_a_port_that_another_server_took_since_is_told(options, ports, monkeypat
         rollback.main(options)
 
 
-def test_of_several_models_only_what_changed_goes_back(tmp_path, capsys):
-    history = LiveSets(tmp_path / "live.json")
-    for versions in ({"a": 1, "b": 1, "gone": 1}, {"a": 1, "b": 2, "c": 1}):
-        history.went_live(versions)
-    store = SimpleNamespace(history=history, published=lambda name, number: SimpleNamespace(name=name, number=number))
-    versions = rollback.versions_before(store, {"a": 1, "b": 2, "c": 1})
-    assert [(version.name, version.number) for version in versions] == [("a", 1), ("b", 1)]
+def test_of_several_models_only_what_changed_goes_back(tmp_path, monkeypatch, capsys):
+    """The models are live together on one server; `c` was not, before."""
+    monkeypatch.chdir(tmp_path)
+    live = {"a": 1, "b": 2, "c": 1}
+    files = [tmp_path / name / "deploy" / "receipt.json" for name in live]
+    receipts = {name: local_receipt(name, number, served_as=name) for name, number in live.items()}
+    for file, receipt in zip(files, receipts.values(), strict=True):
+        write_json(file, receipt)
+    history = ReleaseHistory(ModelStore(tmp_path / "state"), files)
+    for versions in ({"a": 1, "b": 1, "gone": 1}, live):
+        history.store.history.went_live(versions)
+    for name in live:
+        write_json(tmp_path / f"{name}.json", {"name": name})
+    stored = lambda _, name, number: Part(name, "", tmp_path, tmp_path / f"{name}.json", tmp_path, number=number)  # noqa: E731
+    monkeypatch.setattr(ModelStore, "published", stored)
+    release = history.before()
+    assert release.versions == {"a": 1, "b": 1}
 
-    live = {
-        tmp_path / name: {"model": name, "served_as": name, "version": was}
-        for name, was in (("a", 1), ("b", 2), ("c", 1))
-    }
-    told = rollback.rollback_of(live, versions)
-    assert (told.versions, told.before) == ({"a": 1, "b": 1}, {"a": 1, "b": 2, "c": 1})
-    assert {Path(file).name: said["more"] for file, said in told.receipts.items()} == {
-        "a": {},
-        "b": {"rolled_back_from": 2},
-    }
-    assert told.withdrawn == [(tmp_path / "c").as_posix()]
-    rollback.tell(live, versions)
+    history.begin(release, {}, ROLLBACK)
+    begun = history.pending()
+    assert (begun.versions, begun.before) == ({"a": 1, "b": 1}, live)
+    more = {entry["model"]: entry["more"] for entry in begun.receipts.values()}
+    assert more == {"a": {}, "b": {"rolled_back_from": 2}}
+    assert begun.withdrawn == [files[2].as_posix()]
+    found = SimpleNamespace(history=history, live_platform=lambda: None)
+    monkeypatch.setattr(rollback, "deploy", lambda *_: {name: {"number": 1} for name in ("a", "b")})
+    monkeypatch.setattr(rollback, "announce", lambda _: None)
+    rollback.roll_back(found, release, {}, 3)
     said = capsys.readouterr().err
     assert "a: version 1 as before" in said
     assert "b: version 2 -> 1" in said
     assert "c: was not served before" in said
+
+
+# In a cluster, each model by itself
+
+
+def kept(results, *live, rolled_back=()):
+    """Return the history of a model whose versions were live in this order; `rolled_back` no longer counts."""
+    history = ReleaseHistory(ReleaseStore(results, "kubernetes"), [results / "deploy" / "receipt.kubernetes.json"])
+    name = f"{results.name}_trt"
+    for number in live:
+        history.store.enter(name, number, {})
+        history.store.history.went_live({name: number})
+    for number in rolled_back:
+        history.store.history.withdraw({name: number})
+    write_json(history.receipts[0], local_receipt(results.name, live[-1]) | {"to": "kubernetes"})
+    return history
+
+
+@pytest.fixture
+def back_to(monkeypatch):
+    """Return a function that says which version a history goes back to."""
+    monkeypatch.setattr(ReleaseStore, "release", lambda _, versions, __: versions)
+    return lambda history: next(iter(history.before().values()))
+
+
+def test_the_version_that_was_live_before_is_gone_back_to(tmp_path, back_to):
+    assert back_to(kept(tmp_path, 1, 2, 3)) == 2
+
+
+def test_a_version_that_was_rolled_back_is_not_gone_back_to(tmp_path, back_to):
+    assert back_to(kept(tmp_path, 1, 2, 3, rolled_back=[2])) == 1
+
+
+def test_a_model_without_an_older_version_keeps_every_other_where_it_is(tmp_path, back_to, monkeypatch):
+    nowhere = SimpleNamespace(refresh=lambda *_, **__: False, lock=lambda: pytest.fail("something was about to change"))
+    monkeypatch.setattr("slipway.deploy.kubernetes.Kubernetes.at", lambda *_: nowhere)
+    kept(tmp_path / "first", 1, 2)
+    kept(tmp_path / "second", 1)
+    options = ["--to", "kubernetes", "--results", str(tmp_path / "first"), str(tmp_path / "second")]
+    with pytest.raises(SlipwayError, match=r"live before second_trt version 1; .*Nothing was changed"):
+        rollback.main(rollback.parse_arguments(options))
+
+
+def test_after_a_deployment_that_was_killed_what_was_live_before_it_is_gone_back_to(tmp_path, back_to):
+    history = kept(tmp_path, 1, 2)
+    name = f"{tmp_path.name}_trt"
+    for begun, expected in ((3, 2), (2, 1)):  # the second came as far as its receipt
+        rollout = Rollout(DEPLOYMENT, {name: begun}, {name: 2}, {}, [])
+        history.store.ledger.write(rollout=vars(rollout))
+        assert back_to(history) == expected

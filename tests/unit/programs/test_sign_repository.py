@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from helpers.artifacts.published import Repository, addresses, key_pair, published
 
-import deploy
 import publish_repository as publish_program
 import sign_repository as program
-from slipway.core.artifacts import sha256
+from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy.publishing import Publisher
+from slipway.deploy.release import Part, Release
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.triton.repository.publishing import destination_of
 from slipway.triton.repository.signing import sign, verify, verify_repository
@@ -263,15 +264,16 @@ def test_a_new_signature_replaces_the_old_one_and_an_old_version_takes_its_own_a
     assert list(published(destination)) == [new.version]
 
 
-def test_a_local_deployment_refuses_what_is_not_signed_before_anything_is_copied(tmp_path, made, keys, signature):
-    def arguments(public_key):
-        lists = {"models": "m", "folders": made.model, "indexes": made.index, "goldens": "g", "receipts": "r"}
-        options = [word for name, value in lists.items() for word in (f"--{name}", str(value))]
-        options += ["--signatures", str(signature), *(["--public-key", str(public_key)] if public_key else [])]
-        return deploy.parse_arguments(options)
+def test_a_deployment_refuses_what_is_not_signed_before_anything_is_copied(tmp_path, made, keys, signature):
+    assert signature == made.index.with_suffix(".sig")
+    part = Part("m", "cpu", made.model, made.index, tmp_path / "golden.npz")
 
-    deploy.require_signed(arguments(keys[1]))
+    def publish(public_key):
+        return Publisher(tmp_path, public_key=public_key).publish(Release("local", (part,)))
+
+    publish(keys[1])
     made.engine.write_text("edited")
-    deploy.require_signed(arguments(None))
+    write_json(made.index, read_json(made.index) | {"files": tree_digest(made.model)})
+    publish(None)
     with pytest.raises(SlipwayError, match=r"edited: m_trt/1/model.plan.*Nothing was changed"):
-        deploy.require_signed(arguments(keys[1]))
+        publish(keys[1])

@@ -1,11 +1,12 @@
 """Which receipts are withdrawn: those of models that this checkout's server had and that config.yaml has no longer."""
 
 import pytest
+from helpers.models import parts
 
 import undeploy
 from slipway.core.artifacts import write_json
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.local.receipts import receipts_of_dropped
+from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
 
 
 @pytest.fixture
@@ -22,12 +23,15 @@ def place(tmp_path, monkeypatch):
 
 
 def test_a_model_that_is_named_no_longer_was_dropped(place):
-    named = [place / "results/kept/deploy/receipt.json"]
-    dropped = receipts_of_dropped(named, ModelStore(place / "results/.server"))
-    assert dropped == [place / "results/dropped/deploy/receipt.json"]
+    store = ModelStore(place / "results/.server")
+    history = ReleaseHistory(store, [place / "results/kept/deploy/receipt.json"])
+    kept = parts.release(parts.part({"name": "kept_trt"}, model="kept"))
+    history.begin(kept, {}, DEPLOYMENT)
+    assert history.pending().withdrawn == [(place / "results/dropped/deploy/receipt.json").as_posix()]
+    assert list(history.pending().receipts) == [history.receipts[0].as_posix()]
 
 
 def test_undeploy_withdraws_them_too(place):
-    undeploy.main(undeploy.parse_arguments(["--receipts", "results/kept/deploy/receipt.json"]))
+    undeploy.main(undeploy.parse_arguments(["--results", "results/kept"]))
     left = sorted(path.relative_to(place / "results").as_posix() for path in place.glob("results/*/deploy/*"))
     assert left == ["dropped/deploy/receipt.kubernetes.json", "elsewhere/deploy/receipt.json"]

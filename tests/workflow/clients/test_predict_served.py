@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.artifacts.receipts import local_receipt
 from helpers.models.tiny_engine import CROP
 from helpers.predicting import (
     IMAGENET,
@@ -195,7 +196,7 @@ def test_without_a_url_this_checkouts_own_deployment_is_asked(server, pictures, 
     results = tmp_path / "results"
     state = server_state.write_state(results / ".server", server.process.pid, 1, vars(server.ports))
     chain = {"weights_sha256": "a" * 64}
-    receipt = {"model": "net", "served_as": "tiny", "origin": "rehearsal", "server": state, "chain": chain}
+    receipt = local_receipt("net", server=state, served_as="tiny", origin="rehearsal")
     write_json(results / "net" / "deploy" / "receipt.json", receipt)
     proven = {"resize": RESIZE, "crop": CROP, "mean": [0.5] * 3, "std": [0.2] * 3, "interpolation": "bilinear"}
     write_json(results / "net" / "golden.json", {**chain, "key": {**proven, "input": "uint8"}})

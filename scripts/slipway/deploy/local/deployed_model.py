@@ -5,17 +5,11 @@ from pathlib import Path
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.core.records import read_record, require_record
+from slipway.core.records import require_record
 from slipway.deploy.local import server_state
+from slipway.deploy.receipts import read_receipt
 from slipway.triton.client.endpoint import Endpoint, Tls, endpoint_of
 from slipway.triton.client.ports import Ports
-
-# The parts of a receipt that are read here.
-RECEIPT = {
-    **dict.fromkeys(("model", "served_as", "origin"), str),
-    "server": {"pid": int},
-    "chain": {"weights_sha256": str},
-}
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,8 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
     golden = require_record(
         results / receipt["model"] / "golden.json", {"weights_sha256": str, "key": dict}, "run snakemake again"
     )
-    if golden["weights_sha256"] != receipt["chain"]["weights_sha256"]:
+    (served,) = receipt["targets"].values()
+    if golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; photographs are preprocessed as for those")
     endpoint = endpoint_of(Ports.of(state["listening"]))
     if tls:
@@ -56,8 +51,8 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
     """Return the receipt of the model with this name on the server with this process id."""
-    receipts = [read_record(path, RECEIPT) for path in sorted(results.glob("*/deploy/receipt.json"))]
-    live = [receipt for receipt in receipts if receipt and receipt["server"]["pid"] == pid]
+    receipts = filter(None, map(read_receipt, sorted(results.glob("*/deploy/receipt.json"))))
+    live = [receipt for receipt in receipts if receipt["contents"].get("server", {}).get("pid") == pid]
     matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
     if len(matching) != 1:
         deployed = ", ".join(receipt["served_as"] for receipt in live) or "none yet"

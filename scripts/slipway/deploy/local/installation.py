@@ -73,13 +73,6 @@ def remove_server_leftovers(state: Path) -> None:
         remove_leftovers(ids_of(folder), but_of=running)
 
 
-def installation_for(
-    state: Path, tensorrt_python: Path | None, ready_timeout_s: float, indexes: list[dict]
-) -> LocalInstallation:
-    """Return the local installation that can serve the models of these indexes."""
-    return local_installation([index["engine_key"] for index in indexes], state, tensorrt_python, ready_timeout_s)
-
-
 @contextlib.contextmanager
 def lock(state: Path) -> Iterator[None]:
     """Lock out a second deployment of this checkout while the block runs.

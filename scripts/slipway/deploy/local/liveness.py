@@ -5,15 +5,14 @@ A server states that it and its model are ready, long after the process with the
 
 from pathlib import Path
 
-import numpy as np
 import psutil
 
-from slipway.benchmark.agreement import compare, violations
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.core.records import read_record
+from slipway.deploy.answers import why_wrong
 from slipway.deploy.local import server_state
-from slipway.deploy.local.model_store import ModelStore, Published
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.receipts import read_receipt
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected
@@ -41,10 +40,8 @@ def why_silent(
 
 def named_by_receipts(folder: Path) -> dict[str, int]:
     """Return {name of a model: its version} from the receipts, for a checkout that has lost its history."""
-    receipts = (
-        read_record(path, {"served_as": str, "version": int}) for path in folder.parent.glob("*/deploy/receipt.json")
-    )
-    return {receipt["served_as"]: receipt["version"] for receipt in receipts if receipt}
+    receipts = filter(None, map(read_receipt, folder.parent.glob("*/deploy/receipt.json")))
+    return {receipt["served_as"]: receipt["number"] for receipt in receipts}
 
 
 def is_silent(folder: Path) -> bool:
@@ -73,7 +70,7 @@ def why_no_answer(
         require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline_s)
         with ModelClient(ports, name, deadline_s) as client:
             client.require_ready()
-            return _why_dead(client, server) or _why_wrong(client, _published(folder, name, number), strict)
+            return _why_dead(client, server) or _why_wrong(client, _expected(folder, name, number), number, strict)
     except Damaged as error:
         return str(error) if strict else None
     except SlipwayError as error:
@@ -82,28 +79,20 @@ def why_no_answer(
         return "its server ended just now"
 
 
-def _published(folder: Path, name: str, number: int) -> Published:
+def _expected(folder: Path, name: str, number: int) -> Expected:
     try:
-        return ModelStore(folder).proven_by(name, number)
+        return ModelStore(folder).proven_by(name, number).expected
     except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
         raise Damaged(f"version {number} of it in {folder}, with its golden request, is damaged: {error}") from None
 
 
-def _why_wrong(client: ModelClient, version: Published, strict: bool) -> str | None:
+def _why_wrong(client: ModelClient, expected: Expected, number: int, strict: bool) -> str | None:
     """Return why the answer to the golden request is not the answer of this version; None if it is."""
-    answer = client.infer(version.expected.golden_input)
-    if answer.version != str(version.number):
-        other = f"version {answer.version} of it answers, not version {version.number}, which was proven"
+    answer = client.infer(expected.golden_input)
+    if answer.version != str(number):
+        other = f"version {answer.version} of it answers, not version {number}, which was proven"
         return other if strict else None
-    return why_wrong(answer.logits, version.expected)
-
-
-def why_wrong(answer: np.ndarray, expected: Expected) -> str | None:
-    """Return why an answer (1, outputs) to the golden request differs from the golden one; None if it matches."""
-    if answer.shape != expected.golden_logits.shape:
-        return f"its answer has the shape {answer.shape}, not {expected.golden_logits.shape}"
-    wrong = violations(compare(expected.golden_logits, answer, expected.meaning), expected.limits)
-    return f"its answer is wrong: {'; '.join(wrong)}" if wrong else None
+    return why_wrong(answer.logits, expected)
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:

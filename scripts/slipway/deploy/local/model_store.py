@@ -15,15 +15,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from slipway.core.artifacts import read_json, remove, sha256, written_whole
+from slipway.core.artifacts import sha256, written_whole
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local.ledger import Ledger
-from slipway.deploy.local.live_sets import LiveSets
-from slipway.triton.client.smoke_test import Expected
+from slipway.deploy.release import HERE, Part, Release
+from slipway.deploy.version_store import Files, VersionStore
 from slipway.triton.repository.contents import contents, differences, remove_bytecode
 from slipway.triton.repository.model_config import read_config, write_config
 from slipway.triton.repository.model_folder import VERSION
@@ -35,32 +34,40 @@ LABELS, INDEX, GOLDEN, SIGNATURE = "labels.txt", "index.json", "golden.npz", "re
 _OF_VERSION = f"{VERSION}/"
 
 
-@dataclass(frozen=True)
-class Published:
-    """One version of a model in the store: its number, its index with the SHA-256 of that file, its expected answer."""
-
-    number: int
-    index: dict
-    index_sha256: str
-    expected: Expected
-
-    @property
-    def name(self) -> str:
-        """Return the name that clients use."""
-        return self.index["name"]
-
-
-class ModelStore:
+class ModelStore(VersionStore):
     """A Triton model repository in which new versions are put beside the old ones."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.models = folder / "models"
-        self._published = folder / "published"
-        self.ledger = Ledger(self._published / "live.json")
-        self.history = LiveSets(self._published / "live.json")
+        self.models, self._published = folder / "models", folder / "published"
+        super().__init__(folder, self._published / "live.json")
 
-    def publish(self, folder: Path, index: dict, golden: Path, signature: Path | None = None) -> Published:
+    def keep(self, release: Release) -> Release:
+        """Store each part as a version beside the older ones; return the release of the stored ones."""
+        return replace(release, parts=tuple(self._keep(part) for part in release.parts))
+
+    def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
+        """Return a stored release, unchanged."""
+        parts = [
+            replace(self.published(receipt["served_as"], versions[receipt["served_as"]]), model=model, target=target)
+            for model, receipt in receipts.items()
+            if receipt["served_as"] in versions
+            for target in receipt["targets"]
+        ]
+        return Release("local", tuple(parts))
+
+    def require_proven(self, release: Release, public_key: Path | None) -> dict:
+        """Raise SlipwayError unless each version is signed, if there is a key; nothing was published elsewhere."""
+        for part in release.parts if public_key else ():
+            self.require_signed(part.name, part.number, public_key)
+        return {part.target: {"published": False, "why": HERE} for part in release.parts}
+
+    def _keep(self, part: Part) -> Part:
+        if part.number is not None:
+            return part
+        stored = self.publish(part.repository, part.index_content, part.golden, part.signature)
+        return replace(stored, model=part.model, target=part.target)
+
+    def publish(self, folder: Path, index: dict, golden: Path, signature: Path | None = None) -> Part:
         """Copy the model folder of `index` in as a new version, and compare every copied file.
 
         A version that is stored already is not copied again; if it was changed since then, it is repaired. The served
@@ -68,11 +75,11 @@ class ModelStore:
         """
         name, recorded = index["name"], _recorded(index, golden)
         self.clear_up(name)
-        number = self._number_of(name, recorded)
+        number = self.number_of(name, recorded)
         if number is None:
-            number = self._next_number(name)
+            number = self.next_number(name)
             self._copy(number, folder, index, golden)
-            self._enter(name, number, recorded)
+            self.enter(name, number, recorded)
         elif changed := self.changes(name, number):
             progress(f"  version {number} of {name} in {self.folder} was changed since ({changed}); putting it right")
             self._copy(number, folder, index, golden)
@@ -112,52 +119,22 @@ class ModelStore:
         except (OSError, ValueError, IndexError, SlipwayError):
             return None
 
-    def versions(self, name: str) -> list[int]:
-        """Return the versions of a model that are recorded, ascending."""
-        return sorted(map(int, self.ledger.read()["stored"].get(name, {})))
-
-    def is_there(self) -> bool:
-        """Say whether anything was ever stored here."""
-        return self._published.is_dir()
-
-    def knows(self, name: str) -> bool:
-        """Say whether this server has or had a model."""
-        return bool(self._numbers(name)) or name in self.ledger.read()["last"]
-
-    def published(self, name: str, number: int) -> Published:
+    def published(self, name: str, number: int) -> Part:
         """Return a version; raise SlipwayError unless it matches its record."""
         self.require_whole(name, number)
         return self._read(name, number)
 
-    def proven_by(self, name: str, number: int) -> Published:
+    def proven_by(self, name: str, number: int) -> Part:
         """Return a version to test a server with; golden logits, labels and index are verified, the engine is not."""
-        recorded, folder = self._record(name, number) or {}, self._published / name / str(number)
+        recorded, folder = self.record(name, number) or {}, self._published / name / str(number)
         for file in (INDEX, GOLDEN, LABELS):
             if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
                 raise SlipwayError(f"{folder / file} is not what was recorded")
         return self._read(name, number)
 
-    def _read(self, name: str, number: int) -> Published:
+    def _read(self, name: str, number: int) -> Part:
         folder = self._published / name / str(number)
-        index = read_json(folder / INDEX)
-        expected = Expected.of(name, folder / GOLDEN, folder / LABELS, index["accuracy_limits"])
-        return Published(number, index, sha256(folder / INDEX), expected)
-
-    def require_whole(self, name: str, number: int) -> None:
-        """Raise SlipwayError unless a version has exactly the files that were recorded."""
-        changed = self.changes(name, number)
-        if changed:
-            raise SlipwayError(
-                f"version {number} of {name} in {self.folder} is not what was proven ({changed}), so it is not served"
-            )
-
-    def changes(self, name: str, number: int) -> str:
-        """Return the differences of a version from its record, as text; "" if there are none."""
-        recorded = self._record(name, number)
-        if recorded is None:
-            return "its files were never recorded"
-        present = self._contents(name, number)
-        return differences(self._by_path(name, number, present), self._by_path(name, number, recorded))
+        return Part(name, "", folder, folder / INDEX, folder / GOLDEN, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
         """Raise SlipwayError unless a version has a signature, of this key and of exactly its files."""
@@ -177,67 +154,31 @@ class ModelStore:
 
     def lay_out(self, name: str, number: int, folder: Path) -> None:
         """Lay out a version in `folder` as a separate model repository, with links to the stored files."""
-        for file in self._record(name, number):
+        for file in self.record(name, number):
             if file not in (INDEX, GOLDEN):
-                _link(self._path(name, number, file), folder / name / file)
+                _link(self.path(name, number, file), folder / name / file)
 
-    def prune(self, name: str, keep: int) -> None:
-        """Remove every version of a model but the `keep` that were live last."""
-        kept = self.history.last_of(name, keep)
-        stored = self.ledger.read()["stored"]
-        remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
-        # Without a record they do not exist, even if a kill interrupts their removal.
-        self.ledger.write(live=self.history.without_others(name, kept), stored=stored | {name: remaining})
-        self.clear_up(name)
+    def discard_refused(self, name: str) -> None:
+        """Do nothing: the next version that is live lets them go."""
 
-    def clear_up(self, name: str) -> None:
-        """Remove files without a record: a killed deployment was copying them, or had not yet removed them."""
-        known = {*self.versions(name), *self.history.last_of(name), self.selected(name)}
-        for number in self._numbers(name) - known:
-            for folder in self._folders(name, number):
-                shutil.rmtree(folder, ignore_errors=True)
-        for root in (self.models, self._published):
-            for partial in (root / name).glob(".partial.*"):
-                remove(partial)
+    def in_use(self, name: str) -> set[int]:
+        """Return the versions that were live or that Triton takes when it next loads the model."""
+        return super().in_use(name) | {self.selected(name)}
 
-    def _number_of(self, name: str, recorded: dict[str, str]) -> int | None:
-        """Return the newest version that consists of these files; None if there is none."""
-        return next(
-            (number for number in reversed(self.versions(name)) if self._record(name, number) == recorded), None
-        )
-
-    def _next_number(self, name: str) -> int:
-        """Return a number that no version of a model has or had."""
-        return max(self.ledger.read()["last"].get(name, 0), *self._numbers(name), 0) + 1
-
-    def _numbers(self, name: str) -> set[int]:
-        """Return the numbers of all existing folders, also of folders without a record."""
-        folders = [path for root in (self.models, self._published) for path in (root / name).glob("[0-9]*")]
-        return {int(folder.name) for folder in folders if folder.name.isdecimal()}
+    def roots(self, name: str) -> list[Path]:
+        """Return the folder that Triton reads, and the one with configurations and proofs."""
+        return [self._published / name, self.models / name]
 
     def _folders(self, name: str, number: int) -> tuple[Path, Path]:
         """Return the folders of a version: the one that Triton reads, and the one with its configuration and proof."""
         return self._published / name / str(number), self.models / name / str(number)
 
-    def _path(self, name: str, number: int, file: str) -> Path:
-        """Return the path of a file of a version, named as in its index."""
+    def path(self, name: str, number: int, file: str) -> Path:
+        """Return where a file of a version lies; it is named as in the version's index."""
         published, models = self._folders(name, number)
         return models / file.removeprefix(_OF_VERSION) if file.startswith(_OF_VERSION) else published / file
 
-    def _by_path(self, name: str, number: int, files: dict[str, str]) -> dict[str, str]:
-        """Return {path below the store: SHA-256} of the same files, for messages."""
-        return {self._path(name, number, file).relative_to(self.folder).as_posix(): files[file] for file in files}
-
-    def _enter(self, name: str, number: int, files: dict[str, str]) -> None:
-        """Record a version that is complete; from now on it exists."""
-        record = self.ledger.read()
-        versions = record["stored"].get(name, {}) | {str(number): files}
-        self.ledger.write(stored=record["stored"] | {name: versions}, last=record["last"] | {name: number})
-
-    def _record(self, name: str, number: int) -> dict[str, str] | None:
-        return self.ledger.read()["stored"].get(name, {}).get(str(number))
-
-    def _contents(self, name: str, number: int) -> dict[str, str]:
+    def contents(self, name: str, number: int) -> Files:
         """Return {file: SHA-256} of a version's files as they are now, without the signature, which verifies itself.
 
         Compiled bytecode is removed first: Python would run it in place of the files that are compared.

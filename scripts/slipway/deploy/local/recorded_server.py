@@ -1,18 +1,13 @@
-"""Start, prove and stop a server that is recorded, so that no server of this checkout is ever lost."""
+"""Start and stop a server that is recorded, so that no server of this checkout is ever lost."""
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from slipway.deploy.local import server_state
-from slipway.triton.client.ports import Ports
 from slipway.triton.server.tritonserver import Server, stop_process
 
 # Timeout for the end of a server that gets no requests any more.
 UNSERVED_S = 5
-
-# A function from a server's ports to the proof of each version; raises SlipwayError.
-Prove = Callable[[Ports], list[dict]]
 
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
@@ -20,14 +15,6 @@ def start_recorded(server: Server, state: Path, start: int, identity: dict | Non
     server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
     process = server.start()
     server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
-
-
-def proven_by(server: Server, prove: Prove) -> list[dict]:
-    """Return the proofs of this server; raise SlipwayError if another server answers at its ports."""
-    server.require_own()
-    proofs = prove(server.ports)
-    server.require_own()
-    return proofs
 
 
 def stop_all(state: Path, patience_s: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from slipway.core.artifacts import remove, write_json
-from slipway.core.records import NUMBER, read_record
+from slipway.core.records import NUMBER, has_shape, read_record
 
 # Where the server's state and log lie, beside the models' results.
 FOLDER = Path("results/.server")
@@ -170,9 +170,16 @@ def _created(process: psutil.Process) -> float:
 def _known(folder: Path) -> list[dict]:
     """Return every recorded state: the state of the last start, and the states in the receipts of live models."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
-    written = [read_record(state_file(folder), INTENT), *(read_record(path, {"server": STATE}) for path in receipts)]
-    states = [state.get("server", state) for state in filter(None, written)]
+    states = [read_record(state_file(folder), INTENT), *map(_server_in, receipts)]
+    states = [state for state in states if state]
     return [state for state in states if not _is_anothers(state, folder)]
+
+
+def _server_in(receipt: Path) -> dict | None:
+    """Return the state in a receipt; an earlier Slipway wrote it beside the receipt's other entries."""
+    content = read_record(receipt, dict) or {}
+    contents = content.get("contents", content)
+    return contents["server"] if has_shape(contents, {"server": STATE}) else None
 
 
 def _intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None) -> dict:

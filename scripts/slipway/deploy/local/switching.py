@@ -1,11 +1,7 @@
-"""Switch the local server to other versions of its models, and back to the last good ones if those fail.
-
-A running server switches without losing a request: while it loads a model, Triton serves the old version until the new
-one is ready. A server is replaced only if it needs other ports or other options.
-"""
+"""The steps of a switch of the local server: load versions in it, start one with them, and go back to the live ones."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,15 +11,13 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import LocalInstallation
-from slipway.deploy.local.model_store import Published
-from slipway.deploy.local.recorded_server import UNSERVED_S, Prove, proven_by, start_recorded, stop_all
-from slipway.deploy.local.trial import SERVES_ON
+from slipway.deploy.local.recorded_server import UNSERVED_S, start_recorded, stop_all
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.server.ownership import require_own
+from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import header, keep_key, new_key
-from slipway.triton.server.tritonserver import DRAIN_S, Ports, Server, stop_process
+from slipway.triton.server.tritonserver import Server
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
@@ -37,33 +31,10 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
         )
 
 
-def switch(
-    installation: LocalInstallation,
-    versions: list[Published],
-    ports: Ports,
-    start: int,
-    prove: Prove,
-    afresh: bool = False,
-) -> list[dict]:
-    """Serve these versions at `ports` and return their proofs; if one fails, serve the previous versions again.
-
-    `start` is the generation number of a server that has to be started. With `afresh`, a running server is replaced,
-    because it does not answer.
-    """
-    running = server_state.running_server(installation.state)
-    before = live_before(installation, versions)
-    if running and not afresh and takes_versions(running, installation, ports):
-        proofs = switch_in_place(installation, versions, before, ports, prove)
-        server_state.renumber(installation.state, start)
-        return proofs
-    return replace_server(installation, versions, before, ports, start, prove, UNSERVED_S if afresh else DRAIN_S)
-
-
-def live_before(installation: LocalInstallation, versions: list[Published]) -> dict[str, int | None]:
+def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[str, int | None]:
     """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
     live = installation.store.history.live()
-    new = {version.name: None if live else installation.store.selected(version.name) for version in versions}
-    return new | live
+    return {name: None if live else installation.store.selected(name) for name in names} | live
 
 
 def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
@@ -78,41 +49,6 @@ def lost_its_folder(pid: int | None) -> bool:
         return Path(f"/proc/{pid}/cwd").stat().st_nlink == 0
     except OSError:
         return False
-
-
-def switch_in_place(
-    installation: LocalInstallation,
-    versions: list[Published],
-    before: dict[str, int | None],
-    ports: Ports,
-    prove: Prove,
-) -> list[dict]:
-    """Load the versions in the running server; load the earlier ones again if one fails."""
-    progress("  switching in the running server, which answers all the while")
-    running = server_state.running_server(installation.state)
-    own_server = running["pid"], running.get("id", server_state.NO_ID), ports
-    require_own(*own_server)
-    try:
-        load(installation, {version.name: version.number for version in versions}, ports)
-        proofs = prove(ports)
-        require_own(*own_server)
-        return proofs
-    except BaseException as error:
-        with reporting_both_errors(error, "`snakemake --cores 1 status` says what is served now."):
-            load_again(installation, before, ports)
-        if isinstance(error, SlipwayError):
-            raise SlipwayError(f"{error}\n{SERVES_ON}") from None
-        raise
-
-
-@contextlib.contextmanager
-def reporting_both_errors(error: BaseException, now: str) -> Iterator[None]:
-    """Run a rollback after `error`; if it fails too, raise SlipwayError with both errors and `now`, the state."""
-    try:
-        yield
-    except SlipwayError as rollback_error:
-        reason = str(error) or type(error).__name__
-        raise SlipwayError(f"{reason}\nGoing back to what was live failed too: {rollback_error}\n{now}") from None
 
 
 def load(
@@ -172,37 +108,8 @@ def changed_since(installation: LocalInstallation, before: dict[str, int | None]
     return changed
 
 
-def replace_server(
-    installation: LocalInstallation,
-    versions: list[Published],
-    before: dict[str, int | None],
-    ports: Ports,
-    start: int,
-    prove: Prove,
-    patience_s: float = DRAIN_S,
-) -> list[dict]:
-    """Stop the running server, and start one with these versions at `ports`; if that fails, start the old one again."""
-    running = server_state.running_server(installation.state)
-    if running:
-        reason = "it does not answer" if patience_s < DRAIN_S else "it is to listen or to run otherwise than before"
-        progress(f"  the server has to be started anew, since {reason}")
-        stop_process(running["pid"], patience_s)
-    try:
-        server = start_server(installation, {version.name: version.number for version in versions}, ports, start)
-        return proven_by(server, prove)
-    except BaseException as error:
-        stop_live(installation.state)
-        if not running:
-            raise
-        with reporting_both_errors(error, "Nothing is served now: `snakemake --cores 1 deploy` tries again."):
-            start_again(installation, before, Ports.of(running["listening"]), start)
-        if isinstance(error, SlipwayError):
-            raise SlipwayError(f"{error}\nThe versions that were live are served again.") from None
-        raise
-
-
 def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
-    """Start a server with these versions; return it when all are ready."""
+    """Start a server with these versions, and return it at once."""
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
         installation.store.select(name, number)
@@ -213,7 +120,6 @@ def start_server(installation: LocalInstallation, wanted: dict[str, int | None],
         [installation.store.models], list(served), ports, server_state.log_file().name, key, server_id
     )
     start_recorded(server, installation.state, start, installation.identity)
-    progress(f"  ready after {server.wait_until_ready(installation.ready_timeout_s):.1f} s")
     return server
 
 
@@ -226,14 +132,9 @@ def start_again(installation: LocalInstallation, before: dict[str, int | None], 
     whole = {name: number for name, number in before.items() if name not in changed}
     try:
         if any(whole.values()):
-            start_server(installation, whole, ports, start)
+            start_server(installation, whole, ports, start).wait_until_ready(installation.ready_timeout_s)
     except BaseException:
-        stop_live(installation.state)
+        stop_all(installation.state, UNSERVED_S)
         raise
     if changed:
         raise SlipwayError("; ".join(changed.values()))
-
-
-def stop_live(state: Path) -> None:
-    """Stop the server that was just started, if it was."""
-    stop_all(state, UNSERVED_S)

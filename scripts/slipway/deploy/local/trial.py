@@ -1,44 +1,34 @@
-"""Try versions in a server of their own, beside the live one."""
+"""A server on trial: new versions are tried in it, beside the live server."""
 
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from slipway.core.artifacts import remove
-from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, LocalInstallation
-from slipway.deploy.local.model_store import Published
-from slipway.deploy.local.recorded_server import UNSERVED_S, Prove, proven_by, start_recorded, stop_all
+from slipway.deploy.local.recorded_server import UNSERVED_S, start_recorded, stop_all
+from slipway.deploy.release import Release
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.tls import ServerTls
+from slipway.triton.server.tritonserver import Server
 
-SERVES_ON = "The server that was live serves on unchanged."
 # The repository of a trial server, below its state.
 REPOSITORY = "models"
 
 
-def try_beside(
-    installation: LocalInstallation, versions: list[Published], prove: Prove, tls: ServerTls | None = None
-) -> None:
-    """Serve versions at free ports and prove them there. A bad version never gets into the live server."""
+def start(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
+    """Start a server of a stored release at free ports. A bad version never gets into the live server."""
     trial = installation.state / TRIAL
     stop_left_over(installation.state)
-    for version in versions:
-        installation.store.lay_out(version.name, version.number, trial / REPOSITORY)
+    for name, number in release.versions.items():
+        installation.store.lay_out(name, number, trial / REPOSITORY)
     # Without HTTP: only this workflow uses the trial server.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
-    names = [version.name for version in versions]
-    server = installation.server([trial / REPOSITORY], names, ports, "trial.log", new_key(), server_id)
-    try:
-        start_recorded(server, trial, 0, None)
-        server.wait_until_ready(installation.ready_timeout_s)
-        proven_by(server, prove)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}\n{SERVES_ON}") from None
-    finally:
-        stop_left_over(installation.state)
+    server = installation.server([trial / REPOSITORY], list(release.versions), ports, "trial.log", new_key(), server_id)
+    start_recorded(server, trial, 0, None)
+    return server
 
 
 def stop_left_over(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""The deployment platforms by their name in `deploy.to`, beside `local`. Each module here states one of them."""
+"""The deployment platforms by their name in `deploy.to`. Each module here states one of them."""
 
 from pathlib import Path
 

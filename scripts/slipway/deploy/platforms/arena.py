@@ -8,4 +8,5 @@ TRAITS = PlatformTraits(
     manifests="slipway.manifests.arena:files",
     deployment="slipway.deploy.arena:Arena",
     on_this_machine=False,
+    together=False,
 )

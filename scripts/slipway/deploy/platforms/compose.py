@@ -8,4 +8,5 @@ TRAITS = PlatformTraits(
     manifests="slipway.manifests.compose:files",
     deployment="slipway.deploy.compose:Compose",
     on_this_machine=True,
+    together=False,
 )

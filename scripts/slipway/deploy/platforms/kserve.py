@@ -8,4 +8,5 @@ TRAITS = PlatformTraits(
     manifests="slipway.manifests.kserve:files",
     deployment="slipway.deploy.kubernetes:KServe",
     on_this_machine=False,
+    together=False,
 )

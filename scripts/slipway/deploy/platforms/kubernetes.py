@@ -8,4 +8,5 @@ TRAITS = PlatformTraits(
     manifests="slipway.manifests.kubernetes:files",
     deployment="slipway.deploy.kubernetes:Kubernetes",
     on_this_machine=False,
+    together=False,
 )

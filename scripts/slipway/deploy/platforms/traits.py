@@ -12,10 +12,16 @@ class PlatformTraits:
     """The `TRAITS` in a module of this folder. The module's name is the platform's name in `deploy.to`."""
 
     name: str
-    files: tuple[str, ...]  # its manifests; the first file has all objects
-    manifests: str  # "module:function": a Fleet -> {file: text}
+    files: tuple[str, ...]  # its manifests; the first file has all objects; () if it needs none
+    manifests: str  # "module:function": a Fleet -> {file: text}; "" without manifests
     deployment: str  # "module:class" of its Platform
     on_this_machine: bool  # whether it is this machine, which serves one target from the repositories here
+    together: bool  # whether one server there has all models, so that they are one release
+
+    @property
+    def receipt(self) -> str:
+        """Return the name of a model's receipt from there."""
+        return "receipt.json" if self.name == "local" else f"receipt.{self.name}.json"
 
     def load(self, entry_point: str) -> Any:
         """Import an entry point, only when it is needed: its clients are large, and need not be installed otherwise."""

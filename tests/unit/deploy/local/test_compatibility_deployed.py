@@ -2,15 +2,21 @@
 
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from helpers.models import parts
 from helpers.models.engine_keys import NATIVE, TENSORRT, openvino_key
 from helpers.models.ready_client import ReadyClient
 
 import deploy
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local import compatibility, installation, receipts
-from slipway.deploy.local.model_store import ModelStore, Published
+from slipway.deploy import verification
+from slipway.deploy.local import compatibility, installation, trial
+from slipway.deploy.local import platform as local
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.local.platform import Local
+from slipway.deploy.release import Release
 from slipway.triton.client.smoke_test import Expected
 from slipway.triton.server.tritonserver import Installation, Ports
 
@@ -18,52 +24,33 @@ PORTS = Ports(1, 2, 3)
 pytestmark = pytest.mark.usefixtures("an_h100")
 
 
-def version_of(key: dict) -> Published:
+def release_of(key: dict) -> Release:
     index = {
         "name": "m_trt",
         "engine_key": key,
         "origin": "rehearsal",
-        "chain": {},
+        "chain": {"weights_sha256": "w"},
         "files": {},
         "input_dtype": "float32",
         "proven_on_labels": False,
     }
-    return Published(1, index, "sha", Expected("m_trt", None, None, [], {}))
-
-
-def deployment(key: dict) -> deploy.Deployment:
-    index = version_of(key).index
-    return deploy.Deployment("m", Path("repository/m_trt"), index, Path("golden.npz"), Path("receipt.json"))
-
-
-@pytest.fixture
-def options(tmp_path):
-    return Namespace(
-        host="127.0.0.1",
-        http_port=1,
-        grpc_port=2,
-        metrics_port=3,
-        shared_memory=False,
-        oldest="26.07",
-        ready_timeout_s=1,
-        tensorrt_python=None,
-        start=1,
-        state=tmp_path / "state",
-    )
+    return parts.release(parts.part(index, Expected("m_trt", None, None, [], {})))
 
 
 def never(*_, **__):
     pytest.fail("something was about to change")
 
 
-def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, options):
-    for name in ("try_beside", "switch", "complete"):
-        monkeypatch.setattr(deploy, name, never)
+def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, tmp_path):
+    monkeypatch.setattr(trial, "start", never)
+    for name in ("load", "start_server"):
+        monkeypatch.setattr(local, name, never)
     monkeypatch.setattr(ModelStore, "publish", never)
-    monkeypatch.setattr(deploy, "require_own_ports", lambda *_: None)
-    monkeypatch.setattr(deploy, "read_deployments", lambda _: [deployment(openvino_key(runtime_version="2020.1.0"))])
+    monkeypatch.setattr(local, "require_own_ports", lambda *_: None)
+    monkeypatch.setattr(Release, "read", lambda *_: release_of(openvino_key(runtime_version="2020.1.0")))
+    options = ["--results", str(tmp_path / "m"), "--target", "cpu", "--state", str(tmp_path / "state")]
     with pytest.raises(SlipwayError, match=r"built by openvino 2020\.1\.0.* Nothing was changed\."):
-        deploy.main(options)
+        deploy.main(deploy.parse_arguments(options))
 
 
 def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, tmp_path):
@@ -80,32 +67,44 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
 
 
 @pytest.fixture
+def server(monkeypatch, tmp_path):
+    """Return this machine with Triton's own backends."""
+    found = Local({}, Namespace(state=tmp_path))
+    monkeypatch.setattr(found, "_installation", SimpleNamespace(host=NATIVE))
+    return found
+
+
+@pytest.fixture
 def answering(monkeypatch):
     """Return a function that makes every smoke test succeed against a server of a version."""
 
     def serve(version: str) -> None:
-        monkeypatch.setattr(receipts, "ModelClient", ReadyClient)
-        monkeypatch.setattr(receipts, "smoke_test", lambda *_: {"server_version": version, "latency_ms": 1, "top": []})
+        tested = {"server_version": version, "latency_ms": 1, "top": []}
+        monkeypatch.setattr(verification, "ModelClient", ReadyClient)
+        monkeypatch.setattr(verification, "smoke_test", lambda *_: tested)
 
     return serve
 
 
-def test_the_engine_is_compared_with_the_server_that_runs(answering):
+def prove(server):
+    return verification.prove(server, release_of(TENSORRT), {"cpu": PORTS}, under_load=False)
+
+
+def test_the_engine_is_compared_with_the_server_that_runs(answering, server):
     answering("2.61.0")
-    (proof,) = receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
+    (proof,) = prove(server)
     assert proof["verified"]["runtime_version"] == "10.13.3.9"
     answering("2.57.0")
     with pytest.raises(SlipwayError, match=r"10\.9\.0\.34 would run it"):
-        receipts.prove([version_of(TENSORRT)], NATIVE, PORTS)
+        prove(server)
 
 
-def test_the_receipt_says_what_was_not_verified(answering, capsys):
+def test_the_receipt_says_what_was_not_verified(answering, server, capsys):
     answering("9.9.9")
-    made = version_of(TENSORRT)
-    proofs = receipts.prove([made], NATIVE, PORTS)
-    receipt = receipts.receipt("m", made, proofs[0], {})
-    assert receipt["verified"] == compatibility.require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
-    assert receipt["verified"]["runtime"] is False
-    assert receipt["smoke_test"]["server_version"] == "9.9.9"
-    receipts.announce([made], proofs, PORTS)
+    receipts = verification.receipts_of(server, release_of(TENSORRT), prove(server))
+    target = receipts["m"]["targets"]["cpu"]
+    assert target["verified"] == compatibility.require_fit("m_trt", TENSORRT, NATIVE, "9.9.9")
+    assert target["verified"]["runtime"] is False
+    assert target["smoke_test"]["server_version"] == "9.9.9"
+    verification.announce(receipts)
     assert "not verified: the version that runs the engine" in capsys.readouterr().err

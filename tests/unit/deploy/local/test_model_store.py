@@ -140,7 +140,7 @@ def test_an_index_is_kept_as_it_was(store, made, tmp_path):
     folder, index, golden = made("a")
     write_json(tmp_path / "index.json", index)
     published = store.publish(folder, index, golden)
-    assert published.index == index == read_json(tmp_path / "index.json")
+    assert published.index_content == index == read_json(tmp_path / "index.json")
 
 
 # What a version consists of, where it lies in the store, and how it is tampered with.

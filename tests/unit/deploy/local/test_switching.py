@@ -3,19 +3,23 @@
 import errno
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
+from helpers.models import parts
 
 import undeploy
 from slipway.core.errors import SlipwayError
+from slipway.deploy import transaction
+from slipway.deploy.live_sets import LiveSets
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, lock
-from slipway.deploy.local.live_sets import LiveSets
+from slipway.deploy.local.platform import Local
 from slipway.deploy.local.recorded_server import UNSERVED_S
-from slipway.deploy.local.switching import live_before, replace_server, require_own_ports, switch
+from slipway.deploy.local.switching import live_before, require_own_ports
 from slipway.deploy.local.trial import stop_left_over
 from slipway.triton.client.ports import Ports
 
@@ -79,13 +83,9 @@ class WaitingPlace:
         return WaitingServer(self.why_not.pop(0) if self.why_not else None, ports, server_id)
 
 
-@dataclass(frozen=True)
-class Version:
-    name: str
-    number: int
-
-
-VERSIONS = [Version("m", 2), Version("added", 1)]
+RELEASE = parts.release(
+    parts.part({"name": "m"}, number=2), parts.part({"name": "added"}, number=1, model="added", target="gpu")
+)
 
 
 @pytest.fixture
@@ -104,13 +104,20 @@ def refuse(_):
     raise SlipwayError("another answer than the golden one")
 
 
-def replaced(place, prove=lambda _: ["proof"]):
-    return replace_server(place, VERSIONS, BEFORE, NEW, 2, prove)
+def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
+    """Replace the live server, which does not answer; `prove` stands in for the proof at the new one's ports."""
+    server = Local({}, Namespace(state=place.state, start=2, ready_timeout_s=1))
+    vars(server).update(_installation=place, ports=ports)
+    snapshot = {"server": server_state.running_server(place.state), "before": before, "beside": False}
+    history = Namespace(restored=lambda: None)
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(transaction, "verify", lambda *_, **__: prove(ports))
+        return transaction.replace(server, RELEASE, snapshot, history, under_load=True)
 
 
 def test_what_is_gone_back_to_is_all_that_was_live(place):
     place.store.history.went_live({"m": 1, "left out now": 3})
-    assert live_before(place, VERSIONS) == {"m": 1, "added": None, "left out now": 3}
+    assert live_before(place, RELEASE.versions) == {"m": 1, "added": None, "left out now": 3}
 
 
 def test_another_server_takes_the_place_of_the_old_one(place):
@@ -150,7 +157,8 @@ def test_when_the_old_one_does_not_start_either_both_reasons_are_told_and_nothin
     assert str(caught.value).splitlines() == [
         "not ready within 1 s",
         "Going back to what was live failed too: the port was taken meanwhile",
-        "Nothing is served now: `snakemake --cores 1 deploy` tries again.",
+        "It is not known what serves there now; see `snakemake --cores 1 status`. The next deployment goes on from "
+        "here and knows what was live before.",
     ]
     assert server_state.read_state(place.state) is None
     assert not psutil.Process().children()
@@ -161,7 +169,6 @@ def test_what_was_changed_since_it_was_proven_is_not_started_again(place):
     with pytest.raises(SlipwayError) as caught:
         replaced(place, refuse)
     assert "version 1 of m is not what was proven (edited: model.py)" in str(caught.value)
-    assert "Nothing is served now: `snakemake --cores 1 deploy` tries again." in str(caught.value)
     assert place.started == [(["m", "added"], NEW)]
     assert not psutil.Process().children()
 
@@ -182,16 +189,16 @@ def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
     stopped = []
     place.store.history.went_live(BEFORE | {"added": 1})
     monkeypatch.setattr(
-        "slipway.deploy.local.switching.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
+        "slipway.deploy.local.platform.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
     )
-    assert switch(place, VERSIONS, OLD, 2, lambda _: ["proof"], afresh=True) == ["proof"]
+    assert replaced(place, ports=OLD) == ["proof"]
     assert stopped[0] == UNSERVED_S
     assert server_state.running_server(place.state)["start"] == 2
 
 
 def test_a_first_server_that_does_not_hold_is_stopped(place):
-    undeploy.main(undeploy.parse_arguments(["--receipts", "none.json", "--state", str(place.state)]))
-    with pytest.raises(SlipwayError, match=r"^another answer than the golden one$"):
+    undeploy.main(undeploy.parse_arguments(["--results", "none", "--state", str(place.state)]))
+    with pytest.raises(SlipwayError, match=r"^another answer than the golden one\nNothing was live before"):
         replaced(place, refuse)
     assert not psutil.Process().children()
 
@@ -199,16 +206,16 @@ def test_a_first_server_that_does_not_hold_is_stopped(place):
 def test_undeploying_stops_the_live_server_and_one_that_a_killed_deployment_left_on_trial(place, tmp_path, capsys):
     trial = WaitingServer().start()
     server_state.write_state(place.state / TRIAL, trial.pid, 0, asdict(NEW))
-    receipt = tmp_path / "receipt.json"
-    receipt.mkdir()
-    options = undeploy.parse_arguments(["--receipts", str(receipt), "--state", str(place.state)])
+    receipt = tmp_path / "m" / "deploy" / "receipt.json"
+    receipt.mkdir(parents=True)
+    options = undeploy.parse_arguments(["--results", str(tmp_path / "m"), "--state", str(place.state)])
     with lock(place.state), pytest.raises(SlipwayError, match="another deployment of this checkout is under way"):
         undeploy.main(options)
     assert receipt.exists()
     undeploy.main(options)
     assert not psutil.Process().children()
     assert not receipt.exists()
-    assert "stopped tritonserver" in capsys.readouterr().err
+    assert "removed tritonserver" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "::1"])

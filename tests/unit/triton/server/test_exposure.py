@@ -72,9 +72,9 @@ def test_what_is_said_of_a_release(server, told):
 
 
 def test_http_and_shared_memory_are_off_unless_they_are_asked_for():
-    settings = JobKeys(configured("127.0.0.1")).deploy_local()
+    settings = JobKeys(configured("127.0.0.1")).deploy_release()
     assert "http_port" not in settings
     assert settings["shared_memory"] is False
     asked = {"models": {"m": {}}, "targets": {"cpu": {}}, "deploy": {"http": True, "shared_memory": True}}
-    settings = JobKeys(resolve(complete(asked))).deploy_local()
+    settings = JobKeys(resolve(complete(asked))).deploy_release()
     assert (settings["http_port"], settings["shared_memory"]) == (8000, True)

@@ -119,13 +119,10 @@ def test_the_plan_hands_the_files_on_and_notices_another(authority, tmp_path):
     def planned():
         return JobKeys(
             resolve(complete({"models": {"m": {}}, "targets": {"cpu": {}}, "deploy": {"tls": dict(tls)}}))
-        ).deploy_local()
+        ).deploy_release()
 
     settings = planned()
-    paths = [
-        option for name in ("models", "folders", "indexes", "goldens", "receipts") for option in (f"--{name}", "x")
-    ]
-    arguments = parse_arguments([*paths, "--signatures", "x", *str(settings).split()])
+    arguments = parse_arguments(["--results", "x", *str(settings).split()])
     assert tls_of(arguments) == server_tls("127.0.0.1", certificate, key)
     authority.issue("server", "localhost")
     assert planned() != settings

@@ -1,4 +1,4 @@
-"""The ledger of the local server: its stored versions, its live versions, and the rollout that is under way.
+"""The ledger of a release history: the stored versions, the live versions, and the rollout that is under way.
 
 It is one file that is replaced as a whole, so all its parts are of the same moment:
 
@@ -8,6 +8,7 @@ It is one file that is replaced as a whole, so all its parts are of the same mom
     rollout    {...} or null                       the rollout that is under way
     receipts   {file: receipt}                     the receipts of what is live
     modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
+    published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
 It lies outside of the versions' folders. So a version whose files and index are both edited still differs from it.
 """
@@ -20,7 +21,8 @@ from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 
-_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}, "modified_ns": {}}
+_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
+_EMPTY |= {"modified_ns": {}, "published": {}}
 _NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
 _FILES = {"type": "object", "additionalProperties": {"type": "string"}}
 _VERSIONS = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _FILES}
@@ -46,6 +48,7 @@ _SOUND = Draft202012Validator(
             "rollout": _ROLLOUT,
             "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
             "modified_ns": _NUMBERS,
+            "published": {"type": "object", "additionalProperties": {"type": "object"}},
         },
     }
 )
@@ -55,7 +58,7 @@ class Ledger:
     """The ledger's file. It is read again at each access."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
 
     def read(self) -> dict:
         """Return the record; a damaged one counts as empty."""
@@ -63,22 +66,22 @@ class Ledger:
 
     def write(self, **changes: object) -> None:
         """Replace some parts of the record."""
-        write_json(self._file, self.read() | changes)
+        write_json(self.file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
         """Move a damaged record out of the way, and print the consequences."""
-        if self._sound() is not None or not self._file.exists():
+        if self._sound() is not None or not self.file.exists():
             return
-        aside = self._file.with_name(f"{self._file.name}.damaged")
+        aside = self.file.with_name(f"{self.file.name}.damaged")
         remove(aside)
-        self._file.rename(aside)
+        self.file.rename(aside)
         progress(
-            f"  WARNING: {self._file} is damaged and was set aside as {aside.name}: the versions that were stored "
+            f"  WARNING: {self.file} is damaged and was set aside as {aside.name}: the versions that were stored "
             "before cannot be verified any more, so no rollback goes back to them; `snakemake --cores 1 deploy` stores "
             "what it serves anew"
         )
 
     def _sound(self) -> dict | None:
         """Return the content of the file if it is a valid record, else None."""
-        found = read_record(self._file, {})
+        found = read_record(self.file, {})
         return found if found is not None and _SOUND.is_valid(found) else None

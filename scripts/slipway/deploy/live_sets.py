@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slipway.deploy.local.ledger import Ledger
+from slipway.deploy.ledger import Ledger
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from helpers.artifacts.published import key_pair
-from helpers.artifacts.training import RECEIPT, Training, options
+from helpers.artifacts.training import RECEIPT, RESULTS, Training, options
 from helpers.full_disk import can_mount, where_full
 from helpers.traffic import Traffic, who_gave
 from helpers.workplace import Workplace
@@ -42,7 +42,7 @@ def place(tmp_path):
     found = Workplace(folder)
     found.served_at = Ports.free()
     yield found
-    stopped = found.program_here("undeploy", "--receipts", RECEIPT)
+    stopped = found.program_here("undeploy", "--results", RESULTS)
     left = [process for process in psutil.process_iter(["cmdline", "cwd"]) if serves(process, found)]
     assert not left, (left, stopped.said)
 
@@ -62,28 +62,28 @@ def receipt(place):
 
 def test_replacing_and_going_back_lose_no_request(place, trainings):
     deploy(place, trainings[0]).succeeded()
-    server = receipt(place)["server"]["pid"]
+    server = receipt(place)["contents"]["server"]["pid"]
     with Traffic(place.served_at, trainings[0].input) as traffic:
         said = deploy(place, trainings[1]).succeeded().said
         assert "switching in the running server" in said
-        assert receipt(place)["version"] == 2
+        assert receipt(place)["number"] == 2
         time.sleep(0.3)
-        place.program_here("rollback", "--receipts", RECEIPT).succeeded()
+        place.program_here("rollback", "--results", RESULTS).succeeded()
         time.sleep(0.3)
     assert not traffic.lost
     assert traffic.orders(trainings) == [[0, 1, 0]] * 3
     assert not list(place.path(f"{STORE}/models").rglob("__pycache__")), "bytecode lies beside the proven files"
     after = receipt(place)
-    assert (after["version"], after["rolled_back_from"], after["server"]["pid"]) == (1, 2, server)
-    assert after["smoke_test"]["agreement"]["relative_error"] < 1e-4
-    outcome = place.program_here("rollback", "--receipts", RECEIPT)
-    outcome.refused("was live on this machine before tiny version 1", "Nothing was changed")
+    assert (after["number"], after["rolled_back_from"], after["contents"]["server"]["pid"]) == (1, 2, server)
+    assert after["targets"]["cpu"]["smoke_test"]["agreement"]["relative_error"] < 1e-4
+    outcome = place.program_here("rollback", "--results", RESULTS)
+    outcome.refused("nothing is kept that was live before tiny version 1", "Nothing was changed")
 
 
 def test_a_version_that_was_there_before_is_not_copied_again_and_old_ones_go(place, trainings):
     for training in (trainings[0], trainings[1], trainings[0], trainings[2]):
         deploy(place, training, "--keep-versions", 2).succeeded()
-    assert receipt(place)["version"] == 3
+    assert receipt(place)["number"] == 3
     assert sorted(path.name for path in place.path(f"{STORE}/models/tiny").glob("[0-9]*")) == ["1", "3"]
 
 
@@ -134,8 +134,8 @@ def test_what_does_not_hold_leaves_the_live_version_alone(place, trainings, tmp_
         assert traffic.orders(trainings) == [[0]] * 3, fault
         assert receipt(place) == before, fault
     deploy(place, trainings[1]).succeeded()
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
-    assert receipt(place)["version"] == before["version"], "what was refused is not gone back to"
+    place.program_here("rollback", "--results", RESULTS).succeeded()
+    assert receipt(place)["number"] == before["number"], "what was refused is not gone back to"
 
 
 def flip_a_bit(path):
@@ -181,7 +181,7 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
             shutil.copytree(store / "models", store / "kept" / "models")
             shutil.copytree(store / "published", store / "kept" / "published")
             tamper(store / file)
-            place.program_here("rollback", "--receipts", RECEIPT).refused(
+            place.program_here("rollback", "--results", RESULTS).refused(
                 "version 1 of tiny",
                 "is not what was proven",
                 file,
@@ -194,8 +194,8 @@ def test_a_version_that_was_tampered_with_is_not_rolled_back_to_and_the_live_one
     assert not traffic.lost
     assert traffic.orders(trainings) == [[1]] * 3
     assert receipt(place) == before
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
-    assert receipt(place)["version"] == 1
+    place.program_here("rollback", "--results", RESULTS).succeeded()
+    assert receipt(place)["number"] == 1
 
 
 def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_with(place, trainings):
@@ -203,7 +203,7 @@ def test_going_back_leaves_what_is_loaded_and_loads_nothing_that_was_tampered_wi
         deploy(place, training).succeeded()
     state = place.path(STORE)
     found = local_installation([read_json(trainings[0].index)["engine_key"]], state, None, 60)
-    ports = Ports.of(receipt(place)["server"]["listening"])
+    ports = Ports.of(receipt(place)["contents"]["server"]["listening"])
     for number in (1, 2):
         append(state / f"models/tiny/{number}/model.py")
     load_again(found, {"tiny": 2}, ports)
@@ -219,18 +219,17 @@ def test_a_version_without_the_signature_of_the_key_is_not_rolled_back_to(place,
     (tmp_path / "keys").mkdir()
     private, public = key_pair(tmp_path / "keys")
     _, other = key_pair(tmp_path / "keys", "other")
-    signatures = [tmp_path / f"{number}.sig" for number in range(3)]
-    for training, signature in zip(trainings, signatures, strict=False):
-        sign(training.folder.parent, private, signature)
     deploy(place, trainings[0]).succeeded()
-    deploy(place, trainings[1], "--signatures", signatures[1], "--public-key", public).succeeded()
-    rollback = ("--receipts", RECEIPT, "--public-key")
+    for training in trainings[1:3]:
+        sign(training.folder.parent, private, training.signature)
+    deploy(place, trainings[1], "--public-key", public).succeeded()
+    rollback = ("--results", RESULTS, "--public-key")
     place.program_here("rollback", *rollback, public).refused("version 1 of tiny is not served", "is not signed")
-    deploy(place, trainings[2], "--signatures", signatures[2], "--public-key", public).succeeded()
+    deploy(place, trainings[2], "--public-key", public).succeeded()
     place.program_here("rollback", *rollback, other).refused("version 2 of tiny is not served", "another key")
-    assert receipt(place)["version"] == 3
+    assert receipt(place)["number"] == 3
     place.program_here("rollback", *rollback, public).succeeded()
-    assert receipt(place)["version"] == 2
+    assert receipt(place)["number"] == 2
 
 
 def test_what_was_tampered_with_is_put_right_from_the_repository_when_a_server_that_died_is_started_again(
@@ -240,7 +239,7 @@ def test_what_was_tampered_with_is_put_right_from_the_repository_when_a_server_t
     before = {file: sha256(place.path(STORE) / file) for file in SERVED_FILES}
     for file in SERVED_FILES:
         append(place.path(STORE) / file)
-    psutil.Process(receipt(place)["server"]["pid"]).kill()
+    psutil.Process(receipt(place)["contents"]["server"]["pid"]).kill()
     said = deploy(place, trainings[0]).succeeded().said
     assert "was changed since (edited: models/tiny/1/model.py" in said
     assert {file: sha256(place.path(STORE) / file) for file in SERVED_FILES} == before
@@ -280,7 +279,7 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
         orders = traffic.orders(trainings)
         assert all(order in ([old, new], [new]) for order in orders), (kill, orders, said)
         assert "switching in the running server" in said
-        assert receipt(place)["version"] == new + 1
+        assert receipt(place)["number"] == new + 1
 
 
 def serving(place, trainings):
@@ -300,16 +299,16 @@ def test_after_a_full_disk_at_the_receipt_the_next_command_makes_what_serves_and
     on_a_full_disk = where_full(place.path(RECEIPT).parent, command)
 
     place.run(on_a_full_disk).refused("tiny version 2 is served and was proven", "the disk is full", "writes it down")
-    assert (serving(place, trainings), receipt(place)["version"]) == (1, 1)
-    said = place.program_here("status", "--receipts", RECEIPT).succeeded().said
+    assert (serving(place, trainings), receipt(place)["number"]) == (1, 1)
+    said = place.program_here("status", "--results", RESULTS).succeeded().said
     assert "the deployment of tiny version 2 was interrupted before it was written down" in said
-    assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
+    assert (serving(place, trainings), receipt(place)["number"]) == (1, 2)
 
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--results", RESULTS).succeeded()
     place.run(on_a_full_disk).refused("the disk is full")
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
+    place.program_here("rollback", "--results", RESULTS).succeeded()
     back = receipt(place)
-    assert (serving(place, trainings), back["version"], back["rolled_back_from"]) == (0, 1, 2)
+    assert (serving(place, trainings), back["number"], back["rolled_back_from"]) == (0, 1, 2)
 
 
 @pytest.mark.long
@@ -317,11 +316,11 @@ def test_a_rollback_after_a_deployment_that_was_killed_serves_what_was_live_befo
     for training in trainings[:2]:
         deploy(place, training).succeeded()
     kill_a_deployment(place, trainings[2], "switching in the running server", 0.1)
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
-    assert (serving(place, trainings), receipt(place)["version"]) == (1, 2)
+    place.program_here("rollback", "--results", RESULTS).succeeded()
+    assert (serving(place, trainings), receipt(place)["number"]) == (1, 2)
     place.path(RECEIPT).write_text("{}", encoding="utf-8")
-    place.program_here("rollback", "--receipts", RECEIPT).succeeded()
-    assert (serving(place, trainings), receipt(place)["version"]) == (0, 1)
+    place.program_here("rollback", "--results", RESULTS).succeeded()
+    assert (serving(place, trainings), receipt(place)["number"]) == (0, 1)
 
 
 def kill_a_deployment(place, training, step, later_s):
@@ -350,20 +349,20 @@ def test_a_second_deployer_is_told_so(place, trainings):
         time.sleep(0.01)
     first.send_signal(signal.SIGSTOP)  # else a busy machine may be through with it before the second has begun
     try:
-        deploy(place, trainings[1]).refused("another deployment of this checkout is under way")
+        deploy(place, trainings[0]).refused("another deployment of this checkout is under way")
     finally:
         first.send_signal(signal.SIGCONT)
     first.communicate(timeout=120)
     assert first.returncode == 0
-    assert receipt(place)["version"] == 1
+    assert receipt(place)["number"] == 1
 
 
 def test_other_ports_start_another_server(place, trainings):
     deploy(place, trainings[0]).succeeded()
-    old = receipt(place)["server"]
+    old = receipt(place)["contents"]["server"]
     place.served_at = Ports.free()
     deploy(place, trainings[1]).succeeded()
-    new = receipt(place)["server"]
+    new = receipt(place)["contents"]["server"]
     assert new["pid"] != old["pid"]
     assert not psutil.pid_exists(old["pid"])
     with ModelClient(place.served_at, "tiny") as client:

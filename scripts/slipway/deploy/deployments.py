@@ -1,0 +1,54 @@
+"""The deployments that a command is about, from its options: platform, history, and the models' folders."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from slipway.deploy.local import server_state
+from slipway.deploy.platform import Platform, kind_of
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.release_history import ReleaseHistory
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The models that are deployed to one platform together. `results` are their folders."""
+
+    to: str
+    results: list[Path]
+    history: ReleaseHistory
+    options: argparse.Namespace
+
+    def platform(self, receipt: dict) -> Platform:
+        """Return the platform at the place of a receipt."""
+        return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
+
+    def live_platform(self) -> Platform | None:
+        """Return the platform at the place of what is live or was begun; None if nothing was."""
+        attempted, nowhere = self.history.attempted(), {"place": {}} if PLATFORMS[self.to].together else None
+        begun = {"place": attempted.place} if attempted else nowhere
+        receipt = next(iter(self.history.live().values()), begun)
+        return self.platform(receipt) if receipt else None
+
+
+def add_options(arguments: argparse.ArgumentParser, platform: bool = True) -> None:
+    """Add the options that say which models a command is about, and on which platform."""
+    if platform:
+        arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform of the deployment")
+    arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
+    arguments.add_argument("--context", help="context of the kubeconfig; its current one if left out")
+    arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the local server's state")
+    arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
+    arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+
+
+def deployments(options: argparse.Namespace, to: str | None = None) -> list[Deployment]:
+    """Return the deployments of the options: one of all models if one server has them all, else one of each."""
+    traits = PLATFORMS[to or options.to]
+    groups = [options.results] if traits.together else [[folder] for folder in options.results]
+    return [Deployment(traits.name, results, _history(traits.name, results, options), options) for results in groups]
+
+
+def _history(to: str, results: list[Path], options: argparse.Namespace) -> ReleaseHistory:
+    store = kind_of(to).store(to, results[0], options)
+    return ReleaseHistory(store, [folder / "deploy" / PLATFORMS[to].receipt for folder in results])

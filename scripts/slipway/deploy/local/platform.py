@@ -1,0 +1,243 @@
+"""The machine of this checkout as a platform: one Triton server of this checkout, which serves all models of a release.
+
+A new release is tried in a server of its own beside the live one, and then loaded by the live one. A running server
+switches without losing a request: while it loads a model, Triton serves the old version until the new one is ready. A
+server is replaced only if it needs other ports or other options, or if it does not answer.
+"""
+
+import argparse
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.deploy.local import server_state, settling, trial
+from slipway.deploy.local.compatibility import require_fit
+from slipway.deploy.local.installation import LocalInstallation, local_installation, lock
+from slipway.deploy.local.liveness import is_silent, why_no_answer
+from slipway.deploy.local.model_store import ModelStore
+from slipway.deploy.local.recorded_server import UNSERVED_S, stop_all
+from slipway.deploy.local.reporting import describe
+from slipway.deploy.local.switching import (
+    live_before,
+    load,
+    load_again,
+    require_own_ports,
+    start_again,
+    start_server,
+    takes_versions,
+)
+from slipway.deploy.release import Part, Release
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.validation import UNCHANGED
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.exposure import require_accepted
+from slipway.triton.server.ownership import require_own
+from slipway.triton.server.tls import tls_of
+from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
+
+
+class Local:
+    """The server with its state in `options.state`. `receipt` is of the server that ran there before, if any."""
+
+    def __init__(self, receipt: dict, options: argparse.Namespace) -> None:
+        self.state: Path = options.state
+        self._server = receipt.get("contents", {}).get("server")
+        self._options = options
+        self._installation: LocalInstallation | None = None
+        self._started: Server | None = None  # the server on trial, or the live one that was started anew
+        self._switching = False
+
+    @classmethod
+    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ModelStore:
+        """Return the server's model store."""
+        return ModelStore(options.state)
+
+    @classmethod
+    def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Local":
+        """Return this machine."""
+        return cls(receipt, options)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Lock out a second deployment of this checkout while the block runs."""
+        return lock(self.state)
+
+    def settle(self, history: ReleaseHistory) -> DeploymentState:
+        """Finish an interrupted rollout if its versions serve and are proven; else take it back."""
+        settling.settle(self, history)
+        return DeploymentState()
+
+    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
+        """Settle an interrupted rollout; without `may_change` only one that serves, and no other stops the command."""
+        if not may_change:
+            settling.settle_if_unlocked(self, history)
+            return False
+        with self.lock():
+            return settling.settle(self, history)
+
+    def use_installation_for(self, release: Release) -> LocalInstallation:
+        """Find the installation that can serve a release, and use it from now on."""
+        keys = [part.index_content["engine_key"] for part in release.parts]
+        python, timeout_s = self._options.tensorrt_python, self._options.ready_timeout_s
+        self._installation = local_installation(keys, self.state, python, timeout_s, self._shared_memory)
+        return self._installation
+
+    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
+        """Return the runtime of the server or of its Python; raise SlipwayError on other hardware too."""
+        try:
+            return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
+        except SlipwayError as error:
+            if server_version:
+                raise
+            raise SlipwayError(f"{error}. {UNCHANGED}") from None
+
+    def preflight(self, release: Release, state: DeploymentState) -> dict:
+        """Return the ports; raise SlipwayError if another program has one, or if others could reach an old server."""
+        runtimes = {part.index_content["engine_key"]["runtime"] for part in release.parts}
+        if self._server is None:
+            require_accepted(self.ports.host, runtimes, self._options.oldest)
+        require_own_ports(self.ports, server_state.recover_state(self.state))
+        self.use_installation_for(release)
+        return {"verified": ["the ports are free, or its own"]}
+
+    def snapshot(self, release: Release, state: DeploymentState) -> dict:
+        """Return the live server and versions, and whether that server answers: then the release is tried beside it."""
+        running = server_state.running_server(self.state)
+        silent = running is not None and is_silent(self.state)
+        before = live_before(self._installation, release.versions)
+        return {"server": running, "before": before, "beside": running is not None and not silent}
+
+    def start(self, release: Release, snapshot: dict) -> None:
+        """Start the release in a server on trial beside the live one, or in the live server if none answers."""
+        if snapshot["beside"]:
+            progress("  a server of this checkout is live; trying the new repository beside it first")
+            self._started = trial.start(self._installation, release, self.ports.tls)
+        else:
+            self._replace_server(release, snapshot)
+
+    def wait(self, release: Release) -> None:
+        """Wait until the models are ready in the server that was started."""
+        progress(f"  ready after {self._started.wait_until_ready(self._options.ready_timeout_s):.1f} s")
+
+    @contextmanager
+    def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
+        """Yield {target: ports} of the server on trial, or else of the live one; it must be this checkout's."""
+        require_own, ports = self._reached()
+        require_own()
+        yield dict.fromkeys(release.targets, ports)
+        require_own()
+
+    def switch(self, release: Release, snapshot: dict) -> bool:
+        """Load the release in the live server, or replace that server if it needs other ports or options."""
+        if not snapshot["beside"]:
+            return False
+        self._stop_trial()
+        self._switching = True
+        if takes_versions(snapshot["server"], self._installation, self.ports):
+            progress("  switching in the running server, which answers all the while")
+            self._reached()[0]()
+            load(self._installation, release.versions, self.ports)
+        else:
+            self._replace_server(release, snapshot)
+            self.wait(release)
+        return True
+
+    def finish(self, release: Release, snapshot: dict) -> None:
+        """Give the live server the generation number of this deployment: its versions were proven once more."""
+        server_state.renumber(self.state, self._start(snapshot))
+
+    def rollback(self, release: Release, snapshot: dict) -> str:
+        """Load the earlier versions again, or start the earlier server again; it serves on if it was not touched."""
+        self._stop_trial()
+        installation, before, running = self._installation, snapshot["before"], snapshot["server"]
+        if snapshot["beside"] and server_state.is_running(running):
+            if self._switching:
+                load_again(installation, before, Ports.of(running["listening"]))
+            return "The server that was live serves on unchanged."
+        stop_all(self.state, UNSERVED_S)
+        if not running:
+            return "Nothing was live before, and nothing is served now."
+        start_again(installation, before, Ports.of(running["listening"]), self._start(snapshot))
+        return "The versions that were live are served again."
+
+    def place(self) -> dict:
+        """Return this machine's name."""
+        return {"machine": platform.node()}
+
+    def contents(self, release: Release) -> dict:
+        """Return the live server, and its address as text."""
+        server = server_state.running_server(self.state)
+        return {"server": server, "address": address(Ports.of(server["listening"]))} if server else {}
+
+    def remove(self, contents: list[dict]) -> list[str]:
+        """Drain and stop the live server, and stop any server on trial."""
+        trial.stop_left_over(self.state)
+        running = server_state.running_server(self.state)
+        stop_all(self.state, DRAIN_S)
+        return [f"tritonserver (process {running['pid']})"] if running else []
+
+    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
+        """Return why the model does not answer; None if it does."""
+        return why_no_answer(self.state, receipt["served_as"], receipt["number"])
+
+    def describe(self, receipt: dict) -> list[str]:
+        """Return lines with the server's ports, counters and memory; of a server that has ended, the end of its log."""
+        return describe(self.state, receipt)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Return the ports to listen on: those of the receipt's server, with the TLS files as they are now."""
+        if self._server is None:
+            options = self._options
+            return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))
+        ports = Ports.of(self._server["listening"])
+        return replace(ports, tls=ports.tls.as_they_are_now(ports.host)) if ports.tls else ports
+
+    @property
+    def _shared_memory(self) -> bool:
+        if self._server is None:
+            return getattr(self._options, "shared_memory", False)
+        return (self._server.get("identity") or {}).get("shared_memory", False)
+
+    def _start(self, snapshot: dict) -> int:
+        """Return the generation number of a server that is started now."""
+        if getattr(self._options, "start", None) is not None:
+            return self._options.start
+        number = server_state.start_number if snapshot["beside"] else server_state.next_start
+        return number(self.state)
+
+    def _replace_server(self, release: Release, snapshot: dict) -> None:
+        """Stop the running server, and start one with this release."""
+        running = server_state.running_server(self.state)
+        if running:
+            reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
+            progress(f"  the server has to be started anew, since {reason}")
+            stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
+        self._started = start_server(self._installation, release.versions, self.ports, self._start(snapshot))
+
+    def _reached(self) -> tuple[Callable[[], None], Ports]:
+        """Return the server that was started, or else the live one: a check that it answers, and its ports."""
+        if self._started:
+            return self._started.require_own, self._started.ports
+        running = server_state.running_server(self.state)
+        if running is None:
+            raise SlipwayError("its server has ended")
+        ports = Ports.of(running["listening"])
+        return partial(require_own, running["pid"], running.get("id", server_state.NO_ID), ports), ports
+
+    def _stop_trial(self) -> None:
+        self._started = None
+        trial.stop_left_over(self.state)
+
+
+def address(ports: Ports) -> str:
+    """Return the address and ports of a server as text, with how gRPC is encrypted, and that the others are not."""
+    secured = (
+        f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}" if ports.tls else ""
+    )
+    http = f"HTTP {ports.http}, " if ports.http else ""
+    return f"{ports.host}: gRPC {ports.grpc}{secured}, {http}metrics http://{ports.clear_host}:{ports.metrics}/metrics"

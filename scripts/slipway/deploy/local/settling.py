@@ -1,0 +1,130 @@
+"""Settle an interrupted rollout on this machine, so that record and server agree.
+
+If the server serves the rollout's versions and they are proven now, they are recorded as live; else it is taken back.
+"""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+from tritonclient.utils import InferenceServerException
+
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.core.os_errors import explained
+from slipway.deploy.live_sets import Versions
+from slipway.deploy.local import server_state
+from slipway.deploy.local.installation import LocalInstallation
+from slipway.deploy.local.switching import load_again
+from slipway.deploy.platform import Platform
+from slipway.deploy.release import Release
+from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory, Rollout, in_words
+from slipway.deploy.verification import prove, receipts_of
+from slipway.triton.client.connection import connect
+from slipway.triton.client.endpoint import endpoint_of
+from slipway.triton.client.ports import Ports
+from slipway.triton.server.restricted_apis import header
+
+# Timeouts: for a server to state its versions, and to end a load that has begun.
+ANSWER_S, LOADED_WITHIN_S = 10.0, 120.0
+
+
+class LocalServer(Platform, Protocol):
+    """The local server as a platform: the folder of its state, and its installation."""
+
+    state: Path
+
+    def use_installation_for(self, release: Release) -> LocalInstallation:
+        """Find the installation that can serve a release, and use it from now on."""
+
+
+def settle(platform: LocalServer, history: ReleaseHistory, may_load: bool = True) -> bool:
+    """Make the server and the record agree; say whether an interrupted deployment was taken back.
+
+    Without `may_load` the server does not change: a rollout that would have to be taken back is only reported.
+    """
+    history.store.ledger.set_aside_if_damaged()
+    rollout = history.pending()
+    taken_back = bool(rollout) and not _finish(platform, history, rollout) and _take_back(platform, history, may_load)
+    history.restore_receipts()
+    return taken_back and rollout.action == DEPLOYMENT
+
+
+def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
+    """Settle for a read-only command: the server does not change, and an unsettled rollout is reported."""
+    if not history.store.is_there():
+        return
+    try:
+        with platform.lock():
+            settle(platform, history, may_load=False)
+    except SlipwayError as error:
+        progress(f"  {error}")
+    except OSError as error:  # a folder that is read-only, in which nothing can be settled
+        progress(f"  {explained(error) or error}")
+
+
+def served(platform: LocalServer, rollout: Rollout) -> Versions:
+    """Return the version that the live server states for each model of a rollout.
+
+    A load goes on after its client has gone, so wait for its end first.
+    """
+    running = server_state.running_server(platform.state)
+    if not running:
+        return {}
+    ports, names = Ports.of(running["listening"]), {**rollout.before, **rollout.versions}
+    deadline = time.monotonic() + LOADED_WITHIN_S
+    while (now := loaded(platform, ports)) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return {name: number for name, number in (now or {}).items() if name in names}
+
+
+def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
+    """Return the ready version of each model on a server; None while one changes, {} if the server does not answer."""
+    with connect(endpoint_of(ports)) as client:
+        try:
+            options = {"headers": header(platform.state), "client_timeout": ANSWER_S, "as_json": True}
+            listed = client.get_model_repository_index(**options).get("models", [])
+        except (InferenceServerException, OSError):
+            return {}
+    ready = [(each["name"], int(each["version"])) for each in listed if each.get("state") == "READY"]
+    changes = len(dict(ready)) < len(ready) or any(each.get("state") == "LOADING" for each in listed)
+    return None if changes else dict(ready)
+
+
+def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) -> bool:
+    """Record an interrupted rollout if the server serves its versions and they are proven now; say whether it did."""
+    if not rollout.versions or served(platform, rollout) != rollout.versions:
+        return False
+    try:
+        release = history.release(rollout.versions)
+        platform.use_installation_for(release)
+        with platform.reach(release) as reached:
+            proofs = prove(platform, release, reached, under_load=False)
+    except SlipwayError as error:
+        progress(f"  {rollout} was interrupted, and its versions are not proven: {error}")
+        return False
+    history.record(receipts_of(platform, release, proofs, published=history.store.require_proven(release, None)))
+    progress(f"  {rollout} was interrupted before it was written down; it serves, is proven, and is written down now")
+    return True
+
+
+def _take_back(platform: LocalServer, history: ReleaseHistory, may_load: bool) -> bool:
+    """Load the versions that were live before, and forget the rollout; say whether the server serves them."""
+    rollout = history.pending()
+    now, running = served(platform, rollout), server_state.running_server(platform.state)
+    if running and now != rollout.before:
+        try:
+            if not may_load:
+                raise SlipwayError("`snakemake --cores 1 deploy` or rollback puts that right")
+            installation = platform.use_installation_for(history.release(rollout.before))
+            load_again(installation, rollout.before, Ports.of(running["listening"]))
+        except SlipwayError as error:
+            progress(
+                f"  WARNING: {rollout} was interrupted; {in_words(now)} is served, but {in_words(rollout.before)} was "
+                f"proven: {error}"
+            )
+            return False
+        now = served(platform, rollout)
+    history.restored()
+    progress(f"  {rollout} was interrupted and did not get live; served now: {in_words(now)}")
+    return running is not None

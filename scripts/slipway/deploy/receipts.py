@@ -1,0 +1,61 @@
+"""Receipts of live models, as they are read back. All platforms write the same receipt (`verification.receipts_of`)."""
+
+from pathlib import Path
+
+from slipway.core.records import has_shape, read_record
+
+# The parts of a receipt that are read back.
+RECEIPT = {
+    **dict.fromkeys(("origin", "model", "served_as", "to", "deployed_at"), str),
+    "number": int,
+    "place": dict,
+    "contents": dict,
+    "identity": {"indexes": {str: str}},
+    "targets": {str: {"version": str, "chain": {"weights_sha256": str}, "engine_key": dict, "smoke_test": dict}},
+}
+# The parts of a local server's receipt that an earlier Slipway wrote.
+EARLIER = {
+    **dict.fromkeys(("origin", "model", "served_as", "deployed_at"), str),
+    "version": int,
+    "server": {"pid": int, "listening": {"host": str, "grpc": int, "metrics": int}},
+    "chain": {"weights_sha256": str, "repository_index_sha256": str},
+    "engine_key": dict,
+    "smoke_test": dict,
+}
+
+
+def read_receipt(path: Path) -> dict | None:
+    """Return a receipt; None if it is missing or damaged."""
+    return sound(read_record(path, dict))
+
+
+def sound(receipt: dict | None) -> dict | None:
+    """Return a receipt in today's form; None if it is damaged."""
+    if receipt is not None and has_shape(receipt, EARLIER):
+        receipt = _renewed(receipt)
+    return receipt if receipt is not None and has_shape(receipt, RECEIPT) else None
+
+
+def _renewed(earlier: dict) -> dict:
+    """Return the receipt of a local server that an earlier Slipway wrote, in today's form."""
+    index = earlier["chain"]["repository_index_sha256"]
+    of_model = ("origin", "model", "served_as", "deployed_at", "rolled_back_from")
+    of_target = (
+        "chain",
+        "served_files",
+        "engine_key",
+        "output",
+        "proven_on_labels",
+        "smoke_test",
+        "verified",
+        "canary",
+    )
+    target = {"version": f"v{index[:12]}"} | {name: earlier[name] for name in of_target if name in earlier}
+    return {name: earlier[name] for name in of_model if name in earlier} | {
+        "to": "local",
+        "number": earlier["version"],
+        "identity": {"indexes": {"local": index}},
+        "targets": {"local": target},
+        "place": {},
+        "contents": {"server": earlier["server"]},
+    }

@@ -1,0 +1,150 @@
+"""The stored releases of one model for a platform with manifests.
+
+<model>/deploy/<to>/<number>/      one version, in the layout of results/<model>/
+<model>/deploy/<to>/history.json   the record: every file of each version, which were live, the rollout under way
+"""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from slipway.core.artifacts import sha256, written_whole
+from slipway.core.cli import progress
+from slipway.core.records import read_record
+from slipway.deploy.platforms import PLATFORMS
+from slipway.deploy.release import GOLDEN, RECORD, Release
+from slipway.deploy.version_store import Files, VersionStore
+from slipway.triton.repository.contents import contents, remove_bytecode
+from slipway.triton.repository.publishing import require_published
+
+# The part of a receipt that says which repository is served.
+SERVED = {"targets": {str: {"version": str}}}
+
+
+class ReleaseStore(VersionStore):
+    """The versions in a model's folder results/<model>/deploy/<to>/."""
+
+    def __init__(self, results: Path, to: str) -> None:
+        folder = results / "deploy" / to
+        super().__init__(folder, folder / "history.json")
+        self._to = to
+        self._take_over_earlier_record(results / "deploy" / PLATFORMS[to].receipt)
+
+    def keep(self, release: Release) -> Release:
+        """Store a release beside the older ones, unless it is stored already; repair a stored one that was changed."""
+        name = release.parts[0].name
+        if release.folder.parent == self.folder:
+            return release
+        self.clear_up(name)
+        files = {path.relative_to(release.folder).as_posix(): sha256(path) for path in files_of(release)}
+        number = self.number_of(name, files) or self.next_number(name)
+        if self.changes(name, number):
+            with written_whole(self.folder / str(number)) as partial:
+                for file in files:
+                    (partial / file).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(release.folder / file, partial / file)
+            self.enter(name, number, files)
+        return Release.stored(self.folder / str(number), self._to)
+
+    def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
+        """Return a stored release, unchanged."""
+        ((name, number),) = versions.items()
+        self.require_whole(name, number)
+        return Release.stored(self.folder / str(number), self._to)
+
+    def require_proven(self, release: Release, public_key: Path | None) -> dict:
+        """Return where a stored release was published; raise SlipwayError unless that is unchanged, and signed."""
+        (number,) = {part.number for part in release.parts}
+        published = self.ledger.read()["published"].get(release.parts[0].name, {}).get(str(number), {})
+        for part in release.parts:
+            record = published.get(part.target, {"published": False})
+            if record["published"]:
+                require_published(record["destination"], record["version"], part.index_content, public_key)
+            elif not PLATFORMS[self._to].on_this_machine:
+                progress(f"  {part.target}: not compared, since Slipway did not publish it: {record.get('why', '')}")
+            elif public_key:
+                from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
+
+                verify_repository(part.repository.parent, public_key, part.signature)
+        return published
+
+    def contents(self, name: str, number: int) -> Files:
+        """Return {file: SHA-256} of a version's files as they are now, without bytecode of a server on them."""
+        remove_bytecode(self.folder / str(number))
+        return contents(self.folder / str(number))
+
+    def path(self, name: str, number: int, file: str) -> Path:
+        """Return where a file of a version lies."""
+        return self.folder / str(number) / file
+
+    def roots(self, name: str) -> list[Path]:
+        """Return the one folder with versions."""
+        return [self.folder]
+
+    def next_number(self, name: str) -> int:
+        """Return the number after the ones that exist: a version that never was live leaves nothing."""
+        return max([*self._numbers(name), *self.versions(name)], default=0) + 1
+
+    def discard_refused(self, name: str) -> None:
+        """Remove the versions that were never live."""
+        self.prune(name)
+
+    def readable(self) -> list[Release]:
+        """Return the recorded versions whose files are still there."""
+        stored = self.ledger.read()["stored"]
+        return [
+            Release.stored(self.folder / number, self._to)
+            for versions in stored.values()
+            for number, files in versions.items()
+            if all((self.folder / number / file).is_file() for file in files)
+        ]
+
+    def _take_over_earlier_record(self, live: Path) -> None:
+        """Write the record of versions that an earlier Slipway stored, with a receipt in the folder of each."""
+        stored = read_record(self.folder / "versions.json", {str: {str: str}})
+        if stored is None or self.ledger.file.exists():
+            return
+        shape = {"number": int, "served_as": str, "published": dict}
+        receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
+        receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
+        published: dict[str, dict] = {}
+        withdrawn = {receipt.get("rolled_back_from") for receipt in receipts}
+        now = (read_record(live, {"number": int}) or {}).get("number")
+        for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
+            name, number = receipt["served_as"], receipt["number"]
+            self.enter(name, number, stored[str(number)])
+            published.setdefault(name, {})[str(number)] = receipt["published"]
+            if number not in withdrawn:
+                self.history.went_live({name: number}, published=published)
+
+
+def versions_in_use(results: Path, target: str) -> set[str]:
+    """Return the versions of a target's repository that any platform serves or may roll back to."""
+    platforms = {to: traits for to, traits in PLATFORMS.items() if traits.files}
+    releases = [release for to in platforms for release in ReleaseStore(results, to).readable()]
+    kept = {part.version for release in releases for part in release.parts if part.target == target}
+    receipts = [read_record(results / "deploy" / traits.receipt, SERVED) or {} for traits in platforms.values()]
+    return kept | {
+        receipt["targets"][target]["version"] for receipt in receipts if target in receipt.get("targets", {})
+    }
+
+
+def files_of(release: Release) -> list[Path]:
+    """Return the files that the deployment of a version and its proof need.
+
+    This machine serves the stored repository itself: all its files are needed, and those that the composition names.
+    """
+    on_this_machine = PLATFORMS[release.to].on_this_machine
+    files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]
+    for part in release.parts:
+        names = part.index_content["files"] if on_this_machine else ["labels.txt"]
+        signature = [part.signature] if part.signature.is_file() else []
+        files += [part.index, *(part.repository / name for name in names), *signature]
+    return files + (_named_by(release.files[0]) if on_this_machine else [])
+
+
+def _named_by(composition: Path) -> list[Path]:
+    """Return the configuration files that a composition names."""
+    configs = yaml.safe_load(composition.read_text(encoding="utf-8")).get("configs", {})
+    return [composition.parent / each["file"].removeprefix("./") for each in configs.values() if "file" in each]
