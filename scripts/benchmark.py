@@ -22,6 +22,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
 from slipway.models import load_model
@@ -113,8 +114,6 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
 
 def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str, Any]) -> dict[str, Measure]:
     """Return the subjects to measure on the target's hardware, PyTorch first."""
-    import torch
-
     torch.set_num_threads(usable_cores())
     effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
     model = load_model(arguments.weights, weights)
@@ -202,8 +201,6 @@ def line_of(result: dict, results: list[dict]) -> str:
 
 def environment(monitor: GpuMonitor | None) -> dict:
     """Return the conditions of the measurements: CPU, threads, load, versions and, on a GPU target, the GPU."""
-    import torch
-
     facts = {
         "cpu": cpu(),
         "threads": usable_cores(),

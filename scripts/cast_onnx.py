@@ -2,18 +2,15 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from slipway.core.cli import progress, run
 from slipway.core.job_settings import add_planned
 from slipway.networks.model_inputs import random_batch
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.tensor_names import INPUT
-
-if TYPE_CHECKING:
-    import onnx
 
 VARIANTS = ("fp16", "bf16")
 CHECKED_BATCHES = (1, 2, 5)
@@ -38,12 +35,11 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 
-def lowered(path: Path, variant: str, images: np.ndarray) -> "onnx.ModelProto":
+def lowered(path: Path, variant: str, images: np.ndarray) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, in the oldest ONNX version that can express it.
 
     AutoCast keeps nodes in FP32 that have large values for `images` (N, 3, H, W).
     """
-    import onnx
     from modelopt.onnx.autocast import convert_to_mixed_precision
 
     base_ir = onnx.load(path, load_external_data=False).ir_version

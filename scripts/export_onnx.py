@@ -7,9 +7,10 @@ import re
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+import onnxruntime
 
 from slipway.benchmark.agreement import compare
 from slipway.benchmark.company import IN_32_BITS, strangers
@@ -18,6 +19,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.os_errors import of_system
+from slipway.core.pytorch import torch
 from slipway.models import load_model
 from slipway.networks.export_failures import FrozenLines, why_not_exported, why_the_batch_is_fixed
 from slipway.networks.forward_failures import other_types
@@ -28,10 +30,6 @@ from slipway.onnx.onnx_files import described, require_served_tensors
 from slipway.onnx.onnx_files import require_own_answers as own_answers_of_file
 from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-
-if TYPE_CHECKING:
-    import onnxruntime
-    import torch
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4
@@ -58,9 +56,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Export, check, compare, record."""
-    import onnx
-    import torch
-
     weights = read_json(arguments.weights_record)
     preprocess = preprocessing_of(arguments) if arguments.input == "uint8" else None
     model = served_model(load_model(arguments.weights, weights), preprocess, arguments.input)
@@ -99,14 +94,11 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> FrozenLines:
+def exported(model: torch.nn.Module, example: np.ndarray, opset: int, path: Path) -> FrozenLines:
     """Export, and return the user's lines that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the batch size.
     """
-    import onnx
-    import torch
-
     with FrozenLines() as frozen:
         try:
             export(model, example, opset, path)
@@ -125,8 +117,6 @@ def exported(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Pa
 
 def require_valid(path: Path, input_dtype: str) -> None:
     """Raise SlipwayError unless an exported file is valid ONNX with the served tensors."""
-    import onnx
-
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -138,10 +128,8 @@ def require_valid(path: Path, input_dtype: str) -> None:
     require_served_tensors(onnx.load(path), input_dtype)
 
 
-def export(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path) -> None:
+def export(model: torch.nn.Module, example: np.ndarray, opset: int, path: Path) -> None:
     """Write `model` to `path` with weights inside, for inputs like `example` (N, 3, H, W) with a dynamic batch."""
-    import torch
-
     names = {"input_names": [INPUT], "output_names": [OUTPUT], "opset_version": opset}
     inputs = (torch.from_numpy(example),)
     if opset >= OLDEST_DYNAMO_OPSET:
@@ -158,8 +146,6 @@ def export(model: "torch.nn.Module", example: np.ndarray, opset: int, path: Path
 
 def forget_sources(path: Path) -> None:
     """Remove the source lines from each node: their paths would make the file different in every clone."""
-    import onnx
-
     model = onnx.load(path)
     for node in model.graph.node:
         other_entries = [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")]
@@ -174,14 +160,13 @@ def simplify(path: Path) -> None:
     The older exporter leaves paddings computed at run time and biases behind Identity nodes. They would keep builders
     from fusing convolutions, and ModelOpt from quantising them.
     """
-    import onnx
     import onnxslim
 
     onnx.save(onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"]), path)
 
 
 def compare_with_pytorch(
-    model: "torch.nn.Module", path: Path, crop: int, input_dtype: str, frozen: FrozenLines
+    model: torch.nn.Module, path: Path, crop: int, input_dtype: str, frozen: FrozenLines
 ) -> dict[str, dict]:
     """Return the agreement of the file in ONNX Runtime with PyTorch, by batch size. Raise SlipwayError if it is poor.
 
@@ -196,10 +181,8 @@ def compare_with_pytorch(
     return agreement
 
 
-def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.InferenceSession":
+def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
-    import onnxruntime
-
     try:
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no common class for its errors
@@ -215,7 +198,7 @@ def session_of_file(path: Path, model: "torch.nn.Module") -> "onnxruntime.Infere
 
 
 def agreement_on(
-    model: "torch.nn.Module", session: "onnxruntime.InferenceSession", batches: list[np.ndarray], frozen: FrozenLines
+    model: torch.nn.Module, session: onnxruntime.InferenceSession, batches: list[np.ndarray], frozen: FrozenLines
 ) -> dict:
     """Return the agreement over batches of images (N, 3, H, W). Raise SlipwayError if it is poor."""
     reference = np.concatenate([logits_of(model, images) for images in batches])

@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx
 
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
@@ -14,9 +15,6 @@ from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 from slipway.onnx.tensor_names import INPUT
 from slipway.photographs.calibration import Calibration, read_calibration
 from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-
-if TYPE_CHECKING:
-    import onnx
 
 METHODS = ("entropy", "max")
 # The number of calibration photographs for the comparison with the FP32 file, and their batch size.
@@ -78,11 +76,8 @@ def require_same_input(arguments: argparse.Namespace, base: dict) -> None:
         )
 
 
-def quantized(
-    arguments: argparse.Namespace, calibration: Calibration, opset: int, ir_version: int
-) -> "onnx.ModelProto":
+def quantized(arguments: argparse.Namespace, calibration: Calibration, opset: int, ir_version: int) -> onnx.ModelProto:
     """Return the file's model with Q/DQ nodes, with scales measured on the calibration images."""
-    import onnx
     from modelopt.onnx.quantization import quantize
 
     recipe = VARIANTS[arguments.variant]

@@ -13,7 +13,6 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
@@ -23,14 +22,12 @@ from measure_gpu import interpreter, snakemake, target_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
+from slipway.core.pytorch import torch
 from slipway.keys.config import complete
 from slipway.models import build
 from slipway.models.checkpoint_files import read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.tools.snakemake_runs import write_config
-
-if TYPE_CHECKING:
-    import torch
 
 # {week: `tensorrt.refit`}. The third week builds the engine that the fourth week refits.
 WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
@@ -133,10 +130,8 @@ def retraining_of(arguments: argparse.Namespace, config: dict) -> Retraining:
     return Retraining(arguments.workplace / f"{model}.retraining", model, target, arguments.precision)
 
 
-def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"]:
+def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
     """Return the state dict to start from: the given checkpoint's, or seeded random weights of the architecture."""
-    import torch
-
     settings = complete({"models": {"m": model}, "targets": {"t": {}}})["models"]["m"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -146,18 +141,14 @@ def first_weights(model: dict, weights: Path | None) -> dict[str, "torch.Tensor"
     return network.state_dict()
 
 
-def train(retraining: Retraining, state: dict[str, "torch.Tensor"], seed: int) -> None:
+def train(retraining: Retraining, state: dict[str, torch.Tensor], seed: int) -> None:
     """Write a checkpoint with slightly different weights, as another week of training would."""
-    import torch
-
     random = torch.Generator().manual_seed(seed)
     torch.save({name: changed(name, values, random) for name, values in state.items()}, retraining.checkpoint)
 
 
-def changed(name: str, values: "torch.Tensor", random: "torch.Generator") -> "torch.Tensor":
+def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Return a tensor with a little noise. Whole numbers stay unchanged, and variances stay positive."""
-    import torch
-
     if not values.is_floating_point():
         return values
     noise = CHANGE * torch.randn(values.shape, generator=random)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +19,16 @@ from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
 from slipway.core.errors import SlipwayError
+from slipway.core.pytorch import torch
 from slipway.networks.model_inputs import random_batch, served_model
 from slipway.photographs.images import Preprocessing
-
-if TYPE_CHECKING:
-    import torch
 
 Measure = Callable[[int], dict]
 PROVIDER = "CUDAExecutionProvider"
 
 
 def cpu_subjects(
-    model: "torch.nn.Module", engines: dict[str, Any], preprocess: Preprocessing, input_dtype: str, effort: Effort
+    model: torch.nn.Module, engines: dict[str, Any], preprocess: Preprocessing, input_dtype: str, effort: Effort
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions from array to array in host memory."""
     infers = {PYTORCH: eager_on_cpu(served_model(model, preprocess, input_dtype))}
@@ -42,7 +40,7 @@ def cpu_subjects(
 
 
 def gpu_subjects(
-    model: "torch.nn.Module",
+    model: torch.nn.Module,
     engines: dict[str, Any],
     preprocess: Preprocessing,
     input_dtype: str,
@@ -78,9 +76,8 @@ def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, 
     }
 
 
-def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]:
+def eager_on_cpu(model: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
     """Return the model as a function from array to array, run by PyTorch without compilation."""
-    import torch
 
     @torch.inference_mode()
     def infer(images: np.ndarray) -> np.ndarray:
@@ -91,8 +88,6 @@ def eager_on_cpu(model: "torch.nn.Module") -> Callable[[np.ndarray], np.ndarray]
 
 def require_cuda() -> None:
     """Raise SlipwayError unless this PyTorch can use a GPU here."""
-    import torch
-
     if not torch.cuda.is_available():
         raise SlipwayError(
             f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
@@ -100,7 +95,7 @@ def require_cuda() -> None:
         )
 
 
-def measure_eager(model: "torch.nn.Module", images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
+def measure_eager(model: torch.nn.Module, images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
     """Measure the served model (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
     return _freeing_memory(
         len(images), lambda: measure_forward(copy.deepcopy(model).to("cuda"), images, effort, streams)
@@ -108,7 +103,7 @@ def measure_eager(model: "torch.nn.Module", images: np.ndarray, effort: Effort, 
 
 
 def measure_fp16(
-    model: "torch.nn.Module",
+    model: torch.nn.Module,
     preprocess: Preprocessing,
     input_dtype: str,
     images: np.ndarray,
@@ -128,9 +123,8 @@ def measure_fp16(
     return _freeing_memory(len(images), measure)
 
 
-def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dtype: str) -> "torch.nn.Module":
+def half_precision(model: torch.nn.Module, preprocess: Preprocessing, input_dtype: str) -> torch.nn.Module:
     """Return a copy that computes in FP16, channels last, from an engine's input to float32 logits."""
-    import torch
 
     class HalfPrecision(torch.nn.Module):
         def __init__(self) -> None:
@@ -148,8 +142,6 @@ def half_precision(model: "torch.nn.Module", preprocess: Preprocessing, input_dt
 @contextlib.contextmanager
 def cudnn_benchmark() -> Iterator[None]:
     """Let cuDNN time its algorithms and choose the fastest for each shape."""
-    import torch
-
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -160,8 +152,6 @@ def cudnn_benchmark() -> Iterator[None]:
 
 def torch_settings() -> dict:
     """Return the settings that influence PyTorch's figures on a GPU, in addition to its version."""
-    import torch
-
     return {
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
@@ -174,8 +164,6 @@ def torch_settings() -> dict:
 
 def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
     """Return the result of `measure`, and free its GPU memory. Raise SlipwayError if the memory does not suffice."""
-    import torch
-
     require_cuda()
     try:
         return measure()
@@ -192,7 +180,7 @@ def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
 class BoundSession:
     """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
-    def __init__(self, onnx: str | Path, stream: "torch.cuda.Stream") -> None:
+    def __init__(self, onnx: str | Path, stream: torch.cuda.Stream) -> None:
         """Load the ONNX file. Raise SlipwayError with the reason if it cannot run on the GPU."""
         import onnxruntime as ort
 
@@ -212,7 +200,7 @@ class BoundSession:
         self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._binding: Any = None
 
-    def __call__(self, images: "torch.Tensor") -> "torch.Tensor":
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Enqueue one run and return the logits. `images` (N, 3, H, W) must be the same GPU tensor in every call."""
         if self._binding is None:
             self._bind(images)
@@ -222,9 +210,7 @@ class BoundSession:
             raise SlipwayError(f"onnxruntime's CUDA provider cannot run the model: {error}") from None
         return self._logits
 
-    def _bind(self, images: "torch.Tensor") -> None:
-        import torch
-
+    def _bind(self, images: torch.Tensor) -> None:
         source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
         classes = target.shape[-1]
         if not isinstance(classes, int):
@@ -244,8 +230,6 @@ def measure_onnxruntime(onnx: str | Path | None, images: np.ndarray, effort: Eff
     It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
     `device_memory_bytes` is null.
     """
-    import torch
-
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
     try:

@@ -15,23 +15,18 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
+from slipway.core.pytorch import torch
 
-if TYPE_CHECKING:
-    import torch
-
-Forward = Callable[["torch.Tensor"], "torch.Tensor"]  # (N, 3, H, W) on the GPU -> float32 (N, classes) on the GPU
+Forward = Callable[[torch.Tensor], torch.Tensor]  # (N, 3, H, W) on the GPU -> float32 (N, classes) on the GPU
 
 
 @cache
-def stream_of(number: int) -> "torch.cuda.Stream":
+def stream_of(number: int) -> torch.cuda.Stream:
     """Return stream `number`, the same one each time: libraries keep a workspace for every stream."""
-    import torch
-
     return torch.cuda.Stream()
 
 
@@ -44,8 +39,6 @@ class StreamContext:
 
     def __init__(self, forward: Forward, images: np.ndarray, number: int = 0) -> None:
         """Copy `images` (N, 3, H, W) to the GPU, and run once to find the shape of the output."""
-        import torch
-
         self.stream = stream_of(number)
         self._forward = forward
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -62,8 +55,6 @@ class StreamContext:
 
     def capture(self) -> None:
         """Capture the forward pass as a CUDA graph. Raise RuntimeError if it cannot be captured."""
-        import torch
-
         with torch.cuda.stream(self.stream):
             for _ in range(3):  # the first uses choose kernels and allocate workspaces, which a graph cannot capture
                 self.enqueue()
@@ -100,8 +91,6 @@ def measure_forward(
     The result has the same keys as an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
     device_memory_bytes (the peak of PyTorch's tensors), no_graph_because. With `graph`, a CUDA graph is measured, too.
     """
-    import torch
-
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
@@ -146,8 +135,6 @@ def _sample_way(
     context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
     """Return the samples of one way to run ("" or "_graph") after warming up, each quantity for `seconds`."""
-    import torch
-
     run = context.run_of(suffix)
 
     def to_the_end() -> None:
@@ -163,8 +150,6 @@ def _sample_way(
 
 def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> tuple[list[float], list[float]]:
     """Return GPU times and enqueue times (ms) of `run` on the current stream, one run at a time."""
-    import torch
-
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     gpu, enqueue = [], []
 
@@ -195,8 +180,6 @@ def _sample_round_trips(context: StreamContext, run: Callable[[], None], seconds
 
 def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
     """Return the times (ms) of the copies to the GPU and back."""
-    import torch
-
     begin, between, end = (torch.cuda.Event(enable_timing=True) for _ in range(3))
     samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
 
@@ -217,8 +200,6 @@ def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> d
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
     """Return host seconds per batch: at least `batches`, in turn on the streams, all enqueued before one wait."""
-    import torch
-
     runs = [(context.stream, context.run_of(suffix)) for context in contexts]
     rounds = math.ceil(batches / len(contexts))
     torch.cuda.synchronize()

@@ -7,19 +7,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slipway.core.errors import SlipwayError
+from slipway.core.pytorch import torch
 from slipway.networks.model_inputs import logits_of
 from slipway.outputs.meaning import Meaning
 from slipway.photographs.alternatives import alternatives
 from slipway.photographs.images import Preprocessing, load_image
 from slipway.photographs.labelling import Labelling
-
-if TYPE_CHECKING:
-    import torch
 
 BATCH = 8
 # Reasons for a warning: this gain in top-1 accuracy by another preprocessing, this loss against the published accuracy.
@@ -51,7 +48,7 @@ class Photographs:
 class Scorer:
     """A network in PyTorch and the meaning of its outputs."""
 
-    model: "torch.nn.Module"
+    model: torch.nn.Module
     meaning: Meaning
 
     def scores(self, files: list[Path], prepare: Sequence[Callable]) -> list[np.ndarray]:
@@ -85,8 +82,6 @@ class Scorer:
 
     def _takes(self, side: int) -> bool:
         """Return whether the network accepts pictures of this side length; many networks accept only one."""
-        import torch
-
         try:
             with torch.inference_mode():
                 self.model(torch.zeros(1, 3, side, side))

@@ -4,22 +4,17 @@ Engine builders have INT8 kernels for convolutions of any batch. For a matrix pr
 ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import onnx
+import onnx
 
 _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
-def with_convolution_head(model: "onnx.ModelProto") -> "onnx.ModelProto":
+def with_convolution_head(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its classifier as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
 
     The classifier was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a
     classifier is returned unchanged. The weights (classes, C) become (classes, C, 1, 1).
     """
-    import onnx
-
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     shapes = _shapes(onnx.shape_inference.infer_shapes(model))
@@ -32,13 +27,13 @@ def with_convolution_head(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return changed
 
 
-def _shapes(model: "onnx.ModelProto") -> dict[str, tuple[int, ...]]:
+def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Return {tensor: its shape} for all tensors of known shape; a dynamic size is 0."""
     values = [*model.graph.value_info, *model.graph.input, *model.graph.output]
     return {value.name: tuple(size.dim_value for size in value.type.tensor_type.shape.dim) for value in values}
 
 
-def _is_plain(gemm: "onnx.NodeProto", model: "onnx.ModelProto") -> bool:
+def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     """Return whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
     attributes = {entry.name: entry.f if entry.name in ("alpha", "beta") else entry.i for entry in gemm.attribute}
     scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
@@ -46,7 +41,7 @@ def _is_plain(gemm: "onnx.NodeProto", model: "onnx.ModelProto") -> bool:
     return not scaled and bool(attributes.get("transB", 0)) and len(gemm.input) == 3 and set(gemm.input[1:]) <= stored
 
 
-def _leaves_one_pixel(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]]) -> bool:
+def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
     """Return whether a node makes (N, C) out of (N, C, 1, 1), or out of (N, C, H, W) by their mean."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if node.op_type == "ReduceMean":
@@ -54,10 +49,8 @@ def _leaves_one_pixel(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]]
     return node.op_type in _FLATTENING and before[2:] == (1, 1)
 
 
-def _swap(model: "onnx.ModelProto", maker: "onnx.NodeProto", gemm: "onnx.NodeProto") -> None:
+def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -> None:
     """Replace `maker` and `gemm` by a convolution and Flatten, after a pool if `maker` is a mean."""
-    import onnx
-
     logits = gemm.output[0]
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 
 from slipway.benchmark.agreement import compare
 from slipway.benchmark.company import IN_FEWER_BITS
@@ -19,9 +19,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.onnx.onnx_files import described, require_own_answers, require_served_tensors, session_of
 from slipway.onnx.tensor_names import INPUT, OUTPUT
-
-if TYPE_CHECKING:
-    import onnx
 
 PACKAGE = "nvidia-modelopt"
 
@@ -76,8 +73,8 @@ def base_record(arguments: argparse.Namespace) -> dict:
 def write_variant(
     arguments: argparse.Namespace,
     base: dict,
-    model: "onnx.ModelProto",
-    computed: "onnx.ModelProto",
+    model: onnx.ModelProto,
+    computed: onnx.ModelProto,
     batches: list[np.ndarray],
     **facts: dict,
 ) -> dict:
@@ -86,8 +83,6 @@ def write_variant(
     `computed` is the model in a form that ONNX Runtime computes exactly, `batches` are of (N, 3, H, W). Returns the
     record, with the additional `facts`.
     """
-    import onnx
-
     require_served_tensors(model, base["input_dtype"])
     with written_whole(arguments.output) as partial:
         onnx.save(model, partial)
@@ -117,7 +112,7 @@ def in_words(record: dict) -> str:
 
 
 def agreement_with_base(
-    base: "onnx.ModelProto", variant: "onnx.ModelProto", batches: list[np.ndarray]
+    base: onnx.ModelProto, variant: onnx.ModelProto, batches: list[np.ndarray]
 ) -> tuple[dict | None, str | None]:
     """Compare a variant with its FP32 model over all batches (N, 3, H, W), in ONNX Runtime on the CPU.
 
@@ -138,7 +133,7 @@ def agreement_with_base(
     return agreement, None
 
 
-def answers(model: "onnx.ModelProto", batches: list[np.ndarray]) -> np.ndarray:
+def answers(model: onnx.ModelProto, batches: list[np.ndarray]) -> np.ndarray:
     """Return the logits (sum of N, classes) of a model for batches (N, 3, H, W), on the CPU without optimisations."""
     session = session_of(model)
     return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])

@@ -1,9 +1,10 @@
 """Common operations on ONNX files: their facts, checks of their tensors, and running them in ONNX Runtime."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+import onnxruntime
 
 from slipway.benchmark.company import Tolerance, dependence, in_company
 from slipway.core.artifacts import sha256
@@ -11,20 +12,14 @@ from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_structure import digests
 from slipway.onnx.tensor_names import INPUT, OUTPUT
 
-if TYPE_CHECKING:
-    import onnx
-    import onnxruntime
 
-
-def opset_of(model: "onnx.ModelProto") -> int:
+def opset_of(model: onnx.ModelProto) -> int:
     """Return the model's opset: the version of ONNX's own operators."""
     return next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
 
 
 def described(path: Path) -> dict:
     """Return the facts about an ONNX file for its record: hash, size (bytes), versions, number of nodes, digests."""
-    import onnx
-
     model = onnx.load(path)
     return {
         "sha256": sha256(path),
@@ -36,10 +31,8 @@ def described(path: Path) -> dict:
     }
 
 
-def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
+def require_served_tensors(model: onnx.ModelProto, input_dtype: str) -> None:
     """Raise SlipwayError unless input and logits have their names and dtypes and a dynamic batch axis."""
-    import onnx
-
     element = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}[input_dtype]
     for value, name, expected in (
         (model.graph.input[0], INPUT, element),
@@ -54,7 +47,7 @@ def require_served_tensors(model: "onnx.ModelProto", input_dtype: str) -> None:
             )
 
 
-def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance: Tolerance) -> dict:
+def require_own_answers(model: onnx.ModelProto, sample: np.ndarray, tolerance: Tolerance) -> dict:
     """Return the differences of the file's answers to a sample (1, 3, H, W) between batches with other images.
 
     Raises SlipwayError if an answer depends on the other images of its batch. ONNX Runtime must be able to run the
@@ -71,10 +64,8 @@ def require_own_answers(model: "onnx.ModelProto", sample: np.ndarray, tolerance:
     return differences
 
 
-def session_of(model: "onnx.ModelProto") -> "onnxruntime.InferenceSession":
+def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations."""
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3

@@ -3,10 +3,9 @@
 import hashlib
 import math
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import onnx
+import onnx
+from onnx import TensorProto, numpy_helper
 
 # {operator: positions of the inputs whose weights TensorRT can refit}. A floating-point constant of any other input (an
 # epsilon, a mean to subtract, the bound of a Clip, the scale of a Q/DQ node) is fixed in the built engine. So are the
@@ -31,7 +30,7 @@ _SCALING = ("Add", "Mul")
 _QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
 
 
-def digests(model: "onnx.ModelProto") -> dict[str, str]:
+def digests(model: onnx.ModelProto) -> dict[str, str]:
     """Return "structure_sha256" and "topology_sha256" of a graph.
 
     The structure has opsets, inputs and outputs with their types, nodes in their order with names and attributes, and
@@ -55,7 +54,7 @@ def digests(model: "onnx.ModelProto") -> dict[str, str]:
     return {name: _digest(model, constants, without) for name, without in hidden.items()}
 
 
-def _digest(model: "onnx.ModelProto", constants: dict[str, "onnx.TensorProto"], hidden: set[str]) -> str:
+def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidden: set[str]) -> str:
     """Return the SHA-256 of a graph without the values of the constants named in `hidden`."""
     parts = [
         sorted((entry.domain or "ai.onnx", entry.version) for entry in model.opset_import),
@@ -68,29 +67,25 @@ def _digest(model: "onnx.ModelProto", constants: dict[str, "onnx.TensorProto"], 
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
-def _node(node: "onnx.NodeProto") -> list:
+def _node(node: onnx.NodeProto) -> list:
     """Return the description of a node without a Constant's value, which `_constant` describes."""
     attributes = [] if _holds_tensor(node) else sorted(_attribute(entry) for entry in node.attribute)
     return [node.op_type, node.domain, node.name, list(node.input), list(node.output), attributes]
 
 
-def _attribute(attribute: "onnx.AttributeProto") -> tuple[str, str]:
-    import onnx
-
+def _attribute(attribute: onnx.AttributeProto) -> tuple[str, str]:
     bare = onnx.AttributeProto()
     bare.CopyFrom(attribute)
     bare.ClearField("doc_string")
     return bare.name, _bytes(bare)
 
 
-def _constant(name: str, tensor: "onnx.TensorProto", hidden: bool) -> list:
+def _constant(name: str, tensor: onnx.TensorProto, hidden: bool) -> list:
     return [name, tensor.data_type, list(tensor.dims), None if hidden else _values(tensor)]
 
 
-def _values(tensor: "onnx.TensorProto") -> str:
+def _values(tensor: onnx.TensorProto) -> str:
     """Return a digest of a constant's values, independent of their encoding in the file."""
-    from onnx import TensorProto, numpy_helper
-
     if tensor.data_type == TensorProto.STRING:
         return repr(list(tensor.string_data))
     return hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).hexdigest()
@@ -100,7 +95,7 @@ def _bytes(message: object) -> str:
     return message.SerializeToString(deterministic=True).hex()
 
 
-def constants_of(graph: "onnx.GraphProto") -> dict[str, "onnx.TensorProto"]:
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
     """Return {tensor's name: tensor} of a graph's initializers and Constant nodes."""
     return {
         **{tensor.name: tensor for tensor in graph.initializer},
@@ -108,11 +103,11 @@ def constants_of(graph: "onnx.GraphProto") -> dict[str, "onnx.TensorProto"]:
     }
 
 
-def _holds_tensor(node: "onnx.NodeProto") -> bool:
+def _holds_tensor(node: onnx.NodeProto) -> bool:
     return node.op_type == "Constant" and node.attribute[0].name == "value"
 
 
-def _readers(graph: "onnx.GraphProto") -> dict[str, list[tuple[str, int]]]:
+def _readers(graph: onnx.GraphProto) -> dict[str, list[tuple[str, int]]]:
     """Return {tensor: its readers}: (operator, position of the input), or ("output", 0) for the graph's output."""
     readers = defaultdict(list)
     for node in graph.node:
@@ -123,7 +118,7 @@ def _readers(graph: "onnx.GraphProto") -> dict[str, list[tuple[str, int]]]:
     return readers
 
 
-def _is_weight(tensor: "onnx.TensorProto", readers: list[tuple[str, int]]) -> bool:
+def _is_weight(tensor: onnx.TensorProto, readers: list[tuple[str, int]]) -> bool:
     """Return whether all readers of a constant take it as a weight that TensorRT can refit."""
     single = math.prod(tensor.dims) == 1
     refittable = (
@@ -132,7 +127,5 @@ def _is_weight(tensor: "onnx.TensorProto", readers: list[tuple[str, int]]) -> bo
     return _is_float(tensor) and bool(readers) and all(refittable)
 
 
-def _is_float(tensor: "onnx.TensorProto") -> bool:
-    from onnx import TensorProto
-
+def _is_float(tensor: onnx.TensorProto) -> bool:
     return tensor.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)

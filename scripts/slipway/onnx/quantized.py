@@ -1,15 +1,13 @@
 """Inspect and convert a quantised ONNX graph: its Q/DQ nodes, invalid scales, older opset, FP32 scales."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from slipway.onnx.onnx_files import opset_of
 from slipway.onnx.onnx_structure import constants_of
-
-if TYPE_CHECKING:
-    import onnx
 
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
@@ -35,7 +33,7 @@ class Quantized:
         }
 
 
-def inspect(model: "onnx.ModelProto") -> Quantized:
+def inspect(model: onnx.ModelProto) -> Quantized:
     """Count the quantised and unquantised compute nodes of a graph, and collect invalid scales."""
     constants = arrays_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
@@ -55,21 +53,17 @@ def inspect(model: "onnx.ModelProto") -> Quantized:
     return counts
 
 
-def arrays_of(model: "onnx.ModelProto") -> dict[str, np.ndarray]:
+def arrays_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """Return {tensor's name: its array} of a graph's initializers and Constant nodes."""
-    from onnx import numpy_helper
-
     return {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
 
 
-def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.ModelProto":
+def lowered(model: onnx.ModelProto, opset: int, ir_version: int) -> onnx.ModelProto:
     """Return the model in the older opset and IR of the file it was made from; unchanged if that is not valid.
 
     ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
     opset 17 and IR 8 at most.
     """
-    import onnx
-
     if opset_of(model) <= opset:
         return model
     older = onnx.ModelProto()
@@ -84,15 +78,12 @@ def lowered(model: "onnx.ModelProto", opset: int, ir_version: int) -> "onnx.Mode
     return older
 
 
-def widened(model: "onnx.ModelProto") -> "onnx.ModelProto":
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model with its FP16 weights and scales stored in FP32, value for value, and computed in FP32.
 
     ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest. A comparison in
     FP16 would blame the quantised model for this error of the kernel.
     """
-    import onnx
-    from onnx import numpy_helper
-
     half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
     wide = onnx.ModelProto()
     wide.CopyFrom(model)
@@ -107,10 +98,8 @@ def widened(model: "onnx.ModelProto") -> "onnx.ModelProto":
     return wide
 
 
-def _axes_as_attributes(model: "onnx.ModelProto") -> None:
+def _axes_as_attributes(model: onnx.ModelProto) -> None:
     """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
-    import onnx
-
     constants = arrays_of(model)
     for node in model.graph.node:
         if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
