@@ -9,16 +9,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.pytorch import torch
 from slipway.models import load_model
-
-if TYPE_CHECKING:
-    import torch
 
 # Parts of the names of operators: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
@@ -53,8 +51,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Profile on the GPU if there is one, else on the CPU."""
-    import torch
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(usable_cores())
     weights = read_json(arguments.weights_record)
@@ -84,7 +80,7 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"  {line}")
 
 
-def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
+def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
     """Write a profile's events to `path` as compressed JSON in Chrome's trace format.
 
     PyTorch does not escape paths in the JSON: neither the path of its own file, which is a plain name here for this
@@ -99,9 +95,8 @@ def write_trace(profiled: "torch.profiler.profile", path: Path) -> None:
     path.write_bytes(gzip.compress(events.encode(), mtime=0))
 
 
-def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tuple[torch.profiler.profile, Seconds]":
+def profile(model: torch.nn.Module, images: torch.Tensor, steps: int) -> tuple[torch.profiler.profile, Seconds]:
     """Return the profile of `steps` forward passes, and their durations."""
-    import torch
     from torch.profiler import ProfilerActivity
 
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * images.is_cuda
@@ -115,10 +110,8 @@ def profile(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> "tu
     return profiled, Seconds(wall, cpu, profiled_wall)
 
 
-def timed(model: "torch.nn.Module", images: "torch.Tensor", steps: int) -> tuple[float, float]:
+def timed(model: torch.nn.Module, images: torch.Tensor, steps: int) -> tuple[float, float]:
     """Run `steps` forward passes to their end. Return their wall time and the CPU time of all threads, in seconds."""
-    import torch
-
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
         model(images)
