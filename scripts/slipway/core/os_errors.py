@@ -32,9 +32,9 @@ _WAYS_OUT = {
 }
 
 
-def without_number(text: str) -> str:
+def without_number(error: OSError | str) -> str:
     """Return the text of an error without Python's "[Errno 28]": the number tells a reader nothing."""
-    return re.sub(r"\[Errno -?\d+\] ", "", text)
+    return re.sub(r"\[Errno -?\d+\] ", "", str(error))
 
 
 def explained(error: OSError) -> str | None:

@@ -35,7 +35,8 @@ def variant(runtime: str, version: str, precision: str) -> str:
     """
     if not RUNTIMES[runtime].is_tensorrt:
         return "int8" if precision == "int8" else "fp32"
-    if precision == "int8" and is_strongly_typed(runtime, version):
+    strongly_typed = runtime == "tensorrt_rtx" or version == ABSENT or major(version) >= 10
+    if precision == "int8" and strongly_typed:
         return "int8-fp16"
     return precision
 
@@ -61,11 +62,6 @@ def newest_opset(runtime: str, version: str) -> int:
     if runtime == "tensorrt" and version != ABSENT and major(version) < 10:
         return 17
     return RUNTIMES[runtime].newest_opset
-
-
-def is_strongly_typed(runtime: str, version: str) -> bool:
-    """Return whether the builder takes precisions from the graph's types alone."""
-    return runtime == "tensorrt_rtx" or version == ABSENT or major(version) >= 10
 
 
 def major(version: str) -> int:

@@ -1,6 +1,6 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,16 +111,6 @@ def require_batches(resolved: ResolvedConfig) -> None:
                     f"take batches of {optimization_profiles.in_words(profiles)}; widen `tensorrt.profiles`, or "
                     "lower these batch sizes"
                 )
-
-
-def require_rules(resolved: ResolvedConfig, names: Collection[str]) -> None:
-    """Raise SlipwayError unless `names` contains the rule of each target's runtime."""
-    for runtime in sorted({resolved.runtime(target) for target in resolved.targets}):
-        if f"build_{runtime}" not in names:
-            raise SlipwayError(
-                f"the runtime {runtime} has no rule `build_{runtime}`, which makes {runtime}'s engines; add it to "
-                "rules/engine.smk"
-            )
 
 
 def require_supported_release(resolved: ResolvedConfig) -> None:

@@ -53,7 +53,7 @@ class ArtifactTracking:
         try:
             self._records.remember([] if self._looks else files)
         except OSError as error:
-            reason = without_number(str(error))
+            reason = without_number(error)
             logger.warning(f"what was made could not be noted ({reason}); edits of it by hand will not be found")
 
     def settle(self) -> None:
@@ -64,7 +64,7 @@ class ArtifactTracking:
         try:
             self._attempts.settle(dag.finished_jobs)
         except OSError as error:
-            reason = without_number(str(error))
+            reason = without_number(error)
             logger.warning(f"what failed jobs were to replace could not be settled ({reason}); the next run does")
         finished = [file for job in dag.finished_jobs for file in job.output]
         self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
@@ -115,7 +115,7 @@ class ArtifactTracking:
             self._records.remember_what_a_killed_run_made()
             mark_incomplete(edited)
         except OSError as error:
-            reason = without_number(str(error))
+            reason = without_number(error)
             raise WorkflowError(
                 f"results/ does not take the records of what is made ({reason}); free some space there"
             ) from None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import WorkflowError
 from snakemake.io import ancient, flag, report
 from snakemake.io import expand as expand_paths
 from snakemake.logging import logger
@@ -16,7 +17,6 @@ from slipway.keys import code_hash
 from slipway.keys.config_text import require_readable
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.keys.validation import require_rules
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.layout import SNAKEMAKE
@@ -104,8 +104,13 @@ class Hooks:
 
     def require_rules(self, resolved: ResolvedConfig) -> None:
         """Raise WorkflowError unless the runtime of each target has its rule."""
-        with refused_by_snakemake():
-            require_rules(resolved, [rule.name for rule in self._workflow.rules])
+        names = {rule.name for rule in self._workflow.rules}
+        for runtime in sorted({resolved.runtime(target) for target in resolved.targets}):
+            if f"build_{runtime}" not in names:
+                raise WorkflowError(
+                    f"the runtime {runtime} has no rule `build_{runtime}`, which makes {runtime}'s engines; add it to "
+                    "rules/engine.smk"
+                )
 
     def give_programs_an_environment(self, conda: str) -> None:
         """Let each rule's program run in this conda environment (with --sdm conda), unless the rule names its own."""
