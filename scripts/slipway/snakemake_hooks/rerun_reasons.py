@@ -57,7 +57,8 @@ def of_content(name: str, before: str | None, now: str | None) -> str:
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
     """Return in words which models were rolled back since their deployment, according to their receipts."""
-    found = [read_record(path, {"served_as": str, "rolled_back_from": (str, int)}) for path in receipts]
+    shape = {"served_as": str, "rolled_back_from": (str, int)}
+    found = [read_record(path, shape) for path in receipts if path.endswith(".json")]
     return [f"{said['served_as']} was rolled back from version {said['rolled_back_from']}" for said in found if said]
 
 
