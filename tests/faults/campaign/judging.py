@@ -7,7 +7,6 @@ from faults.campaign.scene import LIVE, PREVIOUS, command_line, told_well, wait_
 from helpers.artifacts.training import RESULTS
 from helpers.workplace import Outcome
 
-import rollback
 from slipway.core.errors import SlipwayError
 
 SURVIVED = "survived"
@@ -48,7 +47,7 @@ def can_go_back(scene):
     """Say whether `rollback` would find a version that is known, every file of it as it was."""
     live = scene.store.history.live()
     try:
-        return bool(live and scene.previous is not None and rollback.versions_before(scene.store, live))
+        return bool(live and scene.previous is not None and numbers_before(scene, live))
     except SlipwayError:
         return False
 
@@ -74,7 +73,7 @@ def agree(scene, permitted):
     who, version = scene.serving()
     receipt, server = scene.receipt, scene.server
     assert who == LIVE, f"training {who} answers"
-    assert receipt["number"] == version, f"the receipt says {receipt['version']}, {version} is served"
+    assert receipt["number"] == version, f"the receipt says {receipt['number']}, {version} is served"
     assert receipt["contents"]["server"]["pid"] == server.pid, "the receipt is of another process"
     assert scene.store.history.live() == {"tiny": version}, "the history says otherwise"
     one_back(scene, version, permitted)
@@ -98,8 +97,15 @@ def one_back(scene, version, permitted):
     previous = scene.previous
     assert previous in permitted, f"rollback would serve training {previous}, not one of {permitted}"
     if previous is not None and not scene.forgot:
-        (found,) = rollback.versions_before(scene.store, {"tiny": version})
-        assert found.number != version, "rollback would go nowhere"
+        assert numbers_before(scene, {"tiny": version}) != {"tiny": version}, "rollback would go nowhere"
+
+
+def numbers_before(scene, live):
+    """Return the versions that `rollback` would serve in place of `live`; raise SlipwayError unless they are whole."""
+    numbers = scene.store.history.before(live) or {}
+    for name, number in numbers.items():
+        scene.store.require_whole(name, number)
+    return numbers
 
 
 def back_for_real(scene):

@@ -71,7 +71,7 @@ class Scene:
     @property
     def engines(self):
         """Return the processes that hold the engine of the live version, once those of the load before have ended."""
-        adapter = f"tiny/{self.receipt['version']}/model.py"
+        adapter = f"tiny/{self.receipt['number']}/model.py"
 
         def found():
             return [child for child in self.server.children() if adapter in command_line(child)]
