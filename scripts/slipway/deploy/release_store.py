@@ -28,8 +28,8 @@ class ReleaseStore(VersionStore):
     def __init__(self, results: Path, to: str) -> None:
         folder = results / "deploy" / to
         super().__init__(folder, folder / "history.json")
-        self._to = to
-        self._take_over_earlier_record(results / "deploy" / PLATFORMS[to].receipt)
+        self._to, self._receipt = to, results / "deploy" / PLATFORMS[to].receipt
+        self._take_over_earlier_record()
 
     def keep(self, release: Release) -> Release:
         """Store a release beside the older ones, unless it is stored already; repair a stored one that was changed."""
@@ -82,6 +82,10 @@ class ReleaseStore(VersionStore):
         """Return the one folder with versions."""
         return [self.folder]
 
+    def in_use(self, name: str) -> set[int]:
+        """Return the versions that were live, and the one that is by its receipt, even if the record was lost."""
+        return super().in_use(name) | {(read_record(self._receipt, {"number": int}) or {}).get("number")}
+
     def next_number(self, name: str) -> int:
         """Return the number after the ones that exist: a version that never was live leaves nothing."""
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
@@ -100,7 +104,7 @@ class ReleaseStore(VersionStore):
             if all((self.folder / number / file).is_file() for file in files)
         ]
 
-    def _take_over_earlier_record(self, live: Path) -> None:
+    def _take_over_earlier_record(self) -> None:
         """Write the record of versions that an earlier Slipway stored, with a receipt in the folder of each."""
         stored = read_record(self.folder / "versions.json", {str: {str: str}})
         if stored is None or self.ledger.file.exists():
@@ -110,7 +114,7 @@ class ReleaseStore(VersionStore):
         receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
         published: dict[str, dict] = {}
         withdrawn = {receipt.get("rolled_back_from") for receipt in receipts}
-        now = (read_record(live, {"number": int}) or {}).get("number")
+        now = (read_record(self._receipt, {"number": int}) or {}).get("number")
         for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
             name, number = receipt["served_as"], receipt["number"]
             self.enter(name, number, stored[str(number)])

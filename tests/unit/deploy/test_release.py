@@ -226,6 +226,14 @@ def test_a_kept_version_that_is_half_there_blocks_nothing(trained, history, chan
     assert keep(history, candidate_of(trained)).folder.name == "3"
 
 
+def test_the_live_version_stays_although_the_record_was_lost(trained, history, changed):
+    keep(history, candidate_of(trained))
+    history.store.ledger.file.write_text("null")
+    changed("cpu/repository.json", turn=1)
+    assert history.store.keep(candidate_of(trained)).folder.name == "2"
+    assert (history.store.folder / "1" / "deploy" / "kubernetes.yaml").is_file()
+
+
 def test_versions_that_an_earlier_slipway_stored_are_taken_over(trained, history):
     """It wrote a receipt into the folder of each version, and a record of their files beside them."""
     keep(history, candidate_of(trained))
