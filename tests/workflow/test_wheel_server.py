@@ -137,7 +137,7 @@ def test_the_shared_memory_of_a_killed_server_goes_with_the_next_command_and_nob
     for process in family:
         process.kill()
     psutil.wait_procs(family, timeout=10)
-    own = f"{read_json(place.path(RECEIPT))['server']['id']}-"
+    own = f"{read_json(place.path(RECEIPT))['contents']['server']['id']}-"
     foreign = SharedMemory(create=True, size=64)
     try:
         assert list(Path("/dev/shm").glob(f"{own}*"))
