@@ -1,13 +1,17 @@
-# The two commands of a newcomer, and those of a contributor. Everything runs in .venv; nothing needs root.
+# The two commands of a newcomer, and those of a contributor. Everything runs in .venv, Triton's server in .venv/serving;
+# nothing needs root.
 SHELL := /bin/bash -euo pipefail
 VENV := .venv
+SERVING := $(VENV)/serving
 # Relative, since a shell reads every line here, and would run what the path of this folder may have in it.
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 UNFINISHED := error: .venv is not whole, for the reason above. It takes 8 GB here, and while pip works 3 GB more in TMPDIR or \
 	/tmp; this much is free there. Once there is room, or the network is back, the same command goes on
-# What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be.
-COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV) > /dev/null || true
+# What pip would do on one core; files for other versions of Python cannot be compiled, nor need they be, nor tests.
+COMPILE := $(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib $(VENV)/executors > /dev/null || true
+# The pins of both environments.
+PINS := $(addprefix envs/,requirements.txt constraints.txt serving.txt serving-constraints.txt triton.txt)
 
 # pip writes the path of .venv, as it is, into scripts that a shell reads, and PATH is parted at colons.
 ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
@@ -82,19 +86,21 @@ pictures: $(VENV)/installed ## Draw README's pictures from the workflow and its 
 	PATH="$$PWD/$(BIN):$$PATH" snakemake --rulegraph dot --forceall deploy 2> /dev/null | $(BIN)/python scripts/tools/draw_rulegraph.py --output docs/rulegraph.png
 	cp results/resnet50/cpu/analysis/throughput_latency.png docs/throughput_latency.png
 
-lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/constraints.txt and envs/slipway.yaml
-	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
+lock: $(VENV)/installed-test ## Write the versions that .venv holds to envs/*constraints.txt and envs/slipway.*
+	(echo "# Every version of one environment that was tested; written by \`make lock\`."; ($(BIN)/python -m pip freeze --all --exclude pip; $(BIN)/python -m pip freeze --path $(VENV)/executors) | sort -f) > envs/constraints.txt
+	(echo "# Every version of the environment that serves that was tested; written by \`make lock\`."; $(SERVING)/bin/python -m pip freeze | sort -f) > envs/serving-constraints.txt
 	(sed '/- pip:/q' envs/slipway.yaml; sed -n 's/^[^#].*/      - &/p' envs/constraints.txt) > $(VENV)/slipway.yaml
 	mv $(VENV)/slipway.yaml envs/slipway.yaml
+	sed -i -e "s/^packages=.*/packages=\"$$(grep -v '^#' envs/serving-constraints.txt | paste -sd ' ')\"/" -e "s/^programs=.*/programs=\"$$(grep -v '^#' envs/triton.txt | paste -sd ' ')\"/" envs/slipway.post-deploy.sh
 
 clean: ## Remove what was built, after stopping what is live
 	[ ! -e results/.server/state.json ] || $(MAKE) undeploy
 	rm -rf results logs .snakemake
 
-$(VENV)/installed: envs/requirements.txt envs/constraints.txt
-	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && "$$python" -m venv $(VENV)
-	@echo "Installing what envs/ pins into $(VENV)"
-	@$(INSTALL) -r envs/requirements.txt || { echo "$(UNFINISHED)" >&2; df -h . "$${TMPDIR:-/tmp}" >&2; exit 1; }
+$(VENV)/installed: $(PINS) scripts/find_python scripts/make_serving
+	python=$$(PYTHON="$(PYTHON)" scripts/find_python) && scripts/find_python serving "$$python" > /dev/null && "$$python" -m venv $(VENV)
+	@echo "Installing what envs/ pins into $(VENV), and what serves into $(SERVING)"
+	@{ $(INSTALL) -r envs/requirements.txt && scripts/make_serving $(VENV); } || { echo "$(UNFINISHED)" >&2; df -h . "$${TMPDIR:-/tmp}" >&2; exit 1; }
 	$(COMPILE)
 	touch $@
 

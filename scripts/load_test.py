@@ -15,6 +15,7 @@ from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
@@ -48,7 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
-    add_planned(arguments, "pytriton_version", "tritonclient_version", "model_analyzer_version")
+    add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
     arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row per measurement")
     arguments.add_argument("--record", type=Path, required=True, help="JSON to write: these rows and their conditions")
     arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
@@ -102,11 +103,18 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
 
 
 def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:
-    """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines."""
+    """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
+
+    Raises SlipwayError if another version of an engine's runtime would serve it than the one that built it.
+    """
     runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
     backends = {RUNTIMES[name].backend for name in runtimes}
-    return find_installation(workspace, backends, python if runs_tensorrt else None)
+    server = find_installation(workspace, backends, python if runs_tensorrt else None)
+    for name, engine in engines.items() if not (server.native_backends or runs_tensorrt) else []:
+        key = engine.record["key"]
+        require_same_version(name, RUNTIMES[key["runtime"]], key["runtime_version"])
+    return server
 
 
 def lay_out_candidate(

@@ -1,12 +1,13 @@
 """Write the CycloneDX bill of materials of a deployment: the served files and all their sources."""
 
 import argparse
-from importlib import metadata
+from collections.abc import Callable
 from pathlib import Path
 
 from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import building_version, serving_version
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
 from slipway.manifests.sbom import Served, bill
 
@@ -23,14 +24,19 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--packages", nargs="*", default=[], help="packages that Slipway ran on, each as name==version"
     )
+    arguments.add_argument("--serving-packages", nargs="*", default=[], help="the same of the environment that serves")
     arguments.add_argument("--output", type=Path, required=True, help="bill to write (.cdx.json)")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Follow the chain from each repository back to the weights, and write its parts."""
-    packages = dict(package.split("==", 1) for package in arguments.packages)
-    require_packages(packages)
+    building, serving = (
+        dict(package.split("==", 1) for package in packages)
+        for packages in (arguments.packages, arguments.serving_packages)
+    )
+    require_packages(building, building_version)
+    require_packages(serving, serving_version)
     weights = Artifact.read(arguments.weights_record)
     indexes = [Artifact.read(path) for path in arguments.indexes]
     for index in indexes:
@@ -42,17 +48,15 @@ def main(arguments: argparse.Namespace) -> None:
         Served(target, index.content, onnx_of(index, records), values[target]["image"]["value"])
         for target, index in zip(arguments.targets, indexes, strict=True)
     ]
-    write_text(arguments.output, bill(arguments.model, weights.content, served, packages))
-    progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {len(packages)} packages")
+    write_text(arguments.output, bill(arguments.model, weights.content, served, building, serving))
+    count = len(building.items() | serving.items())
+    progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {count} packages")
 
 
-def require_packages(packages: dict[str, str]) -> None:
+def require_packages(packages: dict[str, str], version_of: Callable[[str], str | None]) -> None:
     """Raise SlipwayError unless the installed packages have the versions that the job was planned for."""
     for name, version in packages.items():
-        try:
-            installed = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            installed = "no such package"
+        installed = version_of(name) or "no such package"
         if installed != version:
             raise SlipwayError(
                 f"this job was planned for {name} {version}, but {installed} is here; run snakemake again"

@@ -23,6 +23,7 @@ TRAITS = RuntimeTraits(
     name="toy",
     title="Toy Runtime",
     package="onnxruntime-gpu",
+    serving_package="onnxruntime",
     hardware="cpu",
     precisions=("fp32",),
     newest_opset=20,

@@ -33,6 +33,10 @@ def test_jobs_run_in_an_environment_of_the_one_file_that_conda_is_given(tmp_path
     assert Path(program).name == "fetch_weights.py"
     given = conda / "environment.yaml"
     assert given.read_bytes() == (REPOSITORY / "envs" / "slipway.yaml").read_bytes()
+    venv, *pips = (conda / "installed.txt").read_text(encoding="utf-8").splitlines()
+    assert venv == f"-m venv {prefix}/serving", "what serves has an environment of its own there too"
+    assert [" openvino==" in pip for pip in pips] == [True, False]
+    assert [f" --no-deps --target {prefix}/serving/triton nvidia-pytriton==" in pip for pip in pips] == [False, True]
 
     changed = place.snakemake(WEIGHTS, "--dry-run").succeeded().said
     assert OTHER_ENVIRONMENT in changed

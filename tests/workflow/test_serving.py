@@ -1,10 +1,13 @@
 """A tiny engine behind a real tritonserver: its adapter, its interpreter, its answers to many at once."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -12,6 +15,7 @@ import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import FOLDER, serving_python, serving_version
 from slipway.load_test.model_analyzer import perf_analyzer
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.client.smoke_test import Expected, smoke_test
@@ -22,15 +26,23 @@ pytestmark = pytest.mark.slow
 
 MAX_BATCH = 4
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0}
-# Appended to the adapter: each instance writes down what was imported since it was ready.
+SAYS_ITS_VERSION = "import sys; print(*sys.version_info[:3])"
+# Appended to the adapter: each instance writes down what it runs with, and what was imported since it was ready.
 WATCHING = """
 
+import json
 import sys
+
+import numpy
+import openvino
 
 
 class TritonPythonModel(TritonPythonModel):
     def initialize(self, args):
         super().initialize(args)
+        versions = {"version": " ".join(map(str, sys.version_info[:3])), "path": sys.path}
+        versions |= {"numpy": numpy.__version__, "openvino": openvino.__version__}
+        Path(__file__).with_name("runs-with.json").write_text(json.dumps(versions), encoding="utf-8")
         self._known = set(sys.modules)
 
     def execute(self, requests):
@@ -53,10 +65,10 @@ def repository_of(tiny, folder, name="tiny"):
 
 
 def wrapped_interpreter(folder):
-    """Return a script around this interpreter that sets a variable and a folder of packages, as TensorRT's own may."""
+    """Return a script around an interpreter that sets a variable and a folder of packages, as TensorRT's own may."""
     (folder / "packages").mkdir()
     script = folder / "wrapped-python"
-    text = f'#!/bin/sh\nexport PYTHONPATH={folder / "packages"} SLIPWAY_MARK=set\nexec {sys.executable} "$@"\n'
+    text = f'#!/bin/sh\nexport PYTHONPATH={folder / "packages"} SLIPWAY_MARK=set\nexec {serving_python()} "$@"\n'
     script.write_text(text, encoding="utf-8")
     script.chmod(0o755)
     return script
@@ -116,15 +128,26 @@ def test_the_models_run_under_the_interpreter_that_was_named(tmp_path, tiny):
         assert "SLIPWAY_MARK" not in process.environ()
 
 
-def test_no_request_waits_for_an_import(tmp_path, tiny):
+def test_the_stub_has_the_packages_that_serve_and_no_request_waits_for_an_import(tmp_path, tiny, monkeypatch):
+    """Neither the shell's PATH nor its PYTHONPATH, which name the environment that builds, reach it."""
     repository = repository_of(tiny, tmp_path / "r")
     version = repository / "tiny" / "1"
     adapter = version / "model.py"
     adapter.write_text(adapter.read_text(encoding="utf-8") + WATCHING, encoding="utf-8")
+    building = sysconfig.get_path("purelib")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", building)
     with serve(repository, tmp_path / "w") as server:
         server.wait_until_ready(60)
         prove(server, tiny)
     assert {path.read_text(encoding="utf-8") for path in version.glob("imported-*")} == {""}
+    told = json.loads((version / "runs-with.json").read_text(encoding="utf-8"))
+    assert told["numpy"] == serving_version("numpy")
+    assert told["numpy"] < "2" <= np.__version__
+    assert told["openvino"].startswith(serving_version("openvino"))
+    assert told["version"] == subprocess.check_output([serving_python(), "-c", SAYS_ITS_VERSION], text=True).strip()
+    assert building not in told["path"]
+    assert str(next(FOLDER.glob("lib/python3.*/site-packages"))) in told["path"]
 
 
 def test_why_a_model_did_not_load_is_told(tmp_path, tiny):

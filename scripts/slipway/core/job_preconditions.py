@@ -1,12 +1,12 @@
 """Check that a job runs as planned: versions of packages, contents of the user's files, unchanged artifacts."""
 
 import argparse
-from importlib import metadata
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import PACKAGES, paths_of
+from slipway.core.job_settings import PACKAGES, SERVING, paths_of
+from slipway.core.serving_environment import MAKE_IT, building_version, serving_version
 from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
@@ -24,18 +24,19 @@ def require_planned(arguments: argparse.Namespace) -> None:
         if declared is None:
             continue
         if option in PACKAGES:
-            _require_version(PACKAGES[option], declared)
+            _require_version(option, declared)
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
             _require_content(path, declared, getattr(arguments, "max_images", None))
     require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
 
 
-def _require_version(package: str, declared: str) -> None:
-    try:
-        installed = metadata.version(package)
-    except metadata.PackageNotFoundError:
-        raise SlipwayError(f"{package} is not installed here; pip install -r envs/requirements.txt") from None
+def _require_version(option: str, declared: str) -> None:
+    package = PACKAGES[option]
+    installed = (serving_version if option in SERVING else building_version)(package)
+    if installed is None:
+        remedy = MAKE_IT if option in SERVING else "pip install -r envs/requirements.txt"
+        raise SlipwayError(f"{package} is not installed here; {remedy}")
     if installed != declared:
         raise SlipwayError(
             f"this job was planned for {package} {declared}, but {installed} runs; run snakemake again or, where jobs "

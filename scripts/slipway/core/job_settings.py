@@ -11,9 +11,11 @@ PACKAGES = {
     "onnxslim_version": "onnxslim",
     "modelopt_version": "nvidia-modelopt",
     "pytriton_version": "nvidia-pytriton",
-    "tritonclient_version": "tritonclient",
+    "perf_analyzer_version": "tritonclient",
     "model_analyzer_version": "triton-model-analyzer",
 }
+# The options whose package is in the environment that serves.
+SERVING = {"pytriton_version", "perf_analyzer_version"}
 # Options without influence on the result: files to write, and the way in which a job works.
 _NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 

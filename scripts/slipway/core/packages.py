@@ -1,4 +1,4 @@
-"""The TensorRT version of an interpreter, found without importing it, and the packages that Slipway requires."""
+"""The versions of runtimes in interpreters, found without importing them, and the packages that Slipway requires."""
 
 import json
 import re
@@ -12,7 +12,10 @@ from slipway.runtimes import RUNTIMES
 
 CUDA_MAJORS = range(11, 16)
 ABSENT = "absent"
-REQUIREMENTS = Path(__file__).resolve().parents[3] / "envs" / "requirements.txt"
+ENVIRONMENTS = Path(__file__).resolve().parents[3] / "envs"
+# The pinned packages of the environment that builds, and of the one that serves.
+BUILDING = ("requirements.txt",)
+SERVING = ("serving.txt", "triton.txt")
 
 # The other interpreter runs this program. It prints {distribution: version} of the installed distributions.
 _ASK = """
@@ -74,7 +77,7 @@ def _is_this(python: str) -> bool:
     return there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve()
 
 
-def required_packages() -> list[str]:
-    """Return the sorted names of the packages in envs/requirements.txt."""
-    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+def required_packages(files: tuple[str, ...] = BUILDING) -> list[str]:
+    """Return the sorted names of the packages that files of envs/ pin."""
+    lines = [line for file in files for line in (ENVIRONMENTS / file).read_text(encoding="utf-8").splitlines()]
     return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from slipway.core import packages
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import PACKAGES
+from slipway.core.job_settings import PACKAGES, SERVING
 from slipway.core.packages import package_version
+from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
 from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.code_hash import SCRIPTS
@@ -22,7 +23,12 @@ REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
 
 def versions(*names: str) -> dict[str, str]:
     """Return the options that declare the installed versions of packages, such as {"torch_version": "2.9.1"}."""
-    return {f"{name}_version": package_version(PACKAGES[f"{name}_version"]) for name in names}
+    return {option: _version(option) for option in (f"{name}_version" for name in names)}
+
+
+def _version(option: str) -> str:
+    package = PACKAGES[option]
+    return serving_version(package) or packages.ABSENT if option in SERVING else package_version(package)
 
 
 class JobKeys:
@@ -161,7 +167,7 @@ class JobKeys:
             {name: settings[name] for name in swept},
             crop=self.resolved.crop(model),
             hardware=self.resolved.hardware(target),
-            **versions("pytriton", "tritonclient", "model_analyzer"),
+            **versions("pytriton", "perf_analyzer", "model_analyzer"),
             code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),
         )
 
@@ -275,9 +281,11 @@ class JobKeys:
 
     def write_sbom(self) -> JobKey:
         """Return the key of a bill of materials. Beside input files, it lists the versions of Slipway's packages."""
-        installed = {name: package_version(name) for name in packages.required_packages()}
+        building = {name: package_version(name) for name in packages.required_packages()}
+        serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(
             targets=self.resolved.fleet,
-            packages=[f"{name}=={version}" for name, version in installed.items() if version != packages.ABSENT],
+            packages=[f"{name}=={version}" for name, version in building.items() if version != packages.ABSENT],
+            serving_packages=[f"{name}=={version}" for name, version in serving.items() if version],
             code=self._parts.code_with_traits("write_sbom", self.resolved.fleet),
         )

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
+from slipway.core.packages import ABSENT, package_version
+from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.photographs.class_folders import read_class_folders
 from slipway.photographs.image_files import require_images
 from slipway.photographs.label_files import read_labels
+from slipway.runtimes.traits import RuntimeTraits
 from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
 
@@ -22,12 +25,7 @@ def resolve(config: dict) -> ResolvedConfig:
     """
     resolved = ResolvedConfig(config)
     require_precisions(resolved)
-    for target in resolved.locked_targets():
-        version, compatibility = (
-            resolved.runtime_version("tensorrt", target),
-            resolved.tensorrt(target)["compatibility"],
-        )
-        version_lock.require_lock(target, version, config["triton"], compatibility)
+    require_versions(resolved)
     checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
     require_files(config, checkpoints)
     require_weights_keys(config, checkpoints)
@@ -149,6 +147,31 @@ def _require_accepted_release(resolved: ResolvedConfig) -> None:
         from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
 
         require_accepted(host, {resolved.runtime(resolved.deployed_target)}, resolved.config["triton"]["oldest"])
+
+
+def require_versions(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError if another version of a target's runtime would serve its engines than builds them."""
+    for target in resolved.targets:
+        if target in resolved.locked_targets():
+            version, compatibility = (
+                resolved.runtime_version("tensorrt", target),
+                resolved.tensorrt(target)["compatibility"],
+            )
+            version_lock.require_lock(target, version, resolved.config["triton"], compatibility)
+        elif not resolved.runs_tensorrt(target):
+            _require_same_version(target, resolved.traits(target))
+
+
+def _require_same_version(target: str, runtime: RuntimeTraits) -> None:
+    built = package_version(runtime.package)
+    try:
+        if built != ABSENT:
+            require_same_version(f"config: target {target}", runtime, built)
+    except SlipwayError:
+        from slipway.triton.server.tritonserver import on_path_with  # only here, since it takes long to import
+
+        if not on_path_with({runtime.backend}):  # a tritonserver with its own backend serves them, and proves them then
+            raise
 
 
 @contextmanager

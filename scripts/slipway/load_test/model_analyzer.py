@@ -15,6 +15,7 @@ import yaml
 from tritonclient.grpc import model_config_pb2 as pb
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server import restricted_apis
@@ -157,16 +158,14 @@ def read_table(path: Path) -> list[dict]:
 
 
 def perf_analyzer() -> str:
-    """Return the path of this environment's perf_analyzer, which is part of tritonclient's wheel."""
-    return program_of_this_environment("perf_analyzer")
+    """Return the path of perf_analyzer, which is part of tritonclient's wheel in the environment that serves.
 
-
-def program_of_this_environment(name: str) -> str:
-    """Return the path of a program beside this interpreter, else on PATH. Raise SlipwayError if there is none."""
-    beside = Path(sys.executable).with_name(name)
-    program = str(beside) if beside.exists() else shutil.which(name)
+    Else one on PATH is taken. Raises SlipwayError if there is none.
+    """
+    own = serving_program("perf_analyzer")
+    program = str(own) if own.exists() else shutil.which(own.name)
     if not program:
-        raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt")
+        raise SlipwayError(f"perf_analyzer is not installed here; {MAKE_IT}")
     return program
 
 

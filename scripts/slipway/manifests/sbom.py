@@ -36,8 +36,13 @@ class Served:
     image: str
 
 
-def bill(model: str, weights: dict, served: list[Served], packages: dict[str, str]) -> str:
-    """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages."""
+def bill(
+    model: str, weights: dict, served: list[Served], packages: dict[str, str], serving_packages: dict[str, str]
+) -> str:
+    """Return the bill as JSON, from a model's `weights` record, the served parts of each target, and the packages.
+
+    `packages`: {name: version} of the environment that builds, `serving_packages` of the one that serves.
+    """
     version = weights["sha256"][:12]
     deployed = Component(type=ComponentType.APPLICATION, name=model, version=version, bom_ref=f"deployment:{model}")
     bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=deployed))
@@ -46,7 +51,8 @@ def bill(model: str, weights: dict, served: list[Served], packages: dict[str, st
     workflow = Component(type=ComponentType.APPLICATION, name="slipway", bom_ref="workflow")
     learned = _model(model, weights)
     file = _file("weights.safetensors", weights["sha256"], "weights")
-    _need(bom, workflow, made.values())
+    served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
+    _need(bom, workflow, [*made.values(), *served_by])
     _need(bom, learned, [file, workflow])
     _need(bom, file, [])
     leaves = [leaf for each in served for leaf in _of_target(bom, each, file, workflow, _runtime(each.index, made))]

@@ -33,12 +33,15 @@ class RuntimeTraits:
     refusals: Mapping[str, str] = field(default_factory=dict)  # {precision that is not offered: reason}
     builds_without_hardware: bool = False
     module: str = ""  # the folder with its code, if another runtime has it
+    serving_package: str = ""  # the distribution that runs its engines in the environment that serves, if another
 
     def __post_init__(self) -> None:
         if self.hardware not in ("cpu", "gpu"):
             raise ValueError(f"`hardware` is {self.hardware!r}, but must be 'cpu' or 'gpu'")
         if not self.module:
             object.__setattr__(self, "module", self.name)
+        if not self.serving_package:
+            object.__setattr__(self, "serving_package", self.package)
 
     @property
     def is_tensorrt(self) -> bool:

@@ -19,7 +19,7 @@ _NAMES = {
     "modelopt_version": "ModelOpt",
     "tensorrt_rtx_version": RUNTIMES["tensorrt_rtx"].title,
     "pytriton_version": "nvidia-pytriton (Triton)",
-    "tritonclient_version": "tritonclient (perf_analyzer)",
+    "perf_analyzer_version": "perf_analyzer",
     "model_analyzer_version": "Model Analyzer",
     "triton_release": "Triton release",
     "cuda": "CUDA",

@@ -1,7 +1,8 @@
 """What Snakemake asks of conda, answered by a stand-in, since no registry here has conda itself.
 
 It makes no environment out of what it is given: it keeps the file, and its Python notes which program it runs, and does
-so as this machine's. What Snakemake asks beyond that, or in another way, it refuses.
+so as this machine's. Of venv and pip it notes only what they are asked. What Snakemake asks beyond that, or in another
+way, it refuses.
 """
 
 import sys
@@ -24,6 +25,11 @@ elif asked != ["clean", "-y", "--tarballs"]:
     sys.exit(f"a conda of the tests does not know {{asked}}")
 """
 PYTHON = """#!/bin/sh
+if [ "$1" = -m ]; then
+  echo "$@" >> {root}/installed.txt
+  [ "$2" != venv ] || {{ mkdir -p "$3/bin" && ln -s "$0" "$3/bin/python"; }}
+  exit
+fi
 echo "$CONDA_PREFIX $1" >> {root}/ran.txt
 exec {python} "$@"
 """

@@ -7,7 +7,8 @@ import pytest
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import require_planned
-from slipway.core.job_settings import PACKAGES, add_planned, settings_of
+from slipway.core.job_settings import PACKAGES, SERVING, add_planned, settings_of
+from slipway.core.serving_environment import serving_version
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.layout import record_of
@@ -27,8 +28,9 @@ def file(tmp_path):
 
 @pytest.mark.parametrize(("option", "package"), PACKAGES.items())
 def test_another_version_than_the_planned_one_is_named(option, package):
-    require_planned(given(**{option: metadata.version(package)}))
-    with pytest.raises(SlipwayError, match=f"planned for {package} 0.1, but {metadata.version(package)} runs"):
+    installed = serving_version(package) if option in SERVING else metadata.version(package)
+    require_planned(given(**{option: installed}))
+    with pytest.raises(SlipwayError, match=f"planned for {package} 0.1, but {installed} runs"):
         require_planned(given(**{option: "0.1"}))
 
 
@@ -36,6 +38,9 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setitem(PACKAGES, "torch_version", "no-such-package")
     with pytest.raises(SlipwayError, match="no-such-package is not installed here; pip install"):
         require_planned(given(torch_version="1"))
+    monkeypatch.setitem(PACKAGES, "pytriton_version", "no-such-package")
+    with pytest.raises(SlipwayError, match="no-such-package is not installed here; scripts/make_serving"):
+        require_planned(given(pytriton_version="1"))
 
 
 def test_a_file_that_changed_since_is_named(file):

@@ -4,11 +4,13 @@ import sys
 import pytest
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import serving_program
+from slipway.load_test import model_analyzer
 from slipway.load_test.model_analyzer import (
     COLUMNS,
     Sweep,
     configuration,
-    program_of_this_environment,
+    perf_analyzer,
     read_table,
     window,
 )
@@ -108,18 +110,17 @@ def test_without_a_choice_of_gpus_the_server_sees_all(tmp_path, monkeypatch):
     assert done.stdout.splitlines()[0] == "no choice"
 
 
-def test_a_program_is_found_beside_the_interpreter_or_on_path(tmp_path, monkeypatch):
-    assert program_of_this_environment("model-analyzer").startswith(sys.prefix)
-    program = tmp_path / "only-on-path"
-    program.write_text("#!/bin/sh\n", encoding="utf-8")
-    program.chmod(0o755)
+def test_perf_analyzer_is_the_one_of_the_environment_that_serves_else_the_one_on_path(tmp_path, monkeypatch):
+    on_path = tmp_path / "perf_analyzer"
+    on_path.write_text("#!/bin/sh\n", encoding="utf-8")
+    on_path.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert program_of_this_environment("only-on-path") == str(program)
-
-
-def test_a_program_that_is_nowhere_is_named():
-    with pytest.raises(SlipwayError, match="no-such-program is not installed"):
-        program_of_this_environment("no-such-program")
+    assert perf_analyzer() == str(serving_program("perf_analyzer"))
+    monkeypatch.setattr(model_analyzer, "serving_program", lambda name: tmp_path / "nowhere" / name)
+    assert perf_analyzer() == str(on_path)
+    on_path.unlink()
+    with pytest.raises(SlipwayError, match="perf_analyzer is not installed here; scripts/make_serving "):
+        perf_analyzer()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,18 @@ import pytest
 FIND_PYTHON = Path(__file__).resolve().parents[3] / "scripts" / "find_python"
 
 
-def find(python: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(FIND_PYTHON)], env={**os.environ, "PYTHON": python}, capture_output=True, text=True, check=False
-    )
+def find(python: str, *what: str) -> subprocess.CompletedProcess:
+    """Return how the search ends where only this Python is there."""
+    variables = {**os.environ, "PYTHON": python, "SERVING_PYTHON": python}
+    return subprocess.run([str(FIND_PYTHON), *what], env=variables, capture_output=True, text=True, check=False)
+
+
+def require_refusal(found: subprocess.CompletedProcess, path: str, reason: str) -> None:
+    assert found.returncode == 1
+    assert found.stdout == ""
+    assert len(found.stderr.strip().splitlines()) == 1
+    assert path in found.stderr
+    assert reason in found.stderr
 
 
 def pretend(path: Path, body: str) -> str:
@@ -32,7 +40,8 @@ def test_this_python_works():
 @pytest.mark.parametrize(
     ("lie", "reason"),
     [
-        ("sys.version_info = (3, 9, 2)", "is Python 3.9, not 3.11 or 3.12"),
+        ("sys.version_info = (3, 10, 2)", "is Python 3.10, not 3.11 to 3.13"),
+        ("sys.version_info = (3, 14, 2)", "is Python 3.14, not 3.11 to 3.13"),
         ("sys.platform = 'darwin'", "not on Linux x86-64"),
         ("import platform; platform.machine = lambda: 'aarch64'", "not on Linux x86-64"),
         ("import platform; platform.libc_ver = lambda: ('glibc', '2.31')", "not on glibc 2.34 or newer"),
@@ -41,12 +50,31 @@ def test_this_python_works():
 )
 def test_another_is_refused_with_its_reason(tmp_path, lie, reason):
     path = pretend(tmp_path / "python3.11", lie)
-    found = find(path)
-    assert found.returncode == 1
-    assert found.stdout == ""
-    assert len(found.stderr.strip().splitlines()) == 1
-    assert path in found.stderr
-    assert reason in found.stderr
+    require_refusal(find(path), path, reason)
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        ("sys.version_info = (3, 13, 0)", "is Python 3.13, not 3.10 to 3.12"),
+        ("import ctypes; ctypes.CDLL = lambda name: exec('raise OSError')", "has no libpython3."),
+    ],
+)
+def test_what_cannot_serve_is_refused_with_its_reason_and_may_still_build(tmp_path, lie, reason):
+    path = pretend(tmp_path / "python3.11", lie)
+    require_refusal(find(path, "serving"), path, reason)
+    assert find(path).stdout.strip() == path
+
+
+def test_beside_a_python_that_cannot_serve_another_one_is_taken(tmp_path):
+    newest = pretend(tmp_path / "python3.13", "sys.version_info = (3, 13, 0)")
+    older = pretend(tmp_path / "python3.11", "")
+    variables = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    command = [str(FIND_PYTHON), "serving"]
+    found = subprocess.run([*command, newest], env=variables, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == older
+    found = subprocess.run([*command, sys.executable], env=variables, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == sys.executable, "the one that builds comes first"
 
 
 def test_none_at_all_is_said():

@@ -8,7 +8,8 @@ import pytest
 
 from slipway import runtimes
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import required_packages
+from slipway.core.packages import SERVING, package_version, required_packages
+from slipway.core.serving_environment import serving_version
 from slipway.core.traits import read_traits
 from slipway.keys.code_hash import CodeHashes
 from slipway.runtimes import FOLDER, RUNTIMES, runtime, runtime_code
@@ -102,6 +103,13 @@ def test_a_missing_part_of_the_interface_is_told_by_its_name(tmp_path, monkeypat
 def test_every_runtime_has_its_pin(name):
     package = RUNTIMES[name].package
     assert any(pin == package or pin.startswith(f"{package}-cu") for pin in required_packages()), package
+
+
+@pytest.mark.parametrize("name", [name for name, traits in RUNTIMES.items() if traits.hardware == "cpu"])
+def test_every_runtime_of_a_cpu_is_pinned_where_it_serves_to_the_version_that_builds(name):
+    traits = RUNTIMES[name]
+    assert traits.serving_package in required_packages(SERVING)
+    assert serving_version(traits.serving_package) == package_version(traits.package)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

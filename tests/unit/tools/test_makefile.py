@@ -13,7 +13,13 @@ def made(tmp_path, name):
     folder.mkdir()
     shutil.copyfile(REPOSITORY / "Makefile", folder / "Makefile")
     (folder / ".venv").mkdir()
-    for file in ("envs/requirements.txt", "envs/constraints.txt", ".venv/installed"):
+    pins = ("requirements", "constraints", "serving", "serving-constraints", "triton")
+    for file in (
+        *(f"envs/{name}.txt" for name in pins),
+        "scripts/find_python",
+        "scripts/make_serving",
+        ".venv/installed",
+    ):
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).touch()
     done = subprocess.run(["make", "status"], cwd=folder, capture_output=True, text=True, timeout=60)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import urllib.request
 
 import numpy as np
@@ -12,6 +13,8 @@ import tritonclient.http as over_http
 from helpers.image_client import shape_of_picture
 from helpers.models.tiny_engine import CLASSES, CROP
 from helpers.predicting import LABELS, served
+
+from slipway.core.serving_environment import PROGRAMS
 
 pytestmark = pytest.mark.slow
 
@@ -87,7 +90,8 @@ def test_the_asyncio_client(server, batch, logits):
 
 @pytest.mark.filterwarnings("ignore:tritonclient.grpc doesn't support timeout")
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_pytritons_client(server, batch, logits, scheme):
+def test_pytritons_client(server, batch, logits, scheme, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(PROGRAMS)])  # its wheel lies where the server is taken from
     pytriton = pytest.importorskip("pytriton.client")
     with pytriton.ModelClient(f"{scheme}://127.0.0.1:{getattr(server.ports, scheme)}", "tiny") as client:
         answer = client.infer_batch(batch)

@@ -12,6 +12,7 @@ from pathlib import Path
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import require_hardware
 from slipway.core.packages import ABSENT, runtime_version
+from slipway.core.serving_environment import is_separate, serving_python, serving_version
 from slipway.keys.version_lock import runs_under
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import releases
@@ -61,8 +62,7 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
 def find_runtime(runtime: str, host: Host, server_version: str | None = None) -> RuntimeVersion:
     """Return the version of the runtime that will run an engine on this host."""
     if not host.native_backends:
-        told_by = f"the packages of {_interpreter(host)}"
-        return RuntimeVersion(runtime_version(runtime, str(host.python) if host.python else None), told_by)
+        return RuntimeVersion(_version_in(host.python, runtime), f"the packages of {_interpreter(host)}")
     if runtime == "tensorrt":
         return _tensorrt_of_server(host.environment, server_version)
     return RuntimeVersion(None, f"the server's {runtime} backend does not tell its version")
@@ -78,6 +78,13 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
     else:
         problem = f"{built}, but {serving.version} would run it, according to {serving.told_by}"
     raise SlipwayError(f"{problem}; {_way_out(key, host)}")
+
+
+def _version_in(python: Path | None, runtime: str) -> str:
+    """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
+    if is_separate() and python == serving_python():
+        return serving_version(RUNTIMES[runtime].serving_package) or ABSENT
+    return runtime_version(runtime, str(python) if python else None)
 
 
 def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | None) -> RuntimeVersion:

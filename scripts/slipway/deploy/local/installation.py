@@ -9,6 +9,7 @@ import filelock
 
 from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import serving_python
 from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.server_state import ids_of, running_servers
@@ -62,7 +63,7 @@ def local_installation(
     # An interpreter with TensorRT need not have the packages of the other runtimes.
     python = tensorrt_python if any(RUNTIMES[name].is_tensorrt for name in runtimes) else None
     tritonserver = find_installation(state, {RUNTIMES[name].backend for name in runtimes}, python).for_engines(keys)
-    host = Host(tritonserver.native_backends, python)
+    host = Host(tritonserver.native_backends, python or serving_python())
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 

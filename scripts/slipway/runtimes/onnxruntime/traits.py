@@ -6,6 +6,7 @@ TRAITS = RuntimeTraits(
     name="onnxruntime",
     title="ONNX Runtime",
     package="onnxruntime-gpu",
+    serving_package="onnxruntime",  # much smaller, since it has no kernels for GPUs
     hardware="cpu",
     precisions=("fp32",),
     newest_opset=20,

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Collection
-from importlib import metadata
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import serving_version
 from slipway.deploy.local.compatibility import RELEASE_VARIABLE
 from slipway.runtimes import RUNTIMES
 from slipway.triton.client.hosts import is_loopback
@@ -19,10 +19,10 @@ def local_release(runtimes: Collection[str]) -> str | None:
     """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
     if on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
-    try:
-        release = releases.release_of_wheel(metadata.version(WHEEL))
-    except metadata.PackageNotFoundError:
+    version = serving_version(WHEEL)
+    if version is None:
         return os.environ.get(RELEASE_VARIABLE)
+    release = releases.release_of_wheel(version)
     return release and release.triton
 
 

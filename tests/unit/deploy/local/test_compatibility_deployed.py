@@ -11,6 +11,7 @@ from helpers.models.ready_client import ReadyClient
 
 import deploy
 from slipway.core.errors import SlipwayError
+from slipway.core.serving_environment import serving_python
 from slipway.deploy import verification
 from slipway.deploy.local import compatibility, installation, trial
 from slipway.deploy.local import platform as local
@@ -62,7 +63,7 @@ def test_the_interpreter_of_tensorrt_runs_tensorrts_engines_alone(monkeypatch, t
 
     monkeypatch.setattr(installation, "find_installation", find)
     assert installation.local_installation([TENSORRT], tmp_path, python, 1).host.python == python
-    assert installation.local_installation([openvino_key()], tmp_path, python, 1).host.python is None
+    assert installation.local_installation([openvino_key()], tmp_path, python, 1).host.python == serving_python()
     assert asked == [python, None]
 
 

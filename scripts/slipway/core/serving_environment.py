@@ -1,0 +1,88 @@
+"""The environment that serves: Triton's wheel, the Python of its Python backend, and perf_analyzer.
+
+The wheel's server needs NumPy 1, and a Python that NumPy 1 has. So `make` puts it into an environment of its own: the
+folder `serving` of the environment that builds. Where there is no such folder (a machine with one Python for
+everything), the packages of this interpreter serve.
+"""
+
+import os
+import shlex
+import sys
+from functools import cache
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.runtimes.traits import RuntimeTraits
+
+FOLDER = Path(sys.prefix) / "serving"
+# Where `make` puts the wheels whose programs are used: no interpreter has this folder on its path.
+PROGRAMS = FOLDER / "triton"
+# The command that makes it.
+MAKE_IT = f"scripts/make_serving {shlex.quote(sys.prefix)}"
+# Through these variables the packages of another environment would reach its interpreter.
+_LEADING_ELSEWHERE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"}
+
+
+def is_separate() -> bool:
+    """Say whether the environment that serves is another one than this interpreter's."""
+    return (FOLDER / "bin" / "python").exists()
+
+
+def serving_python() -> Path:
+    """Return the interpreter of the environment that serves."""
+    return FOLDER / "bin" / "python" if is_separate() else Path(sys.executable)
+
+
+def environment_of(python: Path) -> dict[str, str]:
+    """Return the environment variables to start an interpreter with: the serving one takes only its own packages."""
+    if not is_separate() or python != serving_python():
+        return dict(os.environ)
+    kept = {name: value for name, value in os.environ.items() if name not in _LEADING_ELSEWHERE}
+    return kept | {"PYTHONNOUSERSITE": "1"}
+
+
+def building_version(package: str) -> str | None:
+    """Return the version of a package in the environment that builds, this interpreter's; None if it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def serving_version(package: str) -> str | None:
+    """Return the version of a package in the environment that serves; None if it is not there."""
+    if not is_separate():
+        return building_version(package)
+    folders = [PROGRAMS, *sorted(FOLDER.glob("lib/python3.*/site-packages"))]
+    found = metadata.distributions(name=package, path=list(map(str, folders)))
+    return next((distribution.version for distribution in found), None)
+
+
+def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
+    """Raise SlipwayError if the environment that serves has another version of a runtime than the one that built.
+
+    An engine is proven for one version of its runtime. `name` is what is built, such as a target's name.
+    """
+    serving = serving_version(runtime.serving_package)
+    if is_separate() and serving != built:
+        raise SlipwayError(
+            f"{name} is built by {runtime.title} {built}, but {serving or 'none'} would serve it, in {FOLDER}; "
+            f"`{MAKE_IT}` installs there what envs/serving.txt pins, and `pip install -r envs/requirements.txt` here"
+        )
+
+
+def wheel() -> Path | None:
+    """Return the folder of nvidia-pytriton's package, which has the tritonserver; None if it is not there."""
+    if is_separate():
+        folder = PROGRAMS / "pytriton"
+        return folder if folder.is_dir() else None
+    spec = find_spec("pytriton")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def serving_program(name: str) -> Path:
+    """Return the path at which a program of the environment that serves would be."""
+    return PROGRAMS / "bin" / name if is_separate() else Path(sys.executable).with_name(name)
