@@ -1,8 +1,8 @@
 """Hash the code of a program and of its imports, so that a job reruns exactly when its code changes.
 
 Comments, docstrings, line breaks and messages do not count. `code_meaning` has the rules. In the user's own package
-messages count, since other conventions may hold there. The templates (`.j2`) beside a module that names them count by
-their bytes.
+messages count, since other conventions may hold there. The templates and tables (`.j2`, `.yaml`, `.json`) beside a
+module that names them count by their bytes.
 
 A module that makes no part of an artifact says so: `PART_OF_KEYS = False`. Neither the module nor its imports count.
 Such modules only explain errors, or start programs.
@@ -29,6 +29,8 @@ from slipway.runtimes import runtime_code, traits_file
 PART_OF_KEYS = False
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+# Endings of templates and tables that modules read.
+DATA = (".j2", ".yaml", ".json")
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
 
 
@@ -134,7 +136,7 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """Return the digest of a file's code, and its imports of `slipway` and its templates, relative to SCRIPTS.
+    """Return the digest of a file's code, and its imports of `slipway` and its data files, relative to SCRIPTS.
 
     Of a file that is no part of keys, return None and no files.
     """
@@ -143,7 +145,7 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
     tree = _parsed(path)
     if any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body):
         return None, []
-    needed = [file.relative_to(SCRIPTS).as_posix() for file in [*_imports(path, tree), *_templates(path, tree)]]
+    needed = [file.relative_to(SCRIPTS).as_posix() for file in [*_imports(path, tree), *_data_files(path, tree)]]
     return _digest_of(meaning(without_messages(tree))), needed
 
 
@@ -174,9 +176,9 @@ def _digest_of_bytes(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _templates(path: Path, tree: ast.AST) -> list[Path]:
+def _data_files(path: Path, tree: ast.AST) -> list[Path]:
     names = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return [path.parent / name for name in names if name.endswith(".j2") and (path.parent / name).is_file()]
+    return [path.parent / name for name in names if name.endswith(DATA) and (path.parent / name).is_file()]
 
 
 def _imports(path: Path, tree: ast.AST) -> list[Path]:

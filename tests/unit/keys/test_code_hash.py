@@ -61,6 +61,17 @@ def test_the_templates_of_a_module_are_in_it_by_their_bytes(tmp_path):
     assert _read(template) != before
 
 
+@pytest.mark.parametrize(
+    ("program", "table"),
+    [
+        ("write_manifests", "scripts/slipway/triton/server/releases.yaml"),
+        ("evaluate_checkpoint", "scripts/slipway/photographs/published.json"),
+    ],
+)
+def test_a_table_that_a_module_reads_is_in_it(program, table):
+    assert table in code_of(program)
+
+
 def test_an_import_inside_a_function_is_in_it():
     assert "scripts/slipway/triton/client/grpc_client.py" in code_of("status")
 

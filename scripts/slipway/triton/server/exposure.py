@@ -27,11 +27,17 @@ def local_release(runtimes: Collection[str]) -> str | None:
 
 
 def require_accepted(host: str, runtimes: Collection[str], oldest: str) -> None:
-    """Raise SlipwayError if other machines could reach a server at `host` that is older than `oldest`."""
+    """Raise SlipwayError if other machines could reach a server at `host` that is unknown or older than `oldest`."""
     if is_loopback(host):
         return
     release = local_release(runtimes)
-    if release is not None and release < oldest:
+    if release is None:
+        raise SlipwayError(
+            f"`deploy.host` {host} would let others reach the tritonserver of this machine, whose release is unknown: "
+            f"leave it at 127.0.0.1, or state the release, as in NVIDIA's images, with the environment variable "
+            f"{RELEASE_VARIABLE}, such as {releases.FLOOR}. Nothing was changed"
+        )
+    if release < oldest:
         since = releases.vulnerability(release) or "older than what `triton.oldest` accepts"
         raise SlipwayError(
             f"`deploy.host` {host} would let others reach the server of this machine, Triton {release}, whose "

@@ -88,10 +88,16 @@ def vulnerability(release: str) -> str | None:
 
 
 def cautions(server_version: str | None) -> list[str]:
-    """Return a line on the known vulnerabilities of this server version; an empty list if there are none."""
-    found = release_of_server(server_version)
-    known = vulnerability(found.triton) if found else None
-    return [f"VULNERABLE Triton {found.triton}, {known}"] if known else []
+    """Return a line on the known vulnerabilities of this server version; an empty list if there are none.
+
+    A version that is not in the table is as vulnerable as the newest release in it that is not newer.
+    """
+    version = numbers(server_version or "")
+    known = [found for found in releases() if found.server and numbers(found.server) <= version]
+    nearest = max(known, key=lambda found: numbers(found.server), default=None)
+    since = vulnerability(nearest.triton) if nearest else None
+    name = nearest.triton if nearest and nearest.server == server_version else f"server {server_version}"
+    return [f"VULNERABLE Triton {name}, {since}"] if since else []
 
 
 def releases_with(tensorrt: str) -> list[str]:

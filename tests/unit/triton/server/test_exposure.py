@@ -39,6 +39,9 @@ def test_a_server_on_path_is_known_by_its_container(tmp_path, monkeypatch):
     monkeypatch.setenv("NVIDIA_TRITON_SERVER_VERSION", "26.08")
     assert local_release({"openvino"}) == "26.08"
     require_accepted("0.0.0.0", {"openvino"}, "26.07")
+    monkeypatch.delenv("NVIDIA_TRITON_SERVER_VERSION")
+    with pytest.raises(SlipwayError, match="whose release is unknown: leave it at 127.0.0.1, or state the release"):
+        require_accepted("0.0.0.0", {"openvino"}, "26.07")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.7", "gpu7"])
@@ -62,6 +65,7 @@ def test_a_server_of_this_machine_alone_needs_no_word(host):
     [
         ("2.51.0", ["VULNERABLE Triton 24.10, known since 2025-08-04 (CVE-2025-23310 and others)"]),
         ("2.69.0", ["VULNERABLE Triton 26.05, mended by 26.07"]),
+        ("2.54.0", ["VULNERABLE Triton server 2.54.0, known since 2025-08-04 (CVE-2025-23310 and others)"]),
         ("2.71.0", []),
         ("9.9.9", []),
         (None, []),
