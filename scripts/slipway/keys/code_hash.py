@@ -48,9 +48,8 @@ class CodeHashes:
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
         the given runtimes, which programs import by name.
         """
-        return self._of_files(
-            [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
-        )
+        files = [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
+        return self._of_files(files)
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
         """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
@@ -63,9 +62,8 @@ class CodeHashes:
 
     def of_deployment(self, platform: str) -> dict[str, str]:
         """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
-        return self._of_files(
-            [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
-        )
+        files = [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
+        return self._of_files(files)
 
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""

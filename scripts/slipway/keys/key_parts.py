@@ -20,6 +20,7 @@ class KeyParts:
         self.resolved = resolved
         self.file_hashes = file_hashes
         self.code_hashes = CodeHashes(file_hashes)
+        # The code of a program, and of runtimes that it imports by name.
         self.code = self.code_hashes.of_program
         self._digests: dict[tuple[str, int], str] = {}
 

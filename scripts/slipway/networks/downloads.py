@@ -47,7 +47,5 @@ def _is_of_the_network(error: BaseException) -> bool:
 
 def _address(candidate: object) -> str | None:
     """Return the text of an address, or the address of a request; None for another object."""
-    for value in (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None)):
-        if isinstance(value, str) and value:
-            return value
-    return None
+    values = (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None))
+    return next((value for value in values if isinstance(value, str) and value), None)

@@ -163,7 +163,7 @@ def _operator(error: Exception, match: re.Match) -> str:
     """Return the name of an operator in the user's code, if the graph's node still has it; else the exporter's name."""
     name = next(group for group in match.groups() if group)
     for node in _nodes(error):
-        original = getattr(node, "meta", {}).get("original_aten") if hasattr(node, "meta") else None
+        original = getattr(node, "meta", {}).get("original_aten")
         if name.startswith("prims.") and original is not None:
             return str(original).removesuffix(".default")
     return f"aten.{name}" if match["partly"] else name.replace("::", ".")
