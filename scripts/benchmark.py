@@ -108,7 +108,8 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
         if missing := optimization_profiles.unsupported_batches(profiles, batch_sizes):
             raise SlipwayError(
                 f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
-                f"{optimization_profiles.in_words(profiles)}: lower it, or widen `tensorrt.profiles` in config.yaml"
+                f"{optimization_profiles.in_words(profiles)}; lower the size, or widen "
+                "`tensorrt.profiles` in config.yaml"
             )
 
 

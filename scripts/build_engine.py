@@ -76,7 +76,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
     exported = read_json(arguments.onnx_record)
     onnx_sha256 = sha256(arguments.onnx)
     if onnx_sha256 != exported["sha256"]:
-        raise SlipwayError(f"{arguments.onnx} is not the file of its record: edited or truncated; remove it, run again")
+        raise SlipwayError(f"{arguments.onnx} is not the file of its record (other hash); remove the file, run again")
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
@@ -153,8 +153,8 @@ def require_runtime(name: str, declared: str) -> None:
         raise SlipwayError(absence(name))
     if installed != declared:
         raise SlipwayError(
-            f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again, or correct "
-            "`tensorrt.version` in config.yaml where it is declared"
+            f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again; if "
+            "config.yaml declares `tensorrt.version`, correct it first"
         )
 
 

@@ -62,7 +62,7 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
     if no row is within the limits.
     """
     if not rows:
-        raise SlipwayError("the load test measured no engine that was proven accurate; see its log")
+        raise SlipwayError("no engine that passed the accuracy check was measured; read the load test's log")
     allowed = [row for row in rows if holds(row, p99_limit_ms, memory_limit_mb)]
     if not allowed:
         nearest = min(rows, key=lambda row: row["p99_ms"])
@@ -71,7 +71,7 @@ def choose(rows: list[dict], p99_limit_ms: float, memory_limit_mb: float | None)
             f"no configuration holds p99 <= {p99_limit_ms:g} ms and memory <= {memory_limit_mb or 'any'} MB; the "
             f"fastest is {nearest['variant']} with p99 {nearest['p99_ms']:.0f} ms and "
             f"{'memory that was not seen' if used is None else f'{used:.0f} MB'}. Raise load_test.p99_limit_ms or "
-            "memory_limit_mb, or measure lower load_test.concurrency"
+            "memory_limit_mb, or add lower values to load_test.concurrency"
         )
     best = max(row["throughput_per_s"] for row in allowed)
     equal = [row for row in allowed if row["throughput_per_s"] >= best * (1 - EQUAL)]

@@ -107,7 +107,7 @@ def require_floor(record: dict, floor: float | None) -> None:
     if not record["labelled"]:
         raise SlipwayError(
             f"`accuracy.min_top1` is {floor:g}, but none of the {record['images']} photographs has a known class; put "
-            "them into a folder for each, named as its label or index"
+            "the photographs of each class into a folder with the class's label or index as its name"
         )
     if record["top1"] < floor:
         hints = [*record["warnings"]]

@@ -122,8 +122,8 @@ def require_valid(path: Path, input_dtype: str) -> None:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         traceback.print_exc()
         raise SlipwayError(
-            f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of PyTorch's exporter; write "
-            "the part of the network that it names with other operators"
+            f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of PyTorch's exporter; "
+            "find the named part of the network, and write this part with other operators"
         ) from None
     require_served_tensors(onnx.load(path), input_dtype)
 
@@ -193,7 +193,7 @@ def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.Inference
             advice = "let it compute in float32 (no .double(), .half() or autocast)"
             advice += f": its weights are {' and '.join(weights)}" if weights else ""
         raise SlipwayError(
-            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so nothing could prove it; {advice}"
+            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so the file is unverified; {advice}"
         ) from None
 
 

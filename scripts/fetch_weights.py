@@ -112,8 +112,8 @@ def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, Weights
         if arguments.weights != "default":
             raise SlipwayError(
                 f"the weights {arguments.weights} of {arguments.architecture} could not be downloaded from "
-                f"{published.url} ({error}). Either put `weights: path/to/checkpoint.pth` with a local copy into "
-                "config.yaml, or `weights: default` to rehearse with random weights until the download can be reached"
+                f"{published.url} ({error}). In config.yaml, set `weights` to the path of a local copy; or "
+                "set `weights: default` to rehearse with random weights until the download is reachable"
             ) from None
         rehearsal_warning(error)
         torch.manual_seed(REHEARSAL_SEED)
@@ -132,8 +132,8 @@ def named_weights(architecture: str, name: str) -> "WeightsEnum":
     published = torchvision.models.get_model_weights(architecture)
     if name != "default" and name not in published.__members__:
         raise SlipwayError(
-            f"torchvision has no weights {name} for {architecture}; it has {', '.join(published.__members__)} and "
-            "default"
+            f"torchvision has no weights {name} for {architecture}; set `weights` to one of "
+            f"{', '.join(published.__members__)}, default"
         )
     return published.DEFAULT if name == "default" else published[name]
 

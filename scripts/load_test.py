@@ -97,7 +97,7 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
         if missing := optimization_profiles.unsupported_batches(profiles, range(1, max(max_batch_sizes) + 1)):
             raise SlipwayError(
                 f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
-                f"batches of {optimization_profiles.in_words(profiles)}, not {missing[0]}: lower it, or widen "
+                f"batches of {optimization_profiles.in_words(profiles)}, not {missing[0]}; lower the size, or widen "
                 "`tensorrt.profiles` in config.yaml"
             )
 
@@ -144,8 +144,8 @@ def measure(
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:
         raise SlipwayError(
-            "Model Analyzer has no figures of any configuration, and its log says why; lower `load_test.concurrency`, "
-            "or raise `load_test.stability_percent` where its windows lay too far apart"
+            "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`; "
+            "or, if its measurement windows differ too much, raise `load_test.stability_percent`"
         )
     return [describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu=gpu is not None) for row in rows]
 

@@ -110,7 +110,7 @@ def require_quantized(counts: Quantized) -> Quantized:
         )
     if counts.compute <= len(counts.skipped):
         raise SlipwayError(
-            f"only {counts.compute} of {counts.compute + len(counts.skipped)} compute nodes were quantised, not "
+            f"only {counts.compute} of {counts.compute + len(counts.skipped)} compute nodes were quantised; omitted: "
             f"{', '.join(counts.skipped[:5])}; leave INT8 and FP8 out of `targets.*.precisions` in config.yaml"
         )
     return counts

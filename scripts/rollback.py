@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
         return
     live = [deployment for deployment in found if deployment.history.is_live()]
     if not live:
-        raise SlipwayError(f"nothing is deployed to {arguments.to} from here, so there is nothing to go back from")
+        raise SlipwayError(f"nothing is deployed to {arguments.to} from here; run `snakemake --cores 1 deploy` first")
     earlier = [deployment.history.before() for deployment in live]
     published = [require_proven(*each, arguments.public_key) for each in zip(live, earlier, strict=True)]
     for deployment, release, record in zip(live, earlier, published, strict=True):

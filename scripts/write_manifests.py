@@ -72,12 +72,14 @@ def chosen_of(arguments: argparse.Namespace) -> dict:
 
 
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:
-    """Return {file: text}; raise SlipwayError if one of them is not valid."""
+    """Return {file: text of the manifest}. Raise SlipwayError if a manifest is invalid, or --files has other names."""
     here = next((d for d in deployments if d["target"] == arguments.compose_target), deployments[0])
     made = manifests(Fleet(deployments, here, read_slowest(arguments.selections, arguments.indexes)))
     paths = {path.name: path for path in arguments.files}
     if set(paths) != set(made):
-        raise SlipwayError(f"the platforms' manifests are {', '.join(made)}, but --files has {', '.join(paths)}")
+        raise SlipwayError(
+            f"--files has {', '.join(paths)}, but the platforms' manifests are {', '.join(made)}; pass these as --files"
+        )
     return {paths[name]: text for name, text in made.items()}
 
 

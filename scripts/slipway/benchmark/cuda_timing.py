@@ -199,7 +199,7 @@ def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> d
 
 
 def _seconds_a_batch(contexts: list[StreamContext], suffix: str, batches: int) -> float:
-    """Return host seconds per batch: at least `batches`, in turn on the streams, all enqueued before one wait."""
+    """Enqueue at least `batches` batches, in turn on the streams, and wait once. Return the host seconds per batch."""
     runs = [(context.stream, context.run_of(suffix)) for context in contexts]
     rounds = math.ceil(batches / len(contexts))
     torch.cuda.synchronize()

@@ -37,7 +37,7 @@ class Cluster:
     def apply(self, objects: list[dict], dry_run: bool = False) -> list[dict]:
         """Apply objects by server-side apply; return the live objects.
 
-        Raises SlipwayError at the first refused object, with the names of those applied before it.
+        Raises SlipwayError at the first refused object. The message names the objects that were applied before.
         """
         query = {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
         applied: list[dict] = []
@@ -58,7 +58,7 @@ class Cluster:
         return None
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:
-        """Delete the object of the same kind and name, and then its dependents; say whether it existed.
+        """Delete the object with the kind and name of `found`, then its dependents. Return whether the object existed.
 
         With `unchanged`, delete only the very resourceVersion of `found`, and raise Conflict if it was changed.
         """

@@ -48,7 +48,7 @@ class Transport:
         return replace(Asked(self.context, self.client.configuration.host, self.timeout_s), **what)
 
     def request(self, method: str, path: str, asked: Asked, accept: str = JSON, **sent: Any) -> Any:
-        """Return the API's answer, parsed if it is JSON. Arguments and errors are those of `opened`."""
+        """Return the API's answer: parsed JSON, or else text. `opened` describes the arguments and errors."""
         response = self.opened(method, path, asked, accept=accept, **sent)
         try:
             text = response.data.decode("utf-8", errors="replace")

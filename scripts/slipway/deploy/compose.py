@@ -44,7 +44,7 @@ class Compose:
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Compose":
-        """Return this machine."""
+        """Return Docker Compose on this machine. The receipt is not read."""
         return cls(folder, options.ready_timeout_s)
 
     def lock(self) -> AbstractContextManager[None]:

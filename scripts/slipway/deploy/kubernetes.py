@@ -1,4 +1,4 @@
-"""Deploying to Kubernetes, plain or KServe: apply the objects, follow the rollout, prove it through a tunnel."""
+"""Deploying to Kubernetes, plain or KServe: apply the objects, watch the rollout, prove the release by port-forward."""
 
 import argparse
 from collections.abc import Iterator

@@ -59,5 +59,5 @@ class LiveSets:
 
 
 def _only(live: Versions, models: Versions) -> Versions:
-    """Return the part of a set with the models of another set."""
+    """Return the {model: version} entries of `live` whose model is also in `models`."""
     return {name: number for name, number in live.items() if name in models}

@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Release:
-    """The parts that are deployed together. `folder` and `record`, manifests.json, are of a release with manifests."""
+    """Parts that are deployed together. Only a release with manifests has `folder` and `record` (manifests.json)."""
 
     to: str
     parts: tuple[Part, ...]

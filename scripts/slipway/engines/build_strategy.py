@@ -49,7 +49,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt: its strategy, the facts about its engine, and the gates' findings."""
+    """One attempt to make an engine: strategy, facts about the engine, time (s), and the findings of `Gates`."""
 
     strategy: str
     facts: dict

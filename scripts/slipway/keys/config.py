@@ -78,7 +78,7 @@ def _check_model(key: str, settings: dict) -> None:
     except (TypeError, ValueError):
         raise SlipwayError(
             f"config: `{key}.arguments` is {settings['arguments']!r}, but must hold only text, finite numbers, true, "
-            "false, null, lists and mappings; put quotes around what YAML takes for something else"
+            "false, null, lists and mappings; put quotes around a text that YAML reads as another type"
         ) from None
     if settings["output"] == "tensor" and settings["labels"] is not None:
         raise SlipwayError(
@@ -98,8 +98,8 @@ def _check_preprocess(key: str, preprocess: dict) -> None:
 def _check_accuracy(accuracy: dict) -> None:
     if accuracy["min_top1"] is not None and accuracy["labelled"] is None:
         raise SlipwayError(
-            f"config: `accuracy.min_top1` is {accuracy['min_top1']:g}, but no photographs tell the accuracy; name a "
-            "folder of labelled ones as `accuracy.labelled`"
+            f"config: `accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; name "
+            "a folder of labelled photographs as `accuracy.labelled`"
         )
 
 
@@ -131,7 +131,7 @@ def _check_deployment(deploy: dict, models: list[str]) -> None:
     if len(models) > 1:
         raise SlipwayError(
             f"config: `deploy.to` is {deploy['to']}, where each of the models {', '.join(models)} would listen at the "
-            "same ports; deploy one of them so, with a configuration of its own"
+            "same ports; leave only one model in this configuration"
         )
     try:
         ipaddress.ip_address(deploy["host"])

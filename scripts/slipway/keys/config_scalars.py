@@ -1,6 +1,7 @@
 """Find values that YAML 1.1 reads differently than written: 1e-3 is text, 072 is 58, 12:30 is 750, no is false.
 
-They are refused if the schema expects another type, or if it allows any type and almost nobody means such a value.
+Such a value is refused if the schema expects another type. If the schema allows any type, the value is refused if
+almost nobody means the value that YAML reads.
 """
 
 import contextlib

@@ -20,11 +20,11 @@ def require_readable(path: str | Path) -> None:
         return  # Snakemake names a missing file itself
     root = _parsed(path, _text(path))
     if not isinstance(root, yaml.MappingNode):
-        raise SlipwayError(f"config: {path} must hold keys such as `models:` at its top level; write it so")
+        raise SlipwayError(f"config: {path} must hold keys such as `models:` at its top level; add such keys")
     if _expanded_size(root, path) > MOST_NODES:
         raise SlipwayError(
             f"config: {path} stands for more than {MOST_NODES} values once its aliases (*name) are filled in; write "
-            "out the few that are needed"
+            "the needed values without aliases"
         )
 
 
@@ -32,8 +32,8 @@ def require_keys_once(path: str | Path) -> None:
     """Raise SlipwayError with both lines if a key occurs twice in a mapping. YAML would silently drop the first."""
     for key, first, second in _repeated(yaml.compose(Path(path).read_bytes(), Loader=FAST_LOADER), "", set()):
         raise SlipwayError(
-            f"config: `{key}` stands in lines {first} and {second} of {path}, and only the latter would count; make "
-            "them one"
+            f"config: `{key}` stands in lines {first} and {second} of {path}, and YAML would keep only the second; "
+            "merge them into one"
         )
 
 
@@ -100,7 +100,7 @@ def _expanded_size(root: yaml.Node, path: str | Path) -> int:
             return 1
         if id(node) in open_nodes:
             raise SlipwayError(
-                f"config: {path} has an alias in line {node.start_mark.line + 1} that contains itself; write it out"
+                f"config: {path} has an alias in line {node.start_mark.line + 1} that contains itself; remove the alias"
             )
         if id(node) not in sizes:
             open_nodes.add(id(node))

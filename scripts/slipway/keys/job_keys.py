@@ -226,7 +226,9 @@ class JobKeys:
         """
         private_key = self.resolved.config["deploy"]["signing"]["private_key"]
         if private_key is None:
-            raise SlipwayError("config: `deploy.signing.private_key` names no key to sign with")
+            raise SlipwayError(
+                "config: `deploy.signing.private_key` names no key to sign with; set it to the path of a key (.pem)"
+            )
         from slipway.triton.repository.signing_keys import signer  # only here, where something is signed
 
         signed_by = signer(private_key, Path(signature), self._parts.file_hashes.remember)

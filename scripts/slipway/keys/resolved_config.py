@@ -109,8 +109,8 @@ class ResolvedConfig:
         identity = _gpu_identity()
         if identity is None:
             raise SlipwayError(
-                f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare it, such as "
-                '"NVIDIA L4 (compute capability 8.9)", and run the target\'s jobs where it is'
+                f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare the GPU, such as "
+                '"NVIDIA L4 (compute capability 8.9)", and run the target\'s jobs on a machine with this GPU'
             )
         return identity
 
@@ -141,7 +141,7 @@ class ResolvedConfig:
         return version_lock.record(self.runtime_version("tensorrt", target), self.config["triton"], compatibility)
 
     def locked_targets(self) -> list[str]:
-        """Return the targets whose engines Triton's TensorRT backend loads. It loads none of TensorRT for RTX."""
+        """Return the targets of the runtime `tensorrt`. Triton's TensorRT backend loads no TensorRT for RTX engine."""
         return self.targets_of("tensorrt")
 
     def input(self, model: str) -> str:

@@ -84,7 +84,7 @@ def require_precisions(resolved: ResolvedConfig) -> None:
             needs = "a GPU" if needs_gpu else "a CPU"
             raise SlipwayError(
                 f"config: `targets.{target}` has the runtime {runtime}, which needs {needs}, but its hardware is "
-                f"'{identity}'; a GPU's ends with \"(compute capability 8.9)\""
+                f"'{identity}'; correct one of them; a GPU is named like \"NVIDIA L4 (compute capability 8.9)\""
             )
         for precision in resolved.precisions(target):
             if reason := precisions.refusal(runtime, version, identity, precision):
@@ -192,6 +192,6 @@ def _require_inputs_of(resolved: ResolvedConfig, target: str, precision: str) ->
         )
     if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
         raise SlipwayError(
-            f"config: `tensorrt.profiles` has none for the {precision} engine of the target {target}; leave "
-            "`precisions` out of one, or add it there"
+            f"config: `tensorrt.profiles` has no profile for the {precision} engine of the target {target}; "
+            f"add {precision} to the `precisions` of a profile, or leave `precisions` out of a profile"
         )

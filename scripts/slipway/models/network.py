@@ -1,4 +1,4 @@
-"""The tensors that a network expects in a state dict, and copies of the network to try a state dict in."""
+"""The tensors that a network expects in a state dict, and copies of the network for trial loads."""
 
 import copy
 import re
@@ -61,7 +61,7 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield the module versions to try for a file without versions: none, the current ones, 1 for each module."""
+        """Yield the module versions to try for a state dict without versions: empty, the network's own, 1 each."""
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})
         yield dict(current)

@@ -63,7 +63,7 @@ class ServiceLevel:
 
     @property
     def most_waiting(self) -> int:
-        """Return how many requests may wait on one server; of several targets the highest number.
+        """Return the number of requests that may wait on one server. With several targets: the highest number.
 
         It is the larger of two numbers: the full batches of all instances, and the load test's requests in flight.
         """

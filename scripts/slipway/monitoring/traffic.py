@@ -8,7 +8,7 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class Traffic:
-    """The counters since the version was loaded. `quantiles_ms` covers the last 60 seconds, {} without requests."""
+    """Counts and mean latencies since the version was loaded. `quantiles_ms`: the last 60 s; {} without requests."""
 
     requests: int
     failures: int

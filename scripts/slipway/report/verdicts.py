@@ -27,7 +27,7 @@ def answers(target: Target, is_rehearsal: bool, warnings: list[str]) -> list[Ver
 
 
 def is_it_right(target: Target, is_rehearsal: bool, warnings: list[str]) -> Verdict:
-    """Return the agreement of the served engine's outputs with PyTorch's. Only labelled photographs can prove it."""
+    """Return the verdict on the engine's agreement with PyTorch. Without labelled photographs the verdict is "open"."""
     accuracy = target.chosen.accuracy
     question, agreement = "Is it right?", accuracy["sample"]
     if accuracy["proven_on_labels"]:

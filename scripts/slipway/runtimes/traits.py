@@ -55,5 +55,5 @@ class RuntimeTraits:
 
     @property
     def backend(self) -> str:
-        """Return the Triton backend for the configuration of a server that has all backends."""
+        """Return the Triton backend for config.pbtxt on a server with all backends: the native one, else "python"."""
         return self.native_backend.name if self.native_backend else "python"

@@ -56,7 +56,7 @@ def of_content(name: str, before: str | None, now: str | None) -> str:
 
 
 def of_rollback(receipts: Iterable[str]) -> list[str]:
-    """Return in words which models were rolled back since their deployment, according to their receipts."""
+    """Return one sentence for each model whose receipt records a rollback since its deployment."""
     shape = {"served_as": str, "rolled_back_from": (str, int)}
     found = [read_record(path, shape) for path in receipts if path.endswith(".json")]
     return [f"{said['served_as']} was rolled back from version {said['rolled_back_from']}" for said in found if said]

@@ -1,4 +1,4 @@
-"""Allow one workflow at a time in a folder. A second run names the running one; a killed run does not block."""
+"""Allow one workflow at a time in a folder. A second run fails, naming the first. A killed run blocks no other run."""
 
 import fcntl
 import json

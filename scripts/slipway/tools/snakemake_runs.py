@@ -39,7 +39,7 @@ def write_config(folder: Path, config: dict) -> None:
 
 
 def snakemake(case: Case, shown: bool = False) -> Outcome:
-    """Run Snakemake as a user would. With `shown`, its messages go to the terminal, and are no part of the outcome.
+    """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the output instead.
 
     Raises SlipwayError with its messages if it fails.
     """

@@ -56,7 +56,7 @@ class ModelStore(VersionStore):
         return Release("local", tuple(parts))
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Raise SlipwayError unless each version is signed, if there is a key; nothing was published elsewhere."""
+        """Return {target: {"published": False, "why"}}. With a key, raise SlipwayError if a version is not signed."""
         for part in release.parts if public_key else ():
             self.require_signed(part.name, part.number, public_key)
         return {part.target: {"published": False, "why": HERE} for part in release.parts}

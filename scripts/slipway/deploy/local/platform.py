@@ -87,7 +87,7 @@ class Local:
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the runtime of the server or of its Python; raise SlipwayError on other hardware too."""
+        """Return the hardware and runtime of the server or its Python. Raise SlipwayError if either does not fit."""
         try:
             return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
         except SlipwayError as error:

@@ -92,7 +92,7 @@ def loaded(platform: LocalServer, ports: Ports) -> Versions | None:
 
 
 def _finish(platform: LocalServer, history: ReleaseHistory, rollout: Rollout) -> bool:
-    """Record an interrupted rollout if the server serves its versions and they are proven now; say whether it did."""
+    """Prove the versions of an interrupted rollout if they are served. Return True if the rollout is recorded now."""
     if not rollout.versions or served(platform, rollout) != rollout.versions:
         return False
     try:

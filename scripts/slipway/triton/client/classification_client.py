@@ -169,7 +169,7 @@ def _infer(
 
 
 def _scores(answer: np.ndarray | None, pictures: int) -> np.ndarray:
-    """Return an answer as (N, classes); raise RequestFailed if it has another shape or no numbers."""
+    """Return an answer as (N, classes). Raise RequestFailed if the size does not fit, or a score is not finite."""
     if answer is None or answer.size == 0 or answer.size % pictures:
         shape = None if answer is None else answer.shape
         raise RequestFailed(f"the server's answer of shape {shape} is not one row of scores a picture")

@@ -32,7 +32,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The address of a gRPC API, and its TLS settings; None means no encryption."""
+    """The address of a gRPC API, and its TLS settings. `tls` is None without encryption."""
 
     host: str
     port: int = GRPC_PORT

@@ -30,7 +30,7 @@ def served_model(
     meaning: Meaning | None = None,
     preprocess: dict | None = None,
 ) -> Served:
-    """Return the served model for `engine` under `name`."""
+    """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances."""
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
