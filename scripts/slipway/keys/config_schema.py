@@ -81,6 +81,7 @@ _KINDS = {
     "object": "a mapping",
     "string": "text",
 }
+_SIZES = {"Items": "items", "Length": "characters", "Properties": "entries"}
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
@@ -91,7 +92,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
         allowed = ", ".join(sorted(error.schema["properties"]))
         return f"`{f'{key}.' if key else ''}{unknown}` is not a key; allowed are {allowed}"
     if error.validator == "required":
-        return f"{error.message.replace(chr(39), '`')} and is missing"
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        allowed = _allowed(error.schema["properties"][missing])
+        return f"`{f'{key}.' if key else ''}{missing}` is missing; it must be {allowed}"
     if "propertyNames" in error.absolute_schema_path:
         return f"`{key}` has the name {error.instance!r}, but a name must be {_allowed(error.schema)}"
     parent = error.parent
@@ -116,14 +119,22 @@ def _allowed(schema: dict) -> str:
         "minimum": "at least",
         "exclusiveMinimum": "more than",
         "maximum": "at most",
-        "minItems": "with items at least",
-        "maxItems": "and at most",
-        "minLength": "with characters at least",
-        "minProperties": "with entries at least",
     }
     words += [f"{phrase} {schema[name]}" for name, phrase in limits.items() if name in schema]
+    words += [_size(schema, ending, things) for ending, things in _SIZES.items()]
     if "uniqueItems" in schema:
         words.append("without repetition")
     if "items" in schema:
         words.append(f"with each item {_allowed(schema['items'])}")
-    return " ".join(words)
+    return " ".join(filter(None, words))
+
+
+def _size(schema: dict, ending: str, things: str) -> str:
+    """Return how many `things` are allowed, as text; "" without limits."""
+    fewest, most = schema.get(f"min{ending}"), schema.get(f"max{ending}")
+    if fewest is None and most is None:
+        return ""
+    if fewest == most:
+        return f"of exactly {fewest} {things}"
+    limits = {"at least": fewest, "at most": most}
+    return f"of {' and '.join(f'{word} {limit}' for word, limit in limits.items() if limit is not None)} {things}"

@@ -360,7 +360,7 @@ MISTAKES = {
     "unknown deployed target": (minimal(deploy={"target": "gpu"}), "`deploy.target`", "'gpu'", ["cpu"]),
     "unknown place": (minimal(deploy={"to": "moon"}), "`deploy.to`", "'moon'", ["local"]),
     "empty host": (minimal(deploy={"host": ""}), "`deploy.host`", "''", ["at least 1"]),
-    "nothing at all": ({}, "`models`", "", ["required"]),
+    "nothing at all": ({}, "`models`", "is missing", ["a mapping"]),
     "no target among them": (minimal(targets={}), "`targets`", "{}", ["at least 1"]),
     # YAML reads an unquoted `on:` as true and `8000:` as a number.
     "key that YAML reads as a number": (minimal(deploy={8000: "http"}), "`deploy.8000`", "", ["http_port"]),
@@ -402,3 +402,20 @@ def test_a_whole_number_with_a_point_reaches_programs_as_an_integer_or_not_at_al
 def test_the_deployed_target_may_be_any_of_them():
     config = complete(minimal(targets={"a": {}, "b": {}}, deploy={"target": "b"}))
     assert config["deploy"]["target"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"tensorrt": {"profiles": [{"min": 1, "opt": 2, "max": 4}, {"min": 1, "max": 4}]}},
+            "`tensorrt.profiles.1.opt` is missing; it must be a whole number at least 1",
+        ),
+        ({"models": {"m": {"preprocess": {"mean": [1]}}}}, "is [1], but must be a list of exactly 3 items"),
+        ({"targets": {}}, "`targets` is {}, but must be a mapping of at least 1 entries"),
+    ],
+)
+def test_a_missing_entry_is_named_with_its_place_and_a_size_in_words(changes, said):
+    with pytest.raises(SlipwayError) as caught:
+        complete({"models": {"m": {}}, "targets": {"cpu": {}}} | changes)
+    assert said in str(caught.value)
