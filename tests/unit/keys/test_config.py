@@ -252,7 +252,7 @@ MISTAKES = {
         model(preprocess={"mean": [0, 0, 0, 0]}),
         "`models.m.preprocess.mean`",
         "[0, 0, 0, 0]",
-        ["most 3"],
+        ["exactly 3 items"],
     ),
     "mean of 0..255": (
         model(preprocess={"mean": [124, 0, 0]}),
