@@ -1,1 +1,1 @@
-"""Deployments as transactions on Kubernetes, KServe, Arena and Compose."""
+"""Deployments as transactions on this machine, Kubernetes, KServe, Arena and Compose."""

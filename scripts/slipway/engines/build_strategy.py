@@ -1,4 +1,4 @@
-"""Strategies for a new engine, fastest first: reuse the existing one, refit it, build with the timing cache, or cold.
+"""Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, or cold.
 
 `head` is the part of a build record that is known before the build: key, code, structure and topology.
 """
