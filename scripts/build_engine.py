@@ -76,7 +76,9 @@ def head_of(arguments: argparse.Namespace) -> dict:
     exported = read_json(arguments.onnx_record)
     onnx_sha256 = sha256(arguments.onnx)
     if onnx_sha256 != exported["sha256"]:
-        raise SlipwayError(f"{arguments.onnx} is not the file of its record (other hash); remove the file, run again")
+        raise SlipwayError(
+            f"{arguments.onnx} is not the file of its record: edited or truncated; remove the file, run again"
+        )
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],

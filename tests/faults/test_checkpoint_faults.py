@@ -114,7 +114,7 @@ def test_named_download_that_cannot_be_reached_names_both_ways_out(after_good_ru
 
     after_good_run.snakemake(WEIGHTS, **unreachable_network(tmp_path)).refused(
         "the weights IMAGENET1K_V1 of squeezenet1_1 could not be downloaded",
-        "`weights: path/to/checkpoint.pth`",
+        "set `weights` to the path of a local copy",
         "`weights: default`",
     )
 

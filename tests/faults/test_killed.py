@@ -1,5 +1,6 @@
 """Killed in the middle of a step, the workflow leaves no partial artifact under a final name and goes on when asked."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ PATIENCE_S = 60
 
 @pytest.fixture
 def exporting(after_good_run):
-    """Return a workplace, and a running snakemake whose export has begun to write beside its final name."""
+    """Return a workplace, a running snakemake, and its export, suspended as it writes beside its final name."""
     after_good_run.path(ONNX).unlink()
     after_good_run.path(f"{ONNX}.json").unlink()
     process = subprocess.Popen(
@@ -27,8 +28,14 @@ def exporting(after_good_run):
         start_new_session=True,
     )
     try:
-        wait_for(after_good_run.partial_files, process)
-        yield after_good_run, process
+        wait_for(lambda: exports(process), process)
+        (program,) = exports(process)
+        program.suspend()
+        while not after_good_run.partial_files():
+            program.resume()
+            time.sleep(0.02)
+            program.suspend()
+        yield after_good_run, process, program
     finally:
         for leftover in family(process.pid):
             leftover.kill()
@@ -52,6 +59,11 @@ def family(pid):
         return []
 
 
+def exports(process):
+    """Return the exporting programs below a snakemake, not the shells around them."""
+    return [child for child in family(process.pid) if is_export(child)]
+
+
 def require_continued(workplace, before):
     """Require that the next run makes what is missing, keeps the weights, and removes what was left half written."""
     workplace.snakemake(ONNX, ENGINE_RECORD).succeeded()
@@ -61,9 +73,7 @@ def require_continued(workplace, before):
 
 
 def test_killed_program(exporting):
-    workplace, process = exporting
-    (program,) = [child for child in family(process.pid) if is_export(child)]
-    program.suspend()  # so that it cannot end before it is killed
+    workplace, process, program = exporting
     before = workplace.artifacts(*workplace.partial_files())
 
     program.kill()
@@ -78,12 +88,14 @@ def test_killed_program(exporting):
 
 def is_export(process):
     """Say whether a process is the program itself, not the shell around it."""
-    words = process.cmdline()
-    return len(words) > 1 and words[1].endswith("export_onnx.py")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return any(word.endswith("export_onnx.py") for word in process.cmdline()[1:2])
+    return False
 
 
 def test_killed_snakemake(exporting):
-    workplace, process = exporting
+    workplace, process, program = exporting
+    program.resume()
     before = workplace.artifacts(*workplace.partial_files())
     children = family(process.pid)
 
@@ -99,7 +111,8 @@ def test_killed_snakemake(exporting):
 
 
 def test_a_second_workflow_is_told_so_in_one_sentence(exporting):
-    workplace, process = exporting
+    workplace, process, program = exporting
+    program.resume()
     os.killpg(process.pid, signal.SIGSTOP)  # else a busy machine may be through with it before the second has begun
     second = workplace.snakemake(ONNX).refused(
         f"another snakemake works in this folder (process {process.pid} on ", "wait for it, or stop it"

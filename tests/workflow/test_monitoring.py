@@ -15,8 +15,8 @@ from helpers.artifacts.promised import GPU, write_promise
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from helpers.programs.prometheus import programs_or_skip
 
-import status
 from slipway.core.hardware import gpu_identity
+from slipway.deploy.local import reporting
 from slipway.monitoring.dashboard import dashboard, expressions
 from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
@@ -175,12 +175,11 @@ def traffic_with_quantiles(served):
 
 def test_status_reads_the_real_server(served):
     ports = served.server.ports
-    listening = {"host": ports.host, "http": ports.http, "grpc": ports.grpc, "metrics": ports.metrics}
-    shown = "\n".join(status.traffic("tiny", "1", listening))
+    shown = "\n".join(reporting.traffic("tiny", "1", ports))
     assert re.search(r"requests   \d+ answered, 0 failed", shown)
-    assert "ABSENT" in status.traffic("tiny", "2", listening)[0]
-    assert "NOT READY" in status.traffic("not there", "1", listening)[0]
-    memory = status.memory(served.server.process.pid, {"hardware": "a CPU"})
+    assert "ABSENT" in reporting.traffic("tiny", "2", ports)[0]
+    assert "NOT READY" in reporting.traffic("not there", "1", ports)[0]
+    memory = reporting.memory(served.server.process.pid, {"hardware": "a CPU"})
     assert float(re.search(r"([\d.]+) MB", memory)[1]) > 50
 
 

@@ -48,7 +48,7 @@ def test_a_deploy_after_it_has_nothing_to_do(outputs):
 
 def test_status_and_undeploy_do_what_they_say(outputs):
     assert "resnet50_trt: answers; live on local since" in outputs["snakemake --cores 1 status"]
-    assert "stopped tritonserver" in outputs["snakemake --cores 1 undeploy"]
+    assert "removed tritonserver" in outputs["snakemake --cores 1 undeploy"]
 
 
 def test_every_artifact_of_the_table_is_there(outputs, clone):

@@ -1,26 +1,26 @@
 """A tiny engine behind a real tritonserver: its adapter, its interpreter, its answers to many at once."""
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import sysconfig
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc as grpcclient
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import FOLDER, serving_python, serving_version
-from slipway.load_test.model_analyzer import perf_analyzer
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.client.smoke_test import Expected, smoke_test
 from slipway.triton.repository.model_folder import served_model, write_model
-from slipway.triton.server.tritonserver import Ports, Server, find_installation, perf_analyzer_environment
+from slipway.triton.server.tritonserver import Ports, Server, find_installation
 
 pytestmark = pytest.mark.slow
 
@@ -159,28 +159,31 @@ def test_why_a_model_did_not_load_is_told(tmp_path, tiny):
     assert "truncated or not an IR" in str(caught.value)
 
 
-def require_load(command, environment):
-    """Run perf_analyzer; once more if it hangs, as it does now and then on a busy machine when it ends."""
-    for seconds in (60, 180):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False, timeout=seconds
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return
-    raise AssertionError("perf_analyzer hung twice")
+def ask_in_flight(ports, picture, requests, in_flight):
+    """Send so many requests, never more than `in_flight` at a time; return the errors."""
+    places, errors = threading.Semaphore(in_flight), []
+
+    def answered(result, error):
+        if error:
+            errors.append(error)
+        places.release()
+
+    asked = grpcclient.InferInput("input", picture.shape, "UINT8")
+    asked.set_data_from_numpy(picture)
+    with grpcclient.InferenceServerClient(f"{ports.host}:{ports.grpc}") as client:
+        for _ in range(requests):
+            assert places.acquire(timeout=60), "no request was answered for a minute"
+            client.async_infer("tiny", [asked], answered)
+        for _ in range(in_flight):
+            assert places.acquire(timeout=60), "not every request was answered"
+    return errors
 
 
 def test_many_in_flight_do_not_stall(tmp_path, tiny):
-    """perf_analyzer at concurrency 64 answers every request, and the batcher gathers several into one run."""
+    """Of 64 requests in flight each is answered, and the batcher gathers several into one run."""
     with serve(repository_of(tiny, tmp_path / "r"), tmp_path / "w") as server:
         server.wait_until_ready(60)
-        command = [
-            *(perf_analyzer(), "-m", "tiny", "-i", "grpc"),
-            *("-u", f"127.0.0.1:{server.ports.grpc}", "--concurrency-range", "64", "--request-count", "2000"),
-        ]
-        environment = {**os.environ, **perf_analyzer_environment(tmp_path / "w")}
-        require_load(command, environment)
+        assert ask_in_flight(server.ports, tiny.batch[:1], 2000, 64) == []
         with ModelClient(server.ports, "tiny") as client:
             answered = client.successes("1", at_least=2000)
         counted = read_metrics(server.ports)

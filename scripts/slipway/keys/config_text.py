@@ -12,6 +12,7 @@ FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Far above any real configuration. But aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
+_TOO_DEEP = "config: {} is nested too deeply for a configuration; use fewer levels"
 
 
 def require_readable(path: str | Path) -> None:
@@ -77,6 +78,8 @@ def _parsed(path: str | Path, text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=FAST_LOADER)
     except yaml.MarkedYAMLError as error:
+        if "nesting" in (error.problem or ""):
+            raise SlipwayError(_TOO_DEEP.format(path)) from None
         where = error.problem_mark or error.context_mark
         place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
         raise SlipwayError(f"config: {path} is no valid YAML ({place}{error.problem}); correct it there") from None
@@ -84,7 +87,7 @@ def _parsed(path: str | Path, text: str) -> yaml.Node | None:
         problem = str(error).splitlines()[0]
         raise SlipwayError(f"config: {path} is no valid YAML ({problem}); correct it there") from None
     except RecursionError:
-        raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
+        raise SlipwayError(_TOO_DEEP.format(path)) from None
 
 
 def _expanded_size(root: yaml.Node, path: str | Path) -> int:
@@ -112,4 +115,4 @@ def _expanded_size(root: yaml.Node, path: str | Path) -> int:
     try:
         return size(root)
     except RecursionError:
-        raise SlipwayError(f"config: {path} is nested too deeply for a configuration; write it flat") from None
+        raise SlipwayError(_TOO_DEEP.format(path)) from None

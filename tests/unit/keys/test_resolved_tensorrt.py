@@ -83,7 +83,7 @@ def test_a_profile_may_be_for_some_precisions_alone():
 
 def test_an_engine_without_any_profile_is_refused():
     profiles = [{"min": 1, "opt": 1, "max": 1, "precisions": ["int8"]}]
-    assert "none for the fp16 engine of the target h100" in refusal(h100=tensorrt_target(profiles=profiles))
+    assert "no profile for the fp16 engine of the target h100" in refusal(h100=tensorrt_target(profiles=profiles))
 
 
 @pytest.mark.parametrize(
