@@ -148,13 +148,17 @@ def the_trial_server_is_killed(scene, later_s):
     assert told_well(command.end()).code == 1 or scene.serving()[0] == NEXT
 
 
+def signal_stubs(scene, trial, by):
+    """Send a signal to the children of a trial server, once it has any."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        wait_for(lambda: not trial.is_running() or trial.children())
+        scene.kill(*trial.children(), by=by)
+
+
 @fault
 def the_trial_servers_python_stubs_are_killed(scene):
     command = scene.start("deploy", NEXT)
-    trial = scene.trial()
-    with contextlib.suppress(psutil.NoSuchProcess):
-        wait_for(lambda: not trial.is_running() or trial.children())
-        scene.kill(*trial.children())
+    signal_stubs(scene, scene.trial(), signal.SIGKILL)
     told_well(command.end())
 
 
@@ -162,9 +166,7 @@ def the_trial_servers_python_stubs_are_killed(scene):
 def the_trial_server_is_killed_and_its_python_stub_hangs(scene):
     command = scene.start("deploy", NEXT)
     trial = scene.trial()
-    with contextlib.suppress(psutil.NoSuchProcess):
-        wait_for(lambda: not trial.is_running() or trial.children())
-        scene.kill(*trial.children(), by=signal.SIGSTOP)
+    signal_stubs(scene, trial, signal.SIGSTOP)
     scene.kill(trial)
     told_well(command.end())
 
