@@ -1,0 +1,77 @@
+"""Batches of samples: put together, lengthened to a size, and taken apart."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from slipway.contract.contract import BATCH, Contract, Tensors
+
+
+def joined(samples: Sequence[Tensors]) -> Tensors:
+    """Return several requests as one, concatenated along the batch axis. Their other sizes must be equal."""
+    return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def rows(tensors: Tensors, start: int, end: int) -> Tensors:
+    """Return the samples from `start` to before `end` of a batch."""
+    return {name: array[start:end] for name, array in tensors.items()}
+
+
+def batch_of(
+    contract: Contract, samples: Sequence[Tensors], batch: int, axes: Mapping[str, int] | None = None
+) -> Tensors:
+    """Return a batch of `batch` samples, taken in turns, all of the sizes `axes` (default: the contract's optimum).
+
+    A sample of another size is repeated along the axis, and cut: its values stay those of real inputs. Without a batch
+    axis it is the first sample.
+    """
+    sizes = {**contract.optimum, **(axes or {})}
+    chosen = [samples[index % len(samples)] for index in range(batch if contract.batched else 1)]
+    return (
+        joined([resized(contract, sample, sizes) for sample in chosen])
+        if contract.batched
+        else resized(contract, chosen[0], sizes)
+    )
+
+
+def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
+    """Return a sample whose dynamic axes have other sizes: its values repeated along each axis, and cut."""
+    return {
+        tensor.name: _repeated(
+            sample[tensor.name],
+            tensor.sizes(len(sample[tensor.name]), axes) if BATCH in tensor.shape else tensor.sizes(1, axes),
+        )
+        for tensor in contract.inputs
+    }
+
+
+def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
+    """Return samples lengthened to the largest of them, by the `pad` of each input, so that they fit in one batch.
+
+    Every input whose size differs must have a `pad`.
+    """
+    return [
+        {
+            tensor.name: _filled(sample[tensor.name], _largest(samples, tensor.name), tensor.pad)
+            for tensor in contract.inputs
+        }
+        for sample in samples
+    ]
+
+
+def _largest(samples: Sequence[Tensors], name: str) -> tuple[int, ...]:
+    return tuple(max(sizes) for sizes in zip(*(sample[name].shape for sample in samples), strict=True))
+
+
+def _filled(array: np.ndarray, shape: Sequence[int], pad: float | None) -> np.ndarray:
+    if array.shape == tuple(shape):
+        return array
+    missing = [(0, size - present) for size, present in zip(shape, array.shape, strict=True)]
+    return np.pad(array, missing, constant_values=np.asarray(pad, array.dtype))
+
+
+def _repeated(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    for axis, size in enumerate(shape):
+        if array.shape[axis] != size:
+            array = np.take(array, np.arange(size) % array.shape[axis], axis=axis)
+    return np.ascontiguousarray(array)

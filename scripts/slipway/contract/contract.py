@@ -1,0 +1,182 @@
+"""The tensors that a model takes and gives: names, dtypes, shapes with named axes, and the sizes of these axes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from slipway.core.artifacts import read_json
+from slipway.core.errors import SlipwayError
+from slipway.core.records import has_shape
+from slipway.outputs.meaning import Meaning
+
+# Named arrays: the inputs of a model, or its outputs.
+Tensors = dict[str, np.ndarray]
+# The axis along which Triton puts requests together. It is the first one of every tensor, or of none.
+BATCH = "batch"
+
+_AXIS = {"min": int, "opt": int, "max": int}
+_TENSOR = {"name": str, "dtype": str, "shape": [(int, str, type(None))]}
+_SHAPE = {"inputs": [_TENSOR], "outputs": [_TENSOR], "axes": {str: _AXIS}}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The sizes that a dynamic axis may have; engines are tuned for `opt`."""
+
+    min: int
+    opt: int
+    max: int
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """The normalisation of uint8 pixels inside the served graph: (pixels / 255 - mean) / std, by channel (axis 1)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output.
+
+    `dtype` is NumPy's name. An entry of `shape` is a size, the name of a dynamic axis, or None: the size follows from
+    the input's values or from other axes. `pad` is the value that lengthens an input along its dynamic axes, so that
+    samples of several sizes fit in one batch; None if that would change the answers. `meaning` belongs to outputs.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+    pad: float | None = None
+    normalisation: Normalisation | None = None
+    meaning: Meaning | None = None
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Return the names of the dynamic axes without the batch axis."""
+        return tuple(size for size in self.shape if isinstance(size, str) and size != BATCH)
+
+    def sizes(self, batch: int, axes: Mapping[str, int]) -> tuple[int, ...]:
+        """Return the shape for a batch size and sizes of the dynamic axes. Every size must be known."""
+        return tuple({**axes, BATCH: batch}[size] if isinstance(size, str) else size for size in self.shape)
+
+    def dims(self, batched: bool) -> list[int]:
+        """Return the shape as Triton writes it: without the batch axis, -1 for a dynamic size."""
+        shape = self.shape[1:] if batched else self.shape
+        return [size if isinstance(size, int) else -1 for size in shape]
+
+    def in_words(self) -> str:
+        """Return the tensor in words, such as "input float32 (batch, 3, 224, 224)"."""
+        return f"{self.name} {self.dtype} ({', '.join('?' if size is None else str(size) for size in self.shape)})"
+
+    def record(self) -> dict:
+        """Return the tensor for a record, without the facts that it lacks."""
+        facts = {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "pad": self.pad}
+        if self.normalisation:
+            facts["normalisation"] = {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}
+        facts["meaning"] = self.meaning.record() if self.meaning else None
+        return {name: value for name, value in facts.items() if value is not None}
+
+    @classmethod
+    def of(cls, record: dict) -> "Tensor":
+        """Return the tensor in a record."""
+        normalisation, meaning = record.get("normalisation"), record.get("meaning")
+        return cls(
+            record["name"],
+            record["dtype"],
+            tuple(record["shape"]),
+            record.get("pad"),
+            normalisation and Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
+            meaning and Meaning.of(meaning),
+        )
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The inputs and outputs of a model in their order, and the sizes of their dynamic axes without the batch axis.
+
+    `facts` has further entries of contract.json, such as the source of the samples.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def batched(self) -> bool:
+        """Return whether requests can be put together into batches: whether the first axis is the batch axis."""
+        return self.inputs[0].shape[:1] == (BATCH,)
+
+    @property
+    def optimum(self) -> dict[str, int]:
+        """Return the size of each dynamic axis that engines are tuned for."""
+        return {name: axis.opt for name, axis in self.axes.items()}
+
+    def input(self, name: str) -> Tensor:
+        """Return an input by its name."""
+        return next(tensor for tensor in self.inputs if tensor.name == name)
+
+    def output(self, name: str) -> Tensor:
+        """Return an output by its name."""
+        return next(tensor for tensor in self.outputs if tensor.name == name)
+
+    def sizes_of(self, inputs: Tensors) -> dict[str, int]:
+        """Return the size of each dynamic axis, the batch axis included, in the inputs of a request.
+
+        Raises SlipwayError with the first input that is missing, unknown, or of another dtype or shape.
+        """
+        if set(inputs) != {tensor.name for tensor in self.inputs}:
+            expected = ", ".join(tensor.name for tensor in self.inputs)
+            raise SlipwayError(f"the inputs are {', '.join(inputs) or 'empty'}, but the model takes {expected}")
+        sizes: dict[str, int] = {}
+        for tensor in self.inputs:
+            array = inputs[tensor.name]
+            fits = array.dtype == tensor.dtype and array.ndim == len(tensor.shape)
+            for expected, size in zip(tensor.shape, array.shape, strict=False):
+                fits = fits and size == (sizes.setdefault(expected, size) if isinstance(expected, str) else expected)
+            if not fits:
+                raise SlipwayError(
+                    f"the input {tensor.name} is {array.dtype} {array.shape}, but the model takes {tensor.in_words()}"
+                )
+        for name, axis in self.axes.items():
+            if not axis.min <= sizes[name] <= axis.max:
+                raise SlipwayError(
+                    f"the axis {name} of the inputs has the size {sizes[name]}, but the model takes {axis.min} to "
+                    f"{axis.max}; change `axes.{name}` of the model in config.yaml, or the samples"
+                )
+        return sizes
+
+    def interface(self) -> dict:
+        """Return the part of the contract that graphs and engines depend on, without meanings."""
+        plain = {
+            side: [
+                {name: value for name, value in tensor.record().items() if name != "meaning"}
+                for tensor in getattr(self, side)
+            ]
+            for side in ("inputs", "outputs")
+        }
+        return {**plain, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
+
+    def record(self) -> dict:
+        """Return the content of contract.json."""
+        outputs = [tensor.record() for tensor in self.outputs]
+        return {**self.interface(), "outputs": outputs, **self.facts}
+
+    @classmethod
+    def of(cls, record: dict) -> "Contract":
+        """Return the contract in a record. Raise SlipwayError if the record is damaged."""
+        if not has_shape(record, _SHAPE):
+            raise SlipwayError("the contract of the model is damaged; remove its contract.json and run snakemake again")
+        inputs, outputs = (tuple(map(Tensor.of, record[side])) for side in ("inputs", "outputs"))
+        axes = {name: Axis(**{end: sizes[end] for end in _AXIS}) for name, sizes in record["axes"].items()}
+        facts = {name: value for name, value in record.items() if name not in _SHAPE}
+        return cls(inputs, outputs, axes, facts)
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Contract":
+        """Return the contract in a file: contract.json, or its part interface.json without the meanings."""
+        return cls.of(read_json(path))
