@@ -17,6 +17,7 @@ from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, disturbance, thin
+from slipway.classification.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -27,7 +28,6 @@ from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
 from slipway.models import load_model
 from slipway.networks.model_inputs import INPUT_DTYPES
-from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
 OPTIONAL = {"onnxruntime"}

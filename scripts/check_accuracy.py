@@ -8,6 +8,10 @@ import numpy as np
 
 from slipway.benchmark.agreement import accuracy, compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.classification.image_files import find_images
+from slipway.classification.label_files import served_labels
+from slipway.classification.labelling import label_photographs
+from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -17,10 +21,6 @@ from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
-from slipway.photographs.image_files import find_images
-from slipway.photographs.label_files import served_labels
-from slipway.photographs.labelling import label_photographs
-from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 
 BATCH = 8
 

@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from slipway.benchmark.agreement import accuracy
-from slipway.benchmark.plausibility import (
+from slipway.classification.image_files import find_images
+from slipway.classification.images import Preprocessing
+from slipway.classification.label_files import served_labels
+from slipway.classification.labelling import Labelling, label_photographs
+from slipway.classification.plausibility import (
     Photographs,
     Scorer,
     clear_gains,
@@ -14,18 +18,14 @@ from slipway.benchmark.plausibility import (
     interval,
     require_reading,
 )
+from slipway.classification.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.classification.published import published_weights
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.outputs.meaning import Meaning
-from slipway.photographs.image_files import find_images
-from slipway.photographs.images import Preprocessing
-from slipway.photographs.label_files import served_labels
-from slipway.photographs.labelling import Labelling, label_photographs
-from slipway.photographs.preprocessing_options import add_preprocessing, preprocessing_of
-from slipway.photographs.published import published_weights
 
 # The number of photographs for trying other preprocessings.
 SAMPLE = 200

@@ -14,6 +14,7 @@ import onnxruntime
 
 from slipway.benchmark.agreement import compare
 from slipway.benchmark.company import IN_32_BITS, strangers
+from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -29,7 +30,6 @@ from slipway.networks.user_code import first_sentence, without_colours
 from slipway.onnx.onnx_files import described, require_served_tensors
 from slipway.onnx.onnx_files import require_own_answers as own_answers_of_file
 from slipway.onnx.tensor_names import INPUT, OUTPUT
-from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 
 CHECKED_BATCHES = (1, 2, 5)
 MAX_RELATIVE_ERROR = 1e-4

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slipway.classification.label_files import read_labels
 from slipway.core.artifacts import sha256, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -20,7 +21,6 @@ from slipway.models.published import TRANSFORMING, network_arguments, published_
 from slipway.models.reproducible import require_reproducible
 from slipway.networks.downloads import download_timeout
 from slipway.networks.model_inputs import logits_of, random_batch
-from slipway.photographs.label_files import read_labels
 
 if TYPE_CHECKING:
     import torch

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.classification.client import ask_labels, ask_tensors, find_model
+from slipway.classification.folder_predictions import Classification, classify, read_labels, require_same_meaning
+from slipway.classification.image_files import find_images
+from slipway.classification.images import sample_photograph
+from slipway.classification.normalisation import implausible
+from slipway.classification.predictions import Predictions, conclusion, document, table
+from slipway.classification.served_classifier import batch_size
+from slipway.classification.served_preprocessing import IMAGENET, preprocessing_of
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.deployed_model import ServedModel, deployed_model
 from slipway.outputs.meaning import KINDS
-from slipway.photographs.classification import Classification, classify, read_labels, require_same_meaning
-from slipway.photographs.image_files import find_images
-from slipway.photographs.images import sample_photograph
-from slipway.photographs.normalisation import implausible
-from slipway.photographs.predictions import Predictions, conclusion, document, table
-from slipway.photographs.served_preprocessing import IMAGENET, preprocessing_of
-from slipway.triton.client.classification_client import ask_labels, ask_tensors, find_model
-from slipway.triton.client.classifier import batch_size
 from slipway.triton.client.connection import Connection
 from slipway.triton.client.endpoint import Endpoint, Tls
 from slipway.triton.client.shared_memory import SharedBatch

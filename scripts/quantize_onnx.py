@@ -6,6 +6,8 @@ from pathlib import Path
 
 import onnx
 
+from slipway.classification.calibration import Calibration, read_calibration
+from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
@@ -13,8 +15,6 @@ from slipway.onnx.classifier_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 from slipway.onnx.tensor_names import INPUT
-from slipway.photographs.calibration import Calibration, read_calibration
-from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 
 METHODS = ("entropy", "max")
 # The number of calibration photographs for the comparison with the FP32 file, and their batch size.

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
+from slipway.classification.images import load_image, sample_photograph
+from slipway.classification.perturbations import varied_batch
+from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.classification.showing import answer_of, sentence_of
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -15,13 +20,8 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers
-from slipway.outputs.finding import find_meaning, last_operation, require_no_lone_softmax
 from slipway.outputs.meaning import KINDS, Meaning
-from slipway.outputs.showing import answer_of, sentence_of
 from slipway.outputs.variation import ROUNDING, require_variation, variation
-from slipway.photographs.images import load_image, sample_photograph
-from slipway.photographs.perturbations import varied_batch
-from slipway.photographs.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 
 if TYPE_CHECKING:
     import torch

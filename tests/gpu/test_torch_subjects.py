@@ -9,8 +9,8 @@ from slipway.benchmark.baselines import half_precision, measure_eager, measure_f
 from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import Effort
+from slipway.classification.images import Preprocessing
 from slipway.networks.model_inputs import random_batch, served_model
-from slipway.photographs.images import Preprocessing
 
 pytestmark = [
     pytest.mark.gpu,

@@ -18,10 +18,10 @@ import numpy as np
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
+from slipway.classification.images import Preprocessing
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.networks.model_inputs import random_batch, served_model
-from slipway.photographs.images import Preprocessing
 
 Measure = Callable[[int], dict]
 PROVIDER = "CUDAExecutionProvider"

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
+from slipway.classification.image_files import digest_of_images
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING, paths_of
 from slipway.core.serving_environment import MAKE_IT, building_version, serving_version
-from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
 _CONTENT = "_sha256"

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from slipway.classification.showing import in_words
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
 from slipway.deploy.release_history import ReleaseHistory
-from slipway.outputs.showing import in_words
 
 SHOWN = 12  # characters of a SHA-256
 MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"

@@ -2,13 +2,13 @@
 
 import datetime
 
+from slipway.classification.showing import lines_of
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
 from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import lines_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import smoke_test

@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Iterator
 
+from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.config_schema import fill_in
 from slipway.manifests.names import as_label
-from slipway.photographs.normalisation import implausible
 from slipway.triton.repository.versions import require_no_password
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")

@@ -2,11 +2,11 @@
 
 import json
 
+from slipway.classification.image_files import digest_of_images
 from slipway.core import hardware, packages
 from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.photographs.image_files import digest_of_images
 
 
 class KeyParts:

@@ -1,8 +1,8 @@
 """Notices about a resolved configuration: automatic decisions, and facts that could not be verified."""
 
+from slipway.classification.published import as_written, published_weights
 from slipway.keys import version_lock
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.photographs.published import as_written, published_weights
 
 
 def notices(resolved: ResolvedConfig) -> list[str]:

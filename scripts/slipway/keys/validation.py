@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from slipway.classification.class_folders import read_class_folders
+from slipway.classification.image_files import require_images
+from slipway.classification.label_files import read_labels
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
 from slipway.core.packages import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.photographs.class_folders import read_class_folders
-from slipway.photographs.image_files import require_images
-from slipway.photographs.label_files import read_labels
 from slipway.runtimes.traits import RuntimeTraits
 from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.classification.images import Preprocessing, load_image
 from slipway.core.errors import SlipwayError
 from slipway.networks.forward_failures import why_it_fails
-from slipway.photographs.images import Preprocessing, load_image
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from slipway.classification.images import Preprocessing
 from slipway.core.artifacts import sha256
-from slipway.photographs.images import Preprocessing
 
 SIDE = 16
 NAMES = ["navy", "blue", "azure", "teal", "sea", "sky", "purple", "violet", "indigo", "slate", "lilac", "lavender"]

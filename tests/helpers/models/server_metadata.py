@@ -2,7 +2,7 @@
 
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from slipway.triton.client.classifier import classifier_of
+from slipway.classification.served_classifier import classifier_of
 
 LOGITS = {"logits": ("FP32", [-1, 1000])}
 PICTURES = {"input": ("FP32", [-1, 3, 224, 224])}

@@ -11,8 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import export_onnx
+from slipway.classification.images import Preprocessing
 from slipway.core.artifacts import read_json, sha256
-from slipway.photographs.images import Preprocessing
 
 CROP = 64
 PREPROCESS = Preprocessing(72, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from slipway.contract.batches import batch_of, joined, padded
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
 from slipway.contract.golden import Golden, Sample, read_samples, write_samples

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from slipway.classification.image_files import digest_of_images
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_preconditions import require_planned
 from slipway.core.job_settings import PACKAGES, SERVING, add_planned, settings_of
 from slipway.core.serving_environment import serving_version
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.photographs.image_files import digest_of_images
 from slipway.snakemake_hooks.layout import record_of
 from slipway.snakemake_hooks.records import ArtifactRecords, mark_incomplete
 

@@ -65,7 +65,7 @@ def test_the_templates_of_a_module_are_in_it_by_their_bytes(tmp_path):
     ("program", "table"),
     [
         ("write_manifests", "scripts/slipway/triton/server/releases.yaml"),
-        ("evaluate_checkpoint", "scripts/slipway/photographs/published.json"),
+        ("evaluate_checkpoint", "scripts/slipway/classification/published.json"),
     ],
 )
 def test_a_table_that_a_module_reads_is_in_it(program, table):
@@ -78,7 +78,12 @@ def test_an_import_inside_a_function_is_in_it():
 
 @pytest.mark.parametrize(
     "name",
-    ["slipway/triton/server/tritonserver.py", "slipway/photographs/images.py", "slipway/keys/job_keys.py", "deploy.py"],
+    [
+        "slipway/triton/server/tritonserver.py",
+        "slipway/classification/images.py",
+        "slipway/keys/job_keys.py",
+        "deploy.py",
+    ],
 )
 def test_an_unrelated_module_is_not_in_it(name):
     assert f"scripts/{name}" not in code_of("choose_configuration")

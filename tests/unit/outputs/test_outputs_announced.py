@@ -3,10 +3,10 @@
 import numpy as np
 from helpers.artifacts import reported
 
+from slipway.classification.showing import answer_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.deploy.verification import announce
 from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import answer_of
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
 

@@ -6,13 +6,13 @@ import torch
 
 import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
+from slipway.classification.images import Preprocessing
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.models import build
 from slipway.networks.model_inputs import random_batch, served_model
-from slipway.photographs.images import Preprocessing
 
 PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 OPTIONS = "--resize 40 --crop 32 --mean 0.5 0.4 0.3 --std 0.2 0.3 0.4 --seconds 0.05 --warmup-seconds 0.01"

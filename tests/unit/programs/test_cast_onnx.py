@@ -8,11 +8,11 @@ from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 from onnx import numpy_helper
 
 import cast_onnx
+from slipway.classification.images import sample_photograph
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import photograph_batch, random_batch
 from slipway.onnx.modelopt import agreement_with_base
-from slipway.photographs.images import sample_photograph
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]
 

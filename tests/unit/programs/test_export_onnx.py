@@ -5,9 +5,9 @@ import pytest
 from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 
 import export_onnx
+from slipway.classification.images import sample_photograph
 from slipway.keys.code_hash import SCRIPTS
 from slipway.networks.model_inputs import photograph_batch
-from slipway.photographs.images import sample_photograph
 
 OPSETS = (17, 20)  # of the TorchScript exporter and of the newer one
 

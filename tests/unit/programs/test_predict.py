@@ -7,10 +7,10 @@ from helpers.models.server_metadata import LOGITS, PICTURES, described
 from PIL import Image
 
 import predict
+from slipway.classification.folder_predictions import Classification, batched, readable
+from slipway.classification.images import Preprocessing
+from slipway.classification.predictions import Predictions
 from slipway.core.errors import SlipwayError
-from slipway.photographs.classification import Classification, batched, readable
-from slipway.photographs.images import Preprocessing
-from slipway.photographs.predictions import Predictions
 from slipway.triton.repository.model_config import PREPROCESS
 
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

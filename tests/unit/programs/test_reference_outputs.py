@@ -10,11 +10,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import reference_outputs
+from slipway.classification.images import load_image, sample_photograph
+from slipway.classification.perturbations import variations, varied_batch
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import photograph_batch
-from slipway.photographs.images import load_image, sample_photograph
-from slipway.photographs.perturbations import variations, varied_batch
 
 
 def golden_of(folder, input_dtype, made=None):

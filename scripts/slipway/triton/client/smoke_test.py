@@ -10,10 +10,10 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
+from slipway.classification.showing import answer_of
 from slipway.core.errors import SlipwayError
 from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.outputs.showing import answer_of
 from slipway.outputs.variation import variation, weakness
 from slipway.triton.client.grpc_client import ModelClient
 

@@ -4,9 +4,9 @@ import pytest
 
 from predict import parse_arguments as of_predict
 from predict import require_sensible
+from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
-from slipway.photographs.normalisation import implausible
 
 IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

@@ -8,8 +8,8 @@ import torchvision
 from helpers.artifacts.configured import resolved
 from torchvision.models import get_model_weights, list_models
 
+from slipway.classification.published import _TABLE, published, published_weights
 from slipway.keys.notices import notices
-from slipway.photographs.published import _TABLE, published, published_weights
 
 pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 

@@ -3,8 +3,8 @@ import os
 import numpy as np
 import pytest
 
+from slipway.classification.image_files import digest_of_images, find_images
 from slipway.core.errors import SlipwayError
-from slipway.photographs.image_files import digest_of_images, find_images
 
 
 @pytest.fixture

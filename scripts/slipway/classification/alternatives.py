@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from PIL import Image
 
-from slipway.photographs.images import Preprocessing
-from slipway.photographs.published import as_written, published
+from slipway.classification.images import Preprocessing
+from slipway.classification.published import as_written, published
 
 _USUAL = {
     "ImageNet's mean and std": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.models.heads import Prepared
 
+from slipway.classification.finding_meaning import find_meaning
 from slipway.core.errors import SlipwayError
-from slipway.outputs.finding import find_meaning
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import weakness
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from slipway.classification.showing import answer_of, in_words, lines_of, sentence_of
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.outputs.showing import answer_of, in_words, lines_of, sentence_of
 
 SCORES = np.log(np.array([0.1, 0.6, 0.3], np.float32))
 EACH = Meaning("sigmoid")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from slipway.classification.image_files import class_folders, find_images, holds_image
+from slipway.classification.label_files import Labels
 from slipway.core.errors import SlipwayError
-from slipway.photographs.image_files import class_folders, find_images, holds_image
-from slipway.photographs.label_files import Labels
 
 # The names of the rules for reading a folder, in records and reports.
 NAME, SPELLING, SYNONYM = "name", "name in another spelling", "one of its names"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tritonclient.grpc import service_pb2
 
-from slipway.triton.client import classification_client
-from slipway.triton.client.classification_client import assumed_meaning, labels_of, why_no_model
+from slipway.classification import client as classification_client
+from slipway.classification.client import assumed_meaning, labels_of, why_no_model
 from slipway.triton.client.connection import RequestFailed
 
 

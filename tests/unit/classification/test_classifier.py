@@ -3,8 +3,8 @@
 import pytest
 from helpers.models.server_metadata import LOGITS, PICTURES, described
 
+from slipway.classification.served_classifier import batch_size
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.classifier import batch_size
 
 
 @pytest.mark.parametrize(("datatype", "dtype"), [("FP32", "float32"), ("UINT8", "uint8")])

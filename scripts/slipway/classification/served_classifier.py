@@ -25,7 +25,7 @@ class Classifier:
 
     `side` and `classes` are None if the server leaves them open, `max_batch` if it states no limit. A model that is not
     `batched` takes (3, side, side). With `version` "" the server chooses. `meaning` describes the scores, and
-    `preprocess` has the settings of slipway.photographs.images.Preprocessing. Both are None unless the model's
+    `preprocess` has the settings of slipway.classification.images.Preprocessing. Both are None unless the model's
     parameters state them.
     """
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from slipway.photographs.images import Preprocessing
+from slipway.classification.images import Preprocessing
 
 # Relative side length of two corner crops, and relative brightness of the darker and the brighter image.
 PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from helpers.models.tiny_network import PREPROCESS, photographs
 
+from slipway.classification.calibration import read_calibration
+from slipway.classification.image_files import find_images
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import photograph_batch
-from slipway.photographs.calibration import read_calibration
-from slipway.photographs.image_files import find_images
 
 
 @pytest.fixture

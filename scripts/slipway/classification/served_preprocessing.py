@@ -3,10 +3,10 @@
 import argparse
 from dataclasses import asdict, fields
 
+from slipway.classification.images import Preprocessing
+from slipway.classification.served_classifier import Classifier
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.photographs.images import Preprocessing
-from slipway.triton.client.classifier import Classifier
 
 # The preprocessing of torchvision's ImageNet classifiers, the default.
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

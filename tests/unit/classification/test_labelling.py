@@ -5,10 +5,10 @@ import unicodedata
 
 import pytest
 
+from slipway.classification.image_files import find_images
+from slipway.classification.label_files import Labels, read_labels
+from slipway.classification.labelling import UNKNOWN, label_photographs
 from slipway.core.errors import SlipwayError
-from slipway.photographs.image_files import find_images
-from slipway.photographs.label_files import Labels, read_labels
-from slipway.photographs.labelling import UNKNOWN, label_photographs
 
 NAMES = ["tench", "goldfish", "great white shark"]
 NUMBERS = [str(number) for number in range(12)]

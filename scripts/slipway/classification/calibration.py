@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.classification.image_files import digest_of_images, find_images
+from slipway.classification.images import Preprocessing
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import photograph_batch
-from slipway.photographs.image_files import digest_of_images, find_images
-from slipway.photographs.images import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.classification.predictions import Predictions, conclusion, document, table
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS
-from slipway.photographs.predictions import Predictions, conclusion, document, table
 
 
 def answered(*batches):

@@ -6,8 +6,8 @@ import pytest
 from helpers.models.random_images import noise
 from PIL import Image, ImageCms, ImageOps
 
+from slipway.classification.images import load_image, sample_photograph
 from slipway.core.errors import SlipwayError
-from slipway.photographs.images import load_image, sample_photograph
 
 
 def corners() -> Image.Image:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from slipway.classification.alternatives import alternatives
+from slipway.classification.images import Preprocessing, load_image
+from slipway.classification.labelling import Labelling
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.networks.model_inputs import logits_of
 from slipway.outputs.meaning import Meaning
-from slipway.photographs.alternatives import alternatives
-from slipway.photographs.images import Preprocessing, load_image
-from slipway.photographs.labelling import Labelling
 
 BATCH = 8
 # Reasons for a warning: this gain in top-1 accuracy by another preprocessing, this loss against the published accuracy.

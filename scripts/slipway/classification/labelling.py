@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.photographs.class_folders import FILE_NAME, ClassFolder, Names, read_class_folders, with_images
-from slipway.photographs.label_files import Labels
+from slipway.classification.class_folders import FILE_NAME, ClassFolder, Names, read_class_folders, with_images
+from slipway.classification.label_files import Labels
 
 UNKNOWN = -1
 

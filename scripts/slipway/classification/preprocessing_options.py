@@ -2,10 +2,10 @@
 
 import argparse
 
+from slipway.classification.images import Preprocessing
+from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import INPUT_DTYPES
-from slipway.photographs.images import Preprocessing
-from slipway.photographs.normalisation import implausible
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from slipway.benchmark.plausibility import chance_of_gain, interval
+from slipway.classification.plausibility import chance_of_gain, interval
 
 
 def answers(*counts):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from slipway.classification.label_files import read_labels
 from slipway.core.errors import SlipwayError
-from slipway.photographs.label_files import read_labels
 
 ANIMALS = ["cat", "dog", "tench, Tinca tinca"]
 IDS = ["n02123045", "n02099601", "n01440764"]

@@ -3,7 +3,7 @@ import pytest
 from helpers.models.random_images import noise
 from PIL import Image
 
-from slipway.photographs.images import Preprocessing
+from slipway.classification.images import Preprocessing
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGENET = Preprocessing(232, 224, MEAN, STD)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from slipway.classification.sample_depth import is_deep, require_full_range, scaled_to_8_bits
 from slipway.core.errors import SlipwayError
-from slipway.photographs.sample_depth import is_deep, require_full_range, scaled_to_8_bits
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 

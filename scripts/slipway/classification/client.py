@@ -9,10 +9,10 @@ import tritonclient.grpc as grpc
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
+from slipway.classification.served_classifier import Classifier, classifier_of
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import TRITON_TYPES
 from slipway.outputs.meaning import LOGITS, Meaning
-from slipway.triton.client.classifier import Classifier, classifier_of
 from slipway.triton.client.connection import Connection, RequestFailed
 from slipway.triton.client.shared_memory import SharedBatch
 from slipway.triton.server.restricted_apis import REFUSAL

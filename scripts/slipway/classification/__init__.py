@@ -1,0 +1,1 @@
+"""The classification task: photographs in, scores of classes out, with labels, accuracy and clients."""
