@@ -1,4 +1,4 @@
-"""Remove the live models from a platform, and withdraw their receipts."""
+"""Remove the live models from a platform, and their receipts."""
 
 import argparse
 
@@ -30,7 +30,7 @@ def undeploy(found: Deployment) -> list[str]:
     with platform.lock():
         contents = [receipt["contents"] for receipt in found.history.live().values()]
         removed = platform.remove([*contents, *([platform.contents(attempted)] if attempted else [])])
-        found.history.withdraw()
+        found.history.undeployed()
     return removed
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
-from slipway.deploy.answers import why_no_answer
 from slipway.deploy.commands import output_of, require_program
+from slipway.deploy.container_platform import ContainerPlatform
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import lock
-from slipway.deploy.release import Part, Release
-from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.release import Release
+from slipway.deploy.release_history import DeploymentState
 from slipway.deploy.release_store import ReleaseStore
-from slipway.deploy.validation import require_deployable, verify_image
+from slipway.deploy.validation import require_deployable
 from slipway.triton.client.ports import Ports
 
 # Images may have to be pulled first.
@@ -30,17 +30,12 @@ COMMAND_S = 60
 LOG_LINES = 8
 
 
-class Compose:
+class Compose(ContainerPlatform):
     """The machine of this program. `folder` has the model's releases, and the lock of its deployments."""
 
     def __init__(self, folder: Path, patience_s: float) -> None:
         self._folder = folder
         self._patience_s = patience_s
-
-    @classmethod
-    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
-        """Return the releases that are stored beside the results."""
-        return ReleaseStore(results, to)
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Compose":
@@ -50,18 +45,6 @@ class Compose:
     def lock(self) -> AbstractContextManager[None]:
         """Lock out a second deployment of this checkout while the block runs."""
         return lock(self._folder)
-
-    def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state. The next rollout replaces what a killed deployment left."""
-        return history.state()
-
-    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing: the next rollout, also that of a rollback, replaces what a killed deployment left."""
-        return False
-
-    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the runtime in the image."""
-        return verify_image(part, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return Compose's version; raise SlipwayError if it refuses the file, or another program has a port."""
@@ -95,10 +78,6 @@ class Compose:
         """Yield {target: ports of this machine in the manifest}."""
         yield {part.target: ports_of(part.values) for part in release.parts}
 
-    def switch(self, release: Release, snapshot: dict) -> bool:
-        """Do nothing: the new project took the place of the old one."""
-        return False
-
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove nothing: Compose removed the services that the new file does not have."""
 
@@ -129,10 +108,6 @@ class Compose:
         for file in running.values():
             self._down(file)
         return [f"the Compose project {project}" for project in running]
-
-    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why the model does not answer; None if it does."""
-        return why_no_answer(self, history.find(receipt))
 
     def describe(self, receipt: dict) -> list[str]:
         """Return the state of each service, as Compose states it."""

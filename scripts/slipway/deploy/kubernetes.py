@@ -11,7 +11,6 @@ from slipway.cluster.api_resources import SERVERS, labels_of, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
-from slipway.deploy.answers import why_no_answer
 from slipway.deploy.cluster_objects import (
     applicable,
     digest,
@@ -21,10 +20,10 @@ from slipway.deploy.cluster_objects import (
     reference,
     summary,
 )
-from slipway.deploy.release import Part, Release
-from slipway.deploy.release_history import DeploymentState, ReleaseHistory
-from slipway.deploy.release_store import ReleaseStore
-from slipway.deploy.validation import require_deployable, verify_image
+from slipway.deploy.container_platform import ContainerPlatform
+from slipway.deploy.release import Release
+from slipway.deploy.release_history import DeploymentState
+from slipway.deploy.validation import require_deployable
 from slipway.manifests import common
 from slipway.triton.server.tritonserver import Ports
 
@@ -33,7 +32,7 @@ PORTS = (common.HTTP, common.GRPC, common.METRICS)
 PORTS_OF_KSERVE = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
 
 
-class Kubernetes:
+class Kubernetes(ContainerPlatform):
     """A namespace of a cluster, in which `app` is deployed. A rollout may take `patience_s` seconds."""
 
     ports = PORTS
@@ -43,11 +42,6 @@ class Kubernetes:
         self._app = app
         self._patience_s = patience_s
         self._held: lease.HeldLease | None = None
-
-    @classmethod
-    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
-        """Return the releases that are stored beside the results."""
-        return ReleaseStore(results, to)
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
@@ -61,18 +55,6 @@ class Kubernetes:
         """Hold the model's lease in the cluster while the block runs."""
         with lease.hold(self.cluster, f"slipway-{self._app}") as self._held:
             yield
-
-    def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state. The next rollout replaces what a killed deployment left."""
-        return history.state()
-
-    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing: the next rollout, also that of a rollback, replaces what a killed deployment left."""
-        return False
-
-    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the runtime in the image."""
-        return verify_image(part, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the results of the checks; raise SlipwayError if one fails, or if the model is live elsewhere."""
@@ -106,10 +88,6 @@ class Kubernetes:
                 local = tunnels.enter_context(forwarded(self.cluster, labels_of(server), self.ports))
                 reached[part.target] = Ports(*(local[port] for port in self.ports))
             yield reached
-
-    def switch(self, release: Release, snapshot: dict) -> bool:
-        """Do nothing: the rollout itself replaced the pods."""
-        return False
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Delete the objects of the previous version that this one does not have."""
@@ -153,10 +131,6 @@ class Kubernetes:
         objects = [each for entry in contents for each in entry["objects"]]
         last = sorted(objects, key=lambda each: each["kind"] in SERVERS)
         return [key(each) for each in last if self.cluster.delete(reference(each))]
-
-    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why a target does not answer; None if all do."""
-        return why_no_answer(self, history.find(receipt))
 
     def describe(self, receipt: dict) -> list[str]:
         """Return the readiness of each Deployment or InferenceService, and the objects that are gone."""

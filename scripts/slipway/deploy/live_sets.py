@@ -26,7 +26,7 @@ class LiveSets:
         """Record that these versions are proven and live, together with other `changes` of the record."""
         self._write([*self._without(versions), versions], **changes)
 
-    def withdraw(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
+    def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
         """Record a rollback: no later rollback takes the `versions` until they are deployed again.
 
         `live` are the versions that are live now. `changes` are other changes of the record.

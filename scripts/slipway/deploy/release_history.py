@@ -132,7 +132,7 @@ class ReleaseHistory:
             )
         now, rollout = self._numbers(), self.pending()
         interrupted = rollout and rollout.action == DEPLOYMENT and rollout.versions != now
-        versions = rollout.before if interrupted else self.store.history.before(now)
+        versions = rollout.before if interrupted else self.store.live_sets.before(now)
         if not versions:
             raise SlipwayError(
                 f"nothing is kept that was live before {in_words(now)}; `deploy.keep_versions` in config.yaml says how "
@@ -154,7 +154,7 @@ class ReleaseHistory:
                 more = {"rolled_back_from": replaced[part.name]} if changes else {}
                 names = {"model": part.model, "served_as": part.name, "targets": [part.target for part in parts]}
                 receipts[path.as_posix()] = names | {"more": more}
-        before = self.store.history.live() or self._numbers()
+        before = self.store.live_sets.live() or self._numbers()
         withdrawn = [path for path in self._on_the_platform() if path.as_posix() not in receipts]
         for path in withdrawn:
             progress(f"  {path.parents[1].name}: is no longer served, since it is no part of what is served now")
@@ -184,9 +184,9 @@ class ReleaseHistory:
             for file in rollout.withdrawn:
                 remove(Path(file))
             if rollout.action == ROLLBACK:
-                self.store.history.withdraw(rollout.before, rollout.versions, **changes)
+                self.store.live_sets.rolled_back(rollout.before, rollout.versions, **changes)
             else:
-                self.store.history.went_live(rollout.versions, **changes)
+                self.store.live_sets.went_live(rollout.versions, **changes)
         except OSError as error:
             reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
             raise SlipwayError(
@@ -199,7 +199,7 @@ class ReleaseHistory:
         for name in release.versions:
             self.store.prune(name, keep)
 
-    def withdraw(self) -> None:
+    def undeployed(self) -> None:
         """Record that nothing is live there any more."""
         for path in self._on_the_platform():
             remove(path)

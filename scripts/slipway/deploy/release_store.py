@@ -4,12 +4,13 @@
 <model>/deploy/<to>/history.json   the record: every file of each version, which were live, the rollout under way
 """
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import yaml
 
-from slipway.core.artifacts import sha256, written_whole
+from slipway.core.artifacts import remove, sha256, written_whole
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 from slipway.deploy.platforms import PLATFORMS
@@ -105,22 +106,33 @@ class ReleaseStore(VersionStore):
         ]
 
     def _take_over_earlier_record(self) -> None:
-        """Write the record of versions that an earlier Slipway stored, with a receipt in the folder of each."""
-        stored = read_record(self.folder / "versions.json", {str: {str: str}})
-        if stored is None or self.ledger.file.exists():
-            return
+        """Write the record of versions that an earlier Slipway stored, and remove its own, `versions.json`."""
+        earlier = self.folder / "versions.json"
+        stored = read_record(earlier, {str: {str: str}})
+        if stored and not self.ledger.file.exists():
+            self.ledger.write(**self._record_of(stored))
+        if self.ledger.file.exists():
+            with contextlib.suppress(OSError):  # in a folder that is read-only it stays, and is not read
+                remove(earlier)
+
+    def _record_of(self, stored: dict[str, Files]) -> dict:
+        """Return the record of versions that have a receipt in the folder of each."""
         shape = {"number": int, "served_as": str, "published": dict}
         receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
         receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
+        files: dict[str, dict] = {}
         published: dict[str, dict] = {}
-        withdrawn = {receipt.get("rolled_back_from") for receipt in receipts}
+        live: list[dict[str, int]] = []
+        rolled_back = {receipt.get("rolled_back_from") for receipt in receipts}
         now = (read_record(self._receipt, {"number": int}) or {}).get("number")
         for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
             name, number = receipt["served_as"], receipt["number"]
-            self.enter(name, number, stored[str(number)])
+            files.setdefault(name, {})[str(number)] = stored[str(number)]
             published.setdefault(name, {})[str(number)] = receipt["published"]
-            if number not in withdrawn:
-                self.history.went_live({name: number}, published=published)
+            if number not in rolled_back:
+                live.append({name: number})
+        last = {name: max(map(int, numbers)) for name, numbers in files.items()}
+        return {"stored": files, "last": last, "published": published, "live": live}
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:

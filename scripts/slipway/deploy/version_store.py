@@ -24,7 +24,7 @@ class VersionStore(ABC):
 
     def __init__(self, folder: Path, record: Path) -> None:
         self.folder = folder
-        self.ledger, self.history = Ledger(record), LiveSets(record)
+        self.ledger, self.live_sets = Ledger(record), LiveSets(record)
 
     @abstractmethod
     def keep(self, release: Release) -> Release:
@@ -56,7 +56,7 @@ class VersionStore(ABC):
 
     def in_use(self, name: str) -> set[int]:
         """Return the versions whose files must stay although no record has them."""
-        return set(self.history.last_of(name))
+        return set(self.live_sets.last_of(name))
 
     def versions(self, name: str) -> list[int]:
         """Return the versions of a model that are recorded, ascending."""
@@ -106,11 +106,11 @@ class VersionStore(ABC):
 
     def prune(self, name: str, keep: int | None = None) -> None:
         """Remove every version of a model but the `keep` that were live last; by default but those that were live."""
-        kept = self.history.last_of(name, keep)
+        kept = self.live_sets.last_of(name, keep)
         stored = self.ledger.read()["stored"]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
         # Without a record they do not exist, even if a kill interrupts their removal.
-        self.ledger.write(live=self.history.without_others(name, kept), stored=stored | {name: remaining})
+        self.ledger.write(live=self.live_sets.without_others(name, kept), stored=stored | {name: remaining})
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:

@@ -142,7 +142,7 @@ def keep(history, found, proven=True, limit=3):
 
 
 def live(history):
-    return history.store.history.live()[NAME]
+    return history.store.live_sets.live()[NAME]
 
 
 def test_a_version_that_is_live_is_kept_once(trained, history, changed):
@@ -161,7 +161,7 @@ def test_old_versions_go_and_the_live_one_stays(trained, history, changed):
         changed("cpu/repository.json", turn=turn)
         keep(history, candidate_of(trained), limit=2)
     assert history.store.versions(NAME) == [2, 3]
-    history.store.history.went_live({NAME: 2})
+    history.store.live_sets.went_live({NAME: 2})
     history.prune(candidate_of(trained), 1)
     assert history.store.versions(NAME) == [2]
     assert live(history) == 2
@@ -251,3 +251,4 @@ def test_versions_that_an_earlier_slipway_stored_are_taken_over(trained, history
     found = ReleaseHistory(ReleaseStore(history.store.folder.parents[1], "kubernetes"), history.receipts)
     assert found.before().versions == {NAME: 1}
     assert found.store.require_proven(found.before(), None)["cpu"]["why"] == "1"
+    assert not (history.store.folder / "versions.json").exists()

@@ -31,7 +31,7 @@ def test_a_model_that_is_named_no_longer_was_dropped(place):
     assert list(history.pending().receipts) == [history.receipts[0].as_posix()]
 
 
-def test_undeploy_withdraws_them_too(place):
+def test_undeploy_removes_them_too(place):
     undeploy.main(undeploy.parse_arguments(["--results", "results/kept"]))
     left = sorted(path.relative_to(place / "results").as_posix() for path in place.glob("results/*/deploy/*"))
     assert left == ["dropped/deploy/receipt.kubernetes.json", "elsewhere/deploy/receipt.json"]

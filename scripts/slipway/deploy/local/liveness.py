@@ -13,15 +13,16 @@ from slipway.deploy.answers import why_wrong
 from slipway.deploy.local import server_state
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.receipts import read_receipt
+from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected
 from slipway.triton.server.ownership import require_own
 
-# Deadline of an answer: long for a busy server, short for a person who waits.
-DEADLINE_S = 5.0
-# Deadline of an answer before a silent server is ended.
-PATIENT_S = 15.0
+# Deadline for the golden answer of a model: long for a busy server, short for a person who waits.
+ANSWER_DEADLINE_S = 5.0
+# The same, before a silent server is ended.
+REPLACEMENT_DEADLINE_S = 15.0
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
@@ -30,10 +31,10 @@ class Damaged(SlipwayError):
 
 
 def why_silent(
-    folder: Path = server_state.FOLDER, deadline_s: float = DEADLINE_S, strict: bool = True
+    folder: Path = server_state.FOLDER, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
 ) -> dict[str, str]:
     """Return {name of a live model that does not answer: the reason}."""
-    live = ModelStore(folder).history.live() or named_by_receipts(folder)
+    live = ModelStore(folder).live_sets.live() or named_by_receipts(folder)
     whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}
 
@@ -46,20 +47,20 @@ def named_by_receipts(folder: Path) -> dict[str, int]:
 
 def is_silent(folder: Path) -> bool:
     """Say whether a running server has a model that does not answer. Print the models and the reasons."""
-    silent = why_silent(folder, PATIENT_S, strict=False)
+    silent = why_silent(folder, REPLACEMENT_DEADLINE_S, strict=False)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
     return bool(silent)
 
 
 def why_no_answer(
-    folder: Path, name: str, number: int, deadline_s: float = DEADLINE_S, strict: bool = True
+    folder: Path, name: str, number: int, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
 ) -> str | None:
     """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
 
     With `strict`, it also fails if its golden request is damaged here, or if another version answers in its place.
     """
-    running = server_state.running_server(folder)
+    deadline, running = Deadline(deadline_s), server_state.running_server(folder)
     if running is None:
         return "its server has ended"
     try:
@@ -67,8 +68,8 @@ def why_no_answer(
         if server.status() == psutil.STATUS_STOPPED:
             return f"its server (process {server.pid}) is stopped by a signal"
         ports = Ports.of(running["listening"])
-        require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline_s)
-        with ModelClient(ports, name, deadline_s) as client:
+        require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline.left_s())
+        with ModelClient(ports, name, deadline) as client:
             client.require_ready()
             return _why_dead(client, server) or _why_wrong(client, _expected(folder, name, number), number, strict)
     except Damaged as error:

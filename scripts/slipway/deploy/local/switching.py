@@ -33,7 +33,7 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[str, int | None]:
     """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
-    live = installation.store.history.live()
+    live = installation.store.live_sets.live()
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
 

@@ -1,6 +1,5 @@
 """Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connectivity import why_unreachable
+from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import Endpoint
 from slipway.triton.server.restricted_apis import REFUSAL
 
@@ -71,7 +71,7 @@ class Connection:
 
         Raises Unreachable if no Triton answers, and RequestFailed if it answers and the call still fails.
         """
-        end = time.monotonic() + self._deadline_s
+        deadline = Deadline(self._deadline_s)
         retrying = Retrying(
             retry=retry_if_exception(may_pass),
             stop=stop_after_attempt(1 + self._retries) | stop_before_delay(self._deadline_s),
@@ -79,7 +79,7 @@ class Connection:
             reraise=True,
         )
         try:
-            return retrying(lambda: method(*arguments, client_timeout=end - time.monotonic()))
+            return retrying(lambda: method(*arguments, client_timeout=deadline.left_s()))
         except InferenceServerException as error:
             raise self._explained(error) from None
 

@@ -11,6 +11,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from slipway.core.errors import SlipwayError
 from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.triton.client.connection import connect
+from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
@@ -29,9 +30,9 @@ class Answer:
 
 
 class ModelClient:
-    """A client of one model on one server. Each call has the deadline."""
+    """A client of one model on one server. Each call has `deadline_s` seconds; all calls together have a Deadline."""
 
-    def __init__(self, ports: Ports, model: str, deadline_s: float = 30.0) -> None:
+    def __init__(self, ports: Ports, model: str, deadline_s: float | Deadline = 30.0) -> None:
         self.model = model
         self._ports = ports
         self._deadline_s = deadline_s
@@ -70,7 +71,7 @@ class ModelClient:
         start = time.perf_counter()
         try:
             result = self._client.infer(
-                self.model, [tensor], outputs=[grpc.InferRequestedOutput(OUTPUT)], client_timeout=self._deadline_s
+                self.model, [tensor], outputs=[grpc.InferRequestedOutput(OUTPUT)], client_timeout=self._timeout_s()
             )
         except InferenceServerException as error:
             raise SlipwayError(f"model {self.model} refused the request: {error.message()}") from None
@@ -102,10 +103,13 @@ class ModelClient:
             if (metric, model) == ("nv_inference_request_success", self.model)
         }
 
+    def _timeout_s(self) -> float:
+        return self._deadline_s.left_s() if isinstance(self._deadline_s, Deadline) else self._deadline_s
+
     def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
         """Return the server's answer to a call of a method of tritonclient's client."""
         try:
-            return getattr(self._client, question)(*arguments, client_timeout=self._deadline_s, **options)
+            return getattr(self._client, question)(*arguments, client_timeout=self._timeout_s(), **options)
         except InferenceServerException as error:
             raise SlipwayError(f"the server on port {self._ports.grpc} does not answer: {error.message()}") from None
 

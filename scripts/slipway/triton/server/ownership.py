@@ -9,24 +9,28 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import who_listens
 from slipway.triton.client.connection import connect
+from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 
-DEADLINE_S = 10.0
+# Deadline of one question about a server's id and readiness.
+IDENTITY_DEADLINE_S = 10.0
 
 
 def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
     """Say whether a process's server is ready with all its models, and listens on the given ports."""
     if foreign_ports(pid, ports):
         return False
+    deadline = Deadline(IDENTITY_DEADLINE_S)
     with connect(endpoint_of(ports)) as client:
         try:
-            return _id_of(client, DEADLINE_S) == server_id and client.is_server_ready(client_timeout=DEADLINE_S)
+            own = _id_of(client, deadline.left_s()) == server_id
+            return own and client.is_server_ready(client_timeout=deadline.left_s())
         except InferenceServerException:
             return False
 
 
-def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = DEADLINE_S) -> None:
+def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDENTITY_DEADLINE_S) -> None:
     """Raise SlipwayError unless the process itself listens on `ports`, and its server states `server_id`."""
     foreign = foreign_ports(pid, ports)
     if foreign:

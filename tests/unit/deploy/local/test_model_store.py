@@ -96,7 +96,7 @@ def test_versions_that_were_live_are_kept_and_others_go(store, made):
     for engine in "abcd":
         number = store.publish(*made(engine)).number
         if engine != "c":  # it was refused
-            store.history.went_live({"m_trt": number})
+            store.live_sets.went_live({"m_trt": number})
     store.prune("m_trt", keep=2)
     assert store.versions("m_trt") == [2, 4]
     assert store.publish(*made("e")).number == 5
@@ -106,20 +106,20 @@ def test_versions_that_were_live_are_kept_and_others_go(store, made):
 
 def test_no_number_is_given_twice_and_what_was_removed_is_not_gone_back_to(store, made):
     for engine in "ab":
-        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
-    store.history.went_live({"m_trt": 1})
+        store.live_sets.went_live({"m_trt": store.publish(*made(engine)).number})
+    store.live_sets.went_live({"m_trt": 1})
     store.prune("m_trt", keep=1)
     assert store.publish(*made("refused")).number == 3
-    assert store.history.before({"m_trt": 1}) is None
+    assert store.live_sets.before({"m_trt": 1}) is None
 
 
 def test_what_was_live_before_is_gone_back_to_once(store):
-    history = store.history
+    history = store.live_sets
     assert (history.live(), history.before({"m": 1})) == ({}, None)
     for number in (1, 2, 1, 4):  # 3 was refused; 1 was deployed again
         history.went_live({"m": number})
     assert history.before({"m": 4}) == {"m": 1}
-    history.withdraw({"m": 4})
+    history.rolled_back({"m": 4})
     assert history.before({"m": 1}) == {"m": 2}
     history.went_live({"m": 5})
     assert history.before({"m": 5}) == {"m": 1}, "4 was rolled back"
@@ -127,13 +127,13 @@ def test_what_was_live_before_is_gone_back_to_once(store):
 
 def test_of_models_that_are_live_together_only_those_go_back_that_changed(store):
     for versions in ({"m": 1, "n": 1}, {"m": 1, "n": 2}, {"m": 2, "n": 2}, {"m": 2, "n": 2, "new": 1}):
-        store.history.went_live(versions)
-    assert store.history.before({"m": 2, "n": 2, "new": 1}) == {"m": 2, "n": 2}
-    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}, "a model that was left out since is no step back"
-    store.history.withdraw({"m": 2, "n": 2, "new": 1})
-    assert store.history.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}
-    assert store.history.last_of("n", 1) == [2]
-    assert sorted(store.history.last_of("n", 9)) == [1, 2]
+        store.live_sets.went_live(versions)
+    assert store.live_sets.before({"m": 2, "n": 2, "new": 1}) == {"m": 2, "n": 2}
+    assert store.live_sets.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}, "a model left out since is no step back"
+    store.live_sets.rolled_back({"m": 2, "n": 2, "new": 1})
+    assert store.live_sets.before({"m": 2, "n": 2}) == {"m": 1, "n": 2}
+    assert store.live_sets.last_of("n", 1) == [2]
+    assert sorted(store.live_sets.last_of("n", 9)) == [1, 2]
 
 
 def test_an_index_is_kept_as_it_was(store, made, tmp_path):
@@ -220,7 +220,7 @@ def test_a_version_is_laid_out_as_it_was_built(store, made, tmp_path):
 @pytest.mark.parametrize("left", ["index.json", "golden.npz", "config.pbtxt", None])
 def test_an_old_version_that_was_half_removed_blocks_no_new_one(store, made, monkeypatch, left):
     for engine in "ab":
-        store.history.went_live({"m_trt": store.publish(*made(engine)).number})
+        store.live_sets.went_live({"m_trt": store.publish(*made(engine)).number})
     with monkeypatch.context() as killed:
         killed.setattr("shutil.rmtree", lambda *_, **__: None)
         store.prune("m_trt", keep=1)
@@ -242,7 +242,7 @@ def test_a_damaged_record_is_set_aside_and_the_next_version_is_stored_all_the_sa
     record = store.folder / "published" / "live.json"
     remove(record)
     record.mkdir() if noise is None else record.write_text(noise)
-    assert store.history.before({"m_trt": 1}) is None
+    assert store.live_sets.before({"m_trt": 1}) is None
     assert record.exists(), "whoever only reads changes nothing"
     store.ledger.set_aside_if_damaged()
     assert f"{record} is damaged and was set aside as live.json.damaged" in capsys.readouterr().err

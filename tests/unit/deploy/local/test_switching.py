@@ -68,7 +68,7 @@ class WaitingPlace:
         return self.state
 
     @property
-    def history(self):
+    def live_sets(self):
         return LiveSets(self.state / "live.json")
 
     def select(self, name, number):
@@ -116,7 +116,7 @@ def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
 
 
 def test_what_is_gone_back_to_is_all_that_was_live(place):
-    place.store.history.went_live({"m": 1, "left out now": 3})
+    place.store.live_sets.went_live({"m": 1, "left out now": 3})
     assert live_before(place, RELEASE.versions) == {"m": 1, "added": None, "left out now": 3}
 
 
@@ -187,7 +187,7 @@ def test_a_full_disk_right_after_the_start_leaves_no_server(place, monkeypatch):
 
 def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
     stopped = []
-    place.store.history.went_live(BEFORE | {"added": 1})
+    place.store.live_sets.went_live(BEFORE | {"added": 1})
     monkeypatch.setattr(
         "slipway.deploy.local.platform.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
     )

@@ -1,5 +1,7 @@
 import http.server
+import socket
 import threading
+import time
 import urllib.request
 from unittest.mock import MagicMock
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from slipway.core.errors import SlipwayError
+from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.server.tritonserver import Ports
 
@@ -109,6 +112,17 @@ def test_no_call_waits_for_ever(monkeypatch):
     client.config()
     client.infer(np.zeros((1, 3, 4, 4), np.float32))
     assert timeouts == [7] * 6
+
+
+def test_the_calls_of_one_question_share_its_deadline():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = Ports(0, silent.getsockname()[1], 0)
+        with ModelClient(ports, "m", Deadline(0.5)) as client:
+            began = time.monotonic()
+            for ask in (client.require_ready, client.metadata, client.config):
+                with pytest.raises(SlipwayError, match="does not answer"):
+                    ask()
+    assert 0.4 < time.monotonic() - began < 1.2, "not 0.5 s for each call"
 
 
 def test_a_page_that_is_none_of_metrics_is_an_error_of_the_operating_system(ports, monkeypatch):

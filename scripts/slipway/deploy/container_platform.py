@@ -1,0 +1,61 @@
+"""The common operations of platforms that run Triton's container image as the manifests say: clusters, Compose."""
+
+import argparse
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.deploy.answers import why_wrong
+from slipway.deploy.release import Part, Release
+from slipway.deploy.release_history import DeploymentState, ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore
+from slipway.deploy.validation import verify_image
+from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.grpc_client import ModelClient
+
+# Deadline for the golden answer of a target, which may come through a tunnel.
+TUNNEL_DEADLINE_S = 10.0
+
+
+class ContainerPlatform:
+    """A platform on which a rollout replaces whatever is there, also the remains of a killed deployment.
+
+    A subclass has the other operations of `Platform`.
+    """
+
+    @classmethod
+    def store(cls, to: str, results: Path, options: argparse.Namespace) -> ReleaseStore:
+        """Return the releases that are stored beside the results."""
+        return ReleaseStore(results, to)
+
+    def settle(self, history: ReleaseHistory) -> DeploymentState:
+        """Return the recorded state."""
+        return history.state()
+
+    def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
+        """Do nothing: the next rollout, also that of a rollback, replaces what is there."""
+        return False
+
+    def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
+        """Return the runtime in the image."""
+        return verify_image(part, server_version)
+
+    def switch(self, release: Release, snapshot: dict) -> bool:
+        """Do nothing: the rollout took the place of the earlier release."""
+        return False
+
+    def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
+        """Return why a target does not answer the golden request with the golden answer; None if all do."""
+        release = history.find(receipt)
+        if release is None:
+            return "its version, with the golden request, is not kept here"
+        try:
+            with self.reach(release) as reached:
+                for part in release.parts:
+                    with ModelClient(reached[part.target], part.name, Deadline(TUNNEL_DEADLINE_S)) as client:
+                        client.require_ready()
+                        why = why_wrong(client.infer(part.expected.golden_input).logits, part.expected)
+                    if why:
+                        return f"on {part.target}, {why}"
+        except (SlipwayError, OSError) as error:
+            return str(error)
+        return None
