@@ -38,7 +38,7 @@ class Traffic(_Clients):
         with ModelClient(ports, "tiny") as client:
             while not self._stop.wait(0.005):
                 try:
-                    answers.append(client.infer(image).logits)
+                    answers.append(client.infer({"input": image}).outputs["logits"])
                 except Exception as error:
                     self.lost.append(error)
 
@@ -90,7 +90,7 @@ class PatientTraffic(_Clients):
         started = time.monotonic()
         while True:
             try:
-                return client.infer(self._trainings[0].input).logits
+                return client.infer({"input": self._trainings[0].input}).outputs["logits"]
             except SlipwayError as error:
                 if self._stop.wait(0.1):
                     return None

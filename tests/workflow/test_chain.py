@@ -169,10 +169,11 @@ def test_served_configuration_is_the_selected_one(small):
 
 def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(small):
     golden, receipt = record(small, "small/golden.json"), record(small, "small/deploy/receipt.json")
-    assert golden["output"]["kind"] == receipt["targets"]["cpu"]["output"]["kind"] == "logits"
+    served = receipt["targets"]["cpu"]["smoke_test"]["outputs"]["logits"]
+    assert golden["output"]["kind"] == served["output"]["kind"] == "logits"
     asked = small.program("predict", "--json").succeeded().said
     (picture,) = json.loads(asked[asked.index("{") :])["pictures"]
-    for found in (receipt["targets"]["cpu"]["smoke_test"], picture):
+    for found in (served, picture):
         assert [each["label"] for each in found["top"]] == [each["label"] for each in golden["top"]]
         np.testing.assert_allclose(
             [each["confidence"] for each in found["top"]], [each["confidence"] for each in golden["top"]], atol=1e-4
@@ -198,10 +199,11 @@ def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
     golden = np.load(small.path("results/small/golden.npz"))
     with ModelClient(small.ports, "small_trt") as client:
         (before,) = client.successes_by_version().values()
-        answer = client.infer(np.repeat(golden["input"], batch, axis=0))
+        answer = client.infer({"input": np.repeat(golden["input"], batch, axis=0)})
         assert client.successes(answer.version, at_least=before + 1) == before + 1
-    assert answer.logits.shape == (batch, 1000)
-    np.testing.assert_allclose(answer.logits, np.repeat(golden["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
+    logits = answer.outputs["logits"]
+    assert logits.shape == (batch, 1000)
+    np.testing.assert_allclose(logits, np.repeat(golden["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_server_listens_on_loopback_only(small):

@@ -244,7 +244,7 @@ def test_what_was_tampered_with_is_put_right_from_the_repository_when_a_server_t
     assert "was changed since (edited: models/tiny/1/model.py" in said
     assert {file: sha256(place.path(STORE) / file) for file in SERVED_FILES} == before
     with ModelClient(place.served_at, "tiny") as client:
-        assert trainings[0].gave(client.infer(trainings[0].input).logits)
+        assert trainings[0].gave(client.infer({"input": trainings[0].input}).outputs["logits"])
 
 
 # What Triton reads, and what that is taken from.
@@ -285,7 +285,7 @@ def test_killed_at_any_step_it_loses_no_request_and_the_next_deployment_goes_on(
 def serving(place, trainings):
     """Return the number of the training that answers."""
     with ModelClient(place.served_at, "tiny") as client:
-        return who_gave(client.infer(trainings[0].input).logits, trainings)
+        return who_gave(client.infer({"input": trainings[0].input}).outputs["logits"], trainings)
 
 
 @pytest.mark.long
@@ -366,4 +366,4 @@ def test_other_ports_start_another_server(place, trainings):
     assert new["pid"] != old["pid"]
     assert not psutil.pid_exists(old["pid"])
     with ModelClient(place.served_at, "tiny") as client:
-        assert trainings[1].gave(client.infer(trainings[1].input).logits)
+        assert trainings[1].gave(client.infer({"input": trainings[1].input}).outputs["logits"])

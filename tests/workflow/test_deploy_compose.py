@@ -43,7 +43,7 @@ class Machine(Deployable):
     def answer(self):
         golden = np.load(self.results / "golden.npz")
         with ModelClient(self.ports, NAME) as client:
-            return client.infer(golden["input"]).logits
+            return client.infer({"input": golden["input"]}).outputs["logits"]
 
 
 @pytest.fixture

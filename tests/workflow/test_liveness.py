@@ -114,7 +114,7 @@ def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, tr
     assert status(live).startswith("tiny: answers; live on local since ")
     assert read_json(live.path(RECEIPT))["number"] == receipt["number"]
     with ModelClient(live.served_at, "tiny") as client:
-        assert trainings[1].gave(client.infer(trainings[1].input).logits)
+        assert trainings[1].gave(client.infer({"input": trainings[1].input}).outputs["logits"])
     assert own_servers(live) == [server_of(live).pid]
 
 
@@ -216,7 +216,7 @@ def test_of_two_checkouts_that_deploy_to_the_same_ports_at_once_one_succeeds(tmp
         assert own_servers(places[winner]) == [server_of(places[winner]).pid]
         assert not own_servers(places[loser])
         with ModelClient(places[0].served_at, "tiny") as client:
-            assert trainings[winner].gave(client.infer(trainings[winner].input).logits)
+            assert trainings[winner].gave(client.infer({"input": trainings[winner].input}).outputs["logits"])
     finally:
         for place in places:
             place.program_here("undeploy", "--results", RESULTS)

@@ -77,7 +77,7 @@ def keep_asking(server, batch):
     with ModelClient(server.ports, "tiny") as client:
         while server.process.poll() is None:
             try:
-                client.infer(batch)
+                client.infer({"input": batch})
             except Exception:  # it is being stopped
                 return
             time.sleep(0.02)

@@ -13,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 import tritonclient.grpc as grpcclient
+from helpers.models.golden_answers import golden_of
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 
 from slipway.core.errors import SlipwayError
@@ -82,7 +83,7 @@ def serve(repository, workspace, python=None):
 def prove(server, tiny, name="tiny"):
     with ModelClient(server.ports, name) as client:
         logits = tiny.engine.load().infer(tiny.batch)
-        return smoke_test(client, Expected(name, tiny.batch, logits, [""] * CLASSES, LIMITS))
+        return smoke_test(client, Expected(name, golden_of(tiny.batch, logits), [""] * CLASSES, LIMITS))
 
 
 @pytest.mark.parametrize("tiny", ["float32", "uint8"], indirect=True)
@@ -99,7 +100,7 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
         assert proof["company"]["batches"] == [2, 4]
         assert proof["company"]["by_size"] < 1e-4
         with ModelClient(server.ports, "tiny") as client:
-            answers = list(pool.map(lambda batch: client.infer(batch).logits, batches))
+            answers = list(pool.map(lambda batch: client.infer({"input": batch}).outputs["logits"], batches))
     for batch, answer in zip(batches, answers, strict=True):
         assert answer.shape == (len(batch), CLASSES)
         np.testing.assert_allclose(answer, engine.infer(batch), rtol=1e-4, atol=1e-3)

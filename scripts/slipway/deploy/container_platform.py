@@ -53,7 +53,7 @@ class ContainerPlatform:
                 for part in release.parts:
                     with ModelClient(reached[part.target], part.name, Deadline(TUNNEL_DEADLINE_S)) as client:
                         client.require_ready()
-                        why = why_wrong(client.infer(part.expected.golden_input).logits, part.expected)
+                        why = why_wrong(client.infer(part.expected.request).outputs, part.expected)
                     if why:
                         return f"on {part.target}, {why}"
         except (SlipwayError, OSError) as error:

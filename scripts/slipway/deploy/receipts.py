@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from slipway.core.records import has_shape, read_record
+from slipway.onnx.tensor_names import OUTPUT
 
 # The parts of a receipt that are read back.
 RECEIPT = {
@@ -34,6 +35,17 @@ def sound(receipt: dict | None) -> dict | None:
     if receipt is not None and has_shape(receipt, EARLIER):
         receipt = _renewed(receipt)
     return receipt if receipt is not None and has_shape(receipt, RECEIPT) else None
+
+
+def outputs_of(entry: dict) -> dict[str, dict]:
+    """Return {output: its meaning and its values} of a target's entry in a receipt.
+
+    An earlier Slipway had one output, and wrote its meaning and its values elsewhere in the entry.
+    """
+    tested = entry["smoke_test"]
+    if has_shape(tested, {"outputs": {str: dict}}):
+        return tested["outputs"]
+    return {OUTPUT: {**tested, "output": entry.get("output")}}
 
 
 def _renewed(earlier: dict) -> dict:

@@ -64,10 +64,10 @@ class Part:
 
     @cached_property
     def expected(self) -> Expected:
-        """Return the expected answer: the golden input and logits."""
-        return Expected.of(
-            self.name, self.golden, self.repository / "labels.txt", self.index_content["accuracy_limits"]
-        )
+        """Return the expected answers. The index of an earlier Slipway has no contract."""
+        index = self.index_content
+        labels = self.repository / "labels.txt"
+        return Expected.of(self.name, self.golden, labels, index["accuracy_limits"], index.get("contract"))
 
 
 @dataclass(frozen=True)

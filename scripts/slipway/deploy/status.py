@@ -7,6 +7,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
+from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release_history import ReleaseHistory
 
 SHOWN = 12  # characters of a SHA-256
@@ -39,21 +40,29 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
 
 def _target(receipt: dict, target: str, entry: dict) -> list[str]:
     """Return the lines about one target: its version, its engine, its answer, and its latency when it was proven."""
-    chain, key, tested = entry["chain"], entry["engine_key"], entry["smoke_test"]
+    chain, key = entry["chain"], entry["engine_key"]
     files = ", ".join(
         f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain.get("engine_files", {}).items()
     )
-    meaning, answer = in_words(entry.get("output"), tested)
     canary = entry.get("canary")
     return [
         f"  {target:<10} version {receipt['number']} ({entry['version']}), weights {chain['weights_sha256'][:SHOWN]} "
         f"({receipt['origin']})",
         f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
         *([f"  image      {entry['image']}"] if entry.get("image") else []),
-        f"  outputs    {meaning}",
-        f"             {answer}",
+        *_outputs(entry),
         *([f"  proven     p99 {canary['p99_ms']:.0f} ms of {canary['limit_ms']:g} ms"] if canary else []),
     ]
+
+
+def _outputs(entry: dict) -> list[str]:
+    """Return the lines about the outputs of one target: what each means, and its values when it was proven."""
+    outputs = outputs_of(entry)
+    lines = []
+    for name, output in outputs.items():
+        meaning, values = in_words(output.get("output"), output)
+        lines += [f"{name}: {meaning}" if len(outputs) > 1 else meaning, values]
+    return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
 
 
 def _cautions(receipt: dict, history: ReleaseHistory, results: Path) -> list[str]:

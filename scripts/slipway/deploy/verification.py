@@ -6,6 +6,7 @@ from slipway.classification.showing import lines_of
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platform import Platform
+from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
 from slipway.outputs.meaning import Meaning
@@ -68,7 +69,7 @@ def _smoke_test(platform: Platform, part: Part, ports: Ports) -> dict:
 def _latency(part: Part, ports: Ports) -> dict:
     promise = part.index_content["promise"]
     limits = promise["in_flight"], promise["p99_limit_ms"]
-    return {"canary": canary(ports, part.name, part.expected.golden_input, *limits)}
+    return {"canary": canary(ports, part.name, part.expected.request, *limits)}
 
 
 def _receipt(release: Release, part: Part) -> dict:
@@ -95,18 +96,20 @@ def _of_target(part: Part) -> dict:
         "engine_key": index["engine_key"],
         "image": part.values.get("image"),
         "repository": part.values.get("repository_path"),
-        "output": part.expected.meaning.record(),
         "proven_on_labels": index["proven_on_labels"],
     }
 
 
 def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     """Return the lines about one target's answer to the sample photograph, and the cautions for its user."""
-    tested, verified, meaning = entry["smoke_test"], entry["verified"], Meaning.of(entry["output"])
+    tested, verified = entry["smoke_test"], entry["verified"]
     load = f", p99 {entry['canary']['p99_ms']:.0f} ms as asked from here" if "canary" in entry else ""
-    lines = lines_of(tested)
-    if not meaning.has_classes:
-        lines.append(f"its outputs are {meaning.in_words}: {meaning.because}")
+    outputs = outputs_of(entry)
+    lines = [
+        f"{name}: {line}" if len(outputs) > 1 else line
+        for name, output in outputs.items()
+        for line in _output(output)
+    ]
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")
     if not verified["runtime"]:
@@ -116,3 +119,10 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     lines.append(f"{target}: version {receipt['number']} ({entry['version']}){load}")
     first = f"{receipt['served_as']} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"
     return [first, *(f"    {line}" for line in lines)]
+
+
+def _output(output: dict) -> list[str]:
+    """Return the lines about one output's values; numbers that are no class scores are told with their meaning."""
+    meaning = Meaning.of(output["output"])
+    explained = [] if meaning.has_classes else [f"its outputs are {meaning.in_words}: {meaning.because}"]
+    return [*lines_of(output), *explained]

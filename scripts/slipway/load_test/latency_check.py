@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -16,8 +17,8 @@ LONGEST_S = 10.0
 FEWEST = 20
 
 
-def canary(ports: Ports, name: str, image: np.ndarray, in_flight: int, p99_limit_ms: float) -> dict:
-    """Send REQUESTS of an image (1, 3, H, W), `in_flight` at a time. Return the measured latency.
+def canary(ports: Ports, name: str, request: Tensors, in_flight: int, p99_limit_ms: float) -> dict:
+    """Send REQUESTS times the same request, `in_flight` at a time. Return the measured latency.
 
     Raises SlipwayError if the p99 latency is above the limit, or if a request fails.
     """
@@ -27,10 +28,10 @@ def canary(ports: Ports, name: str, image: np.ndarray, in_flight: int, p99_limit
     def send(_: int) -> list[float]:
         with ModelClient(ports, name) as client:
             # Not measured: the first request includes the connection, which the load test did not measure either.
-            client.infer(image)
+            client.infer(request)
             latencies = []
             while (number := next(numbers)) < REQUESTS and (number < FEWEST or time.monotonic() < deadline):
-                latencies.append(client.infer(image).latency_ms)
+                latencies.append(client.infer(request).latency_ms)
             return latencies
 
     with ThreadPoolExecutor(in_flight) as senders:

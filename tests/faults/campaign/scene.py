@@ -111,8 +111,8 @@ class Scene:
     def serving(self):
         """Return which training answers the golden request, and the version that it says it is."""
         with ModelClient(self.ports, "tiny") as client:
-            answer = client.infer(self.trainings[0].input)
-        who = next((number for number, each in enumerate(self.trainings) if each.gave(answer.logits)), None)
+            answer = client.infer({"input": self.trainings[0].input})
+        who = next((number for number, each in enumerate(self.trainings) if each.gave(answer.outputs["logits"])), None)
         return who, int(answer.version)
 
     def allow(self, *trainings):

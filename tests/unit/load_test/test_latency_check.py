@@ -9,7 +9,7 @@ from slipway.load_test import latency_check
 from slipway.triton.client.grpc_client import Answer
 from slipway.triton.client.ports import Ports
 
-IMAGE = np.zeros((1, 3, 4, 4), np.float32)
+REQUEST = {"input": np.zeros((1, 3, 4, 4), np.float32)}
 
 
 class Client(ReadyClient):
@@ -18,10 +18,10 @@ class Client(ReadyClient):
     def __init__(self, *_):
         self.connected = False
 
-    def infer(self, image):
+    def infer(self, request):
         latency_ms = 2.0 if self.connected else 500.0
         self.connected = True
-        return Answer(image, latency_ms, "1")
+        return Answer(request, latency_ms, "1")
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +30,10 @@ def _served(monkeypatch):
 
 
 def test_connecting_counts_for_nothing():
-    found = latency_check.canary(Ports(1, 2, 3), "m", IMAGE, in_flight=4, p99_limit_ms=10)
+    found = latency_check.canary(Ports(1, 2, 3), "m", REQUEST, in_flight=4, p99_limit_ms=10)
     assert found == {"requests": latency_check.REQUESTS, "in_flight": 4, "p99_ms": 2.0, "limit_ms": 10}
 
 
 def test_a_model_that_does_not_hold_the_limit_is_refused():
     with pytest.raises(SlipwayError, match=r"p99 2 ms at 1 in flight, above the limit of 1 ms"):
-        latency_check.canary(Ports(1, 2, 3), "m", IMAGE, in_flight=1, p99_limit_ms=1)
+        latency_check.canary(Ports(1, 2, 3), "m", REQUEST, in_flight=1, p99_limit_ms=1)

@@ -6,17 +6,17 @@ from helpers.artifacts import reported
 from slipway.classification.showing import answer_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.deploy.verification import announce
-from slipway.outputs.meaning import Meaning
+from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
 
 UNKNOWN = Meaning("tensor", because="the meaning of its single output is not known; say `output: sigmoid`")
 
 
-def announced(meaning, values, capsys, weak=None):
+def announced(meaning, values, capsys, weak=None, **findings):
     """Return what is said of a model that was deployed."""
     tested = {"latency_ms": 1.0, "server_version": "2.51.0", "weakness": weak}
-    tested |= answer_of(np.float32(values), meaning, ["class 0"])
+    tested |= answer_of(np.float32(values), meaning, ["class 0"]) | findings
     entry = {"version": "v1", "output": meaning.record(), "smoke_test": tested, "verified": {"runtime": True}}
     receipt = {"number": 1, "served_as": "m_trt", "to": "local", "origin": "checkpoint", "place": {}, "contents": {}}
     announce({"m": receipt | {"targets": {"cpu": entry}}})
@@ -48,3 +48,13 @@ def test_the_page_calls_a_regressions_output_no_class(tmp_path):
     assert evidence.answer_in_words == "1 value: 37.25"
     assert evidence.values_in_words == "one output"
     assert not evidence.meaning.has_classes
+
+
+def test_each_output_of_several_is_announced_by_its_name(capsys):
+    outputs = {
+        "scores": {"output": LOGITS.record(), **answer_of(np.float32([9, 0]), LOGITS, ["cat", "dog"])},
+        "embedding": {"output": UNKNOWN.record(), **answer_of(np.float32([1, 2]), UNKNOWN, [])},
+    }
+    said = announced(UNKNOWN, [0.0], capsys, outputs=outputs)
+    assert "scores: 100.0%  cat (class 0)" in said
+    assert "embedding: 2 values: 1, 2" in said

@@ -89,11 +89,11 @@ def _expected(folder: Path, name: str, number: int) -> Expected:
 
 def _why_wrong(client: ModelClient, expected: Expected, number: int, strict: bool) -> str | None:
     """Return why the answer to the golden request is not the answer of this version; None if it is."""
-    answer = client.infer(expected.golden_input)
+    answer = client.infer(expected.request)
     if answer.version != str(number):
         other = f"version {answer.version} of it answers, not version {number}, which was proven"
         return other if strict else None
-    return why_wrong(answer.logits, expected)
+    return why_wrong(answer.outputs, expected)
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:

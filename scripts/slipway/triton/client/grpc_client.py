@@ -4,12 +4,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
-from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.triton.client.connection import connect
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import endpoint_of
@@ -22,9 +21,9 @@ COUNTED_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """The logits (N, classes) of one request, its latency, and the version that answered."""
+    """The outputs of one request, its latency, and the version that answered."""
 
-    logits: np.ndarray
+    outputs: Tensors
     latency_ms: float
     version: str
 
@@ -64,19 +63,20 @@ class ModelClient:
         """Return the ModelConfig message that the server runs."""
         return self._asked("get_model_config", self.model).config
 
-    def infer(self, batch: np.ndarray) -> Answer:
-        """Return the logits of a batch (N, 3, H, W) of the model's input type: float32, or uint8 pixels."""
-        tensor = grpc.InferInput(INPUT, list(batch.shape), np_to_triton_dtype(batch.dtype))
-        tensor.set_data_from_numpy(batch)
+    def infer(self, inputs: Tensors) -> Answer:
+        """Return every output for the inputs of one request, which have the model's names, dtypes and shapes."""
+        tensors = []
+        for name, array in inputs.items():
+            tensors.append(grpc.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
+            tensors[-1].set_data_from_numpy(array)
         start = time.perf_counter()
         try:
-            result = self._client.infer(
-                self.model, [tensor], outputs=[grpc.InferRequestedOutput(OUTPUT)], client_timeout=self._timeout_s()
-            )
+            result = self._client.infer(self.model, tensors, client_timeout=self._timeout_s())
         except InferenceServerException as error:
             raise SlipwayError(f"model {self.model} refused the request: {error.message()}") from None
-        logits, latency_ms = result.as_numpy(OUTPUT), (time.perf_counter() - start) * 1e3
-        return Answer(logits, latency_ms, result.get_response().model_version)
+        response = result.get_response()
+        outputs = {output.name: result.as_numpy(output.name) for output in response.outputs}
+        return Answer(outputs, (time.perf_counter() - start) * 1e3, response.model_version)
 
     def successes(self, version: str, at_least: int = 0) -> int:
         """Return how many requests a version of this model has answered, by the server's /metrics.

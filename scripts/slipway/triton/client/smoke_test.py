@@ -1,9 +1,10 @@
-"""The smoke test: a served model answers the golden input with the checkpoint's golden logits."""
+"""The smoke test: a served model answers the golden request with the checkpoint's golden answer."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from tritonclient.utils import np_to_triton_dtype
@@ -11,49 +12,81 @@ from tritonclient.utils import np_to_triton_dtype
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
 from slipway.classification.showing import answer_of
+from slipway.contract.casts import cast
+from slipway.contract.contract import Contract, Tensor, Tensors
+from slipway.contract.golden import Golden
 from slipway.core.errors import SlipwayError
-from slipway.onnx.tensor_names import INPUT, OUTPUT
-from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import variation, weakness
 from slipway.triton.client.grpc_client import ModelClient
 
 TIMED_REQUESTS = 10
+TENSOR = Meaning("tensor", because="nothing says that they are class scores")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and answer: batch 1 input (1, 3, H, W), logits (1, classes), class names, error limits.
+    """The expected model and answers: the golden answers, class names, error limits.
 
-    The dtype of the input, float32 or uint8, is the dtype that the model must take. `meaning` describes the outputs.
-    `varies` is the measured difference of PyTorch's answers to the photograph and its perturbations, or None.
+    `served` is the contract with the dtypes of the engine; None if they are those of the golden answers.
     """
 
     name: str
-    golden_input: np.ndarray
-    golden_logits: np.ndarray
+    golden: Golden
     labels: list[str]
     limits: dict[str, float]
-    meaning: Meaning = LOGITS
-    varies: float | None = None
+    served: Contract | None = None
 
     @classmethod
-    def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float]) -> "Expected":
-        """Return the expectation from a model's golden answers (.npz) and the class names of its repository.
+    def of(cls, name: str, golden: Path, labels: Path, limits: dict[str, float], served: dict | None) -> "Expected":
+        """Return the expectation from files of a model and from its repository's index.
 
         Raises SlipwayError if the golden answers cannot be read.
         """
-        try:
-            answers = np.load(golden)
-            names = labels.read_text(encoding="utf-8").splitlines()
-            both = [answers[key] for key in ("logits", "variation_logits") if key in answers.files]
-            varies = variation(np.concatenate(both)) if len(both) == 2 else None
-            meaning = Meaning.of_golden(answers)
-            return cls(name, answers["input"], answers["logits"], names, limits, meaning, varies)
-        except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
-            raise SlipwayError(
-                f"the golden answers of {name}, {golden}, are damaged ({error}): remove the golden.npz that they were "
-                "taken from, and run again"
-            ) from None
+        names = labels.read_text(encoding="utf-8", errors="replace").splitlines()
+        return cls(name, Golden.read(golden), names, limits, served and Contract.of(served))
+
+    @property
+    def contract(self) -> Contract:
+        """Return the contract with the dtypes that the server must state."""
+        return self.served or self.golden.contract
+
+    @cached_property
+    def request(self) -> Tensors:
+        """Return the golden request, with the dtypes of the engine."""
+        return self.as_served(self.golden.request.inputs)
+
+    @property
+    def meanings(self) -> dict[str, Meaning]:
+        """Return the meaning of each output."""
+        return {tensor.name: tensor.meaning or TENSOR for tensor in self.golden.contract.outputs}
+
+    @property
+    def varies(self) -> float | None:
+        """Return the variation of PyTorch's answers over the golden samples, of the output where it is least.
+
+        None if there is one sample, or if no output has the same shape in all of them.
+        """
+        answers = [[sample.outputs[name] for sample in self.golden.samples] for name in self.meanings]
+        comparable = [np.stack(rows) for rows in answers if len({row.shape for row in rows}) == 1 < len(rows)]
+        return min(map(variation, comparable), default=None)
+
+    def as_served(self, inputs: Tensors) -> Tensors:
+        """Return the inputs of a request with the dtypes of the engine."""
+        return cast(inputs, self.contract.inputs)
+
+    def agreement(self, outputs: Tensors) -> dict:
+        """Compare the answer to the golden request with the golden one. Raise SlipwayError if its tensors are others."""
+        golden = self.golden.request.outputs
+        for tensor in self.golden.contract.outputs:
+            shape = outputs[tensor.name].shape if tensor.name in outputs else None
+            if shape != golden[tensor.name].shape:
+                raise SlipwayError(f"its {tensor.name} has the shape {shape}, not {golden[tensor.name].shape}")
+        figures = {
+            name: compare(golden[name], outputs[name].astype(golden[name].dtype), meaning)
+            for name, meaning in self.meanings.items()
+        }
+        return _worst(list(figures.values())) | {"outputs": figures}
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
@@ -67,8 +100,8 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     config = client.config()
     refusal = require_refusal(client, expected)
     before = client.successes_by_version()
-    answers = [client.infer(expected.golden_input) for _ in range(TIMED_REQUESTS)]
-    agreement = compare(expected.golden_logits, answers[0].logits, expected.meaning)
+    answers = [client.infer(expected.request) for _ in range(TIMED_REQUESTS)]
+    agreement = expected.agreement(answers[0].outputs)
     problems = violations(agreement, expected.limits)
     if problems:
         raise SlipwayError(
@@ -82,16 +115,14 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
             f"{expected.name} answered {TIMED_REQUESTS} requests, but the server's /metrics counts {counted}: "
             "something else answers on these ports"
         )
-    company = require_own_answers(client, expected, config.max_batch_size)
     return {
         "server_version": metadata["server"],
         "backend": config.backend,
         "max_batch_size": config.max_batch_size,
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
-        "company": company,
-        "output": expected.meaning.record(),
-        **answer_of(answers[0].logits[0], expected.meaning, expected.labels),
+        "company": require_own_answers(client, expected, config.max_batch_size),
+        "outputs": shown(answers[0].outputs, expected),
         "weakness": weakness(expected.varies, expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
@@ -99,52 +130,88 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     }
 
 
+def shown(outputs: Tensors, expected: Expected) -> dict:
+    """Return {output: its meaning and its values} of the answer to the golden request, for a record."""
+    batched = expected.contract.batched
+    return {
+        name: {
+            "output": meaning.record(),
+            **answer_of(outputs[name][0] if batched else outputs[name], meaning, expected.labels),
+        }
+        for name, meaning in expected.meanings.items()
+    }
+
+
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the difference between answers to the golden input alone and in batches with other requests.
+    """Return the difference between answers to the golden samples alone and in batches with other requests.
 
     Raises SlipwayError if the answers depend on the other requests.
     """
-    ask = lambda batch: client.infer(batch).logits  # noqa: E731
-    company = in_company(ask, expected.golden_input, lambda size: size <= max_batch_size)
+    (asked, *others), (answered, *more) = expected.contract.inputs, expected.contract.outputs
+    if not expected.contract.batched or others or more:
+        return {"batches": [], "by_size": 0.0, "by_company": 0.0}
+
+    def ask(batch: np.ndarray) -> np.ndarray:
+        return client.infer({asked.name: batch}).outputs[answered.name]
+
+    company = in_company(ask, expected.request[asked.name], lambda size: size <= max_batch_size)
     if problem := dependence(company, tolerance_of(expected.limits)):
         raise SlipwayError(f"{expected.name} is served, but {problem}")
     return company
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:
-    """Return the server's refusal of an input of a wrong shape; raise SlipwayError if it answers instead.
+    """Return the server's refusal of a request of a wrong shape; raise SlipwayError if it answers instead.
 
     The requests after it show whether the server still answers correctly.
     """
-    wrong = expected.golden_input[..., :-1]
+    name, wrong = of_wrong_shape(expected.contract, expected.request)
     try:
-        client.infer(np.ascontiguousarray(wrong))
+        client.infer(expected.request | {name: wrong})
     except SlipwayError as error:
         # The rest of the message is general advice on shapes.
         return str(error).partition(" NOTE:")[0]
-    raise SlipwayError(f"{expected.name} answers an input of the shape {wrong.shape}, which it must refuse")
+    raise SlipwayError(f"{expected.name} answers a {name} of the shape {wrong.shape}, which it must refuse")
+
+
+def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
+    """Return an input and values for it that a model must refuse: longer along a fixed axis, else with one axis more."""
+    for tensor in contract.inputs:
+        fixed = [axis for axis, size in enumerate(tensor.shape) if isinstance(size, int)]
+        if fixed:
+            array = inputs[tensor.name]
+            return tensor.name, np.concatenate([array, array.take([0], fixed[-1])], fixed[-1])
+    first = contract.inputs[0].name
+    return first, inputs[first][..., None]
 
 
 def require_tensors(metadata: dict, expected: Expected) -> None:
-    """Raise SlipwayError unless the server states the expected input and output."""
-    wanted = {
-        "inputs": described(INPUT, expected.golden_input, np_to_triton_dtype(expected.golden_input.dtype)),
-        "outputs": described(OUTPUT, expected.golden_logits, "FP32"),
-    }
-    for side, tensor in wanted.items():
-        served = [in_words(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata[side]]
-        if served != [tensor]:
+    """Raise SlipwayError unless the server states the tensors of the contract, with the dtypes of the engine."""
+    sides: dict[str, Sequence[Tensor]] = {"inputs": expected.contract.inputs, "outputs": expected.contract.outputs}
+    for side, tensors in sides.items():
+        wanted = [described(tensor) for tensor in tensors]
+        served = [in_words(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata.get(side, [])]
+        if served != wanted:
             raise SlipwayError(
                 f"{expected.name} has the {side} {', '.join(served) or 'of no name'}, but its golden request has "
-                f"{tensor}"
+                f"{', '.join(wanted)}"
             )
 
 
-def described(name: str, example: np.ndarray, datatype: str) -> str:
-    """Return a tensor like `example` (batch, ...) in words, with the dynamic batch that the server's metadata state."""
-    return in_words(name, datatype, ["-1", *map(str, example.shape[1:])])
+def described(tensor: Tensor) -> str:
+    """Return a tensor as the server's metadata must state it, in words."""
+    shape = [str(size) if isinstance(size, int) else "-1" for size in tensor.shape]
+    return in_words(tensor.name, np_to_triton_dtype(np.dtype(tensor.dtype)), shape)
 
 
 def in_words(name: str, datatype: str, shape: list[str]) -> str:
     """Return a tensor in words, such as "input UINT8 [-1, 3, 224, 224]"."""
     return f"{name} {datatype} [{', '.join(shape)}]"
+
+
+def _worst(figures: list[dict]) -> dict:
+    """Return the worst value of each figure over the outputs."""
+    names = dict.fromkeys(name for each in figures for name in each)
+    return {
+        name: (max if "error" in name else min)(each[name] for each in figures if name in each) for name in names
+    }

@@ -35,7 +35,7 @@ def release_of(key: dict) -> Release:
         "input_dtype": "float32",
         "proven_on_labels": False,
     }
-    return parts.release(parts.part(index, Expected("m_trt", None, None, [], {})))
+    return parts.release(parts.part(index, Expected("m_trt", None, [], {})))
 
 
 def never(*_, **__):
@@ -80,7 +80,7 @@ def answering(monkeypatch):
     """Return a function that makes every smoke test succeed against a server of a version."""
 
     def serve(version: str) -> None:
-        tested = {"server_version": version, "latency_ms": 1, "top": []}
+        tested = {"server_version": version, "latency_ms": 1, "outputs": {}}
         monkeypatch.setattr(verification, "ModelClient", ReadyClient)
         monkeypatch.setattr(verification, "smoke_test", lambda *_: tested)
 

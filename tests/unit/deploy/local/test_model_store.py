@@ -64,7 +64,7 @@ def test_a_version_knows_what_it_must_answer(store, made):
     published = store.publish(*made("a"))
     assert published.expected.labels == ["cat", "dog"]
     assert published.expected.limits == {"min_cosine": 0.9}
-    assert published.expected.golden_logits.tolist() == [[1, 1]]
+    assert published.expected.golden.request.outputs["logits"].tolist() == [[1, 1]]
 
 
 def test_a_copy_that_is_not_what_was_written_is_refused_and_leaves_nothing(store, made):

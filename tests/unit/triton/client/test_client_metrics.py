@@ -110,7 +110,7 @@ def test_no_call_waits_for_ever(monkeypatch):
     client.require_ready()
     client.metadata()
     client.config()
-    client.infer(np.zeros((1, 3, 4, 4), np.float32))
+    client.infer({"input": np.zeros((1, 3, 4, 4), np.float32)})
     assert timeouts == [7] * 6
 
 
