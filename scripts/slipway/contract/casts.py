@@ -32,7 +32,9 @@ def cast_exactly(name: str, array: np.ndarray, dtype: str | np.dtype) -> np.ndar
             changed = array.astype(wanted)
             returned = changed.astype(array.dtype)
         # A number that wraps around its sign would come back unchanged.
-        if np.array_equal(returned, array, equal_nan=array.dtype.kind == "f") and np.array_equal(changed < 0, array < 0):
+        if np.array_equal(returned, array, equal_nan=array.dtype.kind == "f") and np.array_equal(
+            changed < 0, array < 0
+        ):
             return changed
     raise SlipwayError(
         f"the model takes {name} as {wanted}, and values of this {array.dtype} would change; give it as {wanted}"

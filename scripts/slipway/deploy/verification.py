@@ -106,9 +106,7 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     load = f", p99 {entry['canary']['p99_ms']:.0f} ms as asked from here" if "canary" in entry else ""
     outputs = outputs_of(entry)
     lines = [
-        f"{name}: {line}" if len(outputs) > 1 else line
-        for name, output in outputs.items()
-        for line in _output(output)
+        f"{name}: {line}" if len(outputs) > 1 else line for name, output in outputs.items() for line in _output(output)
     ]
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")

@@ -76,7 +76,7 @@ class Expected:
         return cast(inputs, self.contract.inputs)
 
     def agreement(self, outputs: Tensors) -> dict:
-        """Compare the answer to the golden request with the golden one. Raise SlipwayError if its tensors are others."""
+        """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
         golden = self.golden.request.outputs
         for tensor in self.golden.contract.outputs:
             shape = outputs[tensor.name].shape if tensor.name in outputs else None
@@ -175,7 +175,7 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return an input and values for it that a model must refuse: longer along a fixed axis, else with one axis more."""
+    """Return an input and refusable values of it: one more along a fixed axis, else one axis more."""
     for tensor in contract.inputs:
         fixed = [axis for axis, size in enumerate(tensor.shape) if isinstance(size, int)]
         if fixed:
@@ -212,6 +212,4 @@ def in_words(name: str, datatype: str, shape: list[str]) -> str:
 def _worst(figures: list[dict]) -> dict:
     """Return the worst value of each figure over the outputs."""
     names = dict.fromkeys(name for each in figures for name in each)
-    return {
-        name: (max if "error" in name else min)(each[name] for each in figures if name in each) for name in names
-    }
+    return {name: (max if "error" in name else min)(each[name] for each in figures if name in each) for name in names}
