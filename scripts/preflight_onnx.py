@@ -10,7 +10,8 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.core.packages import ABSENT, runtime_version
+from slipway.core.package_versions import ABSENT
+from slipway.core.packages import runtime_version
 from slipway.runtimes import runtime
 
 WORKSPACE_MB = 2048

@@ -7,7 +7,8 @@ from pathlib import Path
 from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.serving_environment import building_version, serving_version
+from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.serving_environment import serving_version
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
 from slipway.manifests.sbom import Served, bill
 
@@ -35,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
         dict(package.split("==", 1) for package in packages)
         for packages in (arguments.packages, arguments.serving_packages)
     )
-    require_packages(building, building_version)
+    require_packages(building, package_version)
     require_packages(serving, serving_version)
     weights = Artifact.read(arguments.weights_record)
     indexes = [Artifact.read(path) for path in arguments.indexes]
@@ -53,14 +54,13 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {sum(len(index.content['files']) for index in indexes)} served files, {count} packages")
 
 
-def require_packages(packages: dict[str, str], version_of: Callable[[str], str | None]) -> None:
+def require_packages(packages: dict[str, str], version_of: Callable[[str], str]) -> None:
     """Raise SlipwayError unless the installed packages have the versions that the job was planned for."""
     for name, version in packages.items():
-        installed = version_of(name) or "no such package"
+        installed = version_of(name)
         if installed != version:
-            raise SlipwayError(
-                f"this job was planned for {name} {version}, but {installed} is here; run snakemake again"
-            )
+            here = "none" if installed == ABSENT else installed
+            raise SlipwayError(f"this job was planned for {name} {version}, but {here} is here; run snakemake again")
 
 
 def require_weights(index: Artifact, weights: Artifact) -> None:

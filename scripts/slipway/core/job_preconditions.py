@@ -7,7 +7,8 @@ from slipway.classification.image_files import digest_of_images
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING, paths_of
-from slipway.core.serving_environment import MAKE_IT, building_version, serving_version
+from slipway.core.package_versions import ABSENT, package_version
+from slipway.core.serving_environment import MAKE_IT, serving_version
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
 _CONTENT = "_sha256"
@@ -33,8 +34,8 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 def _require_version(option: str, declared: str) -> None:
     package = PACKAGES[option]
-    installed = (serving_version if option in SERVING else building_version)(package)
-    if installed is None:
+    installed = (serving_version if option in SERVING else package_version)(package)
+    if installed == ABSENT:
         remedy = MAKE_IT if option in SERVING else "pip install -r envs/requirements.txt"
         raise SlipwayError(f"{package} is not installed here; {remedy}")
     if installed != declared:

@@ -5,13 +5,12 @@ import re
 import subprocess
 import sys
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.runtimes import RUNTIMES
 
 CUDA_MAJORS = range(11, 16)
-ABSENT = "absent"
 ENVIRONMENTS = Path(__file__).resolve().parents[3] / "envs"
 # The pinned packages of the environment that builds, and of the one that serves.
 BUILDING = ("requirements.txt",)
@@ -29,15 +28,6 @@ for name in sys.argv[1:]:
         pass
 print(json.dumps(found))
 """
-
-
-@cache
-def package_version(package: str) -> str:
-    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ABSENT
 
 
 def runtime_version(runtime: str, python: str | None = None) -> str:

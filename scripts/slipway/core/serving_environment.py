@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(sys.prefix) / "serving"
@@ -43,22 +44,14 @@ def environment_of(python: Path) -> dict[str, str]:
     return kept | {"PYTHONNOUSERSITE": "1"}
 
 
-def building_version(package: str) -> str | None:
-    """Return the version of a package in the environment that builds, this interpreter's; None if it is not there."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 @cache
-def serving_version(package: str) -> str | None:
-    """Return the version of a package in the environment that serves; None if it is not there."""
+def serving_version(package: str) -> str:
+    """Return the version of a package in the environment that serves, or "absent"."""
     if not is_separate():
-        return building_version(package)
+        return package_version(package)
     folders = [PROGRAMS, *sorted(FOLDER.glob("lib/python3.*/site-packages"))]
     found = metadata.distributions(name=package, path=list(map(str, folders)))
-    return next((distribution.version for distribution in found), None)
+    return next((distribution.version for distribution in found), ABSENT)
 
 
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
@@ -68,8 +61,9 @@ def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
     """
     serving = serving_version(runtime.serving_package)
     if is_separate() and serving != built:
+        other = "none" if serving == ABSENT else serving
         raise SlipwayError(
-            f"{name} is built by {runtime.title} {built}, but {serving or 'none'} would serve it, in {FOLDER}; "
+            f"{name} is built by {runtime.title} {built}, but {other} would serve it, in {FOLDER}; "
             f"`{MAKE_IT}` installs there what envs/serving.txt pins, and `pip install -r envs/requirements.txt` here"
         )
 

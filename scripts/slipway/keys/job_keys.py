@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.core import packages
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING
-from slipway.core.packages import package_version
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
 from slipway.deploy.platforms import PLATFORMS
@@ -28,7 +28,7 @@ def versions(*names: str) -> dict[str, str]:
 
 def _version(option: str) -> str:
     package = PACKAGES[option]
-    return serving_version(package) or packages.ABSENT if option in SERVING else package_version(package)
+    return (serving_version if option in SERVING else package_version)(package)
 
 
 class JobKeys:
@@ -287,7 +287,7 @@ class JobKeys:
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(
             targets=self.resolved.fleet,
-            packages=[f"{name}=={version}" for name, version in building.items() if version != packages.ABSENT],
-            serving_packages=[f"{name}=={version}" for name, version in serving.items() if version],
+            packages=[f"{name}=={version}" for name, version in building.items() if version != ABSENT],
+            serving_packages=[f"{name}=={version}" for name, version in serving.items() if version != ABSENT],
             code=self._parts.code_with_traits("write_sbom", self.resolved.fleet),
         )

@@ -1,7 +1,7 @@
 """The precisions of a runtime on some hardware, their ONNX variants, and the reasons why a precision is refused."""
 
 from slipway.core import hardware
-from slipway.core.packages import ABSENT
+from slipway.core.package_versions import ABSENT
 from slipway.runtimes import RUNTIMES
 
 # {precision: the GPU's lowest compute capability}, {precision: TensorRT's lowest major version}.

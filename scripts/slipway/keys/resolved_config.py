@@ -8,7 +8,7 @@ from functools import cache
 
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import ABSENT, package_version
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits

@@ -9,7 +9,7 @@ from slipway.classification.image_files import require_images
 from slipway.classification.label_files import read_labels
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import ABSENT, package_version
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig

@@ -7,7 +7,7 @@ server found the mismatch, a build, a benchmark and a load test would be lost. P
 from dataclasses import dataclass
 
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import ABSENT
+from slipway.core.package_versions import ABSENT
 from slipway.triton.server import releases
 
 # The first TensorRT version that builds and loads version-compatible engines.

@@ -11,8 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from slipway.core.cli import progress
 from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.plain_paths import temporary_folder
@@ -44,19 +42,10 @@ def clear_left_over() -> None:
         with contextlib.suppress(OSError), path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if folder.is_dir():
-                stop_processes_of(folder)
                 remove_leftovers(f"{folder.name}-", but_of=set())
                 shutil.rmtree(folder)
                 path.unlink()
                 progress(f"  removed {folder}, left by a load test that was killed")
-
-
-def stop_processes_of(folder: Path) -> None:
-    """Kill every process whose command line names a folder."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(folder) in word for word in process.info["cmdline"] or []):
-            with contextlib.suppress(psutil.Error):
-                process.kill()
 
 
 def _folder_of(lock: Path) -> Path:

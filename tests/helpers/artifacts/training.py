@@ -5,7 +5,7 @@ import numpy as np
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from slipway.core.artifacts import tree_digest, write_json
 from slipway.core.hardware import cpu_identity
-from slipway.core.packages import package_version
+from slipway.core.package_versions import package_version
 from slipway.triton.repository.model_folder import served_model, write_model
 
 LIMITS = {"min_cosine": 0.9999, "max_relative_error": 1e-4, "min_top1_agreement": 1.0, "max_top1_drop": 0.1}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.core import packages
+from slipway.core.package_versions import ABSENT
 
 
 @pytest.fixture
@@ -48,8 +49,8 @@ def test_another_environment_of_the_same_interpreter_is_asked(tmp_path):
     venv.create(tmp_path / "other", symlinks=True)
     python = tmp_path / "other" / "bin" / "python"
     assert python.resolve() == Path(sys.executable).resolve()
-    assert packages.runtime_version("tensorrt_rtx", str(python)) == packages.ABSENT
+    assert packages.runtime_version("tensorrt_rtx", str(python)) == ABSENT
 
 
 def test_an_interpreter_that_does_not_exist_has_nothing():
-    assert packages.runtime_version("tensorrt", "/nowhere/python") == packages.ABSENT
+    assert packages.runtime_version("tensorrt", "/nowhere/python") == ABSENT

@@ -11,6 +11,7 @@ from helpers.workplace import REPOSITORY
 
 from slipway.core import serving_environment
 from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT
 from slipway.core.packages import SERVING, required_packages
 from slipway.core.serving_environment import (
     PROGRAMS,
@@ -86,7 +87,7 @@ def test_another_version_of_a_runtime_than_the_one_that_builds_is_refused(runtim
 def test_without_an_environment_of_its_own_this_interpreter_serves_what_it_has():
     assert serving_python() == Path(sys.executable)
     assert serving_version("numpy") == metadata.version("numpy")
-    assert serving_version("no-such-package") is None
+    assert serving_version("no-such-package") == ABSENT
     assert serving_program("perf_analyzer") == Path(sys.executable).with_name("perf_analyzer")
     require_same_version("target cpu", RUNTIMES["openvino"], "1.0")  # its deployment compares them
 

@@ -13,14 +13,15 @@ from slipway.core.errors import SlipwayError
 from slipway.load_test import model_analyzer
 from slipway.load_test.workspace import workspace
 
-# Works in a workspace, beside a process whose command line names it, until its input is closed.
+# Works in a workspace, beside a process that it started, until its input is closed.
 LOAD_TEST = """
-import subprocess, sys
+import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
 from slipway.load_test.workspace import workspace
+from slipway.triton.server.leftovers import owner_variable
 with workspace() as folder:
-    waits = [sys.executable, "-c", "import time; time.sleep(600)", str(folder)]
-    beside = subprocess.Popen(waits)
+    waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+    beside = subprocess.Popen(waits, env=os.environ | owner_variable(folder.name))
     print(folder, beside.pid, flush=True)
     input()
 """

@@ -11,8 +11,9 @@ from helpers.artifacts.measured import DIGEST, L4, cpu_target, gpu_target
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.packages import SERVING, required_packages
-from slipway.core.serving_environment import building_version, serving_version
+from slipway.core.serving_environment import serving_version
 from slipway.keys.job_keys import JobKeys
 from write_manifests import main as write_manifests
 from write_sbom import main, parse_arguments
@@ -141,7 +142,7 @@ def test_the_packages_are_those_that_slipway_asks_for(billed):
     _, bill = billed()
     listed = {(each["name"], each["version"]) for each in bill["components"] if each["type"] == "library"}
     assert {"tritonclient", "snakemake", "cyclonedx-python-lib"} <= set(dict(listed))
-    building = {(name, metadata.version(name)) for name in required_packages() if building_version(name)}
+    building = {(name, metadata.version(name)) for name in required_packages() if package_version(name) != ABSENT}
     serving = {(name, serving_version(name)) for name in required_packages(SERVING)}
     assert listed == building | serving
     assert {name for name, _ in serving - building} == {"numpy", "nvidia-pytriton", "onnxruntime", "tritonclient"}

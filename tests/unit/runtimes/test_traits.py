@@ -8,7 +8,8 @@ import pytest
 
 from slipway import runtimes
 from slipway.core.errors import SlipwayError
-from slipway.core.packages import SERVING, package_version, required_packages
+from slipway.core.package_versions import package_version
+from slipway.core.packages import SERVING, required_packages
 from slipway.core.serving_environment import serving_version
 from slipway.core.traits import read_traits
 from slipway.keys.code_hash import CodeHashes

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import require_hardware
-from slipway.core.packages import ABSENT, runtime_version
+from slipway.core.package_versions import ABSENT
+from slipway.core.packages import runtime_version
 from slipway.core.serving_environment import is_separate, serving_python, serving_version
 from slipway.keys.version_lock import runs_under
 from slipway.runtimes import RUNTIMES
@@ -83,7 +84,7 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
 def _version_in(python: Path | None, runtime: str) -> str:
     """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
     if is_separate() and python == serving_python():
-        return serving_version(RUNTIMES[runtime].serving_package) or ABSENT
+        return serving_version(RUNTIMES[runtime].serving_package)
     return runtime_version(runtime, str(python) if python else None)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection
 
 from slipway.core.errors import SlipwayError
+from slipway.core.package_versions import ABSENT
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local.compatibility import RELEASE_VARIABLE
 from slipway.runtimes import RUNTIMES
@@ -20,7 +21,7 @@ def local_release(runtimes: Collection[str]) -> str | None:
     if on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
     version = serving_version(WHEEL)
-    if version is None:
+    if version == ABSENT:
         return os.environ.get(RELEASE_VARIABLE)
     release = releases.release_of_wheel(version)
     return release and release.triton

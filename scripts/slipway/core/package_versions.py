@@ -1,0 +1,15 @@
+"""The version of an installed package in the environment of this interpreter."""
+
+from functools import cache
+from importlib import metadata
+
+ABSENT = "absent"
+
+
+@cache
+def package_version(package: str) -> str:
+    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ABSENT
