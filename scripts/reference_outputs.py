@@ -13,6 +13,8 @@ from slipway.classification.images import load_image, sample_photograph
 from slipway.classification.perturbations import varied_batch
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.showing import answer_of, sentence_of
+from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.contract.network import served_network
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -58,7 +60,8 @@ def main(arguments: argparse.Namespace) -> None:
     company = require_own_answers(model, batch)
     logits, varied_logits = logits_of(model, batch), logits_of(model, varied)
     answers = np.concatenate([logits, varied_logits])
-    last = last_operation(model, batch)
+    contract = Contract((Tensor("input", str(batch.dtype), (BATCH, *batch.shape[1:])),), (Tensor("logits", "", ()),))
+    last = last_operation(served_network(model, contract), {"input": batch}, "logits")
     require_no_lone_softmax(last, answers.shape[1])
     varies = variation_of(model, arguments, answers)
     labels = arguments.labels.read_text(encoding="utf-8").splitlines()

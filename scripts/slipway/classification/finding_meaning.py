@@ -5,6 +5,8 @@ import traceback
 import numpy as np
 import torch
 
+from slipway.contract.contract import Tensors
+from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 from slipway.outputs.variation import variation
@@ -30,7 +32,7 @@ _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np
 # So many scores are in order by chance for fewer than one network of 100,000 (two of the 9! orders).
 _SORTED_BY_CHANCE = 9
 # The number of last operations to record. Their results stay in memory meanwhile.
-_REMEMBERED = 64
+_REMEMBERED = 256
 
 
 def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: str | None) -> Meaning:
@@ -56,13 +58,13 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
     return Meaning("tensor", because=_unknown(outputs.shape[1]))
 
 
-def last_operation(model: torch.nn.Module, images: np.ndarray) -> str:
-    """Return the name of the operation that makes the model's outputs, such as "softmax"; "" if it cannot be observed.
+def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
+    """Return the name of the operation that makes an output, such as "softmax"; "" if it cannot be observed.
 
-    Views, casts and averages are skipped. Runs the model once on images (N, 3, H, W).
+    Views, casts and averages are skipped. Runs the network once.
     """
     try:
-        operations = _recorded(model, torch.from_numpy(images))
+        operations = _recorded(network, inputs, output)
     except Exception:  # compiled code, and calls into other libraries, cannot always be observed
         traceback.print_exc()
         return ""
@@ -90,8 +92,8 @@ def require_no_lone_softmax(last: str, count: int) -> None:
         )
 
 
-def _recorded(model: torch.nn.Module, images: torch.Tensor) -> list:
-    """Return the last operations of a run as (name, arguments, result), and as last entry the model's output."""
+def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
+    """Return the last operations of a run as (name, arguments, result), and as last entry an output."""
     import collections
 
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -104,9 +106,9 @@ def _recorded(model: torch.nn.Module, images: torch.Tensor) -> list:
             done.append((function.overloadpacket.__name__, args, result))
             return result
 
-    with torch.inference_mode(), Recorder():
-        answer = model(images)
-    return [*done, answer]
+    with Recorder():
+        answers = network.run(inputs)
+    return [*done, answers[output]]
 
 
 def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:

@@ -1,7 +1,8 @@
-"""Explain why a network fails on a batch of pictures: their size, number, channels or dtype, or its own code."""
+"""Explain why a network fails on its inputs: their sizes, their number, channels or dtype, or its own code."""
 
 import re
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,83 +16,121 @@ if TYPE_CHECKING:
 # It explains errors, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-# Side lengths in pixels of the inputs of published networks.
+# Usual heights and widths of the inputs of published networks.
 USUAL_SIZES = (224, 32, 64, 96, 128, 256, 299, 384, 112, 160, 192, 240, 260, 288, 300, 320, 380, 448, 456, 512, 28)
-# The search for a size that the network accepts ends after SEARCH_S seconds, and at LARGEST pixels.
+# The search for a size that the network accepts ends after SEARCH_S seconds, and at LARGEST.
 SEARCH_S, LARGEST = 10, 512
 # Errors of PyTorch's operators, or of checks in the network's code, for a wrong size.
 _MAY_BE_SIZE = (RuntimeError, ValueError, AssertionError, IndexError)
 _OF_TYPES = re.compile(
     r"same dtype|expected scalar type|should be the same|expected .*dtype|but found (Double|Half|BFloat16)"
+    r"|following scalar types"
 )
 _OF_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
 _OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA error|No CUDA GPUs")
 
+# Runs the network on named inputs. It may raise any exception.
+Run = Callable[[dict[str, np.ndarray]], object]
 
-def why_it_fails(model: "torch.nn.Module", images: np.ndarray, error: Exception) -> str:
-    """Return a sentence about the failure of a network on images (N, 3, H, W): its cause, its place, the remedy.
 
-    The network is tried with other pictures, to find out whether their size or their number is the cause.
+def why_it_fails(
+    model: "torch.nn.Module", inputs: dict[str, np.ndarray], error: Exception, run: Run, batched: bool = True
+) -> str:
+    """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
+
+    The network is tried with other inputs, to find out whether their dtype, number or size is the cause.
     """
     message, line = first_sentence(error), line_of(error)
     place = f" at {line}" if line else ""
-    failed = f"the network fails on an input of shape {images.shape} ({message}){place}"
+    failed = f"the network fails on {_shapes(inputs)} ({message}){place}"
     if channels := _OF_CHANNELS.search(message):
         return (
-            f"{failed}: it takes pictures of {channels[1]} channels, and photographs have {channels[2]}; let "
-            "`architecture` name a factory whose network takes them"
+            f"{failed}: it takes {channels[1]} channels, and the input has {channels[2]}; let `architecture` name a "
+            "factory whose network takes them, or give it other inputs"
         )
     if _OF_DEVICE.search(message):
         return f"{failed}: it asks for a GPU by itself; let it leave its tensors on the device of its input"
+    if of_other_types := next((text for other, text in _other_dtypes(inputs) if _takes(run, other)), None):
+        return f"{failed}, though it takes {of_other_types}; let the samples have that dtype (.astype)"
     if _OF_TYPES.search(message):
         names = other_types(model)
-        types = (
-            f"its weights are {' and '.join(names)}, and its pictures are float32" if names else "its code mixes types"
-        )
+        dtypes = " and ".join(sorted({str(array.dtype) for array in inputs.values()}))
+        types = f"its weights are {' and '.join(names)}, and its inputs {dtypes}" if names else "its code mixes types"
         return (
             f"{failed}: {types}; let the factory return it in float32 (`.float()`), since the precision is "
             "chosen by `targets.*.precisions`"
         )
     if isinstance(error, _MAY_BE_SIZE):
-        counts = (1,) if len(images) > 1 else (2, 4, 8)
-        if count := next((count for count in counts if _takes(model, images[:1].repeat(count, 0))), None):
-            taken = "single picture" if count == 1 else f"batch of {count}"
+        rows = len(next(iter(inputs.values()))) if batched else 1
+        counts = () if not batched else (1,) if rows > 1 else (2, 4, 8)
+        if count := next((count for count in counts if _takes(run, _repeated(inputs, count))), None):
+            taken = "single sample" if count == 1 else f"batch of {count}"
             return (
                 f"{failed}, though it takes a {taken}: its code fixes the size of the batch, and Triton makes batches "
                 "of any size; write x.shape[0] or -1 where that number stands"
             )
-        if size := _size_that_it_takes(model, images):
+        if size := _size_that_it_takes(run, inputs):
             return (
-                f"{failed}, though it takes pictures of {size} x {size} pixels; correct `preprocess.crop` in "
-                "config.yaml, or let `architecture` name a factory whose network takes that size"
+                f"{failed}, though it takes inputs of {size} x {size}; correct the samples (`preprocess.crop` in "
+                "config.yaml), or let `architecture` name a factory whose network takes that size"
             )
     missing = next((cause for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
     if missing is not None:
         return f"{failed}: it needs the package {missing.name}; install it into this environment"
     return (
-        f"{failed}, and not for the size of the pictures; it is called as model(x) with one batch of float32 pictures: "
-        "correct its forward, or let `architecture` name a factory that wraps it in such a module"
+        f"{failed}, and no other size or dtype was found that it takes; it is called with {_in_words(inputs)}: correct "
+        "its forward or the samples, or let `architecture` name a factory that wraps it in a module which takes them"
     )
 
 
-def _takes(model: "torch.nn.Module", images: np.ndarray) -> bool:
-    import torch
+def _shapes(inputs: dict[str, np.ndarray]) -> str:
+    if len(inputs) == 1:
+        return f"an input of shape {next(iter(inputs.values())).shape}"
+    return f"inputs of shapes {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}"
 
+
+def _in_words(inputs: dict[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} in {array.dtype}" for name, array in inputs.items())
+
+
+def _other_dtypes(inputs: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+    """Yield the inputs with other dtypes, and these in words: float32 for float64, then int64 for each other one."""
+    if any(array.dtype == np.float64 for array in inputs.values()):
+        yield (
+            {name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in inputs.items()},
+            "float32 in place of float64",
+        )
+    for name, array in inputs.items():
+        other = np.float32 if array.dtype.kind in "iub" else np.int64
+        if array.dtype != other and np.isfinite(array).all():
+            yield {**inputs, name: array.astype(other)}, f"{name} in {other.__name__}"
+
+
+def _repeated(inputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    return {name: array[:1].repeat(count, 0) for name, array in inputs.items()}
+
+
+def _takes(run: Run, inputs: dict[str, np.ndarray]) -> bool:
     try:
-        with torch.inference_mode():
-            model(torch.from_numpy(images))
+        run(inputs)
     except Exception:  # the network can raise any exception
         return False
     return True
 
 
-def _size_that_it_takes(model: "torch.nn.Module", images: np.ndarray) -> int | None:
-    """Return a side length of pictures that the network accepts, usual sizes first; None if SEARCH_S ends before."""
+def _size_that_it_takes(run: Run, inputs: dict[str, np.ndarray]) -> int | None:
+    """Return a height and width that the network accepts, usual sizes first; None if SEARCH_S ends before.
+
+    Only a single input (N, C, H, W) is tried.
+    """
+    name, array = next(iter(inputs.items()))
+    if len(inputs) > 1 or array.ndim != 4:
+        return None
     end = time.monotonic() + SEARCH_S
     for size in dict.fromkeys((*USUAL_SIZES, *range(1, LARGEST + 1))):
         if time.monotonic() > end:
             break
-        if size != images.shape[-1] and _takes(model, np.zeros((1, 3, size, size), images.dtype)):
+        if size != array.shape[-1] and _takes(run, {name: np.zeros((1, array.shape[1], size, size), array.dtype)}):
             return size
     return None
 

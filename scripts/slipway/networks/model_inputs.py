@@ -101,12 +101,15 @@ def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    try:
+    def run(inputs: dict[str, np.ndarray]) -> object:
         with torch.inference_mode():
-            logits = model(torch.from_numpy(images))
+            return model(torch.from_numpy(inputs["input"]))
+
+    try:
+        logits = run({"input": images})
     except Exception as error:  # the user's model can raise any exception
         traceback.print_exc()
-        raise SlipwayError(why_it_fails(model, images, error)) from None
+        raise SlipwayError(why_it_fails(model, {"input": images}, error, run)) from None
     is_tensor = isinstance(logits, torch.Tensor)
     if not is_tensor or logits.ndim != 2:
         answer = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__

@@ -99,22 +99,22 @@ def refusal(network, images):
 @pytest.mark.parametrize(("network", "size"), [(Flattened(), 32), (Flattened(100), 100), (ChecksSize(), 96)])
 def test_the_crop_is_named_where_another_size_is_taken(network, size):
     said = refusal(network, random_batch("float32", 1, 64))
-    assert f"though it takes pictures of {size} x {size} pixels; correct `preprocess.crop`" in said
+    assert f"though it takes inputs of {size} x {size}; correct the samples (`preprocess.crop`" in said
 
 
 @pytest.mark.parametrize(
     ("network", "cause"),
     [
-        (Grey(), "it takes pictures of 1 channels, and photographs have 3"),
+        (Grey(), "it takes 1 channels, and the input has 3"),
         (MisspeltName(), "has no attribute 'classifier') at "),
         (MissingKey(), "(KeyError: 'features') at "),
         (SecondInput(), "missing 1 required positional argument: 'mask'"),
         (WrongShape(), "test_forward_failures.py:"),
         (AsksForGpu(), "it asks for a GPU by itself"),
         (NeedsPackage(), "it needs the package no_such_package; install it"),
-        (Backbone().double(), "its weights are float64, and its pictures are float32"),
-        (Backbone().half(), "its weights are float16, and its pictures are float32"),
-        (Backbone().bfloat16(), "its weights are bfloat16, and its pictures are float32"),
+        (Backbone().double(), "its weights are float64, and its inputs float32"),
+        (Backbone().half(), "its weights are float16, and its inputs float32"),
+        (Backbone().bfloat16(), "its weights are bfloat16, and its inputs float32"),
     ],
     ids=lambda case: type(case).__name__ if isinstance(case, nn.Module) else "",
 )
@@ -126,7 +126,7 @@ def test_the_crop_is_not_blamed_for_another_cause(network, cause, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("network", "batch", "taken"), [(FixedBatch(), 4, "a single picture"), (FixedLargeBatch(), 1, "a batch of 4")]
+    ("network", "batch", "taken"), [(FixedBatch(), 4, "a single sample"), (FixedLargeBatch(), 1, "a batch of 4")]
 )
 def test_a_batch_size_that_is_fixed_in_the_code_is_told_with_its_line(network, batch, taken):
     said = refusal(network, random_batch("float32", batch, 32))

@@ -64,7 +64,7 @@ def test_a_broken_photograph_of_a_batch_is_named(tmp_path):
 
 def test_a_model_that_does_not_take_the_pictures_is_told():
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
-    told = r"fails on an input of shape \(1, 3, 4, 4\) .*it takes pictures of 2 x 2 pixels; correct `preprocess.crop`"
+    told = r"fails on an input of shape \(1, 3, 4, 4\) .*it takes inputs of 2 x 2; correct the samples"
     with pytest.raises(SlipwayError, match=told):
         logits_of(model, np.zeros((1, 3, 4, 4), np.float32))
 

@@ -1,0 +1,178 @@
+"""Find the contract of a network: its inputs from samples and config.yaml, its outputs from runs at several sizes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from slipway.contract.batches import batch_of
+from slipway.contract.contract import BATCH, Axis, Contract, Tensor, Tensors
+from slipway.contract.finding_inputs import inputs_of
+from slipway.contract.network import ServedNetwork, outputs_of, rows_differ, served_network
+from slipway.contract.unused_inputs import unused_inputs
+from slipway.core.errors import SlipwayError, listed
+from slipway.outputs.meaning import STATED, Meaning
+
+# A batch that no network has as another size by chance.
+_BATCH = 3
+# Samples of the same sizes that are run, to see whether sizes of outputs follow from values.
+_ALIKE = 3
+_NOT_STATED = Meaning("tensor", because="config.yaml says no meaning of it in `outputs`")
+
+
+def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object]) -> Contract:
+    """Return the contract of a network for real samples.
+
+    `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
+    An output of a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError with the
+    lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network cannot be
+    served.
+    """
+    axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
+    inputs = inputs_of(model, samples, stated.get("inputs") or {}, axes)
+    asked = Contract(inputs, (), axes)
+    for sample in samples:
+        asked.sizes_of(sample)
+    meanings: Mapping[str, str | None] = stated.get("outputs") or {}
+    network = served_network(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
+    runs = list(_runs(network, asked, samples))
+    outputs = _outputs(asked, runs)
+    _require_other_names(inputs, outputs)
+    _require_use(network, samples[0])
+    return Contract(inputs, tuple(_with_meaning(network, each, meanings, runs) for each in outputs), axes)
+
+
+class _Run:
+    """One run: the sizes of the axes, and the outputs."""
+
+    def __init__(self, sizes: Mapping[str, int], inputs: Tensors, outputs: Tensors) -> None:
+        self.sizes, self.inputs, self.outputs = sizes, inputs, outputs
+
+
+def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
+    """Yield runs of samples as they are, of a batch, and of each axis at its smallest, usual and largest size."""
+    for inputs in _of_each_size(contract, samples):
+        yield _Run(contract.sizes_of(inputs), inputs, outputs_of(network, contract, inputs))
+    first = contract.sizes_of(samples[0])
+    if contract.batched:
+        yield _run_at(network, contract, samples, _BATCH, first, f"in a batch of {_BATCH}")
+    for name, axis in contract.axes.items():
+        for end in dict.fromkeys((axis.min, axis.opt, axis.max)):
+            sizes = {**contract.optimum, name: end}
+            yield _run_at(network, contract, samples, 1, sizes, f"with the axis {name} at {end} (`axes.{name}`)")
+
+
+def _run_at(
+    network: ServedNetwork,
+    contract: Contract,
+    samples: Sequence[Tensors],
+    batch: int,
+    axes: Mapping[str, int],
+    words: str,
+) -> _Run:
+    inputs = batch_of(contract, samples, batch, {name: axes[name] for name in contract.axes})
+    try:
+        return _Run(contract.sizes_of(inputs), inputs, outputs_of(network, contract, inputs))
+    except SlipwayError as error:
+        raise SlipwayError(f"the network takes the samples, but not {words}: {error}") from None
+
+
+def _of_each_size(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
+    """Return at most _ALIKE samples of each combination of sizes."""
+    by_size: dict[tuple, list[Tensors]] = {}
+    for sample in samples:
+        by_size.setdefault(tuple(sorted(contract.sizes_of(sample).items())), []).append(sample)
+    return [sample for alike in by_size.values() for sample in alike[:_ALIKE]]
+
+
+def _outputs(contract: Contract, runs: Sequence[_Run]) -> list[Tensor]:
+    names = list(runs[0].outputs)
+    for run in runs:
+        if list(run.outputs) != names:
+            raise SlipwayError(
+                f"the network answers with the outputs {', '.join(names)}, but with {', '.join(run.outputs)} for "
+                f"another input: their number varies, which no graph can have; let `architecture` name a factory that "
+                "wraps the network in a module which always returns the same tensors"
+            )
+    return [_output(contract, name, runs) for name in names]
+
+
+def _output(contract: Contract, name: str, runs: Sequence[_Run]) -> Tensor:
+    arrays = [run.outputs[name] for run in runs]
+    dtypes = sorted({str(array.dtype) for array in arrays})
+    if len(dtypes) > 1:
+        raise SlipwayError(
+            f"the output {name} of the network is {' or '.join(dtypes)}, depending on the input; let the network "
+            "always return the same dtype"
+        )
+    ranks = {array.ndim for array in arrays}
+    if contract.batched:
+        for run in runs:
+            if run.outputs[name].shape[:1] != (run.sizes[BATCH],):
+                raise SlipwayError(rows_differ(name, run.sizes[BATCH], run.outputs[name].shape))
+    if len(ranks) > 1:
+        raise SlipwayError(
+            f"the output {name} of the network has {' or '.join(map(str, sorted(ranks)))} axes, depending on the "
+            "input; let the network always return the same number (no squeeze() without a dimension)"
+        )
+    return Tensor(name, dtypes[0], tuple(_size(contract, name, axis, runs) for axis in range(arrays[0].ndim)))
+
+
+def _size(contract: Contract, name: str, axis: int, runs: Sequence[_Run]) -> int | str | None:
+    """Return the batch axis, a fixed size, the name of a dynamic axis, or None for an axis of an output."""
+    if contract.batched and axis == 0:
+        return BATCH
+    sizes = [run.outputs[name].shape[axis] for run in runs]
+    if len(set(sizes)) == 1:
+        return sizes[0]
+    return next((named for named in contract.axes if sizes == [run.sizes[named] for run in runs]), None)
+
+
+def _require_other_names(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    """Raise SlipwayError if an output has the name of an input, which no graph can have."""
+    names = {tensor.name for tensor in inputs}
+    if both := [tensor.name for tensor in outputs if tensor.name in names]:
+        renamed = ", ".join(f"{tensor.name}_out: tensor" for tensor in outputs)
+        raise SlipwayError(
+            f"the network has {listed(both, 3)} both as an input and as an output, which no graph can have; give every "
+            f"output a name of its own in config.yaml, `outputs: {{{renamed}}}`"
+        )
+
+
+def _require_use(network: ServedNetwork, sample: Tensors) -> None:
+    if unused := unused_inputs(network, sample):
+        raise SlipwayError(
+            f"the outputs of the network do not depend on {listed(unused, 5)}; leave it out of the samples and of "
+            "`inputs` in config.yaml, or look at the network's forward, which may not use it in eval mode"
+        )
+
+
+def _with_meaning(
+    network: ServedNetwork, output: Tensor, meanings: Mapping[str, str | None], runs: Sequence[_Run]
+) -> Tensor:
+    """Return the output with its stated meaning. Raise SlipwayError if the network contradicts it."""
+    stated = meanings.get(output.name)
+    meaning = _NOT_STATED
+    if stated == "tensor":
+        meaning = Meaning("tensor", because=STATED)
+    elif stated:
+        meaning = _proven(network, output, stated, runs)
+    return Tensor(output.name, output.dtype, output.shape, meaning=meaning)
+
+
+def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[_Run]) -> Meaning:
+    from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
+
+    two_axes = len(output.shape) == 2 and isinstance(output.shape[1], int) and output.shape[0] == BATCH
+    if not two_axes or output.dtype != "float32":
+        raise SlipwayError(
+            f"config.yaml says `outputs.{output.name}: {stated}`, but {output.in_words()} is not of floating-point "
+            f"numbers (batch, scores); say `{output.name}: tensor`"
+        )
+    last = last_operation(network, runs[0].inputs, output.name)
+    require_no_lone_softmax(last, output.shape[1])
+    rows = np.concatenate([run.outputs[output.name] for run in runs])
+    try:
+        return find_meaning(stated, last, rows, None)
+    except SlipwayError as error:
+        raise SlipwayError(f"the output {output.name}: {error}") from None

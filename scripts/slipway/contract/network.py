@@ -1,0 +1,142 @@
+"""A network behind its contract: it takes the contract's inputs by position and answers with the contract's outputs."""
+
+import traceback
+
+import numpy as np
+import torch
+
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
+from slipway.core.errors import SlipwayError
+from slipway.networks.answer_structure import named_outputs
+from slipway.networks.calling import call_of
+from slipway.networks.forward_failures import why_it_fails
+
+# The dtypes of outputs that the served graph casts to float32.
+CAST = (torch.float64, torch.float16, torch.bfloat16)
+
+
+class ServedNetwork(torch.nn.Module):
+    """The user's network with normalised pixels, chosen outputs, and casts to float32.
+
+    It takes tensors in the order of the contract's inputs. It returns a tuple of tensors in the order of the contract's
+    outputs, or all outputs of the network if the contract has none yet.
+    """
+
+    def __init__(self, network: torch.nn.Module, contract: Contract) -> None:
+        super().__init__()
+        self.network = network
+        self.inputs = contract.inputs
+        self.names = [tensor.name for tensor in contract.outputs] or None
+        self.call = call_of(network, [tensor.name for tensor in contract.inputs])
+        for index, tensor in enumerate(contract.inputs):
+            if tensor.normalisation:
+                shape = [1, -1] + [1] * (len(tensor.shape) - 2)
+                for statistic in ("mean", "std"):
+                    values = torch.tensor(getattr(tensor.normalisation, statistic), dtype=torch.float32)
+                    self.register_buffer(f"{statistic}_{index}", values.reshape(shape), persistent=False)
+        self.eval()
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the outputs in the contract's order."""
+        return tuple(map(_served, self.outputs(*inputs).values()))
+
+    def outputs(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the outputs by name, in the network's own dtypes."""
+        tensors = {tensor.name: self._normalised(index, inputs[index]) for index, tensor in enumerate(self.inputs)}
+        return named_outputs(self.call(self.network, tensors), self.names)
+
+    def run(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        """Return the outputs for named arrays by name, in the network's own dtypes, computed on the CPU."""
+        with torch.inference_mode():
+            return self.outputs(*(tensor_of(inputs[tensor.name]) for tensor in self.inputs))
+
+    def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
+        if not self.inputs[index].normalisation:
+            return values
+        return (values.float() / 255.0 - getattr(self, f"mean_{index}")) / getattr(self, f"std_{index}")
+
+
+def served_network(network: torch.nn.Module, contract: Contract) -> ServedNetwork:
+    """Return the network as the graph that is served. Raise SlipwayError if it does not take the inputs by name."""
+    return ServedNetwork(network, contract)
+
+
+def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
+    """Return PyTorch's outputs for the inputs of a request, computed on the CPU, in the contract's dtypes.
+
+    Raises SlipwayError if the inputs do not fit the contract, if the network fails on them, or if an output has another
+    dtype or shape than the contract says, or values that are not finite.
+    """
+    sizes = contract.sizes_of(inputs)
+    outputs = outputs_of(network, contract, inputs)
+    for tensor in contract.outputs:
+        _require_shape(tensor, outputs[tensor.name], sizes)
+        if outputs[tensor.name].dtype != tensor.dtype:
+            raise SlipwayError(
+                f"the output {tensor.name} of the network is {outputs[tensor.name].dtype} for this sample, but "
+                f"{tensor.dtype} for others; let the network always return the same dtype"
+            )
+    return outputs
+
+
+def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
+    """Return PyTorch's outputs by name, finite and of any shape. Only the contract's inputs need to be known."""
+    try:
+        outputs = network.run(inputs)
+    except SlipwayError:
+        raise
+    except Exception as error:  # the user's network can raise any exception
+        traceback.print_exc()
+        raise SlipwayError(why_it_fails(network.network, inputs, error, network.run, contract.batched)) from None
+    for name, values in outputs.items():
+        if values.is_floating_point() and not torch.isfinite(values).all():
+            raise SlipwayError(
+                f"the output {name} of the network has NaN or infinities in PyTorch already: its checkpoint is of a "
+                "training that diverged, or damaged (take an earlier one), or its code masks values with infinity "
+                "(let it use a large finite number)"
+            )
+    return {name: _served(values).numpy() for name, values in outputs.items()}
+
+
+def dtypes_of(network: ServedNetwork, inputs: Tensors) -> dict[str, str]:
+    """Return the names of the outputs' own dtypes, before any cast to float32."""
+    return {name: str(values.dtype).removeprefix("torch.") for name, values in network.run(inputs).items()}
+
+
+def tensor_of(array: np.ndarray) -> torch.Tensor:
+    """Return an array as a tensor. Raise SlipwayError if PyTorch has no such dtype."""
+    try:
+        return torch.from_numpy(np.ascontiguousarray(array))
+    except TypeError:
+        raise SlipwayError(
+            f"an input has the dtype {array.dtype}, of which PyTorch makes no tensor; let the samples have numbers "
+            "(float32, int64, uint8, bool)"
+        ) from None
+
+
+def _served(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.float32) if values.dtype in CAST else values
+
+
+def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) -> None:
+    """Raise SlipwayError unless an output has the sizes that the contract says for these inputs."""
+    expected = [sizes[size] if isinstance(size, str) else size for size in tensor.shape]
+    fits = values.ndim == len(expected)
+    if tensor.shape[:1] == (BATCH,) and (not fits or len(values) != sizes[BATCH]):
+        raise SlipwayError(rows_differ(tensor.name, sizes[BATCH], values.shape))
+    if not fits or any(size not in (None, real) for size, real in zip(expected, values.shape, strict=True)):
+        raise SlipwayError(
+            f"the output {tensor.name} of the network has the shape {values.shape} for an input with "
+            f"{', '.join(f'{name} {size}' for name, size in sizes.items()) or 'fixed sizes'}, but {tensor.in_words()} "
+            "was found with others: its sizes follow from the values of the inputs; let the network return a fixed "
+            "number of values"
+        )
+
+
+def rows_differ(name: str, batch: int, shape: tuple[int, ...]) -> str:
+    """Return a sentence about an output that has not one row for each sample of a batch."""
+    return (
+        f"the network answers a batch of {batch} with an output {name} of shape {shape}, not with one row for each "
+        "sample; let it keep the batch axis, the first one, as it is, or leave this output out by `outputs` of the "
+        "model in config.yaml, or state sizes without `batch` in `inputs`, so that each request is run by itself"
+    )

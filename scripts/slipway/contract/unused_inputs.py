@@ -1,0 +1,63 @@
+"""Find the inputs that do not change a network's outputs."""
+
+import traceback
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from slipway.contract.contract import Tensors
+from slipway.contract.network import ServedNetwork, tensor_of
+
+
+def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
+    """Return the names of the inputs from which no operation leads to an output.
+
+    An input counts as used if the network's Python code reads a number of it. Returns [] if the operations cannot be
+    observed.
+    """
+    tensors = {name: tensor_of(inputs[name]).clone() for name in (tensor.name for tensor in network.inputs)}
+    sources = _Sources(tensors)
+    try:
+        with torch.inference_mode(), sources:
+            outputs = network.outputs(*tensors.values())
+    except Exception:  # code of other libraries cannot always be observed
+        traceback.print_exc()
+        return []
+    used = sources.read.union(*(sources.of(output) for output in outputs.values()))
+    return [name for name in tensors if name not in used]
+
+
+class _Sources(TorchDispatchMode):
+    """Follows from which inputs the memory of each tensor was computed. Views share their memory."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        self.read: set[str] = set()  # inputs of which the network's code read a number
+        self._names: dict[int, set[str]] = {}
+        self._alive: list[torch.UntypedStorage] = []  # so that no other memory gets the same identity
+        for name, tensor in tensors.items():
+            self._add(tensor, {name})
+
+    def of(self, tensor: torch.Tensor) -> set[str]:
+        """Return the names of the inputs that a tensor was computed from."""
+        return self._names.get(tensor.untyped_storage()._cdata, set())
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        result = function(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
+        names = set().union(*map(self.of, tensors))
+        results = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
+        if not results:
+            self.read |= names
+        if function._schema.is_mutable:
+            results += tensors
+        for tensor in results:
+            self._add(tensor, names)
+        return result
+
+    def _add(self, tensor: torch.Tensor, names: set[str]) -> None:
+        storage = tensor.untyped_storage()
+        if names:
+            self._alive.append(storage)
+            self._names[storage._cdata] = self._names.get(storage._cdata, set()) | names

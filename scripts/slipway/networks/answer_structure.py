@@ -1,0 +1,101 @@
+"""The tensors in a network's answer by name: of a tensor, tuple, list, dictionary, dataclass or named tuple."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from slipway.core.errors import SlipwayError
+
+
+def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
+    """Return the tensors of an answer by name. Entries that are None do not count.
+
+    `names` are keys of the answer, of which others are left out, or new names for all entries in their order. Without
+    `names`, an entry without a name is "output", or "output_0", "output_1" and so on. Raises SlipwayError if the answer
+    has other entries, or if an entry is no dense tensor of real numbers.
+    """
+    entries = _entries(answer)
+    chosen = _chosen(entries, names) if names else entries
+    if not chosen:
+        raise SlipwayError(f"the network answers with {_in_words(answer)}, which has no tensor; {_WRAP}")
+    tensors = [name for name, value in entries.items() if isinstance(value, torch.Tensor)]
+    for name, value in chosen.items():
+        _require_tensor(name, value, tensors, answer)
+    return chosen
+
+
+_WRAP = (
+    "let `architecture` name a factory that wraps the network in a module which returns a tensor, a tuple of tensors "
+    "or a dictionary of tensors"
+)
+
+
+def _entries(answer: object) -> dict[str, object]:
+    """Return the entries of an answer by name, without nesting."""
+    if isinstance(answer, Mapping):
+        pairs = [(str(key), value) for key, value in answer.items()]
+    elif dataclasses.is_dataclass(answer):
+        pairs = [(entry.name, getattr(answer, entry.name)) for entry in dataclasses.fields(answer)]
+    elif hasattr(answer, "_fields"):  # a named tuple
+        pairs = list(zip(answer._fields, answer, strict=True))
+    elif isinstance(answer, tuple | list):
+        values = [value for value in answer if value is not None]
+        pairs = [("output" if len(values) == 1 else f"output_{index}", value) for index, value in enumerate(values)]
+    else:
+        pairs = [("output", answer)]
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _chosen(entries: dict[str, object], names: Sequence[str]) -> dict[str, object]:
+    if all(name in entries for name in names):
+        return {name: entries[name] for name in names}
+    if len(names) == len(entries) and not any(name in entries for name in names):
+        return dict(zip(names, entries.values(), strict=True))
+    has = f"{len(entries)} output{'s' * (len(entries) != 1)} ({', '.join(entries) or 'none'})"
+    raise SlipwayError(
+        f"the outputs are to be {', '.join(names)}, but the network answers with {has}; let `outputs` of the model in "
+        "config.yaml name some of these, or give a new name to each of them in their order"
+    )
+
+
+def _require_tensor(name: str, value: object, tensors: list[str], answer: object) -> None:
+    """Raise SlipwayError unless an entry of an answer is a tensor that can be served."""
+    if not isinstance(value, torch.Tensor):
+        if isinstance(answer, list | tuple) and isinstance(value, Mapping):
+            raise SlipwayError(
+                f"the network answers with {_in_words(answer)} with {', '.join(map(str, value))}: one for each sample "
+                "of a batch, so the number of outputs varies, which no graph can have; let `architecture` name a "
+                "factory that wraps the network in a module which returns tensors, such as all boxes and scores before "
+                "the selection (NMS), and select in the client"
+            )
+        remedy = _WRAP
+        if tensors and not isinstance(answer, tuple | list):
+            remedy = (
+                f"leave it out by `outputs: {{{', '.join(f'{other}: tensor' for other in tensors)}}}` of the model "
+            )
+            remedy += f"in config.yaml, or {_WRAP}"
+        raise SlipwayError(f"the output {name} of the network is {_in_words(value)}, not one tensor; {remedy}")
+    if value.dtype.is_complex:
+        raise SlipwayError(
+            f"the output {name} of the network has complex numbers ({_dtype(value)}), which no server can send; let "
+            "the network return real and imaginary parts as two tensors (torch.view_as_real)"
+        )
+    if value.layout != torch.strided or value.is_quantized:
+        raise SlipwayError(
+            f"the output {name} of the network is a sparse or quantised tensor, which no graph can have; let the "
+            "network return a dense one (.to_dense(), .dequantize())"
+        )
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, tuple | list) and value:
+        kinds = sorted({type(part).__name__ for part in value})
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(kinds)})"
+    if isinstance(value, Mapping):
+        return f"a {type(value).__name__} with {', '.join(map(str, value)) or 'nothing'}"
+    return f"a {type(value).__name__}"

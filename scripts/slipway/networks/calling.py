@@ -1,0 +1,85 @@
+"""How a network is called with named inputs: by the names of its forward's parameters, or by position."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from slipway.core.errors import SlipwayError, listed
+
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The names of the inputs that a network takes by position, in their order, and of those that it takes by name."""
+
+    positional: tuple[str, ...] = ()
+    keyword: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all inputs in the order of the network's parameters."""
+        return self.positional + self.keyword
+
+    def __call__(self, network: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> object:
+        """Return the network's answer to named inputs."""
+        by_name = {name: inputs[name] for name in self.keyword}
+        return network(*(inputs[name] for name in self.positional), **by_name)
+
+
+def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
+    """Return how a network takes the inputs `names`. Its optional parameters may be left out.
+
+    A network with one required parameter takes a single input of any name. Raises SlipwayError if the network does not
+    take an input, or needs another one.
+    """
+    parameters = _parameters(network)
+    kinds = [parameter.kind for parameter in parameters.values()]
+    named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
+    required = [name for name, parameter in named.items() if parameter.default is parameter.empty]
+    takes_any_name = inspect.Parameter.VAR_KEYWORD in kinds
+    takes_any_number = inspect.Parameter.VAR_POSITIONAL in kinds
+    unknown = [name for name in names if name not in named]
+    if len(names) == 1 and unknown and len(required) <= 1 and (takes_any_number or _takes_one(named, required)):
+        return Call(positional=tuple(names))
+    if unknown == list(names) and takes_any_number and not required:
+        return Call(positional=tuple(names))
+    if unknown and not takes_any_name:
+        raise SlipwayError(_why_unknown(unknown, names, list(named), required))
+    if missing := [name for name in required if name not in names]:
+        raise SlipwayError(
+            f"the network needs {listed(missing, 5)}, which the samples do not have (they have {', '.join(names)}); "
+            "add it to the samples, or let `architecture` name a factory whose network has a default for it"
+        )
+    positional = [name for name, one in named.items() if one.kind == one.POSITIONAL_ONLY and name in names]
+    rest = [name for name in (*named, *names) if name in names and name not in positional]
+    return Call(tuple(positional), tuple(dict.fromkeys(rest)))
+
+
+def _parameters(network: torch.nn.Module) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(network.forward).parameters
+    except (TypeError, ValueError):  # code without a signature, such as a module of another library
+        return {"inputs": inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)}
+
+
+def _takes_one(named: Mapping[str, inspect.Parameter], required: list[str]) -> bool:
+    """Return whether a single positional argument satisfies the parameters."""
+    first = next(iter(named.values()), None)
+    return first is not None and first.kind in _BY_POSITION and required in ([], [first.name])
+
+
+def _why_unknown(unknown: list[str], names: Sequence[str], parameters: list[str], required: list[str]) -> str:
+    takes = f"its forward takes {', '.join(parameters) or 'no inputs'}"
+    if len(names) > 1 and unknown == list(names) and len(required) == 1:
+        return (
+            f"the samples have {', '.join(names)}, but the network takes a single input, {required[0]}; if that is a "
+            "dictionary or a tuple, let `architecture` name a factory that wraps the network in a module which takes "
+            f"each tensor by itself: forward(self, {', '.join(names)})"
+        )
+    return (
+        f"the samples have {listed(unknown, 5)}, which the network does not take: {takes}; name the arrays of the "
+        "samples after these parameters, or leave them out"
+    )
