@@ -21,6 +21,7 @@ from slipway.core.package_versions import ABSENT
 from slipway.core.packages import runtime_version
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
+from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import RUNTIMES, runtime
 
 
@@ -83,19 +84,19 @@ def head_of(arguments: argparse.Namespace) -> dict:
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
-        "key": key_of(arguments, onnx_sha256),
+        "key": key_of(arguments, exported, onnx_sha256),
         "code_sha256": digest(CodeHashes().of_program("build_engine", arguments.runtime)),
         "structure_sha256": exported.get("structure_sha256"),
         "topology_sha256": exported.get("topology_sha256"),
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",
-        "input_dtype": exported["input_dtype"],
+        **{name: exported[name] for name in ("input_dtype", "interface") if name in exported},
         "onnx_bytes": exported["fp32_bytes"],
         "calibration": exported.get("calibration"),
     }
 
 
-def key_of(arguments: argparse.Namespace, onnx_sha256: str) -> dict:
-    """Return everything that the engine depends on."""
+def key_of(arguments: argparse.Namespace, exported: dict, onnx_sha256: str) -> dict:
+    """Return everything that the engine depends on. `exported` is the ONNX file's record."""
     key = {
         "onnx_sha256": onnx_sha256,
         "runtime": arguments.runtime,
@@ -103,7 +104,9 @@ def key_of(arguments: argparse.Namespace, onnx_sha256: str) -> dict:
         "precision": arguments.precision,
         "hardware": arguments.hardware,
     }
-    return key | ({"cuda": arguments.cuda, "builder": json.loads(arguments.builder)} if arguments.cuda else {})
+    if not arguments.cuda:
+        return key
+    return key | {"cuda": arguments.cuda, "builder": json.loads(arguments.builder) | dynamic_axes(exported)}
 
 
 def keep(job: Job) -> None:

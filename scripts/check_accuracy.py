@@ -19,6 +19,7 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import error_of_variation, variation, weakness
 
@@ -80,14 +81,15 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
     """
     golden = np.load(arguments.golden)
     meaning = Meaning.of_golden(golden)
-    answer = engine.infer(golden["input"])
+    infer = lambda batch: engine.infer({INPUT: batch})[OUTPUT]  # noqa: E731
+    answer = infer(golden["input"])
     if answer.dtype != np.float32:
         raise SlipwayError(
             f"the engine answers in {answer.dtype}, where FP32 is served: its ONNX file is not Slipway's"
         )
     sample = compare(golden["logits"], answer, meaning)
     profiles = built.record.get("profiles") or []
-    company = in_company(engine.infer, golden["input"], lambda size: not unsupported_batches(profiles, [size]))
+    company = in_company(infer, golden["input"], lambda size: not unsupported_batches(profiles, [size]))
     photographs = on_photographs(arguments, engine, meaning) if arguments.labelled else None
     return {
         "origin": built.record["origin"],
@@ -110,7 +112,7 @@ def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict
     """
     images = np.concatenate([golden["input"], golden["variations"]])
     reference = np.concatenate([golden["logits"], golden["variation_logits"]])
-    answers = np.concatenate([engine.infer(image[None]) for image in images])
+    answers = np.concatenate([engine.infer({INPUT: image[None]})[OUTPUT] for image in images])
     varies = variation(reference)
     return {
         "variation": varies,
@@ -149,7 +151,7 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
     for start in range(0, len(images), BATCH):
         batch = photograph_batch(images[start : start + BATCH], preprocess, arguments.input)
         reference.append(logits_of(model, batch))
-        logits.append(engine.infer(batch))
+        logits.append(engine.infer({INPUT: batch})[OUTPUT])
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
     reference, logits = np.concatenate(reference), np.concatenate(logits)
     if not meaning.has_classes:

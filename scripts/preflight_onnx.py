@@ -12,6 +12,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT
 from slipway.core.packages import runtime_version
+from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import runtime
 
 WORKSPACE_MB = 2048
@@ -43,7 +44,8 @@ def main(arguments: argparse.Namespace) -> None:
     }
     records = [read_json(path) for path in arguments.onnx_records]
     verdicts = {
-        record["variant"]: verdict_on(onnx, options) for onnx, record in zip(arguments.onnx, records, strict=True)
+        record["variant"]: verdict_on(onnx, options | dynamic_axes(record))
+        for onnx, record in zip(arguments.onnx, records, strict=True)
     }
     for variant, verdict in verdicts.items():
         progress(f"  {variant}: {in_words(verdict)}")

@@ -1,7 +1,7 @@
 """Run one TensorRT engine for a program in another interpreter: requests on standard input, answers on output.
 
 It runs in the interpreter that has TensorRT, and needs nothing of Slipway's environment. A request is a line of JSON
-with a "do". The request "infer" is followed by an array in NumPy's own format, and so is its answer. See
+with a "do". The "arrays" that it names follow in NumPy's own format; an answer is the same. See
 slipway.engines.subprocess_engine.
 """
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from slipway.engines.subprocess_engine import read_array, write_array
+from slipway.engines.subprocess_engine import read_arrays, write_message
 from slipway.runtimes.tensorrt.measuring import measure
 from slipway.runtimes.tensorrt.runner import Engine
 
@@ -32,25 +32,26 @@ def main(arguments: argparse.Namespace) -> None:
     engine = None  # a local variable, so that it ends before its GPU is closed at the interpreter's end
     for line in requests:
         request = json.loads(line)
+        arrays = read_arrays(requests, request.pop("arrays"))
         try:
-            images = read_array(requests) if request["do"] == "infer" else None
             engine = engine or Engine(arguments.engine, arguments.precision)
-            answer, array = answered(engine, images, **request)
+            answer, outputs = answered(engine, arrays, **request)
         except ValueError as error:
-            answer, array = {"error": str(error)}, None
-        answers.write(json.dumps(answer).encode() + b"\n")
-        if array is not None:
-            write_array(answers, array)
-        answers.flush()
+            answer, outputs = {"error": str(error)}, None
+        write_message(answers, answer, outputs)
 
 
-def answered(engine: Engine, images: np.ndarray | None, do: str, **effort: object) -> tuple[dict, np.ndarray | None]:
-    """Return the answer to one request, and the array that follows it, or None."""
+def answered(
+    engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: object
+) -> tuple[dict, dict[str, np.ndarray] | None]:
+    """Return the answer to one request, and the arrays that follow it, or None."""
     if do == "infer":
-        return {}, engine.infer(images)
+        return {}, engine.infer(arrays)
     if do == "layers":
         return {"layers": engine.layers()}, None
-    return measure(engine, **effort), None
+    if do == "tensors":
+        return {"tensors": engine.tensors()}, None
+    return measure(engine, **effort, inputs=arrays or None), None
 
 
 def private_output() -> BinaryIO:

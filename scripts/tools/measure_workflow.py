@@ -27,6 +27,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
+from slipway.onnx.tensor_names import INPUT
 from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
@@ -103,10 +104,10 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     engine = built.load()
     crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["crop"]
     image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
-    warm_up(lambda: engine.infer(image), 2)
+    warm_up(lambda: engine.infer({INPUT: image}), 2)
     rounds = []
     for _ in range(ROUNDS):
-        latencies = sample_latency(lambda: engine.infer(image), SECONDS, minimum=20)
+        latencies = sample_latency(lambda: engine.infer({INPUT: image}), SECONDS, minimum=20)
         alone = round(1e3 / statistics.mean(latencies), 2)
         served = {str(level): requests_per_second(receipt["served_as"], ports, level, workplace) for level in (1, 2, 4)}
         rounds.append({"engine_alone_per_s": alone, "served_per_s": served})

@@ -98,7 +98,8 @@ def test_the_record_tells_what_was_built(built):
     record = read_json(built.record)
     assert record["layers_read_from"] == "the engine"
     assert record["layers"]["fp32"] > sum(record["layers"].values()) / 2
-    assert [tensor["dtype"] for tensor in record["tensors"]] == ["uint8", "float32"]
+    assert [(tensor["name"], tensor["dtype"]) for tensor in record["tensors"]["inputs"]] == [("input", "uint8")]
+    assert [(tensor["name"], tensor["dtype"]) for tensor in record["tensors"]["outputs"]] == [("logits", "float32")]
     assert record["profiles"] == BUILDER["profiles"]
     assert record["timing_cache"]["bytes_after"] > 0
     assert f"{record['gpu']['name']} (compute capability {record['gpu']['compute_capability']})" == gpu_identity()
@@ -117,7 +118,7 @@ def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(bui
     with SubprocessEngine(built.engine, "fp32", PYTHON) as engine:
         for seed, batch in enumerate([1, 3, 8, 11, 3, 8, 1, 3]):  # from the second time on as a CUDA graph
             images = random_batch("uint8", batch, tiny_network.CROP, seed)
-            assert compare(reference(images), engine.infer(images))["relative_error"] < 1e-3, batch
+            assert compare(reference(images), engine.infer({"input": images})["logits"])["relative_error"] < 1e-3, batch
     assert "is not in profile" not in capfd.readouterr().err
 
 
@@ -130,7 +131,8 @@ def test_both_ways_to_cuda_give_the_same(built, reference):
         "from slipway.runtimes.tensorrt.runner import Engine\n"
         "engine = Engine(sys.argv[1], 'fp32', device=open_device(binding=sys.argv[2]))\n"
         "images = np.load(sys.argv[3])\n"
-        "engine.infer(images); np.save(sys.argv[4], engine.infer(images))\n"
+        "infer = lambda: engine.infer({'input': images})['logits']\n"
+        "infer(); np.save(sys.argv[4], infer())\n"
     )
     for binding in ("pycuda", "cuda-bindings"):
         answer = built.folder / f"{binding}.npy"
@@ -158,7 +160,7 @@ def test_a_truncated_engine_is_called_that(built):
         SubprocessEngine(short, "fp32", PYTHON) as engine,
         pytest.raises(SlipwayError, match="truncated, or built by another version"),
     ):
-        engine.infer(random_batch("uint8", 1, tiny_network.CROP))
+        engine.infer({"input": random_batch("uint8", 1, tiny_network.CROP)})
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ class Retrained(Built):
         """Compare the engine that lies there with what was trained last."""
         golden = np.load(self.golden)
         with SubprocessEngine(self.engine, self.precision, PYTHON) as engine:
-            found = compare(golden["variation_logits"], engine.infer(golden["variations"]))
+            found = compare(golden["variation_logits"], engine.infer({"input": golden["variations"]})["logits"])
         assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
 
 

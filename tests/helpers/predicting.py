@@ -30,7 +30,7 @@ NEVER_SLOW = 120
 def said_by(model, pictures):
     """Return what a model's engine itself says of each picture: {file: classes}."""
     files = sorted(pictures.iterdir())
-    logits = model.engine.load().infer(photograph_batch(files, IMAGENET, str(model.batch.dtype)))
+    logits = model.engine.load().infer({"input": photograph_batch(files, IMAGENET, str(model.batch.dtype))})["logits"]
     return {str(file): answer_of(row, LOGITS, LABELS)["top"] for file, row in zip(files, logits, strict=True)}
 
 

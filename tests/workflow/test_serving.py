@@ -82,7 +82,7 @@ def serve(repository, workspace, python=None):
 
 def prove(server, tiny, name="tiny"):
     with ModelClient(server.ports, name) as client:
-        logits = tiny.engine.load().infer(tiny.batch)
+        logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
         return smoke_test(client, Expected(name, golden_of(tiny.batch, logits), [""] * CLASSES, LIMITS))
 
 
@@ -103,7 +103,7 @@ def test_requests_that_are_gathered_get_each_their_own_answer(tmp_path, tiny):
             answers = list(pool.map(lambda batch: client.infer({"input": batch}).outputs["logits"], batches))
     for batch, answer in zip(batches, answers, strict=True):
         assert answer.shape == (len(batch), CLASSES)
-        np.testing.assert_allclose(answer, engine.infer(batch), rtol=1e-4, atol=1e-3)
+        np.testing.assert_allclose(answer, engine.infer({"input": batch})["logits"], rtol=1e-4, atol=1e-3)
 
 
 def test_a_served_model_that_answers_by_its_neighbours_is_refused(tmp_path):

@@ -22,6 +22,7 @@ from slipway.classification.images import Preprocessing
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.networks.model_inputs import random_batch, served_model
+from slipway.onnx.tensor_names import INPUT
 
 Measure = Callable[[int], dict]
 PROVIDER = "CUDAExecutionProvider"
@@ -32,7 +33,7 @@ def cpu_subjects(
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions from array to array in host memory."""
     infers = {PYTORCH: eager_on_cpu(served_model(model, preprocess, input_dtype))}
-    infers |= {name: engine.infer for name, engine in engines.items()}
+    infers |= {name: lambda images, engine=engine: engine.infer({INPUT: images}) for name, engine in engines.items()}
     inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     return {
         name: lambda batch, infer=infer: measure_host(infer, inputs(batch), effort) for name, infer in infers.items()
@@ -65,8 +66,8 @@ def gpu_subjects(
     return subjects | {name: partial(engine.measure, **steps) for name, engine in engines.items()}
 
 
-def measure_host(infer: Callable[[np.ndarray], np.ndarray], images: np.ndarray, effort: Effort) -> dict:
-    """Measure a function from array to array in host memory on `images` (N, 3, H, W). The latency is the whole call."""
+def measure_host(infer: Callable[[np.ndarray], Any], images: np.ndarray, effort: Effort) -> dict:
+    """Measure a function of an array in host memory on `images` (N, 3, H, W). The latency is the whole call."""
     calls = warm_up(lambda: infer(images), effort.warmup_seconds)
     latencies = sample_latency(lambda: infer(images), effort.seconds, effort.min_samples)
     return {

@@ -4,7 +4,6 @@
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,7 +62,7 @@ class Attempt:
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
     """Return the job, with respect to the existing engine."""
-    options, limits = json.loads(arguments.builder), limits_of(arguments.limits)
+    options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
     gates, why_no_gates = None, "only TensorRT's engines are compared with those that they replace"
     if arguments.runtime == "tensorrt":
@@ -119,14 +118,16 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
     try:
         facts = job.module.build(job.arguments.onnx, path, job.arguments.precision, options)
         build_seconds = seconds_since(start)
-        layers = facts.pop("layers", None) or job.module.Engine(path, job.arguments.precision).layers()
+        if "tensors" not in facts:
+            engine = job.module.Engine(path, job.arguments.precision)
+            facts |= {"tensors": engine.tensors(), "layers": engine.layers()}
     except ValueError as error:
         raise SlipwayError(str(error)) from None
     seconds = seconds_since(start)
-    require_precision(job.arguments.precision, layers, facts.get("unread_layers"))
+    require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
     findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
-    return Attempt(strategy_of(facts.get("timing_cache")), {"layers": layers, **timed, **facts}, seconds, findings)
+    return Attempt(strategy_of(facts.get("timing_cache")), {**timed, **facts}, seconds, findings)
 
 
 def strategy_of(timing_cache: dict | None) -> str:

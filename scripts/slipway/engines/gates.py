@@ -11,9 +11,11 @@ from types import ModuleType
 import numpy as np
 
 from slipway.benchmark.agreement import compare, violations
+from slipway.contract.contract import Tensors
+from slipway.contract.golden import Golden
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
+from slipway.onnx.tensor_names import OUTPUT
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class Gates:
         """Run an engine and the engine that it would replace, and return the gates that it fails."""
         start = time.perf_counter()
         try:
-            images, reference, meaning = self._golden()
-            tried = self.module.trial(self.previous, engine, self.precision, images)
-            accuracy = None if images is None else compare(reference, tried["logits"], meaning)
+            golden = None if self.why_no_proof else Golden.read(self.golden)
+            samples = [sample.inputs for sample in golden.samples] if golden else None
+            tried = self.module.trial(self.previous, engine, self.precision, samples)
+            accuracy = agreement(golden, tried["outputs"]) if golden else None
         except Exception as error:  # the GPU libraries have no common class for their errors
             traceback.print_exc()
             progress(f"  it could not be compared with the engine that it would replace: {error}")
@@ -69,15 +72,12 @@ class Gates:
             gate_seconds=seconds_since(start),
         )
 
-    def _golden(self) -> tuple[np.ndarray | None, np.ndarray | None, Meaning | None]:
-        """Return images (N, 3, H, W), PyTorch's outputs (N, values) and their meaning; three times None if unknown."""
-        if self.why_no_proof:
-            return None, None, None
-        golden = np.load(self.golden)
-        pairs = [("input", "logits"), ("variations", "variation_logits")]
-        available = [pair for pair in pairs if pair[0] in golden.files]
-        images, logits = (np.concatenate([golden[pair[side]] for pair in available]) for side in (0, 1))
-        return images, logits, Meaning.of_golden(golden)
+
+def agreement(golden: Golden, outputs: list[Tensors]) -> dict:
+    """Compare an engine's outputs for the golden samples with PyTorch's."""
+    reference = np.concatenate([sample.outputs[OUTPUT] for sample in golden.samples])
+    answers = np.concatenate([each[OUTPUT] for each in outputs])
+    return compare(reference, answers, golden.contract.output(OUTPUT).meaning)
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:

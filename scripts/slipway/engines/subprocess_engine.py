@@ -29,26 +29,38 @@ class SubprocessEngine:
                 f"the interpreter {self._python} cannot be started ({error}); correct `tensorrt.python` in config.yaml"
             ) from None
 
-    def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the engine's input dtype."""
-        self._ask({"do": "infer"}, batch)
+    def tensors(self) -> dict[str, list[dict]]:
+        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        return self._ask({"do": "tensors"})["tensors"]
+
+    def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name for inputs by name."""
+        answer = self._ask({"do": "infer"}, inputs)
         try:
-            return read_array(self._process.stdout)
+            return read_arrays(self._process.stdout, answer["arrays"])
         except ValueError:
             raise self._ended() from None
 
-    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
-        """Return the logits of several batches in order, run as one."""
-        return self.infer(np.concatenate(batches))
+    def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return the outputs of several requests in order, joined along axis 0 and run as one batch."""
+        return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the engine reports for each."""
         return self._ask({"do": "layers"})["layers"]
 
-    def measure(self, batch: int, seconds: float, warmup_seconds: float, min_samples: int, streams: list[int]) -> dict:
-        """Measure the engine on random input. For the result, see slipway.runtimes.tensorrt.measuring."""
+    def measure(
+        self,
+        batch: int,
+        seconds: float,
+        warmup_seconds: float,
+        min_samples: int,
+        streams: list[int],
+        inputs: dict[str, np.ndarray] | None = None,
+    ) -> dict:
+        """Measure the engine on a batch of inputs (None: random ones). See slipway.runtimes.tensorrt.measuring."""
         effort = {"batch": batch, "seconds": seconds, "warmup_seconds": warmup_seconds}
-        return self._ask({"do": "measure", **effort, "min_samples": min_samples, "streams": streams})
+        return self._ask({"do": "measure", **effort, "min_samples": min_samples, "streams": streams}, inputs)
 
     def close(self) -> None:
         """End the worker."""
@@ -67,14 +79,9 @@ class SubprocessEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _ask(self, request: dict, array: np.ndarray | None = None) -> dict:
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-            if array is not None:
-                write_array(self._process.stdin, array)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it ended; the missing answer shows it
+    def _ask(self, request: dict, inputs: dict[str, np.ndarray] | None = None) -> dict:
+        with contextlib.suppress(BrokenPipeError):  # it ended; the missing answer shows it
+            write_message(self._process.stdin, request, inputs)
         line = self._process.stdout.readline()
         if not line:
             raise self._ended()
@@ -90,12 +97,17 @@ class SubprocessEngine:
         )
 
 
-def write_array(pipe: BinaryIO, array: np.ndarray) -> None:
-    """Write an array of any dtype except object in NumPy's own format. NumPy itself supports only files."""
-    # NumPy would ask a real stream for its position, and a pipe has none.
-    np.lib.format.write_array(SimpleNamespace(write=pipe.write), np.ascontiguousarray(array), allow_pickle=False)
+def write_message(pipe: BinaryIO, message: dict, arrays: dict[str, np.ndarray] | None) -> None:
+    """Write a line of JSON, in which "arrays" names the arrays that follow it in NumPy's own format."""
+    arrays = arrays or {}
+    pipe.write(json.dumps({**message, "arrays": list(arrays)}).encode() + b"\n")
+    for array in arrays.values():
+        # NumPy would ask a real stream for its position, and a pipe has none.
+        contiguous = np.asarray(array, order="C")
+        np.lib.format.write_array(SimpleNamespace(write=pipe.write), contiguous, allow_pickle=False)
+    pipe.flush()
 
 
-def read_array(pipe: BinaryIO) -> np.ndarray:
-    """Read exactly one array. Raise ValueError if the pipe ends within it."""
-    return np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False)
+def read_arrays(pipe: BinaryIO, names: list[str]) -> dict[str, np.ndarray]:
+    """Read exactly these arrays. Raise ValueError if the pipe ends within them."""
+    return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

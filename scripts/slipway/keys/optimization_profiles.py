@@ -1,4 +1,4 @@
-"""Optimization profiles: the batch sizes that a TensorRT engine accepts."""
+"""Optimization profiles: the batch sizes, and the sizes of other dynamic axes, that a TensorRT engine accepts."""
 
 from collections.abc import Iterable
 
@@ -6,13 +6,24 @@ ENDS = ("min", "opt", "max")
 
 
 def sizes_of(profile: dict) -> dict[str, int]:
-    """Return the batch sizes of a profile in the configuration, without its precisions."""
+    """Return the sizes of a profile or an axis in the configuration, without a profile's precisions."""
     return {end: profile[end] for end in ENDS}
 
 
 def of_precision(listed: Iterable[dict], precision: str) -> list[dict]:
     """Return the profiles for the engines of a precision: the general profiles and the profiles of this precision."""
     return [sizes_of(profile) for profile in listed if precision in profile.get("precisions", [precision])]
+
+
+def dynamic_axes(onnx_record: dict) -> dict:
+    """Return the builder's options for dynamic axes beside the batch axis, from an ONNX record; {} without any."""
+    interface = onnx_record.get("interface") or {}
+    if not interface.get("axes"):
+        return {}
+    return {
+        "inputs": {tensor["name"]: tensor["shape"] for tensor in interface["inputs"]},
+        "axes": {name: sizes_of(axis) for name, axis in interface["axes"].items()},
+    }
 
 
 def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[int]:

@@ -8,8 +8,10 @@ the Python backend's model.py runs it. It has:
                                     write the engine; return this runtime's own facts for the record, may be {};
                                     raise ValueError if the engine cannot be built
     Engine(path, precision, threads=0)
-        .infer(batch)               float32 or uint8 (N, 3, H, W) -> float32 (N, classes)
-        .infer_all(batches)         the same for several batches in order, run as one
+        .tensors()                  {"inputs": [{"name", "dtype", "shape"}], "outputs": [...]} as the engine has them;
+                                    a dtype is NumPy's name, a size of -1 is dynamic
+        .infer(inputs)              named arrays -> named arrays
+        .infer_all(requests)        the same for several requests in order, joined along axis 0 and run as one batch
         .layers()                   {precision: number of compute layers that really run in it}
     gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
 

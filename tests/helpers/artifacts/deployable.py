@@ -33,7 +33,7 @@ class Deployable:
         for target in self.measured.targets:
             self._write_repository(target, tiny, p99_limit_ms)
         right = tiny if golden_seed is None else self._engine(golden_seed)
-        logits = right.engine.load().infer(tiny.batch)
+        logits = right.engine.load().infer({"input": tiny.batch})["logits"]
         np.savez(self.results / "golden.npz", input=tiny.batch, logits=logits)
         for name in ("prometheus-rules.yaml", "grafana.json"):
             (self.results / "deploy").mkdir(exist_ok=True)

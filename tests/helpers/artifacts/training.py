@@ -27,7 +27,8 @@ class Training:
         self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
         served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
         write_model(self.folder, served, tiny.engine, tiny.labels)
-        self.input, self.logits = tiny.batch, tiny.engine.load().infer(tiny.batch)
+        self.input = tiny.batch
+        self.logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]
         np.savez(self.golden, input=self.input, logits=self.logits)
         self.write_index(key, p99_limit_ms)
 

@@ -56,6 +56,7 @@ class ParserError:
 class Network:
     def __init__(self):
         self.layers, self.memory, self.inputs = [], [], []
+        self.name = "Unnamed Network 0"
         weakref.finalize(self, _overwrite, self.memory)
 
     num_layers = property(lambda self: len(self.layers))
@@ -117,6 +118,8 @@ class OnnxParser:
 
 
 class _Tensor:
+    is_shape_tensor = False
+
     def __init__(self, name, shape):
         self.name, self.shape = name, shape
 

@@ -23,9 +23,16 @@ def plan_of(**options):
     """Return a serialized engine: JSON, with the defaults of what is not given.
 
     `weights` are {"kernel", "bias", "gain"} of logits = gain * (kernel . picture + bias), None for `logits_of`;
-    `milliseconds` is what a run takes at least, `type` what the inspector calls the type of the weights.
+    `milliseconds` is what a run takes at least, `type` what the inspector calls the type of the weights. `inputs` and
+    `outputs` are {name: [data type, shape]} with names for dynamic sizes, whose ranges are in `axes`, and None for a
+    size that nobody knows before; `name` is the network's.
     """
+    dtype = options.get("dtype", "FLOAT")
     plan = {
+        "name": "Unnamed Network 0",
+        "inputs": {"input": [dtype, ["batch", 3, CROP, CROP]]},
+        "outputs": {"logits": ["FLOAT", ["batch", CLASSES]]},
+        "axes": {},
         "profiles": [{"min": 1, "opt": 4, "max": 8}],
         "dtype": "FLOAT",
         "type": "Half",
@@ -44,6 +51,12 @@ def logits_of(batch):
     return batch.reshape(len(batch), -1).astype(np.float32) @ weights
 
 
+def text_of(ids, mask):
+    """Return what the engines of two inputs answer: each sequence's sum, the number of its tokens, and its tokens."""
+    tokens = ids * mask.astype(np.float32)
+    return {"scores": np.stack([tokens.sum(-1), mask.sum(-1)], -1), "tokens": tokens}
+
+
 class Severity(enum.Enum):
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
 
@@ -53,7 +66,8 @@ class ILogger:
 
 
 TensorIOMode = enum.Enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
-DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8"])
+DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8", "INT32", "INT64", "BOOL"])
+NUMPY = {"FLOAT": np.float32, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "BOOL": np.bool_}
 LayerInformationFormat = enum.Enum("LayerInformationFormat", ["ONELINE", "JSON"])
 
 
@@ -61,7 +75,7 @@ class Context:
     def __init__(self, engine):
         self.engine = engine
         self.profile = None if 0 in engine.profiles_in_use() else 0
-        self.batch, self.addresses, self.seen = None, {}, set()
+        self.shapes, self.addresses, self.seen = {}, {}, set()
 
     def set_optimization_profile_async(self, profile, handle):
         assert isinstance(handle, int)
@@ -71,14 +85,24 @@ class Context:
         return True
 
     def set_input_shape(self, name, shape):
-        assert (name, tuple(shape[1:])) == ("input", (3, CROP, CROP))
         if self.profile is None:
             return self.engine.fail("no optimization profile")
-        sizes = self.engine.plan["profiles"][self.profile]
-        if not sizes["min"] <= shape[0] <= sizes["max"]:
-            return self.engine.fail(f"{shape} is not within the profile {sizes}")
-        self.batch = shape[0]
+        smallest, _, largest = self.engine.get_tensor_profile_shape(name, self.profile)
+        assert len(shape) == len(smallest)
+        if not all(low <= size <= high for low, size, high in zip(smallest, shape, largest, strict=True)):
+            return self.engine.fail(f"{shape} is not within the profile {smallest} to {largest}")
+        self.shapes[name] = tuple(shape)
         return True
+
+    def get_tensor_shape(self, name):
+        """Return a shape with what is known by the shapes of all inputs, and -1 else."""
+        if name in self.shapes:
+            return self.shapes[name]
+        sizes = {}
+        for given, (_, shape) in self.engine.plan["inputs"].items():
+            sizes |= dict(zip(map(str, shape), self.shapes.get(given, [-1] * len(shape)), strict=True))
+        _, shape = self.engine.plan["outputs"][name]
+        return tuple(size if isinstance(size, int) else sizes.get(size, -1) for size in shape)
 
     def set_tensor_address(self, name, memory):
         assert isinstance(memory, int)
@@ -86,23 +110,24 @@ class Context:
         return True
 
     def execute_async_v3(self, stream_handle):
-        gpu, batch = self.engine.gpu, self.batch
+        gpu, shapes = self.engine.gpu, dict(self.shapes)
         stream = gpu.streams[stream_handle]
-        if batch is None or self.engine.plan["vice"] == "refuses":
+        if set(shapes) != set(self.engine.plan["inputs"]) or self.engine.plan["vice"] == "refuses":
             return self.engine.fail("cannot enqueue")
         if self.engine.plan["vice"] == "dies":
             os._exit(7)
         try:
             if self.engine.plan["vice"] == "waits":
                 stream.synchronize()
-            if batch not in self.seen:
+            if tuple(shapes.values()) not in self.seen:
                 gpu.allocate(16)
-                self.seen.add(batch)
+                self.seen.add(tuple(shapes.values()))
         except Refused as error:
             return self.engine.fail(str(error))
         self.engine.look_up(self.profile)
         addresses = dict(self.addresses)
-        stream.put("run", lambda: self.engine.compute(batch, addresses["input"], addresses["logits"]))
+        shapes |= {name: self.get_tensor_shape(name) for name in self.engine.plan["outputs"]}
+        stream.put("run", lambda: self.engine.compute(shapes, addresses))
         return True
 
 
@@ -130,13 +155,15 @@ class SerializationConfig:
 
 
 class CudaEngine:
-    num_io_tensors = 2
     device_memory_size = 4096
 
     def __init__(self, gpu, log, plan):
         self.gpu, self.log, self.plan = gpu, log, plan
         self.num_optimization_profiles = self.num_layers = len(plan["profiles"])
         self.contexts = weakref.WeakSet()
+        self.name = plan["name"]
+        self.tensors = plan["inputs"] | plan["outputs"]
+        self.num_io_tensors = len(self.tensors)
 
     @property
     def refittable(self):
@@ -167,22 +194,25 @@ class CudaEngine:
             self.log.log(Severity.WARNING, f"ICudaEngine::getProfileDimensions: {words}")
 
     def get_tensor_name(self, index):
-        return ["input", "logits"][index]
+        return list(self.tensors)[index]
 
     def get_tensor_mode(self, name):
-        return TensorIOMode.INPUT if name == "input" else TensorIOMode.OUTPUT
+        return TensorIOMode.INPUT if name in self.plan["inputs"] else TensorIOMode.OUTPUT
 
     def get_tensor_dtype(self, name):
-        return DataType[self.plan["dtype"]] if name == "input" else DataType.FLOAT
+        return DataType[self.tensors[name][0]]
 
     def get_tensor_shape(self, name):
-        return (-1, 3, CROP, CROP) if name == "input" else (-1, CLASSES)
+        return tuple(size if isinstance(size, int) else -1 for size in self.tensors[name][1])
 
     def get_tensor_profile_shape(self, name, profile_index):
-        assert name == "input"
         self.look_up(profile_index)
-        sizes = self.plan["profiles"][profile_index]
-        return [(sizes[end], 3, CROP, CROP) for end in ("min", "opt", "max")]
+        ranges = self.plan["axes"] | {"batch": self.plan["profiles"][profile_index]}
+        shape = self.plan["inputs"][name][1]
+        return [
+            tuple(ranges[size][end] if isinstance(size, str) else size for size in shape)
+            for end in ("min", "opt", "max")
+        ]
 
     def create_execution_context(self):
         context = Context(self)
@@ -192,14 +222,18 @@ class CudaEngine:
     def create_engine_inspector(self):
         return Inspector(self.plan)
 
-    def compute(self, batch, source, target):
-        dtype = {"FLOAT": np.float32, "UINT8": np.uint8}[self.plan["dtype"]]
-        shape = (batch, 3, CROP, CROP)
-        pixels = self.gpu.at(source, int(np.prod(shape)) * np.dtype(dtype).itemsize).view(dtype).reshape(shape)
-        self.gpu.at(target, batch * CLASSES * 4).view(np.float32).reshape(batch, CLASSES)[:] = self.answer(pixels)
+    def compute(self, shapes, addresses):
+        arrays = {name: self.array(name, shapes[name], addresses[name]) for name in shapes}
+        given = [arrays[name] for name in self.plan["inputs"]]
+        for name, values in (text_of(*given) if len(given) == 2 else {"logits": self.answer(*given)}).items():
+            arrays[name][...] = values
         time.sleep(self.plan["milliseconds"] / 1e3)
         self.gpu.clock += A_RUN_S + self.plan["milliseconds"] / 1e3
-        self.gpu.did.append(batch)
+        self.gpu.did.append(given[0].shape[0] if len(given) == 1 else given[0].shape)
+
+    def array(self, name, shape, address):
+        dtype = np.dtype(NUMPY[self.tensors[name][0]])
+        return self.gpu.at(address, int(np.prod(shape)) * dtype.itemsize).view(dtype).reshape(shape)
 
     def answer(self, pixels):
         if self.plan["weights"] is None:

@@ -61,7 +61,7 @@ class Week:
         from slipway.runtimes.tensorrt.runner import Engine
 
         golden = np.load(self.golden)
-        logits = Engine(self.engine, "fp16").infer(golden["variations"])
+        logits = Engine(self.engine, "fp16").infer({"input": golden["variations"]})["logits"]
         return np.allclose(logits, golden["variation_logits"], rtol=1e-3, atol=1e-3)
 
 

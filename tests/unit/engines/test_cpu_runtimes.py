@@ -2,6 +2,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers.fresh_interpreter import printed
+from helpers.gpu_stand_in.asking import logits, logits_of_all
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
@@ -61,12 +62,12 @@ def test_several_batches_run_as_one(tmp_path, name, input_dtype):
     tiny = tiny_engine(tmp_path, name, input_dtype)
     engine = tiny.engine.load()
     whole = np.random.default_rng(2).integers(0, 256, (6, 3, CROP, CROP)).astype(input_dtype)
-    expected = np.concatenate([engine.infer(whole[index : index + 1]).copy() for index in range(6)])
-    logits = engine.infer_all([whole[:1], whole[1:4], whole[4:]])
-    assert logits.shape == (6, CLASSES)
-    assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(engine.infer_all([whole]), expected, rtol=1e-4, atol=1e-3)
+    expected = np.concatenate([logits(engine, whole[index : index + 1]).copy() for index in range(6)])
+    together = logits_of_all(engine, [whole[:1], whole[1:4], whole[4:]])
+    assert together.shape == (6, CLASSES)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together, expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(logits_of_all(engine, [whole]), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("given", ["float32", "float64", "int32"])
@@ -74,9 +75,9 @@ def test_several_batches_run_as_one(tmp_path, name, input_dtype):
 def test_a_batch_of_another_type_is_refused_and_not_cast(tmp_path, name, given):
     tiny = tiny_engine(tmp_path, name, "uint8")
     engine = tiny.engine.load()
-    with pytest.raises(Exception, match=r"(?i)the engine takes uint8, not|unexpected input data type"):
-        engine.infer_all([tiny.batch.astype(given)])
-    assert engine.infer_all([tiny.batch]).shape == (len(tiny.batch), CLASSES)
+    with pytest.raises(Exception, match=r"(?i)the engine takes input uint8, not|unexpected input data type"):
+        logits_of_all(engine, [tiny.batch.astype(given)])
+    assert logits_of_all(engine, [tiny.batch]).shape == (len(tiny.batch), CLASSES)
 
 
 def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
@@ -87,7 +88,7 @@ def test_an_int8_file_runs_in_int8_and_gives_its_answer(tmp_path, module):
     assert engine.layers() == {"int8": 1}
     batch = np.random.default_rng(3).standard_normal((2, 3, CROP, CROP), dtype=np.float32)
     expected = ReferenceEvaluator(str(tmp_path / "q.onnx")).run(None, {"input": batch})[0]
-    np.testing.assert_allclose(engine.infer(batch), expected, rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(logits(engine, batch), expected, rtol=0.02, atol=0.02)
 
 
 def test_a_kernel_that_onnx_runtime_could_not_fuse_counts_as_fp32(tmp_path):

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from helpers.gpu_stand_in import write_engine, write_interpreter
-from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, logits, logits_of_all, pictures
 
 from slipway.core.errors import SlipwayError
 from slipway.engines.subprocess_engine import SubprocessEngine
@@ -24,18 +24,18 @@ def test_a_remote_engine(python, tmp_path, dtype):
     with SubprocessEngine(path, "fp16", python) as engine:
         for count in (1, 3, 300, 3):
             batch = pictures(count, count, kind)
-            assert_answers(engine.infer(batch), batch)
+            assert_answers(logits(engine, batch), batch)
         batches = [pictures(count, count, kind) for count in (2, 1)]
-        assert_answers(engine.infer_all(batches), np.concatenate(batches))
+        assert_answers(logits_of_all(engine, batches), np.concatenate(batches))
         strided = pictures(4, dtype=kind)[::2]
-        assert_answers(engine.infer(strided), strided)
+        assert_answers(logits(engine, strided), strided)
         assert engine.layers() == {"fp16": 1}
         found = engine.measure(4, seconds=0.08, warmup_seconds=0.01, min_samples=3, streams=[1, 2])
         assert list(found["samples_ms"]) == SAMPLES
         assert (found["batch"], found["profile"], found["binding"]) == (4, 1, "pycuda")
         assert list(found["throughput_graph_per_s"]) == ["1", "2"]
         batch = pictures(3, 9, kind)
-        assert_answers(engine.infer(batch), batch)
+        assert_answers(logits(engine, batch), batch)
         process = engine._process
     assert process.returncode == 0
 
@@ -45,8 +45,8 @@ def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tm
     with SubprocessEngine(path, "fp32", python) as engine:
         for _ in range(2):
             with pytest.raises(SlipwayError, match="takes batch size 1"):
-                engine.infer(pictures(1))
-            assert_answers(engine.infer(pictures(2)), pictures(2))
+                logits(engine, pictures(1))
+            assert_answers(logits(engine, pictures(2)), pictures(2))
         with pytest.raises(SlipwayError, match="takes batch size 9"):
             engine.measure(9, 0.1, 0.1, 2, [1])
 
@@ -81,15 +81,15 @@ def test_a_worker_that_dies_is_told(python, tmp_path):
     with SubprocessEngine(path, "fp32", python) as engine:
         for _ in range(2):  # at work, and long ago
             with pytest.raises(SlipwayError, match="ended with exit code 7"):
-                engine.infer(pictures(8))
+                logits(engine, pictures(8))
 
 
 def test_a_worker_that_dies_while_it_answers_is_told(tmp_path):
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "{}"\nexit 3\n', encoding="utf-8")
+    python.write_text('#!/bin/sh\necho \'{"arrays": ["logits"]}\'\nexit 3\n', encoding="utf-8")
     python.chmod(0o755)
     with (
         SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
         pytest.raises(SlipwayError, match="ended with exit code 3"),
     ):
-        engine.infer(pictures(1))
+        logits(engine, pictures(1))

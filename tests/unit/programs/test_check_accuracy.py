@@ -38,7 +38,7 @@ def checked(folder, **made):
     """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
     tiny = tiny_engine(folder, origin="checkpoint", **made)
     varied, engine = np.concatenate(strangers(tiny.batch)), tiny.engine.load()
-    logits, *varied_logits = [engine.infer(image[None]) for image in [tiny.batch[0], *varied]]
+    logits, *varied_logits = [engine.infer({"input": image[None]})["logits"] for image in [tiny.batch[0], *varied]]
     answers = {"logits": logits, "variation_logits": np.concatenate(varied_logits)}
     np.savez(folder / "golden.npz", input=tiny.batch, variations=varied, **answers)
     files = f"--weights none --weights-record {tiny.weights_record} --labels {tiny.labels} --golden {folder}/golden.npz"
@@ -94,7 +94,7 @@ class Engine:
     """Answers each picture (1, 1) with what `answer` makes of it."""
 
     def __init__(self, answer):
-        self.infer = answer
+        self.infer = lambda inputs: {"logits": answer(inputs["input"])}
 
 
 PICTURES = np.linspace(0, 1, 9)[:, None].astype(np.float32)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from helpers.gpu_stand_in import CROP, newer_tensorrt, write_engine
+from helpers.gpu_stand_in.asking import logits
 from helpers.gpu_stand_in.networks import BUILD_OPTIONS, write_network
 from helpers.models.tiny_network import exported
 from onnx import numpy_helper
@@ -49,7 +50,7 @@ def test_the_new_engine_answers_with_the_new_weights_and_the_old_one_stays(eithe
     before = old.read_bytes()
     found = refit(new_onnx, old, new)
     assert old.read_bytes() == before
-    np.testing.assert_allclose(Engine(new, "fp16").infer(pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits(Engine(new, "fp16"), pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
     assert found["layers"] == {"fp16": 1}
     assert found["refitted_weights"] == 3
     assert found["not_refittable_because"] is None
@@ -66,7 +67,7 @@ def test_a_refitted_engine_is_refitted_again(either, files):
     build(old_onnx, old, "fp16", OPTIONS)
     refit(old_onnx, old, new)
     refit(new_onnx, new, old)
-    np.testing.assert_allclose(Engine(old, "fp16").infer(pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits(Engine(old, "fp16"), pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
 
 
 def test_an_engine_that_was_not_built_for_it_is_refused(gpu, files):
@@ -93,7 +94,7 @@ def test_a_later_one_has(gpu, files, monkeypatch):
     old_onnx, new_onnx, old, new, answer = files
     build(old_onnx, old, "fp16", OPTIONS | {"profiles": TWO_PROFILES})
     refit(new_onnx, old, new)
-    np.testing.assert_allclose(Engine(new, "fp16").infer(pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits(Engine(new, "fp16"), pictures()), answer(pictures()), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_of_another_shape_are_refused(either, files):
@@ -168,15 +169,15 @@ def test_both_engines_run_in_turn(gpu, tmp_path, monkeypatch):
     slow, fast = (
         write_engine(tmp_path / f"{ms}.trt", milliseconds=ms, profiles=TWO_PROFILES, refittable=True) for ms in (4, 1)
     )
-    found = trial(slow, fast, "fp16", pictures())
+    found = trial(slow, fast, "fp16", [{"input": pictures()}, {"input": pictures(1)}])
     assert [each["batch"] for each in found["speed"]] == [1, 4]
     for each in found["speed"]:
         assert each["graph"]
         assert each["previous_ms"] > 4 > each["new_ms"] > 1
         assert each["ratio"] == pytest.approx(each["new_ms"] / each["previous_ms"], rel=1e-3)
-    assert found["logits"].shape == (3, 5)
+    assert [outputs["logits"].shape for outputs in found["outputs"]] == [(3, 5), (1, 5)]
     assert not gpu.pinned, "a buffer was left behind"
-    assert trial(slow, fast, "fp16", None)["logits"] is None
+    assert trial(slow, fast, "fp16", None)["outputs"] is None
 
 
 def test_without_graphs_they_run_as_they_are(gpu, tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 from helpers.gpu_stand_in import BINDINGS, CLASSES, CROP, write_engine
-from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, pictures
+from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, logits, pictures
 
 from benchmark import QUANTITIES
 from slipway.runtimes.tensorrt.measuring import measure
@@ -57,7 +57,7 @@ def test_an_engine_measured_again_needs_no_further_memory(gpu, tmp_path):
     before, events = gpu.allocations, len(gpu.events)
     measured(path, 4, engine=engine)
     assert (gpu.allocations, len(gpu.events)) == (before, events)
-    assert_answers(engine.infer(pictures(4)), pictures(4))
+    assert_answers(logits(engine, pictures(4)), pictures(4))
 
 
 def test_measuring_a_batch_outside_the_profiles_is_refused(gpu, tmp_path):

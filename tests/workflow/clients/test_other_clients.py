@@ -36,7 +36,7 @@ def batch():
 
 @pytest.fixture(scope="module")
 def logits(tiny, batch):
-    return tiny.engine.load().infer(batch)
+    return tiny.engine.load().infer({"input": batch})["logits"]
 
 
 def best(logits):

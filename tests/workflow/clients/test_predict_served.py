@@ -64,7 +64,7 @@ def test_json_has_the_engines_own_answers(server, pictures, expected, options, b
 
 def test_a_tensor_is_shown_as_numbers_and_no_class(server, pictures, tiny):
     files = sorted(pictures.iterdir())
-    values = tiny.engine.load().infer(photograph_batch(files, IMAGENET, "uint8"))
+    values = tiny.engine.load().infer({"input": photograph_batch(files, IMAGENET, "uint8")})["logits"]
     found, outcome = predict(to(server, pictures, "--json", model="numbers"))
     outcome.succeeded()
     assert found["output"]["kind"] == "tensor"
@@ -79,7 +79,7 @@ def test_a_tensor_is_shown_as_numbers_and_no_class(server, pictures, tiny):
 
 def test_classes_by_themselves_have_each_a_sigmoid(server, pictures, tiny):
     files = sorted(pictures.iterdir())
-    values = tiny.engine.load().infer(photograph_batch(files, IMAGENET, "uint8")).astype(float)
+    values = tiny.engine.load().infer({"input": photograph_batch(files, IMAGENET, "uint8")})["logits"].astype(float)
     found, outcome = predict(to(server, pictures, "--json", "--top", 5, model="several"))
     outcome.succeeded()
     for picture, row in zip(found["pictures"], 1 / (1 + np.exp(-values)), strict=True):

@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime as ort
 
 _COMPUTE = {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "ConvTranspose"}
+# The names of ONNX Runtime's element types that are not NumPy's.
+_NUMPY = {"float": "float32", "double": "float64"}
 _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
 
 
@@ -45,15 +47,26 @@ class Engine:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ValueError(f"ONNX Runtime cannot load {path}, truncated or not ONNX: {error}") from None
-        self._input = self._session.get_inputs()[0].name
+        self._outputs = [tensor.name for tensor in self._session.get_outputs()]
 
-    def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype."""
-        return self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
+    def tensors(self) -> dict[str, list[dict]]:
+        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        sides = {"inputs": self._session.get_inputs(), "outputs": self._session.get_outputs()}
+        return {side: [_described(tensor) for tensor in sides[side]] for side in sides}
 
-    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
-        """Return the logits (sum of N, classes) of several batches, run as one."""
-        return self.infer(batches[0] if len(batches) == 1 else np.concatenate(batches))
+    def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
+        arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
+        try:
+            return dict(zip(self._outputs, self._session.run(None, arrays), strict=True))
+        except Exception as error:  # its exception classes have no common base
+            raise ValueError(f"ONNX Runtime cannot run the engine: {error}") from None
+
+    def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return the outputs of several requests, joined along axis 0 and run as one batch."""
+        if len(requests) == 1:
+            return self.infer(requests[0])
+        return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
         """Count the compute nodes of the optimised graph by the element type of their weights.
@@ -83,3 +96,9 @@ def _options(threads: int) -> ort.SessionOptions:
     # Waiting threads must not spin: they would take the cores from the server that calls the engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def _described(tensor: ort.NodeArg) -> dict:
+    element = tensor.type.removeprefix("tensor(").removesuffix(")")
+    shape = [size if isinstance(size, int) else -1 for size in tensor.shape]
+    return {"name": tensor.name, "dtype": _NUMPY.get(element, element), "shape": shape}

@@ -59,21 +59,30 @@ class Engine:
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot load {path}, truncated or not an IR: {error}") from None
         self._request = self._model.create_infer_request()
-        self._dtype = self._model.inputs[0].element_type.to_dtype()
+        self._dtypes = {port.any_name: port.element_type.to_dtype() for port in self._model.inputs}
 
-    def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Return the float32 logits (N, classes) of a batch (N, 3, H, W) with the model's input dtype.
+    def tensors(self) -> dict[str, list[dict]]:
+        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        ports = {"inputs": self._model.inputs, "outputs": self._model.outputs}
+        return {side: [_described(port) for port in ports[side]] for side in ports}
 
-        Raises ValueError for another dtype.
-        """
-        if batch.dtype != self._dtype:  # OpenVINO would cast it silently
-            raise ValueError(f"the engine takes {self._dtype}, not {batch.dtype}")
-        outputs = self._request.infer({0: np.ascontiguousarray(batch)}, share_inputs=True)
-        return outputs[0]
+    def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
+        given = {name: array.dtype for name, array in inputs.items()}
+        if given != self._dtypes:  # OpenVINO would cast silently, and take the last request's array for a missing one
+            raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
+        arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
+        try:
+            outputs = self._request.infer(arrays, share_inputs=True)
+        except RuntimeError as error:
+            raise ValueError(f"OpenVINO cannot run the engine on {_sizes(inputs)}: {error}") from None
+        return {port.any_name: array for port, array in outputs.items()}
 
-    def infer_all(self, batches: list[np.ndarray]) -> np.ndarray:
-        """Return the logits (sum of N, classes) of several batches, run as one."""
-        return self.infer(batches[0] if len(batches) == 1 else np.concatenate(batches))
+    def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return the outputs of several requests, joined along axis 0 and run as one batch."""
+        if len(requests) == 1:
+            return self.infer(requests[0])
+        return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the compiled model reports for each."""
@@ -84,3 +93,16 @@ class Engine:
                 reported = info["runtimePrecision"].astype(str)
                 counts[_NAMES.get(reported, reported)] += 1
         return dict(counts)
+
+
+def _described(port: ov.ConstOutput) -> dict:
+    shape = [size.get_length() if size.is_static else -1 for size in port.partial_shape]
+    return {"name": port.any_name, "dtype": port.element_type.to_dtype().name, "shape": shape}
+
+
+def _in_words(dtypes: dict[str, np.dtype]) -> str:
+    return ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items()) or "nothing"
+
+
+def _sizes(inputs: dict[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {array.shape}" for name, array in inputs.items())

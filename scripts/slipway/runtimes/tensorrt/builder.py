@@ -9,11 +9,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from . import explain, timing_cache
-from .inspector import describe, facts_of_network
+from .inspector import ENDS, ONE_REQUEST, UNBATCHED, describe, facts_of_network
 from .library import builds_without_gpu, edition_of, facts_of_work, import_library, logger, started
 
 # Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
+
+BATCH = "batch"
 
 
 class Parsed(NamedTuple):
@@ -29,9 +31,10 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
     `options` are the `tensorrt` settings in config.yaml: profiles (a list of {"min", "opt", "max"} batch sizes),
     workspace_mb, optimization_level, tf32, tactic_sources, compatibility, refit (False if missing), timing_cache (a
-    path or None). Further ones are compute_capability ("8.9") for an edition that builds without a GPU, and
-    measure_anew, to ignore the content of the timing cache. Returns the facts for the build record. Raises ValueError
-    with the problem and the remedy.
+    path or None). With dynamic axes beside the batch axis there are inputs ({name: shape with names of axes}) and axes
+    ({name: {"min", "opt", "max"}}). Further ones are compute_capability ("8.9") for an edition that builds without a
+    GPU, and measure_anew, to ignore the content of the timing cache. Returns the facts for the build record. Raises
+    ValueError with the problem and the remedy.
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
@@ -45,12 +48,15 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
         if plan is None:
             raise ValueError(explain.build_failure(log.errors, options))
     Path(path).write_bytes(plan)
+    facts = facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)
+    if network.name == UNBATCHED and facts.get("profiles", ONE_REQUEST) != ONE_REQUEST:
+        raise ValueError(f"TensorRT {trt.__version__} does not keep in the engine that its network has no batch axis")
     return {
         "strongly_typed": _strongly_typed(trt),
         "builder": settings,
         "timing_cache": cached,
         **facts_of_work(trt, log, path, seconds),
-        **(facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)),
+        **facts,
     }
 
 
@@ -80,7 +86,7 @@ def _configure(
     for name in flags:
         config.set_flag(getattr(trt.BuilderFlag, name))
     (config.set_flag if options["tf32"] else config.clear_flag)(trt.BuilderFlag.TF32)
-    _add_profiles(builder, network, config, options["profiles"])
+    _add_profiles(builder, network, config, options)
     _target(trt, config, options.get("compute_capability"))
     _make_compatible(trt, config, options["compatibility"])
     refit = options.get("refit", False)
@@ -96,6 +102,7 @@ def _configure(
         "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
         "compatibility": options["compatibility"],
         "profiles": options["profiles"],
+        **{name: options[name] for name in ("inputs", "axes") if name in options},
     }
 
 
@@ -108,15 +115,46 @@ def _precision_flags(trt: ModuleType, precision: str) -> tuple[str, ...]:
     return _WEAK_FLAGS[precision]
 
 
-def _add_profiles(builder: Any, network: Any, config: Any, profiles: list[dict]) -> None:
-    for sizes in profiles:
+def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> None:
+    """Add the optimization profiles, the ranges of the inputs' dynamic axes. Mark a network without a batch axis."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    for tensor in inputs:
+        if tensor.is_shape_tensor:
+            raise ValueError(
+                f"the values of the input {tensor.name} decide the sizes of other tensors, which these engines do not "
+                "take; let the network take the sizes from the shapes of its inputs, or make them constant"
+            )
+    shapes = {tensor.name: _named_shape(tensor, options.get("inputs")) for tensor in inputs}
+    batched = all(shape[:1] == [BATCH] for shape in shapes.values())
+    if not batched:
+        network.name = UNBATCHED
+    if not any(isinstance(size, str) for shape in shapes.values() for size in shape):
+        return  # all sizes are fixed
+    for batch_sizes in options["profiles"] if batched else options["profiles"][:1]:
         profile = builder.create_optimization_profile()
-        for index in range(network.num_inputs):
-            tensor = network.get_input(index)
-            rest = tuple(tensor.shape)[1:]
-            profile.set_shape(tensor.name, *((sizes[end], *rest) for end in ("min", "opt", "max")))
+        ranges = {**options.get("axes", {}), BATCH: batch_sizes}
+        for name, shape in shapes.items():
+            ends = [tuple(ranges[size][end] if isinstance(size, str) else size for size in shape) for end in ENDS]
+            profile.set_shape(name, *ends)
         if config.add_optimization_profile(profile) < 0:
-            raise ValueError(f"TensorRT refuses the optimization profile {sizes} of `tensorrt.profiles`")
+            raise ValueError(f"TensorRT refuses the optimization profile {ranges} of `tensorrt.profiles` and `axes`")
+
+
+def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | str]:
+    """Return an input's shape with the names of its dynamic axes. Undeclared, only the batch axis may be dynamic."""
+    sizes = list(tensor.shape)
+    if declared is None:
+        named = [BATCH if size == -1 else size for size in sizes]
+        fits = -1 not in sizes[1:]
+    else:
+        named = declared.get(tensor.name, [])
+        fits = len(named) == len(sizes) and all(size in (-1, name) for size, name in zip(sizes, named, strict=True))
+    if not fits:
+        raise ValueError(
+            f"the ONNX file has the input {tensor.name} {tuple(sizes)}, which its record does not describe; remove the "
+            "file and run snakemake again"
+        )
+    return named
 
 
 def _target(trt: ModuleType, config: Any, compute_capability: str | None) -> None:

@@ -1,14 +1,13 @@
 """Compare a new engine with the engine that it would replace: its outputs, and both speeds in one process."""
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .device import opened
+from .joining import Tensors
 from .measuring import on_gpu, record, repeat, warmed
 from .runner import Engine
 
@@ -17,24 +16,27 @@ ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
 WARM_UP_SECONDS = 0.1
 
 
-def trial(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None) -> dict:
-    """Return the logits (N, classes) of the engine at `new` for images (N, 3, H, W), and the speed of both engines.
+def trial(previous: str | Path, new: str | Path, precision: str, samples: Sequence[Tensors] | None) -> dict:
+    """Return the outputs of the engine at `new` for each sample (named arrays), and the speed of both engines.
 
     The speed is a list of {"batch", "previous_ms", "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it,
-    and for the optimal batch of each profile. The times are medians of one run on the GPU, as a CUDA graph if both
-    engines can be captured. Logits are None if there are no images. Raises ValueError if an engine cannot run.
+    and for the optimal batch of each profile, at the optimal sizes of the other axes. The times are medians of one run
+    on the GPU, as a CUDA graph if both engines can be captured. Outputs are None if there are no samples. Raises
+    ValueError if an engine cannot run.
     """
     with opened() as device:
-        return _tried(previous, new, precision, images, device)
+        return _tried(previous, new, precision, samples, device)
 
 
-def _tried(previous: str | Path, new: str | Path, precision: str, images: np.ndarray | None, device: Any) -> dict:
+def _tried(
+    previous: str | Path, new: str | Path, precision: str, samples: Sequence[Tensors] | None, device: Any
+) -> dict:
     """Return the result of `trial`. The engines end with this function, before their device is closed."""
     engines = [Engine(path, precision, device=device) for path in (previous, new)]
     profiles = engines[1].profiles
     batches = {sizes["opt"] for sizes in profiles} | {1 for sizes in profiles if sizes["min"] == 1}
     return {
-        "logits": None if images is None else engines[1].infer(images),
+        "outputs": None if samples is None else [engines[1].infer(sample) for sample in samples],
         "speed": [_side_by_side(engines, batch) for batch in sorted(batches)],
     }
 

@@ -55,11 +55,12 @@ def build_failure(errors: list[str], options: dict) -> str:
     """Return the reason why the builder made no engine, and the setting to change."""
     details = " | ".join(error.strip() for error in errors[-3:]) or "TensorRT gave no reason"
     largest = max(sizes["max"] for sizes in options["profiles"])
+    or_axes = "".join(f" or `axes.{name}.max` (now {axis['max']})" for name, axis in options.get("axes", {}).items())
     if any(_NO_MEMORY.search(error) for error in errors):
         return (
             f"the GPU has too little free memory to build{_amount(errors)}; lower `tensorrt.workspace_mb` (now "
-            f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}), or stop "
-            f"other programs that use the GPU: {details}"
+            f"{options['workspace_mb']}) or the largest batch of `tensorrt.profiles` (now {largest}){or_axes}, or "
+            f"stop other programs that use the GPU: {details}"
         )
     if any(_NO_TACTIC.search(error) for error in errors):
         without_refit = ", or set `tensorrt.refit: false`, which needs other kernels" if options.get("refit") else ""

@@ -35,6 +35,11 @@ _FIELDS = ("Name", "LayerType", "ParameterType")
 # One field of a layer, or of its weights or tensors, in a text that may be broken elsewhere.
 _FIELD = r'"{}"\s*:\s*"((?:[^"\\]|\\.)*)'
 UNREAD = "unread"
+ENDS = ("min", "opt", "max")
+# The name of the network of an engine without a batch axis. An engine keeps it, but not the names of its axes.
+UNBATCHED = "one request at a time"
+# Its profile, in batch sizes.
+ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
@@ -48,8 +53,8 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     _runtime, engine = load(trt, log, plan, path)
     layers = engine_layers(trt, engine)
     return {
-        "tensors": tensors_of(trt, engine),
-        "profiles": profiles_of(trt, engine),
+        "tensors": tensors_of(engine),
+        "profiles": profiles_of(engine),
         "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
         "layers": count_by_precision(layers),
         "unread_layers": [layer[UNREAD] for layer in layers if UNREAD in layer],
@@ -76,26 +81,51 @@ def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
     return None
 
 
-def tensors_of(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return name, mode (INPUT or OUTPUT), data type and shape of every input and output tensor of the engine."""
-    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-    dtypes = {name: engine.get_tensor_dtype(name).name for name in names}
-    return [
-        {
-            "name": name,
-            "mode": engine.get_tensor_mode(name).name,
-            "dtype": _NUMPY.get(dtypes[name], dtypes[name].lower()),
-            "shape": list(engine.get_tensor_shape(name)),
-        }
-        for name in names
-    ]
+def tensors_of(engine: Any) -> dict[str, list[dict]]:
+    """Return name, dtype (NumPy's name) and shape of each of an engine's "inputs" and "outputs"; -1 is dynamic."""
+    tensors: dict[str, list[dict]] = {"inputs": [], "outputs": []}
+    for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors)):
+        side = "inputs" if engine.get_tensor_mode(name).name == "INPUT" else "outputs"
+        tensors[side].append(_described(name, engine.get_tensor_dtype(name), engine.get_tensor_shape(name)))
+    return tensors
 
 
-def profiles_of(trt: ModuleType, engine: Any) -> list[dict]:
-    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}."""
-    name = next(tensor["name"] for tensor in tensors_of(trt, engine) if tensor["mode"] == "INPUT")
-    shapes = [engine.get_tensor_profile_shape(name, index) for index in range(engine.num_optimization_profiles)]
-    return [dict(zip(("min", "opt", "max"), (int(shape[0]) for shape in ends), strict=True)) for ends in shapes]
+def tensors_of_network(network: Any) -> dict[str, list[dict]]:
+    """Return the same of a network."""
+    inputs = [network.get_input(index) for index in range(network.num_inputs)]
+    outputs = [network.get_output(index) for index in range(network.num_outputs)]
+    sides = {"inputs": inputs, "outputs": outputs}
+    return {side: [_described(tensor.name, tensor.dtype, tensor.shape) for tensor in sides[side]] for side in sides}
+
+
+def _described(name: str, dtype: Any, shape: Any) -> dict:
+    return {"name": name, "dtype": _NUMPY.get(dtype.name, dtype.name.lower()), "shape": list(shape)}
+
+
+def is_batched(engine: Any) -> bool:
+    """Return whether the first axis of the inputs is the batch axis: it is dynamic, and the builder did not deny it."""
+    inputs = tensors_of(engine)["inputs"]
+    return all(tensor["shape"][:1] == [-1] for tensor in inputs) and getattr(engine, "name", "") != UNBATCHED
+
+
+def profile_shapes(engine: Any, profile: int) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return {input: {"min", "opt", "max": shape}} of an optimization profile."""
+    return {
+        tensor["name"]: dict(
+            zip(ENDS, map(tuple, engine.get_tensor_profile_shape(tensor["name"], profile)), strict=True)
+            if -1 in tensor["shape"]
+            else dict.fromkeys(ENDS, tuple(tensor["shape"]))
+        )
+        for tensor in tensors_of(engine)["inputs"]
+    }
+
+
+def profiles_of(engine: Any) -> list[dict]:
+    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}; 1 without a batch axis."""
+    if not is_batched(engine):
+        return ONE_REQUEST
+    shapes = [profile_shapes(engine, index) for index in range(engine.num_optimization_profiles)]
+    return [{end: int(shape[0]) for end, shape in next(iter(each.values())).items()} for each in shapes]
 
 
 def activation_bytes(engine: Any) -> int:
@@ -141,7 +171,7 @@ def _stated_precision(text: str) -> str | None:
 
 
 def facts_of_network(trt: ModuleType, network: Any) -> dict:
-    """Return the number of compute layers of a strongly typed network by their data type.
+    """Return the tensors of a strongly typed network, and the number of its compute layers by their data type.
 
     An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
     """
@@ -156,7 +186,11 @@ def facts_of_network(trt: ModuleType, network: Any) -> dict:
             quantized = maker is not None and maker.type == trt.LayerType.DEQUANTIZE
             dtype = (maker.get_input(0) if quantized else source).dtype.name
             counts[_stated_precision(dtype) or dtype.lower()] += 1
-    return {"layers": dict(counts), "layers_read_from": "the strongly typed network"}
+    return {
+        "tensors": tensors_of_network(network),
+        "layers": dict(counts),
+        "layers_read_from": "the strongly typed network",
+    }
 
 
 def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from .buffers import StreamContext
 from .device import Graph, why_no_graphs
 from .inspector import activation_bytes
-from .runner import Engine, StreamContext
+from .joining import Tensors
+from .runner import Engine
 
 Work = Callable[[], None]  # enqueues something on a stream
 # The number of batches that the host enqueues before it waits.
@@ -17,13 +19,19 @@ AHEAD = 32
 
 
 def measure(
-    engine: Engine, batch: int, seconds: float, warmup_seconds: float, min_samples: int, streams: list[int]
+    engine: Engine,
+    batch: int,
+    seconds: float,
+    warmup_seconds: float,
+    min_samples: int,
+    streams: list[int],
+    inputs: Tensors | None = None,
 ) -> dict:
-    """Measure an engine at one batch size, on random input.
+    """Measure an engine at one batch size, on `inputs` of this size, or on random ones of the profile's optimal sizes.
 
     Returns samples (ms), throughput (images/s) for each number of streams, and device memory (bytes).
     """
-    stream_context = warmed(engine, batch, warmup_seconds)
+    stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)
     memory = engine.plan_bytes + activation_bytes(engine.cuda_engine) + stream_context.buffer_bytes
     return {
@@ -33,7 +41,7 @@ def measure(
         "samples_ms": _samples(stream_context, graphs or {}, min_samples, seconds / 2),
         "no_graph_because": reason,
         "device_memory_bytes": memory,
-        **_throughputs(engine, batch, streams, reason is None, seconds / 2),
+        **_throughputs(engine, batch, inputs, streams, reason is None, seconds / 2),
     }
 
 
@@ -58,7 +66,9 @@ def _samples(
     }
 
 
-def _throughputs(engine: Engine, batch: int, streams: list[int], with_graph: bool, seconds: float) -> dict:
+def _throughputs(
+    engine: Engine, batch: int, inputs: Tensors | None, streams: list[int], with_graph: bool, seconds: float
+) -> dict:
     """Return images/s by the number of streams, with batches enqueued ahead, and an engine for each stream.
 
     The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams.
@@ -66,7 +76,7 @@ def _throughputs(engine: Engine, batch: int, streams: list[int], with_graph: boo
     profile = engine.profile_for(batch)
     stream_contexts = [each.stream_context(profile) for each in engine.for_streams(max(streams))]
     for stream_context in stream_contexts:
-        fill(stream_context, batch)
+        fill(engine, stream_context, batch, inputs)
         stream_context.enqueue()
         stream_context.stream.synchronize()
     plain = [stream_context.enqueue for stream_context in stream_contexts]
@@ -103,25 +113,39 @@ def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: i
     return round(batches * batch / (time.perf_counter() - start), 2)
 
 
-def warmed(engine: Engine, batch: int, seconds: float) -> StreamContext:
+def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = None) -> StreamContext:
     """Return the engine's stream context for a batch size, filled, after running it for some seconds."""
     stream_context = engine.stream_context(engine.profile_for(batch))
-    fill(stream_context, batch)
+    fill(engine, stream_context, batch, inputs)
     repeat(partial(whole, stream_context, stream_context.transfer_and_run), seconds, 2)
     return stream_context
 
 
-def fill(stream_context: StreamContext, batch: int) -> None:
-    """Fill the input with a batch of random pixels or standard normal numbers, and copy it to the GPU."""
-    random = np.random.default_rng(0)
-    stream_context.set_batch(batch)
-    shape = stream_context.host_input[:batch].shape
-    if stream_context.host_input.dtype == np.uint8:
-        stream_context.host_input[:batch] = random.integers(0, 256, shape, dtype=np.uint8)
+def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tensors | None = None) -> None:
+    """Fill the inputs with `inputs`, a batch of this size, or with random ones, and copy them to the GPU."""
+    if inputs is None:
+        stream_context.set_shapes(stream_context.optimum(batch))
+        for buffer in stream_context.inputs.values():
+            _randomise(buffer.host)
     else:
-        stream_context.host_input[:batch] = random.standard_normal(shape, dtype=np.float32)
+        shapes = engine.shapes_of([inputs])
+        if engine.batch_of(shapes) != batch:
+            raise ValueError(f"the inputs to measure with are a batch of {engine.batch_of(shapes)}, not of {batch}")
+        stream_context.set_shapes(shapes)
+        stream_context.write([inputs])
     stream_context.upload()
     stream_context.stream.synchronize()
+
+
+def _randomise(array: np.ndarray) -> None:
+    """Fill an array with standard normal numbers, pixels (uint8), or 0 for other integers, an index that exists."""
+    random = np.random.default_rng(0)
+    if array.dtype.kind == "f":
+        array[...] = random.standard_normal(array.shape, dtype=np.float32)
+    elif array.dtype == np.uint8:
+        array[...] = random.integers(0, 256, array.shape, dtype=np.uint8)
+    else:
+        array[...] = array.dtype == np.bool_
 
 
 def record(stream_context: StreamContext) -> tuple[dict[str, Work] | None, str | None]:

@@ -9,6 +9,7 @@ import asyncio  # noqa: F401
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,31 +20,36 @@ WARM_UP_S = 2
 
 
 class TritonPythonModel:
-    """One instance of the model: one engine, with whole batches as input."""
+    """One instance of the model: one engine, with whole batches as input, or single requests without a batch axis."""
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the engine and warm it up, before Triton calls it ready."""
         config = json.loads(args["model_config"])
         parameters = {name: value["string_value"] for name, value in config["parameters"].items()}
-        self._input = config["input"][0]["name"]
-        self._output = config["output"][0]["name"]
+        self._inputs = [tensor["name"] for tensor in config["input"]]
+        self._outputs = [tensor["name"] for tensor in config["output"]]
+        self._batched = config["max_batch_size"] > 0
         path = Path(args["model_repository"]) / args["model_version"] / parameters["engine"]
         self._engine = Engine(path, parameters["precision"], threads=_threads_of_one_instance(config))
-        self._warm_up(config)
+        self._warm_up(config, json.loads(parameters.get("contract", "{}")))
 
-    def _warm_up(self, config: dict) -> None:
+    def _warm_up(self, config: dict, contract: dict) -> None:
         """Run the largest batch and batch 1, then the sizes between until WARM_UP_S is over.
 
-        The first batch of a size costs more: kernels are chosen, or a CUDA graph is recorded.
+        The first batch of a size costs more: kernels are chosen, or a CUDA graph is recorded. Other dynamic axes have
+        the optimal size of the contract.
         """
-        tensor = config["input"][0]
-        dtype = pb_utils.triton_string_to_numpy(tensor["data_type"])
+        shapes = _optimal_shapes(config, contract)
+        if shapes is None:
+            return
+        dtypes = {tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"]) for tensor in config["input"]}
         end = time.monotonic() + WARM_UP_S
         largest = max(1, config["max_batch_size"])
         for batch in [largest, *range(1, largest)]:
             if batch not in (1, largest) and time.monotonic() > end:
                 break
-            self._engine.infer(np.zeros((batch, *tensor["dims"]), dtype))
+            front = [batch] if self._batched else []
+            self._engine.infer({name: np.zeros((*front, *shape), dtypes[name]) for name, shape in shapes.items()})
 
     def execute(self, requests: list) -> list:
         """Return one response for each request; the requests that the dynamic batcher gathered run as one batch.
@@ -52,18 +58,45 @@ class TritonPythonModel:
         backend copies the outputs after this returns and before the next call, so an engine may use one buffer for all
         batches.
         """
-        batches = [pb_utils.get_input_tensor_by_name(request, self._input).as_numpy() for request in requests]
+        given = [
+            {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+            for request in requests
+        ]
+        if self._batched:
+            return self._responses(self._engine.infer_all, given)
+        # `infer` returns copies: the next request's run may overwrite the engine's buffer.
+        return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in given]
+
+    def _responses(self, run: Callable[[list], dict], given: list) -> list:
+        """Return the responses to requests that `run` answers as one."""
         try:
-            logits = self._engine.infer_all(batches)
+            outputs = run(given)
         except Exception as error:
-            failure = pb_utils.TritonError(f"the engine failed on a batch of {sum(map(len, batches))}: {error}")
-            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+            sizes = "; ".join(", ".join(f"{name} {array.shape}" for name, array in each.items()) for each in given)
+            failure = pb_utils.TritonError(f"the engine failed on {sizes}: {error}")
+            return [pb_utils.InferenceResponse(error=failure) for _ in given]
         responses, start = [], 0
-        for batch in batches:
-            end = start + len(batch)
-            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(self._output, logits[start:end])]))
+        for inputs in given:
+            end = start + len(inputs[self._inputs[0]]) if self._batched else None
+            tensors = [
+                pb_utils.Tensor(name, outputs[name][start:end] if self._batched else outputs[name])
+                for name in self._outputs
+            ]
+            responses.append(pb_utils.InferenceResponse(tensors))
             start = end
         return responses
+
+
+def _optimal_shapes(config: dict, contract: dict) -> dict | None:
+    """Return {input: shape without the batch axis}, the contract's optimum where a size is dynamic; None if unknown."""
+    optimum = {name: axis["opt"] for name, axis in contract.get("axes", {}).items()}
+    named = {tensor["name"]: tensor["shape"] for tensor in contract.get("inputs", [])}
+    shapes = {}
+    for tensor in config["input"]:
+        names = named.get(tensor["name"], tensor["dims"])[-len(tensor["dims"]) or None :]
+        sizes = zip(tensor["dims"], names, strict=True)
+        shapes[tensor["name"]] = [optimum.get(name, size) if size == -1 else size for size, name in sizes]
+    return None if any(-1 in shape for shape in shapes.values()) else shapes
 
 
 def _threads_of_one_instance(config: dict) -> int:

@@ -1,0 +1,132 @@
+"""One optimization profile in use: an execution context with its stream and its buffers on host and GPU."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .inspector import is_batched, profile_shapes, tensors_of
+from .joining import Shapes, Tensors, put
+
+
+class Buffer:
+    """Memory for a tensor of any size up to the largest, page-locked on the host, and on the GPU. It never moves."""
+
+    def __init__(self, device: Any, dtype: str, largest: Sequence[int]) -> None:
+        self._dtype = np.dtype(dtype)
+        self.nbytes = self._bytes_of(largest)
+        self._memory = device.pinned((max(1, self.nbytes),), np.dtype(np.uint8))
+        self._memory[:] = 0
+        self.address = device.allocate(max(1, self.nbytes))
+        self.set_shape(largest)
+
+    def set_shape(self, shape: Sequence[int]) -> None:
+        """Let `host` be an array of this shape. Raise ValueError if it is larger than the memory."""
+        nbytes = self._bytes_of(shape)
+        if nbytes > self.nbytes:
+            raise ValueError(
+                f"a tensor {tuple(shape)} is larger than at the largest input of the profile; TensorRT's engines are "
+                "run only where no output shrinks as the inputs grow"
+            )
+        self.host = self._memory[:nbytes].view(self._dtype).reshape(shape)
+
+    def _bytes_of(self, shape: Sequence[int]) -> int:
+        return int(np.prod(shape, dtype=np.int64)) * self._dtype.itemsize
+
+
+class StreamContext:
+    """An execution context for one optimization profile, with its stream and its buffers.
+
+    `inputs` and `outputs` are the buffers by name. They never move, so upload, inference and download of tensors of the
+    same sizes can be captured as one CUDA graph.
+    """
+
+    def __init__(self, engine: Any, profile: int, device: Any) -> None:
+        self.device = device
+        self.stream = device.stream()
+        self.events = (device.event(), device.event())
+        self.context = engine.create_execution_context()
+        if self.context is None:
+            raise ValueError(
+                "the GPU has too little free memory for an execution context; stop other programs that use it"
+            )
+        if profile and not self.context.set_optimization_profile_async(profile, self.stream.handle):
+            raise ValueError(f"TensorRT refuses optimization profile {profile}")
+        self.stream.synchronize()
+        tensors = tensors_of(engine)
+        self._profile = profile_shapes(engine, profile)
+        self._batched = is_batched(engine)
+        self._output_names = [tensor["name"] for tensor in tensors["outputs"]]
+        self._shapes: Shapes = {}
+        largest = {name: ends["max"] for name, ends in self._profile.items()}
+        self.inputs = self._buffers(tensors["inputs"], largest)
+        self.outputs = self._buffers(tensors["outputs"], self._output_shapes(largest))
+        self.buffer_bytes = sum(buffer.nbytes for buffer in (*self.inputs.values(), *self.outputs.values()))
+
+    def _buffers(self, tensors: Sequence[dict], largest: Shapes) -> dict[str, Buffer]:
+        buffers = {tensor["name"]: Buffer(self.device, tensor["dtype"], largest[tensor["name"]]) for tensor in tensors}
+        for name, buffer in buffers.items():
+            self.context.set_tensor_address(name, buffer.address)
+        return buffers
+
+    def optimum(self, batch: int) -> Shapes:
+        """Return the shapes of the inputs that the profile is tuned for, with this batch size if it has one."""
+        return {
+            name: (batch, *ends["opt"][1:]) if self._batched else ends["opt"] for name, ends in self._profile.items()
+        }
+
+    def set_shapes(self, shapes: Shapes) -> None:
+        """Prepare for inputs of these shapes. Raise ValueError if the profile does not accept them."""
+        if shapes == self._shapes:
+            return
+        self._shapes = {}
+        output_shapes = self._output_shapes(shapes)
+        for name, buffer in self.inputs.items():
+            buffer.set_shape(shapes[name])
+        for name, buffer in self.outputs.items():
+            buffer.set_shape(output_shapes[name])
+        self._shapes = shapes
+
+    def _output_shapes(self, shapes: Shapes) -> Shapes:
+        """Give the context the shapes of the inputs, and return those of the outputs."""
+        for name, shape in shapes.items():
+            if not self.context.set_input_shape(name, shape):
+                ends = self._profile[name]
+                raise ValueError(
+                    f"the engine's optimization profile takes {name} from {ends['min']} to {ends['max']}, not {shape}"
+                )
+        output_shapes = {name: tuple(self.context.get_tensor_shape(name)) for name in self._output_names}
+        for name, shape in output_shapes.items():
+            if -1 in shape:
+                raise ValueError(
+                    f"the size of the output {name} follows from the values of the inputs, not from their sizes, as "
+                    "NonZero and NonMaxSuppression give it; end the served network before this step, and let the "
+                    "client do it, or let the network fill up its output to a fixed size"
+                )
+        return output_shapes
+
+    def write(self, requests: Sequence[Tensors]) -> None:
+        """Copy requests, joined along axis 0, into the inputs on the host. Their joint shapes are set."""
+        for name, buffer in self.inputs.items():
+            put([request[name] for request in requests], buffer.host)
+
+    def upload(self) -> None:
+        """Copy the inputs to the GPU, asynchronously."""
+        for buffer in self.inputs.values():
+            self.device.upload(buffer.address, buffer.host, self.stream)
+
+    def enqueue(self) -> None:
+        """Run the engine on the inputs in GPU memory, asynchronously. Raise ValueError if TensorRT refuses."""
+        if not self.context.execute_async_v3(self.stream.handle):
+            raise ValueError("TensorRT could not enqueue the batch; its log says why")
+
+    def download(self) -> None:
+        """Copy the outputs to the host, asynchronously."""
+        for buffer in self.outputs.values():
+            self.device.download(buffer.host, buffer.address, self.stream)
+
+    def transfer_and_run(self) -> None:
+        """Upload, run, download, asynchronously."""
+        self.upload()
+        self.enqueue()
+        self.download()

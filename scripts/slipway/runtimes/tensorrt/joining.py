@@ -1,0 +1,83 @@
+"""Requests, as named arrays: checked against the inputs of an engine, and joined along axis 0 into its buffers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Tensors = dict[str, np.ndarray]
+Shapes = dict[str, tuple[int, ...]]
+
+
+def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: bool) -> Shapes:
+    """Return the shapes of requests that are joined along axis 0, by the names of an engine's `inputs`.
+
+    Raises ValueError if a request does not fit the inputs or the other requests, or if several are to run as one in an
+    engine without a batch axis.
+    """
+    for request in requests:
+        _require_inputs(inputs, request)
+        if batched and len({len(array) for array in request.values()}) > 1:
+            raise ValueError(f"the inputs differ in their batch size: {_listed(request)}")
+    if len(requests) == 1:
+        return {tensor["name"]: requests[0][tensor["name"]].shape for tensor in inputs}
+    if not batched:
+        raise ValueError("the engine has no batch axis, so it runs one request at a time")
+    for request in requests:
+        if any(array.shape[1:] != requests[0][name].shape[1:] for name, array in request.items()):
+            raise ValueError(
+                f"requests of different sizes cannot run as one batch: {_listed(requests[0])} and {_listed(request)}"
+            )
+    batch = sum(len(next(iter(request.values()))) for request in requests)
+    return {tensor["name"]: (batch, *requests[0][tensor["name"]].shape[1:]) for tensor in inputs}
+
+
+def put(arrays: Sequence[np.ndarray], target: np.ndarray) -> None:
+    """Copy arrays, joined along axis 0, into an array of their joint size."""
+    if len(arrays) == 1:
+        np.copyto(target, arrays[0], casting="same_kind")
+        return
+    start = 0
+    for array in arrays:
+        np.copyto(target[start : start + len(array)], array, casting="same_kind")
+        start += len(array)
+
+
+def split(batch: Tensors, largest: int) -> list[Tensors]:
+    """Return a batch in parts of at most `largest` samples."""
+    starts = range(0, len(next(iter(batch.values()))), largest)
+    return [{name: array[start : start + largest] for name, array in batch.items()} for start in starts]
+
+
+def _require_inputs(inputs: Sequence[dict], request: Tensors) -> None:
+    """Raise ValueError unless a request has the inputs by name, each of its dtype and its fixed sizes.
+
+    NumPy would cast and repeat an array. Only int64 is cast to int32, the type that TensorRT before 10 has for it, and
+    only if this changes no value.
+    """
+    if set(request) != {tensor["name"] for tensor in inputs}:
+        names = ", ".join(tensor["name"] for tensor in inputs)
+        raise ValueError(f"the engine takes the inputs {names}, not {', '.join(request) or 'none'}")
+    for tensor in inputs:
+        array, dtype = request[tensor["name"]], np.dtype(tensor["dtype"])
+        fits = len(array.shape) == len(tensor["shape"]) and all(
+            size in (-1, given) for size, given in zip(tensor["shape"], array.shape, strict=True)
+        )
+        if not fits or not (array.dtype == dtype or (array.dtype == np.int64 and dtype == np.int32)):
+            sizes = ", ".join("?" if size == -1 else str(size) for size in tensor["shape"])
+            raise ValueError(f"the engine takes {dtype} ({sizes}) as {tensor['name']}, not {array.dtype} {array.shape}")
+        if array.dtype != dtype and array.size:
+            _require_exact(tensor["name"], array, dtype)
+
+
+def _require_exact(name: str, array: np.ndarray, dtype: np.dtype) -> None:
+    limits = np.iinfo(dtype)
+    lowest, highest = array.min(), array.max()
+    if lowest < limits.min or highest > limits.max:
+        raise ValueError(
+            f"{name} has values from {lowest} to {highest}, but the engine computes with it in {dtype}, which TensorRT "
+            "before 10 has instead of int64"
+        )
+
+
+def _listed(request: Tensors) -> str:
+    return ", ".join(f"{name} {array.shape}" for name, array in request.items())
