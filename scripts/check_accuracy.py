@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from slipway.benchmark.agreement import accuracy, compare, violations
+from slipway.benchmark.agreement import compare, figures_in_words, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
 from slipway.classification.image_files import find_images
 from slipway.classification.label_files import served_labels
 from slipway.classification.labelling import label_photographs
+from slipway.classification.picture_contract import picture_contract
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.classification.score_figures import accuracy
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -21,7 +23,7 @@ from slipway.keys.optimization_profiles import unsupported_batches
 from slipway.networks.model_inputs import logits_of, photograph_batch, served_model
 from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.meaning import Meaning
-from slipway.outputs.variation import error_of_variation, variation, weakness
+from slipway.outputs.variation import errors_of_variation, variations, weakness
 
 BATCH = 8
 
@@ -87,9 +89,12 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
         raise SlipwayError(
             f"the engine answers in {answer.dtype}, where FP32 is served: its ONNX file is not Slipway's"
         )
-    sample = compare(golden["logits"], answer, meaning)
+    contract = picture_contract(golden["input"].dtype, meaning)
+    sample = compare({OUTPUT: golden["logits"]}, {OUTPUT: answer}, contract)
     profiles = built.record.get("profiles") or []
-    company = in_company(infer, golden["input"], lambda size: not unsupported_batches(profiles, [size]))
+    company = in_company(
+        engine.infer, contract, [{INPUT: golden["input"]}], lambda size: not unsupported_batches(profiles, [size])
+    )
     photographs = on_photographs(arguments, engine, meaning) if arguments.labelled else None
     return {
         "origin": built.record["origin"],
@@ -111,12 +116,13 @@ def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict
     `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers.
     """
     images = np.concatenate([golden["input"], golden["variations"]])
-    reference = np.concatenate([golden["logits"], golden["variation_logits"]])
-    answers = np.concatenate([engine.infer({INPUT: image[None]})[OUTPUT] for image in images])
-    varies = variation(reference)
+    reference = [{OUTPUT: row} for row in np.concatenate([golden["logits"], golden["variation_logits"]])]
+    answers = [{OUTPUT: engine.infer({INPUT: image[None]})[OUTPUT][0]} for image in images]
+    varies = variations(reference)
+    finite = all(np.isfinite(answer[OUTPUT]).all() for answer in answers)
     return {
-        "variation": varies,
-        "error": error_of_variation(reference, answers) if np.isfinite(answers).all() else None,
+        "variation": varies[OUTPUT],
+        "error": errors_of_variation(reference, answers)[OUTPUT] if finite else None,
         "weakness": weakness(varies, limits),
     }
 
@@ -154,15 +160,17 @@ def on_photographs(arguments: argparse.Namespace, engine: Any, meaning: Meaning)
         logits.append(engine.infer({INPUT: batch})[OUTPUT])
         progress(f"  compared {min(start + BATCH, len(images))} of {len(images)} photographs")
     reference, logits = np.concatenate(reference), np.concatenate(logits)
+    contract = picture_contract(batch.dtype, meaning)
+    agreement = compare({OUTPUT: reference}, {OUTPUT: logits}, contract)
+    figures = {"images": len(images), **agreement}
     if not meaning.has_classes:
-        return {**compare(reference, logits, meaning), "labelled": 0}
+        return {**figures, "labelled": 0}
     scores = {"pytorch": meaning.scores(reference), "engine": meaning.scores(logits)}
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     meaning.require_name_for_each(labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)
     classes, has_class = labelling.classes, labelling.classes >= 0
-    figures = {
-        **compare(reference, logits, meaning),
+    figures |= {
         "labelled": int(has_class.sum()),
         "folders": labelling.record(labels.names),
     }
@@ -195,8 +203,7 @@ def below_floor(figures: dict, floor: float | None) -> list[str]:
 def show(record: dict) -> None:
     """Print the figures in one or two lines."""
     sample = record["sample"]
-    cosine = f"cosine {sample['min_cosine']:.6f}, " if "min_cosine" in sample else ""
-    progress(f"  sample: {cosine}relative error {sample['relative_error']:.1e}")
+    progress(f"  sample: {figures_in_words(sample)}")
     if weak := record.get("variation", {}).get("weakness"):
         progress(f"  CAUTION: {weak}")
     if "min_cosine" not in sample:

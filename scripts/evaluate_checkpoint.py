@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.benchmark.agreement import accuracy
 from slipway.classification.image_files import find_images
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import served_labels
@@ -20,6 +19,7 @@ from slipway.classification.plausibility import (
 )
 from slipway.classification.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.classification.published import published_weights
+from slipway.classification.score_figures import accuracy
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError

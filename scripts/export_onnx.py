@@ -13,7 +13,9 @@ import onnx
 import onnxruntime
 
 from slipway.benchmark.agreement import compare
-from slipway.benchmark.company import IN_32_BITS, strangers
+from slipway.benchmark.company import IN_32_BITS
+from slipway.benchmark.strangers import strangers
+from slipway.classification.picture_contract import picture_contract
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
@@ -177,7 +179,8 @@ def compare_with_pytorch(
     for batch in CHECKED_BATCHES:
         images = random_batch(input_dtype, batch, crop, seed=batch)
         agreement[str(batch)] = agreement_on(model, session, [images], frozen)
-    agreement_on(model, session, strangers(random_batch(input_dtype, 1, crop)), frozen)
+    differing = strangers(picture_contract(input_dtype), [{INPUT: random_batch(input_dtype, 1, crop)}])
+    agreement_on(model, session, [each[INPUT] for each in differing], frozen)
     return agreement
 
 
@@ -204,7 +207,8 @@ def agreement_on(
     reference = np.concatenate([logits_of(model, images) for images in batches])
     try:
         answers = [session.run([OUTPUT], {INPUT: images})[0] for images in batches]
-        agreement = compare(reference, np.concatenate(answers), None)
+        contract = picture_contract(batches[0].dtype)
+        agreement = compare({OUTPUT: reference}, {OUTPUT: np.concatenate(answers)}, contract)
         problem = f"relative error {agreement['relative_error']:.2e}, allowed {MAX_RELATIVE_ERROR:.0e}"
     except Exception:  # a shape that is fixed in the file, or any other error of ONNX Runtime
         traceback.print_exc()

@@ -22,6 +22,7 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.model_inputs import logits_of, photograph_batch, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers
+from slipway.onnx.tensor_names import OUTPUT
 from slipway.outputs.meaning import KINDS, Meaning
 from slipway.outputs.variation import ROUNDING, require_variation, variation
 
@@ -96,7 +97,7 @@ def variation_of(model: "torch.nn.Module", arguments: argparse.Namespace, answer
         probes = random_batch(arguments.input, 4, arguments.crop)
         probes[2], probes[3] = probes.min(), probes.max()
         differing = np.concatenate([answers, logits_of(model, probes)])
-        require_variation(differing, variation(differing))
+        require_variation([{OUTPUT: answer[None]} for answer in differing])
         progress(
             "  CAUTION: the model answers the sample photograph and its variations alike, so they prove little; name "
             "another `image` in config.yaml"

@@ -17,7 +17,8 @@ import torch
 from helpers.models import tiny_network
 
 import cast_onnx
-from slipway.benchmark.agreement import compare
+from slipway.benchmark.agreement import compare as compare_tensors
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import gpu_identity
@@ -43,6 +44,11 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available() or VERSION == ABSENT, reason="needs an NVIDIA GPU and TensorRT"),
 ]
+
+
+def compare(reference, logits):
+    """Return the agreement of two outputs (N, values)."""
+    return compare_tensors({"logits": reference}, {"logits": logits}, picture_contract("float32"))
 
 
 def with_convolution_instead_of_product(path, record):

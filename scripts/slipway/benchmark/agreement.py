@@ -1,69 +1,154 @@
-"""Compare an engine's outputs with PyTorch's."""
+"""Compare a model's answers with PyTorch's, output by output."""
 
+import math
 import operator
+from collections.abc import Sequence
 
 import numpy as np
 
-from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.classification.score_figures import agreement_of_decisions
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
+from slipway.core.errors import SlipwayError
+
+# Whether a figure gets worse upwards. The others are better the higher they are.
+_WORST = {"max_abs_error": max, "relative_error": max, "finite": all}
 
 
-def compare(reference: np.ndarray, logits: np.ndarray, meaning: Meaning | None = LOGITS) -> dict:
-    """Compare outputs (N, values) with PyTorch's, by the figures that suit their meaning (None: not known yet).
+def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
+    """Compare the answer to one request with PyTorch's. See `compare_requests`."""
+    return compare_requests([reference], [outputs], contract)
+
+
+def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], contract: Contract) -> dict:
+    """Compare the answers to requests with PyTorch's, by the figures that suit the meaning of each output.
 
     `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
-    difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for tensors.
-    `top1_agreement`: the share of samples with the same best class. `decision_agreement`: the share of equal decisions,
-    if each class is a yes or no of its own. Raises ValueError for different shapes.
+    difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for outputs
+    that mean `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share
+    of equal values of an output of integers or booleans, which has no other figures. `other_sizes`: an output whose
+    sizes depend on the values has others than PyTorch's; it has no other figures.
+
+    Each figure is the worst of the outputs; `outputs` has the figures by output. Raises SlipwayError for another shape.
     """
-    if reference.shape != logits.shape:
-        raise ValueError(f"the engine answers with shape {logits.shape}, PyTorch with {reference.shape}")
-    finite = bool(np.isfinite(logits).all())
-    figures = {"images": len(reference), "finite": finite}
-    if meaning is None or meaning.has_classes:
-        figures |= _cosines(reference, logits, finite)
-    figures |= _errors(reference, logits, finite)
-    if meaning and meaning.has_classes:
-        name = "decision_agreement" if meaning.kind == "sigmoid" else "top1_agreement"
-        figures[name] = float((meaning.decisions(reference) == meaning.decisions(logits)).mean())
-    return figures
-
-
-def _cosines(reference: np.ndarray, logits: np.ndarray, finite: bool) -> dict[str, float]:
-    if not finite:
-        return {"min_cosine": -1.0, "mean_cosine": -1.0}
-    reference, logits = reference.astype(np.float64), logits.astype(np.float64)
-    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(logits, axis=1)
-    cosines = (reference * logits).sum(axis=1) / np.where(norms == 0, 1, norms)
-    return {"min_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean())}
-
-
-def _errors(reference: np.ndarray, logits: np.ndarray, finite: bool) -> dict[str, float]:
-    if not finite:
-        return {"max_abs_error": float("inf"), "relative_error": float("inf")}
-    difference = reference.astype(np.float64) - logits.astype(np.float64)
-    error, size = np.linalg.norm(difference), np.linalg.norm(reference.astype(np.float64))
-    relative = error / size if size else (0.0 if error == 0 else float("inf"))
-    return {"max_abs_error": float(np.abs(difference).max()), "relative_error": float(relative)}
-
-
-def accuracy(logits: np.ndarray, classes: np.ndarray) -> dict:
-    """Return top-1 and top-5 accuracy of scores (N, classes) against the true class indices (N,)."""
-    best = np.argsort(-logits, axis=1)[:, :5]
-    hits = best == classes[:, None]
-    return {"top1": float(hits[:, 0].mean()), "top5": float(hits.any(axis=1).mean())}
+    by_output = {
+        tensor.name: _figures(tensor, *_of_output(tensor.name, references, answers)) for tensor in contract.outputs
+    }
+    names = dict.fromkeys(name for figures in by_output.values() for name in figures)
+    worst = {
+        name: _WORST.get(name, min)(figures[name] for figures in by_output.values() if name in figures)
+        for name in names
+    }
+    return {**worst, "outputs": by_output}
 
 
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
-    """Return in words the limits that the figures of `compare` violate. A limit without its figure does not count."""
+    """Return in words the limits that the figures of `compare` violate, by output.
+
+    A limit without its figure does not count. Equal values of integers and booleans are held like equal decisions.
+    """
+    by_output = figures.get("outputs", {"": figures})
+    return [
+        f"{output}: {problem}" if len(by_output) > 1 else problem
+        for output, of_output in by_output.items()
+        for problem in _violations(of_output, limits)
+    ]
+
+
+def figures_in_words(figures: dict) -> str:
+    """Return the worst figures of `compare` in words, such as "cosine 0.999998, relative error 1.2e-07"."""
+    words = {
+        "min_cosine": "cosine {:.6f}",
+        "relative_error": "relative error {:.1e}",
+        "equal_values": "equal values {:.4%}",
+        "other_sizes": "outputs of other sizes than PyTorch's, which only a metric can judge",
+    }
+    return ", ".join(text.format(figures[name]) for name, text in words.items() if name in figures)
+
+
+def _violations(figures: dict, limits: dict[str, float]) -> list[str]:
     checks = [
         ("min_cosine", "min_cosine", operator.ge, "below"),
         ("relative_error", "max_relative_error", operator.le, "above"),
         ("top1_agreement", "min_top1_agreement", operator.ge, "below"),
         ("decision_agreement", "min_top1_agreement", operator.ge, "below"),
+        ("equal_values", "min_top1_agreement", operator.ge, "below"),
     ]
     return [
         f"{name} {figures[name]:.9g} is {word} the limit {limits[limit]:g}"
         for name, limit, holds, word in checks
         # NaN is within no limit.
-        if (name in figures or name == "relative_error") and not holds(figures[name], limits[limit])
+        if name in figures and not holds(figures[name], limits[limit])
     ]
+
+
+def _of_output(name: str, references: Sequence[Tensors], answers: Sequence[Tensors]) -> tuple[list, list]:
+    if missing := [answer for answer in answers if name not in answer]:
+        raise SlipwayError(f"the answer lacks the output {name}; it has {', '.join(missing[0]) or 'none'}")
+    return [reference[name] for reference in references], [answer[name] for answer in answers]
+
+
+def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndarray]) -> dict:
+    finite = all(bool(np.isfinite(answer).all()) for answer in answers)
+    batched = tensor.shape[:1] == (BATCH,)
+    samples = sum(len(reference) for reference in references) if batched else len(references)
+    figures = {"samples": samples, "finite": finite}
+    pairs = list(zip(references, answers, strict=True))
+    if others := [pair for pair in pairs if pair[0].shape != pair[1].shape]:
+        return {**figures, "other_sizes": _only_where_unknown(tensor, *others[0])}
+    if not np.issubdtype(references[0].dtype, np.inexact):
+        return {**figures, "equal_values": _share_of_equal(pairs)}
+    if tensor.meaning is None or tensor.meaning.has_classes:
+        figures |= _cosines(pairs, batched, finite)
+    figures |= _errors(pairs, finite)
+    if tensor.meaning and tensor.meaning.has_classes:
+        figures |= agreement_of_decisions(tensor.meaning, pairs)
+    return figures
+
+
+def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarray) -> str:
+    """Return both shapes in words. Raise SlipwayError unless only sizes differ that depend on the input's values."""
+    free = len(tensor.shape) == reference.ndim == answer.ndim and all(
+        declared is None or one == other
+        for declared, one, other in zip(tensor.shape, reference.shape, answer.shape, strict=True)
+    )
+    if not free:
+        raise SlipwayError(
+            f"the answer's output {tensor.name} has the shape {answer.shape}, PyTorch's has {reference.shape}"
+        )
+    return f"{answer.shape}, PyTorch's {reference.shape}"
+
+
+def _share_of_equal(pairs: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    count = sum(one.size for one, _ in pairs)
+    return sum(int((one == other).sum()) for one, other in pairs) / count if count else 1.0
+
+
+def _cosines(pairs: list[tuple[np.ndarray, np.ndarray]], batched: bool, finite: bool) -> dict[str, float]:
+    if not finite:
+        return {"min_cosine": -1.0, "mean_cosine": -1.0}
+    cosines = np.concatenate([_cosines_of(_rows(one, batched), _rows(other, batched)) for one, other in pairs])
+    return {"min_cosine": float(cosines.min()), "mean_cosine": float(cosines.mean())}
+
+
+def _cosines_of(reference: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(reference, axis=1) * np.linalg.norm(answer, axis=1)
+    cosines = (reference * answer).sum(axis=1) / np.where(norms == 0, 1, norms)
+    # Two empty vectors, and two of zeros, have no direction, and agree.
+    return np.where((reference == answer).all(axis=1) & (norms == 0), 1.0, cosines)
+
+
+def _rows(array: np.ndarray, batched: bool) -> np.ndarray:
+    """Return an output as one float64 vector for each sample (N, values)."""
+    count = len(array) if batched else 1
+    return array.astype(np.float64).reshape(count, math.prod(array.shape[1:]) if batched else array.size)
+
+
+def _errors(pairs: list[tuple[np.ndarray, np.ndarray]], finite: bool) -> dict[str, float]:
+    if not finite:
+        return {"max_abs_error": float("inf"), "relative_error": float("inf")}
+    differences = [reference.astype(np.float64) - answer.astype(np.float64) for reference, answer in pairs]
+    error = math.sqrt(sum(float(np.square(difference).sum()) for difference in differences))
+    size = math.sqrt(sum(float(np.square(reference.astype(np.float64)).sum()) for reference, _ in pairs))
+    relative = error / size if size else (0.0 if error == 0 else float("inf"))
+    largest = max((float(np.abs(difference).max(initial=0)) for difference in differences), default=0.0)
+    return {"max_abs_error": largest, "relative_error": relative}

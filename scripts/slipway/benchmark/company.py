@@ -1,29 +1,33 @@
-"""Check whether a picture's answer depends on its company: the other pictures that Triton puts into its batch.
+"""Check whether a sample's answer depends on its company: the other samples that Triton puts into its batch.
 
-There are two cases. Batches of the same size, with the picture at the same place, use the same kernels: their answers
+There are three cases. Batches of the same size, with the sample at the same place, use the same kernels: their answers
 may hardly differ, at any precision. Batches of different sizes may use different kernels with different rounding: their
-answers may differ as much as the precision allows.
+answers may differ as much as the precision allows. So may the answers to a sample that was lengthened to the others.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from slipway.benchmark.strangers import samples_of_other_sizes, strangers
+from slipway.contract.batches import joined, padded, rows
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
-# Batches of pictures: 0 is the sample, other numbers are strangers. Each place of the sample occurs twice with
+Answer = Callable[[Tensors], Tensors]
+
+# Batches of samples: 0 is the sample, other numbers are strangers. Each place of the sample occurs twice with
 # different neighbours, so that only the company differs.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
-STRANGERS = 4
-# The allowed distance of one picture's answers, relative to their norm, if only its neighbours differ.
+# The allowed distance of one sample's answers, relative to their norm, if only its neighbours differ.
 MAX_BY_COMPANY = 0.01
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The allowed distances of a picture's answers, relative to their norm: in other company, in other batch sizes."""
+    """The allowed distances of a sample's answers, relative to their norm: in other company, in other batch sizes."""
 
     by_company: float
     by_size: float
@@ -43,87 +47,175 @@ def tolerance_of(limits: dict[str, float]) -> Tolerance:
 
 
 def in_company(
-    answer: Callable[[np.ndarray], np.ndarray],
-    sample: np.ndarray,
+    answer: Answer,
+    contract: Contract,
+    samples: Sequence[Tensors],
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Run a sample (1, 3, H, W) and strangers, each alone and together in batches of the accepted sizes.
+    """Run the first sample and strangers, each alone and together in batches of the accepted sizes.
 
-    `answer` maps a batch (N, 3, H, W) of the sample's dtype to outputs (N, classes). `takes` says whether a batch size
-    is accepted. Returns the batch sizes and the distances of one picture's answers, relative to their norm: `by_size`
-    between alone and in a batch, `by_company` between batches that differ only in its neighbours. Raises SlipwayError
-    if a batch has not as many answers as pictures.
+    `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns the batch
+    sizes and the distances of one sample's answers, relative to their norm, of the worst output: `by_size` between
+    alone and in a batch, `by_company` between batches that differ only in its neighbours. Where the contract pads,
+    `by_padding` is the distance between alone and lengthened to another sample. For integers and booleans the distance
+    is the share of unequal values. Without a batch axis there is nothing to compare. Raises SlipwayError if a batch has
+    not as many answers as samples.
     """
-    pictures = [sample, *strangers(sample)]
-    batches = [batch for batch in batches if takes(len(batch))]
+    batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
         return {"batches": [], "by_size": 0.0, "by_company": 0.0}
-    alone = [_answers(answer, [picture])[0] for picture in pictures]
-    usual = float(np.median([_norm(row) for row in alone]))
-    by_size, rows = 0.0 if np.isfinite(alone[0]).all() else float("inf"), defaultdict(list)
+    company = [samples[0], *strangers(contract, samples)]
+    distances = _Distances(contract, [_alone(answer, contract, sample) for sample in company])
+    by_size, in_batches = [], defaultdict(list)
     for batch in batches:
-        together = _answers(answer, [pictures[number] for number in batch])
-        for position, (number, row) in enumerate(zip(batch, together, strict=True)):
-            if np.isfinite(alone[number]).all():
-                by_size = max(by_size, _apart(alone[number], row, usual))
-                rows[len(batch), position, number].append(row)
-    by_company = max((_apart(first, row, usual) for first, *others in rows.values() for row in others), default=0.0)
-    return {"batches": sorted({len(batch) for batch in batches}), "by_size": by_size, "by_company": by_company}
+        together = _answers(answer, contract, [company[number] for number in batch])
+        for position, (number, own) in enumerate(zip(batch, together, strict=True)):
+            by_size.append(distances.to_alone(number, own))
+            in_batches[len(batch), position, number].append(own)
+    by_company = [
+        distances.between(number, first, own)
+        for (_, _, number), (first, *others) in in_batches.items()
+        for own in others
+    ]
+    found = {
+        "batches": sorted({len(batch) for batch in batches}),
+        "by_size": distances.worst(by_size) if distances.first_is_finite else float("inf"),
+        "by_company": distances.worst(by_company),
+    }
+    pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
+    return {**found, "by_padding": max(_by_padding(answer, contract, pair) for pair in pairs)} if pairs else found
 
 
 def dependence(distances: dict, tolerance: Tolerance) -> str | None:
     """Return a sentence if the `distances` of `in_company` show that answers depend on their company, else None."""
     if not distances["by_company"] <= tolerance.by_company:
         return (
-            f"the answer to a picture depends on its neighbours in the batch: {distances['by_company']:.2g} of its "
+            f"the answer to a sample depends on its neighbours in the batch: {distances['by_company']:.2g} of its "
             f"norm apart beside other strangers (allowed {tolerance.by_company:g}), {distances['by_size']:.2g} from "
             "alone"
         )
     if not distances["by_size"] <= tolerance.by_size:
         sizes = " and ".join(map(str, distances["batches"]))
         return (
-            f"the answer to a picture depends on the size of the batch that it is in: {distances['by_size']:.2g} of "
+            f"the answer to a sample depends on the size of the batch that it is in: {distances['by_size']:.2g} of "
             f"its norm apart alone and in batches of {sizes} (allowed {tolerance.by_size:g})"
+        )
+    if not distances.get("by_padding", 0.0) <= tolerance.by_size:
+        return (
+            f"the answer to a sample depends on its padding: {distances['by_padding']:.2g} of its norm apart alone and "
+            f"lengthened by `pad` to another sample's size (allowed {tolerance.by_size:g}); let the network ignore the "
+            "padding, or leave `pad` out of its inputs in config.yaml"
         )
     return None
 
 
-def strangers(sample: np.ndarray) -> list[np.ndarray]:
-    """Return STRANGERS pictures (1, 3, H, W), unlike the sample and each other, always the same ones.
+class _Distances:
+    """The distances between answers to the same sample, by output, relative to the answers to the sample alone."""
 
-    They are noise over the sample's range, and dark, bright and coarse pictures with a little noise. None is constant.
-    """
-    random = np.random.default_rng(0)
-    shape = sample.shape
-    noise, grain = random.uniform(0, 1, shape), random.uniform(0, 0.1, shape)
-    coarse = np.broadcast_to((np.indices(shape[2:]).sum(0) // 8) % 2, shape)
-    shares = [noise, grain, 1 - grain, 0.1 + 0.8 * coarse + grain - 0.05]
-    if sample.dtype == np.uint8:
-        return [np.round(255 * share.clip(0, 1)).astype(np.uint8) for share in shares]
-    low, high = sample.min(), sample.max()
-    if low == high:  # the range of normalised pixels
-        low, high = -2, 2.5
-    return [(low + (high - low) * share).astype(sample.dtype) for share in shares]
+    def __init__(self, contract: Contract, alone: Sequence[Tensors]) -> None:
+        self._outputs = contract.outputs
+        self._alone = alone
+        self._usual = {tensor.name: _usual_norm([own[tensor.name] for own in alone]) for tensor in contract.outputs}
+
+    @property
+    def first_is_finite(self) -> bool:
+        """Return whether every value of the first sample's answer is finite."""
+        return all(np.isfinite(self._alone[0][tensor.name]).all() for tensor in self._outputs)
+
+    def to_alone(self, number: int, other: Tensors) -> dict[str, float]:
+        """Return the distances of an answer to sample `number` from its answer alone."""
+        return self.between(number, self._alone[number], other)
+
+    def between(self, number: int, one: Tensors, other: Tensors) -> dict[str, float]:
+        """Return the distances of two answers to sample `number`.
+
+        An output is left out if its values alone are not finite, or if its sizes depend on values and got smaller: then
+        the two cannot be compared.
+        """
+        distances = {}
+        for tensor in self._outputs:
+            first, second = one[tensor.name], other[tensor.name]
+            if np.isfinite(self._alone[number][tensor.name]).all():
+                first, second = _common_part(tensor, first, second)
+                distances[tensor.name] = _apart(first, second, self._usual[tensor.name])
+        return distances
+
+    def worst(self, distances: Iterable[Mapping[str, float]]) -> float:
+        """Return the worst output's distance: the largest one, or of integers and booleans the mean.
+
+        One integer of many can be another by rounding alone.
+        """
+        by_output = defaultdict(list)
+        for of_answer in distances:
+            for name, distance in of_answer.items():
+                by_output[name].append(distance)
+        exact = {tensor.name for tensor in self._outputs if not np.issubdtype(np.dtype(tensor.dtype), np.inexact)}
+        return max(
+            (float(np.mean(each) if name in exact else max(each)) for name, each in by_output.items()), default=0.0
+        )
 
 
-def _answers(answer: Callable[[np.ndarray], np.ndarray], pictures: list[np.ndarray]) -> np.ndarray:
-    batch = np.ascontiguousarray(np.concatenate(pictures))
-    rows = np.asarray(answer(batch), np.float64)
-    if len(rows) != len(batch):
-        raise SlipwayError(f"a batch of {len(batch)} pictures is answered with {len(rows)} rows, not one for each")
-    return rows
+def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
+    """Return the distance between answers to samples of several sizes alone and padded in one batch."""
+    distances = _Distances(contract, [_alone(answer, contract, sample) for sample in samples])
+    together = _answers(answer, contract, padded(contract, samples))
+    sizes = [contract.sizes_of(sample) for sample in samples]
+    cut = [_cut_back(contract, own, size) for own, size in zip(together, sizes, strict=True)]
+    return distances.worst(distances.to_alone(number, own) for number, own in enumerate(cut))
+
+
+def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) -> Tensors:
+    """Return the outputs of one padded sample without the part of its padding."""
+    return {
+        tensor.name: outputs[tensor.name][
+            tuple(slice(sizes[axis] if isinstance(axis, str) and axis != BATCH else None) for axis in tensor.shape)
+        ]
+        for tensor in contract.outputs
+    }
+
+
+def _alone(answer: Answer, contract: Contract, sample: Tensors) -> Tensors:
+    return _answers(answer, contract, [sample])[0]
+
+
+def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list[Tensors]:
+    """Return the answers to samples in one batch, one for each."""
+    outputs = answer(joined(samples))
+    for tensor in contract.outputs:
+        if len(outputs[tensor.name]) != len(samples):
+            raise SlipwayError(
+                f"a batch of {len(samples)} samples is answered with {len(outputs[tensor.name])} rows of "
+                f"{tensor.name}, not with one for each"
+            )
+    return [rows(outputs, number, number + 1) for number in range(len(samples))]
+
+
+def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of two outputs that both have. Only sizes that depend on values can differ."""
+    common = tuple(
+        slice(min(sizes) if declared is None else None)
+        for declared, *sizes in zip(tensor.shape, one.shape, other.shape, strict=True)
+    )
+    return one[common], other[common]
 
 
 def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
     """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger."""
+    if not np.issubdtype(one.dtype, np.inexact):
+        return float((one != other).mean()) if one.size else 0.0
     if not np.isfinite(other).all():
         return float("inf")
+    one, other = one.astype(np.float64), other.astype(np.float64)
     distance, scale = _norm(one - other), max(_norm(one), usual)
     if not distance:
         return 0.0
     return distance / scale if scale else float("inf")
 
 
-def _norm(row: np.ndarray) -> float:
-    return float(np.linalg.norm(row))
+def _usual_norm(outputs: list[np.ndarray]) -> float:
+    return float(np.median([_norm(output.astype(np.float64)) for output in outputs]))
+
+
+def _norm(output: np.ndarray) -> float:
+    return float(np.linalg.norm(output.ravel()))

@@ -38,6 +38,16 @@ class Golden:
         """Return the golden request and its answer."""
         return self.samples[0]
 
+    @property
+    def inputs(self) -> list[Tensors]:
+        """Return the inputs of each sample."""
+        return [sample.inputs for sample in self.samples]
+
+    @property
+    def answers(self) -> list[Tensors]:
+        """Return the reference's answer to each sample."""
+        return [sample.outputs for sample in self.samples]
+
     def write(self, path: str | Path) -> None:
         """Write the archive, completely or not at all."""
         arrays = {

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
-from slipway.benchmark.agreement import compare, violations
-from slipway.contract.contract import Tensors
+from slipway.benchmark.agreement import compare_requests, violations
 from slipway.contract.golden import Golden
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.onnx.tensor_names import OUTPUT
 
 
 @dataclass(frozen=True)
@@ -51,9 +47,8 @@ class Gates:
         start = time.perf_counter()
         try:
             golden = None if self.why_no_proof else Golden.read(self.golden)
-            samples = [sample.inputs for sample in golden.samples] if golden else None
-            tried = self.module.trial(self.previous, engine, self.precision, samples)
-            accuracy = agreement(golden, tried["outputs"]) if golden else None
+            tried = self.module.trial(self.previous, engine, self.precision, golden and golden.inputs)
+            accuracy = golden and compare_requests(golden.answers, tried["outputs"], golden.contract)
         except Exception as error:  # the GPU libraries have no common class for their errors
             traceback.print_exc()
             progress(f"  it could not be compared with the engine that it would replace: {error}")
@@ -64,7 +59,7 @@ class Gates:
             *(_slow(speed, self.max_slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + self.max_slowdown),
         ]
         return Findings(
-            accuracy=accuracy and {name: value if math.isfinite(value) else None for name, value in accuracy.items()},
+            accuracy=accuracy and only_finite(accuracy),
             speed=tried["speed"],
             speed_ratio=ratio,
             not_judged_because=self.why_no_proof,
@@ -73,11 +68,16 @@ class Gates:
         )
 
 
-def agreement(golden: Golden, outputs: list[Tensors]) -> dict:
-    """Compare an engine's outputs for the golden samples with PyTorch's."""
-    reference = np.concatenate([sample.outputs[OUTPUT] for sample in golden.samples])
-    answers = np.concatenate([each[OUTPUT] for each in outputs])
-    return compare(reference, answers, golden.contract.output(OUTPUT).meaning)
+def only_finite(figures: dict) -> dict:
+    """Return the figures of `compare` with None for numbers that are not finite, which JSON cannot have."""
+    return {
+        name: only_finite(value) if isinstance(value, dict) else value if _is_finite(value) else None
+        for name, value in figures.items()
+    }
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:

@@ -5,11 +5,14 @@ import inspect
 import numpy as np
 import torch
 
-from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company, strangers
+from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company
+from slipway.benchmark.strangers import strangers
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.first_difference import Difference, first_difference
 from slipway.networks.model_inputs import logits_of
 from slipway.networks.user_code import shown
+from slipway.onnx.tensor_names import INPUT, OUTPUT
 
 # The allowed distance of two runs on the same picture, relative to the answer's norm: both use the same kernels.
 _REPEATED = 1e-5
@@ -24,9 +27,11 @@ def require_own_answers(model: torch.nn.Module, sample: np.ndarray) -> dict:
     neighbours. The message names the module where the difference begins.
     """
     _require_repeatable(model, sample)
-    distances = in_company(lambda batch: logits_of(model, batch), sample, batches=(*BATCHES, _LARGE))
+    contract, samples = picture_contract(sample.dtype), [{INPUT: sample}]
+    answer = lambda inputs: {OUTPUT: logits_of(model, inputs[INPUT])}  # noqa: E731
+    distances = in_company(answer, contract, samples, batches=(*BATCHES, _LARGE))
     if problem := dependence(distances, _tolerance(model)):
-        batch = np.concatenate([*strangers(sample), sample])
+        batch = np.concatenate([*(each[INPUT] for each in strangers(contract, samples)), sample])
         begins = first_difference(model, sample, batch, _tolerance(model).by_company)
         raise SlipwayError(
             f"the network cannot be served in batches, since {problem}, and Triton puts the requests of strangers into "

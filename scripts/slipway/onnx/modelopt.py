@@ -13,6 +13,7 @@ import onnx
 
 from slipway.benchmark.agreement import compare
 from slipway.benchmark.company import IN_FEWER_BITS
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
@@ -124,7 +125,8 @@ def agreement_with_base(
         logits = answers(variant, batches)
     except Exception as error:  # ONNX Runtime has no common class for its errors
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    agreement = compare(answers(base, batches), logits, None)
+    contract = picture_contract(batches[0].dtype)
+    agreement = compare({OUTPUT: answers(base, batches)}, {OUTPUT: logits}, contract)
     if not agreement["finite"] or not math.isfinite(agreement["relative_error"]):
         raise SlipwayError(
             "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "

@@ -7,6 +7,7 @@ import onnx
 import onnxruntime
 
 from slipway.benchmark.company import Tolerance, dependence, in_company
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_structure import digests
@@ -54,7 +55,8 @@ def require_own_answers(model: onnx.ModelProto, sample: np.ndarray, tolerance: T
     model.
     """
     session = session_of(model)
-    differences = in_company(lambda batch: session.run([OUTPUT], {INPUT: batch})[0], sample)
+    answer = lambda inputs: {OUTPUT: session.run([OUTPUT], inputs)[0]}  # noqa: E731
+    differences = in_company(answer, picture_contract(sample.dtype), [{INPUT: sample}])
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "

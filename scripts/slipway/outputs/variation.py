@@ -1,5 +1,7 @@
 """Check that a model's answers depend on its input. Equal answers to every input prove nothing."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from slipway.core.errors import SlipwayError
@@ -15,41 +17,69 @@ def variation(outputs: np.ndarray) -> float:
     return float(np.linalg.norm(values - values.mean(axis=0)) / size) if size else 0.0
 
 
-def error_of_variation(reference: np.ndarray, outputs: np.ndarray) -> float:
-    """Return the error of the variation of outputs (N, values), relative to the reference's variation.
+def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
+    """Return the variation of each output over the answers to several samples; of a single answer {}.
 
-    0: they vary exactly as the reference does. 1: as wrong as equal answers to every input.
+    Answers of several sizes are compared in their common part. An output without one is left out.
     """
-    reference, outputs = (values.astype(np.float64) for values in (reference, outputs))
-    expected, actual = (values - values.mean(axis=0) for values in (reference, outputs))
-    size = np.linalg.norm(expected)
-    return float(np.linalg.norm(actual - expected) / size) if size else 0.0
+    if len(answers) < 2:
+        return {}
+    stacked = {name: _stacked([answer[name] for answer in answers]) for name in answers[0]}
+    return {name: variation(values) for name, values in stacked.items() if values.size}
 
 
-def require_variation(outputs: np.ndarray, measured: float) -> None:
-    """Raise SlipwayError if outputs (N, values) to very different inputs are equal. `measured` is their variation."""
-    if not outputs.any():
+def errors_of_variation(
+    references: Sequence[Mapping[str, np.ndarray]], answers: Sequence[Mapping[str, np.ndarray]]
+) -> dict[str, float]:
+    """Return the error of each output's variation over several samples, relative to the reference's variation.
+
+    0: the answers vary exactly as the reference does. 1: as wrong as equal answers to every input.
+    """
+    errors = {}
+    for name in references[0]:
+        both = _stacked([answer[name] for answer in [*references, *answers]])
+        expected, actual = (half - half.mean(axis=0) for half in np.split(both, 2))
+        size = np.linalg.norm(expected)
+        errors[name] = float(np.linalg.norm(actual - expected) / size) if size else 0.0
+    return errors
+
+
+def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
+    """Raise SlipwayError if no output of the answers to very different samples depends on the sample."""
+    varies = variations(answers)
+    if not varies or max(varies.values()) >= ROUNDING:
+        return
+    if not any(output.any() for answer in answers for output in answer.values()):
         raise SlipwayError(
             "the model answers with zeros, whatever it is shown: its last layer starts at zero and was never trained "
             "(a Vision Transformer's does), so nothing can be proven of it; give trained weights as `weights` in "
             "config.yaml"
         )
-
-    if measured < ROUNDING:
-        raise SlipwayError(
-            f"the model gives the same answer whatever it is shown (photographs, noise, black and white differ by "
-            f"{measured:.0e} of their size), so nothing can be proven of it; look at the checkpoint and at "
-            "`preprocess` in config.yaml"
-        )
-
-
-def weakness(varies: float | None, limits: dict[str, float]) -> str | None:
-    """Return a sentence if the reference outputs prove little under these limits; None if they prove something."""
-    limit = limits.get("max_relative_error")
-    if varies is None or limit is None or varies > limit:
-        return None
-    return (
-        f"PyTorch's answers to the sample photograph and its variations differ by {varies:.1e} of their size, not more "
-        f"than the limit of {limit:g} (max_relative_error), so a model with one answer for everything would pass, too; "
-        "name another `image` in config.yaml, whose variations the model answers more differently"
+    raise SlipwayError(
+        f"the model gives the same answer whatever it is shown (its answers to {len(answers)} samples, noise among "
+        f"them, differ by {max(varies.values()):.0e} of their size), so nothing can be proven of it; look at the "
+        "checkpoint and at its samples or `preprocess` in config.yaml"
     )
+
+
+def weakness(varies: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
+    """Return a sentence if the reference's answers prove little under these limits; None if they prove something.
+
+    `varies` is the variation of each output over the samples.
+    """
+    limit = limits.get("max_relative_error")
+    weak = {name: value for name, value in varies.items() if limit is not None and value <= limit}
+    if not weak:
+        return None
+    there = f" in {' and '.join(weak)}" if len(varies) > 1 else ""
+    return (
+        f"PyTorch's answers to the samples differ{there} by {max(weak.values()):.1e} of their size, not more than "
+        f"the limit of {limit:g} (max_relative_error), so a model with one answer for everything would pass{there}, "
+        "too; name other samples (`image` or `samples`) in config.yaml, which the model answers more differently"
+    )
+
+
+def _stacked(outputs: list[np.ndarray]) -> np.ndarray:
+    """Return arrays (N, values) in float64, each cut to the sizes that all have."""
+    common = tuple(slice(min(sizes)) for sizes in zip(*(output.shape for output in outputs), strict=True))
+    return np.stack([output[common].astype(np.float64).ravel() for output in outputs])

@@ -1,16 +1,31 @@
 import numpy as np
 import pytest
 
-from slipway.benchmark.agreement import accuracy, compare, violations
+from slipway.benchmark.agreement import compare as compare_tensors
+from slipway.benchmark.agreement import compare_requests, figures_in_words, violations
+from slipway.classification.score_figures import accuracy
+from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.core.errors import SlipwayError
+from slipway.outputs.meaning import LOGITS as SCORES
 from slipway.outputs.meaning import Meaning
 
 LIMITS = {"min_cosine": 0.99, "max_relative_error": 0.1, "min_top1_agreement": 0.95, "max_top1_drop": 0.01}
 LOGITS = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)
 
 
+def contract_of(*outputs):
+    return Contract((Tensor("x", "float32", (BATCH, 4)),), outputs)
+
+
+def compare(reference, outputs, meaning=SCORES):
+    """Compare a single output (N, values)."""
+    contract = contract_of(Tensor("y", "float32", (BATCH, "values"), meaning=meaning))
+    return compare_tensors({"y": reference}, {"y": outputs}, contract)
+
+
 def test_equal_logits_agree_fully():
     found = compare(LOGITS, LOGITS)
-    assert found["images"] == 6
+    assert found["samples"] == 6
     assert found["finite"] is True
     assert found["min_cosine"] == pytest.approx(1)
     assert found["mean_cosine"] == pytest.approx(1)
@@ -65,7 +80,7 @@ def test_all_zeros_break_the_limits():
 
 def test_zeros_agree_with_zeros_and_with_nothing_else():
     zeros = np.zeros((2, 3))
-    assert compare(zeros, zeros)["relative_error"] == 0
+    assert violations(compare(zeros, zeros), LIMITS) == []
     found = compare(zeros, zeros + 1e-9)
     assert found["relative_error"] == np.inf
     assert violations(found, LIMITS)
@@ -97,7 +112,7 @@ def test_half_precision_is_compared_in_double():
 
 
 def test_other_shapes_are_refused_with_both():
-    with pytest.raises(ValueError, match=r"\(6, 9\).*\(6, 10\)"):
+    with pytest.raises(SlipwayError, match=r"\(6, 9\).*\(6, 10\)"):
         compare(LOGITS, LOGITS[:, :9])
 
 
@@ -131,3 +146,58 @@ def test_accuracy_counts_top_1_and_top_5():
 
 def test_accuracy_of_fewer_than_five_classes():
     assert accuracy(np.array([[1.0, 2.0]]), np.array([0])) == {"top1": 0.0, "top5": 1.0}
+
+
+SEVERAL = contract_of(
+    Tensor("scores", "float32", (BATCH, 10), meaning=SCORES),
+    Tensor("mask", "int64", (BATCH, 2, 2)),
+    Tensor("boxes", "float32", (BATCH, None, 4), meaning=TENSOR),
+)
+ANSWER = {"scores": LOGITS, "mask": np.arange(24).reshape(6, 2, 2), "boxes": np.ones((6, 3, 4), np.float32)}
+
+
+def test_the_worst_output_counts_and_each_has_its_figures():
+    found = compare_tensors(ANSWER, ANSWER | {"boxes": 1.5 * ANSWER["boxes"], "mask": 0 * ANSWER["mask"]}, SEVERAL)
+    assert found["outputs"]["scores"]["relative_error"] == 0
+    assert found["relative_error"] == found["outputs"]["boxes"]["relative_error"] == pytest.approx(0.5)
+    assert found["top1_agreement"] == 1
+    assert set(found["outputs"]["mask"]) == {"samples", "finite", "equal_values"}
+    assert violations(found, LIMITS) == [
+        "mask: equal_values 0.0416666667 is below the limit 0.95",
+        "boxes: relative_error 0.5 is above the limit 0.1",
+    ]
+
+
+def test_other_sizes_where_sizes_depend_on_values_are_told_and_held_to_no_limit():
+    found = compare_tensors(ANSWER, ANSWER | {"boxes": np.ones((6, 2, 4), np.float32)}, SEVERAL)
+    assert found["outputs"]["boxes"]["other_sizes"] == "(6, 2, 4), PyTorch's (6, 3, 4)"
+    assert "only a metric can judge" in figures_in_words(found)
+    assert violations(found, LIMITS) == []
+    with pytest.raises(SlipwayError, match=r"the answer's output boxes has the shape \(6, 3, 5\)"):
+        compare_tensors(ANSWER, ANSWER | {"boxes": np.ones((6, 3, 5), np.float32)}, SEVERAL)
+
+
+def test_a_missing_output_is_named():
+    with pytest.raises(SlipwayError, match="lacks the output boxes; it has scores, mask"):
+        compare_tensors(ANSWER, {name: ANSWER[name] for name in ("scores", "mask")}, SEVERAL)
+
+
+def test_requests_of_several_lengths_are_compared_as_one():
+    contract = contract_of(Tensor("y", "float32", (BATCH, "length", 2)))
+    references = [{"y": np.ones((1, length, 2))} for length in (3, 5)]
+    answers = [{"y": factor * reference["y"]} for factor, reference in zip((1, -1), references, strict=True)]
+    found = compare_requests(references, answers, contract)
+    assert (found["samples"], found["max_abs_error"]) == (2, 2)
+    assert found["min_cosine"] == pytest.approx(-1)
+    assert found["relative_error"] == pytest.approx(2 * np.sqrt(10 / 16))
+
+
+def test_no_boxes_agree_with_no_boxes():
+    contract = contract_of(Tensor("boxes", "float32", (BATCH, None, 4)))
+    nothing = {"boxes": np.ones((1, 0, 4), np.float32)}
+    assert violations(compare_tensors(nothing, nothing, contract), LIMITS) == []
+
+
+def test_a_model_without_a_batch_axis_gives_one_sample():
+    contract = Contract((Tensor("x", "float32", (4,)),), (Tensor("y", "float32", (3, 2)),))
+    assert compare_tensors({"y": np.ones((3, 2))}, {"y": np.ones((3, 2))}, contract)["samples"] == 1

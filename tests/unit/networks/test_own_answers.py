@@ -1,11 +1,11 @@
-import numpy as np
 import pytest
 import torch
 import torchvision
 from helpers.models import batch_networks
 from torch import nn
 
-from slipway.benchmark.company import IN_32_BITS, dependence, in_company, strangers, tolerance_of
+from slipway.benchmark.company import IN_32_BITS, dependence, in_company
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import random_batch
 from slipway.networks.own_answers import require_own_answers
@@ -70,7 +70,10 @@ def test_a_counter_and_a_table_of_the_first_run_are_no_memory():
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_each_picture_by_itself_is_accepted(input_dtype):
-    found = in_company(_answers_of(network("Independent")), random_batch(input_dtype, 1, 32))
+    sample, answer = random_batch(input_dtype, 1, 32), _answers_of(network("Independent"))
+    found = in_company(
+        lambda inputs: {"logits": answer(inputs["input"])}, picture_contract(input_dtype), [{"input": sample}]
+    )
     assert found["batches"] == [2, 4]
     assert found["by_company"] <= found["by_size"] < 1e-5
     assert dependence(found, IN_32_BITS) is None
@@ -101,59 +104,3 @@ def test_rounding_in_16_bits_is_no_dependence(dtype):
             return self.network(images.to(dtype)).float()
 
     require_own_answers(Half().eval(), SAMPLE)
-
-
-def test_a_few_percent_are_a_dependence_in_any_precision():
-    blend = network("Independent")
-
-    def answer(batch):
-        rows = _answers_of(blend)(batch)
-        return 0.95 * rows + 0.05 * rows.mean(0)
-
-    found = in_company(answer, SAMPLE)
-    for limit in (0.001, 0.01, 0.1, 0.3):  # from fp32 to int8
-        assert "depends on its neighbours" in dependence(found, tolerance_of({"max_relative_error": limit}))
-
-
-def test_rows_in_another_order_are_a_dependence():
-    found = in_company(lambda batch: _answers_of(network("Independent"))(batch)[::-1], SAMPLE)
-    assert dependence(found, tolerance_of({"max_relative_error": 0.3}))
-
-
-def test_only_batches_that_are_taken_are_asked_for():
-    asked = []
-
-    def answer(batch):
-        asked.append(len(batch))
-        return np.ones((len(batch), 2))
-
-    assert in_company(answer, SAMPLE, lambda size: size <= 2)["batches"] == [2]
-    assert max(asked) == 2
-    assert in_company(answer, SAMPLE, lambda size: size <= 1)["batches"] == []
-
-
-def test_an_answer_that_is_not_finite_beside_strangers_is_a_dependence():
-    found = in_company(lambda batch: np.full((len(batch), 2), 1.0 if len(batch) == 1 else np.nan), SAMPLE)
-    assert "depends on" in dependence(found, IN_32_BITS)
-
-
-def test_zeros_alone_and_something_beside_strangers_is_a_dependence():
-    found = in_company(lambda batch: np.full((len(batch), 2), float(len(batch) > 1)), SAMPLE)
-    assert "depends on the size of the batch" in dependence(found, IN_32_BITS)
-    assert dependence(in_company(lambda batch: np.zeros((len(batch), 2)), SAMPLE), IN_32_BITS) is None
-
-
-def test_fewer_answers_than_pictures_are_told():
-    with pytest.raises(SlipwayError, match="a batch of 2 pictures is answered with 1 rows"):
-        in_company(lambda batch: np.ones((1, 3)), SAMPLE)
-
-
-@pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
-def test_strangers_are_always_the_same_and_unlike_each_other(input_dtype):
-    sample = random_batch(input_dtype, 1, 32)
-    first, again = strangers(sample), strangers(sample)
-    assert all(each.shape == sample.shape and each.dtype == sample.dtype for each in first)
-    assert all(np.array_equal(one, other) for one, other in zip(first, again, strict=True))
-    means = sorted(each.mean() / np.ptp(sample) for each in first)
-    assert means[-1] - means[0] > 0.7
-    assert min(each.std() for each in first) > 0

@@ -33,7 +33,7 @@ def test_a_regression_is_announced_as_a_number_with_the_line_to_add(capsys):
 
 def test_a_proof_that_shows_little_says_so(capsys):
     assert "CAUTION" not in announced(UNKNOWN, [1.0], capsys)
-    weak = weakness(1e-4, {"max_relative_error": 1e-3})
+    weak = weakness({"logits": 1e-4}, {"max_relative_error": 1e-3})
     assert f"CAUTION: {weak}" in announced(UNKNOWN, [1.0], capsys, weak)
 
 

@@ -14,7 +14,7 @@ def test_new_weights_are_built_with_the_timing_cache_and_compared(week):
     record = week.build()
     assert ways(record) == [("timing cache", False)]
     (attempt,) = record["attempts"]
-    assert attempt["accuracy"]["images"] == 9
+    assert attempt["accuracy"]["samples"] == 9
     assert attempt["accuracy"]["relative_error"] < 1e-5
     assert [found["batch"] for found in attempt["speed"]] == [1, 4]
     assert attempt["speed_ratio"] == max(found["ratio"] for found in attempt["speed"])
@@ -79,7 +79,7 @@ def test_golden_logits_without_variations_are_one_picture(week):
     week.train(2)
     golden = np.load(week.golden)
     np.savez(week.golden, input=golden["input"], logits=golden["logits"])
-    assert week.build()["attempts"][0]["accuracy"]["images"] == 1
+    assert week.build()["attempts"][0]["accuracy"]["samples"] == 1
 
 
 def test_an_engine_that_cannot_be_compared_is_built_and_it_says_why(week):

@@ -68,7 +68,7 @@ def test_the_record_describes_the_file(files, case):
     assert record["input_dtype"] == case[0]
     assert record["calibration"] is None
     if case[2] == "fp16":
-        assert record["agreement"]["images"] == 8
+        assert record["agreement"]["samples"] == 8
         assert 0 < record["agreement"]["relative_error"] < 5e-3
     else:
         assert record["agreement"] is None

@@ -11,7 +11,9 @@ from check_accuracy import (
     parse_arguments,
     show,
 )
-from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS, strangers
+from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
+from slipway.benchmark.strangers import strangers
+from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import require_own_answers
@@ -37,7 +39,8 @@ def test_what_is_proven_is_said(photographs, words, capsys):
 def checked(folder, **made):
     """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
     tiny = tiny_engine(folder, origin="checkpoint", **made)
-    varied, engine = np.concatenate(strangers(tiny.batch)), tiny.engine.load()
+    others = strangers(picture_contract(tiny.batch.dtype), [{"input": tiny.batch}])
+    varied, engine = np.concatenate([other["input"] for other in others]), tiny.engine.load()
     logits, *varied_logits = [engine.infer({"input": image[None]})["logits"] for image in [tiny.batch[0], *varied]]
     answers = {"logits": logits, "variation_logits": np.concatenate(varied_logits)}
     np.savez(folder / "golden.npz", input=tiny.batch, variations=varied, **answers)
@@ -51,7 +54,7 @@ def checked(folder, **made):
 
 @pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
 def test_an_engine_that_answers_by_its_neighbours_is_refused_even_within_the_limits_of_int8(runtime, tmp_path):
-    with pytest.raises(SlipwayError, match="not accurate enough: the answer to a picture depends on its neighbours"):
+    with pytest.raises(SlipwayError, match="not accurate enough: the answer to a sample depends on its neighbours"):
         checked(tmp_path, name=runtime, mixing=True)
     assert not (tmp_path / "accuracy.json").exists()
 

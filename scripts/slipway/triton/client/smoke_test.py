@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.golden import Golden
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
-from slipway.outputs.variation import variation, weakness
+from slipway.outputs.variation import variations, weakness
 from slipway.triton.client.grpc_client import ModelClient
 
 TIMED_REQUESTS = 10
@@ -62,14 +62,9 @@ class Expected:
         return {tensor.name: tensor.meaning or TENSOR for tensor in self.golden.contract.outputs}
 
     @property
-    def varies(self) -> float | None:
-        """Return the variation of PyTorch's answers over the golden samples, of the output where it is least.
-
-        None if there is one sample, or if no output has the same shape in all of them.
-        """
-        answers = [[sample.outputs[name] for sample in self.golden.samples] for name in self.meanings]
-        comparable = [np.stack(rows) for rows in answers if len({row.shape for row in rows}) == 1 < len(rows)]
-        return min(map(variation, comparable), default=None)
+    def varies(self) -> dict[str, float]:
+        """Return the variation of each output of PyTorch's answers over the golden samples."""
+        return variations(self.golden.answers)
 
     def as_served(self, inputs: Tensors) -> Tensors:
         """Return the inputs of a request with the dtypes of the engine."""
@@ -77,16 +72,8 @@ class Expected:
 
     def agreement(self, outputs: Tensors) -> dict:
         """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
-        golden = self.golden.request.outputs
-        for tensor in self.golden.contract.outputs:
-            shape = outputs[tensor.name].shape if tensor.name in outputs else None
-            if shape != golden[tensor.name].shape:
-                raise SlipwayError(f"its {tensor.name} has the shape {shape}, not {golden[tensor.name].shape}")
-        figures = {
-            name: compare(golden[name], outputs[name].astype(golden[name].dtype), meaning)
-            for name, meaning in self.meanings.items()
-        }
-        return _worst(list(figures.values())) | {"outputs": figures}
+        meant = tuple(replace(tensor, meaning=self.meanings[tensor.name]) for tensor in self.golden.contract.outputs)
+        return compare(self.golden.request.outputs, outputs, replace(self.golden.contract, outputs=meant))
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
@@ -147,14 +134,9 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
 
     Raises SlipwayError if the answers depend on the other requests.
     """
-    (asked, *others), (answered, *more) = expected.contract.inputs, expected.contract.outputs
-    if not expected.contract.batched or others or more:
-        return {"batches": [], "by_size": 0.0, "by_company": 0.0}
-
-    def ask(batch: np.ndarray) -> np.ndarray:
-        return client.infer({asked.name: batch}).outputs[answered.name]
-
-    company = in_company(ask, expected.request[asked.name], lambda size: size <= max_batch_size)
+    samples = [expected.as_served(inputs) for inputs in expected.golden.inputs]
+    ask = lambda inputs: client.infer(inputs).outputs  # noqa: E731
+    company = in_company(ask, expected.contract, samples, lambda size: size <= max_batch_size)
     if problem := dependence(company, tolerance_of(expected.limits)):
         raise SlipwayError(f"{expected.name} is served, but {problem}")
     return company
@@ -207,9 +189,3 @@ def described(tensor: Tensor) -> str:
 def in_words(name: str, datatype: str, shape: list[str]) -> str:
     """Return a tensor in words, such as "input UINT8 [-1, 3, 224, 224]"."""
     return f"{name} {datatype} [{', '.join(shape)}]"
-
-
-def _worst(figures: list[dict]) -> dict:
-    """Return the worst value of each figure over the outputs."""
-    names = dict.fromkeys(name for each in figures for name in each)
-    return {name: (max if "error" in name else min)(each[name] for each in figures if name in each) for name in names}

@@ -136,7 +136,7 @@ def test_a_wrong_value_in_any_output_is_found():
 def test_an_output_of_another_shape_or_none_is_told(embedding):
     given = {"scores": TEXTS.request.outputs["scores"], "embedding": embedding}
     outputs = {name: array for name, array in given.items() if array is not None}
-    with pytest.raises(SlipwayError, match=r"its embedding has the shape .*, not \(1, 4\)"):
+    with pytest.raises(SlipwayError, match="output embedding"):
         TEXT_EXPECTED.agreement(outputs)
 
 
@@ -153,5 +153,5 @@ def test_a_wrong_request_is_longer_where_a_size_is_fixed_and_else_has_an_axis_mo
 def test_answers_that_hardly_differ_in_one_output_are_told():
     same = [dataclasses.replace(sample, outputs=TEXTS.request.outputs) for sample in TEXTS.samples]
     flat = dataclasses.replace(TEXT_EXPECTED, golden=dataclasses.replace(TEXTS, samples=tuple(same)))
-    assert flat.varies == 0 < TEXT_EXPECTED.varies
-    assert EXPECTED.varies is None
+    assert min(flat.varies.values()) == 0 < min(TEXT_EXPECTED.varies.values())
+    assert EXPECTED.varies == {}
