@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from helpers.gpu_stand_in import CLASSES, CROP
 from helpers.gpu_stand_in.networks import BUILD_OPTIONS
 from helpers.models.weeks import ways
 
@@ -114,6 +115,10 @@ def test_openvino_keeps_what_is_current_and_builds_the_rest(week, tmp_path):
     assert ways(record) == [("cold", False)]
     assert "only TensorRT's engines" in record["attempts"][0]["not_judged_because"]
     assert list(record["files"]) == ["m.fp32.openvino.xml", "m.fp32.openvino.bin"]
+    assert record["tensors"] == {
+        "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, 3, CROP, CROP]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, CLASSES]}],
+    }
     week.build(**cpu)
     assert week.said[-1].startswith("  kept:")
     week.train(2)

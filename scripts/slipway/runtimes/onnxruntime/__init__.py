@@ -47,7 +47,9 @@ class Engine:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ValueError(f"ONNX Runtime cannot load {path}, truncated or not ONNX: {error}") from None
-        self._outputs = [tensor.name for tensor in self._session.get_outputs()]
+        tensors = self.tensors()
+        self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in tensors["inputs"]}
+        self._outputs = [tensor["name"] for tensor in tensors["outputs"]]
 
     def tensors(self) -> dict[str, list[dict]]:
         """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
@@ -56,6 +58,9 @@ class Engine:
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
+        given = {name: array.dtype.name for name, array in inputs.items()}
+        if given != self._dtypes:
+            raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
         arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
         try:
             return dict(zip(self._outputs, self._session.run(None, arrays), strict=True))
@@ -102,3 +107,7 @@ def _described(tensor: ort.NodeArg) -> dict:
     element = tensor.type.removeprefix("tensor(").removesuffix(")")
     shape = [size if isinstance(size, int) else -1 for size in tensor.shape]
     return {"name": tensor.name, "dtype": _NUMPY.get(element, element), "shape": shape}
+
+
+def _in_words(dtypes: dict[str, str]) -> str:
+    return ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items()) or "nothing"

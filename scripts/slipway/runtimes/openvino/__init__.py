@@ -59,7 +59,7 @@ class Engine:
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot load {path}, truncated or not an IR: {error}") from None
         self._request = self._model.create_infer_request()
-        self._dtypes = {port.any_name: port.element_type.to_dtype() for port in self._model.inputs}
+        self._dtypes = {port.any_name: port.element_type.to_dtype().name for port in self._model.inputs}
 
     def tensors(self) -> dict[str, list[dict]]:
         """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
@@ -68,7 +68,7 @@ class Engine:
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
-        given = {name: array.dtype for name, array in inputs.items()}
+        given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:  # OpenVINO would cast silently, and take the last request's array for a missing one
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
         arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
@@ -100,7 +100,7 @@ def _described(port: ov.ConstOutput) -> dict:
     return {"name": port.any_name, "dtype": port.element_type.to_dtype().name, "shape": shape}
 
 
-def _in_words(dtypes: dict[str, np.dtype]) -> str:
+def _in_words(dtypes: dict[str, str]) -> str:
     return ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items()) or "nothing"
 
 
