@@ -19,6 +19,7 @@ from slipway.keys.config_text import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_keys import JobKeys
+from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.notices import notices
 
 with refused_by_snakemake():
@@ -26,7 +27,8 @@ with refused_by_snakemake():
     for file in hooks.configfiles() if hooks.plans else []:
         require_keys_once(file)
         require_read_as_written(file, schema())
-    resolved = resolve(complete(config))
+    # What cannot be built is still operated: looked at, rolled back, stopped.
+    resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)
 
 for notice in notices(resolved) if hooks.plans else []:

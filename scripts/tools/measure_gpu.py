@@ -1,4 +1,8 @@
-"""Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file."""
+"""Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file.
+
+The accuracy, the benchmark and the load test are three steps. What was measured is written after each of them, as
+<model>.incomplete.json until all are done. So a step that fails or is stopped loses only itself.
+"""
 
 import argparse
 import datetime
@@ -11,7 +15,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slipway.core.artifacts import read_json, write_json
+from slipway.core.artifacts import read_json, remove, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
@@ -45,10 +49,25 @@ def main(arguments: argparse.Namespace) -> None:
         progress(f"measuring {path.stem}")
         folder = arguments.workplace / path.stem
         config = configure(folder, path, weights.get(path.stem), arguments)
-        snakemake(folder, records_of(path.stem, config))
-        write_json(
-            (arguments.output or arguments.configurations) / f"{path.stem}.json", collect(folder, path.stem, config)
-        )
+        measure(folder, path.stem, config, arguments.output or arguments.configurations)
+
+
+def measure(folder: Path, model: str, config: dict, output: Path) -> None:
+    """Make the records of each step, and write the collected ones. Raise SlipwayError at the end if a step failed."""
+    steps, done, failures = records_of(model, config), [], []
+    complete, incomplete = output / f"{model}.json", output / f"{model}.incomplete.json"
+    for step, records in steps.items():
+        try:
+            snakemake(folder, records)
+        except SlipwayError as error:
+            failures.append(f"{step}: {error}")
+            continue
+        done.append(step)
+        write_json(complete if len(done) == len(steps) else incomplete, collect(folder, model, config, done))
+    if failures:
+        written = f"; {incomplete} has {' and '.join(done)}" if done else ""
+        raise SlipwayError(f"{'; '.join(failures)}{written}")
+    remove(incomplete)
 
 
 def configurations_of(arguments: argparse.Namespace) -> list[Path]:
@@ -101,16 +120,16 @@ def configure(folder: Path, path: Path, weights: str | None, arguments: argparse
     return yaml.safe_load(text)
 
 
-def records_of(model: str, config: dict) -> list[str]:
-    """Return the records to collect afterwards. Snakemake makes everything that they need.
+def records_of(model: str, config: dict) -> dict[str, list[str]]:
+    """Return {step: records to collect afterwards}. Snakemake makes everything that they need.
 
     The accuracy is always included; benchmark and load test if the configuration has a section for them.
     """
     target, precisions = target_of(model, config)
-    names = [f"{model}.{precision}.accuracy.json" for precision in precisions]
-    names += [f"{model}.benchmark.json"] if "benchmark" in config else []
-    names += ["selection.json"] if "load_test" in config else []
-    return [f"results/{model}/{target}/{name}" for name in names]
+    names = {"accuracy": [f"{model}.{precision}.accuracy.json" for precision in precisions]}
+    names |= {"benchmark": [f"{model}.benchmark.json"]} if "benchmark" in config else {}
+    names |= {"load_test": ["selection.json"]} if "load_test" in config else {}
+    return {step: [f"results/{model}/{target}/{file}" for file in files] for step, files in names.items()}
 
 
 def snakemake(folder: Path, records: list[str]) -> None:
@@ -128,24 +147,25 @@ def snakemake(folder: Path, records: list[str]) -> None:
         raise SlipwayError(f"the workflow did not make every record; see above, and the logs in {folder / 'logs'}")
 
 
-def collect(workplace: Path, model: str, config: dict) -> dict:
-    """Return all records of a model on its only target."""
+def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
+    """Return the records that the steps in `done` made of a model on its only target; "incomplete" names the others."""
     target, precisions = target_of(model, config)
     folder = workplace / "results" / model / target
-    engines, accuracy = (
-        {precision: read_json(folder / f"{model}.{precision}.{kind}.json") for precision in precisions}
-        for kind in ("engine", "accuracy")
-    )
-    record = {
+    missing = [step for step in records_of(model, config) if step not in done]
+    record = {"incomplete": missing} if missing else {}
+    record |= {
         "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "configuration": config,
-        "origin": next(iter(accuracy.values()))["origin"],
-        "engines": engines,
-        "accuracy": accuracy,
+        "origin": read_json(workplace / "results" / model / "weights.json")["origin"],
     }
-    if "benchmark" in config:
+    if "accuracy" in done:
+        record["engines"], record["accuracy"] = (
+            {precision: read_json(folder / f"{model}.{precision}.{kind}.json") for precision in precisions}
+            for kind in ("engine", "accuracy")
+        )
+    if "benchmark" in done:
         record["benchmark"] = without_samples(read_json(folder / f"{model}.benchmark.json"))
-    if "load_test" in config:
+    if "load_test" in done:
         record["load_test"] = read_json(folder / "analysis" / "analysis.json")
         record["selection"] = read_json(folder / "selection.json")
     return record

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import psutil
 import pytest
+from helpers.artifacts.configured import H100
 from helpers.workplace import REPOSITORY
 from PIL import Image
 from pypdf import PdfReader
@@ -303,10 +304,17 @@ def test_a_new_deployment_is_tried_beside_the_live_one_and_taken_by_it(small):
     assert "Nothing to be done" in small.snakemake("deploy").succeeded().said
 
 
-def test_undeploy_stops_the_server_and_withdraws_the_receipt(small):
-    pid = record(small, "small/deploy/receipt.json")["contents"]["server"]["pid"]
-    small.snakemake("undeploy")
+def test_what_cannot_be_built_any_more_is_still_shown_and_stopped(small):
+    """The photograph is gone, and the Triton that is to serve a second target has another TensorRT."""
+    pid, config = record(small, "small/deploy/receipt.json")["contents"]["server"]["pid"], copy.deepcopy(small.config)
+    locked = {"runtime": "tensorrt", "hardware": H100, "precisions": ["fp16"], "tensorrt": {"version": "10.9.0.34"}}
+    small.config["targets"]["h100"], small.config["triton"] = locked, {"release": "25.09"}
+    small.configure("image", "gone.jpg")
+    assert f"process    {pid}" in small.snakemake("status").succeeded().said
+    small.snakemake("undeploy").succeeded()
     assert not psutil.pid_exists(pid)
     assert not small.path("results/small/deploy/receipt.json").exists()
+    small.config = config
+    small.write_config()
     assert "not deployed" in small.snakemake("status").succeeded().said
     assert small.path("results/small/cpu/repository.json").exists()

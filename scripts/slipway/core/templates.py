@@ -1,9 +1,10 @@
 """Templates for Jinja beside the code. An inserted value is quoted, so it cannot change the structure around it."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import yaml
 from markupsafe import Markup
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_as_json = partial(json.dumps, ensure_ascii=False)
 
 
 def yaml_documents(template: Path, **values: Any) -> list:
@@ -29,6 +29,15 @@ def shell_script(template: Path, **values: Any) -> str:
 def data_of(template: Path, **values: Any) -> Any:
     """Return the content of a YAML template whose `<< value >>` becomes text as it is, within a longer text."""
     return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=_LOADER)
+
+
+def _as_json(value: object) -> str:
+    r"""Return a value as JSON in ASCII that YAML reads, too: each escape is one character, never a surrogate pair.
+
+    Left as they are, U+0085, U+2028 and U+2029 would end the line, and other signs would be refused.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[^ -~]", lambda sign: f"\\U{ord(sign[0]):08x}", text)
 
 
 def _quoted(value: object) -> str:

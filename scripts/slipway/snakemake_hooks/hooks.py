@@ -20,7 +20,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.layout import SNAKEMAKE
-from slipway.snakemake_hooks.read_only_commands import only_looks
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import PlainRefusals, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
@@ -33,12 +33,14 @@ class Hooks:
     """Slipway's hooks in a run of Snakemake's `workflow`, in the order of their calls.
 
     `plans`: this process plans the run. Otherwise it runs a job for another Snakemake, for example on a cluster's node.
+    `builds`: it may build what the configuration says. Otherwise it only operates what is deployed.
     """
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         self._tracking: ArtifactTracking | None = None
         self.plans = workflow.is_main_process
+        self.builds = not builds_nothing(sys.argv)
         # The hashes of files when they were last read. The file is only there to save time.
         self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.

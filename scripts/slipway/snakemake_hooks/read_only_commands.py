@@ -1,5 +1,6 @@
-"""Recognise Snakemake commands that only read the workflow, so that they may run beside another one."""
+"""Recognise Snakemake commands that only read the workflow, or only operate what is deployed."""
 
+import argparse
 import contextlib
 import io
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from snakemake.cli import parse_args
 
 # Rules that print a state and make no artifact.
 _TELLING = {"status"}
+# Rules that need what is deployed, and no file that the configuration names.
+_OPERATING = _TELLING | {"rollback", "undeploy"}
 # Snakemake's options that print something about the workflow instead of running it.
 PRINTING = (
     *("dryrun", "lint", "list_rules", "list_target_rules", "print_compilation", "dag", "rulegraph", "filegraph"),
@@ -18,12 +21,27 @@ PRINTING = (
 
 
 def only_looks(command: Sequence[str]) -> bool:
-    """Return whether `command` (program name first) only prints about the workflow or runs only rules of `_TELLING`."""
-    if Path(command[0]).name not in ("snakemake", "__main__.py"):
-        return False
+    """Return whether `command` (program name first) only prints about the workflow or runs only rules of `_TELLING`.
+
+    Such a command may run beside another one.
+    """
+    chosen = _parsed(command)
+    return any(getattr(chosen, option, None) for option in PRINTING) or _runs_only(_TELLING, chosen)
+
+
+def builds_nothing(command: Sequence[str]) -> bool:
+    """Return whether `command` (program name first) runs only rules that operate what is deployed."""
+    return _runs_only(_OPERATING, _parsed(command))
+
+
+def _runs_only(rules: set[str], chosen: argparse.Namespace) -> bool:
+    return bool(chosen.targets) and rules.issuperset(chosen.targets)
+
+
+def _parsed(command: Sequence[str]) -> argparse.Namespace:
+    """Return Snakemake's options; without any if it is another program or the options are invalid."""
     # Snakemake's own parser also reads profiles. It ends the program if the options are invalid.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
-        chosen = parse_args(list(command[1:]))[1]
-        prints = any(getattr(chosen, option, None) for option in PRINTING)
-        return prints or (bool(chosen.targets) and _TELLING.issuperset(chosen.targets))
-    return False
+        if Path(command[0]).name in ("snakemake", "__main__.py"):
+            return parse_args(list(command[1:]))[1]
+    return argparse.Namespace(targets=[])

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.snakemake_hooks.read_only_commands import only_looks
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
 
 LOOKING = [
     "-n",
@@ -42,6 +42,16 @@ def test_what_only_looks_may_run_beside_a_workflow(options):
 @pytest.mark.parametrize("options", WORKING)
 def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
     assert not only_looks(["/usr/bin/snakemake", *options.split()])
+
+
+@pytest.mark.parametrize("options", ["status", "--cores 1 rollback", "undeploy -n", "--cores 1 status undeploy"])
+def test_what_operates_a_deployment_builds_nothing(options):
+    assert builds_nothing(["/usr/bin/snakemake", *options.split()])
+
+
+@pytest.mark.parametrize("options", ["", "deploy", "status deploy", "-n", "results/m/report.html", "--nonsense"])
+def test_what_may_build_is_checked_for_it(options):
+    assert not builds_nothing(["/usr/bin/snakemake", *options.split()])
 
 
 def test_a_program_that_is_no_snakemake_is_not_taken_for_one_that_looks():

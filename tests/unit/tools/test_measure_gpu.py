@@ -3,8 +3,17 @@
 import pytest
 import yaml
 
-from measure_gpu import collect, configurations_of, configure, parse_arguments, records_of, target_of, weights_of
-from slipway.core.artifacts import write_json
+from measure_gpu import (
+    collect,
+    configurations_of,
+    configure,
+    measure,
+    parse_arguments,
+    records_of,
+    target_of,
+    weights_of,
+)
+from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 
 CONFIG = {"models": {"small": {}}, "targets": {"h100": {"runtime": "tensorrt", "precisions": ["fp16"]}}}
@@ -70,6 +79,47 @@ def test_records_of_another_precision_are_left(tmp_path):
     for precision in ("fp16", "int8"):
         for kind in ("engine", "accuracy"):
             write_json(folder / f"small.{precision}.{kind}.json", {"origin": "rehearsal"})
-    assert records_of("small", CONFIG) == ["results/small/h100/small.fp16.accuracy.json"]
-    found = collect(tmp_path, "small", CONFIG)
+    write_json(tmp_path / "results" / "small" / "weights.json", {"origin": "rehearsal"})
+    assert records_of("small", CONFIG) == {"accuracy": ["results/small/h100/small.fp16.accuracy.json"]}
+    found = collect(tmp_path, "small", CONFIG, ["accuracy"])
     assert (list(found["engines"]), list(found["accuracy"])) == (["fp16"], ["fp16"])
+    assert "incomplete" not in found
+
+
+MEASURED = CONFIG | {"benchmark": {}, "load_test": {}}
+MADE = ["weights", "h100/small.fp16.engine", "h100/small.fp16.accuracy", "h100/small.benchmark", "h100/selection"]
+
+
+@pytest.fixture
+def steps(tmp_path, monkeypatch):
+    """Return a function that measures into tmp_path, where an error in `fates` ends the step of its turn."""
+    for name in [*MADE, "h100/analysis/analysis"]:
+        write_json(tmp_path / "results" / "small" / f"{name}.json", {"origin": "rehearsal", "samples_ms": []})
+
+    def run(*fates):
+        turns = iter(fates)
+
+        def snakemake(folder, records):
+            if fate := next(turns):
+                raise fate
+
+        monkeypatch.setattr("measure_gpu.snakemake", snakemake)
+        measure(tmp_path, "small", MEASURED, tmp_path)
+
+    return run
+
+
+def test_a_step_that_fails_or_is_stopped_loses_no_other(steps, tmp_path):
+    complete, incomplete = tmp_path / "small.json", tmp_path / "small.incomplete.json"
+    with pytest.raises(KeyboardInterrupt):
+        steps(None, None, KeyboardInterrupt())
+    assert (read_json(incomplete)["incomplete"], "benchmark" in read_json(incomplete)) == (["load_test"], True)
+    with pytest.raises(
+        SlipwayError, match=r"benchmark: it is busy; .*small\.incomplete\.json has accuracy and load_test"
+    ):
+        steps(None, SlipwayError("it is busy"), None)
+    assert (read_json(incomplete)["incomplete"], "benchmark" in read_json(incomplete)) == (["benchmark"], False)
+    assert not complete.exists(), "an earlier complete record would stay"
+    steps(None, None, None)
+    assert "incomplete" not in read_json(complete)
+    assert not incomplete.exists()
