@@ -10,8 +10,9 @@ the Python backend's model.py runs it. It has:
     Engine(path, precision, threads=0)
         .tensors()                  {"inputs": [{"name", "dtype", "shape"}], "outputs": [...]} as the engine has them;
                                     a dtype is NumPy's name, a size of -1 is dynamic
-        .infer(inputs)              named arrays -> named arrays
-        .infer_all(requests)        the same for several requests in order, joined along axis 0 and run as one batch
+        .infer(inputs)              named arrays -> named arrays; raise ValueError if they do not fit
+        .infer_all(requests)        the same for several requests in order, joined along axis 0 and run as one batch;
+                                    the outputs may be buffers that the next run overwrites
         .layers()                   {precision: number of compute layers that really run in it}
     gpu_here()                      the GPU's identity; raise ValueError without one; only for runtimes of GPUs
 

@@ -62,8 +62,10 @@ class TritonPythonModel:
             {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
             for request in requests
         ]
-        if self._batched:
-            return self._responses(self._engine.infer_all, given)
+        return self._responses(self._engine.infer_all, given) if self._batched else self._each_alone(given)
+
+    def _each_alone(self, given: list) -> list:
+        """Return the responses to requests that run one by one."""
         # `infer` returns copies: the next request's run may overwrite the engine's buffer.
         return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in given]
 
@@ -72,9 +74,10 @@ class TritonPythonModel:
         try:
             outputs = run(given)
         except Exception as error:
-            sizes = "; ".join(", ".join(f"{name} {array.shape}" for name, array in each.items()) for each in given)
-            failure = pb_utils.TritonError(f"the engine failed on {sizes}: {error}")
-            return [pb_utils.InferenceResponse(error=failure) for _ in given]
+            if len(given) > 1:  # only the request that the engine refuses fails, not the requests gathered with it
+                return self._each_alone(given)
+            sizes = ", ".join(f"{name} {array.shape}" for name, array in given[0].items())
+            return [pb_utils.InferenceResponse(error=pb_utils.TritonError(f"the engine failed on {sizes}: {error}"))]
         responses, start = [], 0
         for inputs in given:
             end = start + len(inputs[self._inputs[0]]) if self._batched else None
