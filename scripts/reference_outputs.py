@@ -12,7 +12,6 @@ from slipway.classification.finding_meaning import find_meaning, last_operation,
 from slipway.classification.images import load_image, sample_photograph
 from slipway.classification.perturbations import varied_batch
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.classification.showing import answer_of, sentence_of
 from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.contract.network import served_network
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
@@ -24,6 +23,7 @@ from slipway.networks.model_inputs import logits_of, photograph_batch, random_ba
 from slipway.networks.own_answers import require_own_answers
 from slipway.onnx.tensor_names import OUTPUT
 from slipway.outputs.meaning import KINDS, Meaning
+from slipway.outputs.showing import answer_of, sentence_of
 from slipway.outputs.variation import ROUNDING, require_variation, variation
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.classification.showing import answer_of, sentence_of
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import STATED_BY_SERVER, Meaning
+from slipway.outputs.showing import answer_of, sentence_of
 
 
 @dataclass

@@ -125,6 +125,7 @@ def _of_classifier(arrays: dict[str, np.ndarray]) -> Golden:
     contract = Contract(
         (Tensor("input", inputs.dtype.name, (BATCH, *inputs.shape[1:])),),
         (Tensor("logits", outputs.dtype.name, (BATCH, *outputs.shape[1:]), meaning=meaning),),
+        facts={"task": "classification"},
     )
     samples = [
         Sample({"input": inputs[index : index + 1]}, {"logits": outputs[index : index + 1]})

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from slipway.classification.showing import in_words
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
 from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release_history import ReleaseHistory
+from slipway.outputs.showing import SAMPLE, in_words, prefixed
 
 SHOWN = 12  # characters of a SHA-256
 MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
@@ -57,11 +57,8 @@ def _target(receipt: dict, target: str, entry: dict) -> list[str]:
 
 def _outputs(entry: dict) -> list[str]:
     """Return the lines about the outputs of one target: what each means, and its values when it was proven."""
-    outputs = outputs_of(entry)
-    lines = []
-    for name, output in outputs.items():
-        meaning, values = in_words(output.get("output"), output)
-        lines += [f"{name}: {meaning}" if len(outputs) > 1 else meaning, values]
+    sample, outputs = entry["smoke_test"].get("sample", SAMPLE), outputs_of(entry)
+    lines = prefixed({name: in_words(output.get("output"), output, sample) for name, output in outputs.items()})
     return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
 
 

@@ -2,7 +2,6 @@
 
 import datetime
 
-from slipway.classification.showing import lines_of
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platform import Platform
@@ -10,6 +9,7 @@ from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release import Part, Release
 from slipway.load_test.latency_check import canary
 from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import SAMPLE, lines_of, prefixed
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import smoke_test
@@ -101,13 +101,10 @@ def _of_target(part: Part) -> dict:
 
 
 def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
-    """Return the lines about one target's answer to the sample photograph, and the cautions for its user."""
+    """Return the lines about one target's answer to the sample, and the cautions for its user."""
     tested, verified = entry["smoke_test"], entry["verified"]
     load = f", p99 {entry['canary']['p99_ms']:.0f} ms as asked from here" if "canary" in entry else ""
-    outputs = outputs_of(entry)
-    lines = [
-        f"{name}: {line}" if len(outputs) > 1 else line for name, output in outputs.items() for line in _output(output)
-    ]
+    lines = prefixed({name: _output(output) for name, output in outputs_of(entry).items()})
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")
     if not verified["runtime"]:
@@ -115,12 +112,13 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     if receipt["origin"] == "rehearsal":
         lines.append("REHEARSAL: random weights, so these predictions mean nothing")
     lines.append(f"{target}: version {receipt['number']} ({entry['version']}){load}")
-    first = f"{receipt['served_as']} answers the sample photograph in {tested['latency_ms']:.1f} ms (median):"
+    sample = tested.get("sample", SAMPLE)
+    first = f"{receipt['served_as']} answers {sample} in {tested['latency_ms']:.1f} ms (median):"
     return [first, *(f"    {line}" for line in lines)]
 
 
 def _output(output: dict) -> list[str]:
-    """Return the lines about one output's values; numbers that are no class scores are told with their meaning."""
+    """Return the lines about one output's values; a meaning that was found to be none is explained."""
     meaning = Meaning.of(output["output"])
-    explained = [] if meaning.has_classes else [f"its outputs are {meaning.in_words}: {meaning.because}"]
-    return [*lines_of(output), *explained]
+    unclear = not meaning.has_classes and meaning.because
+    return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.because}"] if unclear else [])]

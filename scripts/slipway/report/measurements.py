@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.classification.showing import sentence_of
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import sentence_of
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from slipway.classification.showing import answer_of, in_words, lines_of, sentence_of
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.showing import answer_of, in_words, lines_of, prefixed, sentence_of
 
 SCORES = np.log(np.array([0.1, 0.6, 0.3], np.float32))
 EACH = Meaning("sigmoid")
@@ -51,12 +51,32 @@ def test_a_single_yes_or_no_has_no_number():
         ([37.25], "1 value: 37.25"),
         ([0.5, -2, 1e6], "3 values: 0.5, -2, 1e+06"),
         (range(100), "100 values from 0 to 99: 0, 1, 2, 3, 4, ..."),
+        (np.zeros((2, 3)), "6 values (2, 3): 0, 0, 0, 0, 0, 0"),
+        (np.ones((21, 8, 8)), "1344 values (21, 8, 8) from 1 to 1: 1, 1, 1, 1, 1, ..."),
+        (np.zeros((0, 4)), "no values, (0, 4)"),
+        (2.5, "1 value: 2.5"),
     ],
 )
 def test_a_tensor_is_its_values(values, sentence):
     answer = answer_of(np.array(values, np.float32), TENSOR, ["class 0"])
     assert sentence_of(answer) == sentence
     assert lines_of(answer) == [sentence]
+
+
+def test_integers_are_told_exactly():
+    assert sentence_of(answer_of(np.array([2**53 + 1, -7]), TENSOR, [])) == "2 values: 9007199254740993, -7"
+    assert sentence_of(answer_of(np.array([True, False]), TENSOR, [])) == "2 values: 1, 0"
+
+
+def test_scores_of_more_than_one_place_are_a_tensor():
+    assert "tensor" in answer_of(np.zeros((21, 4, 4), np.float32), LOGITS, ["cat"])
+
+
+def test_an_output_without_a_meaning_is_only_its_values():
+    answer = answer_of(np.float32([0.5]), TENSOR, [])
+    assert in_words(TENSOR.record(), answer) == ["for the first sample: 1 value: 0.5"]
+    assert prefixed({"one": ["a", "b"]}) == ["a", "b"]
+    assert prefixed({"one": ["a"], "other": ["b"]}) == ["one: a", "other: b"]
 
 
 @pytest.mark.parametrize("meaning", [LOGITS, Meaning("sigmoid", "sigmoid", "fine"), EACH, TENSOR])
@@ -86,6 +106,7 @@ def test_a_single_yes_or_no_has_two_scores():
 def test_a_damaged_record_is_told_and_status_still_shows_the_rest(record):
     with pytest.raises(SlipwayError, match=r"is damaged \(.*; run snakemake again"):
         Meaning.of(record)
-    assert in_words(record, {"top": [{"label": 1}]}) == ["not known", "the sample photograph's: not known"]
-    shown = in_words(TENSOR.record(), answer_of(np.array([37.25]), TENSOR, []))
-    assert shown == [TENSOR.in_words, "the sample photograph's: 1 value: 37.25"]
+    assert in_words(record, {"top": [{"label": 1}]}) == ["not known", "for the first sample: not known"]
+    known = Meaning("tensor", because="it has one output")
+    shown = in_words(known.record(), answer_of(np.array([37.25]), known, []))
+    assert shown == [known.in_words, "for the first sample: 1 value: 37.25"]

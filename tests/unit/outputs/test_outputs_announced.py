@@ -3,10 +3,10 @@
 import numpy as np
 from helpers.artifacts import reported
 
-from slipway.classification.showing import answer_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.deploy.verification import announce
 from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.outputs.showing import answer_of
 from slipway.outputs.variation import weakness
 from slipway.report.measurements import read_evidence
 
@@ -58,3 +58,4 @@ def test_each_output_of_several_is_announced_by_its_name(capsys):
     said = announced(UNKNOWN, [0.0], capsys, outputs=outputs)
     assert "scores: 100.0%  cat (class 0)" in said
     assert "embedding: 2 values: 1, 2" in said
+    assert "m_trt answers the first sample in 1.0 ms" in said

@@ -86,7 +86,7 @@ def test_everything_that_is_asked_about_is_told_in_eighty_columns(server, result
         "cpu        version 3 (v0123456789ab), weights 17a0c26ae094 (checkpoint)",
         "openvino 2026.4.1, fp32: xml bbb9fce88cce, bin fad5d35e62ed",
         "class scores, of which softmax makes probabilities (logits)",
-        "the sample photograph's: 71.1% photocopier (713)",
+        "for the first sample: 71.1% photocopier (713)",
         "127.0.0.1: gRPC 8001, HTTP 8000, metrics 8002",
         "1234 answered, 5 failed, 2 waiting",
         "p50 8.5 ms, p99 31.5 ms in the last minute",

@@ -11,17 +11,17 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
-from slipway.classification.showing import answer_of
 from slipway.contract.casts import cast
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.golden import Golden
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
+from slipway.outputs.showing import answer_of, sample_of
 from slipway.outputs.variation import variations, weakness
 from slipway.triton.client.grpc_client import ModelClient
 
 TIMED_REQUESTS = 10
-TENSOR = Meaning("tensor", because="nothing says that they are class scores")
+TENSOR = Meaning("tensor")
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
         "company": require_own_answers(client, expected, config.max_batch_size),
+        "sample": sample_of(expected.golden.contract),
         "outputs": shown(answers[0].outputs, expected),
         "weakness": weakness(expected.varies, expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),

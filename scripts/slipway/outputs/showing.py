@@ -1,0 +1,96 @@
+"""Present the values of an output: in records, after a deployment, in the report."""
+
+import numpy as np
+
+from slipway.classification import showing as classification
+from slipway.contract.contract import Contract
+from slipway.core.errors import SlipwayError
+from slipway.core.records import NUMBER, has_shape
+from slipway.outputs.meaning import Meaning
+
+UNKNOWN = "not known"
+# The request with the golden answer, in words.
+SAMPLE = "the first sample"
+_TENSOR = {"tensor": {"shape": [int], "min": NUMBER, "max": NUMBER, "values": [NUMBER]}}
+# An array of up to WHOLE values is shown completely, a larger one by its FIRST values.
+WHOLE, FIRST = 8, 5
+
+
+def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
+    """Return the values of an output for one sample, for a record: {"tensor": dtype, shape, range and first values}.
+
+    The task whose outputs have such a meaning shows them in its own form, with `names` and its `count` best entries.
+    """
+    if meaning.has_classes and values.ndim == 1:
+        return classification.answer_of(values, meaning, names, count)
+    return {"tensor": _summary(values)}
+
+
+def lines_of(answer: dict) -> list[str]:
+    """Return an answer as lines."""
+    return [_sentence_of_tensor(answer["tensor"])] if "tensor" in answer else classification.lines_of(answer)
+
+
+def sentence_of(answer: dict, count: int | None = None) -> str:
+    """Return an answer in one line: the tensor, or the `count` best entries."""
+    if "tensor" in answer:
+        return _sentence_of_tensor(answer["tensor"])
+    return classification.sentence_of(answer, count)
+
+
+def sample_of(contract: Contract) -> str:
+    """Return the request with the golden answer in words."""
+    return classification.SAMPLE if contract.facts.get("task") == classification.TASK else SAMPLE
+
+
+def prefixed(lines: dict[str, list[str]]) -> list[str]:
+    """Return the lines about outputs; the first one of each begins with its name if there are several outputs."""
+    if len(lines) == 1:
+        return [line for of_output in lines.values() for line in of_output]
+    return [f"{name}: {line}" for name, of_output in lines.items() for line in of_output]
+
+
+def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
+    """Return lines from records that may be damaged: the output's meaning if it has one, its values."""
+    try:
+        meaning = Meaning.of(record)
+        stated = [meaning.in_words] if meaning.has_classes or meaning.because else []
+    except SlipwayError:
+        stated = [UNKNOWN]
+    known = has_shape(answer, (classification.SHAPE, _TENSOR))
+    return [*stated, f"for {sample}: {sentence_of(answer, 1) if known else UNKNOWN}"]
+
+
+def _summary(values: np.ndarray) -> dict:
+    flat = values.ravel()
+    return {
+        "dtype": values.dtype.name,
+        "shape": list(values.shape),
+        "min": _short(flat.min()) if flat.size else 0,
+        "max": _short(flat.max()) if flat.size else 0,
+        "values": [_short(value) for value in flat[: flat.size if flat.size <= WHOLE else FIRST]],
+    }
+
+
+def _short(value: np.generic) -> float:
+    """Return a value with six digits; an integer or a boolean exactly."""
+    return float(f"{value:.6g}") if isinstance(value, np.inexact) else int(value)
+
+
+def _sentence_of_tensor(tensor: dict) -> str:
+    shape, shown = tensor["shape"], ", ".join(map(_text, tensor["values"]))
+    size = int(np.prod(shape))
+    if size == 0:
+        return f"no values, {_in_words(shape)}"
+    several = f" {_in_words(shape)}" if len(shape) > 1 else ""
+    if size == len(tensor["values"]):
+        return f"{size} value{'s' if size > 1 else ''}{several}: {shown}"
+    return f"{size} values{several} from {_text(tensor['min'])} to {_text(tensor['max'])}: {shown}, ..."
+
+
+def _text(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _in_words(shape: list[int]) -> str:
+    return f"({', '.join(map(str, shape))})"
