@@ -59,8 +59,8 @@ families: $(VENV)/installed-test ## Take all of torchvision's classifiers throug
 	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/programs/test_torchvision_families.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
-	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests
-	PATH="$$PWD/$(BIN):$$PATH" ruff check --fix scripts tests
+	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests docs/examples
+	PATH="$$PWD/$(BIN):$$PATH" ruff check --fix scripts tests docs/examples
 	PATH="$$PWD/$(BIN):$$PATH" snakefmt --line-length 120 Snakefile rules
 
 measure: $(VENV)/installed ## Measure the whole workflow on this CPU into docs/measurements/cpu.json

@@ -9,8 +9,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CHECKS = {
-    "ruff check": ["ruff", "check", "scripts", "tests"],
-    "ruff format": ["ruff", "format", "--check", "scripts", "tests"],
+    "ruff check": ["ruff", "check", "scripts", "tests", "docs/examples"],
+    "ruff format": ["ruff", "format", "--check", "scripts", "tests", "docs/examples"],
     "snakefmt": ["snakefmt", "--check", "--line-length", "120", "Snakefile", "rules"],
     "snakemake --lint": ["snakemake", "--lint"],
 }

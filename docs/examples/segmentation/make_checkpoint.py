@@ -1,0 +1,42 @@
+"""Save torchvision's published weights; without a connection, random ones that rehearse everything."""
+
+from pathlib import Path
+
+import torch
+from torchvision.models import get_model, get_model_weights
+
+from docs.examples.segmentation.data import pictures
+
+ARCHITECTURE = "lraspp_mobilenet_v3_large"
+CHECKPOINT = Path("checkpoints/segmentation.pth")
+# The same as `normalisation` in config.yaml.
+MEAN, STD = torch.tensor([[0.485], [0.456], [0.406]])[..., None], torch.tensor([[0.229], [0.224], [0.225]])[..., None]
+
+
+def random_network() -> torch.nn.Module:
+    """Return a network of random weights whose statistics are those of real pictures, so that its answers vary."""
+    torch.manual_seed(0)
+    network = get_model(ARCHITECTURE, weights=None, weights_backbone=None).train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean over all pictures
+    with torch.no_grad():
+        for pixels in pictures():
+            network((torch.from_numpy(pixels)[None] / 255 - MEAN) / STD)
+    return network
+
+
+def main() -> None:
+    """Download or draw the weights."""
+    CHECKPOINT.parent.mkdir(exist_ok=True)
+    try:
+        state = get_model_weights(ARCHITECTURE).DEFAULT.get_state_dict(progress=False, check_hash=True)
+        torch.save(state, CHECKPOINT)
+        print(f"{CHECKPOINT}: torchvision's published weights")
+    except OSError as error:
+        torch.save(random_network().state_dict(), CHECKPOINT)
+        print(f"{CHECKPOINT}: RANDOM weights, since the published ones cannot be downloaded ({error})")
+
+
+if __name__ == "__main__":
+    main()
