@@ -123,7 +123,7 @@ def keep(job: Job) -> None:
 
 def show(record: dict) -> None:
     """Print the strategy, the time, the size, and the precisions of the compute layers."""
-    counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items())
+    counted = ", ".join(f"{count} {name}" for name, count in record["layers"].items()) or "none"
     strategy, seconds, megabytes = IN_WORDS[record["way"]], record["spent_seconds"], record["bytes"] / 1e6
     progress(f"  {strategy} in {seconds:.1f} s{saved(record)}, {megabytes:.0f} MB; compute layers that run: {counted}")
     never = record.get("not_refittable_because")

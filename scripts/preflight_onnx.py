@@ -97,7 +97,7 @@ def in_words(verdict: dict) -> str:
     """Return one verdict in words."""
     if verdict["problem"]:
         return f"DOES NOT BUILD: {verdict['problem']}"
-    counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items())
+    counted = ", ".join(f"{count} {name}" for name, count in verdict["layers"].items()) or "none"
     return f"builds, {verdict['bytes'] / 1e6:.0f} MB in {verdict['seconds']:.1f} s; compute layers {counted}"
 
 

@@ -170,13 +170,14 @@ def report_refusal(attempt: Attempt, next_step: str) -> None:
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
     """Raise SlipwayError unless the layers really run in the requested precision.
 
-    `unread` is the runtime's text about layers that could not be read. If all layers are unread, the engine is not
-    refused: a message says that its precision is unproven.
+    An engine is not refused if the runtime tells the precision of no layer: since it has no compute layers or fuses
+    them all ("fused"), or since `unread`, its text about layers, could not be read. A message says so.
     """
-    if unread and not set(layers) - {"unknown"}:
+    if not set(layers) - {"fused", "unknown"} and (unread or "fused" in layers or not layers):
+        text = f"; its text about {len(unread)} layers, `unread_layers` in the build record, could not be read"
         progress(
-            f"  the runtime's text about {len(unread)} layers could not be read, so nothing proves that they run in "
-            f"{precision}; the text is `unread_layers` in the build record"
+            f"  nothing proves that it computes in {precision}: the runtime names no layer that does"
+            f"{text if unread else ''}"
         )
         return
     # A layer of unknown precision proves nothing, and the precision of most layers must be known.

@@ -96,5 +96,5 @@ def test_an_engine_is_not_lost_for_what_the_inspector_says_of_it(week, monkeypat
     record = week.build()
     assert record["unread_layers"] == [noise]
     assert record["layers"] == {"unknown": 1}
-    assert any("nothing proves that they run in fp16" in line for line in week.said)
+    assert any("nothing proves that it computes in fp16" in line for line in week.said)
     assert week.answers_as_trained()

@@ -52,6 +52,23 @@ def test_others_are_not(kind, parameter):
     assert not inspector.is_compute(layer(kind=kind, parameter=parameter))
 
 
+FUSED = {"Name": "{ForeignNode[embed...classify]}", "LayerType": "Myelin", "Inputs": [], "Outputs": []}
+CHOICE = {"Name": "choice", "LayerType": "TopK"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "counted"),
+    [
+        ([FUSED, CHOICE, FUSED], {"fused": 2}),
+        ([FUSED, layer()], {"fp16": 1}),
+        ([CHOICE], {}),
+    ],
+    ids=["all fused", "fused in part", "no compute"],
+)
+def test_a_part_that_is_fused_whole_counts_only_where_no_layer_tells_its_precision(layers, counted):
+    assert inspector.count_by_precision(layers) == counted
+
+
 # Text as releases write it: control characters of 8.6, text that is no JSON.
 SPOILT = {
     "a control character in a name": '{"Name": "conv1\x1econv2", "LayerType": "conv", "Weights": {"Type": "Half"}}',

@@ -134,8 +134,10 @@ def activation_bytes(engine: Any) -> int:
 
 
 def count_by_precision(layers: list[dict]) -> dict[str, int]:
-    """Count the compute layers of an engine by their precision."""
-    return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer)))
+    """Count the compute layers of an engine by their precision. If it is fused whole, count its parts as "fused"."""
+    return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer))) or dict(
+        Counter("fused" for layer in layers if is_fused(layer))
+    )
 
 
 def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
@@ -155,6 +157,11 @@ def is_compute(layer: dict) -> bool:
     """Return whether a layer is a convolution or a matrix product."""
     kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
     return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
+
+
+def is_fused(layer: dict) -> bool:
+    """Return whether a layer is a whole part of a network, such as a Transformer; TensorRT 8 tells no more of it."""
+    return "myelin" in layer.get("LayerType", "").lower() or "ForeignNode" in layer.get("Name", "")
 
 
 def precision_of(layer: dict) -> str:
