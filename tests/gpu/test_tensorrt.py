@@ -1,13 +1,7 @@
-"""TensorRT itself on its GPU: build, run, and each mistake that can be made with an engine.
-
-SLIPWAY_TENSORRT_PYTHON names the interpreter that has TensorRT where it is not this one.
-"""
+"""TensorRT itself on its GPU: build, run, and each mistake that can be made with an engine."""
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -15,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from helpers.models import tiny_network
+from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
 
 import cast_onnx
 from slipway.benchmark.agreement import compare as compare_tensors
@@ -22,23 +17,11 @@ from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import gpu_identity
-from slipway.core.packages import ABSENT, runtime_version
+from slipway.core.package_versions import ABSENT
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.networks.model_inputs import random_batch
 from slipway.onnx.classifier_head import with_convolution_head
 from slipway.onnx.onnx_files import described
-
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-PYTHON = os.environ.get("SLIPWAY_TENSORRT_PYTHON", sys.executable)
-VERSION = runtime_version("tensorrt", PYTHON)
-BUILDER = {
-    "profiles": [{"min": 1, "opt": 1, "max": 1}, {"min": 1, "opt": 4, "max": 8}],
-    "workspace_mb": 512,
-    "optimization_level": 3,
-    "tf32": False,
-    "tactic_sources": ["EDGE_MASK_CONVOLUTIONS", "JIT_CONVOLUTIONS"],
-    "compatibility": "none",
-}
 
 pytestmark = [
     pytest.mark.gpu,
@@ -57,32 +40,12 @@ def with_convolution_instead_of_product(path, record):
     write_json(record, read_json(record) | described(path))
 
 
-class Built:
+class Built(Build):
     """A tiny network's ONNX file and its FP32 engine."""
 
     def __init__(self, folder):
-        self.folder = folder
-        self.onnx, self.onnx_record = tiny_network.exported(folder, "uint8")
+        super().__init__(folder, *tiny_network.exported(folder, "uint8"))
         with_convolution_instead_of_product(self.onnx, self.onnx_record)
-        self.engine, self.record = folder / "tiny.fp32.trt", folder / "tiny.fp32.engine.json"
-
-    def build(self, **changed):
-        """Run the build program under TensorRT's interpreter; an option that is None is left out."""
-        options = {
-            "runtime": "tensorrt",
-            "runtime-version": VERSION,
-            "precision": "fp32",
-            "hardware": gpu_identity(),
-            "cuda": "any",
-            "builder": json.dumps(BUILDER),
-            "onnx": self.onnx,
-            "onnx-record": self.onnx_record,
-            "engine": self.engine,
-            "record": self.record,
-        } | {name.replace("_", "-"): value for name, value in changed.items()}
-        given = (f"--{name}={value}" for name, value in options.items() if value is not None)
-        command = [PYTHON, SCRIPTS / "build_engine.py", *given]
-        return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +234,7 @@ def test_cold_build_timing_cache_and_refit_side_by_side(tmp_path, precision):
     assert refitted["way"] == "refit", refitted["attempts"]
     assert refitted["layers"] == cold["layers"]
     assert refitted["not_refittable_because"] is None
-    assert refitted["attempts"][0]["accuracy"]["images"] == 9
+    assert refitted["attempts"][0]["accuracy"]["samples"] == 9
     assert [found["batch"] for found in refitted["attempts"][0]["speed"]] == [1, 4]
     place.assert_answers_as_trained()
     seconds = {record["way"]: record["attempts"][-1]["seconds"] for record in (cold, cached, refitted)}

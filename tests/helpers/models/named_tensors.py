@@ -10,15 +10,16 @@ SEQUENCE = {"min": 1, "opt": 6, "max": 12}
 WORDS, WIDTH = 40, 8
 
 
-def text_interface(batch=("batch",)):
+def text_interface(batch=("batch",), booleans=True):
     """Return the interface of `write_text`; with `batch` () it takes one sequence without a batch axis."""
+    known = [("known", "bool", (*batch, "sequence"))] if booleans else []
     return interface(
         inputs=[("ids", "int64", (*batch, "sequence")), ("mask", "int64", (*batch, "sequence"))],
         outputs=[
             ("scores", "float32", (*batch, 3)),
             ("tokens", "float32", (*batch, "sequence", WIDTH)),
             ("best", "int64", (*batch, 1)),
-            ("known", "bool", (*batch, "sequence")),
+            *known,
         ],
         axes={"sequence": SEQUENCE},
     )
@@ -46,29 +47,38 @@ def interface(inputs, outputs, axes):
     return {**described, "axes": axes}
 
 
-def write_text(path, batch=("batch",)):
-    """Write a network of embedded tokens, their sum by a mask, and scores; return a function that answers as it."""
-    random = np.random.default_rng(5)
+def write_text(path, batch=("batch",), booleans=True, training=5):
+    """Write a network of embedded tokens, their sum by a mask, and scores; return a function that answers as it.
+
+    The scores are a convolution, since TensorRT 8 needs cuBLAS for a matrix product.
+    """
+    random = np.random.default_rng(training)
+    front = [-1] if batch else []
     constants = {
         "table": random.standard_normal((WORDS, WIDTH), dtype=np.float32),
-        "weights": random.standard_normal((WIDTH, 3), dtype=np.float32),
+        "weights": random.standard_normal((3, WIDTH, 1, 1), dtype=np.float32),
         "last": np.int64([-1]),
         "along": np.int64([-2]),
+        "as_picture": np.int64([-1, WIDTH, 1, 1]),
+        "as_scores": np.int64([*front, 3]),
+        "as_row": np.int64([*front, 1, 3]),
         "zero": np.int64(0),
     }
     nodes = [
-        helper.make_node("Gather", ["table", "ids"], ["embedded"]),
-        helper.make_node("Cast", ["mask"], ["shares"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["shares", "last"], ["column"]),
-        helper.make_node("Mul", ["embedded", "column"], ["masked"]),
-        helper.make_node("Tanh", ["masked"], ["tokens"]),
-        helper.make_node("ReduceSum", ["tokens", "along"], ["sum"], keepdims=1),
-        helper.make_node("MatMul", ["sum", "weights"], ["row"]),
-        helper.make_node("Squeeze", ["row", "along"], ["scores"]),
-        helper.make_node("ArgMax", ["row"], ["best"], axis=-1, keepdims=0),
-        helper.make_node("Greater", ["ids", "zero"], ["known"]),
+        helper.make_node("Gather", ["table", "ids"], ["embedded"], "look_up"),
+        helper.make_node("Cast", ["mask"], ["shares"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["shares", "last"], ["column"], "column"),
+        helper.make_node("Mul", ["embedded", "column"], ["masked"], "mask"),
+        helper.make_node("Tanh", ["masked"], ["tokens"], "tokens"),
+        helper.make_node("ReduceSum", ["tokens", "along"], ["sum"], "sum", keepdims=0),
+        helper.make_node("Reshape", ["sum", "as_picture"], ["picture"], "picture"),
+        helper.make_node("Conv", ["picture", "weights"], ["product"], "product"),
+        helper.make_node("Reshape", ["product", "as_scores"], ["scores"], "scores"),
+        helper.make_node("Reshape", ["product", "as_row"], ["row"], "row"),
+        helper.make_node("ArgMax", ["row"], ["best"], "best", axis=-1, keepdims=0),
+        *([helper.make_node("Greater", ["ids", "zero"], ["known"], "known")] if booleans else []),
     ]
-    return write(path, nodes, constants, text_interface(batch))
+    return write(path, nodes, constants, text_interface(batch, booleans))
 
 
 def write_map(path):
