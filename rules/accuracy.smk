@@ -6,7 +6,7 @@ rule evaluate_checkpoint:
         program=program("evaluate_checkpoint"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
-        labels=rules.fetch_weights.output.labels,
+        labels=rules.make_contract.output.labels,
         golden=rules.reference_outputs.output.golden,
     output:
         update("results/{model}/accuracy.json"),
@@ -29,7 +29,7 @@ rule check_accuracy:
         program=program("check_accuracy"),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
-        labels=rules.fetch_weights.output.labels,
+        labels=rules.make_contract.output.labels,
         golden=rules.reference_outputs.output.golden,
         # An engine is compared with PyTorch once that is right itself.
         checkpoint=ancient(checkpoint_accuracy),

@@ -51,6 +51,7 @@ tensorrt_python = untracked(
 )
 public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
 labelled = untracked(option("--labelled", config["accuracy"]["labelled"]))
+sample_photograph = untracked(option("--image", config["image"]))
 labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 

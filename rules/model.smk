@@ -1,4 +1,23 @@
-# From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/weights.*, golden.*, profile/ and ONNX.
+# From a checkpoint to ONNX. Needs config.yaml's `models`; makes results/<model>/samples.*, weights.*,
+# contract.json, golden.*, profile/ and ONNX.
+
+
+rule sample_inputs:
+    input:
+        program=program("sample_inputs"),
+    output:
+        samples=update("results/{model}/samples.npz"),
+        record=update("results/{model}/samples.json"),
+    log:
+        "logs/{model}/sample_inputs.log",
+    params:
+        settings=lambda wildcards: keys.sample_inputs(wildcards.model),
+        image=sample_photograph,
+    message:
+        "Taking samples of the inputs of {wildcards.model}"
+    shell:
+        "python {input.program:q} {params.settings} {params.image} --output {output.samples:q} --record "
+        "{output.record:q} --log {log:q}"
 
 
 rule fetch_weights:
@@ -7,27 +26,51 @@ rule fetch_weights:
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
-        labels=update("results/{model}/labels.txt"),
     log:
         "logs/{model}/fetch_weights.log",
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
-        labels=labels_from,
         size=untracked(lambda wildcards: option("--try-with", resolved.crop(wildcards.model))),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.labels} {params.size} --output "
-        "{output.weights:q} --record {output.record:q} --labels {output.labels:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.size} --output {output.weights:q} "
+        "--record {output.record:q} --log {log:q}"
+
+
+rule make_contract:
+    input:
+        program=program("make_contract"),
+        weights=rules.fetch_weights.output.weights,
+        record=rules.fetch_weights.output.record,
+        samples=rules.sample_inputs.output.samples,
+    output:
+        contract=update("results/{model}/contract.json"),
+        interface=update("results/{model}/interface.json"),
+        labels=update("results/{model}/labels.txt"),
+    log:
+        "logs/{model}/make_contract.log",
+    params:
+        settings=lambda wildcards: keys.make_contract(wildcards.model),
+        labels_from=labels_from,
+    message:
+        "Finding the inputs and outputs of {wildcards.model}"
+    shell:
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
+        "{input.samples:q} {params.settings} {params.labels_from} --contract {output.contract:q} --interface "
+        "{output.interface:q} --labels {output.labels:q} --log {log:q}"
 
 
 rule reference_outputs:
     input:
         program=program("reference_outputs"),
         weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
-        labels=rules.fetch_weights.output.labels,
+        weights_record=rules.fetch_weights.output.record,
+        contract=rules.make_contract.output.contract,
+        labels=rules.make_contract.output.labels,
+        samples=rules.sample_inputs.output.samples,
+        samples_record=rules.sample_inputs.output.record,
     output:
         golden=update("results/{model}/golden.npz"),
         record=update("results/{model}/golden.json"),
@@ -35,13 +78,12 @@ rule reference_outputs:
         "logs/{model}/reference_outputs.log",
     params:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
-        image=untracked(option("--image", config["image"])),
     message:
-        "Asking PyTorch about the sample photograph with {wildcards.model}"
+        "Asking PyTorch for the golden answers of {wildcards.model}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --labels "
-        "{input.labels:q} {params.image} {params.settings} --output {output.golden:q} --record {output.record:q} --log "
-        "{log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --contract "
+        "{input.contract:q} --labels {input.labels:q} --samples {input.samples:q} --samples-record "
+        "{input.samples_record:q} {params.settings} --output {output.golden:q} --record {output.record:q} --log {log:q}"
 
 
 rule profile_model:

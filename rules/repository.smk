@@ -10,7 +10,7 @@ rule write_repository:
         records=of_every_engine("engine.json"),
         weights_record=rules.fetch_weights.output.record,
         golden_record=rules.reference_outputs.output.record,
-        labels=rules.fetch_weights.output.labels,
+        labels=rules.make_contract.output.labels,
     output:
         folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
         index=update("results/{model}/{target}/repository.json"),

@@ -14,6 +14,7 @@ from slipway.classification.labelling import label_photographs
 from slipway.classification.picture_contract import picture_contract
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.score_figures import accuracy
+from slipway.contract.golden import Golden
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -81,19 +82,17 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
 
     Raises SlipwayError if the engine's outputs are not FP32.
     """
-    golden = np.load(arguments.golden)
-    meaning = Meaning.of_golden(golden)
-    infer = lambda batch: engine.infer({INPUT: batch})[OUTPUT]  # noqa: E731
-    answer = infer(golden["input"])
+    golden = Golden.read(arguments.golden)
+    contract, request, meaning = golden.contract, golden.request, golden.meaning
+    answer = engine.infer(request.inputs)[OUTPUT]
     if answer.dtype != np.float32:
         raise SlipwayError(
             f"the engine answers in {answer.dtype}, where FP32 is served: its ONNX file is not Slipway's"
         )
-    contract = picture_contract(golden["input"].dtype, meaning)
-    sample = compare({OUTPUT: golden["logits"]}, {OUTPUT: answer}, contract)
+    sample = compare(request.outputs, {OUTPUT: answer}, contract)
     profiles = built.record.get("profiles") or []
     company = in_company(
-        engine.infer, contract, [{INPUT: golden["input"]}], lambda size: not unsupported_batches(profiles, [size])
+        engine.infer, contract, [request.inputs], lambda size: not unsupported_batches(profiles, [size])
     )
     photographs = on_photographs(arguments, engine, meaning) if arguments.labelled else None
     return {
@@ -110,14 +109,13 @@ def compared(arguments: argparse.Namespace, built: BuiltEngine, engine: Any, lim
     }
 
 
-def following(golden: "np.lib.npyio.NpzFile", engine: Any, limits: dict) -> dict:
+def following(golden: Golden, engine: Any, limits: dict) -> dict:
     """Compare the variation of PyTorch's answers to the sample photograph and its variations with the engine's.
 
     `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers.
     """
-    images = np.concatenate([golden["input"], golden["variations"]])
-    reference = [{OUTPUT: row} for row in np.concatenate([golden["logits"], golden["variation_logits"]])]
-    answers = [{OUTPUT: engine.infer({INPUT: image[None]})[OUTPUT][0]} for image in images]
+    reference = golden.answers
+    answers = list(map(engine.infer, golden.inputs))
     varies = variations(reference)
     finite = all(np.isfinite(answer[OUTPUT]).all() for answer in answers)
     return {

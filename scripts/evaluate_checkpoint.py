@@ -20,12 +20,12 @@ from slipway.classification.plausibility import (
 from slipway.classification.preprocessing_options import add_preprocessing, preprocessing_of
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
+from slipway.contract.golden import Golden
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
-from slipway.outputs.meaning import Meaning
 
 # The number of photographs for trying other preprocessings.
 SAMPLE = 200
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
     images = find_images(arguments.labelled, arguments.max_images)
     labels, source = served_labels(arguments.labels, arguments.labels_from)
-    meaning = Meaning.of_golden(np.load(arguments.golden))
+    meaning = Golden.read(arguments.golden).meaning
     meaning.require_labels_of_use(arguments.labelled)
     meaning.require_name_for_each(labels.names)
     labelling = label_photographs(images, arguments.labelled, labels, source)

@@ -1,15 +1,13 @@
-"""Convert a checkpoint to its canonical form: safetensors, its SHA-256, its origin, its class names."""
+"""Convert a checkpoint to its canonical form: safetensors, its SHA-256, its origin."""
 
 import argparse
 import errno
 import json
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slipway.classification.label_files import read_labels
-from slipway.core.artifacts import sha256, write_json, write_text
+from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
@@ -43,11 +41,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     arguments.add_argument("--try-with", type=int, default=224, help="height and width of the model's input in pixels")
-    arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
-    arguments.add_argument("--labels", type=Path, required=True, help="class names to write, one a line")
-    add_planned(arguments, "checkpoint_sha256", "labels_from_sha256", "torchvision_version")
+    add_planned(arguments, "checkpoint_sha256", "torchvision_version")
     return arguments.parse_args(argv)
 
 
@@ -65,11 +61,9 @@ def main(arguments: argparse.Namespace) -> None:
         choice = None
         fill_zero_weights(model)
     count = logits_of(model, example).shape[1]
-    labels = class_names(arguments, count)
     if ":" in arguments.architecture:  # torchvision's own networks are reproducible
         require_reproducible(model, arguments.architecture, complete, torch.from_numpy(example))
     write_canonical(model, arguments.output)
-    write_text(arguments.labels, "\n".join(labels) + "\n")
     record = {
         "origin": origin,
         "key": settings_of(arguments),
@@ -184,31 +178,6 @@ def fill_zero_weights(model: "torch.nn.Module") -> None:
     for parameter in model.parameters():
         if parameter.dim() > 1 and not parameter.any():
             torch.nn.init.trunc_normal_(parameter, std=DEVIATION)
-
-
-def class_names(arguments: argparse.Namespace, count: int) -> list[str]:
-    """Return `count` class names: the user's, else torchvision's, else "class i".
-
-    A single output may have two names from the user: the name of the no and the name of the yes. Raises SlipwayError
-    for another number of names.
-    """
-    if arguments.labels_from:
-        names = read_labels(arguments.labels_from).names
-        if len(names) != count and (count, len(names)) != (1, 2):
-            raise SlipwayError(
-                f"{arguments.labels_from} names {len(names)} classes, but the model has {count}; write one name a "
-                "line, or correct `arguments` (such as num_classes)"
-            )
-        if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
-            progress(f"  WARNING: {arguments.labels_from} has {', '.join(repeated[:3])} for more than one class")
-        return names
-    if ":" not in arguments.architecture:
-        import torchvision
-
-        names = torchvision.models.get_model_weights(arguments.architecture).DEFAULT.meta["categories"]
-        if len(names) == count:
-            return names
-    return [f"class {index}" for index in range(count)]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import settings_of
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.outputs.meaning import Meaning
-from slipway.triton.repository.model_config import PREPROCESS_SETTINGS
 from slipway.triton.repository.model_folder import served_model, write_model
 
 
@@ -49,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         selection["max_batch_size"],
         selection["instances"],
         meaning,
-        {name: golden["key"][name] for name in PREPROCESS_SETTINGS},
+        golden["preprocess"],
     )
     with written_whole(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
-from helpers.workplace import CROP, GOLDEN, WEIGHTS
+from helpers.workplace import CROP
 from PIL import Image
 
+from slipway.contract.golden import read_samples
+
 pytestmark = pytest.mark.slow
+
+SAMPLES = "results/tiny/samples.npz"
 
 ORIENTATION = 0x0112
 ROTATE_270_CW_TO_SHOW = 8
@@ -41,22 +45,21 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize(("make", "phrases"), UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_unusable_photograph_is_named_and_the_golden_logits_are_kept(after_good_run, make, phrases):
+def test_unusable_photograph_is_named_and_the_samples_are_kept(after_good_run, make, phrases):
     before = after_good_run.artifacts()
     photo = after_good_run.path("photo.jpg")
     make(photo)
 
-    reference_outputs(after_good_run, photo, GOLDEN, "results/tiny/golden.json").refused("photo.jpg", *phrases)
+    sample_inputs(after_good_run, photo, SAMPLES, "results/tiny/samples.json").refused("photo.jpg", *phrases)
 
     assert after_good_run.artifacts() == before
     assert not after_good_run.partial_files()
 
 
-def reference_outputs(place, photo, output, record):
-    """Run reference_outputs with a photograph and the model of a workplace."""
+def sample_inputs(place, photo, output, record):
+    """Run sample_inputs with a photograph in a workplace."""
     return place.program_here(
-        "reference_outputs",
-        *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
+        "sample_inputs",
         *("--image", photo, "--resize", 72, "--crop", CROP, "--interpolation", "bilinear"),
         *("--mean", 0.485, 0.456, 0.406, "--std", 0.229, 0.224, 0.225),
         *("--output", output, "--record", record),
@@ -64,10 +67,10 @@ def reference_outputs(place, photo, output, record):
 
 
 def golden_input(good_run, folder, photo):
-    """Return the input that reference_outputs derives from a photograph, with the good run's model."""
+    """Return the input that sample_inputs derives from a photograph."""
     output = folder / f"{photo.name}.npz"
-    reference_outputs(good_run, photo, output, folder / f"{photo.name}.json").succeeded()
-    return np.load(output)["input"]
+    sample_inputs(good_run, photo, output, folder / f"{photo.name}.json").succeeded()
+    return read_samples(output)[0]["input"]
 
 
 def upright(path):

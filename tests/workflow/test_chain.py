@@ -20,6 +20,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 import check_accuracy
+from slipway.contract.golden import Golden
 from slipway.core.artifacts import sha256, tree_digest
 from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
@@ -197,14 +198,14 @@ def test_receipt_chains_weights_to_the_served_files(small):
 
 @pytest.mark.parametrize("batch", [1, 3, 4])
 def test_server_gives_pytorchs_answer_for_any_batch_and_counts_it(small, batch):
-    golden = np.load(small.path("results/small/golden.npz"))
+    golden = Golden.read(small.path("results/small/golden.npz")).request
     with ModelClient(small.ports, "small_trt") as client:
         (before,) = client.successes_by_version().values()
-        answer = client.infer({"input": np.repeat(golden["input"], batch, axis=0)})
+        answer = client.infer({"input": np.repeat(golden.inputs["input"], batch, axis=0)})
         assert client.successes(answer.version, at_least=before + 1) == before + 1
     logits = answer.outputs["logits"]
     assert logits.shape == (batch, 1000)
-    np.testing.assert_allclose(logits, np.repeat(golden["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(logits, np.repeat(golden.outputs["logits"], batch, axis=0), rtol=1e-3, atol=1e-3)
 
 
 def test_server_listens_on_loopback_only(small):

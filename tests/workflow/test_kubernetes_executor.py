@@ -22,7 +22,17 @@ from slipway.core.hardware import cpu_identity
 
 EXECUTORS = Path(sys.executable).parents[1] / "executors"
 JOBS = re.compile(r"/apis/batch/v1/namespaces/slipway/jobs(?:/(?P<name>[^/]+))?(?:/status)?$")
-MADE = ("weights.safetensors", "weights.json", "labels.txt", "golden.npz", "golden.json", "tiny.onnx", "tiny.onnx.json")
+MADE = (
+    "weights.safetensors",
+    "weights.json",
+    "samples.npz",
+    "contract.json",
+    "labels.txt",
+    "golden.npz",
+    "golden.json",
+    "tiny.onnx",
+    "tiny.onnx.json",
+)
 TARGETS = {
     "cpu": {"runtime": "openvino", "precisions": ["fp32"], "hardware": cpu_identity()},
     "l4": {

@@ -56,6 +56,7 @@ def test_every_artifact_of_the_table_is_there(outputs, clone):
         "report.html",
         "weights.safetensors",
         "weights.json",
+        "contract.json",
         "labels.txt",
         "golden.npz",
         "golden.json",

@@ -25,7 +25,8 @@ AFTER_CPU_ENGINE = {
     "write_repository": 1,
 }
 AFTER_ONNX = {"build_openvino": 1, **AFTER_CPU_ENGINE, "cast_onnx": 2, "quantize_onnx": 1, **RTX_ENGINES}
-AFTER_WEIGHTS = {"reference_outputs": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
+AFTER_WEIGHTS = {"make_contract": 1, "reference_outputs": 1, "profile_model": 1, "export_onnx": 1, **AFTER_ONNX}
+AFTER_GOLDEN = dict.fromkeys(("reference_outputs", "check_accuracy", "choose_configuration", "write_repository"), 1)
 NOTHING = {}
 
 
@@ -81,8 +82,16 @@ def test_another_sample_photograph_rebuilds_no_engine(place):
     draw(place.path("mine.png"), 99)
     place.configure("image", "mine.png")
     jobs, said = planned(place)
-    assert jobs == dict.fromkeys(("reference_outputs", "check_accuracy", "choose_configuration", "write_repository"), 1)
+    assert jobs == {"sample_inputs": 1, "make_contract": 1, **AFTER_GOLDEN}
     assert "Reason: sample photograph none -> " in said
+
+
+@pytest.mark.parametrize("change", [("output", "tensor"), ("labels", "names.txt")], ids=["meaning", "label"])
+def test_another_meaning_or_label_rebuilds_no_engine(place, change):
+    place.path("names.txt").write_text("".join(f"name {index}\n" for index in range(1000)), encoding="utf-8")
+    name, value = change
+    place.configure(f"models.tiny.{name}", value)
+    assert planned(place)[0] == {"make_contract": 1, **AFTER_GOLDEN}
 
 
 def test_a_setting_of_the_benchmark_rebuilds_no_engine(place):

@@ -38,6 +38,14 @@ class JobKeys:
         self.resolved = resolved
         self._parts = KeyParts(resolved, file_hashes or FileHashCache())
 
+    def sample_inputs(self, model: str) -> JobKey:
+        """Return the key of the samples of a model's inputs."""
+        return JobKey(
+            self._parts.input(model),
+            image_sha256=self._parts.content(self.resolved.config["image"]),
+            code=self._parts.code("sample_inputs"),
+        )
+
     def fetch_weights(self, model: str) -> JobKey:
         """Return the key of the canonical checkpoint."""
         settings = self.resolved.config["models"][model]
@@ -50,17 +58,24 @@ class JobKeys:
             architecture=settings["architecture"],
             weights_key=settings["weights_key"],
             arguments=json.dumps(settings["arguments"], sort_keys=True),
-            labels_from_sha256=self._parts.content(settings["labels"]),
             code=self._parts.code_of_model("fetch_weights", model),
         )
 
-    def reference_outputs(self, model: str) -> JobKey:
-        """Return the key of the reference input and outputs."""
+    def make_contract(self, model: str) -> JobKey:
+        """Return the key of the contract: the inputs and outputs of a model, their meaning and labels."""
+        settings = self.resolved.config["models"][model]
         return JobKey(
             self._parts.input(model),
-            meaning=self.resolved.config["models"][model]["output"],
-            image_sha256=self._parts.content(self.resolved.config["image"]),
-            **versions("torch"),
+            meaning=settings["output"],
+            labels_from_sha256=self._parts.content(settings["labels"]),
+            **versions("torch", "torchvision"),
+            code=self._parts.code_of_model("make_contract", model),
+        )
+
+    def reference_outputs(self, model: str) -> JobKey:
+        """Return the key of the golden answers."""
+        return JobKey(
+            versions("torch"),
             code=self._parts.code_of_model("reference_outputs", model),
         )
 

@@ -1,6 +1,5 @@
 """The meaning of a model's outputs, and their conversion to probabilities."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,11 +55,6 @@ class Meaning:
         if not has_shape(record, _SHAPE) or record["kind"] not in KINDS:
             raise SlipwayError(f"the recorded meaning of the outputs is damaged ({record!r}); run snakemake again")
         return cls(**{name: record[name] for name in _SHAPE})
-
-    @classmethod
-    def of_golden(cls, golden: "np.lib.npyio.NpzFile") -> "Meaning":
-        """Return the meaning that is stored with reference outputs."""
-        return cls.of(json.loads(str(golden["output"])) if "output" in golden.files else None)
 
     @classmethod
     def of_parameters(cls, parameters: dict[str, str]) -> "Meaning | None":
@@ -140,3 +134,4 @@ class Meaning:
 
 
 LOGITS = Meaning("logits", "softmax")
+TENSOR = Meaning("tensor")

@@ -5,8 +5,7 @@ import json
 import torch
 from safetensors.torch import save_file
 
-import reference_outputs
-from helpers.models.tiny_network import OPTIONS
+from helpers.models.goldens import make_golden
 from slipway.core.artifacts import read_json, sha256
 
 # What a network does with its scores, by its name here.
@@ -55,35 +54,33 @@ class Network(torch.nn.Module):
 
 
 class Prepared:
-    """A network's checkpoint, and what reference_outputs.py makes of it, in a folder."""
+    """A network's checkpoint, and its golden answers, in a folder."""
 
     def __init__(self, folder, labels=None, **arguments):
         self.folder, self.arguments, self.labels = folder, arguments, labels
 
     def weights(self):
-        """Write the checkpoint, its record and its class names as fetch_weights.py does."""
+        """Write the checkpoint and its record as fetch_weights.py does; return both paths."""
         with torch.random.fork_rng():
             torch.manual_seed(5)
             network = Network(**self.arguments)
             network.classify.weight.data *= SCALE
         save_file(network.state_dict(), self.folder / "weights.safetensors")
-        count = self.arguments.get("values", 3)
-        names = self.labels or [f"class {index}" for index in range(count)]
-        (self.folder / "labels.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
         record = {
             "origin": "checkpoint",
             "sha256": sha256(self.folder / "weights.safetensors"),
             "architecture": f"{__name__}:Network",
             "arguments": self.arguments,
-            "classes": count,
-            "key": {"labels_from_sha256": "0" * 64} if self.labels else {},
+            "classes": self.arguments.get("values", 3),
+            "key": {},
         }
         (self.folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
-        return f"--weights {self.folder}/weights.safetensors --weights-record {self.folder}/weights.json".split()
+        return self.folder / "weights.safetensors", self.folder / "weights.json"
 
     def golden(self, *options):
         """Return the record of its golden answers."""
-        files = f"--labels {self.folder}/labels.txt --output {self.folder}/golden.npz".split()
-        written = [*files, "--record", f"{self.folder}/golden.json"]
-        reference_outputs.main(reference_outputs.parse_arguments([*self.weights(), *written, *OPTIONS, *options]))
+        if self.labels:
+            (self.folder / "names.txt").write_text("\n".join(self.labels) + "\n", encoding="utf-8")
+            options = (*options, "--labels-from", str(self.folder / "names.txt"))
+        make_golden(self.folder, *self.weights(), *options)
         return read_json(self.folder / "golden.json")

@@ -5,6 +5,8 @@ import pytest
 from helpers.models.heads import Prepared
 
 from slipway.classification.finding_meaning import find_meaning
+from slipway.contract.batches import joined
+from slipway.contract.golden import Golden
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 from slipway.outputs.variation import weakness
@@ -13,8 +15,8 @@ CAT_DOG_COW = ["cat", "dog", "cow"]
 
 
 def answers_of(prepared):
-    golden = np.load(prepared.folder / "golden.npz")
-    return golden["logits"].astype(np.float64), golden
+    golden = Golden.read(prepared.folder / "golden.npz")
+    return golden.request.outputs["logits"].astype(np.float64), golden
 
 
 def softmax(scores):
@@ -64,7 +66,7 @@ def test_stated_sigmoid_is_applied_to_scores(tmp_path):
     prepared = Prepared(tmp_path, CAT_DOG_COW)
     record = prepared.golden("--meaning=sigmoid")
     (answer,), golden = answers_of(prepared)
-    assert Meaning.of_golden(golden) == Meaning.of(record["output"])
+    assert golden.meaning == Meaning.of(record["output"])
     assert shown(record) == pytest.approx(dict(zip(CAT_DOG_COW, 1 / (1 + np.exp(-answer)), strict=True)), abs=1e-6)
 
 
@@ -177,7 +179,7 @@ def test_the_variation_of_the_answers_is_recorded_and_held_against_the_limits(tm
     prepared = Prepared(tmp_path)
     varies = prepared.golden()["variation"]
     _, golden = answers_of(prepared)
-    both = np.concatenate([golden["logits"], golden["variation_logits"]]).astype(np.float64)
+    both = joined(golden.answers)["logits"].astype(np.float64)
     assert varies == pytest.approx(np.linalg.norm(both - both.mean(axis=0)) / np.linalg.norm(both))
     assert weakness({"logits": varies}, {"max_relative_error": varies / 2}) is None
     assert "a model with one answer for everything would pass" in weakness(

@@ -15,8 +15,18 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 
 IN_OUT = "--output o --record r"
 OPTIONS_OF = {
-    "fetch_weights": ("fetch_weights", f"{IN_OUT} --labels l", ("m",)),
-    "reference_outputs": ("reference_outputs", f"{IN_OUT} --weights w --weights-record r --labels l", ("m",)),
+    "sample_inputs": ("sample_inputs", IN_OUT, ("m",)),
+    "fetch_weights": ("fetch_weights", IN_OUT, ("m",)),
+    "make_contract": (
+        "make_contract",
+        "--weights w --weights-record r --samples s --contract c --interface i --labels l",
+        ("m",),
+    ),
+    "reference_outputs": (
+        "reference_outputs",
+        f"{IN_OUT} --weights w --weights-record r --contract c --labels l --samples s --samples-record s",
+        ("m",),
+    ),
     "profile_model": ("profile_model", "--weights w --weights-record r --trace t --record r", ("m",)),
     "export_onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r", ("m",)),
     "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant fp16", ()),

@@ -14,6 +14,8 @@ from check_accuracy import (
 from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
 from slipway.benchmark.strangers import strangers
 from slipway.classification.picture_contract import picture_contract
+from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.contract.golden import Golden, Sample
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import require_own_answers
@@ -102,7 +104,10 @@ class Engine:
 
 PICTURES = np.linspace(0, 1, 9)[:, None].astype(np.float32)
 FLAT = np.hstack([100 + 0.001 * PICTURES, 50 - 0.002 * PICTURES])  # varies by less than any limit
-GOLDEN = {"input": PICTURES[:1], "variations": PICTURES[1:], "logits": FLAT[:1], "variation_logits": FLAT[1:]}
+GOLDEN = Golden(
+    Contract((Tensor("input", "float32", (BATCH, 1)),), (Tensor("logits", "float32", (BATCH, 2)),)),
+    tuple(Sample({"input": picture[None]}, {"logits": row[None]}) for picture, row in zip(PICTURES, FLAT, strict=True)),
+)
 LIMITS = {"max_relative_error": 0.001}
 
 

@@ -10,6 +10,8 @@ from helpers.models.colour_network import NAMES, trained, write_checkpoint, writ
 from safetensors.torch import save_file
 
 import evaluate_checkpoint
+from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.contract.golden import Golden, Sample
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.models import build
@@ -23,7 +25,9 @@ PIXELS = ((0.0,) * 3, (1 / 255,) * 3)
 
 def of_meaning(folder, meaning):
     """Write the golden answers of a model whose outputs mean something."""
-    np.savez(folder / "golden.npz", output=json.dumps(meaning.record()))
+    taken, given = Tensor("input", "float32", (BATCH, 1)), Tensor("logits", "float32", (BATCH, 1), meaning=meaning)
+    one = np.ones((1, 1), np.float32)
+    Golden(Contract((taken,), (given,)), (Sample({"input": one}, {"logits": one}),)).write(folder / "golden.npz")
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torchvision
 
-from fetch_weights import class_names, download, fill_zero_weights, main, named_weights, obtain, parse_arguments
+from fetch_weights import download, fill_zero_weights, main, named_weights, obtain, parse_arguments
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
@@ -28,7 +28,7 @@ def options(tmp_path):
     """Return a function that completes a command line whose outputs lie in a folder of their own."""
 
     def complete(*given: str):
-        outputs = {"output": "w.safetensors", "record": "w.json", "labels": "labels.txt"}
+        outputs = {"output": "w.safetensors", "record": "w.json"}
         written = [word for name, file in outputs.items() for word in (f"--{name}", str(tmp_path / "out" / file))]
         return parse_arguments([*given, *written])
 
@@ -84,7 +84,6 @@ def test_a_checkpoint_becomes_canonical(tmp_path, options):
     assert record["classes"] == 3
     assert record["sha256"] == sha256(arguments.output)
     assert record["parameters"] == sum(parameter.numel() for parameter in model.parameters())
-    assert arguments.labels.read_text(encoding="utf-8").splitlines() == ["class 0", "class 1", "class 2"]
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(load_model(arguments.output, record)(images), model(images))
@@ -97,31 +96,6 @@ def test_a_checkpoint_of_another_architecture_writes_nothing(tmp_path, options):
         main(arguments)
     assert not arguments.output.exists()
     assert not arguments.record.exists()
-
-
-def test_the_classes_of_imagenet_have_torchvisions_names(options):
-    names = class_names(options("--architecture", "squeezenet1_1", "--weights", "default"), 1000)
-    assert (names[652], len(names)) == ("military uniform", 1000)
-
-
-def test_own_names_are_taken(tmp_path, options, capsys):
-    path = tmp_path / "names.txt"
-    path.write_bytes("\ufeffcat\r\ndog\r\n".encode())  # as some editors write it
-    given = ("--architecture", "squeezenet1_1", "--weights", "default", "--labels-from", str(path))
-    assert class_names(options(*given), 2) == ["cat", "dog"]
-    with pytest.raises(SlipwayError, match=r"names 2 classes, but the model has 3;") as caught:
-        class_names(options(*given), 3)
-    assert str(path) in str(caught.value)
-    assert class_names(options(*given), 1) == ["cat", "dog"], "a single output has a name for its no and its yes"
-    path.write_text("cat\ndog\ncat\n", encoding="utf-8")
-    assert class_names(options(*given), 3) == ["cat", "dog", "cat"]
-    assert "names.txt has cat for more than one class" in capsys.readouterr().err
-    path.write_text("cat\n\ndog\n", encoding="utf-8")
-    with pytest.raises(SlipwayError, match=r"no name in line 2"):
-        class_names(options(*given), 3)
-    path.write_bytes("Bär\nKatze\n".encode("latin-1"))
-    with pytest.raises(SlipwayError, match=r"names\.txt is not UTF-8 text"):
-        class_names(options(*given), 2)
 
 
 def test_unknown_weights_are_refused_with_those_there_are():

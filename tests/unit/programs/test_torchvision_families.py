@@ -11,11 +11,11 @@ import onnxruntime
 import pytest
 import torch
 import torchvision
+from helpers.models.goldens import make_golden
 from helpers.models.published_files import as_published, seeded_network
 
 import export_onnx
 import fetch_weights
-import reference_outputs
 
 # By architecture: its arguments, and the pixels of its input. Those that take any size get a small one.
 QUICK = {"init_weights": False}
@@ -57,25 +57,23 @@ def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architectur
     network = seeded_network(architecture, arguments, pixels=pixels)
     torch.save(as_published(network), tmp_path / "published.pth")
 
-    weights = {name: str(tmp_path / name) for name in ("weights.safetensors", "weights.json", "labels.txt")}
+    weights = {name: str(tmp_path / name) for name in ("weights.safetensors", "weights.json")}
     fetched = ["--output", weights["weights.safetensors"], "--record", weights["weights.json"]]
     made = ["--architecture", architecture, "--arguments", json.dumps(arguments), "--try-with", str(pixels)]
     checkpoint = ["--checkpoint", str(tmp_path / "published.pth")]
-    fetch_weights.main(fetch_weights.parse_arguments([*made, *checkpoint, *fetched, "--labels", weights["labels.txt"]]))
+    fetch_weights.main(fetch_weights.parse_arguments([*made, *checkpoint, *fetched]))
 
     read = ["--weights", weights["weights.safetensors"], "--weights-record", weights["weights.json"]]
-    preprocess = ["--resize", str(pixels), "--crop", str(pixels), "--input", "float32"]
+    preprocess = ["--resize", str(pixels), "--crop", str(pixels)]
     normalise = ["--mean", "0.485", "0.456", "0.406", "--std", "0.229", "0.224", "0.225", "--interpolation", "bilinear"]
-    golden = ["--labels", weights["labels.txt"], "--output", str(tmp_path / "golden.npz")]
-    golden += ["--record", str(tmp_path / "golden.json"), *preprocess, *normalise]
-    reference_outputs.main(reference_outputs.parse_arguments([*read, *golden]))
+    golden = make_golden(tmp_path, *weights.values(), preprocessing=[*preprocess, *normalise])
     exported = ["--opset", OPSET, "--output", str(tmp_path / "net.onnx"), "--record", str(tmp_path / "net.onnx.json")]
     export_onnx.main(export_onnx.parse_arguments([*read, *exported, "--crop", str(pixels), "--input", "float32"]))
 
-    reference = np.load(tmp_path / "golden.npz")
+    pictures, logits = golden.request.inputs["input"], golden.request.outputs["logits"]
     with torch.inference_mode():
-        expected = network(torch.from_numpy(reference["input"])).numpy()
+        expected = network(torch.from_numpy(pictures)).numpy()
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
-    answer = session.run(None, {session.get_inputs()[0].name: reference["input"]})[0]
-    np.testing.assert_allclose(reference["logits"], expected, rtol=1e-5, atol=1e-6)
+    answer = session.run(None, {session.get_inputs()[0].name: pictures})[0]
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
     assert np.linalg.norm(answer - expected) <= 1e-4 * np.linalg.norm(expected)

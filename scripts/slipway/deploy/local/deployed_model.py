@@ -43,10 +43,11 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
     (served,) = receipt["targets"].values()
     if golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; photographs are preprocessed as for those")
+    preprocess = golden.get("preprocess", golden["key"])  # earlier versions had it in the key
     endpoint = endpoint_of(Ports.of(state["listening"]))
     if tls:
         endpoint = replace(endpoint, tls=tls)
-    return ServedModel(endpoint, receipt["served_as"], golden["key"], receipt["origin"] == "rehearsal")
+    return ServedModel(endpoint, receipt["served_as"], preprocess, receipt["origin"] == "rehearsal")
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:

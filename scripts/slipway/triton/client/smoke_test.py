@@ -15,13 +15,12 @@ from slipway.contract.casts import cast
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.golden import Golden
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
+from slipway.outputs.meaning import TENSOR, Meaning
 from slipway.outputs.showing import answer_of, sample_of
 from slipway.outputs.variation import variations, weakness
 from slipway.triton.client.grpc_client import ModelClient
 
 TIMED_REQUESTS = 10
-TENSOR = Meaning("tensor")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
 PREPROCESS = "preprocess"  # the parameter with the preprocessing, for clients
-PREPROCESS_SETTINGS = ("resize", "crop", "mean", "std", "interpolation")
 
 
 @dataclass(frozen=True)

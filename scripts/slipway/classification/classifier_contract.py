@@ -1,0 +1,100 @@
+"""The contract of a classifier of photographs: one picture in, one row of scores out."""
+
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
+from slipway.classification.images import Preprocessing
+from slipway.classification.label_files import read_labels
+from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
+from slipway.contract.network import served_network
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.networks.model_inputs import logits_of, served_model
+from slipway.onnx.tensor_names import INPUT, OUTPUT
+from slipway.outputs.meaning import Meaning
+
+
+def contract_of(
+    model: torch.nn.Module,
+    pictures: np.ndarray,
+    preprocess: Preprocessing,
+    weights: dict,
+    stated: str | None,
+    labels_from: Path | None,
+) -> tuple[Contract, list[str]]:
+    """Return the contract of a classifier, and the names of its classes.
+
+    `pictures` (N, 3, crop, crop) are samples of its input, `weights` is the record of its weights, `stated` the meaning
+    that config.yaml states, and `labels_from` the user's file of labels. Raises SlipwayError if the answers are not one
+    row of scores a picture, or contradict config.yaml.
+    """
+    shape, dtype = (BATCH, *pictures.shape[1:]), pictures.dtype.name
+    normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
+    inputs = (Tensor(INPUT, dtype, shape, normalisation=normalisation),)
+    answers = logits_of(served_model(model, preprocess, dtype), pictures)
+    network = served_network(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
+    last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
+    require_no_lone_softmax(last, answers.shape[1])
+    labels = class_names(labels_from, weights["architecture"], answers.shape[1])
+    meaning = meaning_of(last, answers, stated, weights, labels, bool(labels_from))
+    contract = Contract(
+        inputs,
+        (Tensor(OUTPUT, answers.dtype.name, (BATCH, *answers.shape[1:]), meaning=meaning),),
+        facts={"task": "classification", "preprocess": asdict(preprocess)},
+    )
+    return contract, labels
+
+
+def class_names(labels_from: Path | None, architecture: str, count: int) -> list[str]:
+    """Return `count` class names: the user's, else torchvision's, else "class i".
+
+    A single output may have two names from the user: the name of the no and the name of the yes. Raises SlipwayError
+    for another number of names.
+    """
+    if labels_from:
+        names = read_labels(labels_from).names
+        if len(names) != count and (count, len(names)) != (1, 2):
+            raise SlipwayError(
+                f"{labels_from} names {len(names)} classes, but the model has {count}; write one name a line, or "
+                "correct `arguments` (such as num_classes)"
+            )
+        if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
+            progress(f"  WARNING: {labels_from} has {', '.join(repeated[:3])} for more than one class")
+        return names
+    if ":" not in architecture:
+        import torchvision
+
+        names = torchvision.models.get_model_weights(architecture).DEFAULT.meta["categories"]
+        if len(names) == count:
+            return names
+    return [f"class {index}" for index in range(count)]
+
+
+def meaning_of(
+    last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str], has_labels: bool
+) -> Meaning:
+    """Return the meaning of the outputs of a model whose last operation is `last`.
+
+    For a single yes or no with two labels, the first label is the name of the no. Raises SlipwayError if the user named
+    classes (`has_labels`), but the outputs are no class scores.
+    """
+    named_by = "`labels` names a class for each" if has_labels else _named_by(weights, answers.shape[1])
+    meaning = find_meaning(stated, last, answers, named_by)
+    if not (meaning.has_classes or meaning.is_stated) and has_labels:
+        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
+    two = meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2
+    return replace(meaning, negative=labels[0]) if two else meaning
+
+
+def _named_by(weights: dict, outputs: int) -> str | None:
+    """Return in words where the names of a model's classes come from; None if they have no names."""
+    if ":" not in weights["architecture"]:
+        return f"{weights['architecture']} is a classifier of torchvision"
+    if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:
+        return f"the architecture is made with {counts[0]} {outputs}"
+    return None

@@ -1,0 +1,25 @@
+"""The golden answers of a classifier, made by the programs that the workflow runs for them."""
+
+import make_contract
+import reference_outputs
+import sample_inputs
+from helpers.models.tiny_network import OPTIONS
+from slipway.contract.golden import Golden
+
+
+def make_golden(folder, weights, record, *finding, input_dtype="float32", preprocessing=OPTIONS):
+    """Write samples.*, contract.json, labels.txt and golden.* into a folder; return the golden answers.
+
+    `finding` are further options of make_contract.py, such as --meaning.
+    """
+    pictures = [*preprocessing, "--input", input_dtype]
+    of_weights = ["--weights", str(weights), "--weights-record", str(record)]
+    samples = f"--output {folder}/samples.npz --record {folder}/samples.json".split()
+    sample_inputs.main(sample_inputs.parse_arguments([*samples, *pictures]))
+    made = f"--contract {folder}/contract.json --interface {folder}/interface.json --labels {folder}/labels.txt".split()
+    taken = ["--samples", f"{folder}/samples.npz"]
+    make_contract.main(make_contract.parse_arguments([*of_weights, *taken, *made, *pictures, *finding]))
+    read = [*taken, *f"--samples-record {folder}/samples.json --contract {folder}/contract.json".split()]
+    written = f"--labels {folder}/labels.txt --output {folder}/golden.npz --record {folder}/golden.json".split()
+    reference_outputs.main(reference_outputs.parse_arguments([*of_weights, *read, *written]))
+    return Golden.read(folder / "golden.npz")
