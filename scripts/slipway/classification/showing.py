@@ -5,9 +5,6 @@ import numpy as np
 from slipway.core.records import NUMBER
 from slipway.outputs.meaning import THRESHOLD, Meaning
 
-TASK = "classification"
-# Its first sample, in words.
-SAMPLE = "the sample photograph"
 # What a record of an answer has at least.
 SHAPE = {"top": [{"label": str, "confidence": NUMBER}]}
 # The name of a single output's class if no label names it.

@@ -10,15 +10,12 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
 from slipway.deploy.platforms import PLATFORMS
-from slipway.keys.code_hash import SCRIPTS
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import JobKey
 from slipway.keys.key_parts import KeyParts
 from slipway.keys.optimization_profiles import sizes_of
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.triton.repository.versions import publication_number
-
-REPORT_TEMPLATE = SCRIPTS / "slipway" / "report" / "page.html.j2"
 
 
 def versions(*names: str) -> dict[str, str]:
@@ -199,9 +196,7 @@ class JobKeys:
         return JobKey(
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
             variants=self.resolved.variants(),
-            labelled=self.resolved.config["accuracy"]["labelled"] is not None,
-            # The template of the report is part of its key, like a program.
-            template_sha256=self._parts.content(str(REPORT_TEMPLATE)),
+            evaluated=self.resolved.config["accuracy"]["labelled"] is not None,
             code=self._parts.code("write_report"),
         )
 

@@ -7,10 +7,10 @@ from slipway.contract.contract import Contract
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape
 from slipway.outputs.meaning import Meaning
+from slipway.outputs.wording import GENERAL, words_of
 
 UNKNOWN = "not known"
-# The request with the golden answer, in words.
-SAMPLE = "the first sample"
+SAMPLE = GENERAL.first
 _TENSOR = {"tensor": {"shape": [int], "min": NUMBER, "max": NUMBER, "values": [NUMBER]}}
 # An array of up to WHOLE values is shown completely, a larger one by its FIRST values.
 WHOLE, FIRST = 8, 5
@@ -40,7 +40,7 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
 
 def sample_of(contract: Contract) -> str:
     """Return the request with the golden answer in words."""
-    return classification.SAMPLE if contract.facts.get("task") == classification.TASK else SAMPLE
+    return words_of(contract).first
 
 
 def prefixed(lines: dict[str, list[str]]) -> list[str]:

@@ -15,8 +15,11 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 
-def benchmark_chart(target: Target) -> str:
-    """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element."""
+def benchmark_chart(target: Target, unit: str) -> str:
+    """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element.
+
+    `unit` is one inference of batch size 1.
+    """
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
@@ -29,7 +32,7 @@ def benchmark_chart(target: Target) -> str:
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
     left.set(title=f"p50 latency in ms, {drawn}", yscale="log")
-    right.set(title="images per second", ylim=(0, None))
+    right.set(title=f"{unit}s per second", ylim=(0, None))
     for axes in (left, right):
         axes.set_xscale("log", base=2)
         axes.set(xlabel="batch size", xticks=target.benchmark["key"]["batch_sizes"])

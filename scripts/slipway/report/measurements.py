@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.classification.reporting import values_in_words
+from slipway.contract.contract import Contract, Tensor
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
-from slipway.outputs.showing import sentence_of
+from slipway.outputs.showing import prefixed, sentence_of
+from slipway.outputs.wording import GENERAL, Words, words_of
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,11 @@ class Engine:
     precision: str
     build: dict
     accuracy: dict
+
+    def metric_limit(self, name: str) -> str | None:
+        """Return the limits of a value of the user's metric in words; None if it has none."""
+        limit = self.accuracy["key"].get("metric_limits", {}).get(name)
+        return ", ".join(f"{end} {value:g}" for end, value in limit.items()) if limit else None
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Measurements:
 
     model: str
     weights: dict
+    contract: Contract
     golden: dict
     profile: dict
     onnx: dict[str, dict]
@@ -49,26 +57,63 @@ class Measurements:
 
     @property
     def warnings(self) -> list[str]:
-        """Return the warnings about PyTorch's own accuracy on labelled photographs."""
-        return self.accuracy["warnings"] if self.accuracy else []
+        """Return the warnings about PyTorch's own accuracy."""
+        return self.accuracy.get("warnings", []) if self.accuracy else []
 
     @property
-    def meaning(self) -> Meaning:
-        """Return the meaning of the model's outputs."""
-        return Meaning.of(self.golden.get("output"))
+    def words(self) -> Words:
+        """Return the words for the model's samples."""
+        return words_of(self.contract)
 
     @property
-    def values_in_words(self) -> str:
-        """Return the number of output values in words; they are not always classes."""
-        count = self.weights["classes"]
-        if count == 1:
-            return "one output"
-        return f"{count} classes" if self.meaning.has_classes else f"{count} output values"
+    def is_classifier(self) -> bool:
+        """Return whether the model has a task of its own, whose words the page takes."""
+        return self.words != GENERAL
+
+    @property
+    def tensors_in_words(self) -> str:
+        """Return the number of inputs and outputs in words; for the task, the number of output values."""
+        inputs, outputs = self.contract.inputs, self.contract.outputs
+        if self.is_classifier:
+            return values_in_words(outputs[0])
+        counted = [(len(inputs), "input"), (len(outputs), "output")]
+        return ", ".join(f"{count} {side}{'s' if count > 1 else ''}" for count, side in counted)
+
+    @property
+    def tensors(self) -> list[tuple[str, ...]]:
+        """Return a row for each input and output: what it is, its name, dtype and shape, and remarks."""
+        sides = [("input", tensor) for tensor in self.contract.inputs]
+        sides += [("output", tensor) for tensor in self.contract.outputs]
+        return [(side, tensor.name, tensor.dtype, shape_in_words(tensor), _remarks(tensor)) for side, tensor in sides]
 
     @property
     def answer_in_words(self) -> str:
-        """Return PyTorch's answer to the sample photograph in words."""
-        return sentence_of(self.golden, 3)
+        """Return PyTorch's answer to the first sample in words."""
+        return "; ".join(prefixed({name: [sentence_of(values, 3)] for name, values in self._answers.items()}))
+
+    @property
+    def explanations(self) -> list[str]:
+        """Return where the meaning of each output is known from."""
+        told = {
+            tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.because}"]
+            for tensor in self.contract.outputs
+            if tensor.meaning and tensor.meaning.because
+        }
+        return prefixed(told)
+
+    def comparisons(self, engine: Engine) -> list[tuple[str, str, dict]]:
+        """Return the comparisons of an engine with PyTorch: where, the output, its figures."""
+        return [
+            (where, output, figures)
+            for where in ("sample", "photographs")
+            if engine.accuracy.get(where)
+            for output, figures in engine.accuracy[where]["outputs"].items()
+        ]
+
+    @property
+    def _answers(self) -> dict[str, dict]:
+        """Return {output: its values for the first sample}."""
+        return self.golden.get("outputs") or {self.contract.outputs[0].name: self.golden}
 
     @property
     def is_rehearsal(self) -> bool:
@@ -76,10 +121,10 @@ class Measurements:
         return self.weights["origin"] == "rehearsal"
 
 
-def read_evidence(folder: Path, engines: list[str], variants: list[str], labelled: bool = False) -> Measurements:
+def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
     """Return the measurements in results/<model>/ of its engines, such as "l4/fp16", and ONNX variants.
 
-    `labelled` says whether the checkpoint was evaluated on labelled photographs. Raises SlipwayError if a record is
+    `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is
     missing, or belongs to another engine or load test than the records beside it.
     """
     model = folder.name
@@ -90,13 +135,14 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], labelle
     evidence = Measurements(
         model=model,
         weights=read_json(folder / "weights.json"),
+        contract=Contract.read(folder / "contract.json"),
         golden=read_json(folder / "golden.json"),
         profile=read_json(folder / "profile" / "profile.json"),
         onnx={variant: read_json(folder / f"{model}{suffix}.onnx.json") for variant, suffix in suffixes.items()},
         targets=[_read_target(folder / target, model, names) for target, names in precisions.items()],
-        accuracy=read_json(folder / "accuracy.json") if labelled else None,
+        accuracy=read_json(folder / "accuracy.json") if evaluated else None,
     )
-    same = not labelled or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
+    same = not evaluated or evidence.accuracy["weights_sha256"] == evidence.weights["sha256"]
     _require(same, folder, "the accuracy of the checkpoint is that of another one")
     return evidence
 
@@ -128,3 +174,15 @@ def _read_engine(folder: Path, model: str, precision: str) -> Engine:
 def _require(holds: bool, folder: Path, otherwise: str) -> None:
     if not holds:
         raise SlipwayError(f"the records in {folder} do not belong together: {otherwise}; run snakemake evidence again")
+
+
+def shape_in_words(tensor: Tensor) -> str:
+    """Return a tensor's shape in words, such as "(batch, 3, 224, 224)"."""
+    return f"({', '.join('?' if size is None else str(size) for size in tensor.shape)})"
+
+
+def _remarks(tensor: Tensor) -> str | None:
+    remarks = [f"padded with {tensor.pad:g}"] if tensor.pad is not None else []
+    remarks += ["normalised in the graph"] if tensor.normalisation else []
+    remarks += [tensor.meaning.in_words] if tensor.meaning else []
+    return ", ".join(remarks) or None

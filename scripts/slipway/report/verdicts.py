@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import PYTORCH
 from slipway.benchmark.timing import disturbance
-from slipway.report.measurements import Target
+from slipway.classification.reporting import proof_in_words
+from slipway.report.formats import metric_in_words
+from slipway.report.measurements import Measurements, Target
 
 YES, NO, OPEN = "yes", "no", "open"
 
@@ -18,36 +21,36 @@ class Verdict:
     text: str
 
 
-def answers(target: Target, is_rehearsal: bool, warnings: list[str]) -> list[Verdict]:
-    """Return the answers for the engine and the configuration chosen on a target.
+def answers(target: Target, evidence: Measurements) -> list[Verdict]:
+    """Return the answers for the engine and the configuration chosen on a target."""
+    return [is_it_right(target, evidence), is_it_fast(target, evidence.words.unit), how_busy_may_it_be(target)]
 
-    `warnings` are the warnings about PyTorch's own accuracy.
+
+def is_it_right(target: Target, evidence: Measurements) -> Verdict:
+    """Return the verdict on the engine's agreement with PyTorch.
+
+    It is "open" unless labels or limits of the user's metric prove something.
     """
-    return [is_it_right(target, is_rehearsal, warnings), is_it_fast(target), how_busy_may_it_be(target)]
-
-
-def is_it_right(target: Target, is_rehearsal: bool, warnings: list[str]) -> Verdict:
-    """Return the verdict on the engine's agreement with PyTorch. Without labelled photographs the verdict is "open"."""
-    accuracy = target.chosen.accuracy
-    question, agreement = "Is it right?", accuracy["sample"]
-    if accuracy["proven_on_labels"]:
-        labelled = accuracy["photographs"]
-        text = (
-            f"top-1 {labelled['engine']['top1']:.1%} on {labelled['labelled']} labelled photographs, PyTorch's "
-            f"{labelled['pytorch']['top1']:.1%}"
-        )
-        if warnings:
-            return Verdict(question, OPEN, f"{text}; but {'; '.join(warnings)}")
-        return Verdict(question, OPEN if is_rehearsal else YES, text)
+    accuracy, question = target.chosen.accuracy, "Is it right?"
+    proofs = [proof_in_words(accuracy["photographs"])] if accuracy["proven_on_labels"] else []
+    if accuracy.get("metric"):
+        engine, pytorch = (metric_in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
+        proofs.append(f"{engine} (PyTorch: {pytorch})")
+    if proofs:
+        text = "; ".join(proofs)
+        if evidence.warnings:
+            return Verdict(question, OPEN, f"{text}; but {'; '.join(evidence.warnings)}")
+        proven = accuracy["proven_on_labels"] or accuracy["key"].get("metric_limits")
+        return Verdict(question, YES if proven and not evidence.is_rehearsal else OPEN, text)
     weak = accuracy.get("variation", {}).get("weakness")
     text = (
-        f"it repeats PyTorch's answer to the sample photograph (relative error {agreement['relative_error']:.1e}, at "
-        f"most {accuracy['limits']['max_relative_error']:g}); without labelled photographs nothing more is proven"
+        f"it repeats PyTorch's answer to {evidence.words.first} ({figures_in_words(accuracy['sample'])}); without "
+        f"{evidence.words.proof} nothing more is proven"
     )
     return Verdict(question, OPEN, f"{text}; {weak}" if weak else text)
 
 
-def is_it_fast(target: Target) -> Verdict:
+def is_it_fast(target: Target, unit: str) -> Verdict:
     """Return the served engine's latency and throughput relative to PyTorch's in the same job."""
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
@@ -55,7 +58,7 @@ def is_it_fast(target: Target) -> Verdict:
     rate = target.benchmark["best_throughput_ratios"][engine][PYTORCH]
     text = (
         f"{latency:.2f} of PyTorch's latency at batch {target.benchmark['tutorial']['batch']}, {rate:.2f} times its "
-        f"images/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
+        f"{unit}s/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if disturbed := disturbance(target.benchmark["environment"]):
         return Verdict("Is it fast?", OPEN, f"{text}; but {disturbed}")

@@ -1,6 +1,6 @@
 """Every record of a model that the report is made of, for one CPU and one GPU target, consistent with one another."""
 
-from slipway.core.artifacts import sha256, write_json
+from slipway.core.artifacts import read_json, sha256, write_json
 
 CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
 ENGINES = ["cpu/fp32", "l4/fp16", "l4/int8"]
@@ -17,6 +17,7 @@ def write_records(results, model="resnet50", origin="checkpoint"):
     """Write them below `results`/<model>/; return that folder."""
     folder = results / model
     write_json(folder / "weights.json", weights(origin))
+    write_json(folder / "contract.json", contract())
     write_json(folder / "golden.json", golden())
     write_json(folder / "accuracy.json", checkpoint_accuracy())
     write_json(folder / "profile" / "profile.json", profile())
@@ -27,6 +28,35 @@ def write_records(results, model="resnet50", origin="checkpoint"):
     write_target(
         folder / "l4", model, GPU, {"fp16": "tensorrt", "int8": "tensorrt"}, ("gpu", "gpu_graph", "end_to_end")
     )
+    return folder
+
+
+def write_records_of_tensors(results, model="text"):
+    """Write the records of a model with two inputs and two outputs, none of class scores, and a metric."""
+    folder = write_records(results, model)
+    write_json(folder / "weights.json", weights("checkpoint") | {"architecture": "text_network"})
+    names = {"inputs": ["ids", "mask"], "outputs": ["embedding", "found"]}
+    tensors = {
+        side: [{"name": name, "dtype": "int64", "shape": ["batch", "sequence"], "pad": 0} for name in names[side]]
+        for side in names
+    }
+    axes = {"sequence": {"min": 1, "opt": 64, "max": 128}}
+    write_json(folder / "contract.json", {**tensors, "axes": axes, "samples": "data:samples"})
+    shown = {
+        "embedding": {"tensor": {"dtype": "float32", "shape": [2], "min": -1, "max": 0.5, "values": [0.5, -1.0]}},
+        "found": {"tensor": {"dtype": "int64", "shape": [1], "min": 3, "max": 3, "values": [3]}},
+    }
+    write_json(folder / "golden.json", {"outputs": shown})
+    metric = {"cosine": 1.0}
+    write_json(folder / "accuracy.json", {"weights_sha256": "17a0" * 16, "samples": 9, "metric": metric})
+    for path in folder.glob("*/*.accuracy.json"):
+        record = read_json(path)
+        found = {name: record["sample"][name] for name in ("samples", "relative_error", "min_cosine")}
+        equal = {"samples": 9, "equal_values": 0.99}
+        record["sample"]["outputs"] = {"embedding": found, "found": equal}
+        record["photographs"] = {**found, "outputs": {"embedding": found, "found": equal}}
+        record["metric"] = {"engine": {"cosine": 0.998}, "pytorch": metric}
+        write_json(path, record | {"proven_on_labels": False, "key": {"metric_limits": {"cosine": {"min": 0.99}}}})
     return folder
 
 
@@ -52,6 +82,17 @@ def weights(origin):
         "notes": ["the weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>"],
         "parameters": 25557032,
         "classes": 1000,
+    }
+
+
+def contract():
+    """Return the contract of a classifier, in the form of contract.json."""
+    logits = {"kind": "logits", "activation": "softmax", "negative": None, "because": "it is a classifier"}
+    return {
+        "inputs": [{"name": "input", "dtype": "float32", "shape": ["batch", 3, 224, 224]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": ["batch", 1000], "meaning": logits}],
+        "axes": {},
+        "task": "classification",
     }
 
 
@@ -125,13 +166,16 @@ def checkpoint_accuracy(warnings=()):
 
 
 def accuracy(of, labelled):
-    found = {"images": 1, "relative_error": 1.1e-3, "min_cosine": 0.999987, "top1_agreement": 1.0}
+    found = {"samples": 1, "relative_error": 1.1e-3, "min_cosine": 0.999987, "top1_agreement": 1.0}
+    of_photographs = {**found, "samples": 260}
     tops = {"labelled": 250, "pytorch": {"top1": 0.852}, "engine": {"top1": 0.848}}
     return {
         "engine_key": of,
         "limits": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98, "max_top1_drop": 0.005},
-        "sample": found,
-        "photographs": {**found, "images": 260, **tops} if labelled else None,
+        "key": {},
+        "sample": {**found, "outputs": {"logits": found}},
+        "photographs": {**of_photographs, "outputs": {"logits": of_photographs}, **tops} if labelled else None,
+        "metric": None,
         "proven_on_labels": labelled,
     }
 

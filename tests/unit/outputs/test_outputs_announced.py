@@ -39,15 +39,16 @@ def test_a_proof_that_shows_little_says_so(capsys):
 
 def test_the_page_calls_a_regressions_output_no_class(tmp_path):
     folder = reported.write_records(tmp_path)
-    golden, weights = (read_json(folder / name) for name in ("golden.json", "weights.json"))
+    golden, contract = (read_json(folder / name) for name in ("golden.json", "contract.json"))
     del golden["top"]
     golden |= {"output": UNKNOWN.record(), **answer_of(np.float32([37.25]), UNKNOWN, [])}
     write_json(folder / "golden.json", golden)
-    write_json(folder / "weights.json", weights | {"classes": 1})
+    contract["outputs"][0] |= {"shape": ["batch", 1], "meaning": UNKNOWN.record()}
+    write_json(folder / "contract.json", contract)
     evidence = read_evidence(folder, [], [])
     assert evidence.answer_in_words == "1 value: 37.25"
-    assert evidence.values_in_words == "one output"
-    assert not evidence.meaning.has_classes
+    assert evidence.tensors_in_words == "one output"
+    assert evidence.explanations == [f"Its outputs are {UNKNOWN.in_words}: {UNKNOWN.because}"]
 
 
 def test_each_output_of_several_is_announced_by_its_name(capsys):

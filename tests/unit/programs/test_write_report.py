@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 def written(folder, engines=tuple(reported.ENGINES)):
     output = folder / "report.html"
-    options = ["--labelled", "--folder", str(folder), "--engines", *engines, "--variants", *reported.VARIANTS]
+    options = ["--evaluated", "--folder", str(folder), "--engines", *engines, "--variants", *reported.VARIANTS]
     main(parse_arguments([*options, "--output", str(output)]))
     return output
 
@@ -109,14 +109,14 @@ def test_a_preprocessing_that_seems_wrong_leaves_open_whether_the_model_is_right
 def test_a_model_without_labelled_photographs_has_no_such_part(tmp_path):
     folder = reported.write_records(tmp_path)
     (folder / "accuracy.json").unlink()
-    options = ["--no-labelled", "--folder", str(folder), "--engines", "cpu/fp32", "--variants", *reported.VARIANTS]
+    options = ["--no-evaluated", "--folder", str(folder), "--engines", "cpu/fp32", "--variants", *reported.VARIANTS]
     main(parse_arguments([*options, "--output", str(folder / "report.html")]))
     assert "On labelled photographs" not in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_every_engine_has_its_row(page):
     assert ["fp16", "tensorrt 11.1.0.106", "53 fp16, 1 fp32", "51.0 MB", "0.50", "partly cached", "41.5 s"] in page.rows
-    assert ["fp32", "the sample photograph", "1.1e-03 (at most 0.01)"] in [row[:3] for row in page.rows]
+    assert ["fp32", "the sample photograph", "logits", "1.1e-03 (at most 0.01)"] in [row[:4] for row in page.rows]
 
 
 def test_the_configurations_under_load_are_marked(page):
@@ -141,6 +141,40 @@ def test_the_model_is_described(page):
     assert "The weights are those of `model_ema`, as `weights_key: model_ema` asks; left out: <model>." in page.text
 
 
+def test_the_inputs_and_outputs_are_shown(page):
+    assert ["input", "input", "float32", "(batch, 3, 224, 224)", "-"] in page.rows
+    meaning = "class scores, of which softmax makes probabilities (logits)"
+    assert ["output", "logits", "float32", "(batch, 1000)", meaning] in page.rows
+    assert "Sizes of the dynamic axes" not in page.text
+
+
+@pytest.fixture(scope="module")
+def page_of_tensors(tmp_path_factory):
+    return Page(written(reported.write_records_of_tensors(tmp_path_factory.mktemp("tensors"))).read_text())
+
+
+def test_a_model_of_other_tensors_is_shown_by_output_with_its_metric(page_of_tensors):
+    assert "text_network, 25,557,032 parameters,\n2 inputs, 2 outputs; checkpoint" in page_of_tensors.text
+    assert ["input", "mask", "int64", "(batch, sequence)", "padded with 0"] in page_of_tensors.rows
+    assert ["sequence", "1", "64", "128"] in page_of_tensors.rows
+    assert "embedding: 2 values: 0.5, -1; found: 1 value: 3" in page_of_tensors.text
+    figures = ["fp32", "the first sample", "embedding", "1.1e-03 (at most 0.01)", "0.999987 (at least 0.999)", "-"]
+    assert figures in [row[:6] for row in page_of_tensors.rows]
+    assert ["fp32", "9 samples", "found", "-", "-", "99.0% of values (at least 98%)"] in [
+        row[:6] for row in page_of_tensors.rows
+    ]
+    assert ["fp32", "cosine", "0.998", "1", "min 0.99"] in page_of_tensors.rows
+    assert "cosine 0.998 (PyTorch: cosine 1)" in page_of_tensors.text
+    assert "times its samples/s at the best batch" in page_of_tensors.text
+    assert "one sample per request" in page_of_tensors.text
+
+
+def test_the_page_of_a_model_of_other_tensors_speaks_of_no_photographs(page_of_tensors):
+    words = ("photograph", "picture", "image", "class", "crop", "logits", "label", "predict")
+    shown = page_of_tensors.text.lower().replace("image/svg+xml", "")
+    assert [shown[shown.index(word) - 40 : shown.index(word) + 40] for word in words if word in shown] == []
+
+
 def test_what_records_name_is_escaped(folder, page):
     assert "1.0% <b> (1)" in page.text
     assert "1.0% &lt;b&gt; (1)" in written(folder).read_text(encoding="utf-8")
@@ -153,8 +187,8 @@ def test_the_same_records_give_the_same_bytes(folder):
 def test_a_rehearsal_says_so(folder, page, tmp_path):
     rehearsed = reported.write_records(tmp_path, origin="rehearsal")
     text = Page(written(rehearsed).read_text(encoding="utf-8")).text
-    assert "the predictions\nmean nothing" in text
-    assert "the predictions\nmean nothing" not in page.text
+    assert "the answers\nmean nothing" in text
+    assert "the answers\nmean nothing" not in page.text
 
 
 def test_only_the_engines_that_are_asked_for_are_shown(tmp_path):

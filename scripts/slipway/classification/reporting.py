@@ -1,0 +1,24 @@
+"""The part of the report page for classifiers: the accuracy on labelled photographs."""
+
+from pathlib import Path
+
+from slipway.contract.contract import Tensor
+
+FOLDER = Path(__file__).parent
+TEMPLATE = "report.html.j2"
+
+
+def values_in_words(output: Tensor) -> str:
+    """Return the number of values of an output (batch, values) in words; they are not always classes."""
+    count = output.shape[-1]
+    if count == 1:
+        return "one output"
+    return f"{count} classes" if output.meaning and output.meaning.has_classes else f"{count} output values"
+
+
+def proof_in_words(figures: dict) -> str:
+    """Return the accuracies on labelled photographs in words."""
+    return (
+        f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, PyTorch's "
+        f"{figures['pytorch']['top1']:.1%}"
+    )
