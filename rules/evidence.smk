@@ -103,6 +103,7 @@ rule write_report:
     input:
         program=program("write_report"),
         weights_record=rules.fetch_weights.output.record,
+        contract=rules.make_contract.output.contract,
         golden_record=rules.reference_outputs.output.record,
         profile=rules.profile_model.output.record,
         onnx_records=onnx_records(resolved.variants),
