@@ -115,6 +115,11 @@ def _output(contract: Contract, name: str, runs: Sequence[_Run]) -> Tensor:
             f"the output {name} of the network has {' or '.join(map(str, sorted(ranks)))} axes, depending on the "
             "input; let the network always return the same number (no squeeze() without a dimension)"
         )
+    if not any(array.size for array in arrays):
+        raise SlipwayError(
+            f"the output {name} of the network is empty for every sample (shape {arrays[0].shape}), so nothing could "
+            "be proven; give samples for which it has values, or leave it out by `outputs` of the model in config.yaml"
+        )
     return Tensor(name, dtypes[0], tuple(_size(contract, name, axis, runs) for axis in range(arrays[0].ndim)))
 
 

@@ -213,6 +213,7 @@ XY = [{"x": np.float32([[1, 2]]), "y": np.float32([[1, 2]])}]
         (lambda x: {"y": None}, X, {}, "the network answers with a dict with y, which has no tensor"),
         (lambda x: torch.complex(x, x), X, {}, "has complex numbers (complex64)"),
         (lambda x: x.to_sparse(), X, {}, "is a sparse or quantised tensor"),
+        (lambda x: x[:, :, None][:, :, x[0] > 9], X, {}, "output output of the network is empty for every sample"),
         (lambda x: x / 0, X, {}, "the output output of the network has NaN or infinities"),
         (lambda x: x.argmax(1) if len(x) > 1 else x.sum(1), X, {}, "is float32 or int64, depending on the input"),
         (lambda x: (x, x), X, {"outputs": {"y": "tensor"}}, "answers with 2 outputs (output_0, output_1)"),
