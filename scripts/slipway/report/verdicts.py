@@ -29,7 +29,7 @@ def answers(target: Target, evidence: Measurements) -> list[Verdict]:
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     """Return the verdict on the engine's agreement with PyTorch.
 
-    It is "open" unless labels or limits of the user's metric prove something.
+    It is "open" unless true answers or limits of the user's metric prove something.
     """
     accuracy, question = target.chosen.accuracy, "Is it right?"
     proofs = [proof_in_words(accuracy["photographs"])] if accuracy["proven_on_labels"] else []

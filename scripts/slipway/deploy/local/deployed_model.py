@@ -42,7 +42,7 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
     )
     (served,) = receipt["targets"].values()
     if golden["weights_sha256"] != served["chain"]["weights_sha256"]:
-        progress("other weights were built since the deployment; photographs are preprocessed as for those")
+        progress("other weights were built since the deployment; inputs are preprocessed as for those")
     preprocess = golden.get("preprocess", golden["key"])  # earlier versions had it in the key
     endpoint = endpoint_of(Ports.of(state["listening"]))
     if tls:
