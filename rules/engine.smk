@@ -27,7 +27,7 @@ rule build_openvino:
         python=untracked(lambda wildcards: resolved.interpreter(wildcards.target)),
         timing_cache=untracked(lambda wildcards: option("--timing-cache", resolved.timing_cache(wildcards.target))),
         golden=lambda wildcards, input: option("--golden", input.golden),
-        gates=untracked(lambda wildcards: keys.gates(wildcards.target, wildcards.precision)),
+        gates=untracked(lambda wildcards: keys.gates(wildcards.model, wildcards.target, wildcards.precision)),
     message:
         "Building the {wildcards.precision} engine of {wildcards.model} for {wildcards.target}"
     shell:

@@ -114,7 +114,7 @@ rule write_report:
     log:
         "logs/{model}/write_report.log",
     params:
-        settings=lambda wildcards: keys.write_report(),
+        settings=lambda wildcards: keys.write_report(wildcards.model),
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
         "Writing the report of {wildcards.model}"

@@ -12,11 +12,11 @@ rule sample_inputs:
         "logs/{model}/sample_inputs.log",
     params:
         settings=lambda wildcards: keys.sample_inputs(wildcards.model),
-        image=sample_photograph,
+        source=sample_source,
     message:
         "Taking samples of the inputs of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.image} --output {output.samples:q} --record "
+        "python {input.program:q} {params.settings} {params.source} --output {output.samples:q} --record "
         "{output.record:q} --log {log:q}"
 
 

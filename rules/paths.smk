@@ -60,7 +60,7 @@ def engine_files(wildcards):
 
 def checkpoint_accuracy(wildcards):
     """Return the record of PyTorch's own accuracy, where there are labelled photographs."""
-    return f"results/{wildcards.model}/accuracy.json" if config["accuracy"]["labelled"] else []
+    return f"results/{wildcards.model}/accuracy.json" if resolved.accuracy(wildcards.model)["labelled"] else []
 
 
 def measured_of_every_target(wildcards):

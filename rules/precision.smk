@@ -38,9 +38,9 @@ rule quantize_onnx:
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
-        images=untracked(option("--images", config["calibration"]["images"])),
+        images=untracked(lambda wildcards: option("--images", resolved.calibration(wildcards.model)["images"])),
     message:
-        "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on {config[calibration][images]}"
+        "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --variant {wildcards.variant} "
         "{params.settings} {params.images} --output {output.onnx:q} --record {output.record:q} --log {log:q}"

@@ -1,11 +1,16 @@
 """Make the contract of a model, the tensors that it takes and gives, from config.yaml, the network and samples."""
 
 import argparse
+import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from slipway.classification.classifier_contract import contract_of
+from slipway.classification.classifier_contract import class_names, contract_of
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.contract.batches import joined
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.finding import find_contract
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
@@ -13,6 +18,9 @@ from slipway.core.job_settings import add_planned
 from slipway.models import load_model
 from slipway.onnx.tensor_names import INPUT
 from slipway.outputs.meaning import KINDS
+
+if TYPE_CHECKING:
+    import torch
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,6 +31,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
+    arguments.add_argument(
+        "--inputs", type=json.loads, help="of a model with samples, JSON: its `inputs` in config.yaml"
+    )
+    arguments.add_argument("--axes", type=json.loads, help="JSON: its `axes`")
+    arguments.add_argument("--outputs", type=json.loads, help="JSON: its `outputs`")
     arguments.add_argument("--contract", type=Path, required=True, help="JSON to write: the whole contract")
     arguments.add_argument(
         "--interface", type=Path, required=True, help="JSON to write: the part that graphs and engines depend on"
@@ -30,23 +43,38 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--labels", type=Path, required=True, help="class names to write, one a line")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")
     add_input(arguments)
-    add_preprocessing(arguments)
+    add_preprocessing(arguments, required=False)
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Find the contract, and write its files. The contract itself is written last."""
-    weights, preprocess = read_json(arguments.weights_record), preprocessing_of(arguments)
-    pictures = joined(read_samples(arguments.samples))[INPUT]
-    model = load_model(arguments.weights, weights)
-    contract, labels = contract_of(model, pictures, preprocess, weights, arguments.meaning, arguments.labels_from)
-    write_text(arguments.labels, "\n".join(labels) + "\n")
+    weights = read_json(arguments.weights_record)
+    model, samples = load_model(arguments.weights, weights), read_samples(arguments.samples)
+    if arguments.crop is None:
+        contract, labels = of_samples(arguments, model, samples)
+    else:
+        pictures, preprocess = joined(samples)[INPUT], preprocessing_of(arguments)
+        contract, labels = contract_of(model, pictures, preprocess, weights, arguments.meaning, arguments.labels_from)
+    write_text(arguments.labels, "".join(f"{label}\n" for label in labels))
     write_json(arguments.interface, contract.interface())
     write_json(arguments.contract, contract.record())
     taken, given = (", ".join(tensor.in_words() for tensor in side) for side in (contract.inputs, contract.outputs))
     progress(f"  takes {taken}; gives {given}")
     for tensor in contract.outputs:
         progress(f"  {tensor.name} has {tensor.meaning.in_words}: {tensor.meaning.because}")
+
+
+def of_samples(
+    arguments: argparse.Namespace, model: "torch.nn.Module", samples: list[Tensors]
+) -> tuple[Contract, list[str]]:
+    """Return the contract of a model with samples, and the names of the classes where an output has class scores."""
+    stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
+    contract = replace(find_contract(model, samples, stated), facts={"task": "tensors"})
+    scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
+    if not scores:
+        return contract, []
+    return contract, class_names(arguments.labels_from, scores[0].shape[-1])
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def contract_of(
     network = served_network(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
     require_no_lone_softmax(last, answers.shape[1])
-    labels = class_names(labels_from, weights["architecture"], answers.shape[1])
+    labels = class_names(labels_from, answers.shape[1], weights["architecture"])
     meaning = meaning_of(last, answers, stated, weights, labels, bool(labels_from))
     contract = Contract(
         inputs,
@@ -50,8 +50,8 @@ def contract_of(
     return contract, labels
 
 
-def class_names(labels_from: Path | None, architecture: str, count: int) -> list[str]:
-    """Return `count` class names: the user's, else torchvision's, else "class i".
+def class_names(labels_from: Path | None, count: int, architecture: str | None = None) -> list[str]:
+    """Return `count` class names: the user's, else torchvision's for its `architecture`, else "class i".
 
     A single output may have two names from the user: the name of the no and the name of the yes. Raises SlipwayError
     for another number of names.
@@ -66,7 +66,7 @@ def class_names(labels_from: Path | None, architecture: str, count: int) -> list
         if repeated := [name for name, classes in Counter(names).items() if classes > 1]:
             progress(f"  WARNING: {labels_from} has {', '.join(repeated[:3])} for more than one class")
         return names
-    if ":" not in architecture:
+    if architecture and ":" not in architecture:
         import torchvision
 
         names = torchvision.models.get_model_weights(architecture).DEFAULT.meta["categories"]

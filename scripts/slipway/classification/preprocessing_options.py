@@ -9,12 +9,12 @@ from slipway.networks.model_inputs import INPUT_DTYPES
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add --resize, --crop, --mean, --std and --interpolation. With `required` false, only --crop is required."""
+    """Add --resize, --crop, --mean, --std and --interpolation."""
     group = arguments.add_argument_group("preprocessing")
     group.add_argument(
         "--resize", type=int, required=required, help="length of the short side after scaling, in pixels"
     )
-    group.add_argument("--crop", type=int, required=True, help="side of the square cut from the centre, in pixels")
+    group.add_argument("--crop", type=int, required=required, help="side of the square cut from the centre, in pixels")
     group.add_argument("--mean", type=float, nargs=3, required=required, help="mean of each RGB channel, of 0..1")
     group.add_argument("--std", type=float, nargs=3, required=required, help="standard deviation of each RGB channel")
     group.add_argument("--interpolation", choices=["bilinear", "bicubic"], default="bilinear", help="resize filter")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from slipway.classification.image_files import digest_of_images
+from slipway.contract.sample_sources import digest_of
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING, paths_of
@@ -12,6 +13,8 @@ from slipway.core.serving_environment import MAKE_IT, serving_version
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
 _CONTENT = "_sha256"
+# The option that declares the content of a .npz file of samples, or of a folder of them.
+_SAMPLES = "files_sha256"
 
 
 def require_planned(arguments: argparse.Namespace) -> None:
@@ -28,7 +31,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
             _require_version(option, declared)
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
-            _require_content(path, declared, getattr(arguments, "max_images", None))
+            _require_content(path, declared, getattr(arguments, "max_images", None), option == _SAMPLES)
     require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
 
 
@@ -45,10 +48,11 @@ def _require_version(option: str, declared: str) -> None:
         )
 
 
-def _require_content(path: Path, declared: str, max_images: int | None) -> None:
+def _require_content(path: Path, declared: str, max_images: int | None, of_samples: bool) -> None:
     if not path.exists():
         return  # the program that reads it has a better message
-    sha256_now = digest_of_images(path, max_images) if path.is_dir() else sha256(path)
+    of_folder = digest_of_images(path, max_images) if path.is_dir() and not of_samples else None
+    sha256_now = digest_of(path) if of_samples else of_folder or sha256(path)
     if sha256_now != declared:
         raise SlipwayError(
             f"{path} changed since this job was planned (SHA-256 {declared[:8]}.. -> {sha256_now[:8]}..); "

@@ -1,13 +1,12 @@
 """Validate config.yaml and fill in its defaults. Each mistake is one sentence, before any job runs."""
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterator
 
-from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
+from slipway.keys.config_models import check_model
 from slipway.keys.config_schema import fill_in
 from slipway.manifests.names import as_label
 from slipway.triton.repository.versions import require_no_password
@@ -28,9 +27,9 @@ def complete(config: dict) -> dict:
             )
     _check_order(config)
     for model, settings in config["models"].items():
-        _check_model(f"models.{model}", settings)
-        _check_preprocess(f"models.{model}.preprocess", settings["preprocess"])
-    _check_accuracy(config["accuracy"])
+        check_model(f"models.{model}", settings)
+        _check_accuracy(config, model)
+        _check_calibration(config, model)
     _check_targets_named(config["deploy"], list(config["targets"]))
     _check_names(list(config["models"]), list(config["targets"]))
     _check_deployment(config["deploy"], list(config["models"]))
@@ -59,11 +58,6 @@ def _check_order(config: dict) -> None:
             values = config[section][name]
             if values != sorted(values):
                 raise SlipwayError(f"config: `{section}.{name}` is {values}, but must ascend: {sorted(values)}")
-    least, most = config["calibration"]["min_images"], config["calibration"]["max_images"]
-    if config["calibration"]["images"] is not None and least > most:
-        raise SlipwayError(
-            f"config: `calibration.min_images` is {least}, but must be at most `calibration.max_images`, {most}"
-        )
     sections = {"": config, **{f"targets.{name}.": target for name, target in config["targets"].items()}}
     for key, section in sections.items():
         for sizes in section["tensorrt"].get("profiles", []):
@@ -71,35 +65,29 @@ def _check_order(config: dict) -> None:
                 raise SlipwayError(f"config: `{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max")
 
 
-def _check_model(key: str, settings: dict) -> None:
-    """Refuse arguments that JSON cannot hold, such as a text that YAML reads as a date, and classes of a tensor."""
-    try:
-        json.dumps(settings["arguments"], allow_nan=False)
-    except (TypeError, ValueError):
+def _check_accuracy(config: dict, model: str) -> None:
+    """Refuse a floor of a model without labelled photographs."""
+    own = config["models"][model]["accuracy"]
+    accuracy = own if config["models"][model]["samples"] else config["accuracy"] | own
+    if accuracy.get("min_top1") is not None and accuracy.get("labelled") is None:
+        owner = f"models.{model}." if "min_top1" in own else ""
         raise SlipwayError(
-            f"config: `{key}.arguments` is {settings['arguments']!r}, but must hold only text, finite numbers, true, "
-            "false, null, lists and mappings; put quotes around a text that YAML reads as another type"
-        ) from None
-    if settings["output"] == "tensor" and settings["labels"] is not None:
-        raise SlipwayError(
-            f"config: `{key}.output` is 'tensor', which are no class scores, but `labels` names classes "
-            f"({settings['labels']}); leave one of them out"
+            f"config: `{owner}accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; "
+            f"name a folder of labelled photographs as `{owner}accuracy.labelled`"
         )
 
 
-def _check_preprocess(key: str, preprocess: dict) -> None:
-    resize, crop = preprocess["resize"], preprocess["crop"]
-    if resize < crop:
-        raise SlipwayError(f"config: `{key}.resize` is {resize}, but must be at least the crop, {crop}")
-    if reason := implausible(preprocess["mean"], preprocess["std"], f"{key}."):
-        raise SlipwayError(f"config: {reason}")
-
-
-def _check_accuracy(accuracy: dict) -> None:
-    if accuracy["min_top1"] is not None and accuracy["labelled"] is None:
+def _check_calibration(config: dict, model: str) -> None:
+    """Refuse a number of calibration data that is more than are taken."""
+    own = config["models"][model]["calibration"]
+    calibration = config["calibration"] | own
+    least, most = calibration["min_images"], calibration["max_images"]
+    has_data = calibration["images"] is not None or calibration.get("samples") is not None
+    if has_data and least > most:
+        owner = f"models.{model}." if {"min_images", "max_images"} & set(own) else ""
         raise SlipwayError(
-            f"config: `accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; name "
-            "a folder of labelled photographs as `accuracy.labelled`"
+            f"config: `{owner}calibration.min_images` is {least}, but must be at most `{owner}calibration.max_images`, "
+            f"{most}"
         )
 
 

@@ -37,9 +37,12 @@ class JobKeys:
 
     def sample_inputs(self, model: str) -> JobKey:
         """Return the key of the samples of a model's inputs."""
+        if source := self.resolved.samples(model):
+            code = self._parts.code("sample_inputs") | self._parts.code_of_samples(source)
+            return JobKey(self._parts.samples(source), batched=self.resolved.batched(model), code=code)
         return JobKey(
             self._parts.input(model),
-            image_sha256=self._parts.content(self.resolved.config["image"]),
+            image_sha256=self._parts.content(self.resolved.image(model)),
             code=self._parts.code("sample_inputs"),
         )
 
@@ -61,8 +64,9 @@ class JobKeys:
     def make_contract(self, model: str) -> JobKey:
         """Return the key of the contract: the inputs and outputs of a model, their meaning and labels."""
         settings = self.resolved.config["models"][model]
+        of_samples = {name: json.dumps(settings[name]) for name in ("inputs", "axes", "outputs")}
         return JobKey(
-            self._parts.input(model),
+            of_samples if self.resolved.samples(model) else self._parts.input(model),
             meaning=settings["output"],
             labels_from_sha256=self._parts.content(settings["labels"]),
             **versions("torch", "torchvision"),
@@ -104,7 +108,7 @@ class JobKeys:
 
     def quantize_onnx(self, model: str) -> JobKey:
         """Return the key of a quantized ONNX file."""
-        calibration = self.resolved.config["calibration"]
+        calibration = self.resolved.calibration(model)
         return JobKey(
             self._parts.input(model),
             **{name: calibration[name] for name in ("max_images", "min_images", "method")},
@@ -125,11 +129,11 @@ class JobKeys:
             code=self._parts.code("build_engine", self.resolved.traits(target).module),
         )
 
-    def gates(self, target: str, precision: str) -> str:
+    def gates(self, model: str, target: str, precision: str) -> str:
         """Return the options that decide whether a new engine may replace an old one. They are not part of any key."""
         if self.resolved.runtime(target) != "tensorrt":
             return ""
-        limits = json.dumps(self.resolved.config["accuracy"]["limits"][precision])
+        limits = json.dumps(self.resolved.accuracy(model)["limits"][precision])
         return str(JobKey(limits=limits, max_slowdown=self.resolved.tensorrt(target)["max_slowdown"]))
 
     def preflight_onnx(self) -> JobKey:
@@ -156,7 +160,7 @@ class JobKeys:
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
         """Return the key of the comparison of an engine's outputs with PyTorch's."""
-        limits = self.resolved.config["accuracy"]["limits"][precision]
+        limits = self.resolved.accuracy(model)["limits"][precision]
         return JobKey(
             {**self._parts.input(model), **limits, **self._parts.labelled(model)},
             **versions("torch"),
@@ -191,12 +195,12 @@ class JobKeys:
         """Return the key of the choice of a configuration."""
         return JobKey(self._parts.limits(), code=self._parts.code("choose_configuration"))
 
-    def write_report(self) -> JobKey:
+    def write_report(self, model: str) -> JobKey:
         """Return the key of the report page of a model."""
         return JobKey(
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
             variants=self.resolved.variants(),
-            evaluated=self.resolved.config["accuracy"]["labelled"] is not None,
+            evaluated=self.resolved.accuracy(model)["labelled"] is not None,
             code=self._parts.code("write_report"),
         )
 

@@ -3,6 +3,7 @@
 import json
 
 from slipway.classification.image_files import digest_of_images
+from slipway.contract.sample_sources import digest_of, is_function
 from slipway.core import hardware, packages
 from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
@@ -30,12 +31,20 @@ class KeyParts:
 
     def labelled(self, model: str) -> dict:
         """Return the settings of the accuracy on labelled photographs."""
-        accuracy = self.resolved.config["accuracy"]
+        accuracy = self.resolved.accuracy(model)
         return {
             "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_images"]),
             "labels_from_sha256": self.content(self.resolved.config["models"][model]["labels"]),
             **{name: accuracy[name] for name in ("max_images", "min_top1")},
         }
+
+    def samples(self, source: str) -> dict:
+        """Return the settings of a source of samples: the name of a function, or the content of files."""
+        return {"function": source} if is_function(source) else {"files_sha256": digest_of(source, self.file_hashes)}
+
+    def code_of_samples(self, source: str) -> dict[str, str]:
+        """Return the code of the user's module that a source of samples names."""
+        return self.code_hashes.of_architecture(source) if is_function(source) else {}
 
     def limits(self) -> dict:
         """Return the limits that a configuration of the load test must satisfy."""

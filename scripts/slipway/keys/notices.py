@@ -29,6 +29,8 @@ def _why(resolved: ResolvedConfig, target: str) -> str:
 
 def _published_notice(settings: dict, model: str) -> str | None:
     """Return a sentence if a model's preprocessing differs from the published one of its weights, else None."""
+    if settings["samples"] is not None:
+        return None
     weights = published_weights(settings["architecture"], settings["weights"])
     differences = weights.differences(settings["preprocess"]) if weights else {}
     if not differences:

@@ -6,6 +6,7 @@ package metadata, hardware from the operating system.
 
 from functools import cache
 
+from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
@@ -13,6 +14,8 @@ from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
+# The name of the axis along which requests are put together: slipway.contract.contract.BATCH, without its imports.
+BATCH = "batch"
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
 
@@ -69,7 +72,7 @@ class ResolvedConfig:
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
             return declared
-        calibrated = self.config["calibration"]["images"] is not None
+        calibrated = all(map(self.is_calibrated, self.models))
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def engines(self) -> list[tuple[str, str]]:
@@ -95,8 +98,8 @@ class ResolvedConfig:
         return list(dict.fromkeys(needed))
 
     def preflight_variants(self) -> list[str]:
-        """Return the ONNX variants to try without a GPU: the targets' variants, FP16 and, with photographs, INT8."""
-        calibrated = self.config["calibration"]["images"] is not None
+        """Return the ONNX variants to try without a GPU: the targets' variants, FP16 and, if calibrated, INT8."""
+        calibrated = all(map(self.is_calibrated, self.models))
         return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *self.variants()]))
 
     def hardware(self, target: str) -> str:
@@ -143,6 +146,50 @@ class ResolvedConfig:
     def locked_targets(self) -> list[str]:
         """Return the targets of the runtime `tensorrt`. Triton's TensorRT backend loads no TensorRT for RTX engine."""
         return self.targets_of("tensorrt")
+
+    def samples(self, model: str) -> str | None:
+        """Return the source of a model's samples; None if it takes photographs."""
+        return self.config["models"][model]["samples"]
+
+    def image(self, model: str) -> str | None:
+        """Return a model's sample photograph; None for the one that Matplotlib installs."""
+        return self.config["models"][model]["image"] or self.config["image"]
+
+    def file_of_samples(self, model: str) -> tuple[str, str | None]:
+        """Return the option and the path of the file or folder that samples come from; None for a function."""
+        source = self.samples(model)
+        if source is None:
+            return "--image", self.image(model)
+        return "--files", None if is_function(source) else source
+
+    def accuracy(self, model: str) -> dict:
+        """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
+
+        A model with samples has no labelled photographs.
+        """
+        common, own = self.config["accuracy"], self.config["models"][model]["accuracy"]
+        of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
+        limits = {name: limits | own.get("limits", {}).get(name, {}) for name, limits in common["limits"].items()}
+        return {**common, **of_photographs, **own, "limits": limits}
+
+    def calibration(self, model: str) -> dict:
+        """Return the `calibration` settings of a model: the common settings, overridden by the model's own.
+
+        A model with samples takes no common photographs.
+        """
+        of_photographs = {"images": None} if self.samples(model) else {}
+        common = {**self.config["calibration"], **of_photographs, "samples": None}
+        return common | self.config["models"][model]["calibration"]
+
+    def is_calibrated(self, model: str) -> bool:
+        """Return whether a model has inputs to take the scales of int8 and fp8 from."""
+        return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
+
+    def batched(self, model: str) -> bool | None:
+        """Return whether the shapes in a model's `inputs` begin with the batch axis; None if none is stated."""
+        inputs = self.config["models"][model]["inputs"] or {}
+        shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
+        return all(shape[0] == BATCH for shape in shapes) if shapes else None
 
     def input(self, model: str) -> str:
         """Return the element type of a model's input: float32 or uint8."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from slipway.classification.class_folders import read_class_folders
 from slipway.classification.image_files import require_images
 from slipway.classification.label_files import read_labels
+from slipway.contract.sample_sources import files_of, is_function
 from slipway.core import hardware
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
@@ -28,6 +29,7 @@ def resolve(config: dict) -> ResolvedConfig:
     require_versions(resolved)
     checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
     require_files(config, checkpoints)
+    require_labels(resolved)
     require_weights_keys(config, checkpoints)
     return resolved
 
@@ -39,6 +41,7 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
     """
     named = {
         "image": config["image"],
+        **{f"models.{model}.image": settings["image"] for model, settings in config["models"].items()},
         # Only the machine that signs needs the private key.
         "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
     }
@@ -50,12 +53,24 @@ def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
             problem = "is a folder" if Path(path).is_dir() else "does not exist"
             last = key.rsplit(".", maxsplit=1)[-1]
             raise SlipwayError(f"config: `{key}` is {path!r}, which {problem}; correct `{last}` in config.yaml")
-    for section, key in (("accuracy", "labelled"), ("calibration", "images")):
-        if config[section][key] is not None:
-            with _read_for(f"{section}.{key}"):
-                require_images(config[section][key])
-    labelled = config["accuracy"]["labelled"]
+    owners = {"": config, **{f"models.{model}.": settings for model, settings in config["models"].items()}}
+    for owner, settings in owners.items():
+        for section, key in (("accuracy", "labelled"), ("calibration", "images")):
+            if settings[section].get(key) is not None:
+                with _read_for(f"{owner}{section}.{key}"):
+                    require_images(settings[section][key])
     for model, settings in config["models"].items():
+        sources = {"samples": settings["samples"], "calibration.samples": settings["calibration"].get("samples")}
+        for key, source in sources.items():
+            if source is not None and not is_function(source):
+                with _read_for(f"models.{model}.{key}"):
+                    files_of(source)
+
+
+def require_labels(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError unless each file of labels can be read, and fits the model's folder of photographs."""
+    for model, settings in resolved.config["models"].items():
+        labelled = resolved.accuracy(model)["labelled"]
         if settings["labels"] is not None:
             with _read_for(f"models.{model}.labels"):
                 labels = read_labels(settings["labels"])
@@ -174,6 +189,14 @@ def _require_same_version(target: str, runtime: RuntimeTraits) -> None:
             raise
 
 
+def _calibration_data(resolved: ResolvedConfig, model: str) -> str:
+    """Return in words the calibration data that a model lacks, and where to name them."""
+    if resolved.samples(model):
+        return f"inputs of {model} to take its scales from; name their source as `models.{model}.calibration.samples`"
+    place = "calibration.images" if len(resolved.models) == 1 else f"models.{model}.calibration.images"
+    return f"photographs to take its scales from; name a folder of them as `{place}`"
+
+
 @contextmanager
 def _read_for(key: str) -> Iterator[None]:
     """Name the key of the configuration in an error of a file or folder that it names."""
@@ -185,11 +208,10 @@ def _read_for(key: str) -> Iterator[None]:
 
 def _require_inputs_of(resolved: ResolvedConfig, target: str, precision: str) -> None:
     """Raise SlipwayError if an engine lacks photographs to calibrate on, or an optimization profile."""
-    if precision in ("int8", "fp8") and resolved.config["calibration"]["images"] is None:
-        raise SlipwayError(
-            f"config: `targets.{target}.precisions` has {precision}, which needs photographs to take its scales "
-            "from; name a folder of them as `calibration.images`"
-        )
+    uncalibrated = [model for model in resolved.models if not resolved.is_calibrated(model)]
+    if precision in ("int8", "fp8") and uncalibrated:
+        needed = _calibration_data(resolved, uncalibrated[0])
+        raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, which needs {needed}")
     if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
         raise SlipwayError(
             f"config: `tensorrt.profiles` has no profile for the {precision} engine of the target {target}; "

@@ -54,7 +54,7 @@ OPTIONS_OF = {
         "--load-test l --plots p --model m --target t --chart c --summary s --detail d",
         (),
     ),
-    "write_report": ("write_report", "--folder f --output o", ()),
+    "write_report": ("write_report", "--folder f --output o", ("m",)),
     "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
     "write_repository": (
         "write_repository",

@@ -1,0 +1,38 @@
+"""The forms of `samples` in config.yaml: a function of the user's, a .npz file, or a folder of them."""
+
+import re
+from pathlib import Path
+
+from slipway.core.errors import SlipwayError
+from slipway.keys.file_hash_cache import FileHashCache
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", re.ASCII)
+SUFFIX = ".npz"
+
+
+def is_function(source: str) -> bool:
+    """Return whether a source is "package.module:function", and no path."""
+    return bool(_FUNCTION.fullmatch(source))
+
+
+def files_of(source: str | Path) -> list[Path]:
+    """Return the .npz files of a source in sorted order. Raise SlipwayError if there are none."""
+    path = Path(source)
+    if path.is_dir():
+        files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.is_file() and not file.name.startswith("."))
+        if not files:
+            raise SlipwayError(f"the folder {path} holds no {SUFFIX} file; put the samples there with numpy.savez")
+        return files
+    if not path.is_file():
+        raise SlipwayError(
+            f'{path} does not exist; name a {SUFFIX} file, a folder of them, or a function as "package.module:function"'
+        )
+    if path.suffix != SUFFIX:
+        raise SlipwayError(f"{path} is no {SUFFIX} file; write the samples with numpy.savez(path, name=array)")
+    return [path]
+
+
+def digest_of(source: str | Path, file_hashes: FileHashCache | None = None) -> str:
+    """Return one SHA-256 of the names and contents of a source's files."""
+    files = files_of(source)
+    return (file_hashes or FileHashCache()).of_many(files, files[0].parent)

@@ -1,0 +1,211 @@
+"""Real inputs of a model, evenly spread, from a function of the user's or from .npz files. A mistake is told."""
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from slipway.contract.batches import rows
+from slipway.contract.contract import Tensors
+from slipway.contract.sample_sources import files_of, is_function
+from slipway.core.errors import SlipwayError
+from slipway.core.user_modules import users_modules_first
+from slipway.networks.user_code import first_sentence, line_of, shown
+
+# Of a function that goes on, so many samples are looked at.
+LONGEST = 2000
+_HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
+
+
+def take_samples(source: str, count: int, batched: bool | None = None) -> list[Tensors]:
+    """Return at most `count` samples of a source, evenly spread; the first sample is always among them.
+
+    `source` is "package.module:function", a .npz file, or a folder of them. `batched`: whether the first axis of all
+    inputs is the batch axis, so that several rows are several samples; None if config.yaml does not say. Then several
+    rows of a file are several samples, if all its arrays have as many. Raises SlipwayError with the place of a mistake.
+    """
+    if is_function(source):
+        samples = list(spread(_rows_of_function(source, count, bool(batched)), count))
+    else:
+        files = evenly(files_of(source), count)
+        samples = list(spread(_rows_of_files(files, batched), count))
+    if not samples:
+        raise SlipwayError(f"`samples` in config.yaml, {source}, gives no sample; {_HOW}")
+    return samples
+
+
+def evenly(items: Sequence, count: int) -> list:
+    """Return at most `count` of the items, evenly spread, the first one included."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
+    """Return at most `count` of samples whose number is not known, evenly spread. Keeps fewer than 2 * `count`."""
+    kept: list[Tensors] = []
+    stride = 1
+    for index, sample in enumerate(samples):
+        if index % stride == 0:
+            kept.append(sample)
+        if len(kept) == 2 * count:
+            kept, stride = kept[::2], 2 * stride
+    return evenly(kept, count)
+
+
+def _rows_of_function(source: str, count: int, batched: bool) -> Iterator[Tensors]:
+    function = _imported(source)
+    first = None
+    for index, (sample, place) in enumerate(_results(source, function, count)):
+        where = f"the sample {index} of {source}{place}"
+        arrays = _arrays(sample, where)
+        first = first or arrays
+        _require_alike(arrays, first, where)
+        yield from _split(arrays, where) if batched else [arrays]
+
+
+def _imported(source: str) -> Callable[[], object]:
+    module, _, name = source.partition(":")
+    try:
+        with users_modules_first():
+            function = importlib.import_module(module)
+            for part in name.split("."):
+                function = getattr(function, part)
+    except Exception as error:  # the user's module can raise any exception
+        traceback.print_exc()
+        raise SlipwayError(
+            f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){_at(line_of(error))}; "
+            "install its package into this environment or name its folder in PYTHONPATH, or correct `samples`"
+        ) from None
+    if not callable(function):
+        raise SlipwayError(f"`samples` in config.yaml, {source}, is no function; {_HOW}")
+    return function
+
+
+def _results(source: str, function: Callable[[], object], count: int) -> Iterator[tuple[object, str]]:
+    """Yield what the user's function yields, each with the line that it came from."""
+    try:
+        with users_modules_first():
+            given = function()
+            if isinstance(given, Mapping) or not isinstance(given, Iterable):
+                raise SlipwayError(
+                    f"`samples` in config.yaml, {source}, returns {_described(given)}{_at(_line_of(function))}; {_HOW}"
+                )
+            if isinstance(given, Sequence):
+                given = map(given.__getitem__, evenly(range(len(given)), count))
+            for sample in islice(given, max(LONGEST, count)):
+                yield sample, _at(_line_of(given) or _line_of(function))
+    except SlipwayError:
+        raise
+    except Exception as error:  # the user's function can raise any exception
+        traceback.print_exc()
+        place = _at(line_of(error) or _line_of(function))
+        raise SlipwayError(
+            f"`samples` in config.yaml, {source}, fails ({first_sentence(error)}){place}; it is called without "
+            f"arguments; {_HOW}"
+        ) from None
+
+
+def _line_of(source: object) -> str | None:
+    """Return the line where a generator stands, or where a function begins; None if it is not known."""
+    frame = getattr(source, "gi_frame", None)
+    if frame is not None:
+        return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+    code = getattr(inspect.unwrap(source), "__code__", None) if callable(source) else None
+    return f"{shown(code.co_filename)}:{code.co_firstlineno}" if code else None
+
+
+def _at(line: str | None) -> str:
+    return f" at {line}" if line else ""
+
+
+def _rows_of_files(files: Sequence[Path], batched: bool | None) -> Iterator[Tensors]:
+    first = None
+    for path in files:
+        arrays = _arrays(_read(path), str(path))
+        first = first or arrays
+        _require_alike(arrays, first, str(path))
+        alike = len({array.shape[:1] for array in arrays.values()}) == 1 and all(map(np.ndim, arrays.values()))
+        yield from _split(arrays, str(path)) if batched or (batched is None and alike) else [arrays]
+
+
+def _read(path: Path) -> Tensors:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
+        raise SlipwayError(
+            f"{path} cannot be read ({first_sentence(error)}); write it with numpy.savez(path, name=array), with "
+            "arrays of numbers"
+        ) from None
+
+
+def _arrays(sample: object, where: str) -> Tensors:
+    """Return a sample as arrays of finite numbers. Raise SlipwayError with the first mistake."""
+    if not isinstance(sample, Mapping):
+        raise SlipwayError(f"{where} is {_described(sample)}; {_HOW}")
+    if not sample:
+        raise SlipwayError(f"{where} has no arrays; {_HOW}")
+    return {name: _array(name, value, where) for name, value in sample.items()}
+
+
+def _array(name: object, value: object, where: str) -> np.ndarray:
+    if not isinstance(name, str) or not name:
+        raise SlipwayError(f"{where} has the key {name!r}; let it have the names of the inputs")
+    if not hasattr(value, "__array__"):
+        raise SlipwayError(f"{where} has {_described(value)} as {name}; make it an array (numpy.asarray)")
+    try:
+        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+    except Exception as error:  # a tensor of another library can raise any exception
+        raise SlipwayError(
+            f"{where} has as {name} {_described(value)}, of which no array is made ({first_sentence(error)}); make it "
+            "an array of NumPy (.detach().cpu().numpy())"
+        ) from None
+    if array.dtype.kind not in "biuf":
+        kind = "objects" if array.dtype.kind == "O" else f"values of the type {array.dtype}"
+        raise SlipwayError(f"{where} has {kind} in {name}, but a model takes numbers; turn them into numbers there")
+    if not array.size:
+        raise SlipwayError(f"{where} has an empty array of the shape {array.shape} as {name}; leave it out")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise SlipwayError(f"{where} has NaN or infinities in {name}; leave it out, or replace them by numbers there")
+    return array
+
+
+def _require_alike(arrays: Tensors, first: Tensors, where: str) -> None:
+    """Raise SlipwayError unless a sample has the names, dtypes and numbers of axes of the first sample."""
+    if set(arrays) != set(first):
+        raise SlipwayError(
+            f"{where} has the arrays {', '.join(arrays)}, but the first sample has {', '.join(first)}; let every "
+            "sample have the same names"
+        )
+    for name, array in arrays.items():
+        if (array.dtype, array.ndim) != (first[name].dtype, first[name].ndim):
+            raise SlipwayError(
+                f"{where} has {array.dtype} {array.shape} as {name}, but the first sample has {first[name].dtype} "
+                f"{first[name].shape}; let every sample have the same dtype and number of axes"
+            )
+
+
+def _split(arrays: Tensors, where: str) -> Iterator[Tensors]:
+    """Yield the rows of a batch as samples. Raise SlipwayError unless all arrays have as many."""
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        told = ", ".join(f"{name} {arrays[name].shape}" for name in counts)
+        raise SlipwayError(
+            f"{where} has arrays of different lengths along the batch axis ({told}); let the first axis of each be the "
+            "batch, or state shapes without `batch` as `inputs` in config.yaml"
+        )
+    for row in range(next(iter(counts.values()))):
+        yield {name: array.copy() for name, array in rows(arrays, row, row + 1).items()}
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "nothing (None)"
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" + (f" of the shape {tuple(shape)}" if isinstance(shape, tuple) else "")

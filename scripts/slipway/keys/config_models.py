@@ -1,0 +1,176 @@
+"""Refuse settings of a model that contradict each other. Each mistake is one sentence."""
+
+import json
+from collections.abc import Iterator
+
+from slipway.classification.normalisation import implausible
+from slipway.core.errors import SlipwayError
+
+# Without the imports of slipway.contract.contract, which has the same name.
+BATCH = "batch"
+# The settings of a model of photographs, with the values that stand for "left out".
+_OF_PHOTOGRAPHS = {
+    "input": ("float32", "state `dtype` and `normalisation` in `inputs`"),
+    "output": (None, "state what each output means in `outputs`"),
+    "image": (None, "`samples` gives the inputs"),
+}
+_PREPROCESS = {
+    "resize": 232,
+    "crop": 224,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "interpolation": "bilinear",
+}
+
+
+def check_model(key: str, settings: dict) -> None:
+    """Raise SlipwayError if the settings of a model, of which `key` is the place, contradict each other."""
+    _check_arguments(key, settings)
+    if settings["samples"] is None:
+        _check_photographs(key, settings)
+        return
+    _check_only_samples(key, settings)
+    _check_inputs(key, settings)
+    _check_axes(key, settings)
+    if both := sorted(set(settings["inputs"] or {}) & set(settings["outputs"] or {})):
+        raise SlipwayError(
+            f"config: `{key}` has {both[0]} as an input and as an output, which no graph can have; give the output "
+            "another name in `outputs`"
+        )
+
+
+def _check_arguments(key: str, settings: dict) -> None:
+    """Refuse arguments that JSON cannot hold, such as a text that YAML reads as a date."""
+    try:
+        json.dumps(settings["arguments"], allow_nan=False)
+    except (TypeError, ValueError):
+        raise SlipwayError(
+            f"config: `{key}.arguments` is {settings['arguments']!r}, but must hold only text, finite numbers, true, "
+            "false, null, lists and mappings; put quotes around a text that YAML reads as another type"
+        ) from None
+
+
+def _check_photographs(key: str, settings: dict) -> None:
+    """Refuse what only a model with samples has, classes of a tensor, and an implausible preprocessing."""
+    others = {name: settings[name] for name in ("inputs", "axes", "outputs")}
+    others["calibration.samples"] = settings["calibration"].get("samples")
+    for name, value in others.items():
+        if value:
+            raise SlipwayError(
+                f"config: `{key}.{name}` is {value}, but the model has no `samples` and so takes photographs; name "
+                "its inputs' source as `samples`, or leave it out"
+            )
+    if settings["output"] == "tensor" and settings["labels"] is not None:
+        raise SlipwayError(
+            f"config: `{key}.output` is 'tensor', which are no class scores, but `labels` names classes "
+            f"({settings['labels']}); leave one of them out"
+        )
+    preprocess = settings["preprocess"]
+    resize, crop = preprocess["resize"], preprocess["crop"]
+    if resize < crop:
+        raise SlipwayError(f"config: `{key}.preprocess.resize` is {resize}, but must be at least the crop, {crop}")
+    if reason := implausible(preprocess["mean"], preprocess["std"], f"{key}.preprocess."):
+        raise SlipwayError(f"config: {reason}")
+
+
+def _check_only_samples(key: str, settings: dict) -> None:
+    """Refuse the settings of photographs in a model with samples."""
+    given = {
+        name: (settings[name], why) for name, (left_out, why) in _OF_PHOTOGRAPHS.items() if settings[name] != left_out
+    }
+    for name, left_out in _PREPROCESS.items():
+        if settings["preprocess"][name] != left_out:
+            given[f"preprocess.{name}"] = (
+                settings["preprocess"][name],
+                "`samples` gives arrays as the network takes them",
+            )
+    for section, names in (("accuracy", ("labelled", "min_top1")), ("calibration", ("images",))):
+        for name in names:
+            if settings[section].get(name) is not None:
+                why = "use `metric`" if section == "accuracy" else "name its source as `calibration.samples`"
+                given[f"{section}.{name}"] = (settings[section][name], why)
+    if given:
+        name, (value, why) = next(iter(given.items()))
+        raise SlipwayError(
+            f"config: `{key}.{name}` is {value!r}, which only a model of photographs has, but `{key}.samples` is set; "
+            f"leave one of them out: {why}"
+        )
+    meanings = (settings["outputs"] or {}).values()
+    if settings["labels"] is not None and not [meaning for meaning in meanings if meaning != "tensor"]:
+        raise SlipwayError(
+            f"config: `{key}.labels` names classes ({settings['labels']}), but no output has class scores; say which, "
+            "such as `outputs: {scores: logits}`, or leave `labels` out"
+        )
+
+
+def _check_inputs(key: str, settings: dict) -> None:
+    shapes = dict(_shapes(settings))
+    for name, shape in shapes.items():
+        if BATCH in shape[1:]:
+            raise SlipwayError(
+                f"config: `{key}.inputs.{name}.shape` is {shape}, but `batch` must be the first axis, along which "
+                "requests are put together; let `architecture` name a factory whose network has it there"
+            )
+    with_batch = [name for name, shape in shapes.items() if shape[:1] == [BATCH]]
+    if with_batch and len(with_batch) < len(shapes):
+        without = next(name for name in shapes if name not in with_batch)
+        raise SlipwayError(
+            f"config: `{key}.inputs.{with_batch[0]}.shape` begins with `batch`, but that of {without} does not; begin "
+            "the shape of each input with `batch`, or none"
+        )
+    for name, entry in (settings["inputs"] or {}).items():
+        _check_normalisation(f"{key}.inputs.{name}", entry)
+        if isinstance(entry["pad"], float) and not entry["pad"].is_integer() and "int" in (entry["dtype"] or ""):
+            raise SlipwayError(
+                f"config: `{key}.inputs.{name}.pad` is {entry['pad']}, but must be whole: it is {entry['dtype']}"
+            )
+
+
+def _check_normalisation(key: str, entry: dict) -> None:
+    normalisation, shape = entry["normalisation"], entry["shape"] or []
+    if normalisation is None:
+        return
+    if entry["dtype"] not in (None, "uint8"):
+        raise SlipwayError(
+            f"config: `{key}.normalisation` is of uint8 pixels, but `dtype` is {entry['dtype']}; write uint8, or leave "
+            "`normalisation` out"
+        )
+    counts = {len(normalisation["mean"]), len(normalisation["std"])}
+    counts |= {size for size in shape[1:2] if isinstance(size, int)}
+    if len(counts) > 1:
+        raise SlipwayError(
+            f"config: `{key}.normalisation` has {len(normalisation['mean'])} means and {len(normalisation['std'])} "
+            f"deviations, but must have one for each channel, the second axis of the shape {shape or 'of the samples'}"
+        )
+
+
+def _check_axes(key: str, settings: dict) -> None:
+    """Refuse axes without sizes, sizes without axes, and sizes in the wrong order."""
+    axes, shapes = settings["axes"], dict(_shapes(settings))
+    if BATCH in axes:
+        raise SlipwayError(
+            f"config: `{key}.axes` has batch, but batch sizes are those of `tensorrt.profiles` and "
+            "`load_test.max_batch_sizes`; leave it out"
+        )
+    for name, sizes in axes.items():
+        if not sizes["min"] <= sizes["opt"] <= sizes["max"]:
+            raise SlipwayError(f"config: `{key}.axes.{name}` is {sizes}, but must hold min <= opt <= max")
+    named = {size: name for name, shape in shapes.items() for size in shape if isinstance(size, str) and size != BATCH}
+    for axis, name in named.items():
+        if axis not in axes:
+            raise SlipwayError(
+                f"config: `{key}.inputs.{name}.shape` has the axis {axis}, whose sizes are not known; add "
+                f"`axes: {{{axis}: {{min: 1, opt: 64, max: 128}}}}` with the sizes that the model shall take"
+            )
+    if unused := [axis for axis in axes if axis not in named]:
+        raise SlipwayError(
+            f"config: `{key}.axes` has {unused[0]}, which no shape of `inputs` has; name it there, such as "
+            f"`inputs: {{x: {{shape: [batch, {unused[0]}]}}}}`, or leave it out"
+        )
+
+
+def _shapes(settings: dict) -> Iterator[tuple[str, list]]:
+    """Yield the name and shape of each input with a stated shape."""
+    for name, entry in (settings["inputs"] or {}).items():
+        if entry["shape"]:
+            yield name, entry["shape"]

@@ -1,0 +1,133 @@
+"""Models with samples, and several models in one configuration."""
+
+import numpy as np
+import pytest
+from helpers.artifacts.configured import job_keys, resolved, tensorrt_target
+
+from slipway.core.errors import SlipwayError
+
+pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
+
+TEXT = {
+    "architecture": "own.text:classifier",
+    "weights": "text.pth",
+    "samples": "own.text:samples",
+    "inputs": {
+        "input_ids": {"dtype": "int64", "shape": ["batch", "sequence"], "pad": 0},
+        "attention_mask": {"shape": ["batch", "sequence"], "pad": 0},
+    },
+    "axes": {"sequence": {"min": 1, "opt": 64, "max": 128}},
+    "outputs": {"scores": "logits", "embedding": "tensor"},
+}
+
+
+@pytest.fixture(autouse=True)
+def checkpoint(in_an_empty_folder, tmp_path):
+    (tmp_path / "text.pth").touch()
+
+
+def test_a_model_with_samples_is_taken():
+    found = resolved(models={"text": TEXT})
+    assert found.batched("text") is True
+    assert found.accuracy("text")["labelled"] is None
+
+
+ONE = {"input_ids": {"shape": ["batch", 7]}}
+PIXELS = {"shape": ["batch", 3, 8, 8], "dtype": "uint8", "normalisation": {"mean": [0.5] * 3, "std": [0.5] * 3}}
+MISTAKES = {
+    "uint8 pictures": ({"input": "uint8"}, "`models.m.input` is 'uint8', which only a model of photographs has"),
+    "a meaning of photographs": ({"output": "logits"}, "`models.m.output` is 'logits', which only .* in `outputs`"),
+    "a preprocessing": ({"preprocess": {"crop": 96}}, "`models.m.preprocess.crop` is 96, which only a model of photo"),
+    "a sample photograph": ({"image": "text.pth"}, "`models.m.image` is 'text.pth', which only a model of photographs"),
+    "labelled photographs": ({"accuracy": {"labelled": "."}}, "`models.m.accuracy.labelled` .*; use|use `metric`"),
+    "calibration photographs": ({"calibration": {"images": "."}}, "as `calibration.samples`"),
+    "labels of tensors": ({"labels": "text.pth", "outputs": None}, "no output has class scores; say which"),
+    "an axis without sizes": ({"axes": {}}, "has the axis sequence, whose sizes are not known; add `axes: {sequence:"),
+    "sizes without an axis": ({"inputs": ONE}, "`models.m.axes` has sequence, which no shape of `inputs` has"),
+    "sizes of the batch": (
+        {"axes": TEXT["axes"] | {"batch": {"min": 1, "opt": 1, "max": 2}}},
+        "batch sizes are those of `tensorrt.profiles`",
+    ),
+    "sizes in the wrong order": (
+        {"axes": {"sequence": {"min": 4, "opt": 2, "max": 8}}},
+        "`models.m.axes.sequence` is .* min <= opt <= max",
+    ),
+    "the batch last": (
+        {"inputs": {"input_ids": {"shape": ["sequence", "batch"]}}},
+        r"shape` is \['sequence', 'batch'\], but `batch` must be the first axis",
+    ),
+    "the batch of one input": (
+        {"inputs": {"a": {"shape": ["batch", "sequence"]}, "b": {"shape": [3]}}},
+        "`models.m.inputs.a.shape` begins with `batch`, but that of b does not",
+    ),
+    "one name for two tensors": ({"outputs": {"input_ids": "tensor"}}, "input_ids as an input and as an output"),
+    "a dtype that Triton has not": (
+        {"inputs": {"a": {"dtype": "complex64"}}},
+        "'complex64', but must be one of f",
+    ),
+    "a normalisation of floats": ({"inputs": {"a": PIXELS | {"dtype": "float32"}}, "axes": {}}, "is of uint8 pixels"),
+    "a normalisation of other channels": (
+        {"inputs": {"a": PIXELS | {"shape": ["batch", 1, 8, 8]}}, "axes": {}},
+        "has 3 means and 3 deviations, but must have one for each channel",
+    ),
+    "half a number as padding": (
+        {"inputs": {"a": {"dtype": "int64", "pad": 0.5}}, "axes": {}},
+        "pad` is 0.5, but the input is int64|must be whole",
+    ),
+    "samples that are nowhere": ({"samples": "data.npz"}, "`models.m.samples`: data.npz does not exist; name a .npz"),
+    "samples that are no samples": ({"samples": "text.pth"}, "`models.m.samples`: text.pth is no .npz file"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_while_planning(mistake):
+    changes, sentence = MISTAKES[mistake]
+    with pytest.raises(SlipwayError, match=sentence) as caught:
+        resolved(models={"m": TEXT | changes})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["inputs", "axes", "outputs"])
+def test_tensors_of_a_model_of_photographs_ask_for_its_samples(name):
+    with pytest.raises(SlipwayError, match=f"`models.m.{name}` is .*, but the model has no `samples`"):
+        resolved(models={"m": {name: TEXT[name]}})
+
+
+def test_int8_asks_for_data_of_the_model_that_has_none(photographs):
+    target = {"h100": tensorrt_target() | {"precisions": ["int8"]}}
+    images = {"images": str(photographs)}
+    with pytest.raises(SlipwayError, match=r"needs inputs of text .* as `models.text.calibration.samples`"):
+        resolved(target, {"m": {}, "text": TEXT}, calibration=images)
+    with pytest.raises(SlipwayError, match=r"needs photographs .* as `models.m.calibration.images`"):
+        resolved(target, {"m": {}, "n": {"calibration": images}})
+    own = TEXT | {"calibration": {"samples": "own.text:samples"}}
+    assert resolved(target, {"m": {}, "text": own}, calibration=images).precisions("h100") == ["int8"]
+
+
+def test_two_models_have_their_own_photographs_limits_and_calibration(photographs, tmp_path):
+    (tmp_path / "own.jpg").write_bytes(b"mine")
+    own = {"accuracy": {"max_images": 7, "limits": {"fp16": {"min_cosine": 0.5}}}, "calibration": {"method": "max"}}
+    models = {"a": {"image": "own.jpg", **own, "calibration": {"images": str(photographs)}}, "b": {}}
+    found = resolved(models=models)
+    assert (found.image("a"), found.image("b")) == ("own.jpg", None)
+    assert (found.accuracy("a")["max_images"], found.accuracy("b")["max_images"]) == (7, 1000)
+    limits = found.accuracy("a")["limits"]["fp16"], found.accuracy("b")["limits"]["fp16"]
+    assert limits[0] == limits[1] | {"min_cosine": 0.5}
+    assert (found.is_calibrated("a"), found.is_calibrated("b")) == (True, False)
+    keys, without = job_keys(models=models), job_keys(models={"a": {}, "b": {}})
+    for name, arguments in [("sample_inputs", ()), ("check_accuracy", ("cpu", "fp32")), ("quantize_onnx", ())]:
+        assert repr(getattr(keys, name)("a", *arguments)) != repr(getattr(without, name)("a", *arguments))
+        assert repr(getattr(keys, name)("b", *arguments)) == repr(getattr(without, name)("b", *arguments))
+
+
+def test_samples_enter_a_key_by_the_code_of_their_function_or_the_content_of_their_files(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "text.py").write_text("def samples(): ...\n", encoding="utf-8")
+    before = job_keys(models={"m": TEXT}).sample_inputs("m")
+    assert (before["function"], before["batched"]) == ("own.text:samples", True)
+    assert "own/text.py" in before["code"]
+    np.savez(tmp_path / "data.npz", x=np.zeros(1))
+    first = job_keys(models={"m": TEXT | {"samples": "data.npz"}}).sample_inputs("m")
+    np.savez(tmp_path / "data.npz", x=np.ones(1))
+    assert repr(first) != repr(job_keys(models={"m": TEXT | {"samples": "data.npz"}}).sample_inputs("m"))
