@@ -155,3 +155,18 @@ def test_a_network_without_a_batch_axis_and_one_of_whole_pictures(tmp_path, modu
         outputs, expected = engine.infer(named_tensors.images(*size)), answer(named_tensors.images(*size))
         np.testing.assert_allclose(outputs["masks"], expected["masks"], rtol=1e-3, atol=1e-3)
         assert (outputs["best"] == expected["best"]).mean() > 0.99
+
+
+def test_an_output_keeps_its_name_though_the_compiler_moves_layers(tmp_path, module):
+    interface = named_tensors.interface(
+        [("wave", "float32", ("batch", "time", 1))], [("voiced", "float32", ("batch", "time"))], {}
+    )
+    nodes = [
+        helper.make_node("Relu", ["wave"], ["rectified"]),
+        helper.make_node("Squeeze", ["rectified", "last"], ["flat"]),
+        helper.make_node("Sigmoid", ["flat"], ["voiced"]),
+    ]
+    answer = named_tensors.write(tmp_path / "m.onnx", nodes, {"last": np.int64([-1])}, interface)
+    engine = built(module, tmp_path / "m.onnx")
+    inputs = {"wave": np.random.default_rng(0).standard_normal((2, 9, 1), dtype=np.float32)}
+    assert_same(engine.infer(inputs), answer(inputs))

@@ -55,16 +55,20 @@ class Engine:
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
         }
         try:
-            self._model = ov.Core().compile_model(str(path), "CPU", settings)
+            core = ov.Core()
+            model = core.read_model(str(path))
+            self._model = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot load {path}, truncated or not an IR: {error}") from None
         self._request = self._model.create_infer_request()
-        self._dtypes = {port.any_name: port.element_type.to_dtype().name for port in self._model.inputs}
+        # Compiled, an output may have the name of an inner tensor as well, since layers change places.
+        ports = {"inputs": model.inputs, "outputs": model.outputs}
+        self._tensors = {side: [_described(port) for port in ports[side]] for side in ports}
+        self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in self._tensors["inputs"]}
 
     def tensors(self) -> dict[str, list[dict]]:
         """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
-        ports = {"inputs": self._model.inputs, "outputs": self._model.outputs}
-        return {side: [_described(port) for port in ports[side]] for side in ports}
+        return self._tensors
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
@@ -76,7 +80,7 @@ class Engine:
             outputs = self._request.infer(arrays, share_inputs=True)
         except RuntimeError as error:
             raise ValueError(f"OpenVINO cannot run the engine on {_sizes(inputs)}: {error}") from None
-        return {port.any_name: array for port, array in outputs.items()}
+        return {tensor["name"]: outputs[index] for index, tensor in enumerate(self._tensors["outputs"])}
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return the outputs of several requests, joined along axis 0 and run as one batch."""
@@ -95,7 +99,7 @@ class Engine:
         return dict(counts)
 
 
-def _described(port: ov.ConstOutput) -> dict:
+def _described(port: ov.Output) -> dict:
     shape = [size.get_length() if size.is_static else -1 for size in port.partial_shape]
     return {"name": port.any_name, "dtype": port.element_type.to_dtype().name, "shape": shape}
 
