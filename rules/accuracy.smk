@@ -1,4 +1,4 @@
-# How right a checkpoint and its engines are. Needs golden logits and build records; makes accuracy.json of each.
+# How right a checkpoint and its engines are. Needs golden answers and build records; makes accuracy.json of each.
 
 
 rule evaluate_checkpoint:

@@ -78,7 +78,7 @@ def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
             "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
         ),
         Spacer(1, 4 * mm),
-        picture(arguments.chart),
+        drawing(arguments.chart),
     ]
 
 
@@ -100,7 +100,7 @@ def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         ]
     story += [PageBreak(), paragraph("Model Analyzer's plots", "Heading2")]
     for plot in sorted(arguments.plots.rglob("*.png")):
-        story += [paragraph(f"{plot.parent.name}: {plot.stem.replace('_', ' ')}", "Heading3"), picture(plot)]
+        story += [paragraph(f"{plot.parent.name}: {plot.stem.replace('_', ' ')}", "Heading3"), drawing(plot)]
     return story
 
 
@@ -119,7 +119,7 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),
     ]
     if tested["origin"] == "rehearsal":
-        lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, predictions mean nothing.")
+        lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, answers mean nothing.")
     return [*(paragraph(line) for line in lines), Spacer(1, 4 * mm)]
 
 
@@ -201,8 +201,8 @@ def paragraph(text: str, style: str = "BodyText") -> Paragraph:
     return Paragraph(text, STYLES[style])
 
 
-def picture(path: Path) -> Image:
-    """Return a picture as wide as the text, with its own proportions."""
+def drawing(path: Path) -> Image:
+    """Return a drawing as wide as the text, with its own proportions."""
     width, height = ImageReader(str(path)).getSize()
     return Image(str(path), TEXT_WIDTH, TEXT_WIDTH * height / width)
 

@@ -1,4 +1,4 @@
-"""The task's name in a contract, and its words for samples."""
+"""The task's name in a contract, and its words for samples and settings."""
 
 TASK = "classification"
 WORDS = {
@@ -6,4 +6,11 @@ WORDS = {
     "first": "the sample photograph",
     "several": "photographs",
     "proof": "labelled photographs",
+}
+# {setting of a job: its words in the reasons of reruns}
+SETTINGS = {
+    "labels_from_sha256": "class names",
+    "image_sha256": "sample photograph",
+    "images_sha256": "calibration photographs",
+    "labelled_sha256": "labelled photographs",
 }

@@ -40,7 +40,7 @@ class Gates:
     @property
     def why_no_proof(self) -> str | None:
         """Return the reason why the accuracy of an engine cannot be judged; None if PyTorch's outputs are available."""
-        return None if self.golden and self.limits else "no golden logits and limits were given to prove the answers by"
+        return None if self.golden and self.limits else "no golden answers and limits were given to judge by"
 
     def judge(self, engine: Path) -> Findings:
         """Run an engine and the engine that it would replace, and return the gates that it fails."""

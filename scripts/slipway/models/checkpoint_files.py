@@ -13,7 +13,7 @@ import torch
 
 from slipway.core.errors import SlipwayError
 
-# Classes that training programs save beside the weights. Each has a stand-in that runs no code of the file.
+# Types that training programs save beside the weights. Each has a stand-in that runs no code of the file.
 _HARMLESS = (
     argparse.Namespace,
     *(
@@ -114,7 +114,7 @@ def _read_pytorch(path: Path) -> object:
 
 
 def _numpy_values() -> list:
-    """Return the functions and classes that unpickle NumPy's numbers and arrays, such as a saved accuracy."""
+    """Return the functions and types that unpickle NumPy's numbers and arrays, such as a saved accuracy."""
     import _codecs
 
     import numpy as np

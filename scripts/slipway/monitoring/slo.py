@@ -17,7 +17,7 @@ class ServiceLevel:
     """The load test's figures of the served configuration, its latency limit, and its origin.
 
     `p99_ms` and `throughput_per_s` were measured by the client, with `concurrency` requests in flight, each of one
-    image. `queue_ms` and `compute_ms` are the server's means in the same test; compute is the inference alone.
+    sample. `queue_ms` and `compute_ms` are the server's means in the same test; compute is the inference alone.
     `artifacts` is {file: its SHA-256}. `namespace` is the cluster's namespace, None outside of a cluster. `faster` are
     the levels of the model's other targets, if it has any.
     """

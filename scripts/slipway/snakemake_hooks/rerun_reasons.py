@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Iterable
 
+from slipway.classification import wording
 from slipway.core.records import read_record
 from slipway.runtimes import RUNTIMES
 
@@ -24,14 +25,11 @@ _NAMES = {
     "triton_release": "Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
-    "labels_from_sha256": "class names",
-    "image_sha256": "sample photograph",
     "meaning": "what the outputs mean",
-    "images_sha256": "calibration photographs",
-    "labelled_sha256": "labelled photographs",
     "signed_by": "signing key",
     "publication": "what was published is gone or damaged: publication",
     "start": "the server has ended or does not answer: start",
+    **wording.SETTINGS,
 }
 
 

@@ -145,7 +145,7 @@ def test_what_an_alert_says(promtool, tmp_path, promise):
 
 RECORDED = {
     "requests:rate5m": 20,
-    "images:rate5m": 20,
+    "inferences:rate5m": 20,
     "batch_size:mean5m": 2,
     "failures:ratio5m": 0,
     "request_ms:p99": 100,

@@ -70,7 +70,7 @@ def test_without_golden_logits_speed_alone_is_judged(week):
     week.train(2)
     (attempt,) = week.build(golden=None)["attempts"]
     assert attempt["accuracy"] is None
-    assert "no golden logits" in attempt["not_judged_because"]
+    assert "no golden answers" in attempt["not_judged_because"]
     assert attempt["speed_ratio"]
 
 

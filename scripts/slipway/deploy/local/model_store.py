@@ -2,7 +2,7 @@
 
 <store>/models/<name>/<version>/      engine and adapter, as Triton reads them, one folder a version
 <store>/models/<name>/config.pbtxt    and configs/, labels.txt: those of the version that is selected
-<store>/published/<name>/<version>/   the same files of that version, its index, its golden logits, its signature
+<store>/published/<name>/<version>/   the same files of that version, its index, its golden answers, its signature
 <store>/published/live.json           the record: every file of each version, and which were live together
 
 A version exists once the record has all its files; the record is written last. A version that differs is not read.
@@ -125,7 +125,7 @@ class ModelStore(VersionStore):
         return self._read(name, number)
 
     def proven_by(self, name: str, number: int) -> Part:
-        """Return a version to test a server with; golden logits, labels and index are verified, the engine is not."""
+        """Return a version to test a server with; golden answers, labels and index are verified, the engine is not."""
         recorded, folder = self.record(name, number) or {}, self._published / name / str(number)
         for file in (INDEX, GOLDEN, LABELS):
             if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
@@ -189,7 +189,7 @@ class ModelStore(VersionStore):
         return {file: digest for file, digest in contents(published).items() if file != SIGNATURE} | of_version
 
     def _copy(self, number: int, folder: Path, index: dict, golden: Path) -> None:
-        """Copy the files of an index, its text and the golden logits, each folder completely or not at all."""
+        """Copy the files of an index, its text and the golden answers, each folder completely or not at all."""
         name, wanted = index["name"], _recorded(index, golden)
         published, models = self._folders(name, number)
         files = {file: folder / file for file in index["files"]} | {GOLDEN: golden}
@@ -213,7 +213,7 @@ class ModelStore(VersionStore):
 
 
 def _recorded(index: dict, golden: Path) -> dict[str, str]:
-    """Return {file: SHA-256} of every file of a version: the files in its index, that index, the golden logits."""
+    """Return {file: SHA-256} of every file of a version: the files in its index, that index, the golden answers."""
     text = hashlib.sha256(_text(index).encode()).hexdigest()
     return {**index["files"], INDEX: text, GOLDEN: sha256(golden)}
 

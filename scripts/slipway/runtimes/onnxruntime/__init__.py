@@ -64,7 +64,7 @@ class Engine:
         arrays = {name: np.asarray(array, order="C") for name, array in inputs.items()}
         try:
             return dict(zip(self._outputs, self._session.run(None, arrays), strict=True))
-        except Exception as error:  # its exception classes have no common base
+        except Exception as error:  # its exceptions have no common base
             raise ValueError(f"ONNX Runtime cannot run the engine: {error}") from None
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ def measure(
 ) -> dict:
     """Measure an engine at one batch size, on `inputs` of this size, or on random ones of the profile's optimal sizes.
 
-    Returns samples (ms), throughput (images/s) for each number of streams, and device memory (bytes).
+    Returns samples (ms), throughput (inferences/s) for each number of streams, and device memory (bytes).
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)
@@ -69,7 +69,7 @@ def _samples(
 def _throughputs(
     engine: Engine, batch: int, inputs: Tensors | None, streams: list[int], with_graph: bool, seconds: float
 ) -> dict:
-    """Return images/s by the number of streams, with batches enqueued ahead, and an engine for each stream.
+    """Return inferences/s by the number of streams, with batches enqueued ahead, and an engine for each stream.
 
     The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams.
     """
@@ -99,7 +99,7 @@ def _captured(stream_contexts: list[StreamContext], work: list[Work]) -> list[Wo
 
 
 def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: int, seconds: float) -> float:
-    """Return images/s. Batches go to the streams in turn, many ahead of the GPU."""
+    """Return inferences/s. Batches go to the streams in turn, many ahead of the GPU."""
     launches = work[: len(stream_contexts)]
     batches = 0
     start = time.perf_counter()

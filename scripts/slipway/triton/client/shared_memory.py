@@ -1,4 +1,4 @@
-"""System shared memory that hands pictures to a server on this machine without the network.
+"""System shared memory that hands inputs to a server on this machine without the network.
 
 The region is made with Python's own multiprocessing.shared_memory: tritonclient 2.51's needs pkg_resources, which
 setuptools no longer has.
