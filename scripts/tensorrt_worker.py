@@ -47,11 +47,22 @@ def answered(
     """Return the answer to one request, and the arrays that follow it, or None."""
     if do == "infer":
         return {}, engine.infer(arrays)
+    if do == "infer_all":
+        return {}, engine.infer_all(unnumbered(arrays))
     if do == "layers":
         return {"layers": engine.layers()}, None
     if do == "tensors":
         return {"tensors": engine.tensors()}, None
     return measure(engine, **effort, inputs=arrays or None), None
+
+
+def unnumbered(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Return [{name: array}] of arrays with the names "<index>/<name>"."""
+    requests: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        index, _, name = key.partition("/")
+        requests.setdefault(index, {})[name] = array
+    return list(requests.values())
 
 
 def private_output() -> BinaryIO:

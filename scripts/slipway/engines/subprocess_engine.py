@@ -35,15 +35,14 @@ class SubprocessEngine:
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name for inputs by name."""
-        answer = self._ask({"do": "infer"}, inputs)
-        try:
-            return read_arrays(self._process.stdout, answer["arrays"])
-        except ValueError:
-            raise self._ended() from None
+        return self._outputs("infer", inputs)
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return the outputs of several requests in order, joined along axis 0 and run as one batch."""
-        return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
+        numbered = {
+            f"{index}/{name}": array for index, request in enumerate(requests) for name, array in request.items()
+        }
+        return self._outputs("infer_all", numbered)
 
     def layers(self) -> dict[str, int]:
         """Count the compute layers by the precision that the engine reports for each."""
@@ -78,6 +77,13 @@ class SubprocessEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _outputs(self, do: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        answer = self._ask({"do": do}, arrays)
+        try:
+            return read_arrays(self._process.stdout, answer["arrays"])
+        except ValueError:
+            raise self._ended() from None
 
     def _ask(self, request: dict, inputs: dict[str, np.ndarray] | None = None) -> dict:
         with contextlib.suppress(BrokenPipeError):  # it ended; the missing answer shows it

@@ -9,6 +9,7 @@ from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine, write_onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from slipway.engines.build_strategy import require_precision
 from slipway.runtimes import RUNTIMES, runtime
 
 ON_CPU = [name for name, traits in RUNTIMES.items() if not traits.needs_gpu]
@@ -170,3 +171,19 @@ def test_an_output_keeps_its_name_though_the_compiler_moves_layers(tmp_path, mod
     engine = built(module, tmp_path / "m.onnx")
     inputs = {"wave": np.random.default_rng(0).standard_normal((2, 9, 1), dtype=np.float32)}
     assert_same(engine.infer(inputs), answer(inputs))
+
+
+def test_attention_tells_nothing_of_the_precision_and_weights_do(tmp_path, module):
+    interface = named_tensors.interface(
+        [("x", "float32", ("batch", "length", 4))], [("y", "float32", ("batch", "length", 4))], {}
+    )
+    nodes = [
+        helper.make_node("MatMul", ["x", "weights"], ["values"]),
+        helper.make_node("Transpose", ["x"], ["keys"], perm=[0, 2, 1]),
+        helper.make_node("MatMul", ["x", "keys"], ["likeness"]),
+        helper.make_node("Softmax", ["likeness"], ["shares"], axis=-1),
+        helper.make_node("MatMul", ["shares", "values"], ["y"]),
+    ]
+    weights = np.random.default_rng(0).standard_normal((4, 4), dtype=np.float32)
+    named_tensors.write(tmp_path / "m.onnx", nodes, {"weights": weights}, interface)
+    require_precision("fp32", built(module, tmp_path / "m.onnx").layers())

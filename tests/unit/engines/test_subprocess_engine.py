@@ -5,10 +5,21 @@ import sys
 import numpy as np
 import pytest
 from helpers.gpu_stand_in import write_engine, write_interpreter
-from helpers.gpu_stand_in.asking import SAMPLES, TWO_PROFILES, assert_answers, logits, logits_of_all, pictures
+from helpers.gpu_stand_in.asking import (
+    SAMPLES,
+    TWO_PROFILES,
+    assert_answers,
+    assert_texts,
+    logits,
+    logits_of_all,
+    pictures,
+    texts,
+    write_text_engine,
+)
 
 from slipway.core.errors import SlipwayError
 from slipway.engines.subprocess_engine import SubprocessEngine
+from slipway.runtimes.tensorrt.inspector import UNBATCHED
 
 
 @pytest.fixture
@@ -38,6 +49,18 @@ def test_a_remote_engine(python, tmp_path, dtype):
         assert_answers(logits(engine, batch), batch)
         process = engine._process
     assert process.returncode == 0
+
+
+def test_a_remote_engine_of_several_tensors(python, tmp_path):
+    path = write_text_engine(tmp_path / "m.trt", batch=(), name=UNBATCHED)
+    with SubprocessEngine(path, "fp32", python) as engine:
+        assert [tensor["name"] for tensor in engine.tensors()["inputs"]] == ["ids", "mask"]
+        assert_texts(engine.infer(texts(7)), texts(7))
+        assert_texts(engine.infer_all([texts(3)]), texts(3))
+        with pytest.raises(SlipwayError, match="no batch axis, so it runs one request at a time"):
+            engine.infer_all([texts(3), texts(3)])
+        found = engine.measure(1, 0.02, 0.01, 2, [1], inputs=texts(4))
+        assert found["throughput_per_s"]["1"] > 0
 
 
 def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tmp_path):

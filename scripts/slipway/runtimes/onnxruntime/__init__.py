@@ -76,7 +76,8 @@ class Engine:
     def layers(self) -> dict[str, int]:
         """Count the compute nodes of the optimised graph by the element type of their weights.
 
-        If the weights are dequantized first, the node counts as FP32: it was not fused into an INT8 node.
+        If the weights are dequantized first, the node counts as FP32: it was not fused into an INT8 node. Nodes without
+        weights count, as "unknown", only if there are no others.
         """
         import onnx
 
@@ -91,6 +92,8 @@ class Engine:
             elif node.op_type in _COMPUTE:
                 precisions = [names.get(types[name], types[name]) for name in node.input if name in types]
                 counts[precisions[0] if precisions else "unknown"] += 1
+        if len(counts) > 1:  # a product of two activations, as in attention, states no type; others show the network's
+            del counts["unknown"]
         return dict(counts)
 
 
