@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
+from slipway.keys.config_schema import schema
 
 # Without the imports of slipway.contract.contract, which has the same name.
 BATCH = "batch"
@@ -52,6 +53,11 @@ def _check_arguments(key: str, settings: dict) -> None:
 
 def _check_photographs(key: str, settings: dict) -> None:
     """Refuse what only a model with samples has, classes of a tensor, and an implausible preprocessing."""
+    if settings["architecture"] in _of_other_tasks():
+        raise SlipwayError(
+            f"config: `{key}.architecture` is {settings['architecture']}, which is no classifier of photographs; name "
+            "the source of its inputs as `samples` (docs/models.md)"
+        )
     others = {name: settings[name] for name in ("inputs", "axes", "outputs")}
     others["calibration.samples"] = settings["calibration"].get("samples")
     for name, value in others.items():
@@ -167,6 +173,11 @@ def _check_axes(key: str, settings: dict) -> None:
             f"config: `{key}.axes` has {unused[0]}, which no shape of `inputs` has; name it there, such as "
             f"`inputs: {{x: {{shape: [batch, {unused[0]}]}}}}`, or leave it out"
         )
+
+
+def _of_other_tasks() -> list[str]:
+    """Return torchvision's networks that are no classifiers: the last list of the schema."""
+    return schema()["$defs"]["model"]["properties"]["architecture"]["anyOf"][-1]["enum"]
 
 
 def _shapes(settings: dict) -> Iterator[tuple[str, list]]:

@@ -108,7 +108,12 @@ def require_precisions(resolved: ResolvedConfig) -> None:
 
 
 def require_batches(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless TensorRT engines accept all batch sizes of the checks, benchmarks and load tests."""
+    """Raise SlipwayError unless TensorRT engines accept all batch sizes of the checks, benchmarks and load tests.
+
+    Models without a batch axis are not concerned.
+    """
+    if all(resolved.batched(model) is False for model in resolved.models):
+        return
     measured, tested = resolved.config["benchmark"]["batch_sizes"], resolved.config["load_test"]["max_batch_sizes"]
     batches_by_reason = {
         "the sample photograph is": [1],

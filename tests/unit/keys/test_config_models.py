@@ -87,6 +87,12 @@ def test_a_mistake_is_told_while_planning(mistake):
     assert "\n" not in str(caught.value)
 
 
+def test_a_network_of_another_task_asks_for_samples():
+    with pytest.raises(SlipwayError, match=r"lraspp_.*, which is no classifier of photographs; name .* `samples`"):
+        resolved(models={"m": {"architecture": "lraspp_mobilenet_v3_large"}})
+    assert resolved(models={"m": TEXT | {"architecture": "lraspp_mobilenet_v3_large"}})
+
+
 @pytest.mark.parametrize("name", ["inputs", "axes", "outputs"])
 def test_tensors_of_a_model_of_photographs_ask_for_its_samples(name):
     with pytest.raises(SlipwayError, match=f"`models.m.{name}` is .*, but the model has no `samples`"):

@@ -1,9 +1,17 @@
+import json
+
+import numpy as np
 import pytest
+import torch
 from helpers.models.goldens import make_golden
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint
+from safetensors.torch import save_file
 
+import make_contract
 from slipway.contract.contract import BATCH, Contract, Normalisation
-from slipway.core.artifacts import read_json
+from slipway.contract.golden import write_samples
+from slipway.core.artifacts import read_json, sha256
+from slipway.core.errors import SlipwayError
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
@@ -29,3 +37,63 @@ def test_what_graphs_depend_on_is_free_of_meaning_and_labels(tmp_path):
         contracts.append(read_json(tmp_path / "contract.json"))
     assert interfaces[0] == interfaces[1] == interfaces[2]
     assert contracts[0] != contracts[1] != contracts[2]
+
+
+class Text(torch.nn.Module):
+    """Words to an average of their embeddings, and to scores of three topics."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.topics = torch.nn.Embedding(30, 4), torch.nn.Linear(4, 3)
+
+    def forward(self, input_ids):
+        embedding = self.words(input_ids).mean(1)
+        return {"scores": self.topics(embedding), "embedding": embedding}
+
+
+STATED = {
+    "inputs": {"input_ids": {"shape": ["batch", "sequence"]}},
+    "axes": {"sequence": {"min": 1, "opt": 4, "max": 16}},
+    "outputs": {"scores": "logits", "embedding": "tensor"},
+}
+
+
+def contract_of(folder, stated, *options):
+    """Make the contract of the network of texts; return what its files hold."""
+    torch.manual_seed(0)
+    save_file(Text().state_dict(), folder / "weights.safetensors")
+    record = {"architecture": f"{__name__}:Text", "arguments": {}, "sha256": sha256(folder / "weights.safetensors")}
+    (folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
+    write_samples(folder / "samples.npz", [{"input_ids": np.arange(1, n)[None] % 30} for n in (4, 9)])
+    files = {"weights": "weights.safetensors", "weights-record": "weights.json", "samples": "samples.npz"}
+    files |= {"contract": "contract.json", "interface": "interface.json", "labels": "labels.txt"}
+    given = [f"--{name}={folder / file}" for name, file in files.items()]
+    given += [f"--{name}={json.dumps(value)}" for name, value in stated.items()]
+    make_contract.main(make_contract.parse_arguments([*given, *options]))
+    return Contract.read(folder / "contract.json"), (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_a_model_with_samples_has_its_own_tensors_and_labels_of_its_scores(tmp_path):
+    contract, labels = contract_of(tmp_path, STATED)
+    assert [tensor.shape for tensor in contract.inputs] == [(BATCH, "sequence")]
+    given = {tensor.name: (tensor.shape, tensor.meaning.kind) for tensor in contract.outputs}
+    assert given == {"scores": ((BATCH, 3), "logits"), "embedding": ((BATCH, 4), "tensor")}
+    assert labels == ["class 0", "class 1", "class 2"]
+    (tmp_path / "topics.txt").write_text("rain\nsun\nsnow\n", encoding="utf-8")
+    _, labels = contract_of(tmp_path, STATED, f"--labels-from={tmp_path}/topics.txt")
+    assert labels == ["rain", "sun", "snow"]
+    (tmp_path / "topics.txt").write_text("rain\nsun\n", encoding="utf-8")
+    with pytest.raises(SlipwayError, match="names 2 classes, but the model has 3"):
+        contract_of(tmp_path, STATED, f"--labels-from={tmp_path}/topics.txt")
+
+
+def test_without_a_word_on_the_outputs_nothing_has_labels(tmp_path):
+    contract, labels = contract_of(tmp_path, STATED | {"outputs": None})
+    assert [tensor.meaning.kind for tensor in contract.outputs] == ["tensor", "tensor"]
+    assert labels == []
+
+
+def test_an_axis_that_nobody_names_is_asked_for_with_the_lines_to_add(tmp_path):
+    with pytest.raises(SlipwayError, match=r"add `inputs: \{input_ids: \{shape: \[batch, length\]\}\}` and `axes: "):
+        contract_of(tmp_path, {})
+    assert not (tmp_path / "contract.json").exists()
