@@ -29,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
-    arguments.add_argument("--labels-from", type=Path, help="text file with one class name a line")
+    arguments.add_argument("--labels-from", type=Path, help="text file with the names of an output's values")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
     arguments.add_argument(
         "--inputs", type=json.loads, help="of a model with samples, JSON: its `inputs` in config.yaml"
@@ -40,7 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument(
         "--interface", type=Path, required=True, help="JSON to write: the part that graphs and engines depend on"
     )
-    arguments.add_argument("--labels", type=Path, required=True, help="class names to write, one a line")
+    arguments.add_argument("--labels", type=Path, required=True, help="names of an output's values to write, as lines")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")
     add_input(arguments)
     add_preprocessing(arguments, required=False)
@@ -52,23 +52,24 @@ def main(arguments: argparse.Namespace) -> None:
     weights = read_json(arguments.weights_record)
     model, samples = load_model(arguments.weights, weights), read_samples(arguments.samples)
     if arguments.crop is None:
-        contract, labels = of_samples(arguments, model, samples)
+        contract, names = of_samples(arguments, model, samples)
     else:
-        pictures, preprocess = joined(samples)[INPUT], preprocessing_of(arguments)
-        contract, labels = contract_of(model, pictures, preprocess, weights, arguments.meaning, arguments.labels_from)
-    write_text(arguments.labels, "".join(f"{label}\n" for label in labels))
+        stated = preprocessing_of(arguments), weights, arguments.meaning, arguments.labels_from
+        contract, names = contract_of(model, joined(samples)[INPUT], *stated)
+    write_text(arguments.labels, "".join(f"{name}\n" for name in names))
     write_json(arguments.interface, contract.interface())
     write_json(arguments.contract, contract.record())
     taken, given = (", ".join(tensor.in_words() for tensor in side) for side in (contract.inputs, contract.outputs))
     progress(f"  takes {taken}; gives {given}")
     for tensor in contract.outputs:
-        progress(f"  {tensor.name} has {tensor.meaning.in_words}: {tensor.meaning.because}")
+        if tensor.meaning.because:
+            progress(f"  {tensor.name} has {tensor.meaning.in_words}: {tensor.meaning.because}")
 
 
 def of_samples(
     arguments: argparse.Namespace, model: "torch.nn.Module", samples: list[Tensors]
 ) -> tuple[Contract, list[str]]:
-    """Return the contract of a model with samples, and the names of the classes where an output has class scores."""
+    """Return the contract of a model with samples, and the names of the first output's values that can have names."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     contract = replace(find_contract(model, samples, stated), facts={"task": "tensors"})
     scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
-from slipway.classification.sample_photographs import photographs_of
+from slipway.classification.sample_photographs import add_sample, photographs_of
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import write_samples
 from slipway.contract.samples import take_samples
@@ -12,7 +12,7 @@ from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 
-# The number of samples: as many as a photograph and its variations are.
+# The number of samples, as many as the classification task has.
 SAMPLES = 9
 
 
@@ -20,11 +20,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
     source = arguments.add_mutually_exclusive_group()
-    source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
-    source.add_argument(
-        "--function", help="package.module:function that yields {input: array}, in place of photographs"
-    )
-    source.add_argument("--files", type=Path, help=".npz file or folder of them, in place of photographs")
+    add_sample(source)
+    source.add_argument("--function", help="package.module:function that yields {input: array}")
+    source.add_argument("--files", type=Path, help=".npz file or folder of them")
     arguments.add_argument(
         "--batched",
         action=argparse.BooleanOptionalAction,

@@ -50,6 +50,7 @@ def test_the_last_words_are_the_answer_and_how_to_stop(small):
 def test_origin_is_in_every_record_and_a_rehearsal_says_so_loudly(small):
     origin = record(small, "small/weights.json")["origin"]
     records = [path for path in small.folder.glob("results/small/**/*.json") if "repository/" not in str(path)]
+    records = [path for path in records if path.stem not in ("samples", "contract", "interface")]  # no figures
     assert len(records) >= 15
     assert {json.loads(path.read_text(encoding="utf-8"))["origin"] for path in records} == {origin}
     if origin == "rehearsal":

@@ -1,5 +1,6 @@
 """The samples of a classifier of photographs: the sample photograph, then its variations."""
 
+import argparse
 from pathlib import Path
 
 from slipway.classification.images import Preprocessing, load_image, sample_photograph
@@ -8,6 +9,11 @@ from slipway.contract.contract import Tensors
 from slipway.core.artifacts import sha256
 from slipway.networks.model_inputs import photograph_batch
 from slipway.onnx.tensor_names import INPUT
+
+
+def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:
+    """Add the option for the sample photograph, which is the source of samples if no other is named."""
+    source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
 
 
 def photographs_of(image: Path | None, preprocess: Preprocessing, input_dtype: str) -> tuple[list[Tensors], dict]:

@@ -17,7 +17,7 @@ from slipway.outputs.meaning import STATED, Meaning
 _BATCH = 3
 # Samples of the same sizes that are run, to see whether sizes of outputs follow from values.
 _ALIKE = 3
-_NOT_STATED = Meaning("tensor", because="config.yaml says no meaning of it in `outputs`")
+_NOT_STATED = Meaning("tensor")
 
 
 def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object]) -> Contract:
