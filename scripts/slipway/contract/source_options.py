@@ -1,0 +1,37 @@
+"""The command-line options for a source of samples, shared by all programs that read samples."""
+
+import argparse
+from pathlib import Path
+
+from slipway.contract.contract import Tensors
+from slipway.contract.samples import take_samples
+from slipway.core.job_settings import add_planned
+
+
+def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add --function or --files, and --batched. Return the group of the sources, of which one may be given."""
+    source = arguments.add_mutually_exclusive_group()
+    source.add_argument("--function", help="package.module:function that yields {input: array} for each sample")
+    source.add_argument("--files", type=Path, help=".npz file of samples, or folder of them")
+    arguments.add_argument(
+        "--batched",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first axis of the inputs is the batch axis; left out, it is not known",
+    )
+    add_planned(arguments, "files_sha256")
+    return source
+
+
+def has_source(arguments: argparse.Namespace) -> bool:
+    """Return whether the options name a source of samples."""
+    return bool(arguments.function or arguments.files)
+
+
+def samples_of(arguments: argparse.Namespace, count: int) -> list[Tensors]:
+    """Return at most `count` samples of the source in the options, evenly spread."""
+    return take_samples(arguments.function or str(arguments.files), count, arguments.batched)
+
+
+def name_of(arguments: argparse.Namespace) -> str:
+    """Return the source in the options for a record: the function, or the name of the file or folder."""
+    return arguments.function or arguments.files.name
