@@ -6,33 +6,30 @@ rule evaluate_checkpoint:
         program=program("evaluate_checkpoint"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
+        contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,
-        golden=rules.reference_outputs.output.golden,
     output:
-        update("results/{model}/accuracy.json"),
+        evaluation=update("results/{model}/evaluation.npz"),
+        record=update("results/{model}/accuracy.json"),
     log:
         "logs/{model}/evaluate_checkpoint.log",
     params:
         settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
-        labelled=labelled,
+        data=evaluation_data,
         labels_from=labels_from,
     message:
-        "Evaluating {wildcards.model} in PyTorch on labelled photographs"
+        "Evaluating {wildcards.model} in PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --labels "
-        "{input.labels:q} --golden {input.golden:q} {params.settings} {params.labelled} {params.labels_from} --output "
-        "{output:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --contract "
+        "{input.contract:q} --labels {input.labels:q} {params.settings} {params.data} {params.labels_from} "
+        "--evaluation {output.evaluation:q} --output {output.record:q} --log {log:q}"
 
 
 rule check_accuracy:
     input:
         program=program("check_accuracy"),
-        weights=rules.fetch_weights.output.weights,
-        weights_record=rules.fetch_weights.output.record,
-        labels=rules.make_contract.output.labels,
         golden=rules.reference_outputs.output.golden,
-        # An engine is compared with PyTorch once that is right itself.
-        checkpoint=ancient(checkpoint_accuracy),
+        evaluation=evaluation_of,
         engine=engine_files,
         record="results/{model}/{target}/{model}.{precision}.engine.json",
     output:
@@ -43,12 +40,11 @@ rule check_accuracy:
         **ON_TARGET,
     params:
         settings=lambda wildcards: keys.check_accuracy(wildcards.model, wildcards.target, wildcards.precision),
-        labelled=labelled,
-        labels_from=labels_from,
+        data=evaluation_data,
+        evaluation=untracked(lambda wildcards: option("--evaluation", evaluation_of(wildcards))),
         tensorrt_python=tensorrt_python,
     message:
         "Comparing the {wildcards.precision} engine of {wildcards.model} on {wildcards.target} with PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --labels "
-        "{input.labels:q} --golden {input.golden:q} --engine-record {input.record:q} {params.settings} "
-        "{params.labelled} {params.labels_from} {params.tensorrt_python} --output {output:q} --log {log:q}"
+        "python {input.program:q} --golden {input.golden:q} {params.evaluation} --engine-record {input.record:q} "
+        "{params.settings} {params.data} {params.tensorrt_python} --output {output:q} --log {log:q}"

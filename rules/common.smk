@@ -50,7 +50,7 @@ tensorrt_python = untracked(
     lambda wildcards: option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
 )
 public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
-labelled = untracked(lambda wildcards: option("--labelled", resolved.accuracy(wildcards.model)["labelled"]))
+evaluation_data = untracked(lambda wildcards: option(*resolved.file_of_evaluation(wildcards.model)))
 sample_source = untracked(lambda wildcards: option(*resolved.file_of_samples(wildcards.model)))
 labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 

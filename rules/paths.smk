@@ -63,6 +63,11 @@ def checkpoint_accuracy(wildcards):
     return f"results/{wildcards.model}/accuracy.json" if resolved.accuracy(wildcards.model)["labelled"] else []
 
 
+def evaluation_of(wildcards):
+    """Return PyTorch's answers to the evaluation data, where there are such data."""
+    return f"results/{wildcards.model}/evaluation.npz" if resolved.has_evaluation(wildcards.model) else []
+
+
 def measured_of_every_target(wildcards):
     """Return the records of a model's engines and of their measurements, on every target."""
     of_target = [

@@ -89,10 +89,8 @@ def test_truncated_engine_is_refused_by_the_accuracy_check_and_repaired_by_the_w
 
     after_good_run.program_here(
         "check_accuracy",
-        *("--weights", WEIGHTS, "--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt"),
         *("--golden", GOLDEN, "--engine-record", ENGINE_RECORD, "--output", ACCURACY),
         *("--min-cosine", 0.9, "--max-relative-error", 0.1, "--min-top1-agreement", 0.9, "--max-top1-drop", 0.1),
-        *("--resize", 72, "--crop", 64, "--mean", 0.5, 0.5, 0.5, "--std", 0.2, 0.2, 0.2),
     ).refused(f"{ENGINE_WEIGHTS} is not the file that was built", "remove it and run snakemake")
     assert not after_good_run.path(ACCURACY).exists()
 

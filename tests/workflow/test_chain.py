@@ -20,6 +20,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 import check_accuracy
+import evaluate_checkpoint
 from slipway.contract.golden import Golden
 from slipway.core.artifacts import sha256, tree_digest
 from slipway.keys.config import complete
@@ -232,20 +233,25 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
         for index in range(12):
             pixels = np.random.default_rng(index).integers(0, 255, (90, 120, 3), dtype=np.uint8)
             Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
-    planned = JobKeys(resolve(complete(copy.deepcopy(small.config)))).check_accuracy("small", "cpu", "fp32")
+    keys = JobKeys(resolve(complete(copy.deepcopy(small.config))))
     results = small.path("results/small")
-    options = planned | {
-        "labelled": folder,
-        "labelled_sha256": None,
-        "max_images": 12,
+    common = {"labelled": folder, "labelled_sha256": None, "max_images": 12, "evaluation": tmp_path / "evaluation.npz"}
+    options = common | {
         "weights": results / "weights.safetensors",
         "weights_record": results / "weights.json",
+        "contract": results / "contract.json",
         "labels": results / "labels.txt",
+        "output": tmp_path / "pytorch.json",
+    }
+    planned = keys.evaluate_checkpoint("small") | options
+    evaluate_checkpoint.main(evaluate_checkpoint.parse_arguments(shlex.split(str(JobKey(planned)))))
+    options = common | {
         "golden": results / "golden.npz",
         "engine_record": results / "cpu" / "small.fp32.engine.json",
         "output": tmp_path / "accuracy.json",
     }
-    check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(JobKey(options)))))
+    planned = keys.check_accuracy("small", "cpu", "fp32") | options
+    check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(JobKey(planned)))))
     found = json.loads((tmp_path / "accuracy.json").read_text(encoding="utf-8"))
     assert found["photographs"]["images"] == found["photographs"]["labelled"] == 12
     assert found["photographs"]["top1_agreement"] == 1

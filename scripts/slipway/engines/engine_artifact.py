@@ -1,10 +1,12 @@
 """Load a built engine."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from slipway.contract.casts import cast_exactly
+from slipway.contract.contract import Tensors
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes import RUNTIMES, runtime
@@ -22,6 +24,16 @@ class BuiltEngine(RecordedEngine):
         if RUNTIMES[key["runtime"]].is_tensorrt:
             return SubprocessEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)
+
+    def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
+        """Return a loaded engine as a function from named inputs to named outputs, with the dtypes of the contract.
+
+        The inputs are cast to the engine's own dtypes. SlipwayError names an input whose values that would change.
+        """
+        own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
+        return lambda inputs: engine.infer(
+            {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
+        )
 
     @contextlib.contextmanager
     def loaded(self, python: str | Path | None) -> Iterator[Any]:

@@ -29,6 +29,7 @@ def complete(config: dict) -> dict:
     for model, settings in config["models"].items():
         check_model(f"models.{model}", settings)
         _check_accuracy(config, model)
+        _check_metric(config, model)
         _check_calibration(config, model)
     _check_targets_named(config["deploy"], list(config["targets"]))
     _check_names(list(config["models"]), list(config["targets"]))
@@ -74,6 +75,20 @@ def _check_accuracy(config: dict, model: str) -> None:
         raise SlipwayError(
             f"config: `{owner}accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; "
             f"name a folder of labelled photographs as `{owner}accuracy.labelled`"
+        )
+
+
+def _check_metric(config: dict, model: str) -> None:
+    """Refuse a metric of a model without evaluation data."""
+    settings = config["models"][model]
+    if (
+        settings["metric"]
+        and not settings["samples"]
+        and (config["accuracy"] | settings["accuracy"])["labelled"] is None
+    ):
+        raise SlipwayError(
+            f"config: `models.{model}.metric` is a function of the answers to evaluation data, but there are none; "
+            "name a folder of photographs as `accuracy.labelled`, or the model's `samples`"
         )
 
 

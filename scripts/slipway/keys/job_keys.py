@@ -162,17 +162,17 @@ class JobKeys:
         """Return the key of the comparison of an engine's outputs with PyTorch's."""
         limits = self.resolved.accuracy(model)["limits"][precision]
         return JobKey(
-            {**self._parts.input(model), **limits, **self._parts.labelled(model)},
-            **versions("torch"),
-            code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_architecture(model),
+            {**limits, **self._parts.evaluation(model)},
+            code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_evaluation(model),
         )
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
-        """Return the key of the checkpoint's own accuracy on labelled photographs."""
+        """Return the key of PyTorch's answers to the evaluation data. How its inputs are made is in the contract."""
         return JobKey(
-            {**self.resolved.config["models"][model]["preprocess"], **self._parts.labelled(model)},
+            self._parts.evaluation(model),
+            labels_from_sha256=self._parts.content(self.resolved.config["models"][model]["labels"]),
             **versions("torch"),
-            code=self._parts.code_of_model("evaluate_checkpoint", model),
+            code=self._parts.code_of_model("evaluate_checkpoint", model) | self._parts.code_of_evaluation(model),
         )
 
     def load_test(self, model: str, target: str) -> JobKey:

@@ -29,13 +29,24 @@ class KeyParts:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
         return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
 
-    def labelled(self, model: str) -> dict:
-        """Return the settings of the accuracy on labelled photographs."""
-        accuracy = self.resolved.accuracy(model)
+    def evaluation(self, model: str) -> dict:
+        """Return the settings of the evaluation data, and of the user's metric where there is one."""
+        accuracy, metric, source = (
+            self.resolved.accuracy(model),
+            self.resolved.metric(model),
+            self.resolved.samples(model),
+        )
+        data = (
+            self.samples(source)
+            if source
+            else {
+                "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_images"]),
+            }
+        )
         return {
-            "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_images"]),
-            "labels_from_sha256": self.content(self.resolved.config["models"][model]["labels"]),
+            **data,
             **{name: accuracy[name] for name in ("max_images", "min_top1")},
+            **({"metric": metric["function"], "metric_limits": json.dumps(metric["limits"])} if metric else {}),
         }
 
     def samples(self, source: str) -> dict:
@@ -85,6 +96,12 @@ class KeyParts:
     def code_of_architecture(self, model: str) -> dict[str, str]:
         """Return the code of the user's module that defines a model's network."""
         return self.code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])
+
+    def code_of_evaluation(self, model: str) -> dict[str, str]:
+        """Return the code of the user's modules that define a model's evaluation data and metric."""
+        metric, source = self.resolved.metric(model), self.resolved.samples(model)
+        of_metric = self.code_hashes.of_architecture(metric["function"]) if metric else {}
+        return of_metric | (self.code_of_samples(source) if source else {})
 
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""

@@ -62,6 +62,17 @@ class ResolvedConfig:
         """Return the `tensorrt` settings of a target: the common settings, overridden by the target's own."""
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
 
+    def metric(self, model: str) -> dict | None:
+        """Return the user's metric of a model, {"function", "limits"}, with the ends that are set; None without one."""
+        metric = self.config["models"][model]["metric"]
+        return metric and {
+            "function": metric["function"],
+            "limits": {
+                name: {end: value for end, value in ends.items() if value is not None}
+                for name, ends in metric["limits"].items()
+            },
+        }
+
     def interpreter(self, target: str) -> str:
         """Return the Python interpreter that builds a target's engines."""
         python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
@@ -171,6 +182,14 @@ class ResolvedConfig:
         of_photographs = {"labelled": None, "min_top1": None} if self.samples(model) else {}
         limits = {name: limits | own.get("limits", {}).get(name, {}) for name, limits in common["limits"].items()}
         return {**common, **of_photographs, **own, "limits": limits}
+
+    def file_of_evaluation(self, model: str) -> tuple[str, str | None]:
+        """Return the option and the path of the evaluation data; None for a function, and without any."""
+        return self.file_of_samples(model) if self.samples(model) else ("--labelled", self.accuracy(model)["labelled"])
+
+    def has_evaluation(self, model: str) -> bool:
+        """Return whether a model has evaluation data: samples, or labelled photographs."""
+        return self.samples(model) is not None or self.accuracy(model)["labelled"] is not None
 
     def calibration(self, model: str) -> dict:
         """Return the `calibration` settings of a model: the common settings, overridden by the model's own.

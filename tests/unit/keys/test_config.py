@@ -64,8 +64,8 @@ OVERRIDES = {
 
 
 def is_override(path: tuple[str, ...]) -> bool:
-    """Say whether a property is what a target or model sets otherwise; left out, it is what all have."""
-    return len(path) > 3 and path[:3] in OVERRIDES
+    """Say whether a property is left out by default: what a target or model sets otherwise, or a metric."""
+    return len(path) > 3 and path[:3] in (*OVERRIDES, ("models", "*", "metric"))
 
 
 ALL_PROPERTIES = list(properties(schema()))
@@ -202,6 +202,18 @@ def test_one_limit_set_leaves_the_other_limits_of_its_precision(precision):
 # Mistakes: (configuration, key, value, words that say what is allowed)
 
 MISTAKES = {
+    "a metric without data": (
+        model(metric={"function": "my.metrics:error"}),
+        "`models.m.metric`",
+        "",
+        ["answers to evaluation data", "`accuracy.labelled`"],
+    ),
+    "a metric that is no function": (
+        model(metric={"function": "my.metrics"}),
+        "`models.m.metric.function`",
+        "my.metrics",
+        [],
+    ),
     "a floor without photographs": (
         minimal(accuracy={"min_top1": 0.8}),
         "`accuracy.min_top1`",

@@ -47,6 +47,26 @@ def test_photographs_enter_by_what_the_folder_holds(photographs):
     assert all(old != new for old, new in zip(before, keys(), strict=True))
 
 
+def test_a_metric_enters_by_its_name_its_limits_and_its_code(photographs, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "my_metrics.py"
+    module.write_text("def error(outputs, samples): return {'error': 0}\n")
+
+    def keys(**metric):
+        models = {"m": {"metric": {"function": "my_metrics:error", **metric}}} if metric else {"m": {}}
+        found = job_keys(models=models, accuracy={"labelled": str(photographs)})
+        return [repr(found.check_accuracy("m", "cpu", "fp32")), repr(found.evaluate_checkpoint("m"))]
+
+    def all_other(*made):
+        return all(len(set(each)) == len(made) for each in zip(*made, strict=True))
+
+    before, loose = keys(limits={"error": {"max": 1}}), keys(limits={"error": {"max": 2}})
+    assert all_other(keys(), before, loose)
+    assert "metric" not in "".join(keys()).replace("metric.py", "")
+    module.write_text("def error(outputs, samples): return {'error': 1}\n")
+    assert all_other(before, keys(limits={"error": {"max": 1}}))
+
+
 def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
     settings = job_keys().build_engine("cpu", "fp32")
     assert "scripts/build_engine.py" in settings["code"]

@@ -36,12 +36,12 @@ OPTIONS_OF = {
     "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),
     "check_accuracy": (
         "check_accuracy",
-        "--weights w --weights-record r --labels l --golden g --engine-record e --output o",
+        "--golden g --engine-record e --output o",
         ("m", "cpu", "bf16"),
     ),
     "evaluate_checkpoint": (
         "evaluate_checkpoint",
-        "--weights w --weights-record r --labels l --golden g --labelled p --output o",
+        "--weights w --weights-record r --contract c --labels l --evaluation e --output o",
         ("m",),
     ),
     "load_test": (

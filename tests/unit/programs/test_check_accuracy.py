@@ -1,26 +1,28 @@
 import numpy as np
 import onnx
 import pytest
-from helpers.models.tiny_engine import tiny_engine
+from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from PIL import Image
 
-from check_accuracy import (
-    below_floor,
-    following,
-    main,
-    not_following,
-    parse_arguments,
-    show,
-)
+from check_accuracy import following, main, not_following, parse_arguments, show
 from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
+from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.strangers import strangers
-from slipway.classification.picture_contract import picture_contract
+from slipway.classification.engine_on_labels import below_floor
+from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.contract.golden import Golden, Sample
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_files import require_own_answers
-from slipway.outputs.meaning import STATED, Meaning
+from slipway.outputs.meaning import LOGITS, STATED, Meaning
 
+PREPROCESS = {"resize": CROP, "crop": CROP, "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"}
+CONTRACT = Contract(
+    (Tensor("input", "float32", (BATCH, 3, CROP, CROP)),),
+    (Tensor("logits", "float32", (BATCH, CLASSES), meaning=LOGITS),),
+    facts={"preprocess": PREPROCESS},
+)
 SAMPLE = {"min_cosine": 0.99999, "relative_error": 1e-3}
 TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
 
@@ -38,19 +40,15 @@ def test_what_is_proven_is_said(photographs, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def checked(folder, **made):
+def checked(folder, *options, **made):
     """Compare a tiny engine with its own answers, as with PyTorch's; return the record."""
     tiny = tiny_engine(folder, origin="checkpoint", **made)
-    others = strangers(picture_contract(tiny.batch.dtype), [{"input": tiny.batch}])
-    varied, engine = np.concatenate([other["input"] for other in others]), tiny.engine.load()
-    logits, *varied_logits = [engine.infer({"input": image[None]})["logits"] for image in [tiny.batch[0], *varied]]
-    answers = {"logits": logits, "variation_logits": np.concatenate(varied_logits)}
-    np.savez(folder / "golden.npz", input=tiny.batch, variations=varied, **answers)
-    files = f"--weights none --weights-record {tiny.weights_record} --labels {tiny.labels} --golden {folder}/golden.npz"
+    answer = tiny.engine.answering(tiny.engine.load())
+    inputs = [{"input": tiny.batch}, *strangers(CONTRACT, [{"input": tiny.batch}])]
+    Golden(CONTRACT, tuple(Sample(sample, answer(sample)) for sample in inputs)).write(folder / "golden.npz")
+    files = f"--golden {folder}/golden.npz --engine-record {tiny.engine_record} --output {folder}/accuracy.json"
     limits = "--min-cosine 0.9 --max-relative-error 0.3 --min-top1-agreement 0.9 --max-top1-drop 0.1"
-    shape = "--resize 16 --crop 16 --mean 0 0 0 --std 1 1 1 --input float32"
-    options = f"{files} --engine-record {tiny.engine_record} {limits} {shape} --output {folder}/accuracy.json"
-    main(parse_arguments(options.split()))
+    main(parse_arguments([*files.split(), *limits.split(), *map(str, options)]))
     return read_json(folder / "accuracy.json")
 
 
@@ -59,6 +57,57 @@ def test_an_engine_that_answers_by_its_neighbours_is_refused_even_within_the_lim
     with pytest.raises(SlipwayError, match="not accurate enough: the answer to a sample depends on its neighbours"):
         checked(tmp_path, name=runtime, mixing=True)
     assert not (tmp_path / "accuracy.json").exists()
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Six photographs, all different."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for index in range(6):
+        pixels = np.random.default_rng(index).integers(0, 256, (CROP, CROP, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def write_evaluation(folder, photographs, factor=1.0, classes=(0, 1, 2, 0, 1, -1), metric=None):
+    """Write answers of PyTorch that are those of the engine times a factor."""
+    tiny = tiny_engine(folder, origin="checkpoint")
+    found = evaluated(tiny.engine.load().infer, CONTRACT, PhotographInputs.of(photographs, 6, CONTRACT))
+    answers = tuple({"logits": factor * answer["logits"]} for answer in found.answers)
+    facts = {"classes": list(classes), "folders": [], "metric": metric or {}}
+    Evaluation(found.samples, answers, facts).write(folder / "evaluation.npz")
+    return ["--evaluation", folder / "evaluation.npz", "--labelled", photographs]
+
+
+def test_an_engine_is_held_against_the_kept_answers_without_pytorch(tmp_path, photographs):
+    record = checked(tmp_path, *write_evaluation(tmp_path, photographs))
+    figures = record["photographs"]
+    assert (figures["images"], figures["labelled"], figures["relative_error"]) == (6, 5, 0)
+    assert figures["engine"] == figures["pytorch"]
+    assert record["proven_on_labels"] is True
+    with pytest.raises(SlipwayError, match="not accurate enough: min_cosine -1"):
+        checked(tmp_path, *write_evaluation(tmp_path, photographs, factor=-1))
+
+
+def test_photographs_that_changed_since_pytorch_was_asked_are_told(tmp_path, photographs):
+    options = write_evaluation(tmp_path, photographs)
+    Image.new("RGB", (CROP, CROP), "teal").save(photographs / "3.png")
+    with pytest.raises(SlipwayError, match="the evaluation data changed since PyTorch was asked: sample 3 is another"):
+        checked(tmp_path, *options)
+    assert not (tmp_path / "accuracy.json").exists()
+
+
+def test_the_users_metric_is_a_gate_with_pytorchs_value_beside_the_engines(tmp_path, photographs, monkeypatch):
+    (tmp_path / "gate.py").write_text(
+        "def spread(outputs, samples): return {'spread': max(abs(output['logits']).max() for output in outputs)}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    options = [*write_evaluation(tmp_path, photographs, metric={"spread": 7.0}), "--metric", "gate:spread"]
+    values = checked(tmp_path, *options)["metric"]
+    assert (values["pytorch"], values["engine"].keys()) == ({"spread": 7.0}, {"spread"})
+    with pytest.raises(SlipwayError, match=r"not accurate enough: spread is .*, but must hold max 0\.001"):
+        checked(tmp_path, *options, "--metric-limits", '{"spread": {"max": 0.001}}')
 
 
 def test_the_record_has_how_far_answers_are_apart_in_other_company(tmp_path):
@@ -95,13 +144,6 @@ def test_a_floor_is_not_held_by_photographs_of_no_class():
     assert "none of the 50 photographs has a known class" in problem
 
 
-class Engine:
-    """Answers each picture (1, 1) with what `answer` makes of it."""
-
-    def __init__(self, answer):
-        self.infer = lambda inputs: {"logits": answer(inputs["input"])}
-
-
 PICTURES = np.linspace(0, 1, 9)[:, None].astype(np.float32)
 FLAT = np.hstack([100 + 0.001 * PICTURES, 50 - 0.002 * PICTURES])  # varies by less than any limit
 GOLDEN = Golden(
@@ -113,7 +155,7 @@ LIMITS = {"max_relative_error": 0.001}
 
 @pytest.mark.parametrize("origin", ["checkpoint", "rehearsal"])
 def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin):
-    constant = following(GOLDEN, Engine(lambda _: FLAT[4:5]), LIMITS)
+    constant = following(GOLDEN.answers, [{"logits": FLAT[4:5]}] * 9, LIMITS)
     assert "a model with one answer for everything would pass" in constant["weakness"]
     assert constant["error"] == pytest.approx(1)
     refused = not_following({"variation": constant, "origin": origin})
@@ -121,7 +163,7 @@ def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin
 
 
 def test_an_engine_that_follows_small_differences_is_proven_by_them():
-    followed = following(GOLDEN, Engine(lambda picture: FLAT[[round(8 * picture.item())]]), LIMITS)
+    followed = following(GOLDEN.answers, GOLDEN.answers, LIMITS)
     assert followed["error"] == 0
     assert not_following({"variation": followed, "origin": "checkpoint"}) == []
 

@@ -10,9 +10,9 @@ from helpers.models.colour_network import NAMES, trained, write_checkpoint, writ
 from safetensors.torch import save_file
 
 import evaluate_checkpoint
+from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.contract.contract import BATCH, Contract, Tensor
-from slipway.contract.golden import Golden, Sample
-from slipway.core.artifacts import read_json
+from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.models import build
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
@@ -23,37 +23,31 @@ UNIT = ((0.0,) * 3, (1.0,) * 3)
 PIXELS = ((0.0,) * 3, (1 / 255,) * 3)
 
 
-def of_meaning(folder, meaning):
-    """Write the golden answers of a model whose outputs mean something."""
-    taken, given = Tensor("input", "float32", (BATCH, 1)), Tensor("logits", "float32", (BATCH, 1), meaning=meaning)
-    one = np.ones((1, 1), np.float32)
-    Golden(Contract((taken,), (given,)), (Sample({"input": one}, {"logits": one}),)).write(folder / "golden.npz")
-
-
-@pytest.fixture(autouse=True)
-def golden(tmp_path):
-    of_meaning(tmp_path, LOGITS)
-
-
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     return write_photographs(tmp_path_factory.mktemp("colours"))
 
 
-def evaluated(folder, labelled, mean, std, *options, side=16):
-    """Evaluate the checkpoint of a folder; return the record."""
+def evaluated(folder, labelled, mean, std, *options, side=16, meaning=LOGITS):
+    """Evaluate the checkpoint of a folder, whose outputs mean something; return the record."""
+    preprocess = {"resize": side, "crop": side, "mean": mean, "std": std, "interpolation": "bilinear"}
+    taken, given = (
+        Tensor("input", "float32", (BATCH, 3, side, side)),
+        Tensor("logits", "float32", (BATCH, None), meaning=meaning),
+    )
+    write_json(folder / "contract.json", Contract((taken,), (given,), facts={"preprocess": preprocess}).record())
     files = {
         "weights": "weights.safetensors",
         "weights-record": "weights.json",
         "labels": "labels.txt",
-        "golden": "golden.npz",
+        "contract": "contract.json",
+        "evaluation": "evaluation.npz",
+        "output": "accuracy.json",
     }
-    given = [word for name, file in files.items() for word in (f"--{name}", str(folder / file))]
-    size = ["--resize", str(side), "--crop", str(side), "--mean", *map(str, mean), "--std", *map(str, std)]
-    output = folder / "accuracy.json"
-    arguments = [*given, "--labelled", str(labelled), *size, "--output", str(output), *map(str, options)]
+    arguments = [word for name, file in files.items() for word in (f"--{name}", str(folder / file))]
+    arguments += ["--labelled", str(labelled), *map(str, options)]
     evaluate_checkpoint.main(evaluate_checkpoint.parse_arguments(arguments))
-    return read_json(output)
+    return read_json(folder / "accuracy.json")
 
 
 @pytest.mark.parametrize("training", [IMAGENET, HALF, UNIT, PIXELS], ids=["imagenet", "half", "unit", "pixels"])
@@ -64,6 +58,25 @@ def test_the_right_preprocessing_has_no_better_one(tmp_path, photographs, traini
     assert 0.9 < found["top1_interval"][0] < found["top1_interval"][1] == 1
     assert {each["rule"] for each in found["folders"]} == {"name"}
     assert [(each["folder"], each["class"]) for each in found["folders"] if each["folder"] == "teal"] == [("teal", 3)]
+
+
+def test_pytorchs_answers_are_kept_for_the_engines_with_the_classes_of_the_photographs(tmp_path, photographs):
+    write_checkpoint(tmp_path, trained(*HALF))
+    evaluated(tmp_path, photographs, *HALF)
+    kept = Evaluation.read(tmp_path / "evaluation.npz", Contract.read(tmp_path / "contract.json"))
+    assert len(kept.samples) == len(set(kept.samples)) == 72
+    assert stacked(kept.answers, "logits").argmax(axis=1).tolist() == kept.facts["classes"]
+
+
+def test_a_metric_that_pytorch_itself_breaks_stops_before_any_engine(tmp_path, photographs, monkeypatch):
+    write_checkpoint(tmp_path, trained(*HALF))
+    (tmp_path / "own_metric.py").write_text("def mean(outputs, samples): return {'mean': outputs[0]['logits'].mean()}")
+    monkeypatch.syspath_prepend(tmp_path)
+    metric = ["--metric", "own_metric:mean", "--metric-limits", '{"mean": {"min": 1e6}}', "--max-images", 8]
+    with pytest.raises(SlipwayError, match="PyTorch itself breaks the limits of own_metric:mean: mean is"):
+        evaluated(tmp_path, photographs, *HALF, *metric)
+    assert not (tmp_path / "evaluation.npz").exists()
+    assert evaluated(tmp_path, photographs, *HALF, *metric[:2], *metric[4:])["metric"].keys() == {"mean"}
 
 
 @pytest.mark.parametrize(
@@ -131,11 +144,10 @@ def test_random_weights_are_not_asked_for_a_better_preprocessing(tmp_path, photo
 
 def test_numbers_that_are_no_class_scores_have_no_accuracy(tmp_path, photographs):
     write_checkpoint(tmp_path, trained(*HALF))
-    of_meaning(tmp_path, Meaning("tensor", because=STATED))
-    assert evaluated(tmp_path, photographs, *HALF)["labelled"] == 0
-    of_meaning(tmp_path, Meaning("tensor", because="the meaning of its 3 outputs is not known"))
+    stated, unknown = (Meaning("tensor", because=why) for why in (STATED, "the meaning of its 3 outputs is not known"))
+    assert evaluated(tmp_path, photographs, *HALF, meaning=stated)["labelled"] == 0
     with pytest.raises(SlipwayError, match="but the meaning of its 3 outputs is not known"):
-        evaluated(tmp_path, photographs, *HALF)
+        evaluated(tmp_path, photographs, *HALF, meaning=unknown)
 
 
 # A floor on accuracy

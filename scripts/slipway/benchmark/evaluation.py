@@ -1,0 +1,129 @@
+"""PyTorch's answers to evaluation data, asked for once a model: every engine is compared with them.
+
+The archive has "samples", the SHA-256 of each sample's inputs, "facts", further facts as JSON, and PyTorch's answers as
+arrays "<sample>/<output>".
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from slipway.contract.batches import joined, rows
+from slipway.contract.contract import Contract, Tensors
+from slipway.core.artifacts import written_whole
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+
+BATCH_SIZE = 8
+# The answers of all samples are kept in memory.
+MAX_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers to evaluation data: the SHA-256 of each sample's inputs, and the outputs for it."""
+
+    samples: tuple[str, ...]
+    answers: tuple[Tensors, ...]
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    def require_same_samples(self, other: "Evaluation") -> None:
+        """Raise SlipwayError unless another evaluation is of the same samples in the same order."""
+        if len(self.samples) != len(other.samples):
+            difference = f"there are {len(other.samples)} samples now, and were {len(self.samples)}"
+        elif different := [
+            number for number, pair in enumerate(zip(self.samples, other.samples, strict=True)) if len(set(pair)) > 1
+        ]:
+            difference = f"sample {different[0]} is another one now"
+        else:
+            return
+        raise SlipwayError(
+            f"the evaluation data changed since PyTorch was asked: {difference}; remove the model's evaluation.npz and "
+            "run snakemake again, and let the source of the samples always yield the same ones"
+        )
+
+    def write(self, path: str | Path) -> None:
+        """Write the archive, completely or not at all."""
+        arrays = {
+            f"{index}/{name}": array for index, answer in enumerate(self.answers) for name, array in answer.items()
+        }
+        with written_whole(path) as partial, open(partial, "wb") as file:
+            np.savez(file, samples=np.array(self.samples), facts=json.dumps(self.facts), **arrays)
+
+    @classmethod
+    def read(cls, path: str | Path, contract: Contract) -> "Evaluation":
+        """Return the evaluation in an archive. Raise SlipwayError if it is missing or damaged, or lacks an output."""
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                samples, facts = tuple(map(str, archive["samples"])), json.loads(str(archive["facts"]))
+                answers = [
+                    {tensor.name: archive[f"{index}/{tensor.name}"] for tensor in contract.outputs}
+                    for index in range(len(samples))
+                ]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise SlipwayError(
+                f"PyTorch's answers {path} are damaged ({error}); remove the file and run snakemake again"
+            ) from None
+        return cls(samples, tuple(answers), facts)
+
+
+def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples: Iterable[Tensors]) -> Evaluation:
+    """Return the answers of a model, a function of a batch's inputs, to evaluation data.
+
+    Samples of equal sizes that follow each other are answered together. Entries of a sample that are no inputs are not
+    given to the model. Raises SlipwayError if there are no samples, or if their answers need too much memory.
+    """
+    digests: list[str] = []
+    answers: list[Tensors] = []
+    size = 0
+    for batch in _batches(contract, samples):
+        outputs = answer(joined(batch) if contract.batched else batch[0])
+        answers += [rows(outputs, row, row + 1) if contract.batched else outputs for row in range(len(batch))]
+        digests += map(digest_of, batch)
+        size += sum(output.nbytes for output in outputs.values())
+        if size > MAX_BYTES:
+            raise SlipwayError(
+                f"the answers to {len(answers)} evaluation samples take {size / 1e9:.1f} GB of memory already; lower "
+                "`accuracy.max_images` in config.yaml"
+            )
+        if len(answers) % 200 < len(batch):
+            progress(f"  answered {len(answers)} samples")
+    if not answers:
+        raise SlipwayError("there is no sample to evaluate the model on; look at the source of its samples")
+    return Evaluation(tuple(digests), tuple(answers))
+
+
+def digest_of(inputs: Tensors) -> str:
+    """Return the SHA-256 of the inputs of a sample: names, dtypes, shapes and values."""
+    digest = hashlib.sha256()
+    for name, array in sorted(inputs.items()):
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Tensors]]:
+    """Yield the inputs of samples that follow each other and have equal sizes, at most BATCH_SIZE together."""
+    batch: list[Tensors] = []
+    for sample in samples:
+        inputs = {tensor.name: sample[tensor.name] for tensor in contract.inputs}
+        if batch and (not contract.batched or len(batch) == BATCH_SIZE or not _fit(batch[0], inputs)):
+            yield batch
+            batch = []
+        batch.append(inputs)
+    if batch:
+        yield batch
+
+
+def _fit(one: Tensors, other: Tensors) -> bool:
+    return all(one[name].shape == other[name].shape for name in one)
+
+
+def stacked(answers: Sequence[Tensors], output: str) -> np.ndarray:
+    """Return an output (N, ...) of the answers to N samples."""
+    return np.concatenate([answer[output] for answer in answers])

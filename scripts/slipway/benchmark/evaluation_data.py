@@ -1,0 +1,39 @@
+"""The data that a checkpoint and its engines are evaluated on, and the user's metric of the answers."""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from slipway.benchmark import metric
+from slipway.classification.photograph_inputs import PhotographInputs
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.samples import take_samples
+from slipway.core.job_settings import add_planned
+
+
+def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
+    """Add the options for evaluation data and for the user's metric."""
+    source = arguments.add_mutually_exclusive_group()
+    source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
+    source.add_argument("--function", help="package.module:function that yields samples")
+    source.add_argument("--files", type=Path, help=".npz file of samples, or a folder of them")
+    arguments.add_argument("--max-images", type=int, default=1000, help="largest number of samples")
+    arguments.add_argument("--metric", help="package.module:function of answers and samples, for {name: value}")
+    arguments.add_argument("--metric-limits", type=json.loads, default={}, help='JSON: {name: {"min", "max"}}')
+    add_planned(arguments, "labelled_sha256", "files_sha256")
+
+
+def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterable[Tensors] | None:
+    """Return the evaluation samples, which can be iterated several times; None if there are none."""
+    if arguments.labelled:
+        return PhotographInputs.of(arguments.labelled, arguments.max_images, contract)
+    source = arguments.function or arguments.files
+    return take_samples(str(source), arguments.max_images, contract.batched) if source else None
+
+
+def metric_of(
+    arguments: argparse.Namespace, answers: Sequence[Tensors], samples: Iterable[Tensors]
+) -> Mapping[str, float]:
+    """Return the values of the user's metric of answers to samples; {} without a metric."""
+    return metric.measure(arguments.metric, answers, list(samples)) if arguments.metric else {}

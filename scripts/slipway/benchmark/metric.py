@@ -1,0 +1,65 @@
+"""The user's own metric: a function of answers and samples whose values must hold limits."""
+
+import importlib
+import math
+import numbers
+import traceback
+from collections.abc import Mapping, Sequence
+
+from slipway.contract.contract import Tensors
+from slipway.core.errors import SlipwayError
+from slipway.core.user_modules import users_modules_first
+from slipway.networks.user_code import first_sentence, line_of
+
+
+def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors]) -> dict[str, float]:
+    """Return {name: value} of the user's "package.module:function" of the answers to samples.
+
+    Raises SlipwayError with the line of the user's code if the function fails or returns something else.
+    """
+    try:
+        values = _imported(function)(list(answers), list(samples))
+    except SlipwayError:
+        raise
+    except Exception as error:  # the user's code can raise any exception
+        traceback.print_exc()
+        line = line_of(error)
+        raise SlipwayError(
+            f"the metric {function} fails ({first_sentence(error)}){f' at {line}' if line else ''}; it is called with "
+            "the list of outputs and the list of samples, both of {name: array}"
+        ) from None
+    if not isinstance(values, Mapping) or not values or not all(map(_is_number, values.values())):
+        raise SlipwayError(
+            f"the metric {function} returns {values!r:.200}, where {{name: number}} is needed, such as "
+            '{"cosine": 0.99}'
+        )
+    return {str(name): float(value) for name, value in values.items()}
+
+
+def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return in words the limits, {name: {"min", "max"}}, that values break. A missing value breaks its limit."""
+    problems = []
+    for name, limit in limits.items():
+        value = values.get(name, math.nan)
+        if name not in values:
+            problems.append(f"the metric has no {name}; it has {', '.join(values)}")
+        # NaN is within no limit.
+        elif not limit.get("min", -math.inf) <= value <= limit.get("max", math.inf):
+            between = " and ".join(f"{end} {limit[end]:g}" for end in ("min", "max") if end in limit)
+            problems.append(f"{name} is {value:.6g}, but must hold {between}")
+    return problems
+
+
+def in_words(values: Mapping[str, float]) -> str:
+    """Return values in words, such as "cosine 0.998, error 0.01"."""
+    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+
+
+def _imported(function: str) -> object:
+    module, _, name = function.partition(":")
+    with users_modules_first():
+        return getattr(importlib.import_module(module), name)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) or (getattr(value, "shape", None) == () and hasattr(value, "item"))

@@ -1,0 +1,124 @@
+"""The accuracy of a checkpoint on labelled photographs, in PyTorch: whether it is plausible and high enough."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from slipway.benchmark.evaluation import Evaluation, stacked
+from slipway.classification.label_files import served_labels
+from slipway.classification.labelling import Labelling, label_photographs
+from slipway.classification.photograph_inputs import PhotographInputs
+from slipway.classification.plausibility import (
+    Photographs,
+    Scorer,
+    clear_gains,
+    drop_from_published,
+    interval,
+    require_reading,
+)
+from slipway.classification.published import published_weights
+from slipway.classification.score_figures import accuracy
+from slipway.contract.contract import Contract
+from slipway.core.cli import progress
+from slipway.core.errors import SlipwayError
+from slipway.onnx.tensor_names import OUTPUT
+
+# The number of photographs for trying other preprocessings.
+SAMPLE = 200
+
+
+def add_labels(arguments: argparse.ArgumentParser) -> None:
+    """Add the options for labelled photographs."""
+    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
+    arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
+
+
+def labelling_of(
+    arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs
+) -> tuple[Labelling, dict]:
+    """Return the classes of the photographs, and how their folders were read, for a record.
+
+    Raises SlipwayError if labels would prove nothing, or if a folder is ambiguous.
+    """
+    meaning = contract.output(OUTPUT).meaning
+    labels, source = served_labels(arguments.labels, arguments.labels_from)
+    meaning.require_labels_of_use(arguments.labelled)
+    meaning.require_name_for_each(labels.names)
+    labelling = label_photographs(photographs.files, arguments.labelled, labels, source)
+    classes = labelling.classes if meaning.has_classes else np.full_like(labelling.classes, -1)
+    return labelling, {"classes": classes.tolist(), "folders": labelling.record(labels.names)}
+
+
+def figures_on_labels(
+    network: torch.nn.Module,
+    weights: dict,
+    contract: Contract,
+    photographs: PhotographInputs,
+    labelling: Labelling,
+    evaluation: Evaluation,
+) -> dict:
+    """Return the record of the accuracy on the photographs of known class, with checks of its plausibility."""
+    meaning = contract.output(OUTPUT).meaning
+    (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
+    record = {
+        "images": len(photographs.files),
+        "labelled": len(indices),
+        "folders": evaluation.facts["folders"],
+        "published_top1": None,
+        "alternatives": [],
+        "warnings": [],
+    }
+    if not len(indices):
+        return record
+    scores = meaning.scores(stacked(evaluation.answers, OUTPUT)[indices])
+    labelled = Photographs([photographs.files[index] for index in indices], labelling.classes[indices])
+    right = scores.argmax(axis=1) == labelled.classes
+    record |= {**accuracy(scores, labelled.classes), "top1_interval": interval(right)}
+    if weights["origin"] == "rehearsal":
+        return record
+    if labelling.alternative_folders:
+        require_reading(labelling, scores.argmax(axis=1))
+    published = published_weights(weights["architecture"], weights.get("weights") or "")
+    top1 = published.top1 if published else None
+    scorer = Scorer(network, meaning)
+    tried = scorer.try_alternatives(labelled.sample(SAMPLE), photographs.preprocess, weights["architecture"])
+    dropped = drop_from_published(record, top1, len(labelled.files))
+    return {**record, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
+
+
+def require_floor(record: dict, floor: float | None) -> None:
+    """Raise SlipwayError if the accuracy is below `accuracy.min_top1`, or unknown."""
+    if floor is None:
+        return
+    if not record["labelled"]:
+        raise SlipwayError(
+            f"`accuracy.min_top1` is {floor:g}, but none of the {record['images']} photographs has a known class; put "
+            "the photographs of each class into a folder with the class's label or index as its name"
+        )
+    if record["top1"] < floor:
+        hints = [*record["warnings"]]
+        if record["origin"] == "rehearsal":
+            hints.append("the weights are random, so leave `min_top1` out to rehearse")
+        raise SlipwayError(
+            f"PyTorch's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, below "
+            f"`accuracy.min_top1`, {floor:.1%}; {'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"
+        )
+
+
+def show(record: dict) -> None:
+    """Print the accuracy, the rules by which the folders were read, and warnings."""
+    if not record["labelled"]:
+        progress(f"  none of the {record['images']} photographs has a known class, or outputs are no class scores")
+        return
+    low, high = record["top1_interval"]
+    progress(
+        f"  PyTorch on {record['labelled']} labelled photographs: top-1 {record['top1']:.1%} (99 % interval {low:.1%} "
+        f"to {high:.1%}), top-5 {record['top5']:.1%}"
+    )
+    rules = sorted({folder["rule"] for folder in record["folders"]})
+    progress(f"  rules by which their classes were read: {', '.join(rules)}")
+    for warning in record["warnings"]:
+        progress(f"  WARNING: {warning}")

@@ -1,0 +1,61 @@
+"""The accuracy of an engine on labelled photographs, beside PyTorch's."""
+
+import numpy as np
+
+from slipway.benchmark.evaluation import Evaluation, stacked
+from slipway.classification.score_figures import accuracy
+from slipway.contract.contract import Contract
+from slipway.core.cli import progress
+from slipway.onnx.tensor_names import OUTPUT
+
+
+def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
+    """Return both accuracies on the photographs of known class, and how their folders were read."""
+    classes, meaning = np.array(pytorch.facts["classes"]), contract.output(OUTPUT).meaning
+    known = classes >= 0
+    figures = {"images": len(classes), "labelled": int(known.sum()), "folders": pytorch.facts["folders"]}
+    if known.any():
+        for subject, evaluation in (("pytorch", pytorch), ("engine", engine)):
+            scores = meaning.scores(stacked(evaluation.answers, OUTPUT))
+            figures[subject] = accuracy(scores[known], classes[known])
+    return figures
+
+
+def dropped(figures: dict, limit: float) -> list[str]:
+    """Return in words a loss of top-1 accuracy beyond the limit; [] if it is within the limit."""
+    if not figures["labelled"]:
+        return []
+    drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
+    return [f"top-1 accuracy falls by {drop:.4f}, allowed {limit:g}"] if drop > limit else []
+
+
+def below_floor(figures: dict, floor: float | None) -> list[str]:
+    """Return in words each top-1 accuracy below `accuracy.min_top1`; [] if none is."""
+    if floor is None:
+        return []
+    if not figures["labelled"]:
+        return [f"none of the {figures['images']} photographs has a known class, so `accuracy.min_top1` cannot be held"]
+    return [
+        f"the top-1 accuracy of {name} is {figures[subject]['top1']:.4f}, below `accuracy.min_top1`, {floor:g}"
+        for subject, name in (("pytorch", "PyTorch itself"), ("engine", "the engine"))
+        if figures[subject]["top1"] < floor
+    ]
+
+
+def show(photographs: dict | None) -> None:
+    """Print the figures of an engine of class scores on the labelled photographs in a line."""
+    if photographs and photographs["labelled"]:
+        decided = "decision_agreement" in photographs
+        words = "decision" if decided else "top class"
+        agreement = photographs["decision_agreement" if decided else "top1_agreement"]
+        progress(
+            f"  {photographs['labelled']} labelled photographs: top-1 {photographs['engine']['top1']:.1%} "
+            f"(PyTorch {photographs['pytorch']['top1']:.1%}), same {words} on {agreement:.1%}"
+        )
+    elif photographs:
+        progress(
+            f"  none of the {photographs['images']} photographs has a known class: put them into a folder for each, "
+            "named by its index or name; agreement with PyTorch is all it shows"
+        )
+    else:
+        progress("  no labelled photographs are configured (accuracy.labelled): agreement with PyTorch is all it shows")
