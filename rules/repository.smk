@@ -9,7 +9,7 @@ rule write_repository:
         selection=rules.choose_configuration.output,
         records=of_every_engine("engine.json"),
         weights_record=rules.fetch_weights.output.record,
-        golden_record=rules.reference_outputs.output.record,
+        contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,
     output:
         folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
@@ -23,7 +23,7 @@ rule write_repository:
         "Writing the Triton repository of {wildcards.model} for {wildcards.target}"
     shell:
         "python {input.program:q} {params.settings} --selection {input.selection:q} --engine-records {input.records:q} "
-        "--weights-record {input.weights_record:q} --golden-record {input.golden_record:q} --labels {input.labels:q} "
+        "--weights-record {input.weights_record:q} --contract {input.contract:q} --labels {input.labels:q} "
         "--lock {params.lock:q} --folder {output.folder:q} --index {output.index:q} --log {log:q}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from slipway.classification.client import ask_labels, ask_tensors, find_model
+from slipway.classification.client import ask_labels, ask_tensors
 from slipway.classification.folder_predictions import Classification, classify, read_labels, require_same_meaning
 from slipway.classification.image_files import find_images
 from slipway.classification.images import sample_photograph
@@ -18,11 +18,11 @@ from slipway.classification.served_classifier import batch_size
 from slipway.classification.served_preprocessing import IMAGENET, preprocessing_of
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local import server_state
-from slipway.deploy.local.deployed_model import ServedModel, deployed_model
+from slipway.deploy import client_options
+from slipway.deploy.local.deployed_model import ServedModel
 from slipway.outputs.meaning import KINDS
 from slipway.triton.client.connection import Connection
-from slipway.triton.client.endpoint import Endpoint, Tls
+from slipway.triton.client.finding import find_model
 from slipway.triton.client.shared_memory import SharedBatch
 
 USUAL_BATCH = 8
@@ -32,8 +32,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = parser(__doc__)
     arguments.add_argument("images", type=Path, nargs="*", help="photographs, and folders of them; none: the sample")
-    add_server(arguments)
-    add_sending(arguments)
+    server = client_options.add_server(arguments)
+    server.add_argument("--output", help="the output that has the scores, of a model with several")
+    batch = f"photographs in one request; left out, {USUAL_BATCH} or as many as the model takes"
+    sending = client_options.add_sending(arguments, batch)
+    sending.add_argument("--shared-memory", action="store_true", help="hand pictures over in this machine's memory")
     add_preprocessing(arguments)
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
@@ -46,36 +49,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     answers.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     answers.add_argument("--strict", action="store_true", help="stop at the first photograph that has no answer")
     return arguments.parse_args(argv)
-
-
-def add_server(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for the server, its model, and its TLS."""
-    group = arguments.add_argument_group("server")
-    group.add_argument("--url", help="HOST:PORT of its gRPC API; left out, the server that this checkout deployed")
-    group.add_argument("--model", help="name of the model; left out, the only one there")
-    group.add_argument("--model-version", default="", help="its version; left out, the server chooses")
-    group.add_argument("--output", help="the output that has the scores, of a model with several")
-    group.add_argument("--tls", action="store_true", help="speak TLS")
-    group.add_argument("--ca", type=Path, help="authority to trust (PEM); left out, gRPC's own")
-    group.add_argument("--certificate", type=Path, help="certificate of this client (PEM), for mutual TLS")
-    group.add_argument("--key", type=Path, help="private key of this client (PEM), for mutual TLS")
-    group.add_argument("--server-name", help="name in the server's certificate, where that is not the host")
-    group.add_argument(
-        "--state", type=Path, default=server_state.FOLDER, help="folder of the deployed server's state, without --url"
-    )
-
-
-def add_sending(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for the requests."""
-    group = arguments.add_argument_group("sending")
-    group.add_argument("--deadline-ms", type=float, default=30000, help="longest wait for an answer, retries included")
-    group.add_argument(
-        "--retries", type=int, default=4, help="further tries, ever later, while the server is away or its queue full"
-    )
-    group.add_argument(
-        "--batch", type=int, help=f"photographs in one request; left out, {USUAL_BATCH} or as many as the model takes"
-    )
-    group.add_argument("--shared-memory", action="store_true", help="hand pictures over in this machine's memory")
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser) -> None:
@@ -94,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Classify every photograph, and print the answers as they arrive; raise SlipwayError if any has none."""
     require_sensible(arguments)
     unwind_when_terminated()  # so that the server releases the shared memory then, too
-    model = served_model(arguments)
+    model = client_options.served_model(arguments)
     files = photographs(arguments.images)
     with Connection(model.endpoint, arguments.deadline_ms / 1e3, arguments.retries) as connection:
         settings = classification(arguments, connection, model, len(files))
@@ -129,21 +102,14 @@ def summarised(model: ServedModel, settings: Classification, as_json: bool) -> I
 
 def require_sensible(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError with the option if its value, or its presence, makes no sense."""
-    lowest = {"top": 1, "batch": 1, "retries": 0, "deadline_ms": 1}
-    for name, low in lowest.items():
-        value = getattr(arguments, name)
-        if value is not None and value < low:
-            raise SlipwayError(f"--{name.replace('_', '-')} {value} is too low; the lowest is {low}")
-    for name in ("deadline_ms", "mean", "std"):
+    client_options.require_sensible(arguments, top=1)
+    for name in ("mean", "std"):
         if not np.isfinite(getattr(arguments, name) or 0).all():
-            raise SlipwayError(f"--{name.replace('_', '-')} takes finite numbers; give others, or leave it out")
+            raise SlipwayError(f"--{name} takes finite numbers; give others, or leave it out")
     if arguments.std and min(arguments.std) <= 0:
         raise SlipwayError(f"--std is divided by, so {min(arguments.std):g} is too low; give deviations above 0")
     if reason := implausible(arguments.mean or IMAGENET.mean, arguments.std or IMAGENET.std, "--"):
         raise SlipwayError(reason)
-    for name in ("ca", "certificate", "key", "server_name"):
-        if getattr(arguments, name) and not arguments.tls:
-            raise SlipwayError(f"--{name.replace('_', '-')} is for TLS; add --tls, or leave it out")
 
 
 def photographs(given: list[Path]) -> list[Path]:
@@ -151,14 +117,6 @@ def photographs(given: list[Path]) -> list[Path]:
     if not given:
         return [sample_photograph()]
     return [file for path in given for file in (find_images(path) if path.is_dir() else [path])]
-
-
-def served_model(arguments: argparse.Namespace) -> ServedModel:
-    """Return the model on the server of --url, else the one that this checkout deployed."""
-    tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
-    if arguments.url:
-        return ServedModel(Endpoint.parse(arguments.url, tls), arguments.model)
-    return deployed_model(arguments.state, arguments.model, tls)
 
 
 def classification(

@@ -4,11 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
+from slipway.contract.contract import Contract
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import settings_of
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_folder import served_model, write_model
 
 
@@ -19,9 +19,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records to choose from")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
-    arguments.add_argument("--golden-record", type=Path, required=True, help="record of the golden answers (.json)")
+    arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
     arguments.add_argument(
         "--lock", type=json.loads, help="version lock (JSON): the facts about that release's TensorRT"
@@ -38,18 +37,8 @@ def main(arguments: argparse.Namespace) -> None:
     engine_record = records[selection["precision"]]
     engine = RecordedEngine.of_record(engine_record)
     weights = read_json(arguments.weights_record)
-    golden = read_json(arguments.golden_record)
-    meaning = Meaning.of(golden.get("output"))
-    served = served_model(
-        arguments.name,
-        engine,
-        arguments.crop,
-        weights["classes"],
-        selection["max_batch_size"],
-        selection["instances"],
-        meaning,
-        golden["preprocess"],
-    )
+    contract = Contract.read(arguments.contract)
+    served = served_model(arguments.name, engine, contract, selection["max_batch_size"], selection["instances"])
     with written_whole(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)
     index = {
@@ -65,8 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
         },
         "engine_key": engine.record["key"],
         "version_lock": arguments.lock,
-        "input_dtype": served.input_dtype,
-        "output": meaning.record(),
+        "contract": served.contract.record(),
         "accuracy_limits": selection["accuracy_limits"],
         "promise": {
             "in_flight": selection["measured"]["concurrency"],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 from helpers.artifacts.promised import GPU, write_promise
-from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.models.tiny_engine import tiny_engine
 from helpers.programs.prometheus import programs_or_skip
 
 from slipway.core.hardware import gpu_identity
@@ -61,7 +61,7 @@ def served(tmp_path_factory):
     """Return a real server that a client keeps asking."""
     folder = tmp_path_factory.mktemp("served")
     tiny = tiny_engine(folder, "openvino", "uint8")
-    served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, 2)
+    served = served_model("tiny", tiny.engine, tiny.contract, 4, 2)
     write_model(folder / "r" / "tiny", served, tiny.engine, tiny.labels)
     installation = find_installation(folder / "w", {"a backend that no server has"})
     with Server(installation, [folder / "r"], Ports.free(), folder / "server.log") as server:

@@ -60,7 +60,7 @@ def tiny(request, tmp_path):
 
 def repository_of(tiny, folder, name="tiny"):
     """Write the repository of one model, with two instances, beside those that are there."""
-    served = served_model(name, tiny.engine, CROP, CLASSES, MAX_BATCH, 2)
+    served = served_model(name, tiny.engine, tiny.contract, MAX_BATCH, 2)
     write_model(folder / name, served, tiny.engine, tiny.labels)
     return folder
 

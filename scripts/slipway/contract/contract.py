@@ -1,7 +1,7 @@
 """The tensors that a model takes and gives: names, dtypes, shapes with named axes, and the sizes of these axes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +124,24 @@ class Contract:
         """Return an output by its name."""
         return next(tensor for tensor in self.outputs if tensor.name == name)
 
+    def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":
+        """Return the contract with the dtypes of an engine: {"inputs": [{"name", "dtype", ...}], "outputs": [...]}.
+
+        Raises SlipwayError if the engine has other tensors.
+        """
+        dtypes = {side: {entry["name"]: entry["dtype"] for entry in entries} for side, entries in tensors.items()}
+        for side, own in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if set(dtypes[side]) != {tensor.name for tensor in own}:
+                raise SlipwayError(
+                    f"the engine has the {side} {', '.join(dtypes[side])}, but the model has "
+                    f"{', '.join(tensor.name for tensor in own)}; remove the engine and run snakemake again"
+                )
+        return replace(
+            self,
+            inputs=tuple(replace(tensor, dtype=dtypes["inputs"][tensor.name]) for tensor in self.inputs),
+            outputs=tuple(replace(tensor, dtype=dtypes["outputs"][tensor.name]) for tensor in self.outputs),
+        )
+
     def sizes_of(self, inputs: Tensors) -> dict[str, int]:
         """Return the size of each dynamic axis, the batch axis included, in the inputs of a request.
 
@@ -137,7 +155,9 @@ class Contract:
             array = inputs[tensor.name]
             fits = array.dtype == tensor.dtype and array.ndim == len(tensor.shape)
             for expected, size in zip(tensor.shape, array.shape, strict=False):
-                fits = fits and size == (sizes.setdefault(expected, size) if isinstance(expected, str) else expected)
+                if isinstance(expected, str):
+                    expected = sizes.setdefault(expected, size)
+                fits = fits and expected in (None, size)
             if not fits:
                 raise SlipwayError(
                     f"the input {tensor.name} is {array.dtype} {array.shape}, but the model takes {tensor.in_words()}"

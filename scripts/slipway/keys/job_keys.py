@@ -208,7 +208,6 @@ class JobKeys:
         """Return the key of the model repository."""
         return JobKey(
             name=f"{model}_trt",
-            crop=self.resolved.crop(model),
             triton_release=self.resolved.config["triton"]["release"],
             code=self._parts.code_with_runtime("write_repository", target) | self._parts.code_hashes.of_adapter(),
         )

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from helpers.artifacts.measured import Measured, cpu_target
-from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.tritonserver import Ports, Server, find_installation, stop_process
@@ -68,7 +68,7 @@ class Deployable:
     def _write_repository(self, target, tiny, p99_limit_ms):
         folder = self.repository(target) / NAME
         shutil.rmtree(folder, ignore_errors=True)
-        write_model(folder, served_model(NAME, tiny.engine, CROP, CLASSES, 4, 1), tiny.engine, tiny.labels)
+        write_model(folder, served_model(NAME, tiny.engine, tiny.contract, 4, 1), tiny.engine, tiny.labels)
         path = self.results / target / "repository.json"
         more = {
             "input_dtype": "uint8",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
+from helpers.models.tiny_engine import tiny_engine
 from slipway.core.artifacts import tree_digest, write_json
 from slipway.core.hardware import cpu_identity
 from slipway.core.package_versions import package_version
@@ -25,7 +25,7 @@ class Training:
         self.results = folder
         self.folder, self.index = folder / "cpu" / "repository" / "tiny", folder / "cpu" / "repository.json"
         self.golden, self.signature = folder / "golden.npz", self.index.with_suffix(".sig")
-        served = served_model("tiny", tiny.engine, CROP, CLASSES, 4, instances)
+        served = served_model("tiny", tiny.engine, tiny.contract, 4, instances)
         write_model(self.folder, served, tiny.engine, tiny.labels)
         self.input = tiny.batch
         self.logits = tiny.engine.load().infer({"input": tiny.batch})["logits"]

@@ -1,12 +1,20 @@
-"""Golden answers of classifiers, for tests that have an input and the answer to it."""
+"""Contracts and golden answers of classifiers, for tests that have an engine, or an input and the answer to it."""
 
-from slipway.contract.contract import BATCH, Contract, Tensor
+from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.golden import Golden, Sample
 from slipway.outputs.meaning import LOGITS
 
+NORMALISATION = Normalisation((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+
+
+def classifier(dtype, crop, classes, meaning=LOGITS, **facts):
+    """Return the contract of a classifier of pictures (N, 3, crop, crop); those of uint8 are normalised inside."""
+    normalisation = NORMALISATION if dtype == "uint8" else None
+    taken = Tensor("input", dtype, (BATCH, 3, crop, crop), normalisation=normalisation)
+    return Contract((taken,), (Tensor("logits", "float32", (BATCH, classes), meaning=meaning),), facts=facts)
+
 
 def golden_of(batch, logits, meaning=LOGITS):
-    """Return the golden answer `logits` (1, classes) to `batch` (1, 3, H, W)."""
-    taken = Tensor("input", batch.dtype.name, (BATCH, *batch.shape[1:]))
-    given = Tensor("logits", logits.dtype.name, (BATCH, *logits.shape[1:]), meaning=meaning)
-    return Golden(Contract((taken,), (given,)), (Sample({"input": batch}, {"logits": logits}),))
+    """Return the golden answer `logits` (1, classes) to `batch` (1, 3, crop, crop)."""
+    contract = classifier(batch.dtype.name, batch.shape[-1], logits.shape[-1], meaning)
+    return Golden(contract, (Sample({"input": batch}, {"logits": logits}),))

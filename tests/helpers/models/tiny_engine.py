@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from helpers.models.golden_answers import classifier
+from slipway.contract.contract import Contract
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.runtimes import RUNTIMES, runtime
@@ -18,12 +20,13 @@ TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
 
 @dataclass(frozen=True)
 class Tiny:
-    """An engine with its record, class names and a checkpoint's record beside it, and an input of its type."""
+    """An engine with its record, class names and a checkpoint's record beside it, an input, and its contract."""
 
     engine_record: Path
     weights_record: Path
     labels: Path
     batch: np.ndarray
+    contract: Contract
 
     @property
     def engine(self):
@@ -69,7 +72,8 @@ def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=F
     write_json(folder / "weights.json", {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64})
     (folder / "labels.txt").write_text("\n".join(f"class {index}" for index in range(CLASSES)) + "\n")
     pixels = np.random.default_rng(1).integers(0, 256, (1, 3, CROP, CROP), dtype=np.uint8)
-    return Tiny(folder / "tiny.engine.json", folder / "weights.json", folder / "labels.txt", pixels.astype(input_dtype))
+    files = (folder / "tiny.engine.json", folder / "weights.json", folder / "labels.txt")
+    return Tiny(*files, pixels.astype(input_dtype), classifier(input_dtype, CROP, CLASSES))
 
 
 def change_record(path, **changes):

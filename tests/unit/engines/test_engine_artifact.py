@@ -1,4 +1,5 @@
 import pytest
+from helpers.models.golden_answers import classifier
 
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
@@ -41,7 +42,7 @@ def test_the_model_folder_of_an_engine(tmp_path, record):
     engine = BuiltEngine.of_record(record)
     labels = tmp_path / "names.txt"
     labels.write_text("cat\ndog\n", encoding="utf-8")
-    served = served_model("m_trt", engine, crop=64, classes=2, max_batch=4, instances=2)
+    served = served_model("m_trt", engine, classifier("float32", 64, 2), max_batch=4, instances=2)
     folder = tmp_path / "repository" / "m_trt"
     write_model(folder, served, engine, labels)
     assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()) == [

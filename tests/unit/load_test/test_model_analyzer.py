@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from helpers.models.golden_answers import classifier
 
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_program
@@ -18,7 +19,7 @@ from slipway.triton.repository.model_config import Served, model_config, write_c
 from slipway.triton.server.tritonserver import Installation, Ports
 
 SWEEP = Sweep(concurrency=[1, 64], instances=[2, 4], max_batch_sizes=[8, 32], requests=100, stability_percent=10)
-ENGINE = Served("m_fp16", "tensorrt", "fp16", 64, 7, 8, 2, profiles=((1, 1, 1), (1, 8, 32)))
+ENGINE = Served("m_fp16", "tensorrt", "fp16", classifier("float32", 64, 7), 8, 2, ((1, 1, 1), (1, 8, 32)))
 
 ROW = "m_fp32,m_fp32_config_0,2:CPU,8,4,123.5,30.1,31,32,33.5,1.5,20.25"
 

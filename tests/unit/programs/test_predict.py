@@ -11,6 +11,7 @@ from slipway.classification.folder_predictions import Classification, batched, r
 from slipway.classification.images import Preprocessing
 from slipway.classification.predictions import Predictions
 from slipway.core.errors import SlipwayError
+from slipway.deploy import client_options
 from slipway.triton.repository.model_config import PREPROCESS
 
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -149,4 +150,4 @@ def test_options_without_sense_are_refused(given, phrase):
 
 def test_without_a_url_something_must_be_deployed_here(tmp_path):
     with pytest.raises(SlipwayError, match="no server of this checkout is live; run `make deploy`"):
-        predict.served_model(options("--state", str(tmp_path)))
+        client_options.served_model(options("--state", str(tmp_path)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.models.golden_answers import classifier
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from helpers.predicting import MAX_BATCH, PICTURES, said_by
 from PIL import Image
@@ -44,7 +45,8 @@ def repository(folder, tiny, normalised):
         "several": (tiny, Meaning("sigmoid", "sigmoid")),
     }
     for name, (model, meaning) in models.items():
-        described = served_model(name, model.engine, CROP, CLASSES, MAX_BATCH, 1, meaning)
+        contract = classifier(model.batch.dtype.name, CROP, CLASSES, meaning)
+        described = served_model(name, model.engine, contract, MAX_BATCH, 1)
         write_model(folder / "repository" / name, described, model.engine, model.labels)
     adapter = folder / "repository" / "slow" / "1" / "model.py"
     text = adapter.read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
-from slipway.contract.casts import cast
 from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.contract.golden import Golden
+from slipway.contract.served_form import as_served, as_stated, cast, served_shape
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR, Meaning
 from slipway.outputs.showing import answer_of, sample_of
@@ -52,8 +52,8 @@ class Expected:
 
     @cached_property
     def request(self) -> Tensors:
-        """Return the golden request, with the dtypes of the engine."""
-        return self.as_served(self.golden.request.inputs)
+        """Return the golden request as the server takes it."""
+        return as_served(self.golden.request.inputs, self.contract)
 
     @property
     def meanings(self) -> dict[str, Meaning]:
@@ -65,14 +65,11 @@ class Expected:
         """Return the variation of each output of PyTorch's answers over the golden samples."""
         return variations(self.golden.answers)
 
-    def as_served(self, inputs: Tensors) -> Tensors:
-        """Return the inputs of a request with the dtypes of the engine."""
-        return cast(inputs, self.contract.inputs)
-
     def agreement(self, outputs: Tensors) -> dict:
         """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
         meant = tuple(replace(tensor, meaning=self.meanings[tensor.name]) for tensor in self.golden.contract.outputs)
-        return compare(self.golden.request.outputs, outputs, replace(self.golden.contract, outputs=meant))
+        stated = as_stated(outputs, self.contract)
+        return compare(self.golden.request.outputs, stated, replace(self.golden.contract, outputs=meant))
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
@@ -134,9 +131,10 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
 
     Raises SlipwayError if the answers depend on the other requests.
     """
-    samples = [expected.as_served(inputs) for inputs in expected.golden.inputs]
-    ask = lambda inputs: client.infer(inputs).outputs  # noqa: E731
-    company = in_company(ask, expected.contract, samples, lambda size: size <= max_batch_size)
+    contract = expected.contract
+    samples = [cast(inputs, contract) for inputs in expected.golden.inputs]
+    ask = lambda inputs: as_stated(client.infer(as_served(inputs, contract)).outputs, contract)  # noqa: E731
+    company = in_company(ask, contract, samples, lambda size: size <= max_batch_size)
     if problem := dependence(company, tolerance_of(expected.limits)):
         raise SlipwayError(f"{expected.name} is served, but {problem}")
     return company
@@ -157,9 +155,9 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return an input and refusable values of it: one more along a fixed axis, else one axis more."""
+    """Return an input, and values of it that a server must refuse: one more along a fixed axis, else an axis more."""
     for tensor in contract.inputs:
-        fixed = [axis for axis, size in enumerate(tensor.shape) if isinstance(size, int)]
+        fixed = [axis for axis, size in enumerate(served_shape(tensor)) if isinstance(size, int)]
         if fixed:
             array = inputs[tensor.name]
             return tensor.name, np.concatenate([array, array.take([0], fixed[-1])], fixed[-1])
@@ -182,7 +180,7 @@ def require_tensors(metadata: dict, expected: Expected) -> None:
 
 def described(tensor: Tensor) -> str:
     """Return a tensor as the server's metadata must state it, in words."""
-    shape = [str(size) if isinstance(size, int) else "-1" for size in tensor.shape]
+    shape = [str(size) if isinstance(size, int) else "-1" for size in served_shape(tensor)]
     return in_words(tensor.name, np_to_triton_dtype(np.dtype(tensor.dtype)), shape)
 
 

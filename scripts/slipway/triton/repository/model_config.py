@@ -1,7 +1,7 @@
 """A model's configuration (config.pbtxt), as Triton's own protobuf message and as text."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +9,35 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 from tritonclient.utils import np_to_triton_dtype
 
+from slipway.contract.contract import Contract, Tensor
 from slipway.core.errors import SlipwayError
-from slipway.onnx.tensor_names import INPUT, OUTPUT
-from slipway.outputs.meaning import Meaning
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
-PREPROCESS = "preprocess"  # the parameter with the preprocessing, for clients
+# The parameter with the preprocessing, for clients. The contract has it among its facts.
+PREPROCESS = "preprocess"
+# The parameter with the contract, for clients and the Python backend.
+CONTRACT = "contract"
+LABELS = "labels.txt"
+# The axes of Triton's format NCHW, without the batch axis.
+CHANNELS_AND_SIZES = 3
 
 
 @dataclass(frozen=True)
 class Served:
-    """A served model: its name, its tensors, its engine, and the chosen numbers of instances and batch sizes.
+    """A served model: its name, its engine, its tensors, and the chosen numbers of instances and batch sizes.
 
-    `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's optimization profiles. `meaning` describes the
-    outputs, and `preprocess` has the preprocessing settings, as in config.yaml. Both become parameters; None for a
-    model that only the load test uses.
+    `contract` has the dtypes of the engine. `profiles` are the (min, opt, max) batch sizes of a TensorRT engine's
+    optimization profiles.
     """
 
     name: str
     runtime: str
     precision: str
-    crop: int
-    classes: int
+    contract: Contract
     max_batch_size: int
     instances: int
-    input_dtype: str = "float32"
     profiles: tuple[tuple[int, int, int], ...] = ()
-    meaning: Meaning | None = None
-    preprocess: dict | None = None
 
     @property
     def traits(self) -> RuntimeTraits:
@@ -45,28 +45,22 @@ class Served:
         return RUNTIMES[self.runtime]
 
     @property
-    def input_shape(self) -> list[int]:
-        """Return the input's shape without the batch dimension: [3, H, W]."""
-        return [3, self.crop, self.crop]
+    def labelled(self) -> Tensor | None:
+        """Return the first output with class scores, which labels.txt has the names of; None if there is none."""
+        return next((tensor for tensor in self.contract.outputs if tensor.meaning and tensor.meaning.has_classes), None)
 
 
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
     """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
-    config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=served.max_batch_size)
-    # Triton itself ignores the format, but its own image clients refuse an input without one.
-    layout = pb.ModelInput.FORMAT_NCHW
-    input_type = pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(served.input_dtype))}")
-    config.input.add(name=INPUT, data_type=input_type, format=layout, dims=served.input_shape)
-    config.output.add(name=OUTPUT, data_type=pb.TYPE_FP32, dims=[served.classes])
-    if served.meaning is None or served.meaning.has_classes:
-        config.output[0].label_filename = "labels.txt"
-    for name, value in (served.meaning.parameters() if served.meaning else {}).items():
-        config.parameters[name].string_value = value
-    if served.preprocess:
-        config.parameters[PREPROCESS].string_value = json.dumps(served.preprocess)
-    # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores requests
-    # for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
-    config.dynamic_batching.SetInParent()
+    contract = served.contract
+    largest = served.max_batch_size if contract.batched else 0
+    config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=largest)
+    _add_tensors(config, served)
+    _add_parameters(config, served)
+    if contract.batched:
+        # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores
+        # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
+        config.dynamic_batching.SetInParent()
     if backend == "tensorrt":
         _add_tensorrt(config, served)
     else:
@@ -104,8 +98,55 @@ def read_config(path: Path) -> pb.ModelConfig:
         raise SlipwayError(f"{path} is not a Triton model configuration: {error}") from None
 
 
+def _add_tensors(config: pb.ModelConfig, served: Served) -> None:
+    """Add the inputs and outputs in the order of the contract."""
+    contract = served.contract
+    for tensor in contract.inputs:
+        config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))
+        if len(config.input[-1].dims) == CHANNELS_AND_SIZES and (tensor.normalisation or PREPROCESS in contract.facts):
+            # Triton itself ignores the format, but its own image clients refuse an input without one.
+            config.input[-1].format = pb.ModelInput.FORMAT_NCHW
+    for tensor in contract.outputs:
+        config.output.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))
+        if tensor == served.labelled:
+            config.output[-1].label_filename = LABELS
+    for tensor in [*config.input, *config.output]:
+        if not tensor.dims:
+            _add_axis(tensor, served)
+
+
+def _add_axis(tensor: pb.ModelInput | pb.ModelOutput, served: Served) -> None:
+    """Let Triton serve a tensor with the batch axis alone: it has another axis of size 1 for clients.
+
+    Raises SlipwayError for a tensor without any axis, which Triton cannot serve.
+    """
+    if not served.contract.batched:
+        raise SlipwayError(
+            f"{tensor.name} of {served.name} has no axis, and Triton serves no such tensors; let the network take or "
+            "return it with one axis of size 1"
+        )
+    tensor.dims.append(1)
+    tensor.reshape.SetInParent()
+
+
+def _add_parameters(config: pb.ModelConfig, served: Served) -> None:
+    """Add what clients read: the contract, the meaning of a single output, the preprocessing."""
+    contract = served.contract
+    config.parameters[CONTRACT].string_value = json.dumps(replace(contract, facts={}).record())
+    if len(contract.outputs) == 1 and (meaning := contract.outputs[0].meaning):
+        for name, value in meaning.parameters().items():
+            config.parameters[name].string_value = value
+    if PREPROCESS in contract.facts:
+        config.parameters[PREPROCESS].string_value = json.dumps(contract.facts[PREPROCESS])
+
+
+def _data_type(tensor: Tensor) -> int:
+    return pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(tensor.dtype))}")
+
+
 def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
-    """Add the optimization profiles and CUDA graphs for Triton's TensorRT backend."""
+    """Add the optimization profiles and CUDA graphs for Triton's TensorRT backend; dynamic axes have their optimum."""
+    contract = served.contract
     config.platform = "tensorrt_plan"
     names = [str(index) for index in range(len(served.profiles))]
     config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_GPU, profile=names)
@@ -115,11 +156,18 @@ def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
     # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
     for batch in _graph_batches(served):
         spec = config.optimization.cuda.graph_spec.add(batch_size=batch)
-        spec.input[INPUT].dim.extend(served.input_shape)
+        for tensor in contract.inputs:
+            sizes = tensor.sizes(batch, contract.optimum)
+            spec.input[tensor.name].dim.extend(sizes[1:] if contract.batched else sizes)
 
 
 def _graph_batches(served: Served) -> list[int]:
-    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; only served sizes."""
+    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; only served sizes.
+
+    Triton calls it 0 if there is no batch axis.
+    """
+    if not served.contract.batched:
+        return [0]
     sizes = {1, served.max_batch_size, *(opt for _, opt, _ in served.profiles)}
     ranges = [(low, high) for low, _, high in served.profiles] or [(1, served.max_batch_size)]
     served_sizes = [size for size in sorted(sizes) if size <= served.max_batch_size]

@@ -9,10 +9,10 @@
 import shutil
 from pathlib import Path
 
+from slipway.contract.contract import Contract
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.outputs.meaning import Meaning
 from slipway.runtimes import runtime_code
-from slipway.triton.repository.model_config import Served, model_config, write_config
+from slipway.triton.repository.model_config import LABELS, Served, model_config, write_config
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
 
 VERSION = "1"
@@ -23,19 +23,19 @@ ADAPTER = Path(__file__).with_name("python_backend_model.py")
 def served_model(
     name: str,
     engine: RecordedEngine,
-    crop: int,
-    classes: int,
+    contract: Contract,
     max_batch: int,
     instances: int,
-    meaning: Meaning | None = None,
-    preprocess: dict | None = None,
 ) -> Served:
-    """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances."""
+    """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
+
+    Its tensors have the dtypes of the engine. The record of an earlier build says nothing of them.
+    """
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
     key = record["key"]
-    tensors = (crop, classes, max_batch, instances, record.get("input_dtype", "float32"))
-    return Served(name, key["runtime"], key["precision"], *tensors, profiles, meaning, preprocess)
+    served = contract.of_engine(record["tensors"]) if "tensors" in record else contract
+    return Served(name, key["runtime"], key["precision"], served, max_batch, instances, profiles)
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path) -> None:
@@ -44,7 +44,7 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
-    write_labels(folder / "labels.txt", labels, served)
+    write_labels(folder / LABELS, labels, served)
     first, *others = engine.files
     shutil.copyfile(first, version / served.traits.engine_file)
     for file in others:
@@ -56,9 +56,9 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 
 
 def write_labels(path: Path, labels: Path, served: Served) -> None:
-    """Write one class name for each output: a single output has the last of two, the yes; a tensor has none."""
-    if served.meaning and not served.meaning.has_classes:
+    """Write one class name for each class score: a single one has the last of two, the yes. Without any it is empty."""
+    if served.labelled is None:
         path.touch()
         return
     names = labels.read_bytes().splitlines(keepends=True)
-    path.write_bytes(names[-1] if served.classes == 1 and names else b"".join(names))
+    path.write_bytes(names[-1] if served.labelled.shape[-1] == 1 and names else b"".join(names))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from slipway.contract.casts import cast, cast_exactly
-from slipway.contract.contract import Tensor
+from slipway.contract.contract import Contract, Tensor
+from slipway.contract.served_form import as_served, as_stated, cast_exactly
 from slipway.core.errors import SlipwayError
 
 
@@ -44,7 +44,13 @@ def test_a_value_that_would_change_is_refused(values, dtype):
         cast_exactly("ids", values, dtype)
 
 
-def test_the_inputs_of_a_request_are_in_the_order_of_the_model():
-    tensors = [Tensor("mask", "int32", ("batch", "sequence")), Tensor("ids", "int32", ("batch", "sequence"))]
-    found = cast({"ids": np.ones((1, 2), np.int64), "mask": np.ones((1, 2), np.int32)}, tensors)
-    assert [(name, array.dtype.name) for name, array in found.items()] == [("mask", "int32"), ("ids", "int32")]
+def test_a_request_has_the_order_the_dtypes_and_the_axes_of_the_server():
+    inputs = (Tensor("mask", "int32", ("batch", "sequence")), Tensor("lengths", "int32", ("batch",)))
+    contract = Contract(inputs, (Tensor("value", "float32", ("batch",)),))
+    found = as_served({"lengths": np.int64([2, 1]), "mask": np.ones((2, 2), np.int32)}, contract)
+    assert [(name, array.dtype.name, array.shape) for name, array in found.items()] == [
+        ("mask", "int32", (2, 2)),
+        ("lengths", "int32", (2, 1)),
+    ]
+    assert as_served(found, contract)["lengths"].shape == (2, 1), "already as the server takes it"
+    assert as_stated({"value": np.zeros((2, 1)), "other": np.zeros((2, 1))}, contract)["value"].shape == (2,)

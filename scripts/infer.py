@@ -1,0 +1,81 @@
+"""Ask a model on a Triton server about inputs in a .npz file, and write its outputs to another."""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+from slipway.contract.contract import Tensors
+from slipway.core.cli import parser, progress, run
+from slipway.core.errors import SlipwayError
+from slipway.deploy.client_options import add_sending, add_server, require_sensible, served_model
+from slipway.triton.client.connection import Connection
+from slipway.triton.client.finding import find_model
+from slipway.triton.client.npz_files import ONLY, read_requests, require_writable, write_answers
+from slipway.triton.client.remote_model import RemoteModel, ask, ask_model
+from slipway.triton.client.sample_batches import answers_to
+
+USUAL_BATCH = 8
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line."""
+    arguments = parser(__doc__)
+    arguments.add_argument(
+        "inputs", type=Path, help='.npz with an array for each input; of samples of several sizes, "<number>/<input>"'
+    )
+    arguments.add_argument("--output", type=Path, required=True, help=".npz to write: an array for each output")
+    add_server(arguments)
+    add_sending(arguments, f"samples in one request; left out, {USUAL_BATCH} or as many as the model takes")
+    return arguments.parse_args(argv)
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Send every sample, and write the answers once all are there."""
+    require_sensible(arguments)
+    requests = read_requests(arguments.inputs)
+    require_writable(arguments.output, arguments.inputs)
+    served, latencies_ms = served_model(arguments), []
+    with Connection(served.endpoint, arguments.deadline_ms / 1e3, arguments.retries) as connection:
+        name = find_model(connection, served.name, arguments.model_version)
+        model = ask_model(connection, name, arguments.model_version)
+
+        def timed(inputs: Tensors) -> Tensors:
+            start = time.perf_counter()
+            outputs = ask(connection, model, inputs)
+            latencies_ms.append((time.perf_counter() - start) * 1e3)
+            return outputs
+
+        cast = [cast_request(model, number, inputs) for number, inputs in requests.items()]
+        answers = answers_to(cast, model.contract, batch_size(model, arguments.batch), timed)
+    write_answers(arguments.output, dict(zip(requests, answers, strict=True)))
+    if served.rehearsal:
+        progress("  REHEARSAL: random weights, so these answers mean nothing")
+    mean_ms = statistics.mean(latencies_ms)
+    progress(f"  {model.name} answered {len(latencies_ms)} request(s), each in {mean_ms:.1f} ms on average")
+    outputs = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answers[0].items())
+    progress(f"  {arguments.output} has {outputs}{' and more' if len(answers) > 1 else ''}")
+
+
+def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
+    """Return a request with the model's dtypes. Raise SlipwayError, with its number, if the model does not take it."""
+    try:
+        return model.cast(inputs)
+    except SlipwayError as error:
+        raise SlipwayError(f"sample {number}: {error}" if number != ONLY else str(error)) from None
+
+
+def batch_size(model: RemoteModel, requested: int | None) -> int | None:
+    """Return the most samples of a request, None without a batch axis; SlipwayError if the model takes fewer."""
+    if model.max_batch is None:
+        return None
+    if requested and requested > model.max_batch:
+        raise SlipwayError(
+            f"{model.name} takes at most {model.max_batch} samples a request, not {requested}; give --batch "
+            f"{model.max_batch} or less"
+        )
+    return requested or min(USUAL_BATCH, model.max_batch)
+
+
+if __name__ == "__main__":
+    run(main, parse_arguments())

@@ -1,0 +1,148 @@
+"""A model on any Triton server, as the server describes it: its tensors, their dtypes, its batches."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tritonclient.grpc as grpc
+from tritonclient.grpc import model_config_pb2, service_pb2
+from tritonclient.utils import triton_to_np_dtype
+
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
+from slipway.contract.served_form import as_served, as_stated, cast_exactly, served_shape
+from slipway.core.errors import SlipwayError
+from slipway.triton.client.connection import Connection
+from slipway.triton.repository.model_config import CONTRACT
+
+TEXT = "BYTES"
+# NumPy has no such dtype: its values are sent and given as float32.
+BFLOAT16 = "BF16"
+
+
+@dataclass(frozen=True)
+class RemoteModel:
+    """A model on a server. `max_batch` is the largest number of samples in a request; None without a batch axis.
+
+    `contract` has NumPy's dtypes, "object" for text. A dynamic size that the server does not name is None.
+    `datatypes` has Triton's dtype of each input. `optional` are the inputs that a request may lack.
+    """
+
+    name: str
+    version: str
+    contract: Contract
+    datatypes: Mapping[str, str]
+    max_batch: int | None
+    optional: frozenset[str] = field(default_factory=frozenset)
+
+    def contract_for(self, inputs: Tensors) -> Contract:
+        """Return the contract without the optional inputs that a request lacks."""
+        present = [
+            tensor for tensor in self.contract.inputs if tensor.name in inputs or tensor.name not in self.optional
+        ]
+        return replace(self.contract, inputs=tuple(present))
+
+    def cast(self, inputs: Tensors) -> Tensors:
+        """Return inputs with the model's dtypes. Raise SlipwayError if the model does not take them."""
+        contract = self.contract_for(inputs)
+        dtypes = {tensor.name: tensor.dtype for tensor in contract.inputs}
+        given = {name: self._cast(name, array, dtypes[name]) for name, array in inputs.items() if name in dtypes}
+        contract.sizes_of(inputs | given)
+        return given
+
+    def _cast(self, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+        if self.datatypes[name] == TEXT and array.dtype.kind in "US":
+            return array.astype(object)
+        if self.datatypes[name] == BFLOAT16:
+            _require_bfloat16(name, cast_exactly(name, array, dtype))
+        return cast_exactly(name, array, dtype)
+
+
+def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
+    """Return a model as the server describes it."""
+    metadata = connection.call(connection.client.get_model_metadata, name, version)
+    config = connection.call(connection.client.get_model_config, name, version).config
+    return model_of(metadata, config, version)
+
+
+def model_of(
+    metadata: service_pb2.ModelMetadataResponse, config: model_config_pb2.ModelConfig, version: str = ""
+) -> RemoteModel:
+    """Return the model that metadata and configuration describe.
+
+    Names of axes, their limits and the values to pad with come from the parameter `contract`, if the model has one.
+    """
+    batched = config.max_batch_size > 0
+    contract = Contract(
+        tuple(_tensor(tensor, batched) for tensor in metadata.inputs),
+        tuple(_tensor(tensor, batched) for tensor in metadata.outputs),
+    )
+    stated = _stated(config, contract)
+    return RemoteModel(
+        metadata.name,
+        version,
+        stated or contract,
+        {tensor.name: tensor.datatype for tensor in metadata.inputs},
+        config.max_batch_size if batched else None,
+        frozenset(tensor.name for tensor in config.input if tensor.optional),
+    )
+
+
+def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
+    """Return the outputs for the inputs of one request, which have the model's dtypes."""
+    tensors = [
+        grpc.InferInput(name, list(array.shape), model.datatypes[name]).set_data_from_numpy(array)
+        for name, array in as_served(inputs, model.contract_for(inputs)).items()
+    ]
+
+    def attempt(client_timeout: float) -> grpc.InferResult:
+        return connection.client.infer(model.name, tensors, model.version, client_timeout=client_timeout)
+
+    result = connection.call(attempt)
+    outputs = {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
+    return as_stated({name: _without_objects(array) for name, array in outputs.items()}, model.contract)
+
+
+def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: bool) -> Tensor:
+    dtype = np.dtype("float32" if stated.datatype == BFLOAT16 else triton_to_np_dtype(stated.datatype))
+    sizes = [size if size >= 0 else None for size in stated.shape]
+    return Tensor(stated.name, dtype.name, (BATCH, *sizes[1:]) if batched else tuple(sizes))
+
+
+def _stated(config: model_config_pb2.ModelConfig, served: Contract) -> Contract | None:
+    """Return the contract in a model's parameters, with the dtypes of its metadata; None if it has none that fits."""
+    try:
+        contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))
+    except (ValueError, KeyError, TypeError, SlipwayError):
+        return None
+    sides = ((contract.inputs, served.inputs), (contract.outputs, served.outputs))
+    if not all(_fit(named, tensors) for named, tensors in sides):
+        return None
+    inputs, outputs = (_with_dtypes(named, tensors) for named, tensors in sides)
+    return replace(contract, inputs=inputs, outputs=outputs)
+
+
+def _fit(named: Iterable[Tensor], served: Iterable[Tensor]) -> bool:
+    """Say whether the tensors of a contract are those of a server's metadata."""
+    stated = {tensor.name: _known(tensor.shape) for tensor in served}
+    return {tensor.name: _known(served_shape(tensor)) for tensor in named} == stated
+
+
+def _known(shape: Iterable[int | str | None]) -> list[int | None]:
+    return [size if isinstance(size, int) else None for size in shape]
+
+
+def _with_dtypes(named: Iterable[Tensor], served: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    dtypes = {tensor.name: tensor.dtype for tensor in served}
+    return tuple(replace(tensor, dtype=dtypes[tensor.name]) for tensor in named)
+
+
+def _require_bfloat16(name: str, array: np.ndarray) -> None:
+    """Raise SlipwayError if float32 values would lose digits in bfloat16, which has their upper 16 bits."""
+    if (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any():
+        raise SlipwayError(f"the model takes {name} as bfloat16, and values would change; round them to bfloat16")
+
+
+def _without_objects(array: np.ndarray) -> np.ndarray:
+    """Return bytes of several lengths as an array of a fixed length, which .npz files can have."""
+    return np.asarray(array.tolist(), dtype=np.bytes_).reshape(array.shape) if array.dtype == object else array

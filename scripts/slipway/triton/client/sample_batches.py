@@ -1,0 +1,100 @@
+"""Samples in batches: put together for a model on a server, and their answers taken apart again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from slipway.contract.batches import joined, padded, rows
+from slipway.contract.contract import BATCH, Contract, Tensors
+from slipway.core.errors import SlipwayError
+
+Ask = Callable[[Tensors], Tensors]
+
+
+def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | None, ask: Ask) -> list[Tensors]:
+    """Return the answer to each request. Their samples are asked in batches of up to `largest`.
+
+    Without a batch axis `largest` is None, and each request is asked as it is. Samples of other sizes are put together
+    where the contract has a `pad` for each input that differs. Their answers are cut back to the sizes that they have
+    alone. Raises SlipwayError if the answers to the samples of one request have several sizes.
+    """
+    if largest is None:
+        return [ask(inputs) for inputs in requests]
+    counts = [len(next(iter(inputs.values()))) for inputs in requests]
+    samples = [
+        rows(inputs, index, index + 1) for inputs, count in zip(requests, counts, strict=True) for index in range(count)
+    ]
+    answers = _answers(samples, contract, largest, ask)
+    return [_together(list(islice(answers, count))) for count in counts]
+
+
+def _answers(samples: Sequence[Tensors], contract: Contract, largest: int, ask: Ask) -> Iterator[Tensors]:
+    for batch in _batches(samples, contract, largest):
+        present = _present(contract, batch[0])
+        outputs = ask(joined(padded(present, batch)))
+        for index, sample in enumerate(batch):
+            yield _cut(_own(outputs, index, len(batch)), present, sample)
+
+
+def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> Iterator[list[Tensors]]:
+    """Yield the samples in order, in lists that fit together."""
+    batch: list[Tensors] = []
+    for sample in samples:
+        if batch and (len(batch) == largest or not _fit_together(batch[0], sample, contract)):
+            yield batch
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield batch
+
+
+def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
+    """Say whether two samples have the same sizes, or can be lengthened to the same ones without another answer."""
+    if one.keys() != other.keys():
+        return False
+    inputs = _present(contract, one).inputs
+    differing = [tensor for tensor in inputs if one[tensor.name].shape != other[tensor.name].shape]
+    # Nobody knows which part of an output of unknown size belongs to the lengthened part of a sample.
+    known = all(size is not None for tensor in contract.outputs for size in tensor.shape)
+    return not differing or (known and all(tensor.pad is not None for tensor in differing))
+
+
+def _present(contract: Contract, sample: Tensors) -> Contract:
+    """Return the contract without the optional inputs that a sample lacks."""
+    return replace(contract, inputs=tuple(tensor for tensor in contract.inputs if tensor.name in sample))
+
+
+def _own(outputs: Tensors, index: int, samples: int) -> Tensors:
+    """Return the answer to one of the samples of a batch. Raise SlipwayError if there is not one for each."""
+    for name, array in outputs.items():
+        if array.ndim == 0 or len(array) != samples:
+            raise SlipwayError(f"the model answers {samples} samples with {name} of the shape {array.shape}")
+    return rows(outputs, index, index + 1)
+
+
+def _cut(outputs: Tensors, contract: Contract, sample: Tensors) -> Tensors:
+    """Return the answer to a lengthened sample without the part that belongs to what lengthened it."""
+    sizes = {
+        name: size
+        for tensor in contract.inputs
+        for name, size in zip(tensor.shape, sample[tensor.name].shape, strict=True)
+        if isinstance(name, str) and name != BATCH
+    }
+    shapes = {tensor.name: tensor.shape for tensor in contract.outputs}
+    return {
+        name: np.ascontiguousarray(array[tuple(slice(sizes.get(size)) for size in shapes.get(name, ()))])
+        for name, array in outputs.items()
+    }
+
+
+def _together(answers: list[Tensors]) -> Tensors:
+    """Return the answers to the samples of one request as one."""
+    for name in answers[0]:
+        if len({answer[name].shape for answer in answers}) > 1:
+            raise SlipwayError(
+                f"the model answers the samples of one request with {name} of several sizes, which fit in no array; "
+                'give each sample a number: name the arrays "<number>/<input>"'
+            )
+    return joined(answers)
