@@ -96,8 +96,10 @@ def _optimal_shapes(config: dict, contract: dict) -> dict | None:
     named = {tensor["name"]: tensor["shape"] for tensor in contract.get("inputs", [])}
     shapes = {}
     for tensor in config["input"]:
-        names = named.get(tensor["name"], tensor["dims"])[-len(tensor["dims"]) or None :]
-        sizes = zip(tensor["dims"], names, strict=True)
+        # A tensor with the batch axis alone has an axis more for clients, which the engine does not have.
+        dims = tensor["reshape"]["shape"] if "reshape" in tensor else tensor["dims"]
+        names = named.get(tensor["name"], dims)
+        sizes = zip(dims, names[len(names) - len(dims) :], strict=True)
         shapes[tensor["name"]] = [optimum.get(name, size) if size == -1 else size for size, name in sizes]
     return None if any(-1 in shape for shape in shapes.values()) else shapes
 
