@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.contract.contract import Contract
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
@@ -19,6 +21,7 @@ from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
+from slipway.load_test.input_data import write_input_data
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
@@ -35,8 +38,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--model", required=True, help="name of the model")
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
-    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
-    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
+    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
+    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs to send (.npz)")
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
@@ -60,6 +63,9 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Write one candidate model per engine, run the sweep, keep the tables and plots."""
     require_hardware(arguments.hardware)
+    contract = Contract.read(arguments.interface)
+    if not contract.batched:
+        arguments.max_batch_sizes = [0]  # as Triton states that a model has no batch axis
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
     engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
@@ -67,7 +73,7 @@ def main(arguments: argparse.Namespace) -> None:
     with new_workspace() as workspace:
         server = find_server(engines, workspace, arguments.tensorrt_python)
         for name, engine in engines.items():
-            lay_out_candidate(workspace / "repository", name, engine, arguments, server)
+            lay_out_candidate(workspace, name, engine, contract, arguments, server)
         rows = measure(engines, server, workspace, arguments)
         with written_whole(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
@@ -78,7 +84,8 @@ def main(arguments: argparse.Namespace) -> None:
     conditions = {
         "origin": read_json(arguments.weights_record)["origin"],
         "key": settings_of(arguments),
-        "input_dtype": next(iter(engines.values())).record.get("input_dtype", "float32"),
+        "inputs": [tensor.in_words() for tensor in contract.inputs],
+        "batched": contract.batched,
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {name: sha256(path) for name, path in records.items()},
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
@@ -118,16 +125,23 @@ def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Pat
 
 
 def lay_out_candidate(
-    repository: Path, name: str, engine: RecordedEngine, arguments: argparse.Namespace, server: Installation
+    workspace: Path,
+    name: str,
+    engine: RecordedEngine,
+    contract: Contract,
+    arguments: argparse.Namespace,
+    server: Installation,
 ) -> None:
-    """Write one engine as a model of its own, configured for this server: Model Analyzer reads its config.pbtxt."""
-    classes = read_json(arguments.weights_record)["classes"]
-    served = served_model(name, engine, arguments.crop, classes, arguments.max_batch_sizes[0], arguments.instances[0])
-    write_model(repository / name, served, engine, arguments.labels)
+    """Write one engine as a model of its own, configured for this server, and the samples to send it.
+
+    Model Analyzer reads its config.pbtxt.
+    """
+    served = served_model(name, engine, contract, arguments.max_batch_sizes[0], arguments.instances[0])
+    folder = workspace / "repository" / name
+    write_model(folder, served, engine)
+    write_input_data(model_analyzer.input_data(workspace, name), read_samples(arguments.samples), served.contract)
     if not server.native_backends:
-        shutil.copyfile(
-            repository / name / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", repository / name / "config.pbtxt"
-        )
+        shutil.copyfile(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", folder / "config.pbtxt")
 
 
 def measure(

@@ -112,8 +112,8 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         "Engines: " + ", ".join(f"{key['precision']} by {key['runtime']} {key['runtime_version']}" for key in keys),
         "Server: "
         + ("native backend" if tested["server"]["native_backends"] else "Python backend of the nvidia-pytriton wheel")
-        + f", dynamic batching; one image ({tested['input_dtype']}) a request, random pixels, over gRPC on the same "
-        "machine.",
+        + (", dynamic batching; " if tested["batched"] else "; ")
+        + f"one sample a request ({', '.join(tested['inputs'])}), real ones in turns, over gRPC on the same machine.",
         f"Limits: p99 at most {arguments.p99_limit_ms:g} ms, "
         + ("GPU memory " if "gpu_memory_mb" in tested["measurements"][0] else "memory ")
         + (f"at most {arguments.memory_limit_mb:g} MB." if arguments.memory_limit_mb else "unlimited."),

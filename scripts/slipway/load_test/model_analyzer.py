@@ -63,7 +63,8 @@ def configuration(
 ) -> dict:
     """Return Model Analyzer's configuration for a brute-force sweep over `models` of workspace/repository.
 
-    Only clients with `key` may load models on its server.
+    perf_analyzer sends each model its samples, in the file `input_data` of the workspace. Only clients with `key` may
+    load models on its server.
     """
     repository = workspace / "repository"
     grid = _grid(sweep)
@@ -75,7 +76,11 @@ def configuration(
         # Model Analyzer reuses measurements by name, not by content, so each run has its own checkpoint.
         "checkpoint_directory": str(workspace / "checkpoints"),
         "export_path": str(workspace),
-        "profile_models": {name: _swept(read_config(repository / name / "config.pbtxt"), sweep) for name in models},
+        "profile_models": {
+            name: _swept(read_config(repository / name / "config.pbtxt"), sweep)
+            | {"perf_analyzer_flags": _flags(sweep, input_data(workspace, name))}
+            for name in models
+        },
         "run_config_search_mode": "brute",
         "run_config_search_disable": not grid,  # without a grid it would search by itself
         "duration_seconds": 1,
@@ -88,17 +93,16 @@ def configuration(
         "triton_metrics_url": f"http://{ports.host}:{ports.metrics}/metrics",
         "client_protocol": "grpc",
         "perf_analyzer_path": perf_analyzer(),
-        "perf_analyzer_flags": {
-            # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
-            "measurement-mode": "count_windows",
-            "measurement-request-count": window(sweep),
-            "stability-percentage": sweep.stability_percent,
-        },
         "filename_model_inference": "analysis.csv",
         "inference_output_fields": list(COLUMNS),
         "num_configs_per_model": 1 + math.prod(map(len, grid.values())) if grid else 1,
         "skip_detailed_reports": True,
     }
+
+
+def input_data(workspace: Path, model: str) -> Path:
+    """Return the file in a workspace with what perf_analyzer sends to a model."""
+    return workspace / f"{model}.input.json"
 
 
 def window(sweep: Sweep) -> int:
@@ -182,6 +186,17 @@ def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
         **configurations,
         "parameters": {"concurrency": sweep.concurrency},
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
+    }
+
+
+def _flags(sweep: Sweep, data: Path) -> dict:
+    """Return the options of perf_analyzer. Model Analyzer takes a model's own in place of those for all models."""
+    return {
+        # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
+        "measurement-mode": "count_windows",
+        "measurement-request-count": window(sweep),
+        "stability-percentage": sweep.stability_percent,
+        "input-data": [str(data)],
     }
 
 

@@ -79,7 +79,9 @@ def test_a_window_holds_several_rounds_of_what_is_in_flight(requests, expected):
 
 
 def test_the_window_is_what_perf_analyzer_is_told(tmp_path):
-    assert settings_for(tmp_path, "python")["perf_analyzer_flags"]["measurement-request-count"] == 256
+    flags = settings_for(tmp_path, "python")["profile_models"]["m_fp16"]["perf_analyzer_flags"]
+    assert flags["measurement-request-count"] == 256
+    assert flags["input-data"] == [str(tmp_path / "m_fp16.input.json")]
 
 
 def test_the_server_sees_the_gpus_that_model_analyzer_would_hide(tmp_path, monkeypatch):

@@ -1,13 +1,17 @@
+import base64
 import csv
+import json
 import os
 import socket
 from dataclasses import replace
 from functools import partial
 
 import pytest
-from helpers.models.tiny_engine import CLASSES, CROP, change_record, tiny_engine
+from helpers.models.tiny_engine import CLASSES, change_record, tiny_engine
 
 import load_test
+from slipway.contract.golden import write_samples
+from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.ownership import require_below
@@ -77,12 +81,15 @@ def test_the_instances_are_those_of_the_variants_configuration(tmp_path):
 
 
 def options(tiny, folder):
+    write_json(folder / "interface.json", tiny.contract.interface())
+    write_samples(folder / "samples.npz", [{"input": tiny.batch}])
     paths = {name: str(folder / name) for name in ("table", "record", "original", "plots")}
     return load_test.parse_arguments(
         [
             *("--model", "m", "--engine-records", str(tiny.engine_record)),
-            *("--weights-record", str(tiny.weights_record), "--labels", str(tiny.labels), "--crop", str(CROP)),
-            *("--instances", "2", "4", "--max-batch-sizes", "4", "8", "--hardware", "any"),
+            *("--weights-record", str(tiny.weights_record), "--hardware", "any"),
+            *("--interface", str(folder / "interface.json"), "--samples", str(folder / "samples.npz")),
+            *("--instances", "2", "4", "--max-batch-sizes", "4", "8"),
             *(word for name, path in paths.items() for word in (f"--{name}", path)),
         ]
     )
@@ -91,10 +98,13 @@ def options(tiny, folder):
 @pytest.mark.parametrize(("native", "backend"), [(True, "openvino"), (False, "python")])
 def test_a_candidate_is_configured_for_the_server_at_hand(tmp_path, tiny, native, backend):
     server = Installation("t", native_backends=native, folder=tmp_path)
-    load_test.lay_out_candidate(tmp_path / "r", "m_fp32", tiny.engine, options(tiny, tmp_path), server)
-    config = read_config(tmp_path / "r" / "m_fp32" / "config.pbtxt")
+    load_test.lay_out_candidate(tmp_path, "m_fp32", tiny.engine, tiny.contract, options(tiny, tmp_path), server)
+    config = read_config(tmp_path / "repository" / "m_fp32" / "config.pbtxt")
     assert (config.backend, config.max_batch_size, config.instance_group[0].count) == (backend, 4, 2)
     assert list(config.output[0].dims) == [CLASSES]
+    (sent,) = json.loads((tmp_path / "m_fp32.input.json").read_text(encoding="utf-8"))["data"]
+    assert sent["input"]["shape"] == list(tiny.batch.shape[1:])
+    assert base64.b64decode(sent["input"]["content"]["b64"]) == tiny.batch.tobytes()
 
 
 def test_the_table_has_a_column_a_figure(tmp_path, tiny):

@@ -19,7 +19,8 @@ def rendered(tmp_path):
     def render(origin="checkpoint", p99_limit_ms=2000):
         rows = load_rows(["fp32", "int8"], on_gpu=False)
         engines = {name: key(name, "openvino", CPU) for name in ("fp32", "int8")}
-        tested = {"origin": origin, "engines": engines, "measurements": rows, "input_dtype": "uint8"}
+        tested = {"origin": origin, "engines": engines, "measurements": rows, "batched": True}
+        tested |= {"inputs": ["input uint8 (batch, 3, 224, 224)"]}
         write_json(tmp_path / "load.json", tested | {"server": {"native_backends": False}})
         (tmp_path / "plots" / "a").mkdir(parents=True)
         matplotlib.image.imsave(tmp_path / "plots" / "a" / "p99_latency.png", np.zeros((4, 4)))

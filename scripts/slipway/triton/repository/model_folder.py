@@ -38,8 +38,8 @@ def served_model(
     return Served(name, key["runtime"], key["precision"], served, max_batch, instances, profiles)
 
 
-def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path) -> None:
-    """Write the model folder at `folder`, which must not exist yet."""
+def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:
+    """Write the model folder at `folder`, which must not exist yet. `labels` has the names of class scores."""
     version = folder / VERSION
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
@@ -55,9 +55,9 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
         shutil.copyfile(file, version / "engine" / file.name)
 
 
-def write_labels(path: Path, labels: Path, served: Served) -> None:
+def write_labels(path: Path, labels: Path | None, served: Served) -> None:
     """Write one class name for each class score: a single one has the last of two, the yes. Without any it is empty."""
-    if served.labelled is None:
+    if labels is None or served.labelled is None:
         path.touch()
         return
     names = labels.read_bytes().splitlines(keepends=True)
