@@ -32,8 +32,9 @@ rule load_test:
     input:
         program=program("load_test"),
         weights_record=rules.fetch_weights.output.record,
-        # They are served with the model, and change nothing of its speed.
-        labels=ancient(rules.make_contract.output.labels),
+        interface=rules.make_contract.output.interface,
+        # Other values of the same sizes change nothing of the speed.
+        samples=ancient(rules.sample_inputs.output.samples),
         records=of_every_engine("engine.json"),
         # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
         accuracy=ancient(of_every_engine("accuracy.json")),
@@ -54,9 +55,9 @@ rule load_test:
         "Load-testing {wildcards.model} on {wildcards.target} with Model Analyzer and a real Triton server"
     shell:
         "python {input.program:q} --model {wildcards.model:q} --engine-records {input.records:q} --weights-record "
-        "{input.weights_record:q} --labels {input.labels:q} {params.settings} {params.tensorrt_python} --table "
-        "{output.table:q} --record {output.record:q} --original {output.original:q} --plots {output.plots:q} --log "
-        "{log:q}"
+        "{input.weights_record:q} --interface {input.interface:q} --samples {input.samples:q} {params.settings} "
+        "{params.tensorrt_python} --table {output.table:q} --record {output.record:q} --original {output.original:q} "
+        "--plots {output.plots:q} --log {log:q}"
 
 
 rule render_load_test:

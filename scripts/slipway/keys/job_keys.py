@@ -181,7 +181,6 @@ class JobKeys:
         swept = ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
         return JobKey(
             {name: settings[name] for name in swept},
-            crop=self.resolved.crop(model),
             hardware=self.resolved.hardware(target),
             **versions("pytriton", "perf_analyzer", "model_analyzer"),
             code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),

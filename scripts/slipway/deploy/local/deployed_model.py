@@ -41,9 +41,10 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
         results / receipt["model"] / "golden.json", {"weights_sha256": str, "key": dict}, "run snakemake again"
     )
     (served,) = receipt["targets"].values()
-    if golden["weights_sha256"] != served["chain"]["weights_sha256"]:
+    earlier = golden["key"] if "resize" in golden["key"] else {}  # earlier versions had it in the key
+    preprocess = golden.get("preprocess") or earlier
+    if preprocess and golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; inputs are preprocessed as for those")
-    preprocess = golden.get("preprocess", golden["key"])  # earlier versions had it in the key
     endpoint = endpoint_of(Ports.of(state["listening"]))
     if tls:
         endpoint = replace(endpoint, tls=tls)
