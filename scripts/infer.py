@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
     mean_ms = statistics.mean(latencies_ms)
     progress(f"  {model.name} answered {len(latencies_ms)} request(s), each in {mean_ms:.1f} ms on average")
     outputs = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answers[0].items())
-    progress(f"  {arguments.output} has {outputs}{' and more' if len(answers) > 1 else ''}")
+    progress(f"  {arguments.output} has {len(answers)} answer(s); the first: {outputs}")
 
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:

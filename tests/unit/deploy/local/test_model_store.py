@@ -4,6 +4,7 @@ import time
 import numpy as np
 import pytest
 from helpers.artifacts.published import key_pair
+from helpers.models.golden_answers import classifier
 
 from slipway.core.artifacts import read_json, remove, tree_digest, write_json
 from slipway.core.errors import SlipwayError
@@ -22,7 +23,7 @@ def made(tmp_path):
         (folder / "1").mkdir(parents=True)
         (folder / "1" / "model.xml").write_text(engine)
         (folder / "labels.txt").write_text("cat\ndog\n")
-        served = Served("m_trt", "openvino", "fp32", 64, 2, max_batch, 1)
+        served = Served("m_trt", "openvino", "fp32", classifier("float32", 64, 2), max_batch, 1)
         for name, backend in {"config.pbtxt": "openvino", "configs/python.pbtxt": "python"}.items():
             write_config(folder / name, model_config(served, backend))
         golden = folder.with_name("golden.npz")
