@@ -59,10 +59,12 @@ def main(arguments: argparse.Namespace) -> None:
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
     """Return a request with the model's dtypes. Raise SlipwayError, with its number, if the model does not take it."""
+    if number == ONLY:
+        return model.cast(inputs)
     try:
         return model.cast(inputs)
     except SlipwayError as error:
-        raise SlipwayError(f"sample {number}: {error}" if number != ONLY else str(error)) from None
+        raise SlipwayError(f"sample {number}: {error}") from None
 
 
 def batch_size(model: RemoteModel, requested: int | None) -> int | None:

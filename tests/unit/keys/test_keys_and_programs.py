@@ -46,7 +46,8 @@ OPTIONS_OF = {
     ),
     "load_test": (
         "load_test",
-        "--model m --engine-records e --weights-record w --labels l --table t --record r --original o --plots p",
+        "--model m --engine-records e --weights-record w --interface i --samples s --table t --record r --original o "
+        "--plots p",
         ("m", "cpu"),
     ),
     "render_load_test": (
@@ -58,7 +59,7 @@ OPTIONS_OF = {
     "choose_configuration": ("choose_configuration", "--load-test l --accuracy a --output o", ()),
     "write_repository": (
         "write_repository",
-        "--selection s --engine-records e --weights-record w --golden-record g --labels l --folder f --index i",
+        "--selection s --engine-records e --weights-record w --contract c --labels l --folder f --index i",
         ("m", "cpu"),
     ),
     "write_manifests": (
