@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from slipway.contract.casts import cast_exactly
 from slipway.contract.contract import Tensors
+from slipway.contract.served_form import cast_exactly
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes import RUNTIMES, runtime
