@@ -83,16 +83,23 @@ def write_text(path, batch=("batch",), booleans=True, training=5):
 
 def write_map(path):
     """Write a convolution that halves the picture, back to its size, and the best of 4 classes for each pixel."""
-    weights = np.random.default_rng(6).standard_normal((4, 3, 3, 3), dtype=np.float32)
+    constants = {
+        "weights": np.random.default_rng(6).standard_normal((4, 3, 3, 3), dtype=np.float32),
+        "zero": np.int64([0]),
+        "two": np.int64([2]),
+        "four": np.int64([4]),
+    }
     nodes = [
-        helper.make_node("Conv", ["image", "weights"], ["half"], pads=[1, 1, 1, 1], strides=[2, 2]),
-        helper.make_node("Shape", ["image"], ["size"], start=2, end=4),
-        helper.make_node("Shape", ["half"], ["front"], start=0, end=2),
+        helper.make_node("Conv", ["image", "weights"], ["half"], "halve", pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Shape", ["image"], ["sizes"]),
+        helper.make_node("Slice", ["sizes", "two", "four"], ["size"]),
+        helper.make_node("Shape", ["half"], ["half_sizes"]),
+        helper.make_node("Slice", ["half_sizes", "zero", "two"], ["front"]),
         helper.make_node("Concat", ["front", "size"], ["whole"], axis=0),
         helper.make_node("Resize", ["half", "", "", "whole"], ["masks"], mode="linear"),
         helper.make_node("ArgMax", ["masks"], ["best"], axis=1, keepdims=0),
     ]
-    return write(path, nodes, {"weights": weights}, map_interface())
+    return write(path, nodes, constants, map_interface())
 
 
 def write(path, nodes, constants, described):
