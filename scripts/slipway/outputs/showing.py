@@ -3,10 +3,10 @@
 import numpy as np
 
 from slipway.classification import showing as classification
-from slipway.contract.contract import Contract
+from slipway.contract.contract import Contract, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape
-from slipway.outputs.meaning import Meaning
+from slipway.outputs.meaning import TENSOR, Meaning
 from slipway.outputs.wording import GENERAL, words_of
 
 UNKNOWN = "not known"
@@ -24,6 +24,16 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
     return {"tensor": _summary(values)}
+
+
+def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
+    """Return {output: its meaning and its values} of the answer to one sample, for a record."""
+    rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
+    meanings = {tensor.name: tensor.meaning or TENSOR for tensor in contract.outputs}
+    return {
+        name: {"output": meaning.record(), **answer_of(rows[name], meaning, names)}
+        for name, meaning in meanings.items()
+    }
 
 
 def lines_of(answer: dict) -> list[str]:

@@ -16,7 +16,7 @@ from slipway.contract.golden import Golden
 from slipway.contract.served_form import as_served, as_stated, cast, served_shape
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR, Meaning
-from slipway.outputs.showing import answer_of, sample_of
+from slipway.outputs.showing import record_of, sample_of
 from slipway.outputs.variation import variations, weakness
 from slipway.triton.client.grpc_client import ModelClient
 
@@ -106,23 +106,11 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "agreement": agreement,
         "company": require_own_answers(client, expected, config.max_batch_size),
         "sample": sample_of(expected.golden.contract),
-        "outputs": shown(answers[0].outputs, expected),
+        "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
         "weakness": weakness(expected.varies, expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,
-    }
-
-
-def shown(outputs: Tensors, expected: Expected) -> dict:
-    """Return {output: its meaning and its values} of the answer to the golden request, for a record."""
-    batched = expected.contract.batched
-    return {
-        name: {
-            "output": meaning.record(),
-            **answer_of(outputs[name][0] if batched else outputs[name], meaning, expected.labels),
-        }
-        for name, meaning in expected.meanings.items()
     }
 
 
