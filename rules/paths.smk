@@ -59,8 +59,8 @@ def engine_files(wildcards):
 
 
 def checkpoint_accuracy(wildcards):
-    """Return the record of PyTorch's own accuracy, where there are labelled photographs."""
-    return f"results/{wildcards.model}/accuracy.json" if resolved.accuracy(wildcards.model)["labelled"] else []
+    """Return the record of PyTorch's own accuracy, where there are evaluation data."""
+    return f"results/{wildcards.model}/accuracy.json" if resolved.has_evaluation(wildcards.model) else []
 
 
 def evaluation_of(wildcards):

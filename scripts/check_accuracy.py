@@ -85,13 +85,13 @@ def on_golden_samples(
 
 
 def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors], Tensors], contract: Contract) -> dict:
-    """Return the agreement on the evaluation data, the values of the metric and, where labels are, both accuracies.
+    """Return the agreement on the evaluation data, the values of the metric and, on true answers, both accuracies.
 
     Raises SlipwayError if the data are not those on which PyTorch was asked.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
-        return {"photographs": None, "metric": None, "proven_on_labels": False}
+        return {"evaluation": None, "metric": None, "proven_on_labels": False}
     pytorch, engine = Evaluation.read(arguments.evaluation, contract), evaluated(answer, contract, samples)
     pytorch.require_same_samples(engine)
     figures = compare_requests(pytorch.answers, engine.answers, contract)
@@ -99,7 +99,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors]
         figures |= engine_on_labels.figures_on_labels(contract, pytorch, engine)
     values = metric_of(arguments, engine.answers, samples)
     return {
-        "photographs": figures,
+        "evaluation": figures,
         "metric": {"pytorch": pytorch.facts["metric"], "engine": values} if values else None,
         "proven_on_labels": bool(figures.get("labelled")),
     }
@@ -148,7 +148,7 @@ def not_following(record: dict) -> list[str]:
 
 def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
     """Return in words the limits that the figures of an engine break."""
-    limits, figures, metrics = record["limits"], record["photographs"], record["metric"]
+    limits, figures, metrics = record["limits"], record["evaluation"], record["metric"]
     problems = violations(record["sample"], limits) + not_following(record)
     if problem := dependence(record["company"], tolerance_of(limits)):
         problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
@@ -168,9 +168,11 @@ def show(record: dict) -> None:
     if metrics := record.get("metric"):
         progress(f"  {metric.in_words(metrics['engine'])} (PyTorch: {metric.in_words(metrics['pytorch'])})")
     if "min_cosine" not in record["sample"]:
-        progress("  its outputs are no class scores, so of the limits only max_relative_error is held against them")
+        progress("  its outputs have no decisions, so of the limits only max_relative_error is held against them")
         return
-    engine_on_labels.show(record["photographs"])
+    figures = record["evaluation"]
+    if figures is None or "labelled" in figures:
+        engine_on_labels.show(figures)
 
 
 if __name__ == "__main__":

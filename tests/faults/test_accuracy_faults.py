@@ -24,7 +24,7 @@ def test_a_checkpoint_below_the_floor_stops_before_its_engine_is_compared(after_
     after_good_run.configure("accuracy.min_top1", None)
     after_good_run.snakemake(ACCURACY).succeeded()
     evaluated = json.loads(after_good_run.path("results/tiny/accuracy.json").read_text(encoding="utf-8"))
-    compared = json.loads(after_good_run.path(ACCURACY).read_text(encoding="utf-8"))["photographs"]
+    compared = json.loads(after_good_run.path(ACCURACY).read_text(encoding="utf-8"))["evaluation"]
     assert compared["folders"] == evaluated["folders"]
     assert compared["pytorch"]["top1"] == evaluated["top1"]
     assert {each["rule"] for each in evaluated["folders"]} == {"index"}

@@ -253,9 +253,9 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
     planned = keys.check_accuracy("small", "cpu", "fp32") | options
     check_accuracy.main(check_accuracy.parse_arguments(shlex.split(str(JobKey(planned)))))
     found = json.loads((tmp_path / "accuracy.json").read_text(encoding="utf-8"))
-    assert found["photographs"]["images"] == found["photographs"]["labelled"] == 12
-    assert found["photographs"]["top1_agreement"] == 1
-    assert found["photographs"]["engine"] == found["photographs"]["pytorch"]
+    assert found["evaluation"]["images"] == found["evaluation"]["labelled"] == 12
+    assert found["evaluation"]["top1_agreement"] == 1
+    assert found["evaluation"]["engine"] == found["evaluation"]["pytorch"]
     assert found["proven_on_labels"]
 
 

@@ -199,7 +199,7 @@ class JobKeys:
         return JobKey(
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
             variants=self.resolved.variants(),
-            evaluated=self.resolved.accuracy(model)["labelled"] is not None,
+            evaluated=self.resolved.has_evaluation(model),
             code=self._parts.code("write_report"),
         )
 

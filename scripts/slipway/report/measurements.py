@@ -105,7 +105,7 @@ class Measurements:
         """Return the comparisons of an engine with PyTorch: where, the output, its figures."""
         return [
             (where, output, figures)
-            for where in ("sample", "photographs")
+            for where in ("sample", "evaluation")
             if engine.accuracy.get(where)
             for output, figures in engine.accuracy[where]["outputs"].items()
         ]

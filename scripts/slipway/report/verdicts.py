@@ -32,7 +32,7 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     It is "open" unless true answers or limits of the user's metric prove something.
     """
     accuracy, question = target.chosen.accuracy, "Is it right?"
-    proofs = [proof_in_words(accuracy["photographs"])] if accuracy["proven_on_labels"] else []
+    proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
     if accuracy.get("metric"):
         engine, pytorch = (metric_in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
         proofs.append(f"{engine} (PyTorch: {pytorch})")

@@ -54,7 +54,7 @@ def write_records_of_tensors(results, model="text"):
         found = {name: record["sample"][name] for name in ("samples", "relative_error", "min_cosine")}
         equal = {"samples": 9, "equal_values": 0.99}
         record["sample"]["outputs"] = {"embedding": found, "found": equal}
-        record["photographs"] = {**found, "outputs": {"embedding": found, "found": equal}}
+        record["evaluation"] = {**found, "outputs": {"embedding": found, "found": equal}}
         record["metric"] = {"engine": {"cosine": 0.998}, "pytorch": metric}
         write_json(path, record | {"proven_on_labels": False, "key": {"metric_limits": {"cosine": {"min": 0.99}}}})
     return folder
@@ -174,7 +174,7 @@ def accuracy(of, labelled):
         "limits": {"min_cosine": 0.999, "max_relative_error": 0.01, "min_top1_agreement": 0.98, "max_top1_drop": 0.005},
         "key": {},
         "sample": {**found, "outputs": {"logits": found}},
-        "photographs": {**of_photographs, "outputs": {"logits": of_photographs}, **tops} if labelled else None,
+        "evaluation": {**of_photographs, "outputs": {"logits": of_photographs}, **tops} if labelled else None,
         "metric": None,
         "proven_on_labels": labelled,
     }

@@ -36,7 +36,7 @@ TOP1 = {"pytorch": {"top1": 0.852}, "engine": {"top1": 0.856}}
     ],
 )
 def test_what_is_proven_is_said(photographs, words, capsys):
-    show({"sample": SAMPLE, "photographs": photographs})
+    show({"sample": SAMPLE, "evaluation": photographs})
     assert words in capsys.readouterr().err
 
 
@@ -82,7 +82,7 @@ def write_evaluation(folder, photographs, factor=1.0, classes=(0, 1, 2, 0, 1, -1
 
 def test_an_engine_is_held_against_the_kept_answers_without_pytorch(tmp_path, photographs):
     record = checked(tmp_path, *write_evaluation(tmp_path, photographs))
-    figures = record["photographs"]
+    figures = record["evaluation"]
     assert (figures["images"], figures["labelled"], figures["relative_error"]) == (6, 5, 0)
     assert figures["engine"] == figures["pytorch"]
     assert record["proven_on_labels"] is True
@@ -181,8 +181,8 @@ def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated)
 
 
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
-    show({"sample": {"relative_error": 1e-3}, "photographs": {"images": 3, "labelled": 0}})
-    assert "no class scores, so of the limits only max_relative_error is held" in capsys.readouterr().err
+    show({"sample": {"relative_error": 1e-3}, "evaluation": {"images": 3, "labelled": 0}})
+    assert "no decisions, so of the limits only max_relative_error is held" in capsys.readouterr().err
 
 
 def test_photographs_of_a_yes_and_a_no_need_both_names():

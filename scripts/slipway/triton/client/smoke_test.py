@@ -25,7 +25,7 @@ TIMED_REQUESTS = 10
 
 @dataclass(frozen=True)
 class Expected:
-    """The expected model and answers: the golden answers, class names, error limits.
+    """The expected model and answers: the golden answers, names of output values, error limits.
 
     `served` is the contract with the dtypes of the engine; None if they are those of the golden answers.
     """
