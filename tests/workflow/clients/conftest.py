@@ -8,6 +8,7 @@ from helpers.predicting import MAX_BATCH, PICTURES, said_by
 from PIL import Image
 
 from slipway.outputs.meaning import LOGITS, Meaning
+from slipway.triton.repository.model_config import read_config, write_config
 from slipway.triton.repository.model_folder import served_model, write_model
 
 SLEEPY = "    def execute(self, requests: list) -> list:\n"
@@ -39,7 +40,7 @@ def repository(folder, tiny, normalised):
     """
     models = {
         "tiny": (tiny, LOGITS),
-        "float": (normalised, None),
+        "float": (normalised, LOGITS),
         "slow": (tiny, LOGITS),
         "numbers": (tiny, Meaning("tensor")),
         "several": (tiny, Meaning("sigmoid", "sigmoid")),
@@ -48,6 +49,11 @@ def repository(folder, tiny, normalised):
         contract = classifier(model.batch.dtype.name, CROP, CLASSES, meaning)
         described = served_model(name, model.engine, contract, MAX_BATCH, 1)
         write_model(folder / "repository" / name, described, model.engine, model.labels)
+    for file in ("config.pbtxt", "configs/python.pbtxt"):
+        config = read_config(folder / "repository" / "float" / file)
+        for name in ("contract", *LOGITS.parameters()):
+            del config.parameters[name]
+        write_config(folder / "repository" / "float" / file, config)
     adapter = folder / "repository" / "slow" / "1" / "model.py"
     text = adapter.read_text(encoding="utf-8")
     assert SLEEPY in text
