@@ -1,22 +1,22 @@
 """The Python backend's model.py in a real tritonserver: several tensors, dynamic axes, and no batch axis."""
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from helpers.models import named_tensors
 from helpers.models.named_tensors import assert_same
-from tritonclient.grpc import model_config_pb2 as pb
-from tritonclient.utils import np_to_triton_dtype
+from onnx import helper
 
+from slipway.contract.contract import Contract
+from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
-from slipway.runtimes import RUNTIMES, runtime, runtime_code
+from slipway.engines.recorded_engine import RecordedEngine
+from slipway.runtimes import RUNTIMES, runtime
 from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.repository.model_config import write_config
-from slipway.triton.repository.model_folder import ADAPTER
-from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Ports, Server, find_installation
+from slipway.triton.repository.model_folder import served_model, write_model
+from slipway.triton.server.tritonserver import Ports, Server, find_installation
 
 pytestmark = pytest.mark.slow
 
@@ -37,39 +37,36 @@ Engine.infer = _watched
 """
 
 
-def write_model(folder, name, interface, max_batch):
-    """Write a model of text.onnx in a runtime, served by the Python backend."""
-    version = folder / "1"
-    (version / "engine").mkdir(parents=True)
-    runtime(name).build(folder.parent.parent / f"{folder.name}.onnx", version / RUNTIMES[name].engine_file, "fp32", {})
-    for file in runtime_code(name):
-        shutil.copyfile(file, version / "engine" / file.name)
-    (version / "model.py").write_text(ADAPTER.read_text(encoding="utf-8") + WATCHING, encoding="utf-8")
-    config = pb.ModelConfig(name=folder.name, backend="python", max_batch_size=max_batch)
-    for side, tensors in (("inputs", config.input), ("outputs", config.output)):
-        for tensor in interface[side]:
-            dims = [-1 if isinstance(size, str) else size for size in tensor["shape"][1 if max_batch else 0 :]]
-            dtype = f"TYPE_{np_to_triton_dtype(np.dtype(tensor['dtype']))}"
-            tensors.add(name=tensor["name"], data_type=pb.DataType.Value(dtype), dims=dims)
-    if max_batch:
-        config.dynamic_batching.SetInParent()
-    config.instance_group.add(count=1, kind=pb.ModelInstanceGroup.KIND_CPU)
-    parameters = {"engine": RUNTIMES[name].engine_file, "precision": "fp32", "contract": json.dumps(interface)}
-    for key, value in parameters.items():
-        config.parameters[key].string_value = value
-    write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", config)
-    write_config(folder / "config.pbtxt", config)
+def write(folder, name, runtime_name, interface):
+    """Write the model of <name>.onnx in a runtime, with a model.py that watches."""
+    path = folder / f"{name}{RUNTIMES[runtime_name].suffixes[0]}"
+    runtime(runtime_name).build(folder / f"{name}.onnx", path, "fp32", {})
+    record = {
+        "files": {file.name: sha256(file) for file in runtime(runtime_name).engine_files(path)},
+        "key": {"runtime": runtime_name, "precision": "fp32"},
+        "tensors": runtime(runtime_name).Engine(path, "fp32").tensors(),
+    }
+    write_json(folder / f"{name}.json", record)
+    engine = RecordedEngine.of_record(folder / f"{name}.json")
+    served = served_model(name, engine, Contract.of(interface), MAX_BATCH, 1)
+    write_model(folder / "repository" / name, served, engine)
+    adapter = folder / "repository" / name / "1" / "model.py"
+    adapter.write_text(adapter.read_text(encoding="utf-8") + WATCHING, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Yield the ports of a server with a model of batches and one of single requests, and what both answer."""
+    """Yield a server with a model of batches, one of single requests, one of a number a sample, and their answers."""
     folder = tmp_path_factory.mktemp("tensors")
     answers = {}
-    for name, engine, batch in (("batches", "onnxruntime", ("batch",)), ("single", "openvino", ())):
+    for name, runtime_name, batch in (("batches", "onnxruntime", ("batch",)), ("single", "openvino", ())):
         answers[name] = named_tensors.write_text(folder / f"{name}.onnx", batch)
-        interface = named_tensors.text_interface(batch)
-        write_model(folder / "repository" / name, engine, interface, MAX_BATCH if batch else 0)
+        write(folder, name, runtime_name, named_tensors.text_interface(batch))
+    numbers = named_tensors.interface([("x", "float32", ("batch",))], [("y", "float32", ("batch",))], {})
+    answers["numbers"] = named_tensors.write(
+        folder / "numbers.onnx", [helper.make_node("Tanh", ["x"], ["y"])], {}, numbers
+    )
+    write(folder, "numbers", "openvino", numbers)
     installation = find_installation(folder / "w", {"a backend that no server has"}, None)
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
         server.wait_until_ready(60)
@@ -92,6 +89,14 @@ def test_a_model_without_a_batch_axis_answers_requests_of_any_length(served):
         outputs = list(pool.map(lambda inputs: client.infer(inputs).outputs, requests))
     for inputs, found in zip(requests, outputs, strict=True):
         assert_same(found, answers["single"](inputs))
+
+
+def test_a_number_for_each_sample_has_another_axis_for_clients_alone(served):
+    server, answers, _ = served
+    numbers = np.float32([0.5, -1, 2])
+    with ModelClient(server.ports, "numbers") as client:
+        outputs = client.infer({"x": numbers[:, None]}).outputs
+    np.testing.assert_allclose(outputs["y"][:, 0], answers["numbers"]({"x": numbers})["y"], rtol=1e-5)
 
 
 def test_it_is_warmed_up_at_the_optimum_of_the_contract(served):

@@ -91,16 +91,14 @@ class TritonPythonModel:
 
 
 def _optimal_shapes(config: dict, contract: dict) -> dict | None:
-    """Return {input: shape without the batch axis}, the contract's optimum where a size is dynamic; None if unknown."""
-    optimum = {name: axis["opt"] for name, axis in contract.get("axes", {}).items()}
-    named = {tensor["name"]: tensor["shape"] for tensor in contract.get("inputs", [])}
-    shapes = {}
-    for tensor in config["input"]:
-        # A tensor with the batch axis alone has an axis more for clients, which the engine does not have.
-        dims = tensor["reshape"]["shape"] if "reshape" in tensor else tensor["dims"]
-        names = named.get(tensor["name"], dims)
-        sizes = zip(dims, names[len(names) - len(dims) :], strict=True)
-        shapes[tensor["name"]] = [optimum.get(name, size) if size == -1 else size for size, name in sizes]
+    """Return {input: shape without the batch axis}, dynamic sizes at their optimum; None if that is unknown."""
+    if contract:
+        optimum = {name: axis["opt"] for name, axis in contract["axes"].items()}
+        return {
+            tensor["name"]: [optimum.get(size, size) for size in tensor["shape"] if size != "batch"]
+            for tensor in contract["inputs"]
+        }
+    shapes = {tensor["name"]: tensor["dims"] for tensor in config["input"]}
     return None if any(-1 in shape for shape in shapes.values()) else shapes
 
 
