@@ -15,6 +15,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from slipway.contract.contract import Contract
 from slipway.runtimes import RUNTIMES
 
 # The UUID namespace of the serial numbers. It must never change.
@@ -22,8 +23,8 @@ NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
 # The properties of an engine's build, by their names in its key.
 _OF_ENGINE = ("precision", "hardware")
 # The properties of an ONNX file, by their names in its record.
-_OF_ONNX = ("variant", "opset", "input_dtype")
-_OF_MODEL = ("origin", "architecture", "arguments", "weights", "parameters", "classes")
+_OF_ONNX = ("variant", "opset")
+_OF_MODEL = ("origin", "architecture", "arguments", "weights", "parameters")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def _of_target(
 ) -> list[Component]:
     """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
-    onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX))
+    onnx = _file(
+        f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX) | _tensors(index)
+    )
     properties = {"target": served.target, **_told(key, _OF_ENGINE)}
     engines = [
         _file(f"{served.target}/{name}", digest, "engine", properties) for name, digest in chain["engine_files"].items()
@@ -162,6 +165,12 @@ def _sha256(digest: str) -> list[HashType]:
 
 def _told(record: dict, names: tuple[str, ...]) -> dict:
     return {name: record[name] for name in names if record.get(name) not in (None, {})}
+
+
+def _tensors(index: dict) -> dict[str, list[str]]:
+    """Return the inputs and outputs of a repository's model in words."""
+    contract = Contract.of(index["contract"])
+    return {side: [tensor.in_words() for tensor in getattr(contract, side)] for side in ("inputs", "outputs")}
 
 
 def _properties(told: dict) -> list[Property]:

@@ -8,6 +8,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from helpers.artifacts.measured import DIGEST, L4, cpu_target, gpu_target
+from helpers.models.golden_answers import classifier
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
@@ -40,15 +41,16 @@ def complete_index(path):
     index = read_json(path)
     index["chain"] |= {"onnx_sha256": ONNX, "engine_files": {"resnet50.fp16.trt": ENGINE}}
     index["engine_key"] |= {"cuda": "cu13"}
+    index["contract"] = classifier("float32", 224, 1000).record()
     index["files"] = {"1/model.plan": ENGINE, "labels.txt": LABELS}
     write_json(path, index)
 
 
 def arguments(found, origin="checkpoint"):
     """Return the program's options, as the rule gives them."""
-    weights = {"sha256": WEIGHTS, "architecture": "resnet50", "arguments": {}, "origin": origin, "classes": 1000}
+    weights = {"sha256": WEIGHTS, "architecture": "resnet50", "arguments": {}, "origin": origin}
     write_json(found.path("weights.json"), weights)
-    onnx = {"sha256": ONNX, "variant": "fp16", "opset": 20, "input_dtype": "float32"}
+    onnx = {"sha256": ONNX, "variant": "fp16", "opset": 20}
     write_json(found.path("resnet50.fp16.onnx.json"), onnx)
     resolved = found.resolved()
     settings = JobKeys(resolved).write_sbom()
@@ -91,6 +93,8 @@ def test_model_weights_onnx_engine_and_served_files_are_there_by_their_hashes(bi
     assert model["type"] == "machine-learning-model"
     told = {each["name"]: each["value"] for each in model["properties"]}
     assert (told["slipway:architecture"], told["slipway:origin"]) == ("resnet50", "checkpoint")
+    told = {each["name"]: json.loads(each["value"]) for each in named(bill, "fp16.onnx")["properties"][:1]}
+    assert told == {"slipway:inputs": ["input float32 (batch, 3, 224, 224)"]}
     hashes = {each["name"]: each["hashes"][0] for each in bill["components"] if each.get("hashes")}
     expected = {
         "weights.safetensors": WEIGHTS,
