@@ -20,7 +20,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records to choose from")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
     arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
-    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
     arguments.add_argument(
         "--lock", type=json.loads, help="version lock (JSON): the facts about that release's TensorRT"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from slipway.benchmark import metric
-from slipway.classification.photograph_inputs import PhotographInputs
+from slipway.classification.photograph_inputs import PhotographInputs, add_labelled
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import take_samples
 from slipway.core.job_settings import add_planned
@@ -15,7 +15,7 @@ from slipway.core.job_settings import add_planned
 def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
     """Add the options for evaluation data and for the user's metric."""
     source = arguments.add_mutually_exclusive_group()
-    source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
+    add_labelled(source)
     source.add_argument("--function", help="package.module:function that yields samples")
     source.add_argument("--files", type=Path, help=".npz file of samples, or a folder of them")
     arguments.add_argument("--max-images", type=int, default=1000, help="largest number of samples")

@@ -1,5 +1,6 @@
 """A folder of photographs as inputs of a model, prepared as its contract says."""
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,11 @@ from slipway.classification.images import Preprocessing
 from slipway.contract.contract import Contract, Tensors
 from slipway.networks.model_inputs import photograph
 from slipway.onnx.tensor_names import INPUT
+
+
+def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:
+    """Add the option for labelled photographs as evaluation data."""
+    source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
 
 
 @dataclass(frozen=True)

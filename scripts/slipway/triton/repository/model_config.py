@@ -46,7 +46,7 @@ class Served:
 
     @property
     def labelled(self) -> Tensor | None:
-        """Return the first output with class scores, which labels.txt has the names of; None if there is none."""
+        """Return the first output whose values have names, those in labels.txt; None if there is none."""
         return next((tensor for tensor in self.contract.outputs if tensor.meaning and tensor.meaning.has_classes), None)
 
 
@@ -104,7 +104,7 @@ def _add_tensors(config: pb.ModelConfig, served: Served) -> None:
     for tensor in contract.inputs:
         config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))
         if len(config.input[-1].dims) == CHANNELS_AND_SIZES and (tensor.normalisation or PREPROCESS in contract.facts):
-            # Triton itself ignores the format, but its own image clients refuse an input without one.
+            # Triton itself ignores the format, but its own example clients refuse an input without one.
             config.input[-1].format = pb.ModelInput.FORMAT_NCHW
     for tensor in contract.outputs:
         config.output.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))

@@ -39,7 +39,7 @@ def served_model(
 
 
 def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Path | None = None) -> None:
-    """Write the model folder at `folder`, which must not exist yet. `labels` has the names of class scores."""
+    """Write the model folder at `folder`, which must not exist yet. `labels` has the names of output values."""
     version = folder / VERSION
     version.mkdir(parents=True)
     write_config(folder / "config.pbtxt", model_config(served, served.traits.backend))
@@ -56,7 +56,7 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 
 
 def write_labels(path: Path, labels: Path | None, served: Served) -> None:
-    """Write one class name for each class score: a single one has the last of two, the yes. Without any it is empty."""
+    """Write a name for each value of that output: a single one has the last of two, the yes. None: an empty file."""
     if labels is None or served.labelled is None:
         path.touch()
         return
