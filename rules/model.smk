@@ -23,6 +23,8 @@ rule sample_inputs:
 rule fetch_weights:
     input:
         program=program("fetch_weights"),
+        # Their values change no weights.
+        samples=ancient(rules.sample_inputs.output.samples),
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
@@ -31,12 +33,11 @@ rule fetch_weights:
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
-        size=untracked(lambda wildcards: option("--try-with", resolved.crop(wildcards.model))),
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} {params.size} --output {output.weights:q} "
-        "--record {output.record:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.checkpoint} --samples {input.samples:q} --output "
+        "{output.weights:q} --record {output.record:q} --log {log:q}"
 
 
 rule make_contract:
@@ -91,6 +92,9 @@ rule profile_model:
         program=program("profile_model"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
+        # What config.yaml states of the interface is in the settings, and what the network does follows from its weights.
+        interface=ancient(rules.make_contract.output.interface),
+        samples=ancient(rules.sample_inputs.output.samples),
     output:
         trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
         record=update("results/{model}/profile/profile.json"),
@@ -102,8 +106,9 @@ rule profile_model:
     message:
         "Profiling {wildcards.model} in PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
-        "--trace {output.trace:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
+        "{input.interface:q} --samples {input.samples:q} {params.settings} --trace {output.trace:q} --record "
+        "{output.record:q} --log {log:q}"
 
 
 rule export_onnx:
@@ -111,6 +116,9 @@ rule export_onnx:
         program=program("export_onnx"),
         weights=rules.fetch_weights.output.weights,
         record=rules.fetch_weights.output.record,
+        # What config.yaml states of the interface is in the settings, and what the network does follows from its weights.
+        interface=ancient(rules.make_contract.output.interface),
+        samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.onnx"),
         record=update("results/{model}/{model}.onnx.json"),
@@ -121,5 +129,6 @@ rule export_onnx:
     message:
         "Exporting {wildcards.model} to ONNX and comparing it with PyTorch"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} {params.settings} "
-        "--output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --interface "
+        "{input.interface:q} --samples {input.samples:q} {params.settings} --output {output.onnx:q} --record "
+        "{output.record:q} --log {log:q}"

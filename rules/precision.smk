@@ -7,6 +7,7 @@ rule cast_onnx:
         program=program("cast_onnx"),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
+        samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
@@ -19,8 +20,9 @@ rule cast_onnx:
     message:
         "Lowering {wildcards.model} to {wildcards.variant} with ModelOpt's AutoCast"
     shell:
-        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --variant {wildcards.variant} "
-        "{params.settings} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
+        "--variant {wildcards.variant} {params.settings} --output {output.onnx:q} --record {output.record:q} --log "
+        "{log:q}"
 
 
 rule quantize_onnx:
@@ -28,6 +30,7 @@ rule quantize_onnx:
         program=program("quantize_onnx"),
         onnx=rules.export_onnx.output.onnx,
         record=rules.export_onnx.output.record,
+        samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
@@ -42,8 +45,8 @@ rule quantize_onnx:
     message:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
     shell:
-        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --variant {wildcards.variant} "
-        "{params.settings} {params.images} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
+        "--variant {wildcards.variant} {params.settings} {params.images} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
 
 
 rule preflight_onnx:

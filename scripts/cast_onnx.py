@@ -1,4 +1,4 @@
-"""Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Input and logits keep their types."""
+"""Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Inputs and outputs keep their types."""
 
 import argparse
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from slipway.contract.batches import batch_of
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.cli import progress, run
 from slipway.core.job_settings import add_planned
-from slipway.networks.model_inputs import random_batch
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
-from slipway.onnx.tensor_names import INPUT
 
 VARIANTS = ("fp16", "bf16")
-CHECKED_BATCHES = (1, 2, 5)
+CHECKED_BATCHES = (2, 5)
 # A node with values above 1/8 of FP16's largest number stays FP32. AutoCast's own limit of 512 leaves
 # whole convolutions of a ResNet-50 in FP32, which FP16 computes with a relative error below 1e-3.
 LARGEST_VALUE = 65504 / 8
@@ -29,28 +30,29 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Convert, check, compare with the FP32 file, record."""
     base = base_record(arguments)
-    batches = [random_batch(base["input_dtype"], batch, base["crop"], seed=batch) for batch in CHECKED_BATCHES]
-    model = lowered(arguments.onnx, arguments.variant, np.concatenate(batches))
-    record = write_variant(arguments, base, model, model, batches, calibration=None)
+    contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
+    model = lowered(arguments.onnx, arguments.variant, samples)
+    requests = [*samples, *(batch_of(contract, samples, batch) for batch in CHECKED_BATCHES)]
+    record = write_variant(arguments, base, model, model, requests, calibration=None)
     progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 
-def lowered(path: Path, variant: str, images: np.ndarray) -> onnx.ModelProto:
+def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto:
     """Return the model of the file at `path` in a lower precision, in the oldest ONNX version that can express it.
 
-    AutoCast keeps nodes in FP32 that have large values for `images` (N, 3, H, W).
+    AutoCast keeps nodes in FP32 that have large values for the samples.
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
 
     base_ir = onnx.load(path, load_external_data=False).ir_version
     with scratch_folder() as folder:
-        inputs = folder / "inputs.npz"
-        np.savez(inputs, **{INPUT: images})
+        for index, sample in enumerate(samples):
+            np.savez(folder / f"{index:04d}.npz", **sample)
         model = convert_to_mixed_precision(
             onnx_path=str(path),
             low_precision_type=variant,
             keep_io_types=True,
-            calibration_data=str(inputs),
+            calibration_data=str(folder),
             data_max=LARGEST_VALUE,
         )
     # TensorRT 8.5 reads IR 8; BF16 needs newer operators, which need a newer IR.

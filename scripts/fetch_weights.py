@@ -7,18 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from slipway.contract.contract import Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import build
-from slipway.models.canonical import write_canonical
+from slipway.models.canonical import inputs_record, write_canonical
 from slipway.models.checkpoint_files import content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
 from slipway.models.reproducible import require_reproducible
 from slipway.networks.downloads import download_timeout
-from slipway.networks.model_inputs import logits_of, random_batch
+from slipway.networks.trial_run import try_run
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
-    arguments.add_argument("--try-with", type=int, default=224, help="height and width of the model's input in pixels")
+    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
@@ -49,20 +53,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
-    import torch
-
     origin, content, published = obtain(arguments)
     complete = network_arguments(arguments.architecture, arguments.arguments, published)
-    example = random_batch("float32", 1, arguments.try_with)
-    model = build(arguments.architecture, complete, example.shape)
+    sample = sample_of(arguments.samples)
+    model = build(arguments.architecture, complete, sample)
     if content:
         choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
     else:
         choice = None
         fill_zero_weights(model)
-    count = logits_of(model, example).shape[1]
+    outputs = try_run(model, sample)
     if ":" in arguments.architecture:  # torchvision's own networks are reproducible
-        require_reproducible(model, arguments.architecture, complete, torch.from_numpy(example))
+        require_reproducible(model, arguments.architecture, complete, sample)
     write_canonical(model, arguments.output)
     record = {
         "origin": origin,
@@ -70,17 +72,23 @@ def main(arguments: argparse.Namespace) -> None:
         "sha256": sha256(arguments.output),
         "architecture": arguments.architecture,
         "arguments": complete,
-        "input_shape": example.shape,
+        "inputs": inputs_record(sample),
         "weights": arguments.weights,
         "choice": asdict(choice) if choice else None,
         "notes": [str(choice)] * (origin == "checkpoint") + notes(arguments, published),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "classes": count,
+        "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
     }
     write_json(arguments.record, record)
     for line in record["notes"]:
         progress(f"  {line}")
     progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
+
+
+def sample_of(path: Path) -> Tensors:
+    """Return the first sample as the network itself takes it: pixels in float32, since the served graph scales them."""
+    sample = read_samples(path)[0]
+    return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
 
 
 def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":

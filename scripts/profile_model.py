@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slipway.contract.batches import batch_of
+from slipway.contract.contract import Contract
+from slipway.contract.golden import read_samples
+from slipway.contract.network import served_network, tensor_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
@@ -40,8 +44,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--crop", type=int, required=True, help="height and width of the input in pixels")
-    arguments.add_argument("--batch-size", type=int, default=1, help="images in a forward pass")
+    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
+    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
+    arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
+    arguments.add_argument("--batch-size", type=int, default=1, help="samples in a forward pass")
     arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")
     add_planned(arguments, "torch_version")
     arguments.add_argument("--trace", type=Path, required=True, help="trace to write (.pt.trace.json.gz)")
@@ -54,9 +60,11 @@ def main(arguments: argparse.Namespace) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(usable_cores())
     weights = read_json(arguments.weights_record)
-    model = load_model(arguments.weights, weights).to(device)
-    images = torch.randn(arguments.batch_size, 3, arguments.crop, arguments.crop, device=device)
-    profiled, seconds = profile(model, images, arguments.steps)
+    contract = Contract.read(arguments.interface)
+    network = served_network(load_model(arguments.weights, weights), contract).to(device)
+    batch = batch_of(contract, read_samples(arguments.samples), arguments.batch_size)
+    inputs = [tensor_of(batch[tensor.name]).to(device) for tensor in contract.inputs]
+    profiled, seconds = profile(network, inputs, arguments.steps)
     with written_whole(arguments.trace) as partial:
         write_trace(profiled, partial)
     summary = summarise(profiled.key_averages(), device, seconds)
@@ -66,7 +74,7 @@ def main(arguments: argparse.Namespace) -> None:
         "key": settings_of(arguments),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
-        "batch_size": arguments.batch_size,
+        "batch_size": arguments.batch_size if contract.batched else 1,
         "steps": arguments.steps,
         "threads": usable_cores(),
         "step_ms": round(seconds.wall / arguments.steps * 1e3, 3),
@@ -95,27 +103,27 @@ def write_trace(profiled: torch.profiler.profile, path: Path) -> None:
     path.write_bytes(gzip.compress(events.encode(), mtime=0))
 
 
-def profile(model: torch.nn.Module, images: torch.Tensor, steps: int) -> tuple[torch.profiler.profile, Seconds]:
+def profile(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tuple[torch.profiler.profile, Seconds]:
     """Return the profile of `steps` forward passes, and their durations."""
     from torch.profiler import ProfilerActivity
 
-    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * images.is_cuda
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * inputs[0].is_cuda
     with torch.inference_mode():
-        timed(model, images, steps)
-        wall, cpu = timed(model, images, steps)
+        timed(model, inputs, steps)
+        wall, cpu = timed(model, inputs, steps)
         with torch.profiler.profile(
             activities=activities, record_shapes=True, profile_memory=True, with_stack=True, acc_events=True
         ) as profiled:
-            profiled_wall, _ = timed(model, images, steps)
+            profiled_wall, _ = timed(model, inputs, steps)
     return profiled, Seconds(wall, cpu, profiled_wall)
 
 
-def timed(model: torch.nn.Module, images: torch.Tensor, steps: int) -> tuple[float, float]:
+def timed(model: torch.nn.Module, inputs: list[torch.Tensor], steps: int) -> tuple[float, float]:
     """Run `steps` forward passes to their end. Return their wall time and the CPU time of all threads, in seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):
-        model(images)
-    if images.is_cuda:
+        model(*inputs)
+    if inputs[0].is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter() - wall, time.process_time() - cpu
 

@@ -1,4 +1,4 @@
-"""Quantise an ONNX file to INT8 or FP8 with ModelOpt: explicit Q/DQ nodes, calibrated on the user's photographs."""
+"""Quantise an ONNX file to INT8 or FP8 with ModelOpt: explicit Q/DQ nodes, calibrated on real inputs."""
 
 import argparse
 from dataclasses import dataclass
@@ -6,18 +6,20 @@ from pathlib import Path
 
 import onnx
 
-from slipway.classification.calibration import Calibration, read_calibration
+from slipway.classification.calibration import read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.contract.batches import joined
+from slipway.contract.contract import Contract, Tensors
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
+from slipway.onnx.calibration_reader import reader_of
 from slipway.onnx.classifier_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
-from slipway.onnx.tensor_names import INPUT
 
 METHODS = ("entropy", "max")
-# The number of calibration photographs for the comparison with the FP32 file, and their batch size.
+# The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
 
 
@@ -50,24 +52,28 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read the photographs, quantise, check the scales, compare with the FP32 file, record."""
     base = base_record(arguments)
-    require_same_input(arguments, base)
+    contract = Contract.of(base["interface"])
+    require_same_input(arguments, contract)
     calibration = read_calibration(
         arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
     )
     progress(f"  calibrating on {len(calibration.images)} photographs of {arguments.images}")
-    model = quantized(arguments, calibration, base["opset"], base["ir_version"])
+    name = contract.inputs[0].name
+    samples = [{name: image[None]} for image in calibration.images]
+    model = quantized(arguments, samples, base["opset"], base["ir_version"])
     counted = require_quantized(inspect(model))
     facts = {"quantized": counted.record(), "calibration": calibration.record(arguments.method)}
-    record = write_variant(arguments, base, model, widened(model), sample(calibration), **facts)
+    record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
     share = f"{counted.compute} of {counted.compute + len(counted.skipped)}"
     progress(
         f"  {arguments.variant}: {share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}"
     )
 
 
-def require_same_input(arguments: argparse.Namespace, base: dict) -> None:
+def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:
     """Raise SlipwayError unless the photographs will have the dtype and size of the exported file's input."""
-    requested, exported = (arguments.input, arguments.crop), (base["input_dtype"], base["crop"])
+    exported = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
+    requested = arguments.input, arguments.crop
     if requested != exported:
         raise SlipwayError(
             f"{arguments.onnx} was exported for {exported[0]} inputs of {exported[1]} pixels, but this job calibrates "
@@ -76,8 +82,8 @@ def require_same_input(arguments: argparse.Namespace, base: dict) -> None:
         )
 
 
-def quantized(arguments: argparse.Namespace, calibration: Calibration, opset: int, ir_version: int) -> onnx.ModelProto:
-    """Return the file's model with Q/DQ nodes, with scales measured on the calibration images."""
+def quantized(arguments: argparse.Namespace, samples: list[Tensors], opset: int, ir_version: int) -> onnx.ModelProto:
+    """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples."""
     from modelopt.onnx.quantization import quantize
 
     recipe = VARIANTS[arguments.variant]
@@ -88,7 +94,7 @@ def quantized(arguments: argparse.Namespace, calibration: Calibration, opset: in
         quantize(
             str(source),
             quantize_mode=recipe.mode,
-            calibration_data={INPUT: calibration.images},
+            calibration_data_reader=reader_of(samples),
             calibration_method=arguments.method,
             calibration_eps=["cpu"],
             high_precision_dtype=recipe.rest,
@@ -116,11 +122,12 @@ def require_quantized(counts: Quantized) -> Quantized:
     return counts
 
 
-def sample(calibration: Calibration) -> list:
-    """Return some of the calibration images, evenly spread, in batches."""
-    step = max(1, len(calibration.images) // COMPARED)
-    images = calibration.images[::step][:COMPARED]
-    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+def compared(contract: Contract, samples: list[Tensors]) -> list[Tensors]:
+    """Return some of the calibration samples, evenly spread, as requests: in batches where all have the same sizes."""
+    chosen = samples[:: max(1, len(samples) // COMPARED)][:COMPARED]
+    if not contract.batched or contract.axes:
+        return chosen
+    return [joined(chosen[start : start + BATCH]) for start in range(0, len(chosen), BATCH)]
 
 
 if __name__ == "__main__":

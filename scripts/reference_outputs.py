@@ -2,24 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from slipway.contract.contract import Contract
+from slipway.benchmark.strangers import strangers
+from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden, Sample, read_samples
+from slipway.contract.network import ServedNetwork, answers_of, served_network
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
-from slipway.networks.model_inputs import logits_of, random_batch, served_model
 from slipway.networks.own_answers import require_own_answers
-from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.showing import answer_of, sentence_of
-from slipway.outputs.variation import ROUNDING, require_variation, variation
-
-if TYPE_CHECKING:
-    import torch
+from slipway.outputs.variation import ROUNDING, require_variation, variations
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -41,12 +35,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the network on the samples, check its answers, write them."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     taken, inputs, output = read_json(arguments.samples_record), read_samples(arguments.samples), contract.outputs[0]
-    network = network_of(contract, load_model(arguments.weights, weights))
-    company = require_own_answers(network, inputs[0][INPUT])
-    answers = [logits_of(network, sample[INPUT]) for sample in inputs]
-    varies = variation_of(network, contract, np.concatenate(answers))
-    samples = [Sample(sample, {OUTPUT: answer}) for sample, answer in zip(inputs, answers, strict=True)]
-    Golden(contract, tuple(samples)).write(arguments.output)
+    network = served_network(load_model(arguments.weights, weights), contract)
+    company = require_own_answers(network, contract, inputs)
+    answers = [answers_of(network, contract, sample) for sample in inputs]
+    varies = variation_of(network, contract, inputs, answers)
+    Golden(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
     labels = arguments.labels.read_text(encoding="utf-8").splitlines()
     record = {
         "origin": weights["origin"],
@@ -59,31 +52,24 @@ def main(arguments: argparse.Namespace) -> None:
         "company": company,
         "output": output.meaning.record(),
         "variation": varies,
-        **answer_of(answers[0][0], output.meaning, labels),
+        **answer_of(answers[0][output.name][0], output.meaning, labels),
     }
     write_json(arguments.record, record)
     progress(f"  PyTorch says {sentence_of(record, 1)}")
 
 
-def network_of(contract: Contract, network: "torch.nn.Module") -> "torch.nn.Module":
-    """Return the network with the normalisation of its contract."""
-    return served_model(network, contract.inputs[0].normalisation, contract.inputs[0].dtype)
+def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:
+    """Return the difference between the answers to the samples, relative to their size: of the output that varies most.
 
-
-def variation_of(network: "torch.nn.Module", contract: Contract, answers: np.ndarray) -> float:
-    """Return the difference between the answers to the samples, relative to their size.
-
-    If it is tiny, the model is also run on noise, black and white. Raises SlipwayError if all answers are equal.
+    If it is tiny, the network is also run on noise, low and high values. Raises SlipwayError if all answers are equal.
     """
-    varies = variation(answers)
+    varies = max(variations(answers).values(), default=0.0)
     if varies < ROUNDING:
-        probes = random_batch(contract.inputs[0].dtype, 4, contract.inputs[0].shape[-1])
-        probes[2], probes[3] = probes.min(), probes.max()
-        differing = np.concatenate([answers, logits_of(network, probes)])
-        require_variation([{OUTPUT: answer[None]} for answer in differing])
+        others = [answers_of(network, contract, sample) for sample in strangers(contract, samples)]
+        require_variation([*answers, *others])
         progress(
-            "  CAUTION: the model answers the sample photograph and its variations alike, so they prove little; name "
-            "another `image` in config.yaml"
+            "  CAUTION: the model answers its samples alike, so they prove little; name others in config.yaml "
+            "(`image`, or `samples`)"
         )
     return varies
 

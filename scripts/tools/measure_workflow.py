@@ -102,7 +102,7 @@ def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
         / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['targets'][TARGET]['engine_key']['precision']}.engine.json"
     )
     engine = built.load()
-    crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["crop"]
+    crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]
     image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
     warm_up(lambda: engine.infer({INPUT: image}), 2)
     rounds = []

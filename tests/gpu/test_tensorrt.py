@@ -189,6 +189,7 @@ class Retrained(Built):
         """Cast the ONNX file to FP16."""
         low = self.folder / "low.onnx"
         files = f"--onnx {self.onnx} --onnx-record {self.onnx_record} --output {low} --record {low}.json".split()
+        files += ["--samples", f"{self.folder}/uint8.samples.npz"]
         cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", "fp16"]))
         self.onnx, self.onnx_record = low, self.folder / "low.onnx.json"
 

@@ -7,7 +7,7 @@ import torch
 
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
-from slipway.networks.answer_structure import named_outputs
+from slipway.networks.answer_structure import named_outputs, require_finite
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
 
@@ -89,12 +89,7 @@ def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
         traceback.print_exc()
         raise SlipwayError(why_it_fails(network.network, inputs, error, network.run, contract.batched)) from None
     for name, values in outputs.items():
-        if values.is_floating_point() and not torch.isfinite(values).all():
-            raise SlipwayError(
-                f"the output {name} of the network has NaN or infinities in PyTorch already: its checkpoint is of a "
-                "training that diverged, or damaged (take an earlier one), or its code masks values with infinity "
-                "(let it use a large finite number)"
-            )
+        require_finite(f"output {name}", values)
     return {name: _served(values).numpy() for name, values in outputs.items()}
 
 

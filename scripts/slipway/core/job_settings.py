@@ -17,7 +17,7 @@ PACKAGES = {
 # The options whose package is in the environment that serves.
 SERVING = {"pytriton_version", "perf_analyzer_version"}
 # Options without influence on the result: files to write, and the way in which a job works.
-_NO_SETTINGS = {"log", "lock", "timing_cache", "try_with", "tensorrt_python", "ready_timeout_s", "keep_versions"}
+_NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:

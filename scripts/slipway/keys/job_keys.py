@@ -84,18 +84,15 @@ class JobKeys:
         """Return the key of the profile."""
         return JobKey(
             self.resolved.config["profile"],
-            crop=self.resolved.crop(model),
+            **self._parts.interface(model),
             **versions("torch"),
             code=self._parts.code_of_model("profile_model", model),
         )
 
     def export_onnx(self, model: str) -> JobKey:
         """Return the key of the ONNX file."""
-        settings = self._parts.input(model)
-        if settings["input"] != "uint8":  # without normalisation in the graph, only the size of the input matters
-            settings = {name: settings[name] for name in ("crop", "input")}
         return JobKey(
-            settings,
+            self._parts.interface(model),
             opset=self.resolved.opset(),
             # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
             **versions("torch", "onnxscript", "onnxslim"),

@@ -29,6 +29,20 @@ class KeyParts:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
         return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
 
+    def interface(self, model: str) -> dict[str, str]:
+        """Return the settings that determine a model's tensors: another meaning or label makes no graph stale."""
+        settings = self.resolved.config["models"][model]
+        source = self.resolved.samples(model)
+        if source:
+            stated = {name: settings[name] for name in ("inputs", "axes")}
+            stated["outputs"] = list(settings["outputs"] or [])
+            if not settings["inputs"]:  # the tensors are found from the samples
+                stated |= self.samples(source) | self.code_of_samples(source)
+        else:
+            of_graph = ("crop", "input", "mean", "std") if self.resolved.input(model) == "uint8" else ("crop", "input")
+            stated = {name: self.input(model)[name] for name in of_graph}
+        return {"inputs": json.dumps(stated, sort_keys=True)}
+
     def evaluation(self, model: str) -> dict:
         """Return the settings of the evaluation data, and of the user's metric where there is one."""
         accuracy, metric, source = (

@@ -3,13 +3,15 @@
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
 import torch
 
 from slipway.core.errors import SlipwayError
 from slipway.core.user_modules import find_users_module, users_modules_first
+from slipway.networks.calling import call_of
 from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
 from slipway.networks.user_code import first_sentence
@@ -19,13 +21,13 @@ _HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
 
 
 def build(
-    architecture: str, arguments: dict | None = None, input_shape: Sequence[int] | None = None
+    architecture: str, arguments: dict | None = None, sample: Mapping[str, np.ndarray] | None = None
 ) -> torch.nn.Module:
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
     returns a torch.nn.Module. `arguments` are its keyword arguments. Lazy modules such as LazyLinear get their shapes
-    from an input of `input_shape` (N, 3, H, W). Raises SlipwayError if the factory cannot be imported, cannot be called
+    from a sample of the inputs, by name. Raises SlipwayError if the factory cannot be imported, cannot be called
     with these arguments, or returns another type, and if a network with lazy modules does not accept the input.
     """
     # With gradients, networks with the older weight_norm could not be copied.
@@ -35,7 +37,7 @@ def build(
         module.aux_logits = False
         for head in heads:
             setattr(module, head, None)
-    return model if input_shape is None else _settled(model, input_shape)
+    return model if sample is None else _settled(model, sample)
 
 
 def head_names(model: torch.nn.Module) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def _networks_with_heads(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Mod
     }
 
 
-def _settled(model: torch.nn.Module, input_shape: Sequence[int]) -> torch.nn.Module:
+def _settled(model: torch.nn.Module, sample: Mapping[str, np.ndarray]) -> torch.nn.Module:
     """Return the model with its lazy parameters, if any, initialised by a forward pass."""
     from torch.nn.modules.lazy import LazyModuleMixin
 
@@ -66,13 +68,14 @@ def _settled(model: torch.nn.Module, input_shape: Sequence[int]) -> torch.nn.Mod
         return model
     try:
         with torch.no_grad():
-            model(torch.zeros(*input_shape))
+            call_of(model, list(sample))(model, {name: torch.from_numpy(array) for name, array in sample.items()})
     except Exception as error:  # the user's code can raise any exception
         traceback.print_exc()
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in sample.items())
         raise SlipwayError(
-            f"the network has lazy modules, whose shapes come from its first input, but does not take one of shape "
-            f"{tuple(input_shape)} ({first_sentence(error)}); correct `preprocess.crop` in config.yaml, or give the "
-            "modules sizes"
+            f"the network has lazy modules, whose shapes come from its first input, but does not take {shapes} "
+            f"({first_sentence(error)}); correct the samples (`preprocess.crop` in config.yaml), or give the modules "
+            "sizes"
         ) from None
     return model.eval()
 

@@ -5,8 +5,10 @@ Its metadata have each module's version from PyTorch's `state_dict`: some module
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from slipway.core.artifacts import written_whole
@@ -15,6 +17,8 @@ from slipway.models.architectures import build
 from slipway.models.loading import load
 
 _VERSIONS = "module_versions"
+# The inputs of a network whose record names none.
+_ONE_PICTURE = {"input": {"dtype": "float32", "shape": [1, 3, 224, 224]}}
 
 
 def write_canonical(model: torch.nn.Module, path: Path) -> None:
@@ -37,6 +41,16 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
         partial.write_bytes(save(tensors, {"format": "pt", _VERSIONS: versions}))
 
 
+def inputs_record(sample: Mapping[str, np.ndarray]) -> dict:
+    """Return the dtypes and shapes of a sample of the inputs, for the record of the weights."""
+    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()}
+
+
+def zeros_of(inputs: dict) -> dict[str, np.ndarray]:
+    """Return zeros of the dtypes and shapes in the record of the weights, by input."""
+    return {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
+
+
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Return the model of a canonical checkpoint and its record, in eval mode on the CPU.
 
@@ -44,7 +58,7 @@ def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """
     from safetensors import safe_open
 
-    model = build(record["architecture"], record["arguments"], record.get("input_shape", (1, 3, 224, 224)))
+    model = build(record["architecture"], record["arguments"], zeros_of(record.get("inputs", _ONE_PICTURE)))
     with safe_open(weights, framework="pt") as file:
         state = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         state._metadata = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))

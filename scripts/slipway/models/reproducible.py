@@ -1,26 +1,33 @@
 """Check that an architecture and a checkpoint determine a network completely."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
+from slipway.networks.calling import call_of
 
 
-def require_reproducible(model: torch.nn.Module, architecture: str, arguments: dict, example: torch.Tensor) -> None:
+def require_reproducible(
+    model: torch.nn.Module, architecture: str, arguments: dict, sample: Mapping[str, np.ndarray]
+) -> None:
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
-    Then the network holds random values that are in no state dict, and the values of the training are lost. `example`
-    is an input (N, 3, H, W). A network whose own answers vary from run to run passes here; other checks refuse it.
+    Then the network holds random values that are in no state dict, and the values of the training are lost. `sample`
+    has its inputs by name. A network whose own answers vary from run to run passes here; other checks refuse it.
     """
-    again = build(architecture, arguments, example.shape)
+    again = build(architecture, arguments, sample)
     load(again, model.state_dict())
+    inputs, call = {name: torch.from_numpy(array) for name, array in sample.items()}, call_of(model, list(sample))
     with torch.inference_mode():
-        first, repeated, other = model(example), model(example), again(example)
+        first, repeated, other = (_tensors(call(network, inputs)) for network in (model, model, again))
     if not _are_close(first, repeated) or _are_close(first, other):
         return
     buffers, new_buffers = dict(model.named_buffers()), dict(again.named_buffers())
-    random = [name for name in buffers if not _are_close(buffers[name], new_buffers[name])]
+    random = [name for name in buffers if not _are_close([buffers[name]], [new_buffers[name]])]
     named = f"its buffers: {few(random)}" if random else "a tensor that is no buffer, or a random choice of layers"
     raise SlipwayError(
         f"architecture {architecture} answers differently each time it is made, with the same weights: it holds random "
@@ -29,7 +36,14 @@ def require_reproducible(model: torch.nn.Module, architecture: str, arguments: d
     )
 
 
-def _are_close(first: object, other: object) -> bool:
-    if not isinstance(first, torch.Tensor) or not isinstance(other, torch.Tensor):
-        return True  # other types are refused elsewhere
-    return first.shape == other.shape and torch.allclose(first, other, rtol=1e-4, atol=1e-6, equal_nan=True)
+def _tensors(answer: object) -> list[torch.Tensor]:
+    """Return the tensors of an answer. Other values are refused elsewhere."""
+    leaves, _ = torch.utils._pytree.tree_flatten(answer)
+    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _are_close(first: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(first) == len(other) and all(
+        one.shape == another.shape and torch.allclose(one.double(), another.double(), 1e-4, 1e-6, equal_nan=True)
+        for one, another in zip(first, other, strict=True)
+    )

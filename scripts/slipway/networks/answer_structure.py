@@ -25,6 +25,16 @@ def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[st
     return chosen
 
 
+def require_finite(name: str, values: torch.Tensor) -> None:
+    """Raise SlipwayError if floating-point values are not finite. `name` is what they are in a sentence."""
+    if values.is_floating_point() and not torch.isfinite(values).all():
+        raise SlipwayError(
+            f"the {name} of the network has NaN or infinities in PyTorch already: its checkpoint is of a training that "
+            "diverged, or damaged (take an earlier one), or its code masks values with infinity (let it use a large "
+            "finite number)"
+        )
+
+
 _WRAP = (
     "let `architecture` name a factory that wraps the network in a module which returns a tensor, a tuple of tensors "
     "or a dictionary of tensors"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from slipway.contract.contract import BATCH
 from slipway.core.errors import causes
 from slipway.networks.user_code import first_sentence, last_line, line_in_text, line_of, without_colours
 
@@ -57,14 +58,25 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
     )
 
 
-def why_the_batch_is_fixed(model: torch.nn.Module, example: torch.Tensor) -> str:
-    """Return a sentence about the line of a network's code that fixes the batch size of the exported file."""
-    line = _line_that_fixes_the_batch(model, example)
+def why_the_axis_is_fixed(
+    model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str, size: int
+) -> str:
+    """Return a sentence about the line of a network's code that fixes the size of a dynamic axis in the exported file.
+
+    `dynamic_shapes` has the dynamic axes of the example in the form of torch.export.
+    """
+    line = _line_that_fixes(model, example, dynamic_shapes)
     place = f" at {line}" if line else ""
+    if name == BATCH:
+        return (
+            f"the exported file takes only batches of {size}: the network's code fixes the batch size{place}; write "
+            "x.shape[0], or -1 in view and reshape, where that number stands, and neither loop over the batch nor "
+            "compare its size"
+        )
     return (
-        f"the exported file takes only batches of {len(example)}: the network's code fixes the batch size{place}; "
-        "write x.shape[0], or -1 in view and reshape, where that number stands, and neither loop over the batch nor "
-        "compare its size"
+        f"the exporter fixed the axis {name} at {size}: the network's code fixes its size{place}; write x.shape[...], "
+        f"or -1 in view and reshape, where that number stands, and neither loop over the axis nor compare its size, or "
+        f"give the axis one size in `axes.{name}` of config.yaml"
     )
 
 
@@ -189,10 +201,9 @@ def _nodes(error: Exception) -> Iterator[object]:
                 yield node
 
 
-def _line_that_fixes_the_batch(model: torch.nn.Module, example: torch.Tensor) -> str | None:
+def _line_that_fixes(model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple) -> str | None:
     try:
-        batch = ({0: torch.export.Dim("batch", min=1, max=4096)},)
-        report = torch.export.draft_export(model, (example,), dynamic_shapes=batch, strict=False)._report
+        report = torch.export.draft_export(model, example, dynamic_shapes=dynamic_shapes, strict=False)._report
         files = {number: name for name, number in torch._logging.structured.INTERN_TABLE.items()}
         for failure in report.failures:
             frames = failure.data.get("user_stack") or failure.data.get("stack") or []

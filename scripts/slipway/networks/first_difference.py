@@ -1,10 +1,12 @@
-"""Find the first module in which two runs of a network differ for the same picture."""
+"""Find the first module in which two runs of a network differ for the same sample."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
+
+from slipway.contract.contract import Tensors
+from slipway.contract.network import ServedNetwork
 
 
 @dataclass(frozen=True)
@@ -29,27 +31,26 @@ class _Step:
     tensors: list[torch.Tensor]
 
 
-def first_difference(
-    model: torch.nn.Module, alone: np.ndarray, together: np.ndarray, allowed: float
-) -> Difference | None:
-    """Return the first difference between a picture (1, 3, H, W) run alone and as the last of a batch (N, 3, H, W).
+def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, allowed: float) -> Difference | None:
+    """Return the first difference in the user's network between a sample run alone and as the last of a batch.
 
     Two tensors differ if their distance is more than `allowed` of the norm. Returns None if no difference is found, for
     example in a network that calls other modules for another batch.
     """
-    runs = [_steps(model, batch) for batch in (alone, together)]
-    modules = dict(model.named_modules())
+    runs = [_steps(network, inputs) for inputs in (alone, together)]
+    modules = dict(network.network.named_modules())
+    count = max(len(array) for array in together.values()) // max(len(array) for array in alone.values())
     for one, other in zip(*runs, strict=False):
         if (one.name, one.is_output) != (other.name, other.is_output):
             return None
-        if _differ(one.tensors, other.tensors, len(together), allowed):
+        if _differ(one.tensors, other.tensors, count, allowed):
             name = one.name if one.is_output else one.caller
             return Difference(name, modules[name], None if one.is_output else one.name)
     return None
 
 
-def _steps(model: torch.nn.Module, batch: np.ndarray) -> list[_Step]:
-    """Run a batch and return the inputs and outputs of each module, in the order of execution."""
+def _steps(network: ServedNetwork, inputs: Tensors) -> list[_Step]:
+    """Run inputs and return the inputs and outputs of each module, in the order of execution."""
     steps: list[_Step] = []
     running: list[str] = []
 
@@ -69,12 +70,11 @@ def _steps(model: torch.nn.Module, batch: np.ndarray) -> list[_Step]:
         return hook
 
     handles = []
-    for name, module in model.named_modules():
+    for name, module in network.network.named_modules():
         handles.append(module.register_forward_pre_hook(entering(name), with_kwargs=True))
         handles.append(module.register_forward_hook(leaving(name)))
     try:
-        with torch.inference_mode():
-            model(torch.from_numpy(batch))
+        network.run(inputs)
     finally:
         for handle in handles:
             handle.remove()
@@ -96,7 +96,7 @@ def _differ(alone: list[torch.Tensor], together: list[torch.Tensor], count: int,
 
 
 def _part(one: torch.Tensor, other: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the last picture's part of a tensor, along the axis that grew with the batch.
+    """Return the last sample's part of a tensor, along the axis that grew with the batch.
 
     If no axis grew, as in a mean over the batch, the two count as equal: a later tensor shows the difference.
     """

@@ -1,4 +1,4 @@
-"""Check in PyTorch that a network's answer to a picture is repeatable and independent of the rest of its batch."""
+"""Check in PyTorch that a network's answer to a sample is repeatable and independent of the rest of its batch."""
 
 import inspect
 
@@ -7,57 +7,62 @@ import torch
 
 from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company
 from slipway.benchmark.strangers import strangers
-from slipway.classification.picture_contract import picture_contract
+from slipway.contract.batches import joined
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.first_difference import Difference, first_difference
-from slipway.networks.model_inputs import logits_of
 from slipway.networks.user_code import shown
-from slipway.onnx.tensor_names import INPUT, OUTPUT
 
-# The allowed distance of two runs on the same picture, relative to the answer's norm: both use the same kernels.
+# The allowed distance of two runs on the same sample, relative to the answer's norm: both use the same kernels.
 _REPEATED = 1e-5
 # A batch larger than the batches of the engines' checks, since some networks treat large batches differently.
 _LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
 
 
-def require_own_answers(model: torch.nn.Module, sample: np.ndarray) -> dict:
-    """Return the distances of a network's answers to a sample (1, 3, H, W) between batches with different neighbours.
+def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
+    """Return the distances of a network's answers to the first sample between batches with different neighbours.
 
-    See slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a picture's
-    neighbours. The message names the module where the difference begins.
+    See slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a sample's
+    neighbours or padding. The message names the module where the difference begins.
     """
-    _require_repeatable(model, sample)
-    contract, samples = picture_contract(sample.dtype), [{INPUT: sample}]
-    answer = lambda inputs: {OUTPUT: logits_of(model, inputs[INPUT])}  # noqa: E731
-    distances = in_company(answer, contract, samples, batches=(*BATCHES, _LARGE))
-    if problem := dependence(distances, _tolerance(model)):
-        batch = np.concatenate([*(each[INPUT] for each in strangers(contract, samples)), sample])
-        begins = first_difference(model, sample, batch, _tolerance(model).by_company)
+    _require_repeatable(network, contract, samples[0])
+    tolerance = _tolerance(network)
+    distances = in_company(
+        lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=(*BATCHES, _LARGE)
+    )
+    if problem := dependence({**distances, "by_padding": 0.0}, tolerance):
+        batch = joined([*strangers(contract, samples), samples[0]])
+        begins = first_difference(network, samples[0], batch, tolerance.by_company)
         raise SlipwayError(
             f"the network cannot be served in batches, since {problem}, and Triton puts the requests of strangers into "
             f"one batch; it is so in PyTorch{_where(begins)}{_what_to_do(begins)}"
         )
+    if problem := dependence(distances, tolerance):
+        raise SlipwayError(f"the network cannot be served in batches of several sizes, since {problem}")
     return distances
 
 
-def _require_repeatable(model: torch.nn.Module, sample: np.ndarray) -> None:
-    first = logits_of(model, sample).astype(np.float64)
+def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tensors) -> None:
+    first = answers_of(network, contract, sample)
     buffers = {
         name: buffer.clone()
-        for name, buffer in model.named_buffers()
+        for name, buffer in network.network.named_buffers()
         # Batch normalisation in train mode shows in the check with neighbours, which names its module.
         if buffer.is_floating_point() and not name.endswith(("running_mean", "running_var"))
     }
-    again = logits_of(model, sample).astype(np.float64)
-    _require_unchanged(buffers, model)
-    allowed = min(_REPEATED, _tolerance(model).by_company)
-    if first.shape == again.shape and np.linalg.norm(first - again) <= allowed * np.linalg.norm(first):
+    again = answers_of(network, contract, sample)
+    _require_unchanged(buffers, network.network)
+    allowed = min(_REPEATED, _tolerance(network).by_company)
+    distances = {name: _apart(first[name], again[name]) for name in first}
+    name = max(distances, key=distances.get)
+    if distances[name] <= allowed:
         return
-    apart = np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny)
-    problem = f"two runs of the network answer the same picture differently ({apart:.2g} of the logits' norm apart)"
+    apart = f"{distances[name]:.2g} of the norm of {name} apart"
+    problem = f"two runs of the network answer the same sample differently ({apart})"
     left_on = [
         f"{name or 'the network'} ({type(module).__name__})"
-        for name, module in model.named_modules()
+        for name, module in network.network.named_modules()
         if module.training and "drop" in type(module).__name__.lower()
     ]
     if left_on:
@@ -66,11 +71,19 @@ def _require_repeatable(model: torch.nn.Module, sample: np.ndarray) -> None:
             "leave it off in eval mode (a `train` method or a `.train()` in its code puts it on), or have the factory "
             "leave it out"
         )
-    begins = first_difference(model, sample, sample, allowed)
+    begins = first_difference(network, sample, sample, allowed)
     raise SlipwayError(
-        f"{problem}: it draws random numbers, or remembers earlier pictures, in eval mode too{_where(begins)}; let it "
+        f"{problem}: it draws random numbers, or remembers earlier requests, in eval mode too{_where(begins)}; let it "
         "do so only `if self.training`, such as F.dropout(x, p, self.training)"
     )
+
+
+def _apart(first: np.ndarray, again: np.ndarray) -> float:
+    """Return the distance of two answers, relative to the norm of the first; infinity for different shapes."""
+    if first.shape != again.shape:
+        return float("inf")
+    first, again = first.astype(np.float64), again.astype(np.float64)
+    return float(np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny))
 
 
 def _require_unchanged(buffers: dict[str, torch.Tensor], model: torch.nn.Module) -> None:
@@ -79,8 +92,8 @@ def _require_unchanged(buffers: dict[str, torch.Tensor], model: torch.nn.Module)
     changed = [name for name in buffers if name in now and not torch.equal(buffers[name], now[name])]
     if changed:
         raise SlipwayError(
-            f"the network remembers earlier pictures in eval mode: each run changes its buffers {listed(changed, 4)}, "
-            "so answers depend on earlier requests; let it change them only `if self.training`, and switch "
+            f"the network remembers earlier requests in eval mode: each run changes its buffers {listed(changed, 4)}, "
+            "so answers depend on them; let it change them only `if self.training`, and switch "
             "the observers of quantization-aware training off (torch.ao.quantization.disable_observer)"
         )
 
@@ -109,7 +122,7 @@ def _what_to_do(begins: Difference | None) -> str:
             "mode, or take GroupNorm or LayerNorm"
         )
     return (
-        "; let it compute over the axes of one picture only, never over axis 0 (mean, softmax, sort, normalisation), "
+        "; let it compute over the axes of one sample only, never over axis 0 (mean, softmax, sort, normalisation), "
         "or by statistics that were kept in training"
     )
 

@@ -8,18 +8,17 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import onnx
 
-from slipway.benchmark.agreement import compare
+from slipway.benchmark.agreement import compare_requests, figures_in_words
 from slipway.benchmark.company import IN_FEWER_BITS
-from slipway.classification.picture_contract import picture_contract
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.onnx.onnx_files import described, require_own_answers, require_served_tensors, session_of
-from slipway.onnx.tensor_names import INPUT, OUTPUT
+from slipway.onnx.onnx_files import answers_of, described, require_own_answers, require_served_tensors, session_of
 
 PACKAGE = "nvidia-modelopt"
 
@@ -29,6 +28,7 @@ def variant_parser(description: str, variants: Iterable[str]) -> argparse.Argume
     arguments = parser(description)
     arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
     arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
+    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
     arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
@@ -76,22 +76,23 @@ def write_variant(
     base: dict,
     model: onnx.ModelProto,
     computed: onnx.ModelProto,
-    batches: list[np.ndarray],
+    requests: list[Tensors],
     **facts: dict,
 ) -> dict:
     """Write a converted model and its record, after its check and its comparison with the FP32 file `base`.
 
-    `computed` is the model in a form that ONNX Runtime computes exactly, `batches` are of (N, 3, H, W). Returns the
-    record, with the additional `facts`.
+    `computed` is the model in a form that ONNX Runtime computes exactly. It is compared on `requests`, and on the
+    samples in company. Returns the record, with the additional `facts`.
     """
-    require_served_tensors(model, base["input_dtype"])
+    contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
+    require_served_tensors(model, contract)
     with written_whole(arguments.output) as partial:
         onnx.save(model, partial)
         onnx.checker.check_model(str(partial), full_check=True)
-        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, batches)
-        company = require_own_answers(computed, batches[0][:1], IN_FEWER_BITS) if agreement else None
+        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, contract, requests)
+        company = require_own_answers(computed, contract, samples, IN_FEWER_BITS) if agreement else None
     record = {
-        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "crop", "input_dtype")},
+        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface", "input_dtype")},
         "key": settings_of(arguments),
         "variant": arguments.variant,
         "source_sha256": base["sha256"],
@@ -109,25 +110,24 @@ def write_variant(
 def in_words(record: dict) -> str:
     """Return the comparison with the FP32 file in words."""
     agreement = record["agreement"]
-    return f"relative error to FP32 {agreement['relative_error']:.1e}" if agreement else record["not_compared_because"]
+    return f"against FP32: {figures_in_words(agreement)}" if agreement else record["not_compared_because"]
 
 
 def agreement_with_base(
-    base: onnx.ModelProto, variant: onnx.ModelProto, batches: list[np.ndarray]
+    base: onnx.ModelProto, variant: onnx.ModelProto, contract: Contract, requests: list[Tensors]
 ) -> tuple[dict | None, str | None]:
-    """Compare a variant with its FP32 model over all batches (N, 3, H, W), in ONNX Runtime on the CPU.
+    """Compare a variant with its FP32 model over all requests, in ONNX Runtime on the CPU.
 
-    Returns (figures of `compare`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
+    Returns (figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
     optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
-    Raises SlipwayError if only the variant's logits are not finite.
+    Raises SlipwayError if only the variant's outputs are not finite.
     """
     try:
-        logits = answers(variant, batches)
+        answers = _answers(variant, contract, requests)
     except Exception as error:  # ONNX Runtime has no common class for its errors
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    contract = picture_contract(batches[0].dtype)
-    agreement = compare({OUTPUT: answers(base, batches)}, {OUTPUT: logits}, contract)
-    if not agreement["finite"] or not math.isfinite(agreement["relative_error"]):
+    agreement = compare_requests(_answers(base, contract, requests), answers, contract)
+    if not agreement["finite"] or not math.isfinite(agreement.get("relative_error", 0.0)):
         raise SlipwayError(
             "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "
             "of the lower precision; leave that precision out of `targets.*.precisions` in config.yaml"
@@ -135,7 +135,7 @@ def agreement_with_base(
     return agreement, None
 
 
-def answers(model: onnx.ModelProto, batches: list[np.ndarray]) -> np.ndarray:
-    """Return the logits (sum of N, classes) of a model for batches (N, 3, H, W), on the CPU without optimisations."""
+def _answers(model: onnx.ModelProto, contract: Contract, requests: list[Tensors]) -> list[Tensors]:
+    """Return the outputs of a model for requests, on the CPU without optimisations."""
     session = session_of(model)
-    return np.concatenate([session.run([OUTPUT], {INPUT: batch})[0] for batch in batches])
+    return [answers_of(session, contract, inputs) for inputs in requests]

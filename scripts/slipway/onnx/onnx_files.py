@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
 
 from slipway.benchmark.company import Tolerance, dependence, in_company
-from slipway.classification.picture_contract import picture_contract
+from slipway.contract.contract import Contract, Tensor, Tensors
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.onnx.onnx_structure import digests
-from slipway.onnx.tensor_names import INPUT, OUTPUT
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -32,31 +30,34 @@ def described(path: Path) -> dict:
     }
 
 
-def require_served_tensors(model: onnx.ModelProto, input_dtype: str) -> None:
-    """Raise SlipwayError unless input and logits have their names and dtypes and a dynamic batch axis."""
-    element = {"float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8}[input_dtype]
-    for value, name, expected in (
-        (model.graph.input[0], INPUT, element),
-        (model.graph.output[0], OUTPUT, onnx.TensorProto.FLOAT),
-    ):
-        tensor = value.type.tensor_type
-        if value.name != name or tensor.elem_type != expected or tensor.shape.dim[0].HasField("dim_value"):
-            actual = f"{value.name}, {onnx.TensorProto.DataType.Name(tensor.elem_type)}, batch {tensor.shape.dim[0]}"
+def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
+    """Raise SlipwayError unless inputs and outputs have the contract's names, order, dtypes and dynamic axes."""
+    for side, values in ((contract.inputs, model.graph.input), (contract.outputs, model.graph.output)):
+        expected, actual = [tensor.in_words() for tensor in side], [in_words(value) for value in values]
+        if len(side) != len(values) or not all(map(_is_served, side, values)):
             raise SlipwayError(
-                f"the conversion changed the tensor {name}: it is now {' '.join(actual.split())}; "
-                "install the versions of envs/requirements.txt"
+                f"the conversion changed the tensors of the graph: they are now {', '.join(actual) or 'none'}, where "
+                f"the model has {', '.join(expected)}; install the versions of envs/requirements.txt"
             )
 
 
-def require_own_answers(model: onnx.ModelProto, sample: np.ndarray, tolerance: Tolerance) -> dict:
-    """Return the differences of the file's answers to a sample (1, 3, H, W) between batches with other images.
+def in_words(value: onnx.ValueInfoProto) -> str:
+    """Return a tensor of a graph in words, such as "input float32 (batch, 3, 224, 224)"."""
+    tensor = value.type.tensor_type
+    sizes = (size.dim_param or (size.dim_value if size.HasField("dim_value") else "?") for size in tensor.shape.dim)
+    return f"{value.name} {_dtype(tensor.elem_type)} ({', '.join(map(str, sizes))})"
 
-    Raises SlipwayError if an answer depends on the other images of its batch. ONNX Runtime must be able to run the
+
+def require_own_answers(
+    model: onnx.ModelProto, contract: Contract, samples: list[Tensors], tolerance: Tolerance
+) -> dict:
+    """Return the differences of the file's answers to the first sample between batches with other samples.
+
+    Raises SlipwayError if an answer depends on the other samples of its batch. ONNX Runtime must be able to run the
     model.
     """
     session = session_of(model)
-    answer = lambda inputs: {OUTPUT: session.run([OUTPUT], inputs)[0]}  # noqa: E731
-    differences = in_company(answer, picture_contract(sample.dtype), [{INPUT: sample}])
+    differences = in_company(lambda inputs: answers_of(session, contract, inputs), contract, samples)
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
@@ -66,9 +67,34 @@ def require_own_answers(model: onnx.ModelProto, sample: np.ndarray, tolerance: T
     return differences
 
 
+def answers_of(session: onnxruntime.InferenceSession, contract: Contract, inputs: Tensors) -> Tensors:
+    """Return a session's outputs for the inputs of a request, by name."""
+    names = [tensor.name for tensor in contract.outputs]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
 def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _is_served(tensor: Tensor, value: onnx.ValueInfoProto) -> bool:
+    """Return whether a graph's tensor is the contract's: no size that is dynamic there is fixed here."""
+    served = value.type.tensor_type
+    sizes = served.shape.dim
+    return (
+        value.name == tensor.name
+        and _dtype(served.elem_type) == tensor.dtype
+        and len(sizes) == len(tensor.shape)
+        and all(
+            not actual.HasField("dim_value") or actual.dim_value == size
+            for actual, size in zip(sizes, tensor.shape, strict=True)
+        )
+    )
+
+
+def _dtype(element: int) -> str:
+    return str(onnx.helper.tensor_dtype_to_np_dtype(element))

@@ -37,8 +37,8 @@ def agreement(figures: dict, limit: float) -> str | None:
 
 
 def largest_error(onnx_record: dict) -> str | None:
-    """Return an ONNX file's largest relative error: against PyTorch at each batch size, or against the FP32 file."""
+    """Return an ONNX file's largest relative error: against PyTorch at each size, or against the FP32 file."""
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
-    errors = [each["relative_error"] for each in agreements if each]
+    errors = [each["relative_error"] for each in agreements if each and "relative_error" in each]
     return f"{max(errors):.1e}" if errors else None

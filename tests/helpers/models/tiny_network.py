@@ -11,11 +11,13 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import export_onnx
+from helpers.models.served_pictures import contract_of, random_pictures, write_interface
 from slipway.classification.images import Preprocessing
 from slipway.core.artifacts import read_json, sha256
 
 CROP = 64
 PREPROCESS = Preprocessing(72, CROP, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CONTRACTS = {dtype: contract_of(CROP, 16, dtype, PREPROCESS) for dtype in ("float32", "uint8")}
 OPTIONS = ["--resize=72", "--crop=64", "--mean", "0.485", "0.456", "0.406", "--std", "0.229", "0.224", "0.225"]
 
 
@@ -62,9 +64,10 @@ def export(folder, input_dtype, opset, training):
     weights, record = checkpoint(folder, training)
     onnx = folder / f"tiny.{input_dtype}.{opset}.onnx"
     files = f"--weights {weights} --weights-record {record} --output {onnx} --record {onnx}.json".split()
-    preprocessing = OPTIONS if input_dtype == "uint8" else [f"--crop={CROP}"]
-    options = [*files, "--opset", str(opset), "--input", input_dtype, *preprocessing]
-    export_onnx.main(export_onnx.parse_arguments(options))
+    interface = write_interface(
+        folder, CONTRACTS[input_dtype], random_pictures(CROP, 2, input_dtype), f"{input_dtype}."
+    )
+    export_onnx.main(export_onnx.parse_arguments([*files, "--opset", str(opset), *interface]))
 
 
 def checkpoint(folder, training=0):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 IN_OUT = "--output o --record r"
 OPTIONS_OF = {
     "sample_inputs": ("sample_inputs", IN_OUT, ("m",)),
-    "fetch_weights": ("fetch_weights", IN_OUT, ("m",)),
+    "fetch_weights": ("fetch_weights", f"{IN_OUT} --samples s", ("m",)),
     "make_contract": (
         "make_contract",
         "--weights w --weights-record r --samples s --contract c --interface i --labels l",
@@ -27,10 +27,18 @@ OPTIONS_OF = {
         f"{IN_OUT} --weights w --weights-record r --contract c --labels l --samples s --samples-record s",
         ("m",),
     ),
-    "profile_model": ("profile_model", "--weights w --weights-record r --trace t --record r", ("m",)),
-    "export_onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r", ("m",)),
-    "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant fp16", ()),
-    "quantize_onnx": ("quantize_onnx", f"{IN_OUT} --onnx o --onnx-record r --variant int8 --images i", ("m",)),
+    "profile_model": (
+        "profile_model",
+        "--weights w --weights-record r --interface i --samples s --trace t --record r",
+        ("m",),
+    ),
+    "export_onnx": ("export_onnx", f"{IN_OUT} --weights w --weights-record r --interface i --samples s", ("m",)),
+    "cast_onnx": ("cast_onnx", f"{IN_OUT} --onnx o --onnx-record r --samples s --variant fp16", ()),
+    "quantize_onnx": (
+        "quantize_onnx",
+        f"{IN_OUT} --onnx o --onnx-record r --samples s --variant int8 --images i",
+        ("m",),
+    ),
     "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
     "build_engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),
     "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),

@@ -1,5 +1,6 @@
 """The canonical form of weights loads again exactly, whatever the network is."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -67,10 +68,21 @@ class Projecting(nn.Module):
         return self.head(images.flatten(1) @ self.projection)
 
 
+def zeros(shape):
+    return {"input": np.zeros(shape, np.float32)}
+
+
 def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
     path = tmp_path / "weights.safetensors"
     write_canonical(model, path)
-    return load_model(path, {"architecture": architecture, "arguments": {}, "input_shape": list(shape)})
+    return load_model(
+        path,
+        {
+            "architecture": architecture,
+            "arguments": {},
+            "inputs": {"input": {"dtype": "float32", "shape": list(shape)}},
+        },
+    )
 
 
 @pytest.mark.parametrize("kind", [Tied, Lazy, Normed])
@@ -78,7 +90,7 @@ def reloaded(model, tmp_path, architecture, shape=(1, 3, 2, 2)):
 def test_a_network_loads_again_exactly(tmp_path, kind):
     torch.manual_seed(1)
     shape = (1, 3, 2, 2)
-    model = build(f"{__name__}:{kind.__name__}", {}, shape)
+    model = build(f"{__name__}:{kind.__name__}", {}, zeros(shape))
     again = reloaded(model, tmp_path, f"{__name__}:{kind.__name__}")
     assert not again.training
     images = torch.rand(4, *shape[1:])
@@ -88,14 +100,14 @@ def test_a_network_loads_again_exactly(tmp_path, kind):
 
 
 def test_nothing_is_lazy_once_it_is_loaded(tmp_path):
-    model = build(f"{__name__}:Lazy", {}, (1, 3, 2, 2))
+    model = build(f"{__name__}:Lazy", {}, zeros((1, 3, 2, 2)))
     again = reloaded(model, tmp_path, f"{__name__}:Lazy")
     assert not [module for module in again.modules() if isinstance(module, nn.modules.lazy.LazyModuleMixin)]
 
 
 def test_a_lazy_network_that_does_not_take_the_crop_is_told():
     with pytest.raises(SlipwayError, match=r"lazy modules.*\(1, 3, 2, 2\) \(Expected 8 pixels\).*`preprocess.crop`"):
-        build(f"{__name__}:Broken", {}, (1, 3, 2, 2))
+        build(f"{__name__}:Broken", {}, zeros((1, 3, 2, 2)))
 
 
 @pytest.mark.filterwarnings("ignore:A new version of MNASNet")
@@ -120,7 +132,7 @@ def test_weights_of_a_network_that_changed_since_are_refused(tmp_path):
 
 
 def test_what_is_random_and_in_no_checkpoint_is_refused():
-    images, architecture = torch.rand(1, 3, 2, 2), f"{__name__}:Projecting"
+    images, architecture = {"input": np.ones((1, 3, 2, 2), np.float32)}, f"{__name__}:Projecting"
     with pytest.raises(
         SlipwayError, match=r"answers differently each time it is made.*1 \(projection\).*persistent=True"
     ):

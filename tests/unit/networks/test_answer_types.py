@@ -4,11 +4,11 @@ import onnx
 import pytest
 import torch
 from helpers.models.batch_networks import Backbone
+from helpers.models.served_pictures import contract_of, random_pictures, write_interface
 from helpers.models.tiny_network import record_of
 from safetensors.torch import save_file
 
 import export_onnx
-from slipway.networks.model_inputs import answers_in_float32
 
 
 class Answering(Backbone):
@@ -35,13 +35,9 @@ def test_answers_of_any_width_are_fp32_in_the_file_and_said_to_be_cast(dtype, op
     (tmp_path / "weights.json").write_text(json.dumps(about), encoding="utf-8")
     path = tmp_path / "network.onnx"
     weights = ["--weights", f"{tmp_path}/weights.safetensors", "--weights-record", f"{tmp_path}/weights.json"]
-    written = ["--opset", str(opset), "--crop", "32", "--output", str(path), "--record", f"{path}.json"]
-    export_onnx.main(export_onnx.parse_arguments([*weights, *written]))
+    written = ["--opset", str(opset), "--output", str(path), "--record", f"{path}.json"]
+    interface = write_interface(tmp_path, contract_of(32, 5), random_pictures(32))
+    export_onnx.main(export_onnx.parse_arguments([*weights, *written, *interface]))
     assert onnx.load(path).graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    assert record_of(path)["answers_in"] == dtype
-    assert f"the network answers in {dtype}; the exported graph casts its logits to FP32" in capsys.readouterr().err
-
-
-def test_answers_in_float32_are_left_alone():
-    network = Answering("float32").eval()
-    assert answers_in_float32(network, torch.zeros(1, 3, 32, 32)) == (network, "float32")
+    assert record_of(path)["answers_in"] == {"logits": dtype}
+    assert f"answers with logits in {dtype}; the exported graph casts it to float32" in capsys.readouterr().err

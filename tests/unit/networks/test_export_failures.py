@@ -4,28 +4,30 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.models import batch_networks, unexportable
+from helpers.models.served_pictures import served
 
 from export_onnx import compare_with_pytorch, exported
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import random_batch
 from slipway.networks.own_answers import require_own_answers
 
-EXAMPLE = random_batch("float32", 2, 16)
+SIDE = 16
 NEW, OLD = 20, 17  # opsets of the two exporters
 
 
 def refusal(name, opset, folder):
     """Return what an export ends in, of a network that answers each picture by itself in PyTorch."""
     torch.manual_seed(0)
-    network = getattr(unexportable, name)().eval()
-    require_own_answers(network, EXAMPLE[:1])
+    network = getattr(unexportable, name)()
+    require_own_answers(*served(network, SIDE))
     with pytest.raises(SlipwayError) as caught:
         export_and_compare(network, opset, folder / "network.onnx")
     return str(caught.value)
 
 
 def export_and_compare(network, opset, path):
-    return compare_with_pytorch(network, path, 16, "float32", exported(network, EXAMPLE, opset, path))
+    network, contract, samples = served(network, SIDE)
+    frozen = exported(network, contract, samples, opset, path)
+    return compare_with_pytorch(network, contract, samples, path, frozen)
 
 
 def source_line(name, text):
@@ -103,11 +105,17 @@ def require_one_plain_sentence(said):
 @pytest.mark.parametrize("opset", [NEW, OLD])
 def test_a_network_that_can_be_exported_is_compared_on_pictures_unlike_each_other(opset, tmp_path):
     network = batch_networks.Independent().eval()
-    assert list(export_and_compare(network, opset, tmp_path / "network.onnx")) == ["1", "2", "5"]
+    assert list(export_and_compare(network, opset, tmp_path / "network.onnx")) == [
+        "batch 1",
+        "batch 2",
+        "batch 5",
+        "samples",
+        "other values",
+    ]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
 @pytest.mark.parametrize("opset", [NEW, OLD])
 def test_a_full_disk_is_no_fault_of_the_network(opset):
     with pytest.raises(OSError, match="No space left on device"):
-        exported(torch.nn.Flatten().eval(), EXAMPLE, opset, Path("/dev/full"))
+        exported(*served(torch.nn.Flatten(), SIDE), opset, Path("/dev/full"))

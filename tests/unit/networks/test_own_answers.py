@@ -2,6 +2,7 @@ import pytest
 import torch
 import torchvision
 from helpers.models import batch_networks
+from helpers.models.served_pictures import served
 from torch import nn
 
 from slipway.benchmark.company import IN_32_BITS, dependence, in_company
@@ -10,7 +11,9 @@ from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import random_batch
 from slipway.networks.own_answers import require_own_answers
 
-SAMPLE = random_batch("float32", 1, 32)
+
+def own_answers(model):
+    return require_own_answers(*served(model, 32))
 
 
 def network(name):
@@ -35,7 +38,7 @@ def network(name):
 )
 def test_a_network_that_answers_by_its_neighbours_is_refused_with_the_module(name, where):
     with pytest.raises(SlipwayError, match=r"depends on (its neighbours|the size of the batch)") as caught:
-        require_own_answers(network(name), SAMPLE)
+        own_answers(network(name))
     assert not where or f"beginning in {where}" in str(caught.value)
     if where.endswith(", "):
         assert "batch_networks.py:" in str(caught.value)
@@ -48,24 +51,24 @@ def test_a_network_that_answers_by_its_neighbours_is_refused_with_the_module(nam
         ("FunctionalDropout", "it draws random numbers"),
         ("RandomNoise", "beginning in the network's own forward (RandomNoise, "),
         ("PythonRandom", "beginning in the network's own forward (PythonRandom, "),
-        ("Remembers", "or remembers earlier pictures"),
+        ("Remembers", "or remembers earlier requests"),
     ],
 )
 def test_a_network_that_answers_at_random_is_refused_with_its_cause(name, cause):
-    with pytest.raises(SlipwayError, match="two runs of the network answer the same picture differently") as caught:
-        require_own_answers(network(name), SAMPLE)
+    with pytest.raises(SlipwayError, match="two runs of the network answer the same sample differently") as caught:
+        own_answers(network(name))
     assert cause in str(caught.value)
 
 
 def test_a_running_average_that_goes_on_in_eval_mode_is_refused_by_its_name():
     with pytest.raises(
-        SlipwayError, match="remembers earlier pictures in eval mode: each run changes its buffers mean"
+        SlipwayError, match="remembers earlier requests in eval mode: each run changes its buffers mean"
     ):
-        require_own_answers(network("RunningMean"), SAMPLE)
+        own_answers(network("RunningMean"))
 
 
 def test_a_counter_and_a_table_of_the_first_run_are_no_memory():
-    assert require_own_answers(network("CountsItsRuns"), SAMPLE)["by_company"] == 0
+    assert own_answers(network("CountsItsRuns"))["by_company"] == 0
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
@@ -85,12 +88,12 @@ def _answers_of(model):
 
 def test_torchvisions_classifiers_answer_each_picture_by_itself():
     model = torchvision.models.shufflenet_v2_x0_5(num_classes=5).eval()
-    assert require_own_answers(model, SAMPLE)["by_size"] < 1e-4
+    assert own_answers(model)["by_size"] < 1e-4
 
 
 def test_attention_over_the_patches_of_a_picture_is_accepted():
     model = torchvision.models.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5).eval()
-    assert require_own_answers(model, SAMPLE)["by_size"] < 1e-4
+    assert own_answers(model)["by_size"] < 1e-4
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -103,4 +106,4 @@ def test_rounding_in_16_bits_is_no_dependence(dtype):
         def forward(self, images):
             return self.network(images.to(dtype)).float()
 
-    require_own_answers(Half().eval(), SAMPLE)
+    own_answers(Half())

@@ -122,7 +122,8 @@ def test_retraining_changes_neither_digest_of_what_is_exported(tmp_path, opset, 
         path, record = exported(tmp_path, "uint8", opset, training)
         if variant != "fp32":
             options = f"--onnx {path} --onnx-record {record} --output {tmp_path}/low.onnx --record {tmp_path}/low.json"
-            cast_onnx.main(cast_onnx.parse_arguments([*options.split(), "--variant", variant]))
+            options += f" --samples {tmp_path}/uint8.samples.npz --variant {variant}"
+            cast_onnx.main(cast_onnx.parse_arguments(options.split()))
             path = tmp_path / "low.onnx"
         found.append(described(path))
     first, second = found

@@ -4,14 +4,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
+from helpers.models.served_pictures import random_pictures
+from helpers.models.tiny_network import CONTRACTS, CROP, PREPROCESS, exported, record_of
 from onnx import numpy_helper
 
 import cast_onnx
 from slipway.classification.images import sample_photograph
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph_batch, random_batch
+from slipway.networks.model_inputs import photograph_batch
 from slipway.onnx.modelopt import agreement_with_base
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]
@@ -19,7 +20,9 @@ CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16")
 
 def cast(base, variant, output, *more):
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json".split()
-    cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", variant, *more]))
+    dtype = record_of(base)["interface"]["inputs"][0]["dtype"]
+    samples = f"{base.parent}/{dtype}.samples.npz"
+    cast_onnx.main(cast_onnx.parse_arguments([*files, "--variant", variant, "--samples", samples, *more]))
     return output
 
 
@@ -65,10 +68,10 @@ def test_the_record_describes_the_file(files, case):
     assert (record["sha256"], record["source_sha256"]) == (sha256(path), sha256(base))
     assert (record["bytes"], record["fp32_bytes"]) == (path.stat().st_size, base.stat().st_size)
     assert record["bytes"] < 0.75 * record["fp32_bytes"]
-    assert record["input_dtype"] == case[0]
+    assert record["interface"]["inputs"][0]["dtype"] == case[0]
     assert record["calibration"] is None
     if case[2] == "fp16":
-        assert record["agreement"]["samples"] == 8
+        assert record["agreement"]["samples"] == 9
         assert 0 < record["agreement"]["relative_error"] < 5e-3
     else:
         assert record["agreement"] is None
@@ -92,7 +95,7 @@ def test_a_weight_that_fp16_cannot_hold_stays_fp32(tmp_path):
 def test_infinite_answers_are_refused(files):
     base, lowered = (onnx.load(path) for path in files["float32", 17, "fp16"])
     with pytest.raises(SlipwayError, match="beyond the range of the lower precision"):
-        agreement_with_base(base, with_bias(lowered, np.inf), [random_batch("float32", 2, CROP)])
+        agreement_with_base(base, with_bias(lowered, np.inf), CONTRACTS["float32"], random_pictures(CROP, 2))
 
 
 def with_bias(model, value):

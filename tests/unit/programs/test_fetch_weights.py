@@ -9,18 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 import torchvision
+from helpers.models.served_pictures import random_pictures
 
 from fetch_weights import download, fill_zero_weights, main, named_weights, obtain, parse_arguments
+from slipway.contract.golden import write_samples
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.published import network_arguments, published_weights
-from slipway.networks.model_inputs import logits_of, random_batch
+from slipway.networks.trial_run import try_run
 
 
 def classes_of(model, pixels):
     """Return the number of logits for a picture of that size."""
-    return logits_of(model, random_batch("float32", 1, pixels)).shape[1]
+    return try_run(model, random_pictures(pixels)[0])[0].shape[1]
 
 
 @pytest.fixture
@@ -29,8 +31,9 @@ def options(tmp_path):
 
     def complete(*given: str):
         outputs = {"output": "w.safetensors", "record": "w.json"}
+        write_samples(tmp_path / "samples.npz", random_pictures(224))
         written = [word for name, file in outputs.items() for word in (f"--{name}", str(tmp_path / "out" / file))]
-        return parse_arguments([*given, *written])
+        return parse_arguments([*given, *written, "--samples", str(tmp_path / "samples.npz")])
 
     return complete
 
@@ -54,7 +57,9 @@ def test_the_number_of_classes_does_not_depend_on_the_order_of_the_layers():
 
 
 def test_a_size_that_the_model_does_not_take_is_told():
-    with pytest.raises(SlipwayError, match=r"\(1, 3, 8, 8\) \(.*too small\).*correct `preprocess\.crop`") as caught:
+    with pytest.raises(
+        SlipwayError, match=r"\(1, 3, 8, 8\) \(.*too small\).*correct the samples \(`preprocess\.crop`"
+    ) as caught:
         classes_of(build("squeezenet1_1"), 8)
     assert "\n" not in str(caught.value)
 
@@ -156,7 +161,7 @@ def test_a_head_that_starts_at_zero_rehearses_with_other_values():
 def test_the_choice_among_several_sets_is_in_the_record(tmp_path, options):
     states = [build("squeezenet1_1", {"num_classes": 3}).state_dict() for _ in range(2)]
     torch.save({"model": states[0], "model_ema": states[1]}, tmp_path / "c.pth")
-    given = ("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}', "--try-with", "64")
+    given = ("--architecture", "squeezenet1_1", "--arguments", '{"num_classes": 3}')
     unclear = options(*given, "--checkpoint", str(tmp_path / "c.pth"))
     with pytest.raises(SlipwayError, match="`weights_key: model` or `weights_key: model_ema`"):
         main(unclear)
@@ -206,7 +211,7 @@ def test_a_checkpoint_of_ones_own_says_that_no_file_tells_of_transform_input(tmp
     for given, transforms in (({}, False), ({"transform_input": True}, True)):
         arguments = options(
             *("--architecture", "googlenet", "--arguments", json.dumps({"num_classes": 3, **given})),
-            *("--checkpoint", str(tmp_path / "c.pth"), "--try-with", "64"),
+            *("--checkpoint", str(tmp_path / "c.pth")),
         )
         main(arguments)
         record = json.loads(arguments.record.read_text(encoding="utf-8"))

@@ -99,7 +99,7 @@ def test_the_profile_of_a_real_model():
     import torch
 
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()).eval()
-    profiled, seconds = profile(model, torch.zeros(1, 3, 32, 32), steps=3)
+    profiled, seconds = profile(model, [torch.zeros(1, 3, 32, 32)], steps=3)
     found = summarise(profiled.key_averages(), "cpu", seconds)
     names = {entry["name"]: entry for entry in found["operators"]}
     assert names["aten::conv2d"]["calls"] == 3

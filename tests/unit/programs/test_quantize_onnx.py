@@ -23,6 +23,7 @@ CASES = [
 def quantize(base, images, case, output, *more):
     input_dtype, _, variant, method = case
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --images {images}"
+    files += f" --samples {base.parent}/{input_dtype}.samples.npz"
     options = f"--variant {variant} --method {method} --min-images 8 --input {input_dtype}"
     quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), *options.split(), *OPTIONS, *more]))
     return output
@@ -98,7 +99,7 @@ def test_the_record_describes_the_file(files, images, case):
     assert record["variant"] == case[2]
     assert (record["sha256"], record["source_sha256"]) == (sha256(path), sha256(base))
     assert (record["bytes"], record["fp32_bytes"]) == (path.stat().st_size, base.stat().st_size)
-    assert record["input_dtype"] == case[0]
+    assert record["interface"]["inputs"][0]["dtype"] == case[0]
     calibration = record["calibration"]
     assert (calibration["images"], calibration["method"], len(calibration["sha256"])) == (12, case[3], 64)
     assert 0 < record["agreement"]["relative_error"] < 0.1

@@ -36,6 +36,6 @@ def test_a_network_that_answers_by_its_neighbours_gets_no_golden_logits(tmp_path
     save_file(batch_networks.NoStatistics().state_dict(), weights)
     known = read_json(record) | {"architecture": f"{batch_networks.__name__}:NoStatistics"}
     record.write_text(json.dumps(known), encoding="utf-8")
-    with pytest.raises(SlipwayError, match=r"depends on its neighbours .* beginning in `model.norm` \(BatchNorm2d\)"):
+    with pytest.raises(SlipwayError, match=r"depends on its neighbours .* beginning in `norm` \(BatchNorm2d\)"):
         make_golden(tmp_path, weights, record, input_dtype="uint8")
     assert not (tmp_path / "golden.npz").exists()

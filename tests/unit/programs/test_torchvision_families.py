@@ -13,9 +13,11 @@ import torch
 import torchvision
 from helpers.models.goldens import make_golden
 from helpers.models.published_files import as_published, seeded_network
+from helpers.models.served_pictures import random_pictures
 
 import export_onnx
 import fetch_weights
+from slipway.contract.golden import write_samples
 
 # By architecture: its arguments, and the pixels of its input. Those that take any size get a small one.
 QUICK = {"init_weights": False}
@@ -59,7 +61,9 @@ def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architectur
 
     weights = {name: str(tmp_path / name) for name in ("weights.safetensors", "weights.json")}
     fetched = ["--output", weights["weights.safetensors"], "--record", weights["weights.json"]]
-    made = ["--architecture", architecture, "--arguments", json.dumps(arguments), "--try-with", str(pixels)]
+    made = ["--architecture", architecture, "--arguments", json.dumps(arguments)]
+    write_samples(tmp_path / "random.npz", random_pictures(pixels))
+    made += ["--samples", str(tmp_path / "random.npz")]
     checkpoint = ["--checkpoint", str(tmp_path / "published.pth")]
     fetch_weights.main(fetch_weights.parse_arguments([*made, *checkpoint, *fetched]))
 
@@ -67,8 +71,9 @@ def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architectur
     preprocess = ["--resize", str(pixels), "--crop", str(pixels)]
     normalise = ["--mean", "0.485", "0.456", "0.406", "--std", "0.229", "0.224", "0.225", "--interpolation", "bilinear"]
     golden = make_golden(tmp_path, *weights.values(), preprocessing=[*preprocess, *normalise])
+    interface = ["--interface", str(tmp_path / "interface.json"), "--samples", str(tmp_path / "samples.npz")]
     exported = ["--opset", OPSET, "--output", str(tmp_path / "net.onnx"), "--record", str(tmp_path / "net.onnx.json")]
-    export_onnx.main(export_onnx.parse_arguments([*read, *exported, "--crop", str(pixels), "--input", "float32"]))
+    export_onnx.main(export_onnx.parse_arguments([*read, *exported, *interface]))
 
     pictures, logits = golden.request.inputs["input"], golden.request.outputs["logits"]
     with torch.inference_mode():

@@ -1,0 +1,138 @@
+"""Export a served network to an ONNX file whose tensors and dynamic axes have the contract's names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import torch
+
+from slipway.contract.batches import batch_of
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
+from slipway.contract.network import ServedNetwork, tensor_of
+from slipway.core.errors import SlipwayError
+from slipway.networks.export_failures import why_the_axis_is_fixed
+from slipway.onnx.einsum import lower_einsum
+
+# PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
+OLDEST_DYNAMO_OPSET = 18
+LARGEST_BATCH = 4096
+
+
+def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> None:
+    """Write the network to `path` with weights inside, with the contract's dynamic axes."""
+    inputs = example_of(contract, samples)
+    names = {
+        "input_names": [tensor.name for tensor in contract.inputs],
+        "output_names": [tensor.name for tensor in contract.outputs],
+        "opset_version": opset,
+    }
+    if opset >= OLDEST_DYNAMO_OPSET:
+        shapes = (dynamic_shapes(contract),)
+        torch.onnx.export(
+            network, inputs, path, dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False, **names
+        )
+        finish(path, contract)
+    else:
+        torch.onnx.export(network, inputs, path, dynamo=False, dynamic_axes=dynamic_axes(contract), **names)
+        simplify(path)
+        finish(path, contract)
+
+
+def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
+    """Return the inputs that the network is exported with: real values, two samples where there is a batch axis.
+
+    The exporter takes a size of 1 for a constant, so a dynamic axis has a larger one.
+    """
+    axes = {name: axis.opt if axis.opt > 1 else axis.max for name, axis in contract.axes.items()}
+    batch = batch_of(contract, samples, 2, axes)
+    return tuple(tensor_of(batch[tensor.name]) for tensor in contract.inputs)
+
+
+def dynamic_shapes(contract: Contract) -> tuple[dict[int, object], ...]:
+    """Return the dynamic axes of each input for PyTorch's exporter."""
+    dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
+    dims[BATCH] = torch.export.Dim(BATCH, min=1, max=LARGEST_BATCH)
+    return tuple(
+        {axis: dims[size] for axis, size in enumerate(tensor.shape) if size in dims} for tensor in contract.inputs
+    )
+
+
+def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
+    """Return the dynamic axes of each tensor for the TorchScript exporter."""
+    names = {BATCH, *dynamic(contract)}
+    return {
+        tensor.name: {
+            axis: size or f"{tensor.name}_{axis}"
+            for axis, size in enumerate(tensor.shape)
+            if size is None or size in names
+        }
+        for tensor in (*contract.inputs, *contract.outputs)
+    }
+
+
+def dynamic(contract: Contract) -> dict:
+    """Return the axes of several sizes. An axis with a single size is fixed in the graph."""
+    return {name: axis for name, axis in contract.axes.items() if axis.min < axis.max}
+
+
+def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path) -> None:
+    """Raise SlipwayError if the exported file has a fixed size where the contract has a dynamic axis.
+
+    The message names the line of the network's code that fixes it.
+    """
+    names = {BATCH, *dynamic(contract)}
+    for tensor, value in zip(contract.inputs, onnx.load(path).graph.input, strict=False):
+        for name, size in zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False):
+            if name in names and size.HasField("dim_value"):
+                example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
+                raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))
+
+
+def finish(path: Path, contract: Contract) -> None:
+    """Name the dynamic axes, lower the letters of Einsum equations, and forget where the sources are."""
+    model = onnx.load(path)
+    forget_sources(model)
+    lower_einsum(model)
+    name_axes(model, contract)
+    onnx.save(model, path)
+
+
+def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
+    """Give the dynamic axes of a graph's inputs and outputs the contract's names, everywhere in the graph."""
+    renamed = {
+        size.dim_param: name
+        for tensor, value in zip(contract.inputs, model.graph.input, strict=False)
+        for name, size in zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
+        if isinstance(name, str) and size.dim_param
+    }
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_param in renamed:
+                size.dim_param = renamed[size.dim_param]
+    for tensor, size in _sizes(contract.outputs, model):
+        if isinstance(tensor, str) and not size.HasField("dim_value"):
+            size.dim_param = tensor
+
+
+def _sizes(tensors: tuple[Tensor, ...], model: onnx.ModelProto) -> Iterator[tuple]:
+    for tensor, value in zip(tensors, model.graph.output, strict=False):
+        yield from zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
+
+
+def forget_sources(model: onnx.ModelProto) -> None:
+    """Remove the source lines from each node: their paths would make the file different in every clone."""
+    for node in model.graph.node:
+        other_entries = [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")]
+        del node.metadata_props[:]
+        node.metadata_props.extend(other_entries)
+
+
+def simplify(path: Path) -> None:
+    """Fold the constants of the file at `path`, as PyTorch's newer exporter does itself.
+
+    The older exporter leaves paddings computed at run time and biases behind Identity nodes. They would keep builders
+    from fusing convolutions, and ModelOpt from quantising them.
+    """
+    import onnxslim
+
+    onnx.save(onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"]), path)
