@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 from helpers.models import tiny_network
+from helpers.models.served_pictures import contract_of
 from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
 
 import cast_onnx
 from slipway.benchmark.agreement import compare as compare_tensors
-from slipway.classification.picture_contract import picture_contract
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import gpu_identity
@@ -31,7 +31,7 @@ pytestmark = [
 
 def compare(reference, logits):
     """Return the agreement of two outputs (N, values)."""
-    return compare_tensors({"logits": reference}, {"logits": logits}, picture_contract("float32"))
+    return compare_tensors({"logits": reference}, {"logits": logits}, contract_of(tiny_network.CROP))
 
 
 def with_convolution_instead_of_product(path, record):

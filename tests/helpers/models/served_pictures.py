@@ -10,7 +10,7 @@ from slipway.core.artifacts import write_json
 
 def contract_of(side, values=None, dtype="float32", preprocess=None):
     """Return the contract of pictures (N, 3, side, side), and of logits (N, values); None is any number of values."""
-    normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
+    normalisation = Normalisation(preprocess.mean, preprocess.std) if preprocess and dtype == "uint8" else None
     pictures = Tensor("input", dtype, (BATCH, 3, side, side), normalisation=normalisation)
     return Contract((pictures,), (Tensor("logits", "float32", (BATCH, values)),))
 

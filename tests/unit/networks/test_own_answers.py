@@ -2,11 +2,10 @@ import pytest
 import torch
 import torchvision
 from helpers.models import batch_networks
-from helpers.models.served_pictures import served
+from helpers.models.served_pictures import contract_of, served
 from torch import nn
 
 from slipway.benchmark.company import IN_32_BITS, dependence, in_company
-from slipway.classification.picture_contract import picture_contract
 from slipway.core.errors import SlipwayError
 from slipway.networks.model_inputs import random_batch
 from slipway.networks.own_answers import require_own_answers
@@ -75,7 +74,7 @@ def test_a_counter_and_a_table_of_the_first_run_are_no_memory():
 def test_each_picture_by_itself_is_accepted(input_dtype):
     sample, answer = random_batch(input_dtype, 1, 32), _answers_of(network("Independent"))
     found = in_company(
-        lambda inputs: {"logits": answer(inputs["input"])}, picture_contract(input_dtype), [{"input": sample}]
+        lambda inputs: {"logits": answer(inputs["input"])}, contract_of(32, dtype=input_dtype), [{"input": sample}]
     )
     assert found["batches"] == [2, 4]
     assert found["by_company"] <= found["by_size"] < 1e-5

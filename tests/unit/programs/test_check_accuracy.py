@@ -120,9 +120,7 @@ def test_the_record_has_how_far_answers_are_apart_in_other_company(tmp_path):
 def test_an_onnx_file_that_answers_by_its_neighbours_is_refused(tolerance, tmp_path):
     tiny = tiny_engine(tmp_path, mixing=True)
     with pytest.raises(SlipwayError, match="the ONNX file cannot be served in batches"):
-        require_own_answers(
-            onnx.load(tmp_path / "tiny.onnx"), picture_contract(tiny.batch.dtype), [{"input": tiny.batch}], tolerance
-        )
+        require_own_answers(onnx.load(tmp_path / "tiny.onnx"), tiny.contract, [{"input": tiny.batch}], tolerance)
 
 
 @pytest.mark.parametrize(
