@@ -9,6 +9,8 @@ from slipway.keys.config_schema import schema
 
 # Without the imports of slipway.contract.contract, which has the same name.
 BATCH = "batch"
+# How the names of torchvision's detectors begin.
+_DETECTION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd")
 # The settings of a model of photographs, with the values that stand for "left out".
 _OF_PHOTOGRAPHS = {
     "input": ("float32", "state `dtype` and `normalisation` in `inputs`"),
@@ -26,6 +28,7 @@ _PREPROCESS = {
 
 def check_model(key: str, settings: dict) -> None:
     """Raise SlipwayError if the settings of a model, of which `key` is the place, contradict each other."""
+    _check_architecture(key, settings["architecture"])
     _check_arguments(key, settings)
     if settings["samples"] is None:
         _check_photographs(key, settings)
@@ -37,6 +40,16 @@ def check_model(key: str, settings: dict) -> None:
         raise SlipwayError(
             f"config: `{key}` has {both[0]} as an input and as an output, which no graph can have; give the output "
             "another name in `outputs`"
+        )
+
+
+def _check_architecture(key: str, architecture: str) -> None:
+    """Refuse torchvision's detectors."""
+    if ":" not in architecture and architecture.startswith(_DETECTION):
+        raise SlipwayError(
+            f"config: `{key}.architecture` is {architecture!r}, which selects boxes: each picture has another number "
+            "of them, which fits in no batch and no exported graph; let it name a factory whose network returns all "
+            "boxes and scores before the selection, and select in the client, as docs/examples/detection does"
         )
 
 

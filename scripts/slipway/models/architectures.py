@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 import torch
@@ -16,8 +17,13 @@ from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
 from slipway.networks.user_code import first_sentence
 
-# The auxiliary heads of torchvision's networks: they only help to train, and have no output in eval mode.
-_HEADS = {"GoogLeNet": ("aux1", "aux2"), "Inception3": ("AuxLogits",)}
+# The auxiliary heads of torchvision's networks: they only help to train.
+_HEADS = {
+    "GoogLeNet": ("aux1", "aux2"),
+    "Inception3": ("AuxLogits",),
+    "segmentation.FCN": ("aux_classifier",),
+    "segmentation.DeepLabV3": ("aux_classifier",),
+}
 
 
 def build(
@@ -53,7 +59,7 @@ def _networks_with_heads(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Mod
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
         return {}
-    kinds = {getattr(torchvision.models, kind): heads for kind, heads in _HEADS.items()}
+    kinds = {attrgetter(kind)(torchvision.models): heads for kind, heads in _HEADS.items()}
     modules = model.named_modules()
     return {
         path: (module, heads) for path, module in modules for kind, heads in kinds.items() if isinstance(module, kind)
@@ -84,7 +90,10 @@ def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
     if ":" not in architecture:
         import torchvision
 
-        return partial(torchvision.models.get_model, architecture, weights=None)
+        # Those of segmentation networks would download a backbone's weights, only to be replaced.
+        is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
+        no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
+        return partial(torchvision.models.get_model, architecture, **no_weights)
     module, _, factory = architecture.partition(":")
     try:
         if find_users_module(module.partition(".")[0]) is None:

@@ -32,6 +32,14 @@ def test_a_model_with_samples_is_taken():
     assert found.accuracy("text")["labelled"] is None
 
 
+def test_every_detector_of_torchvision_is_refused_with_the_way_round():
+    from torchvision import models
+
+    for name in models.list_models(module=models.detection):
+        with pytest.raises(SlipwayError, match=r"each picture has another number of them, .* docs/examples/detection"):
+            resolved(models={"m": {"architecture": name}})
+
+
 ONE = {"input_ids": {"shape": ["batch", 7]}}
 PIXELS = {"shape": ["batch", 3, 8, 8], "dtype": "uint8", "normalisation": {"mean": [0.5] * 3, "std": [0.5] * 3}}
 MISTAKES = {

@@ -11,6 +11,7 @@ from helpers.workplace import free_ports
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import SCRIPTS, CodeHashes
 from slipway.models import build
+from slipway.models.architectures import head_names
 
 ARCHITECTURE = "squeezenet1_1"
 
@@ -117,6 +118,7 @@ import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 import predict, deploy, status
 from slipway.models import build
+from slipway.models.architectures import head_names
 for name in {NAMES}:
     print(name, build(f"{{name}}:make")[1].out_features)
 from slipway.models import reproducible  # the workflow still finds its own modules
@@ -154,3 +156,13 @@ def test_a_program_without_pytorch_says_so_in_a_sentence():
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     told = "error: torch is not installed here; pip install -r envs/requirements.txt"
     assert (ended.returncode, ended.stderr.strip()) == (1, told)
+
+
+def test_a_segmentation_network_of_torchvision_downloads_no_backbone_and_has_no_auxiliary_head(monkeypatch):
+    def download(*_, **__):
+        raise AssertionError("nothing may be downloaded")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    model = build("deeplabv3_mobilenet_v3_large", {"aux_loss": True})
+    assert not [name for name in model.state_dict() if name.startswith("aux")]
+    assert head_names(model) == ("aux_classifier.",)
