@@ -18,7 +18,7 @@ ifneq (,$(strip $(foreach sign," $$ ` \ :,$(findstring $(sign),$(CURDIR)))))
 $(error The path of this folder has one of the signs " $$ ` \ : in it, with which .venv would not work; move it elsewhere. Nothing was changed)
 endif
 
-.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
+.PHONY: deploy evidence manifests preflight status undeploy cluster test test-long examples faults families format measure measure-planning measure-gpu measure-retraining artifacts code-in-keys pictures lock clean help
 
 help: ## Show these commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 20
@@ -50,6 +50,9 @@ test: $(VENV)/installed-test ## Run every test but the longest
 
 test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slurm, deployments that are killed, full disks
 	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
+
+examples: $(VENV)/installed-test ## Carry every example of docs/examples from its checkpoint to answers through Triton
+	PATH="$$PWD/$(BIN):$$PATH" pytest tests/workflow/test_examples.py
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived
