@@ -14,7 +14,7 @@ from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocT
 
 from slipway.core.artifacts import read_json, written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.load_test.limits import holds
+from slipway.load_test.limits import batches_in_words, holds
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -93,7 +93,8 @@ def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         story += [
             paragraph(variant, "Heading2"),
             paragraph(
-                f"{rows[0]['precision']}, {rows[0]['instances']} instance(s), batches up to {rows[0]['max_batch_size']}"
+                f"{rows[0]['precision']}, {rows[0]['instances']} instance(s), "
+                f"{batches_in_words(rows[0]['max_batch_size'])}"
             ),
             Spacer(1, 2 * mm),
             table(rows, NOT_IN_DETAIL, over_limit(rows, arguments)),
@@ -138,7 +139,8 @@ def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
     for variant in sorted({row["variant"] for row in rows}):
         points = sorted((row for row in rows if row["variant"] == variant), key=lambda row: row["concurrency"])
         label = (
-            f"{points[0]['precision']}, {points[0]['instances']} instance(s), batch <= {points[0]['max_batch_size']}"
+            f"{points[0]['precision']}, {points[0]['instances']} instance(s), "
+            f"{batches_in_words(points[0]['max_batch_size'])}"
         )
         label += " (as configured)" if variant.endswith("default") else ""
         axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)

@@ -1,4 +1,4 @@
-"""The limits for the choice of a configuration, and the check of a load test's measurement against them."""
+"""The limits for the choice of a configuration, the check of a load test's measurement against them, its batches."""
 
 
 def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
@@ -11,3 +11,13 @@ def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool
 def counted_memory_mb(row: dict) -> float | None:
     """Return the memory (MB) that the limit applies to: the GPU's on a GPU target, else the processes'."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
+
+
+def batches_in_words(max_batch_size: int) -> str:
+    """Return a configuration's batches in words. Triton states 0 if the model has no batch axis."""
+    return f"batches up to {max_batch_size}" if max_batch_size else "no batches"
+
+
+def samples_in_a_run(max_batch_size: int) -> int:
+    """Return how many samples an instance computes at once: one if there are no batches."""
+    return max(1, max_batch_size)

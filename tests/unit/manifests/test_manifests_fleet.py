@@ -31,6 +31,10 @@ def test_from_two_replicas_up_there_are_budget_and_autoscaler(measured):
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "resnet50-h100"}
     [metric] = scaler["metrics"]
     assert metric["pods"]["target"]["averageValue"] == str(2 * 16)
+    found.rows["h100"] = {"max_batch_size": 0}
+    scaler = found.written().one("kubernetes.yaml", "HorizontalPodAutoscaler")["spec"]
+    assert scaler["metrics"][0]["pods"]["target"]["averageValue"] == "2", "without batches, one for each instance"
+    assert "no batches" in found.one("kubernetes.yaml", "Deployment")["metadata"]["annotations"]["slipway/serves"]
     [spread] = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert spread["labelSelector"] == deployment["spec"]["selector"]
 

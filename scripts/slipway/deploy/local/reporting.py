@@ -8,6 +8,7 @@ from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu
 from slipway.deploy.local import server_state
+from slipway.load_test.limits import batches_in_words
 from slipway.monitoring.traffic import read_traffic
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -25,7 +26,8 @@ def describe(state: Path, receipt: dict) -> list[str]:
         return ending(state)
     ports, tested = Ports.of(running["listening"]), served["smoke_test"]
     return [
-        f"  process    {running['pid']}, {tested['instances']} instance(s), batches up to {tested['max_batch_size']}",
+        f"  process    {running['pid']}, {tested['instances']} instance(s), "
+        f"{batches_in_words(tested['max_batch_size'])}",
         f"  listens    {ports.host}: {ports.in_words()}",
         *traffic(receipt["served_as"], str(receipt["number"]), ports),
         memory(running["pid"], served["engine_key"]),
