@@ -36,7 +36,8 @@ def main(arguments: argparse.Namespace) -> None:
     reason = (
         f"{choice['precision']} with {choice['instances']} instance(s) and "
         f"{batches_in_words(choice['max_batch_size'])} answers {choice['throughput_per_s']:.1f}/s at p99 "
-        f"{choice['p99_ms']:.0f} ms with {choice['concurrency']} in flight: the cheapest within {EQUAL:.0%} of the most that any configuration answers under the limits"
+        f"{choice['p99_ms']:.0f} ms with {choice['concurrency']} in flight: the cheapest "
+        f"within {EQUAL:.0%} of the most that any configuration answers under the limits"
     )
     record = {
         "origin": tested["origin"],
