@@ -41,12 +41,13 @@ rule quantize_onnx:
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
-        images=untracked(lambda wildcards: option("--images", resolved.calibration(wildcards.model)["images"])),
+        data=untracked(lambda wildcards: option(*resolved.file_of_calibration(wildcards.model))),
     message:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
-        "--variant {wildcards.variant} {params.settings} {params.images} --output {output.onnx:q} --record {output.record:q} --log {log:q}"
+        "--variant {wildcards.variant} {params.settings} {params.data} --output {output.onnx:q} --record "
+        "{output.record:q} --log {log:q}"
 
 
 rule preflight_onnx:

@@ -2,14 +2,15 @@
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import onnx
 
-from slipway.classification.calibration import read_calibration
+from slipway.classification.calibration import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import digest_of_values
+from slipway.contract.source_options import add_source, has_source, name_of, samples_of
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
@@ -37,37 +38,58 @@ VARIANTS = {"int8": Recipe("int8", "fp32"), "int8-fp16": Recipe("int8", "fp16"),
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = variant_parser(__doc__, sorted(VARIANTS))
-    arguments.add_argument("--images", type=Path, required=True, help="folder of photographs to calibrate on")
-    arguments.add_argument("--max-images", type=int, default=512, help="largest number of photographs from this folder")
-    arguments.add_argument("--min-images", type=int, default=32, help="required number of photographs")
+    add_photographs(add_source(arguments))
+    arguments.add_argument("--max-images", type=int, default=512, help="largest number of samples to calibrate on")
+    arguments.add_argument("--min-images", type=int, default=32, help="required number of samples")
     arguments.add_argument(
         "--method", choices=METHODS, default="entropy", help="how ranges are chosen from observed values"
     )
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)
-    add_preprocessing(arguments)
+    add_preprocessing(arguments, required=False)
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Read the photographs, quantise, check the scales, compare with the FP32 file, record."""
+    """Read the calibration samples, quantise, check the scales, compare with the FP32 file, record."""
     base = base_record(arguments)
     contract = Contract.of(base["interface"])
-    require_same_input(arguments, contract)
-    calibration = read_calibration(
-        arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
-    )
-    progress(f"  calibrating on {len(calibration.images)} photographs of {arguments.images}")
-    name = contract.inputs[0].name
-    samples = [{name: image[None]} for image in calibration.images]
+    samples, digest = calibration_of(arguments, contract)
+    progress(f"  calibrating on {len(samples)} samples of {arguments.images or name_of(arguments)}")
     model = quantized(arguments, samples, base["opset"], base["ir_version"])
     counted = require_quantized(inspect(model))
-    facts = {"quantized": counted.record(), "calibration": calibration.record(arguments.method)}
+    calibrated = {"images": len(samples), "method": arguments.method, "sha256": digest}
+    facts = {"quantized": counted.record(), "calibration": calibrated}
     record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
     share = f"{counted.compute} of {counted.compute + len(counted.skipped)}"
     progress(
         f"  {arguments.variant}: {share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}"
     )
+
+
+def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
+    """Return the samples to calibrate on, and their SHA-256: of the photographs' files, or of the values."""
+    if has_source(arguments):
+        samples = samples_of(arguments, arguments.max_images)
+        require_enough(arguments, contract, samples)
+        return samples, digest_of_values(samples)
+    require_same_input(arguments, contract)
+    calibration = read_calibration(
+        arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
+    )
+    return [{contract.inputs[0].name: image[None]} for image in calibration.images], calibration.sha256
+
+
+def require_enough(arguments: argparse.Namespace, contract: Contract, samples: list[Tensors]) -> None:
+    """Raise SlipwayError if there are too few samples, or if one does not fit the inputs of the model."""
+    if len(samples) < arguments.min_images:
+        raise SlipwayError(
+            f"`calibration.samples`, {name_of(arguments)}, gives {len(samples)} sample(s), and at least "
+            f"{arguments.min_images} are needed to measure the ranges of activations; add some like those that the "
+            "model will see, or lower `calibration.min_images` in config.yaml"
+        )
+    for sample in samples:
+        contract.sizes_of(sample)
 
 
 def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:

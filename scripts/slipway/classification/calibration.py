@@ -1,5 +1,6 @@
 """Read photographs for the calibration of a quantised model. A broken file is refused by name."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,11 @@ class Calibration:
     def record(self, method: str) -> dict:
         """Return the facts about the calibration for a record."""
         return {"images": len(self.images), "method": method, "sha256": self.sha256}
+
+
+def add_photographs(source: argparse._MutuallyExclusiveGroup) -> None:
+    """Add the option for the photographs to calibrate on, which is one of several sources of samples."""
+    source.add_argument("--images", type=Path, help="folder of photographs to calibrate on")
 
 
 def read_calibration(

@@ -4,6 +4,7 @@ Arrays are named "<sample>/inputs/<input>" and "<sample>/outputs/<output>"; samp
 holds the contract as JSON.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,16 @@ def write_samples(path: str | Path, samples: Sequence[Tensors]) -> None:
     arrays = {f"{index}/{name}": array for index, sample in enumerate(samples) for name, array in sample.items()}
     with written_whole(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)
+
+
+def digest_of_values(samples: Sequence[Tensors]) -> str:
+    """Return one SHA-256 of the names, dtypes, shapes and values of samples."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        for name in sorted(sample):
+            digest.update(f"{name} {sample[name].dtype} {sample[name].shape} ".encode())
+            digest.update(np.ascontiguousarray(sample[name]).tobytes())
+    return digest.hexdigest()
 
 
 def read_samples(path: str | Path) -> list[Tensors]:

@@ -106,12 +106,12 @@ class JobKeys:
     def quantize_onnx(self, model: str) -> JobKey:
         """Return the key of a quantized ONNX file."""
         calibration = self.resolved.calibration(model)
+        data, code = self._parts.calibration(model)
         return JobKey(
-            self._parts.input(model),
+            data,
             **{name: calibration[name] for name in ("max_images", "min_images", "method")},
-            images_sha256=self._parts.images(calibration["images"], calibration["max_images"]),
             **versions("modelopt"),
-            code=self._parts.code("quantize_onnx"),
+            code=self._parts.code("quantize_onnx") | code,
         )
 
     def build_engine(self, target: str, precision: str) -> JobKey:

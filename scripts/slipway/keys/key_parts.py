@@ -10,6 +10,11 @@ from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
 
 
+def _states_all(inputs: dict | None) -> bool:
+    """Return whether config.yaml states the dtype and shape of the inputs that it names. Every input may be named."""
+    return bool(inputs) and all(entry["dtype"] and entry["shape"] for entry in inputs.values())
+
+
 class KeyParts:
     """The parts of keys that several jobs share.
 
@@ -30,13 +35,15 @@ class KeyParts:
         return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
 
     def interface(self, model: str) -> dict[str, str]:
-        """Return the settings that determine a model's tensors: another meaning or label makes no graph stale."""
+        """Return the settings that determine a model's tensors: another meaning or label makes no graph stale.
+
+        A dtype or shape that config.yaml does not state is found from the samples. So they are part of it then.
+        """
         settings = self.resolved.config["models"][model]
-        source = self.resolved.samples(model)
-        if source:
+        if source := self.resolved.samples(model):
             stated = {name: settings[name] for name in ("inputs", "axes")}
             stated["outputs"] = list(settings["outputs"] or [])
-            if not settings["inputs"]:  # the tensors are found from the samples
+            if not _states_all(settings["inputs"]):
                 stated |= self.samples(source) | self.code_of_samples(source)
         else:
             of_graph = ("crop", "input", "mean", "std") if self.resolved.input(model) == "uint8" else ("crop", "input")
@@ -62,6 +69,14 @@ class KeyParts:
             **{name: accuracy[name] for name in ("max_images", "min_top1")},
             **({"metric": metric["function"], "metric_limits": json.dumps(metric["limits"])} if metric else {}),
         }
+
+    def calibration(self, model: str) -> tuple[dict, dict[str, str]]:
+        """Return the settings of a model's calibration data, and the code of the user's module that gives them."""
+        calibration = self.resolved.calibration(model)
+        if source := calibration["samples"]:
+            return {**self.samples(source), "batched": self.resolved.batched(model)}, self.code_of_samples(source)
+        images = self.images(calibration["images"], calibration["max_images"])
+        return {**self.input(model), "images_sha256": images}, {}
 
     def samples(self, source: str) -> dict:
         """Return the settings of a source of samples: the name of a function, or the content of files."""

@@ -200,6 +200,14 @@ class ResolvedConfig:
         common = {**self.config["calibration"], **of_photographs, "samples": None}
         return common | self.config["models"][model]["calibration"]
 
+    def file_of_calibration(self, model: str) -> tuple[str, str | None]:
+        """Return the option and the path of a model's calibration data; None for a function, and without any."""
+        calibration = self.calibration(model)
+        source = calibration["samples"]
+        if source is None:
+            return "--images", calibration["images"]
+        return "--files", None if is_function(source) else source
+
     def is_calibrated(self, model: str) -> bool:
         """Return whether a model has inputs to take the scales of int8 and fp8 from."""
         return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
