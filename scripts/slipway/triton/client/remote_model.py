@@ -51,7 +51,9 @@ class RemoteModel:
         return given
 
     def _cast(self, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
-        if self.datatypes[name] == TEXT and array.dtype.kind in "US":
+        if self.datatypes[name] == TEXT:
+            if array.dtype.kind not in "US":
+                raise SlipwayError(f"the model takes {name} as text, not {array.dtype}; give an array of strings")
             return array.astype(object)
         if self.datatypes[name] == BFLOAT16:
             _require_bfloat16(name, cast_exactly(name, array, dtype))
