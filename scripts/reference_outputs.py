@@ -12,7 +12,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
-from slipway.outputs.showing import answer_of, sentence_of
+from slipway.outputs.showing import record_of, sample_of, sentences_of
 from slipway.outputs.variation import ROUNDING, require_variation, variations
 
 
@@ -22,7 +22,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
-    arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
+    arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--samples-record", type=Path, required=True, help="their record (.json)")
     arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: samples and answers")
@@ -34,28 +34,26 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Run the network on the samples, check its answers, write them."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
-    taken, inputs, output = read_json(arguments.samples_record), read_samples(arguments.samples), contract.outputs[0]
+    taken, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
     network = served_network(load_model(arguments.weights, weights), contract)
     company = require_own_answers(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
     varies = variation_of(network, contract, inputs, answers)
     Golden(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
-    labels = arguments.labels.read_text(encoding="utf-8").splitlines()
+    shown = record_of(answers[0], contract, arguments.labels.read_text(encoding="utf-8").splitlines())
     record = {
         "origin": weights["origin"],
         "key": settings_of(arguments),
         "weights_sha256": weights["sha256"],
         **{name: taken[name] for name in ("image", "image_sha256") if name in taken},
         **{name: contract.facts[name] for name in ("preprocess",) if name in contract.facts},
-        "input_dtype": contract.inputs[0].dtype,
         "sha256": sha256(arguments.output),
         "company": company,
-        "output": output.meaning.record(),
         "variation": varies,
-        **answer_of(answers[0][output.name][0], output.meaning, labels),
+        "outputs": shown,
     }
     write_json(arguments.record, record)
-    progress(f"  PyTorch says {sentence_of(record, 1)}")
+    progress(f"  PyTorch's answer to {sample_of(contract)}: {'; '.join(sentences_of(shown, 1))}")
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:

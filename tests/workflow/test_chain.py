@@ -173,7 +173,7 @@ def test_served_configuration_is_the_selected_one(small):
 
 def test_records_page_receipt_and_predict_agree_on_what_the_photograph_shows(small):
     golden, receipt = record(small, "small/golden.json"), record(small, "small/deploy/receipt.json")
-    served = receipt["targets"]["cpu"]["smoke_test"]["outputs"]["logits"]
+    served, golden = receipt["targets"]["cpu"]["smoke_test"]["outputs"]["logits"], golden["outputs"]["logits"]
     assert golden["output"]["kind"] == served["output"]["kind"] == "logits"
     asked = small.program("predict", "--json").succeeded().said
     (picture,) = json.loads(asked[asked.index("{") :])["pictures"]

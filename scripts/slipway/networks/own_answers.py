@@ -128,7 +128,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: torch.nn.Module) -> str:
-    """Return the file and line of a class in the user's code; "" for PyTorch's own classes."""
+    """Return the file and line of a class in the user's code; "" for PyTorch's own."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

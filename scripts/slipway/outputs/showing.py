@@ -53,6 +53,11 @@ def sample_of(contract: Contract) -> str:
     return words_of(contract).first
 
 
+def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
+    """Return a sentence about the values of each output of `record_of`."""
+    return prefixed({name: [sentence_of(values, count)] for name, values in outputs.items()})
+
+
 def prefixed(lines: dict[str, list[str]]) -> list[str]:
     """Return the lines about outputs; the first one of each begins with its name if there are several outputs."""
     if len(lines) == 1:

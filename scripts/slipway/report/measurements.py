@@ -7,7 +7,7 @@ from slipway.classification.reporting import values_in_words
 from slipway.contract.contract import Contract, Tensor
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
-from slipway.outputs.showing import prefixed, sentence_of
+from slipway.outputs.showing import prefixed, sentences_of
 from slipway.outputs.wording import GENERAL, Words, words_of
 
 
@@ -89,7 +89,7 @@ class Measurements:
     @property
     def answer_in_words(self) -> str:
         """Return PyTorch's answer to the first sample in words."""
-        return "; ".join(prefixed({name: [sentence_of(values, 3)] for name, values in self._answers.items()}))
+        return "; ".join(sentences_of(self.golden["outputs"], 3))
 
     @property
     def explanations(self) -> list[str]:
@@ -109,11 +109,6 @@ class Measurements:
             if engine.accuracy.get(where)
             for output, figures in engine.accuracy[where]["outputs"].items()
         ]
-
-    @property
-    def _answers(self) -> dict[str, dict]:
-        """Return {output: its values for the first sample}."""
-        return self.golden.get("outputs") or {self.contract.outputs[0].name: self.golden}
 
     @property
     def is_rehearsal(self) -> bool:

@@ -101,7 +101,7 @@ def golden():
         {"index": 652, "label": "military uniform", "confidence": 0.913},
         {"index": 1, "label": "<b>", "confidence": 0.01},
     ]
-    return {"image_sha256": "a8ca" * 16, "top": top}
+    return {"image_sha256": "a8ca" * 16, "outputs": {"logits": {"top": top}}}
 
 
 def profile():

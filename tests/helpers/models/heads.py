@@ -83,4 +83,5 @@ class Prepared:
             (self.folder / "names.txt").write_text("\n".join(self.labels) + "\n", encoding="utf-8")
             options = (*options, "--labels-from", str(self.folder / "names.txt"))
         make_golden(self.folder, *self.weights(), *options)
-        return read_json(self.folder / "golden.json")
+        record = read_json(self.folder / "golden.json")
+        return record | record["outputs"]["logits"]
