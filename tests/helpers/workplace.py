@@ -110,7 +110,7 @@ class Workplace:
 
     def write_config(self):
         """Write the configuration as it stands, unless the file says so already."""
-        path, text = self.folder / "config.yaml", yaml.safe_dump(self.config).encode()
+        path, text = self.folder / "config.yaml", yaml.safe_dump(self.config, sort_keys=False).encode()
         if not path.is_file() or path.read_bytes() != text:
             path.write_bytes(text)
 

@@ -104,9 +104,11 @@ class CodeHashes:
         }
 
     def _of_files(self, files: list[Path]) -> dict[str, str]:
-        asked, pending, found = tuple(files), list(files), {}
+        asked, found = tuple(files), {}
         if asked in self._known:
             return self._known[asked]
+        # Modules have the path by which Snakemake was started, such as ../slipway/Snakefile.
+        pending = [path.resolve() for path in files]
         while pending:
             path = pending.pop()
             if path not in found:
