@@ -15,7 +15,7 @@ from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
 from slipway.onnx.calibration_reader import reader_of
-from slipway.onnx.classifier_head import with_convolution_head
+from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 
@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return the samples to calibrate on, and their SHA-256: of the photographs' files, or of the values."""
+    """Return the samples to calibrate on, and their SHA-256: of their files, or of the values."""
     if has_source(arguments):
         samples = samples_of(arguments, arguments.max_images)
         require_enough(arguments, contract, samples)
@@ -77,7 +77,7 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
     calibration = read_calibration(
         arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
     )
-    return [{contract.inputs[0].name: image[None]} for image in calibration.images], calibration.sha256
+    return [{contract.inputs[0].name: row[None]} for row in calibration.images], calibration.sha256
 
 
 def require_enough(arguments: argparse.Namespace, contract: Contract, samples: list[Tensors]) -> None:
@@ -93,7 +93,7 @@ def require_enough(arguments: argparse.Namespace, contract: Contract, samples: l
 
 
 def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:
-    """Raise SlipwayError unless the photographs will have the dtype and size of the exported file's input."""
+    """Raise SlipwayError unless the calibration data will have the dtype and size of the exported file's input."""
     exported = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
     requested = arguments.input, arguments.crop
     if requested != exported:
@@ -134,7 +134,7 @@ def require_quantized(counts: Quantized) -> Quantized:
     if counts.bad_scales:
         raise SlipwayError(
             f"quantisation gave scales that are not finite and positive at {', '.join(counts.bad_scales[:5])}; the "
-            "model answers the calibration images with constants or infinities: look at the checkpoint and the images"
+            "model answers the calibration data with constants or infinities: look at the checkpoint and at these data"
         )
     if counts.compute <= len(counts.skipped):
         raise SlipwayError(

@@ -20,7 +20,7 @@ from slipway.core.hardware import gpu_identity
 from slipway.core.package_versions import ABSENT
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.networks.model_inputs import random_batch
-from slipway.onnx.classifier_head import with_convolution_head
+from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.onnx_files import described
 
 pytestmark = [

@@ -1,4 +1,4 @@
-"""Rewrite a classifier's fully connected layer as the equivalent 1x1 convolution behind a global pool.
+"""Rewrite a fully connected layer as the equivalent 1x1 convolution behind a global pool.
 
 Engine builders have INT8 kernels for convolutions of any batch. For a matrix product TensorRT 8 needs cuBLAS, and
 ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
@@ -10,10 +10,10 @@ _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
 def with_convolution_head(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with its classifier as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
+    """Return the model with its fully connected layer as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
 
-    The classifier was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a
-    classifier is returned unchanged. The weights (classes, C) become (classes, C, 1, 1).
+    The layer was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a layer
+    is returned unchanged. The weights (values, C) become (values, C, 1, 1).
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -51,11 +51,11 @@ def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) 
 
 def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -> None:
     """Replace `maker` and `gemm` by a convolution and Flatten, after a pool if `maker` is a mean."""
-    logits = gemm.output[0]
+    values = gemm.output[0]
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
     weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
-    pooled = f"{logits}_pooled" if maker.op_type == "ReduceMean" else maker.input[0]
+    pooled = f"{values}_pooled" if maker.op_type == "ReduceMean" else maker.input[0]
     make = onnx.helper.make_node
     nodes = [
         *(
@@ -64,11 +64,11 @@ def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -
             else []
         ),
         # Without kernel_shape TensorRT 8.5 refuses a kernel that a DequantizeLinear makes.
-        make("Conv", [pooled, *gemm.input[1:]], [f"{logits}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
-        make("Flatten", [f"{logits}_pixel"], [logits], f"{gemm.name}_flatten", axis=1),
+        make("Conv", [pooled, *gemm.input[1:]], [f"{values}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
+        make("Flatten", [f"{values}_pixel"], [values], f"{gemm.name}_flatten", axis=1),
     ]
-    other_nodes = [node for node in model.graph.node if node.output[0] not in (maker.output[0], logits)]
-    position = next(index for index, node in enumerate(model.graph.node) if node.output[0] == logits) - 1
+    other_nodes = [node for node in model.graph.node if node.output[0] not in (maker.output[0], values)]
+    position = next(index for index, node in enumerate(model.graph.node) if node.output[0] == values) - 1
     del model.graph.value_info[:]  # shapes inferred for the old nodes
     del model.graph.node[:]
     model.graph.node.extend([*other_nodes[:position], *nodes, *other_nodes[position:]])

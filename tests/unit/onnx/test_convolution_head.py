@@ -4,7 +4,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from slipway.onnx.classifier_head import with_convolution_head
+from slipway.onnx.convolution_head import with_convolution_head
 
 CHANNELS, CLASSES = 6, 4
 
