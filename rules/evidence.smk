@@ -7,6 +7,9 @@ rule benchmark:
         program=program("benchmark"),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
+        # Another interface gives other engines. The values of samples hardly change a time.
+        interface=ancient(rules.make_contract.output.interface),
+        samples=ancient(rules.sample_inputs.output.samples),
         onnx=rules.export_onnx.output.onnx,
         engines=engines_of,
         records=of_every_engine("engine.json"),
@@ -23,9 +26,9 @@ rule benchmark:
     message:
         "Measuring PyTorch and every engine of {wildcards.model} on {wildcards.target}"
     shell:
-        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --onnx "
-        "{input.onnx:q} --engine-records {input.records:q} {params.settings} {params.tensorrt_python} --output "
-        "{output:q} --log {log:q}"
+        "python {input.program:q} --weights {input.weights:q} --weights-record {input.weights_record:q} --interface "
+        "{input.interface:q} --samples {input.samples:q} --onnx {input.onnx:q} --engine-records {input.records:q} "
+        "{params.settings} {params.tensorrt_python} --output {output:q} --log {log:q}"
 
 
 rule load_test:

@@ -1,4 +1,4 @@
-"""Measure PyTorch and every engine of a target side by side, in one job on one machine, on random inputs."""
+"""Measure PyTorch and every engine of a target side by side, in one job on one machine, on real samples."""
 
 import argparse
 import os
@@ -17,7 +17,9 @@ from slipway.benchmark import comparison
 from slipway.benchmark.baselines import Measure, cpu_subjects, gpu_subjects, torch_settings
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import KEPT_SAMPLES, Effort, distribution, disturbance, thin
-from slipway.classification.preprocessing_options import add_preprocessing, preprocessing_of
+from slipway.contract.batches import batch_of
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -27,11 +29,11 @@ from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
 from slipway.models import load_model
-from slipway.networks.model_inputs import INPUT_DTYPES
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
-OPTIONAL = {"onnxruntime"}
-INPUTS = {"float32": "standard normal float32", "uint8": "uint8 spread evenly over 0..255"}
+OPTIONAL = {"onnxruntime", comparison.PYTORCH_FP16}
+# The effort for each further size of the dynamic axes.
+SHORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=10)
 QUANTITIES = {
     "gpu": "between two CUDA events around one forward pass, input and output on the GPU, GPU idle before; "
     "includes the GPU's waits for the host to enqueue",
@@ -40,8 +42,8 @@ QUANTITIES = {
     "d2h": "between CUDA events, output from the GPU to pinned host memory",
     "end_to_end": "host clock, from input in host memory (pinned, for a GPU) to output in host memory",
     "*_graph": "the same with the forward pass replayed as a CUDA graph",
-    "throughput_per_s": "images/s by number of CUDA streams, input on the GPU, batches enqueued ahead: PyTorch's all "
-    "before one wait, an engine's many per stream before each wait; on a CPU, one call after the other",
+    "throughput_per_s": "inferences/s by number of CUDA streams, input on the GPU, batches enqueued ahead: PyTorch's "
+    "all before one wait, an engine's many per stream before each wait; on a CPU, one call after the other",
     "throughput_with_transfers_per_s": "the same of an engine with input and output in pinned host memory, as a CUDA "
     "graph where there is one",
     "device_memory_bytes": "PyTorch: the peak of its tensors, of all streams; an engine, for one "
@@ -56,8 +58,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
     arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
-    arguments.add_argument("--input", choices=INPUT_DTYPES, default="float32", help="input format of the model")
-    add_preprocessing(arguments)
+    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
+    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
     arguments.add_argument("--seconds", type=float, default=4, help="for each subject at each batch size")
     arguments.add_argument("--warmup-seconds", type=float, default=1, help="before each measurement")
@@ -74,23 +76,32 @@ def main(arguments: argparse.Namespace) -> None:
     """Measure every subject at every batch size, one directly after the other, and compare."""
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
-    weights = read_json(arguments.weights_record)
+    weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
     engines = map(BuiltEngine.of_record, arguments.engine_records)
     built = {engine.record["key"]["precision"]: engine for engine in engines}
-    require_batches(built, arguments.batch_sizes)
+    # Without a batch axis, there are only single requests.
+    batches = arguments.batch_sizes if contract.batched else [1]
+    require_batches(built, batches)
+    real = read_samples(arguments.samples)
+    effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
     surroundings = environment(monitor)
     with ExitStack() as stack:
-        engines = {name: stack.enter_context(each.loaded(arguments.tensorrt_python)) for name, each in built.items()}
-        subjects = subjects_of(arguments, weights, engines)
-        results, samples, left_out = measure_all(subjects, arguments.batch_sizes, monitor)
+        engines = {
+            name: (each, stack.enter_context(each.loaded(arguments.tensorrt_python))) for name, each in built.items()
+        }
+        subjects = subjects_of(arguments, weights, contract, engines)
+        inputs = {batch: batch_of(contract, real, batch) for batch in batches}
+        results, samples, left_out = measure_all(subjects, inputs, effort, monitor)
+        sizes = by_size({name: subjects[name] for name in subjects if name not in OPTIONAL}, contract, real)
     record = {
         "origin": weights["origin"],
         "key": settings_of(arguments),
         "engines": {name: engine.record["key"] for name, engine in built.items()},
-        "inputs": f"{INPUTS[arguments.input]} (N, 3, {arguments.crop}, {arguments.crop})",
+        "inputs": in_words(contract),
         "quantities": QUANTITIES,
         "results": results,
         "left_out": left_out,
+        "by_size": sizes,
         **conclusions(results, built),
         "environment": surroundings,
         "samples_kept_at_most": KEPT_SAMPLES,
@@ -113,26 +124,35 @@ def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> 
             )
 
 
-def subjects_of(arguments: argparse.Namespace, weights: dict, engines: dict[str, Any]) -> dict[str, Measure]:
+def in_words(contract: Contract) -> str:
+    """Return the inputs in words, such as "real samples of input float32 (batch, 3, 224, 224)"."""
+    axes = "".join(f", {name} {size}" for name, size in contract.optimum.items())
+    return f"real samples of {' and '.join(tensor.in_words() for tensor in contract.inputs)}{axes}"
+
+
+def subjects_of(
+    arguments: argparse.Namespace, weights: dict, contract: Contract, engines: dict[str, tuple[BuiltEngine, Any]]
+) -> dict[str, Measure]:
     """Return the subjects to measure on the target's hardware, PyTorch first."""
     torch.set_num_threads(usable_cores())
-    effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
     model = load_model(arguments.weights, weights)
-    common = (model, engines, preprocessing_of(arguments), arguments.input, effort)
     if is_gpu(arguments.hardware):
-        return gpu_subjects(*common, arguments.streams, arguments.onnx)
-    return cpu_subjects(*common)
+        return gpu_subjects(model, contract, engines, arguments.streams, arguments.onnx)
+    return cpu_subjects(model, contract, engines)
 
 
 def measure_all(
-    subjects: dict[str, Measure], batch_sizes: list[int], monitor: GpuMonitor | None
+    subjects: dict[str, Measure], inputs: dict[int, Tensors], effort: Effort, monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return the results, samples by "subject/batch/quantity", and the reasons why subjects were left out."""
+    """Return the results, samples by "subject/batch/quantity", and the reasons why subjects were left out.
+
+    `inputs` are those of a request of each batch size.
+    """
     results, samples, left_out = [], {}, {}
-    for batch in batch_sizes:
+    for batch, tensors in inputs.items():
         for name in [name for name in subjects if name not in left_out]:
             try:
-                measurement, state = watched(partial(subjects[name], batch), monitor)
+                measurement, state = watched(partial(subjects[name], tensors, effort), monitor)
             except SlipwayError as error:
                 if name not in OPTIONAL:
                     raise
@@ -146,6 +166,19 @@ def measure_all(
             }
             progress(line_of(results[-1], results))
     return results, samples, left_out
+
+
+def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
+    """Return short measurements of single requests with all dynamic axes at their smallest, and at their largest size.
+
+    Without dynamic axes, there are none.
+    """
+    ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
+    return [
+        {"axes": axes, **result_of(name, 1, measure(batch_of(contract, samples, 1, axes), SHORT), None)}
+        for axes in (ends if contract.axes else [])
+        for name, measure in subjects.items()
+    ]
 
 
 def watched(measure: Callable[[], dict], monitor: GpuMonitor | None) -> tuple[dict, dict | None]:
@@ -191,13 +224,13 @@ def line_of(result: dict, results: list[dict]) -> str:
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
     rate = comparison.highest_throughput(result)["images_per_s"]
-    line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} images/s"
+    line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
     beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
     if not beside:
         return line
     ratios = beside[str(batch)][comparison.PYTORCH]
     shares = ", ".join(f"{text} {ratios['p50'][name]:.2f}" for name, text in words.items() if name in ratios["p50"])
-    return f"{line}; of PyTorch's: {shares}, images/s {ratios['throughput']:.2f}"
+    return f"{line}; of PyTorch's: {shares}, inferences/s {ratios['throughput']:.2f}"
 
 
 def environment(monitor: GpuMonitor | None) -> dict:

@@ -10,6 +10,7 @@ from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
+from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.networks.model_inputs import random_batch, served_model
 
 pytestmark = [
@@ -19,6 +20,14 @@ pytestmark = [
 
 EFFORT = Effort(seconds=0.5, warmup_seconds=0.1, min_samples=5)
 PREPROCESS = Preprocessing(72, 64, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
+
+
+def contract_of(dtype):
+    normalisation = Normalisation(PREPROCESS.mean, PREPROCESS.std) if dtype == "uint8" else None
+    taken = Tensor("input", dtype, (BATCH, 3, 64, 64), normalisation=normalisation)
+    return Contract((taken,), (Tensor("logits", "float32", (BATCH, 10)),))
+
+
 PLAIN, GRAPH = {"gpu", "enqueue", "end_to_end"}, {"gpu_graph", "enqueue_graph", "end_to_end_graph"}
 
 
@@ -36,10 +45,10 @@ def model():
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_eager_is_measured_and_gives_its_memory_back(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
-    served = served_model(model, PREPROCESS, input_dtype)
-    measure_eager(served, images, EFFORT, [1, 2])
+    case = (model, contract_of(input_dtype), {"input": images}, EFFORT, [1, 2])
+    measure_eager(*case)
     before = torch.cuda.memory_allocated()  # the libraries' workspaces of both streams stay
-    found = measure_eager(served, images, EFFORT, [1, 2])
+    found = measure_eager(*case)
     assert set(found["samples_ms"]) == PLAIN | {"h2d", "d2h"}
     assert all(len(series) >= 5 and min(series) > 0 for series in found["samples_ms"].values())
     assert set(found["throughput_per_s"]) == {"1", "2"}
@@ -52,7 +61,7 @@ def test_eager_is_measured_and_gives_its_memory_back(model, input_dtype):
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_fp16_is_measured_in_a_graph_too(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
-    found = measure_fp16(model, PREPROCESS, input_dtype, images, EFFORT, [1, 2])
+    found = measure_fp16(model, contract_of(input_dtype), {"input": images}, EFFORT, [1, 2])
     assert found["no_graph_because"] is None
     assert set(found["samples_ms"]) == PLAIN | GRAPH | {"h2d", "d2h"}
     assert set(found["throughput_graph_per_s"]) == {"1", "2"}
@@ -64,14 +73,14 @@ def test_the_graph_computes_what_the_model_does(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
     with torch.inference_mode():
         expected = served_model(model, PREPROCESS, input_dtype)(torch.from_numpy(images)).numpy()
-        stream_context = StreamContext(half_precision(model, PREPROCESS, input_dtype).to("cuda"), images)
+        stream_context = StreamContext(half_precision(model, contract_of(input_dtype)).to("cuda"), [images])
         stream_context.capture()
         with torch.cuda.stream(stream_context.stream):
             stream_context.upload()
             stream_context.replay()
             stream_context.download()
         stream_context.stream.synchronize()
-    assert np.abs(stream_context.host_output.numpy() - expected).max() < 0.02 * np.abs(expected).max()
+    assert np.abs(stream_context.host_outputs[0].numpy() - expected).max() < 0.02 * np.abs(expected).max()
 
 
 NOT_CAPTURABLE = """
@@ -80,10 +89,10 @@ from slipway.benchmark.cuda_timing import measure_forward
 from slipway.benchmark.timing import Effort
 
 def decides_on_the_host(images):
-    return images.float().mean((2, 3)) if images.sum().item() > -1e9 else images.mean((2, 3))
+    return (images.float().mean((2, 3)) if images.sum().item() > -1e9 else images.mean((2, 3)),)
 
 images = np.ones((2, 3, 8, 8), np.float32)
-found = measure_forward(decides_on_the_host, images, Effort(0.1, 0.01, 3), graph=True)
+found = measure_forward(decides_on_the_host, [images], 2, Effort(0.1, 0.01, 3), graph=True)
 assert found["no_graph_because"] and found["throughput_graph_per_s"] is None, found
 assert "gpu_graph" not in found["samples_ms"]
 print(found["no_graph_because"])

@@ -1,90 +1,101 @@
-"""The subjects of a benchmark, PyTorch, ONNX Runtime and each engine, each as a function: batch size -> measurement.
+"""The subjects of a benchmark, PyTorch, ONNX Runtime and each engine, each as a function: inputs -> measurement.
 
-A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: images/s}, ...}. A quantity that could
-not be measured is null.
+A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: inferences/s}, ...}. A quantity that
+could not be measured is null.
 """
 
 import contextlib
 import copy
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
-from slipway.benchmark.cuda_timing import measure_forward, stream_of
+from slipway.benchmark.cuda_timing import Forward, measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
-from slipway.classification.images import Preprocessing
+from slipway.contract.contract import BATCH, Contract, Tensors
+from slipway.contract.network import ServedNetwork, served_network
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
-from slipway.networks.model_inputs import random_batch, served_model
-from slipway.onnx.tensor_names import INPUT
+from slipway.engines.engine_artifact import BuiltEngine
 
-Measure = Callable[[int], dict]
+Measure = Callable[[Tensors, Effort], dict]
 PROVIDER = "CUDAExecutionProvider"
 
 
 def cpu_subjects(
-    model: torch.nn.Module, engines: dict[str, Any], preprocess: Preprocessing, input_dtype: str, effort: Effort
+    model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return PyTorch eager and each loaded engine, measured as functions from array to array in host memory."""
-    infers = {PYTORCH: eager_on_cpu(served_model(model, preprocess, input_dtype))}
-    infers |= {name: lambda images, engine=engine: engine.infer({INPUT: images}) for name, engine in engines.items()}
-    inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
-    return {
-        name: lambda batch, infer=infer: measure_host(infer, inputs(batch), effort) for name, infer in infers.items()
+    """Return PyTorch eager and each loaded engine, measured as functions of named arrays in host memory."""
+    eager = eager_on_cpu(served_network(model, contract))
+    subjects: dict[str, Measure] = {
+        PYTORCH: lambda inputs, effort: measure_host(eager, inputs, batch_size(contract, inputs), effort)
     }
+    for name, (built, engine) in engines.items():
+        subjects[name] = lambda inputs, effort, built=built, engine=engine: measure_host(
+            engine.infer, built.cast(inputs), batch_size(contract, inputs), effort
+        )
+    return subjects
 
 
 def gpu_subjects(
     model: torch.nn.Module,
-    engines: dict[str, Any],
-    preprocess: Preprocessing,
-    input_dtype: str,
-    effort: Effort,
+    contract: Contract,
+    engines: Mapping[str, tuple[BuiltEngine, Any]],
     streams: Sequence[int],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
     """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
-    served = served_model(model, preprocess, input_dtype)
-    inputs = partial(random_batch, input_dtype, crop=preprocess.crop)
     subjects: dict[str, Measure] = {
-        PYTORCH: lambda batch: measure_eager(served, inputs(batch), effort, streams),
-        PYTORCH_FP16: lambda batch: measure_fp16(model, preprocess, input_dtype, inputs(batch), effort, streams),
-        "onnxruntime": lambda batch: measure_onnxruntime(onnx, inputs(batch), effort),
+        PYTORCH: lambda inputs, effort: measure_eager(model, contract, inputs, effort, streams),
+        PYTORCH_FP16: lambda inputs, effort: measure_fp16(model, contract, inputs, effort, streams),
+        "onnxruntime": lambda inputs, effort: measure_onnxruntime(onnx, contract, inputs, effort),
     }
-    steps = {
-        "seconds": effort.seconds,
-        "warmup_seconds": effort.warmup_seconds,
-        "min_samples": effort.min_samples,
-        "streams": list(streams),
-    }
-    return subjects | {name: partial(engine.measure, **steps) for name, engine in engines.items()}
+    for name, (built, engine) in engines.items():
+        subjects[name] = lambda inputs, effort, built=built, engine=engine: engine.measure(
+            batch_size(contract, inputs),
+            seconds=effort.seconds,
+            warmup_seconds=effort.warmup_seconds,
+            min_samples=effort.min_samples,
+            streams=list(streams),
+            inputs=built.cast(inputs),
+        )
+    return subjects
 
 
-def measure_host(infer: Callable[[np.ndarray], Any], images: np.ndarray, effort: Effort) -> dict:
-    """Measure a function of an array in host memory on `images` (N, 3, H, W). The latency is the whole call."""
-    calls = warm_up(lambda: infer(images), effort.warmup_seconds)
-    latencies = sample_latency(lambda: infer(images), effort.seconds, effort.min_samples)
+def batch_size(contract: Contract, inputs: Tensors) -> int:
+    """Return the number of samples in the inputs of a request; 1 without a batch axis."""
+    return contract.sizes_of(inputs).get(BATCH, 1)
+
+
+def measure_host(infer: Callable[[Tensors], Any], inputs: Tensors, batch: int, effort: Effort) -> dict:
+    """Measure a function of named arrays in host memory on a batch. The latency is the whole call."""
+    calls = warm_up(lambda: infer(inputs), effort.warmup_seconds)
+    latencies = sample_latency(lambda: infer(inputs), effort.seconds, effort.min_samples)
     return {
         "samples_ms": {"end_to_end": latencies},
-        "throughput_per_s": {"1": round(len(images) * 1e3 / float(np.mean(latencies)), 2)},
+        "throughput_per_s": {"1": round(batch * 1e3 / float(np.mean(latencies)), 2)},
         "warmup_calls": calls,
     }
 
 
-def eager_on_cpu(model: torch.nn.Module) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the model as a function from array to array, run by PyTorch without compilation."""
+def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]]:
+    """Return a network as a function of named arrays, run by PyTorch without compilation."""
 
     @torch.inference_mode()
-    def infer(images: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(images)).numpy()
+    def infer(inputs: Tensors) -> list[np.ndarray]:
+        return [output.numpy() for output in network(*map(torch.from_numpy, in_order(network, inputs)))]
 
     return infer
+
+
+def in_order(network: ServedNetwork, inputs: Tensors) -> list[np.ndarray]:
+    """Return named inputs by position."""
+    return [inputs[tensor.name] for tensor in network.inputs]
 
 
 def require_cuda() -> None:
@@ -96,48 +107,57 @@ def require_cuda() -> None:
         )
 
 
-def measure_eager(model: torch.nn.Module, images: np.ndarray, effort: Effort, streams: Sequence[int]) -> dict:
-    """Measure the served model (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
-    return _freeing_memory(
-        len(images), lambda: measure_forward(copy.deepcopy(model).to("cuda"), images, effort, streams)
-    )
+def measure_eager(
+    model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
+) -> dict:
+    """Measure a network (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
+    batch = batch_size(contract, inputs)
+
+    def measure() -> dict:
+        network = served_network(copy.deepcopy(model), contract).to("cuda")
+        return measure_forward(network, in_order(network, inputs), batch, effort, streams)
+
+    return _freeing_memory(batch, measure)
 
 
 def measure_fp16(
-    model: torch.nn.Module,
-    preprocess: Preprocessing,
-    input_dtype: str,
-    images: np.ndarray,
-    effort: Effort,
-    streams: Sequence[int],
+    model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure the model (on the CPU, FP32, not normalising) in FP16, channels last, without and with a CUDA graph.
+    """Measure a network (on the CPU, FP32) in FP16, pictures channels last, without and with a CUDA graph.
 
-    Input and output have the types of an engine, `input_dtype` and float32, so the conversions are measured, too.
+    Inputs and outputs have the types of an engine, so the conversions are measured, too. Raises SlipwayError if the
+    network does not run in FP16.
     """
+    batch = batch_size(contract, inputs)
 
     def measure() -> dict:
         with cudnn_benchmark():
-            halved = half_precision(model, preprocess, input_dtype).to("cuda")
-            return measure_forward(halved, images, effort, streams, graph=True)
+            halved = half_precision(model, contract).to("cuda")
+            return measure_forward(halved, in_order(halved, inputs), batch, effort, streams, graph=True)
 
-    return _freeing_memory(len(images), measure)
+    try:
+        return _freeing_memory(batch, measure)
+    except (RuntimeError, TypeError) as error:
+        raise SlipwayError(f"PyTorch cannot run the network in FP16 ({str(error).splitlines()[0]})") from None
 
 
-def half_precision(model: torch.nn.Module, preprocess: Preprocessing, input_dtype: str) -> torch.nn.Module:
-    """Return a copy that computes in FP16, channels last, from an engine's input to float32 logits."""
+def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
+    """Return a copy that computes in FP16, from an engine's inputs to float32 outputs. Integers stay."""
+    network = copy.deepcopy(model).half()
+    if all(parameter.ndim < 5 for parameter in network.parameters()):
+        network = network.to(memory_format=torch.channels_last)
+    return HalfPrecision(network, contract)
 
-    class HalfPrecision(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.normalise = served_model(torch.nn.Identity(), preprocess, input_dtype)
-            self.model = copy.deepcopy(model).half().to(memory_format=torch.channels_last)
 
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            halves = self.normalise(images).to(dtype=torch.float16, memory_format=torch.channels_last)
-            return self.model(halves).float()
+class HalfPrecision(ServedNetwork):
+    """A network in FP16: floating-point inputs are halved after their normalisation, pictures channels last."""
 
-    return HalfPrecision().eval()
+    def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
+        values = super()._normalised(index, values)
+        if not values.is_floating_point():
+            return values
+        layout = torch.channels_last if values.ndim == 4 else torch.preserve_format
+        return values.to(dtype=torch.float16, memory_format=layout)
 
 
 @contextlib.contextmanager
@@ -181,7 +201,7 @@ def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
 class BoundSession:
     """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
-    def __init__(self, onnx: str | Path, stream: torch.cuda.Stream) -> None:
+    def __init__(self, onnx: str | Path, contract: Contract, stream: torch.cuda.Stream) -> None:
         """Load the ONNX file. Raise SlipwayError with the reason if it cannot run on the GPU."""
         import onnxruntime as ort
 
@@ -196,36 +216,46 @@ class BoundSession:
             raise SlipwayError(
                 f"onnxruntime {ort.__version__} cannot start its CUDA provider; the log names the library it misses"
             )
+        self._contract = contract
         self._options = ort.RunOptions()
         # Without this, each run waits for the stream at its end, and batches cannot be enqueued ahead.
         self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._binding: Any = None
 
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Enqueue one run and return the logits. `images` (N, 3, H, W) must be the same GPU tensor in every call."""
+    def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Enqueue one run and return the outputs. The inputs must be the same GPU tensors in every call."""
         if self._binding is None:
-            self._bind(images)
+            self._bind(inputs)
         try:
             self._session.run_with_iobinding(self._binding, self._options)
         except Exception as error:  # no common base, as above
             raise SlipwayError(f"onnxruntime's CUDA provider cannot run the model: {error}") from None
-        return self._logits
+        return self._outputs
 
-    def _bind(self, images: torch.Tensor) -> None:
-        source, target = self._session.get_inputs()[0], self._session.get_outputs()[0]
-        classes = target.shape[-1]
-        if not isinstance(classes, int):
-            raise SlipwayError(f"the ONNX file does not state the number of classes: its output is {target.shape}")
-        self._logits = torch.empty((len(images), classes), dtype=torch.float32, device="cuda")
-        dtype = np.uint8 if images.dtype == torch.uint8 else np.float32
-        self._binding = self._session.io_binding()
-        self._binding.bind_input(source.name, "cuda", 0, dtype, tuple(images.shape), images.data_ptr())
-        self._binding.bind_output(
-            target.name, "cuda", 0, np.float32, tuple(self._logits.shape), self._logits.data_ptr()
+    def _bind(self, inputs: Sequence[torch.Tensor]) -> None:
+        sizes: dict[str, int] = {}
+        for tensor, values in zip(self._contract.inputs, inputs, strict=True):
+            sizes |= {
+                name: size for name, size in zip(tensor.shape, values.shape, strict=True) if isinstance(name, str)
+            }
+        if unknown := [tensor.name for tensor in self._contract.outputs if None in tensor.shape]:
+            raise SlipwayError(
+                f"onnxruntime needs memory for the output {unknown[0]}, whose size depends on the values"
+            )
+        self._outputs = tuple(
+            torch.empty(tensor.sizes(sizes.get(BATCH, 1), sizes), dtype=getattr(torch, tensor.dtype), device="cuda")
+            for tensor in self._contract.outputs
         )
+        self._binding = self._session.io_binding()
+        for bind, tensors, arrays in (
+            (self._binding.bind_input, self._contract.inputs, inputs),
+            (self._binding.bind_output, self._contract.outputs, self._outputs),
+        ):
+            for tensor, values in zip(tensors, arrays, strict=True):
+                bind(tensor.name, "cuda", 0, np.dtype(tensor.dtype).type, tuple(values.shape), values.data_ptr())
 
 
-def measure_onnxruntime(onnx: str | Path | None, images: np.ndarray, effort: Effort) -> dict:
+def measure_onnxruntime(onnx: str | Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
     """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
 
     It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
@@ -233,9 +263,11 @@ def measure_onnxruntime(onnx: str | Path | None, images: np.ndarray, effort: Eff
     """
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
+    session: Forward | None = None
     try:
-        session = BoundSession(onnx, stream_of(0))
-        measurement = measure_forward(session, images, effort)
+        session = BoundSession(onnx, contract, stream_of(0))
+        arrays = [inputs[tensor.name] for tensor in contract.inputs]
+        measurement = measure_forward(session, arrays, batch_size(contract, inputs), effort)
     finally:
         session = None
         gc.collect()

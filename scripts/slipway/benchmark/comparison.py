@@ -1,7 +1,7 @@
 """Compare the measurements of several subjects: ratios of latencies, throughputs and sizes.
 
 A result is one subject at one batch size: {"subject", "batch", "latency": {quantity: {"p50_ms", ...}},
-"throughput_per_s": {streams: images/s}, "throughput_graph_per_s": the same for a CUDA graph, or null}.
+"throughput_per_s": {streams: inferences/s}, "throughput_graph_per_s": the same for a CUDA graph, or null}.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ throughput, the input is on the GPU, and all batches are enqueued before a singl
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -21,7 +21,8 @@ import numpy as np
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
 from slipway.core.pytorch import torch
 
-Forward = Callable[[torch.Tensor], torch.Tensor]  # (N, 3, H, W) on the GPU -> float32 (N, classes) on the GPU
+# Inputs on the GPU, by position -> outputs on the GPU.
+Forward = Callable[..., tuple[torch.Tensor, ...]]
 
 
 @cache
@@ -31,27 +32,27 @@ def stream_of(number: int) -> torch.cuda.Stream:
 
 
 class StreamContext:
-    """A forward pass on its own stream: input on the GPU, pinned memory for input and output, a CUDA graph.
+    """A forward pass on its own stream: inputs on the GPU, pinned memory for inputs and outputs, a CUDA graph.
 
     `enqueue`, `replay`, `upload` and `download` use the current stream; the caller makes `stream` the current one.
-    `host_output` is the last downloaded output, float32 (N, classes). It is valid after the stream is synchronised.
+    `host_outputs` are the last downloaded outputs. They are valid after the stream is synchronised.
     """
 
-    def __init__(self, forward: Forward, images: np.ndarray, number: int = 0) -> None:
-        """Copy `images` (N, 3, H, W) to the GPU, and run once to find the shape of the output."""
+    def __init__(self, forward: Forward, inputs: Sequence[np.ndarray], number: int = 0) -> None:
+        """Copy the inputs to the GPU, and run once to find the shapes of the outputs."""
         self.stream = stream_of(number)
         self._forward = forward
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._host_images = torch.from_numpy(images).pin_memory()
+        self._host_inputs = [torch.from_numpy(array).pin_memory() for array in inputs]
         with torch.cuda.stream(self.stream):
-            self._images = self._host_images.to("cuda", non_blocking=True)
-            self._output = forward(self._images)
+            self._inputs = [tensor.to("cuda", non_blocking=True) for tensor in self._host_inputs]
+            self._outputs = forward(*self._inputs)
         self.stream.synchronize()
-        self.host_output = torch.empty(self._output.shape, dtype=self._output.dtype, pin_memory=True)
+        self.host_outputs = [torch.empty(out.shape, dtype=out.dtype, pin_memory=True) for out in self._outputs]
 
     def enqueue(self) -> None:
         """Enqueue one forward pass."""
-        self._output = self._forward(self._images)
+        self._outputs = self._forward(*self._inputs)
 
     def capture(self) -> None:
         """Capture the forward pass as a CUDA graph. Raise RuntimeError if it cannot be captured."""
@@ -61,32 +62,39 @@ class StreamContext:
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream):
-            self._graph_output = self._forward(self._images)
+            self._graph_outputs = self._forward(*self._inputs)
         torch.cuda.synchronize()
         self._graph = graph
 
     def replay(self) -> None:
-        """Enqueue the captured graph. Its output has the same address as during the capture."""
+        """Enqueue the captured graph. Its outputs have the same addresses as during the capture."""
         self._graph.replay()
-        self._output = self._graph_output
+        self._outputs = self._graph_outputs
 
     def run_of(self, suffix: str) -> Callable[[], None]:
         """Return the forward pass of the quantities with this suffix: "", or "_graph" for the captured one."""
         return self.replay if suffix else self.enqueue
 
     def upload(self) -> None:
-        """Enqueue the copy of the input to the GPU."""
-        self._images.copy_(self._host_images, non_blocking=True)
+        """Enqueue the copies of the inputs to the GPU."""
+        for tensor, source in zip(self._inputs, self._host_inputs, strict=True):
+            tensor.copy_(source, non_blocking=True)
 
     def download(self) -> None:
-        """Enqueue the copy of the output from the GPU."""
-        self.host_output.copy_(self._output, non_blocking=True)
+        """Enqueue the copies of the outputs from the GPU."""
+        for target, tensor in zip(self.host_outputs, self._outputs, strict=True):
+            target.copy_(tensor, non_blocking=True)
 
 
 def measure_forward(
-    forward: Forward, images: np.ndarray, effort: Effort, streams: Iterable[int] = (1,), graph: bool = False
+    forward: Forward,
+    inputs: Sequence[np.ndarray],
+    batch: int,
+    effort: Effort,
+    streams: Iterable[int] = (1,),
+    graph: bool = False,
 ) -> dict:
-    """Return times (ms), images/s by number of streams, and peak memory of a forward pass on `images` (N, 3, H, W).
+    """Return times (ms), inferences/s by number of streams, and peak memory of a forward pass on a batch of inputs.
 
     The result has the same keys as an engine worker's: samples_ms, throughput_per_s, throughput_graph_per_s,
     device_memory_bytes (the peak of PyTorch's tensors), no_graph_because. With `graph`, a CUDA graph is measured, too.
@@ -96,7 +104,7 @@ def measure_forward(
     torch.cuda.reset_peak_memory_stats()
     counts = sorted(set(streams))
     with torch.inference_mode():
-        contexts = [StreamContext(forward, images)]
+        contexts = [StreamContext(forward, inputs)]
         no_graph = _capture(contexts[0]) if graph else "not measured"
         suffixes = ["", "_graph"] if no_graph is None else [""]
         share = effort.seconds / (len(suffixes) * (2 + len(counts)) + 1)
@@ -104,14 +112,13 @@ def measure_forward(
         for suffix in suffixes:
             samples |= _sample_way(contexts[0], suffix, share, effort, len(suffixes))
         samples |= _sample_transfers(contexts[0], share, effort.min_samples)
-        contexts += [StreamContext(forward, images, number) for number in range(1, counts[-1])]
+        contexts += [StreamContext(forward, inputs, number) for number in range(1, counts[-1])]
         for suffix in suffixes:
             for context in contexts[1:] if suffix else []:
                 context.capture()
             batches = max(effort.min_samples, math.ceil(share * 1e3 / statistics.median(samples[f"gpu{suffix}"])))
             throughput[suffix] = {
-                str(count): round(len(images) / _seconds_a_batch(contexts[:count], suffix, batches), 2)
-                for count in counts
+                str(count): round(batch / _seconds_a_batch(contexts[:count], suffix, batches), 2) for count in counts
             }
     return {
         "samples_ms": samples,

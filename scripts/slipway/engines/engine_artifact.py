@@ -25,15 +25,14 @@ class BuiltEngine(RecordedEngine):
             return SubprocessEngine(self.path, key["precision"], python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)
 
-    def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
-        """Return a loaded engine as a function from named inputs to named outputs, with the dtypes of the contract.
-
-        The inputs are cast to the engine's own dtypes. SlipwayError names an input whose values that would change.
-        """
+    def cast(self, inputs: Tensors) -> Tensors:
+        """Return inputs in the engine's own dtypes. SlipwayError names an input whose values that would change."""
         own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
-        return lambda inputs: engine.infer(
-            {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
-        )
+        return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
+
+    def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
+        """Return a loaded engine as a function of named inputs in the contract's dtypes."""
+        return lambda inputs: engine.infer(self.cast(inputs))
 
     @contextlib.contextmanager
     def loaded(self, python: str | Path | None) -> Iterator[Any]:

@@ -149,7 +149,7 @@ class JobKeys:
         if not self.resolved.runs_on_gpu(target):
             settings.pop("streams")
         return JobKey(
-            {**self._parts.input(model), **settings},
+            settings,
             hardware=self.resolved.hardware(target),
             **versions("torch"),
             code=self._parts.code_with_runtime("benchmark", target) | self._parts.code_of_architecture(model),

@@ -41,7 +41,11 @@ OPTIONS_OF = {
     ),
     "preflight_onnx": ("preflight_onnx", "--onnx o --onnx-records r --output o", ()),
     "build_engine": ("build_engine", "--onnx o --onnx-record r --engine e --record r", ("cpu", "bf16")),
-    "benchmark": ("benchmark", "--weights w --weights-record r --engine-records e --output o", ("m", "cpu")),
+    "benchmark": (
+        "benchmark",
+        "--weights w --weights-record r --engine-records e --interface i --samples s --output o",
+        ("m", "cpu"),
+    ),
     "check_accuracy": (
         "check_accuracy",
         "--golden g --engine-record e --output o",

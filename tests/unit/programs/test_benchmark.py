@@ -1,12 +1,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
+from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
+from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
+from slipway.contract.golden import write_samples
+from slipway.contract.network import served_network
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
@@ -15,8 +20,15 @@ from slipway.models import build
 from slipway.networks.model_inputs import random_batch, served_model
 
 PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
-OPTIONS = "--resize 40 --crop 32 --mean 0.5 0.4 0.3 --std 0.2 0.3 0.4 --seconds 0.05 --warmup-seconds 0.01"
+OPTIONS = "--seconds 0.05 --warmup-seconds 0.01"
+EFFORT = Effort(0.05, 0.01, 5)
 ARCHITECTURE = {"architecture": "squeezenet1_1", "arguments": {"num_classes": 10}}
+
+
+def contract_of(dtype):
+    normalisation = Normalisation(PREPROCESS.mean, PREPROCESS.std) if dtype == "uint8" else None
+    taken = Tensor("input", dtype, (BATCH, 3, 32, 32), normalisation=normalisation)
+    return Contract((taken,), (Tensor("logits", "float32", (BATCH, 10)),))
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +61,17 @@ def artifacts(request, tmp_path_factory, model):
     size = engine.stat().st_size
     record = {"files": {engine.name: sha256(engine)}, "key": key, "bytes": size, "onnx_bytes": 2 * size}
     write_json(folder / "m.fp32.engine.json", record)
+    write_json(folder / "interface.json", contract_of(request.param).interface())
+    write_samples(folder / "samples.npz", [{"input": random_batch(request.param, 1, 32, seed)} for seed in range(3)])
     return folder, request.param
 
 
 def measured(artifacts, *more: str) -> dict:
-    folder, input_dtype = artifacts
+    folder, _ = artifacts
     command = [
         *("--weights", str(folder / "weights.safetensors"), "--weights-record", str(folder / "weights.json")),
-        *("--engine-records", str(folder / "m.fp32.engine.json"), "--input", input_dtype, *OPTIONS.split()),
+        *("--engine-records", str(folder / "m.fp32.engine.json"), *OPTIONS.split()),
+        *("--interface", str(folder / "interface.json"), "--samples", str(folder / "samples.npz")),
         *("--hardware", cpu_identity(), "--min-samples", "5", "--output", str(folder / "m.benchmark.json"), *more),
     ]
     benchmark.main(benchmark.parse_arguments(command))
@@ -86,9 +101,12 @@ def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
     pytorch, engine = (found["latency"]["end_to_end"]["p50_ms"] for found in record["results"][:2])
     assert record["p50_ratio_engine_to_pytorch"]["fp32"]["1"] == pytest.approx(engine / pytorch, abs=1e-3)
     assert record["bytes_over_fp32_onnx"] == {"fp32": 0.5}
-    assert record["inputs"].startswith("uint8" if artifacts[1] == "uint8" else "standard normal float32")
+    assert record["inputs"] == f"real samples of input {artifacts[1]} (batch, 3, 32, 32)"
+    assert record["by_size"] == []
     assert "gpu" not in record["environment"]
-    assert capsys.readouterr().err.count("images/s") == 6  # a line a subject and batch; the engine's has a ratio too
+    assert (
+        capsys.readouterr().err.count("inferences/s") == 6
+    )  # a line a subject and batch; the engine's has a ratio too
 
 
 def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measured():
@@ -105,7 +123,7 @@ def test_both_sides_answer_the_same(artifacts, model):
 
     folder, input_dtype = artifacts
     images = random_batch(input_dtype, 2, PREPROCESS.crop)
-    expected = eager_on_cpu(served_model(model, PREPROCESS, input_dtype))(images)
+    (expected,) = eager_on_cpu(served_network(model, contract_of(input_dtype)))({"input": images})
     answered = BuiltEngine.of_record(folder / "m.fp32.engine.json").load().infer({"input": images})["logits"]
     assert abs(answered - expected).max() < 1e-3 * abs(expected).max()
 
@@ -115,23 +133,62 @@ def test_half_precision_takes_what_an_engine_takes(model, input_dtype):
     images = torch.from_numpy(random_batch(input_dtype, 2, PREPROCESS.crop))
     with torch.inference_mode():
         expected = served_model(model, PREPROCESS, input_dtype)(images)
-        halved = half_precision(model, PREPROCESS, input_dtype)
-        answered = halved(images)
+        halved = half_precision(model, contract_of(input_dtype))
+        (answered,) = halved(images)
     assert answered.dtype == torch.float32
     assert (answered - expected).abs().max() < 0.02 * expected.abs().max()
     assert next(model.parameters()).dtype == torch.float32
     assert next(halved.parameters()).is_contiguous(memory_format=torch.channels_last)
 
 
+def test_integers_stay_integers_in_half_precision_and_outputs_are_float32():
+    class Text(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.weigh = torch.nn.Embedding(9, 4), torch.nn.Linear(4, 2)
+
+        def forward(self, ids, weights):
+            return self.weigh(self.words(ids) * weights[..., None]).mean(1), ids
+
+    network, ids, weights = Text().eval(), torch.arange(6).reshape(2, 3), torch.rand(2, 3)
+    contract = Contract(
+        (Tensor("ids", "int64", (BATCH, 3)), Tensor("weights", "float32", (BATCH, 3))),
+        (Tensor("scores", "float32", (BATCH, 2)), Tensor("same", "int64", (BATCH, 3))),
+    )
+    with torch.inference_mode():
+        scores, same = half_precision(network, contract)(ids, weights)
+        expected, _ = network(ids, weights)
+    assert (scores.dtype, same.dtype) == (torch.float32, torch.int64)
+    assert (scores - expected).abs().max() < 0.02
+
+
+def test_single_requests_are_measured_at_both_ends_of_the_dynamic_axes():
+    sequence = Tensor("ids", "int64", (BATCH, "sequence"))
+    contract = Contract((sequence,), (), {"sequence": Axis(1, 4, 8)})
+    asked = []
+
+    def subject(inputs, effort):
+        asked.append((inputs["ids"].shape, inputs["ids"].max()))
+        return {"samples_ms": {"end_to_end": [1.0]}, "throughput_per_s": {"1": 1e3}}
+
+    found = benchmark.by_size({"fp32": subject}, contract, [{"ids": np.int64([[5, 6, 7]])}])
+    assert asked == [((1, 1), 5), ((1, 8), 7)]
+    assert [(each["axes"], each["subject"], each["batch"]) for each in found] == [
+        ({"sequence": 1}, "fp32", 1),
+        ({"sequence": 8}, "fp32", 1),
+    ]
+    assert benchmark.by_size({"fp32": subject}, Contract((sequence,), ()), []) == []
+
+
 def test_an_optional_subject_that_cannot_run_is_left_out_with_its_reason():
-    def unable(batch):
+    def unable(inputs, effort):
         raise SlipwayError("no CUDA provider")
 
-    def able(batch):
+    def able(inputs, effort):
         return {"samples_ms": {"gpu": [1.0], "gpu_graph": None}, "throughput_per_s": {"1": 10.0}}
 
     subjects = {"pytorch": able, "onnxruntime": unable, "fp16": able}
-    results, samples, left_out = benchmark.measure_all(subjects, [1, 2], monitor=None)
+    results, samples, left_out = benchmark.measure_all(subjects, {1: {}, 2: {}}, EFFORT, monitor=None)
     assert left_out == {"onnxruntime": "no CUDA provider"}
     assert [found["subject"] for found in results] == ["pytorch", "fp16"] * 2
     assert samples["fp16/2/gpu"] == [1.0]
@@ -139,11 +196,11 @@ def test_an_optional_subject_that_cannot_run_is_left_out_with_its_reason():
 
 
 def test_an_engine_that_cannot_run_ends_the_benchmark():
-    def unable(batch):
+    def unable(inputs, effort):
         raise SlipwayError("the engine is of another version")
 
     with pytest.raises(SlipwayError, match="another version"):
-        benchmark.measure_all({"fp16": unable}, [1], monitor=None)
+        benchmark.measure_all({"fp16": unable}, {1: {}}, EFFORT, monitor=None)
 
 
 def test_what_an_engine_tells_beside_its_samples_is_kept():
@@ -166,5 +223,7 @@ def test_a_line_for_a_person():
         benchmark.result_of("pytorch", 1, {"samples_ms": {"gpu": [4.0]}, "throughput_per_s": {"1": 100.0}}, None),
         benchmark.result_of("fp16", 1, {"samples_ms": {"gpu": [1.0]}, "throughput_per_s": {"1": 1250.0}}, None),
     ]
-    assert benchmark.line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 images/s")
-    assert benchmark.line_of(results[1], results).endswith("1,250.0 images/s; of PyTorch's: GPU 0.25, images/s 12.50")
+    assert benchmark.line_of(results[0], results).endswith("p50: GPU 4.00 ms; 100.0 inferences/s")
+    assert benchmark.line_of(results[1], results).endswith(
+        "1,250.0 inferences/s; of PyTorch's: GPU 0.25, inferences/s 12.50"
+    )
