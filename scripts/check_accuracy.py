@@ -20,7 +20,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys.optimization_profiles import unsupported_batches
-from slipway.outputs.variation import errors_of_variation, variations, weakness
+from slipway.outputs.variation import ROUNDING, errors_of_variation, variations, weakness
 
 LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_drop")
 
@@ -119,14 +119,18 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(references: list[Tensors], answers: list[Tensors], limits: dict[str, float]) -> dict:
     """Compare the variation of PyTorch's answers over the golden samples with the engine's, by output.
 
-    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers.
+    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is of
+    the outputs that vary by less than the limits can show, if there are any. An output that is always the same beside
+    one that varies, such as a table of positions, counts nothing.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())
     errors = errors_of_variation(references, answers) if finite else {}
+    varying = [name for name in varies if varies[name] >= ROUNDING] or list(varies)
+    weak = [name for name in varying if varies[name] <= limits["max_relative_error"]]
     return {
         "variation": min(varies.values(), default=None),
-        "error": max(errors.values(), default=None),
+        "error": max((errors[name] for name in weak or varying if name in errors), default=None),
         "outputs": {name: {"variation": varies[name], "error": errors.get(name)} for name in varies},
         "weakness": weakness(varies, limits),
     }
@@ -167,10 +171,12 @@ def show(record: dict) -> None:
         progress(f"  CAUTION: {weak}")
     if metrics := record.get("metric"):
         progress(f"  {metric.in_words(metrics['engine'])} (PyTorch: {metric.in_words(metrics['pytorch'])})")
+    figures = record["evaluation"]
+    if figures and "labelled" not in figures:
+        progress(f"  {figures['samples']} evaluation samples: {figures_in_words(figures)}")
     if "min_cosine" not in record["sample"]:
         progress("  its outputs have no decisions, so of the limits only max_relative_error is held against them")
         return
-    figures = record["evaluation"]
     if figures is None or "labelled" in figures:
         engine_on_labels.show(figures)
 

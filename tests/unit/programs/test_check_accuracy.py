@@ -168,6 +168,15 @@ def test_an_engine_that_follows_small_differences_is_proven_by_them():
     assert not_following({"variation": followed, "origin": "checkpoint"}) == []
 
 
+def test_a_constant_output_beside_one_that_varies_is_no_reason_to_refuse():
+    references = [{"y": np.float32([number]), "positions": np.float32([100])} for number in range(3)]
+    answers = [{"y": answer["y"], "positions": answer["positions"] + 1e-5 * answer["y"]} for answer in references]
+    found = following(references, answers, LIMITS)
+    assert found["error"] == 0
+    assert "positions" in found["weakness"]
+    assert not_following({"variation": found, "origin": "checkpoint"}) == []
+
+
 @pytest.mark.parametrize("stated", [True, False])
 def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated):
     meaning = Meaning("tensor", because=STATED if stated else "the meaning of its 3 outputs is not known")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers.models import colour_network
 from helpers.models.colour_network import NAMES, trained, write_checkpoint, write_photographs
+from helpers.models.text_contract import TEXT
 from safetensors.torch import save_file
 
 import evaluate_checkpoint
@@ -148,6 +149,55 @@ def test_numbers_that_are_no_class_scores_have_no_accuracy(tmp_path, photographs
     assert evaluated(tmp_path, photographs, *HALF, meaning=stated)["labelled"] == 0
     with pytest.raises(SlipwayError, match="but the meaning of its 3 outputs is not known"):
         evaluated(tmp_path, photographs, *HALF, meaning=unknown)
+
+
+READER = """
+import numpy as np, torch
+
+class Reader(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.scores, self.embedding = torch.nn.Embedding(90, 4), torch.nn.Linear(4, 3), torch.nn.Identity()
+
+    def forward(self, input_ids, attention_mask):
+        weights = attention_mask[..., None].float()
+        mean = (self.words(input_ids) * weights).sum(1) / weights.sum(1)
+        return {"scores": self.scores(mean), "embedding": mean}
+
+def samples():
+    for length in (3, 5, 5, 4):
+        yield {"input_ids": np.full((1, length), length), "attention_mask": np.ones((1, length), np.int64)}
+
+def separation(outputs, samples):
+    assert [sample["input_ids"].shape[1] for sample in samples] == [3, 5, 5, 4]
+    one, other, same, _ = [output["embedding"] for output in outputs]
+    return {"apart": np.linalg.norm(one - other), "same": np.linalg.norm(other - same)}
+"""
+
+
+def test_a_model_with_samples_is_evaluated_on_them_with_the_users_metric(tmp_path, monkeypatch):
+    (tmp_path / "own_reader.py").write_text(READER)
+    monkeypatch.syspath_prepend(tmp_path)
+    torch.manual_seed(0)
+    save_file(build("own_reader:Reader").state_dict(), tmp_path / "weights.safetensors")
+    write_json(
+        tmp_path / "weights.json",
+        {"origin": "checkpoint", "sha256": "0", "architecture": "own_reader:Reader", "arguments": {}},
+    )
+    write_json(tmp_path / "contract.json", TEXT.record())
+    (tmp_path / "labels.txt").touch()
+    files = {"weights": "weights.safetensors", "weights-record": "weights.json", "contract": "contract.json"}
+    files |= {"labels": "labels.txt", "evaluation": "evaluation.npz", "output": "accuracy.json"}
+    arguments = [word for name, file in files.items() for word in (f"--{name}", str(tmp_path / file))]
+    arguments += ["--function", "own_reader:samples", "--metric", "own_reader:separation"]
+    evaluate_checkpoint.main(
+        evaluate_checkpoint.parse_arguments([*arguments, "--metric-limits", '{"same": {"max": 0}}'])
+    )
+    record = read_json(tmp_path / "accuracy.json")
+    assert (record["samples"], record["metric"]["same"], record["metric"]["apart"] > 0) == (4, 0, True)
+    kept = Evaluation.read(tmp_path / "evaluation.npz", TEXT)
+    assert [answer["scores"].shape for answer in kept.answers] == [(1, 3)] * 4
+    assert kept.facts == {"metric": record["metric"]}
 
 
 # A floor on accuracy
