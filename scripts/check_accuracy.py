@@ -46,6 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Compare on golden samples, then on evaluation data. Write the figures, or raise SlipwayError with them."""
     built, golden = BuiltEngine.of_record(arguments.engine_record), Golden.read(arguments.golden)
     limits = {name: getattr(arguments, name) for name in LIMITS}
+    require_interface(built.record, golden.contract)
     with built.loaded(arguments.tensorrt_python) as engine:
         answer = built.answering(engine)
         record = {
@@ -64,6 +65,18 @@ def main(arguments: argparse.Namespace) -> None:
         )
     write_json(arguments.output, record)
     show(record)
+
+
+def require_interface(record: dict, contract: Contract) -> None:
+    """Raise SlipwayError if an engine was made for other tensors than the model has now.
+
+    Planning does not see that samples have other dtypes or sizes, where config.yaml does not state these.
+    """
+    if record.get("interface", contract.interface()) != contract.interface():
+        raise SlipwayError(
+            "the engine was made for other inputs and outputs than the model has now, since its samples have other "
+            "dtypes or sizes; run snakemake again with `--forcerun export_onnx`"
+        )
 
 
 def on_golden_samples(

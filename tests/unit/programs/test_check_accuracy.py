@@ -4,7 +4,7 @@ import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from PIL import Image
 
-from check_accuracy import following, main, not_following, parse_arguments, show
+from check_accuracy import following, main, not_following, parse_arguments, require_interface, show
 from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.strangers import strangers
@@ -198,3 +198,12 @@ def test_photographs_of_a_yes_and_a_no_need_both_names():
     Meaning("sigmoid").require_name_for_each(["fine", "defect"])
     with pytest.raises(SlipwayError, match="the name of the no and the name of the yes"):
         Meaning("sigmoid").require_name_for_each(["defect"])
+
+
+def test_an_engine_of_other_tensors_than_the_model_has_now_is_refused():
+    contract = GOLDEN.contract
+    require_interface({"interface": contract.interface()}, contract)
+    require_interface({}, contract)  # a record of an earlier Slipway
+    other = Contract((Tensor("input", "int64", (BATCH, 1)),), contract.outputs)
+    with pytest.raises(SlipwayError, match="other inputs and outputs than the model has now"):
+        require_interface({"interface": other.interface()}, contract)
