@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slipway.classification.classifier_contract import class_names, contract_of
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
+from slipway.classification.tensor_names import INPUT
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.finding import find_contract
@@ -16,7 +17,6 @@ from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.models import load_model
-from slipway.onnx.tensor_names import INPUT
 from slipway.outputs.meaning import KINDS
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from measure_gpu import without_samples
 from slipway.benchmark.timing import sample_latency, warm_up
+from slipway.classification.tensor_names import INPUT
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
-from slipway.onnx.tensor_names import INPUT
 from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 

@@ -14,12 +14,12 @@ from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
 
 import cast_onnx
 from slipway.benchmark.agreement import compare as compare_tensors
+from slipway.classification.model_inputs import random_batch
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import gpu_identity
 from slipway.core.package_versions import ABSENT
 from slipway.engines.subprocess_engine import SubprocessEngine
-from slipway.networks.model_inputs import random_batch
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.onnx_files import described
 

@@ -10,8 +10,8 @@ from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import random_batch, served_model
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
-from slipway.networks.model_inputs import random_batch, served_model
 
 pytestmark = [
     pytest.mark.gpu,

@@ -123,7 +123,7 @@ def measure_eager(
 def measure_fp16(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a network (on the CPU, FP32) in FP16, pictures channels last, without and with a CUDA graph.
+    """Measure a network (on the CPU, FP32) in FP16, 4-D inputs channels last, without and with a CUDA graph.
 
     Inputs and outputs have the types of an engine, so the conversions are measured, too. Raises SlipwayError if the
     network does not run in FP16.
@@ -150,7 +150,7 @@ def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
 
 
 class HalfPrecision(ServedNetwork):
-    """A network in FP16: floating-point inputs are halved after their normalisation, pictures channels last."""
+    """A network in FP16: floating-point inputs are halved after their normalisation, and 4-D ones channels last."""
 
     def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
         values = super()._normalised(index, values)
@@ -210,7 +210,7 @@ class BoundSession:
         settings = {"device_id": 0, "user_compute_stream": str(stream.cuda_stream)}
         try:
             self._session = ort.InferenceSession(str(onnx), providers=[(PROVIDER, settings)])
-        except Exception as error:  # its exception classes have no common base
+        except Exception as error:  # its exceptions have no common base
             raise SlipwayError(f"onnxruntime {ort.__version__} cannot load {onnx}: {error}") from None
         if self._session.get_providers()[0] != PROVIDER:
             raise SlipwayError(

@@ -8,8 +8,8 @@ import numpy as np
 
 from slipway.classification.image_files import digest_of_images, find_images
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import photograph_batch
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph_batch
 
 
 @dataclass(frozen=True)

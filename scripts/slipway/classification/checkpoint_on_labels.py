@@ -20,10 +20,10 @@ from slipway.classification.plausibility import (
 )
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
+from slipway.classification.tensor_names import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.onnx.tensor_names import OUTPUT
 
 # The number of photographs for trying other preprocessings.
 SAMPLE = 200

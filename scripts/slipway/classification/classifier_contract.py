@@ -10,12 +10,12 @@ import torch
 from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
+from slipway.classification.model_inputs import logits_of, served_model
+from slipway.classification.tensor_names import INPUT, OUTPUT
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import served_network
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import logits_of, served_model
-from slipway.onnx.tensor_names import INPUT, OUTPUT
 from slipway.outputs.meaning import Meaning
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
+from slipway.classification.model_inputs import TRITON_TYPES
 from slipway.classification.served_classifier import Classifier, classifier_of
-from slipway.networks.model_inputs import TRITON_TYPES
 from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.triton.client.connection import Connection, RequestFailed
 from slipway.triton.client.shared_memory import SharedBatch

@@ -4,9 +4,9 @@ import numpy as np
 
 from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.classification.score_figures import accuracy
+from slipway.classification.tensor_names import OUTPUT
 from slipway.contract.contract import Contract
 from slipway.core.cli import progress
-from slipway.onnx.tensor_names import OUTPUT
 
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:

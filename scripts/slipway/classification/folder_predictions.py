@@ -11,10 +11,10 @@ import numpy as np
 from slipway.classification import label_files
 from slipway.classification.client import ask, assumed_meaning
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import photograph
 from slipway.classification.predictions import Predictions
 from slipway.classification.served_classifier import Classifier
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph
 from slipway.outputs.meaning import Meaning
 from slipway.triton.client.connection import Connection, RequestFailed
 from slipway.triton.client.shared_memory import SharedBatch

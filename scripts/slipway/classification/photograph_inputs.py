@@ -7,9 +7,9 @@ from pathlib import Path
 
 from slipway.classification.image_files import find_images
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import photograph
+from slipway.classification.tensor_names import INPUT
 from slipway.contract.contract import Contract, Tensors
-from slipway.networks.model_inputs import photograph
-from slipway.onnx.tensor_names import INPUT
 
 
 def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:

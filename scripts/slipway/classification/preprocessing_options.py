@@ -3,9 +3,9 @@
 import argparse
 
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import INPUT_DTYPES
 from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import INPUT_DTYPES
 
 
 def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:

@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 
 from slipway.classification.images import Preprocessing, load_image, sample_photograph
+from slipway.classification.model_inputs import photograph_batch
 from slipway.classification.perturbations import varied_batch
+from slipway.classification.tensor_names import INPUT
 from slipway.contract.contract import Tensors
 from slipway.core.artifacts import sha256
-from slipway.networks.model_inputs import photograph_batch
-from slipway.onnx.tensor_names import INPUT
 
 
 def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from tritonclient.grpc import model_config_pb2, service_pb2
 
+from slipway.classification.model_inputs import TRITON_TYPES
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
-from slipway.networks.model_inputs import TRITON_TYPES
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS
 

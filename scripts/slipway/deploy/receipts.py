@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from slipway.classification.tensor_names import OUTPUT
 from slipway.core.records import has_shape, read_record
-from slipway.onnx.tensor_names import OUTPUT
 
 # The parts of a receipt that are read back.
 RECEIPT = {

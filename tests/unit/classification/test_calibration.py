@@ -4,8 +4,8 @@ from helpers.models.tiny_network import PREPROCESS, photographs
 
 from slipway.classification.calibration import read_calibration
 from slipway.classification.image_files import find_images
+from slipway.classification.model_inputs import photograph_batch
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph_batch
 
 
 @pytest.fixture

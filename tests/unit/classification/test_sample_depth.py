@@ -6,8 +6,8 @@ from helpers.models.tiff import WHITE_IS_ZERO, write_tiff
 from PIL import Image
 
 from slipway.classification.images import Preprocessing, load_image
+from slipway.classification.model_inputs import photograph
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph
 
 # From black to white, in 8 x 8 steps.
 RAMP = np.linspace(0, 1, 64).reshape(8, 8)

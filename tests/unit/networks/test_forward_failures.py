@@ -4,8 +4,8 @@ import torch
 from helpers.models.batch_networks import Backbone
 from torch import nn
 
+from slipway.classification.model_inputs import logits_of, random_batch
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import logits_of, random_batch
 
 
 class Flattened(nn.Module):

@@ -6,8 +6,8 @@ from helpers.models.served_pictures import contract_of, served
 from torch import nn
 
 from slipway.benchmark.company import IN_32_BITS, dependence, in_company
+from slipway.classification.model_inputs import random_batch
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import random_batch
 from slipway.networks.own_answers import require_own_answers
 
 

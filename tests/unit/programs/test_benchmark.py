@@ -9,6 +9,7 @@ import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
+from slipway.classification.model_inputs import random_batch, served_model
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
 from slipway.contract.golden import write_samples
 from slipway.contract.network import served_network
@@ -17,7 +18,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.models import build
-from slipway.networks.model_inputs import random_batch, served_model
 
 PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 OPTIONS = "--seconds 0.05 --warmup-seconds 0.01"

@@ -10,9 +10,9 @@ from onnx import numpy_helper
 
 import cast_onnx
 from slipway.classification.images import sample_photograph
+from slipway.classification.model_inputs import photograph_batch
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph_batch
 from slipway.onnx.modelopt import agreement_with_base
 
 CASES = [("float32", 17, "fp16"), ("uint8", 17, "fp16"), ("float32", 20, "fp16"), ("uint8", 17, "bf16")]

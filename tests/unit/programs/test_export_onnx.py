@@ -5,8 +5,8 @@ import pytest
 from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 
 from slipway.classification.images import sample_photograph
+from slipway.classification.model_inputs import photograph_batch
 from slipway.keys.code_hash import SCRIPTS
-from slipway.networks.model_inputs import photograph_batch
 
 OPSETS = (17, 20)  # of the TorchScript exporter and of the newer one
 

@@ -10,11 +10,11 @@ from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint, exported
 from safetensors.torch import save_file
 
 from slipway.classification.images import load_image, sample_photograph
+from slipway.classification.model_inputs import photograph_batch
 from slipway.classification.perturbations import varied_batch
 from slipway.contract.batches import joined
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import photograph_batch
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])

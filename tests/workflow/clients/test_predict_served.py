@@ -24,9 +24,9 @@ from helpers.predicting import (
 )
 from helpers.workplace import REPOSITORY
 
+from slipway.classification.model_inputs import photograph_batch
 from slipway.core.artifacts import write_json
 from slipway.deploy.local import server_state
-from slipway.networks.model_inputs import photograph_batch
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from slipway.classification.images import Preprocessing, load_image, sample_photograph
+from slipway.classification.model_inputs import TRITON_TYPES, logits_of, photograph_batch, random_batch, served_model
 from slipway.core.errors import SlipwayError
-from slipway.networks.model_inputs import TRITON_TYPES, logits_of, photograph_batch, random_batch, served_model
 
 PREPROCESS = Preprocessing(72, 64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
