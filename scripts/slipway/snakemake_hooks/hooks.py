@@ -18,6 +18,7 @@ from slipway.keys.config_text import require_readable
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.snakemake_hooks import cluster_resources
+from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancient_inputs
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.layout import SNAKEMAKE
 from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
@@ -142,6 +143,7 @@ class Hooks:
         """
         if not self.plans:
             return
+        compare_settings_behind_ancient_inputs()
         looks = self._workflow.output_settings.dryrun or only_looks(sys.argv)
         self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()

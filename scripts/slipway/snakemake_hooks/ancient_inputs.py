@@ -1,0 +1,39 @@
+"""Let Snakemake compare the settings of each job, also behind `ancient` inputs.
+
+Snakemake skips this comparison for all jobs behind a job that runs, since they run, too. Behind an `ancient` input they
+do not. Then a changed setting would only be noticed by the next run.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from snakemake.dag import DAG
+
+_update_needrun = DAG.update_needrun
+
+
+def compare_settings_behind_ancient_inputs() -> None:
+    """Change Snakemake's planning in this process."""
+    DAG.update_needrun = _update
+
+
+async def _update(dag: DAG, *arguments: Any, **options: Any) -> None:
+    dag.bfs = partial(_jobs_that_follow, dag)
+    try:
+        await _update_needrun(dag, *arguments, **options)
+    finally:
+        del dag.bfs
+
+
+def _jobs_that_follow(_: DAG, depending: Mapping, *jobs: Any) -> Iterator[Any]:
+    """Yield jobs and the jobs that run because of them: not the ones with only `ancient` inputs from them."""
+    visited, queue = set(jobs), deque(jobs)
+    while queue:
+        job = queue.popleft()
+        yield job
+        for following, files in depending[job].items():
+            if following not in visited and not all(file.is_ancient for file in files):
+                visited.add(following)
+                queue.append(following)
