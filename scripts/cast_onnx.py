@@ -1,6 +1,7 @@
 """Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Inputs and outputs keep their types."""
 
 import argparse
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.cli import progress, run
+from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
+from slipway.networks.user_code import first_sentence
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 
 VARIANTS = ("fp16", "bf16")
@@ -48,13 +51,22 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     with scratch_folder() as folder:
         for index, sample in enumerate(samples):
             np.savez(folder / f"{index:04d}.npz", **sample)
-        model = convert_to_mixed_precision(
-            onnx_path=str(path),
-            low_precision_type=variant,
-            keep_io_types=True,
-            calibration_data=str(folder),
-            data_max=LARGEST_VALUE,
-        )
+        try:
+            model = convert_to_mixed_precision(
+                onnx_path=str(path),
+                low_precision_type=variant,
+                keep_io_types=True,
+                calibration_data=str(folder),
+                data_max=LARGEST_VALUE,
+            )
+        except Exception as error:  # ModelOpt and ONNX Runtime have no common class for their errors
+            traceback.print_exc()
+            raise SlipwayError(
+                f"ModelOpt's AutoCast cannot lower the file to {variant} ({first_sentence(error)}); leave {variant} "
+                "out of `targets.*.precisions` in config.yaml, or write the part of the network that it names otherwise"
+            ) from None
+    # AutoCast writes sizes of inner tensors that hold for one batch and one length alone.
+    del model.graph.value_info[:]
     # TensorRT 8.5 reads IR 8; BF16 needs newer operators, which need a newer IR.
     model.ir_version = max(base_ir, onnx.helper.find_min_ir_version_for(model.opset_import))
     return model

@@ -65,7 +65,7 @@ def why_the_axis_is_fixed(
 
     `dynamic_shapes` has the dynamic axes of the example in the form of torch.export.
     """
-    line = _line_that_fixes(model, example, dynamic_shapes)
+    line = _line_that_fixes(model, example, dynamic_shapes, name)
     place = f" at {line}" if line else ""
     if name == BATCH:
         return (
@@ -201,14 +201,18 @@ def _nodes(error: Exception) -> Iterator[object]:
                 yield node
 
 
-def _line_that_fixes(model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple) -> str | None:
+def _line_that_fixes(
+    model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str
+) -> str | None:
+    """Return the line that PyTorch's diagnosis blames. The first ones may only compare one axis of two inputs."""
+    lines = []
     try:
         report = torch.export.draft_export(model, example, dynamic_shapes=dynamic_shapes, strict=False)._report
         files = {number: name for name, number in torch._logging.structured.INTERN_TABLE.items()}
         for failure in report.failures:
             frames = failure.data.get("user_stack") or failure.data.get("stack") or []
-            if line := last_line([(files.get(frame["filename"], "<unknown>"), frame["line"]) for frame in frames]):
-                return line
+            lines += [last_line([(files.get(frame["filename"], "<unknown>"), frame["line"]) for frame in frames])]
     except Exception:  # PyTorch's diagnosis of a failure can fail itself
         return None
-    return None
+    lines = [line for line in lines if line]
+    return (lines[0] if name == BATCH else lines[-1]) if lines else None
