@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 # {input format, by NumPy's name: its data type in the inference protocol}
 TRITON_TYPES = {"float32": "FP32", "uint8": "UINT8"}
 INPUT_DTYPES = tuple(TRITON_TYPES)
-# The dtypes of answers that the served graph casts to FP32.
-_CAST = ("float64", "float16", "bfloat16")
 
 
 def random_batch(input_dtype: str, batch: int, crop: int, seed: int = 0) -> np.ndarray:
@@ -68,29 +66,6 @@ def served_model(model: "torch.nn.Module", preprocess: Preprocessing | None, inp
             return self.model((pixels.float() / 255.0 - self.mean) / self.std)
 
     return Normalised().eval()
-
-
-def answers_in_float32(model: "torch.nn.Module", example: "torch.Tensor") -> tuple["torch.nn.Module", str]:
-    """Return the network with its outputs cast to float32 if necessary, and the name of their original dtype."""
-    import torch
-
-    with torch.inference_mode():
-        name = str(model(example).dtype).removeprefix("torch.")
-    if name not in _CAST:
-        return model, name
-
-    class Float32Answers(torch.nn.Module):
-        """The network, then a cast to float32."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            """Return the logits (N, classes) in float32."""
-            return self.model(images).to(torch.float32)
-
-    return Float32Answers().eval(), name
 
 
 def logits_of(model: "torch.nn.Module", images: np.ndarray) -> np.ndarray:
