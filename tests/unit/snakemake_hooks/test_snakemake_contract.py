@@ -40,7 +40,7 @@ ATTRIBUTES = {
         "workflow_settings.persistence_backend.name",
     ],
     "rule": ["name", "shellcmd", "conda_env", "input.get", "output", "params.keys"],
-    "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason"],
+    "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason", "bfs", "update_needrun"],
     "job": ["jobid", "output", "resources.get", "rule.name"],
     "reason": [
         "code_changed",
