@@ -1,0 +1,168 @@
+"""Each example of docs/examples, from its configuration to answers through Triton."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.examples import Reference, block, configuration, samples_of, steps
+from helpers.workplace import REPOSITORY, Workplace, free_ports
+
+from slipway.contract.contract import Contract
+
+pytestmark = pytest.mark.slow
+
+# One example in `make test`; `make examples` runs all. Two models of different data share one configuration.
+DEPLOYMENTS = [
+    pytest.param(("text",), id="text"),
+    *(
+        pytest.param(names, marks=pytest.mark.long, id=" and ".join(names))
+        for names in (
+            ("image_and_table", "embedding"),
+            ("audio", "grayscale", "non_square"),
+            ("segmentation",),
+            ("detection",),
+        )
+    ),
+]
+BATCH = 4
+SHORTEST = {
+    "profile": {"steps": 1},
+    "benchmark": {"batch_sizes": [1], "seconds": 0.1, "warmup_seconds": 0.05, "min_samples": 2},
+    "load_test": {"concurrency": [1], "instances": [1], "max_batch_sizes": [BATCH], "requests": 10},
+}
+TENSORS = {
+    "text": [
+        "input_ids int64 (batch, sequence)",
+        "attention_mask int64 (batch, sequence)",
+        "topic float32 (batch, 4)",
+    ],
+    "image_and_table": [
+        "photo uint8 (batch, 3, 96, 96)",
+        "table float32 (batch, 4)",
+        "price float32 (batch, 1)",
+        "condition float32 (batch, 3)",
+    ],
+    "embedding": ["picture uint8 (batch, 3, 64, 64)", "embedding float32 (batch, 64)"],
+    "audio": ["waveform float32 (batch, time)", "voiced float32 (batch, ?)"],
+    "grayscale": ["digit uint8 (batch, 1, 28, 28)", "scores float32 (batch, 10)"],
+    "non_square": ["heights float32 (batch, 1, 48, 160)", "slope float32 (batch, 2)"],
+    "segmentation": ["input uint8 (batch, 3, height, width)", "out float32 (batch, 21, height, width)"],
+    "detection": [
+        "pictures uint8 (batch, 3, 320, 320)",
+        "boxes float32 (batch, 3234, 4)",
+        "scores float32 (batch, 3234, 91)",
+    ],
+}
+WITH_SCORES = {"text": "logits", "grayscale": "logits"}
+# Words of the classification task.
+OF_CLASSES = re.compile(r"\b(class(es)?|classification|photograph|top-1|crop|logits?)\b", re.IGNORECASE)
+MAX_RELATIVE_ERROR = 1e-3
+
+
+@pytest.fixture(scope="module", params=DEPLOYMENTS)
+def deployed(request, tmp_path_factory):
+    """Return a folder in which examples were carried from their checkpoints to a server, and their names."""
+    folder = tmp_path_factory.mktemp("example")
+    (folder / "docs").symlink_to(REPOSITORY / "docs")
+    workplace = Workplace(folder, {**configuration(*request.param), **SHORTEST, "deploy": free_ports()})
+    for command in [command for name in request.param for command in steps(name)]:
+        workplace.run([sys.executable, *command], PYTHONPATH=".").succeeded()
+    workplace.last_words = workplace.snakemake("deploy", PYTHONPATH=".").succeeded().said
+    yield workplace, request.param
+    workplace.snakemake("undeploy", PYTHONPATH=".")
+
+
+def asked(workplace, name, samples, batch):
+    """Return the answers of scripts/infer.py to samples, at most `batch` of them in one request."""
+    questions, answers = workplace.path(f"{name}.questions.npz"), workplace.path(f"{name}.answers.npz")
+    np.savez(questions, **{f"{i}/{key}": array for i, sample in enumerate(samples) for key, array in sample.items()})
+    options = ("--output", answers, "--model", f"{name}_trt", "--batch", batch)
+    workplace.program("infer", questions, *options).succeeded()
+    with np.load(answers) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    return [
+        {key.partition("/")[2]: array for key, array in arrays.items() if key.startswith(f"{number}/")}
+        for number in range(len(samples))
+    ]
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+def test_the_answers_through_triton_are_pytorchs(deployed, batch):
+    workplace, names = deployed
+    for name in names:
+        samples, reference = samples_of(name), Reference(name, workplace.folder)
+        answers = asked(workplace, name, samples, batch)
+        expected = [reference(sample) for sample in samples]
+        for output in expected[0]:
+            assert [answer[output].shape for answer in answers] == [one[output].shape for one in expected], output
+            errors = [apart(answer[output], one[output]) for answer, one in zip(answers, expected, strict=True)]
+            assert max(errors) <= MAX_RELATIVE_ERROR, (name, output)
+            assert varies([one[output] for one in expected]), f"{name}: {output} shows nothing"
+
+
+def apart(answer, expected):
+    return np.linalg.norm(answer - expected) / np.linalg.norm(expected)
+
+
+def varies(outputs):
+    """Say whether one answer for all samples would be noticed."""
+    smallest = np.minimum.reduce([output.shape for output in outputs])
+    cut = [output[tuple(map(slice, smallest))] for output in outputs]
+    return max(apart(cut[0], other) for other in cut[1:]) > 10 * MAX_RELATIVE_ERROR
+
+
+def test_the_contract_is_the_models(deployed):
+    workplace, names = deployed
+    for name in names:
+        contract = Contract.read(workplace.path(f"results/{name}/contract.json"))
+        assert [tensor.in_words() for tensor in (*contract.inputs, *contract.outputs)] == TENSORS[name]
+        stated = configuration(name)["models"][name]
+        assert {axis: vars(sizes) for axis, sizes in contract.axes.items()} == stated.get("axes", {})
+        kinds = {tensor.meaning.kind for tensor in contract.outputs}
+        assert kinds == {WITH_SCORES.get(name, "tensor")}
+
+
+def test_the_metric_was_held_against_its_limits(deployed):
+    workplace, names = deployed
+    for name in names:
+        metric = configuration(name)["models"][name].get("metric")
+        record = json.loads(workplace.path(f"results/{name}/cpu/{name}.fp32.accuracy.json").read_text(encoding="utf-8"))
+        values = record["metric"]["engine"] if metric else {}
+        for value, limit in (metric or {}).get("limits", {}).items():
+            assert limit.get("min", -np.inf) <= values[value] <= limit.get("max", np.inf)
+
+
+def test_nothing_is_called_a_class(deployed):
+    workplace, names = deployed
+    for name in set(names) - set(WITH_SCORES):
+        lines = [line for line in workplace.last_words.splitlines() if name in line]
+        report = workplace.path(f"results/{name}/report.html").read_text(encoding="utf-8")
+        words = re.sub(r"<style.*?</style>|<[^>]*>|data:[^\"']*", " ", report, flags=re.DOTALL)
+        served = workplace.path(f"results/{name}/cpu/repository/{name}_trt/config.pbtxt").read_text(encoding="utf-8")
+        for text in ("\n".join(lines), words, served):
+            found = [text[max(0, m.start() - 60) : m.end() + 60] for m in OF_CLASSES.finditer(text)]
+            assert not found, (name, found)
+
+
+def test_a_text_gets_the_name_of_its_topic(deployed):
+    workplace, names = deployed
+    if "text" not in names:
+        pytest.skip("another example")
+    assert re.search(r"\d%\s+(delivery|payment|defect|account)", workplace.last_words)
+
+
+@pytest.mark.long
+def test_pretrained_weights_from_packages_know_the_sample_photograph(tmp_path):
+    (tmp_path / "docs").symlink_to(REPOSITORY / "docs")
+    workplace = Workplace(tmp_path, {**configuration("efficientnet_lite0"), **SHORTEST, "deploy": free_ports()})
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for line in [line for line in block("efficientnet_lite0").splitlines() if "snakemake" not in line]:
+        workplace.run(["bash", "-c", line], PATH=path).succeeded()
+    packages = {"PYTHONPATH": "checkpoints/packages"}
+    said = workplace.snakemake("deploy", **packages).succeeded().said
+    workplace.snakemake("undeploy", **packages)
+    assert re.search(r"\d%\s+military uniform", said)
