@@ -70,7 +70,7 @@ def deployed(request, tmp_path_factory):
     (folder / "docs").symlink_to(REPOSITORY / "docs")
     workplace = Workplace(folder, {**configuration(*request.param), **SHORTEST, "deploy": free_ports()})
     for command in [command for name in request.param for command in steps(name)]:
-        workplace.run([sys.executable, *command], PYTHONPATH=".").succeeded()
+        workplace.run([sys.executable, *command], PYTHONPATH=".", OMP_NUM_THREADS="1").succeeded()
     workplace.last_words = workplace.snakemake("deploy", PYTHONPATH=".").succeeded().said
     yield workplace, request.param
     workplace.snakemake("undeploy", PYTHONPATH=".")
