@@ -29,7 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--only", nargs="+", help="models to measure; default: all in the folder")
     arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="kept working folder, to continue in")
     arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
-    arguments.add_argument("--calibration", type=Path, required=True, help="folder of photographs for int8's scales")
+    arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
     arguments.add_argument("--labelled", type=Path, help="labelled photographs, for configurations with `accuracy`")
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
@@ -110,7 +110,8 @@ def configure(folder: Path, path: Path, weights: str | None, arguments: argparse
     here = yaml.safe_load(text)
     target_of(path.stem, here)
     here["tensorrt"] = {**here.get("tensorrt", {}), "python": arguments.tensorrt_python}
-    here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+    if arguments.calibration:
+        here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
     if arguments.labelled and "accuracy" in here:
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
     if weights:
