@@ -249,7 +249,9 @@ def test_a_refit_of_two_profiles_is_done_or_refused_by_itself(tmp_path):
     first = place.bring_up_to_date(builder=two)
     place.train(2)
     second = place.bring_up_to_date(builder=two)
-    assert (second["way"] == "refit") == (first["not_refittable_because"] is None), first["not_refittable_because"]
+    # 8.5 has no refitter for two profiles; 8.6 has one, and may fail in it: "did not take the new weights".
+    refused = first["not_refittable_because"] or second["attempts"][0].get("refused")
+    assert (second["way"] == "refit") == (refused is None), refused
     place.assert_answers_as_trained()
 
 

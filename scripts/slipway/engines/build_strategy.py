@@ -104,8 +104,8 @@ def refit(job: Job, path: Path) -> Attempt:
     findings = job.gates.judge(path)
     if findings.not_judged_because and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
-    built_with = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder")}
-    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **built_with, **facts}, seconds, findings)
+    unchanged = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
+    return Attempt(REFIT, {"build_seconds": seconds, "load_seconds": 0.0, **facts, **unchanged}, seconds, findings)
 
 
 def build(job: Job, path: Path, anew: bool = False) -> Attempt:

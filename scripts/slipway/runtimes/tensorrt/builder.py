@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from . import explain, timing_cache
-from .inspector import ENDS, ONE_REQUEST, UNBATCHED, describe, facts_of_network
+from .inspector import ENDS, ONE_REQUEST, UNBATCHED, describe, facts_of_network, tensors_of_network
 from .library import builds_without_gpu, edition_of, facts_of_work, import_library, logger, started
 
 # Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
@@ -49,6 +49,8 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
             raise ValueError(explain.build_failure(log.errors, options))
     Path(path).write_bytes(plan)
     facts = facts_of_network(trt, network) if builds_without_gpu(trt) else describe(trt, bytes(plan), path)
+    # TensorRT 8 states the outputs of an engine as its first profile alone makes them, such as with a batch of 1.
+    facts["tensors"] = tensors_of_network(network)
     if network.name == UNBATCHED and facts.get("profiles", ONE_REQUEST) != ONE_REQUEST:
         raise ValueError(f"TensorRT {trt.__version__} does not keep in the engine that its network has no batch axis")
     return {
