@@ -28,9 +28,10 @@ def test_jobs_run_in_an_environment_of_the_one_file_that_conda_is_given(tmp_path
     place = Workplace(tmp_path, tiny_configuration())
     random_checkpoint(place.path("good.pth"), seed=0)
     place.snakemake(WEIGHTS, "--sdm", "conda", PATH=f"{conda / 'bin'}:{os.environ['PATH']}").succeeded()
-    prefix, program = (conda / "ran.txt").read_text(encoding="utf-8").split()
+    ran = [line.split() for line in (conda / "ran.txt").read_text(encoding="utf-8").splitlines()]
+    assert [Path(program).name for _, program in ran] == ["sample_inputs.py", "fetch_weights.py"]
+    (prefix,) = {prefix for prefix, _ in ran}
     assert Path(prefix).parent == place.path(".snakemake/conda")
-    assert Path(program).name == "fetch_weights.py"
     given = conda / "environment.yaml"
     assert given.read_bytes() == (REPOSITORY / "envs" / "slipway.yaml").read_bytes()
     venv, *pips = (conda / "installed.txt").read_text(encoding="utf-8").splitlines()
