@@ -1,6 +1,7 @@
 """Select boxes from the raw answers that scripts/infer.py wrote: drop low scores, then all but the best of a place."""
 
 import sys
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -19,12 +20,23 @@ def selected(boxes: np.ndarray, scores: np.ndarray) -> list[tuple[int, float, li
     return [(int(category), float(score), box.tolist()) for category, score, box in best]
 
 
+def pictures(answers: Mapping[str, np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the boxes and scores of each picture, of arrays `boxes` and `scores` or of numbered ones, `0/boxes`."""
+    for name in answers:
+        number, separator, output = name.rpartition("/")
+        if output == "boxes":
+            yield from zip(answers[name], answers[f"{number}{separator}scores"], strict=True)
+
+
 def main() -> None:
     """Print the boxes of each picture in an archive."""
-    answers = np.load(sys.argv[1])
-    for number, picture in enumerate(zip(answers["boxes"], answers["scores"], strict=True)):
-        for category, score, box in selected(*picture):
-            print(f"picture {number}: category {category}, {score:.0%}, at {[round(corner) for corner in box]}")
+    with np.load(sys.argv[1]) as answers:
+        for number, picture in enumerate(pictures(answers)):
+            boxes = selected(*picture)
+            for category, score, box in boxes:
+                print(f"picture {number}: category {category}, {score:.0%}, at {[round(corner) for corner in box]}")
+            if not boxes:
+                print(f"picture {number}: no box has a score of {LEAST_SCORE:.0%} or more")
 
 
 if __name__ == "__main__":
