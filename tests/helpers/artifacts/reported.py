@@ -1,6 +1,9 @@
 """Every record of a model that the report is made of, for one CPU and one GPU target, consistent with one another."""
 
+from dataclasses import asdict
+
 from slipway.core.artifacts import read_json, sha256, write_json
+from slipway.outputs.meaning import STATED, Meaning
 
 CPU, GPU = "AMD EPYC [avx2] x2", "NVIDIA L4 (compute capability 8.9)"
 ENGINES = ["cpu/fp32", "l4/fp16", "l4/int8"]
@@ -40,6 +43,8 @@ def write_records_of_tensors(results, model="text"):
         side: [{"name": name, "dtype": "int64", "shape": ["batch", "sequence"], "pad": 0} for name in names[side]]
         for side in names
     }
+    for output in tensors["outputs"]:
+        output["meaning"] = asdict(Meaning("tensor", because=STATED))
     axes = {"sequence": {"min": 1, "opt": 64, "max": 128}}
     write_json(folder / "contract.json", {**tensors, "axes": axes, "samples": "data:samples"})
     shown = {
