@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+# snakemake.dag cannot be imported before it.
+import snakemake.api  # noqa: F401
 from snakemake.dag import DAG
 
 _update_needrun = DAG.update_needrun
