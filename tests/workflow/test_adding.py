@@ -14,7 +14,7 @@ from slipway.core.artifacts import read_json
 from slipway.runtimes import FOLDER
 from slipway.triton.repository.model_config import read_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TRAITS = """
 from slipway.runtimes.traits import NativeBackend, RuntimeTraits

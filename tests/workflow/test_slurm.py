@@ -131,6 +131,7 @@ def test_the_whole_chain_survives_a_drained_node_a_cancelled_job_little_memory_a
     assert "Nothing to be done" in nothing, nothing
 
 
+@pytest.mark.long
 def test_a_fleet_builds_in_parallel_on_the_gpus_of_its_partitions(place, slurm):
     """The GPUs are empty files, so each build is started where its GPU should be and then refuses to work there."""
     known = set(slurm.jobs())
