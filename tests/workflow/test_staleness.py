@@ -86,6 +86,13 @@ def test_another_sample_photograph_rebuilds_no_engine(place):
     assert "Reason: sample photograph none -> " in said
 
 
+def test_another_crop_reaches_everything_that_has_the_models_shape(place):
+    place.configure("models.tiny.preprocess", {"resize": 72, "crop": 48})
+    jobs, said = planned(place)
+    assert jobs == {"sample_inputs": 1, **AFTER_WEIGHTS}
+    assert "Reason: crop 64 -> 48" in said
+
+
 @pytest.mark.parametrize("change", [("output", "tensor"), ("labels", "names.txt")], ids=["meaning", "label"])
 def test_another_meaning_or_label_rebuilds_no_engine(place, change):
     place.path("names.txt").write_text("".join(f"name {index}\n" for index in range(1000)), encoding="utf-8")
