@@ -70,7 +70,7 @@ def test_unusable_checkpoint_keeps_the_weights_of_before(after_good_run, tmp_pat
     after_good_run.program_here(
         "fetch_weights",
         *("--architecture", ARCHITECTURE, "--checkpoint", "new.pth"),
-        *("--output", WEIGHTS, "--record", RECORD),
+        *("--samples", "results/tiny/samples.npz", "--output", WEIGHTS, "--record", RECORD),
     ).refused("new.pth", *phrases)
 
     assert not marker.exists()
