@@ -52,8 +52,8 @@ def write_repository(workplace):
     workplace.program_here(
         "write_repository",
         *("--name", "tiny_trt", "--selection", "selection.json", "--engine-records", ENGINE_RECORD),
-        *("--weights-record", "results/tiny/weights.json", "--labels", "results/tiny/labels.txt", "--crop", 64),
-        *("--golden-record", "results/tiny/golden.json"),
+        *("--weights-record", "results/tiny/weights.json", "--contract", "results/tiny/contract.json"),
+        *("--labels", "results/tiny/labels.txt"),
         *("--folder", REPOSITORY_FOLDER, "--index", INDEX),
     ).succeeded()
 
