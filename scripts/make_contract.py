@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
     taken, given = (", ".join(tensor.in_words() for tensor in side) for side in (contract.inputs, contract.outputs))
     progress(f"  takes {taken}; gives {given}")
     for tensor in contract.outputs:
-        if tensor.meaning.because:
+        if tensor.meaning.because and (tensor.meaning.has_classes or not tensor.meaning.is_stated):
             progress(f"  {tensor.name} has {tensor.meaning.in_words}: {tensor.meaning.because}")
 
 

@@ -120,5 +120,5 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
 def _output(output: dict) -> list[str]:
     """Return the lines about one output's values; a meaning that was found to be none is explained."""
     meaning = Meaning.of(output["output"])
-    unclear = not meaning.has_classes and meaning.because
+    unclear = meaning.because and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.because}"] if unclear else [])]

@@ -97,7 +97,7 @@ class Measurements:
         told = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.because}"]
             for tensor in self.contract.outputs
-            if tensor.meaning and tensor.meaning.because and (self.is_classifier or tensor.meaning.kind != "tensor")
+            if tensor.meaning and tensor.meaning.because and (self.is_classifier or tensor.meaning.has_classes)
         }
         return prefixed(told)
 
@@ -179,5 +179,5 @@ def shape_in_words(tensor: Tensor) -> str:
 def _remarks(tensor: Tensor) -> str | None:
     remarks = [f"padded with {tensor.pad:g}"] if tensor.pad is not None else []
     remarks += ["normalised in the graph"] if tensor.normalisation else []
-    remarks += [tensor.meaning.in_words] if tensor.meaning and tensor.meaning.kind != "tensor" else []
+    remarks += [tensor.meaning.in_words] if tensor.meaning and tensor.meaning.has_classes else []
     return ", ".join(remarks) or None
