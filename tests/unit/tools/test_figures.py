@@ -9,11 +9,11 @@ from slipway.benchmark.comparison import BASELINES
 from slipway.core.artifacts import read_json
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-ON_CPU, PLANNING, RESNET50, SERVED_RESNET50, EFFICIENTNET, RETRAINING = (
+ON_CPU, PLANNING, RESNET50, SERVED_RESNET50, EFFICIENTNET, RETRAINING, TEXT = (
     read_json(REPOSITORY / "docs" / "measurements" / f"{name}.json")
     for name in (
         *("cpu", "planning", "h100/resnet50", "h100/resnet50.tensorrt-8.5"),
-        *("h100/efficientnet_lite0", "h100/resnet50.retraining"),
+        *("h100/efficientnet_lite0", "h100/resnet50.retraining", "h100/text"),
     )
 )
 
@@ -27,6 +27,7 @@ def on_a_gpu():
     )
     single = benchmark["ratios"]["fp16"]["1"]
     best = [benchmark["best_throughput"][subject]["images_per_s"] for subject in ("pytorch", "fp16", "int8")]
+    texts = [TEXT["benchmark"]["best_throughput"][name]["images_per_s"] for name in (*BASELINES, "fp16")]
     load_test = SERVED_RESNET50["load_test"]["measurements"]
     served = {row["precision"]: row for row in load_test if row["concurrency"] == 64}
     top1 = [accuracy["fp16"]["photographs"]["pytorch"]["top1"]]
@@ -38,6 +39,7 @@ def on_a_gpu():
         ("images/s over those of PyTorch in FP16", listed(over_fp16_pytorch, ".1f")),
         ("images/s: PyTorch", listed(best, ",.0f")),
         ("engine's size", listed(benchmark["bytes_over_fp32_onnx"].values(), ".2f")),
+        ("sequences/s of a text model", listed(texts, ",.0f")),
         ("requests/s of one image", listed([served[name]["throughput_per_s"] for name in ("fp16", "int8")], ",.0f")),
         ("their p99", listed([served[name]["p99_ms"] for name in ("fp16", "int8")], ".0f", " ms")),
         ("pretrained EfficientNet-Lite0", listed([100 * share for share in top1], ".1f", " %")),
