@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 
-from .library import Severity, plan_of
+from .library import DataType, Severity, plan_of
 
 WeightsRole = enum.Enum("WeightsRole", ["KERNEL", "BIAS", "SHIFT", "SCALE", "CONSTANT", "ANY"])
 LayerType = enum.Enum("LayerType", ["CONVOLUTION", "CONSTANT", "SHUFFLE", "ELEMENTWISE", "QUANTIZE", "DEQUANTIZE"])
@@ -55,18 +55,22 @@ class ParserError:
 
 class Network:
     def __init__(self):
-        self.layers, self.memory, self.inputs = [], [], []
+        self.layers, self.memory, self.inputs, self.outputs = [], [], [], []
         self.name = "Unnamed Network 0"
         weakref.finalize(self, _overwrite, self.memory)
 
     num_layers = property(lambda self: len(self.layers))
     num_inputs = property(lambda self: len(self.inputs))
+    num_outputs = property(lambda self: len(self.outputs))
 
     def get_layer(self, index):
         return ILayer(*self.layers[index])
 
     def get_input(self, index):
         return self.inputs[index]
+
+    def get_output(self, index):
+        return self.outputs[index]
 
     def add(self, name, kind, **weights):
         copies = {role: np.array(values) for role, values in weights.items()}
@@ -103,8 +107,8 @@ class OnnxParser:
             return False
         arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         network = self._network()
-        shape = (-1, *(size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim[1:]))
-        network.inputs.append(_Tensor("input", shape))
+        network.inputs += map(_Tensor, model.graph.input)
+        network.outputs += map(_Tensor, model.graph.output)
         for node in model.graph.node:
             for name in node.input:
                 if node.op_type != "Conv" and name in arrays:
@@ -119,9 +123,11 @@ class OnnxParser:
 
 class _Tensor:
     is_shape_tensor = False
+    dtype = DataType.FLOAT
 
-    def __init__(self, name, shape):
-        self.name, self.shape = name, shape
+    def __init__(self, value):
+        sizes = value.type.tensor_type.shape.dim
+        self.name, self.shape = value.name, (-1, *(size.dim_value for size in sizes[1:]))
 
 
 class TimingCache:

@@ -135,7 +135,7 @@ def test_without_proof_nothing_is_refitted(week, missing):
     week.train(2)
     record = week.build(refit=True, **{missing: None})
     assert ways(record) == [("timing cache", False)]
-    assert "to prove the answers by" in record["not_refitted_because"]
+    assert "to judge by" in record["not_refitted_because"]
 
 
 def test_an_engine_that_takes_no_new_weights_is_not_refitted(week):
