@@ -6,7 +6,7 @@ import onnx
 import pytest
 from helpers.made_clone import L4, PHOTOGRAPHS, PRECISIONS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
