@@ -106,7 +106,7 @@ def a_client_sends(scene, batch):
     with ModelClient(scene.ports, "tiny", 10) as client:
         for _ in range(20):
             try:
-                client.infer(batch)
+                client.infer({"input": batch})
             except SlipwayError:
                 continue
             raise AssertionError("it was answered")
@@ -128,7 +128,7 @@ def a_client_sends_fewer_bytes_than_its_shape_says(scene):
 def a_client_sends_400_megabytes(scene):
     with ModelClient(scene.ports, "tiny", 20) as client:
         try:
-            client.infer(np.zeros((400, 3, 600, 600), np.uint8))
+            client.infer({"input": np.zeros((400, 3, 600, 600), np.uint8)})
         except SlipwayError:
             pass
         else:
