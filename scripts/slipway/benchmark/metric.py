@@ -1,6 +1,5 @@
 """The user's own metric: a function of answers and samples whose values must hold limits."""
 
-import importlib
 import math
 import numbers
 import traceback
@@ -8,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
-from slipway.core.user_modules import users_modules_first
+from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, line_of
 
 
@@ -56,9 +55,8 @@ def in_words(values: Mapping[str, float]) -> str:
 
 
 def _imported(function: str) -> object:
-    module, _, name = function.partition(":")
     with users_modules_first():
-        return getattr(importlib.import_module(module), name)
+        return import_users(function)
 
 
 def _is_number(value: object) -> bool:

@@ -1,6 +1,5 @@
 """Real inputs of a model, evenly spread, from a function of the user's or from .npz files. A mistake is told."""
 
-import importlib
 import inspect
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from slipway.contract.batches import rows
 from slipway.contract.contract import Tensors
 from slipway.contract.sample_sources import files_of, is_function
 from slipway.core.errors import SlipwayError
-from slipway.core.user_modules import users_modules_first
+from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, line_of, shown
 
 # Of a function that goes on, so many samples are looked at.
@@ -70,12 +69,9 @@ def _rows_of_function(source: str, count: int, batched: bool) -> Iterator[Tensor
 
 
 def _imported(source: str) -> Callable[[], object]:
-    module, _, name = source.partition(":")
     try:
         with users_modules_first():
-            function = importlib.import_module(module)
-            for part in name.split("."):
-                function = getattr(function, part)
+            function = import_users(source)
     except Exception as error:  # the user's module can raise any exception
         traceback.print_exc()
         raise SlipwayError(

@@ -1,12 +1,14 @@
 """Import the user's own modules, even if a module of the workflow has the same name (`predict`, `deploy`)."""
 
 import importlib
+import operator
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 # The user's modules that have the names of loaded modules of the workflow. Only `users_modules_first` shows them.
@@ -40,6 +42,18 @@ def users_modules_first() -> Iterator[None]:
         for name in [name for name in sys.modules if _top(name) in shadowed]:
             _hidden[name] = sys.modules.pop(name)
         sys.modules.update(ours)
+
+
+def import_users(reference: str) -> Any:
+    """Return what "package.module:name" or "package.module:Class.name" refers to in the user's code.
+
+    Must be called within `users_modules_first`. Raises ModuleNotFoundError if only the workflow has such a module, and
+    any exception of the user's module.
+    """
+    module, _, name = reference.partition(":")
+    if find_users_module(_top(module)) is None:
+        raise ModuleNotFoundError(f"No module named {_top(module)!r}")
+    return operator.attrgetter(name)(importlib.import_module(module))
 
 
 def _top(name: str) -> str:

@@ -1,6 +1,5 @@
 """Build networks by name: torchvision's classifiers, and factories of the user's own package."""
 
-import importlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 
 from slipway.core.errors import SlipwayError
-from slipway.core.user_modules import find_users_module, users_modules_first
+from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.calling import call_of
 from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
@@ -94,17 +93,11 @@ def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
         is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
         no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
         return partial(torchvision.models.get_model, architecture, **no_weights)
-    module, _, factory = architecture.partition(":")
     try:
-        if find_users_module(module.partition(".")[0]) is None:
-            raise ModuleNotFoundError(f"No module named {module.partition('.')[0]!r}")
-        target = importlib.import_module(module)
-        for name in factory.split("."):
-            target = getattr(target, name)
+        return import_users(architecture)
     except Exception as error:  # the user's module can raise any exception
         traceback.print_exc()
         raise SlipwayError(
             f"architecture {architecture} cannot be imported ({error}); install its package into this environment or "
             "name its folder in PYTHONPATH, or correct `architecture` in config.yaml"
         ) from None
-    return target
