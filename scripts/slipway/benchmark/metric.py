@@ -17,7 +17,8 @@ def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors
     Raises SlipwayError with the line of the user's code if the function fails or returns something else.
     """
     try:
-        values = _imported(function)(list(answers), list(samples))
+        with users_modules_first():  # also for what the function itself imports
+            values = import_users(function)(list(answers), list(samples))
     except SlipwayError:
         raise
     except Exception as error:  # the user's code can raise any exception
@@ -52,11 +53,6 @@ def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]
 def in_words(values: Mapping[str, float]) -> str:
     """Return values in words, such as "cosine 0.998, error 0.01"."""
     return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
-
-
-def _imported(function: str) -> object:
-    with users_modules_first():
-        return import_users(function)
 
 
 def _is_number(value: object) -> bool:
