@@ -88,11 +88,18 @@ def test_the_asyncio_client(server, batch, logits):
     np.testing.assert_allclose(asyncio.run(ask()), logits, rtol=1e-4, atol=1e-3)
 
 
+@pytest.fixture
+def pytriton(monkeypatch):
+    """Import pytriton's client, whose wheel lies where the server is taken from; no later test finds it imported."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(PROGRAMS)])
+    yield pytest.importorskip("pytriton.client")
+    for module in [name for name in sys.modules if name.partition(".")[0] == "pytriton"]:
+        del sys.modules[module]
+
+
 @pytest.mark.filterwarnings("ignore:tritonclient.grpc doesn't support timeout")
 @pytest.mark.parametrize("scheme", ["grpc", "http"])
-def test_pytritons_client(server, batch, logits, scheme, monkeypatch):
-    monkeypatch.setattr(sys, "path", [*sys.path, str(PROGRAMS)])  # its wheel lies where the server is taken from
-    pytriton = pytest.importorskip("pytriton.client")
+def test_pytritons_client(server, batch, logits, scheme, pytriton):
     with pytriton.ModelClient(f"{scheme}://127.0.0.1:{getattr(server.ports, scheme)}", "tiny") as client:
         answer = client.infer_batch(batch)
     np.testing.assert_allclose(answer["logits"], logits, rtol=1e-4, atol=1e-3)
