@@ -82,7 +82,15 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.record, record)
     for line in record["notes"]:
         progress(f"  {line}")
-    progress(f"  {origin} weights, {record['parameters'] / 1e6:.1f} M parameters, SHA-256 {record['sha256'][:12]}")
+    progress(f"  {origin} weights, {count_in_words(record['parameters'])} parameters, SHA-256 {record['sha256'][:12]}")
+
+
+def count_in_words(count: int) -> str:
+    """Return a count in the unit that fits its size, such as "12.3 k" or "25.6 M"."""
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if round(count / size, 3) >= 1:
+            return f"{count / size:.1f} {unit}"
+    return str(count)
 
 
 def sample_of(path: Path) -> Tensors:

@@ -79,7 +79,7 @@ def main(arguments: argparse.Namespace) -> None:
         "threads": usable_cores(),
         "step_ms": round(seconds.wall / arguments.steps * 1e3, 3),
         **summary,
-        "advice": advise(summary, device, arguments.batch_size),
+        "advice": advise(summary, device, arguments.batch_size if contract.batched else None),
     }
     write_json(arguments.record, record)
     on_gpu = f", {summary['gpu_utilisation']:.0%} of it on the GPU" if device == "cuda" else ""
@@ -167,8 +167,8 @@ def summarise(events: Any, device: str, seconds: Seconds) -> dict:
     }
 
 
-def advise(summary: dict, device: str, batch: int) -> list[str]:
-    """Return advice that follows from the figures, each with its figure."""
+def advise(summary: dict, device: str, batch: int | None) -> list[str]:
+    """Return advice that follows from the figures, each with its figure. `batch` is None without a batch axis."""
     advice = []
     if summary["foldable_share"] > 0.05:
         advice.append(
@@ -176,14 +176,16 @@ def advise(summary: dict, device: str, batch: int) -> list[str]:
             "into the convolutions before them"
         )
     if summary["launch_overhead"] > 0.15:
+        where, remedies = (
+            (f" at batch size {batch}", ", a CUDA graph or a larger batch") if batch else ("", " or a CUDA graph")
+        )
         advice.append(
-            f"{summary['launch_overhead']:.0%} goes to launching and dispatching at batch size {batch}: an engine, a "
-            "CUDA graph or a larger batch removes most of it"
+            f"{summary['launch_overhead']:.0%} goes to launching and dispatching{where}: an engine{remedies} removes "
+            "most of it"
         )
     if device == "cuda" and summary["gpu_utilisation"] < 0.6:
-        advice.append(
-            f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: batch more, or run more instances"
-        )
+        remedies = "batch more, or run" if batch else "run"
+        advice.append(f"the GPU is busy {summary['gpu_utilisation']:.0%} of the time: {remedies} more instances")
     if device == "cpu" and summary["cpu_utilisation"] < 0.6:
         advice.append(
             f"{summary['cpu_utilisation']:.0%} of {usable_cores()} cores are used: more instances with fewer threads "

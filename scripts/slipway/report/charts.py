@@ -5,7 +5,7 @@ import io
 import matplotlib
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
-from slipway.report.measurements import Target
+from slipway.report.measurements import Measurements, Target
 
 matplotlib.use("Agg")
 # Text stays text, and the ids of elements are reproducible.
@@ -15,11 +15,8 @@ matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 
-def benchmark_chart(target: Target, unit: str) -> str:
-    """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element.
-
-    `unit` is one inference of batch size 1.
-    """
+def benchmark_chart(target: Target, evidence: Measurements) -> str:
+    """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element."""
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
@@ -32,11 +29,14 @@ def benchmark_chart(target: Target, unit: str) -> str:
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
     left.set(title=f"p50 latency in ms, {drawn}", yscale="log")
-    right.set(title=f"{unit}s per second", ylim=(0, None))
+    right.set(title=f"{evidence.words.unit}s per second", ylim=(0, None))
     for axes in (left, right):
-        axes.set_xscale("log", base=2)
-        axes.set(xlabel="batch size", xticks=target.benchmark["key"]["batch_sizes"])
-        axes.xaxis.set_major_formatter("{x:g}")
+        if evidence.contract.batched:
+            axes.set_xscale("log", base=2)
+            axes.set(xlabel="batch size", xticks=target.benchmark["key"]["batch_sizes"])
+            axes.xaxis.set_major_formatter("{x:g}")
+        else:
+            axes.set(xlabel="single requests", xticks=[])
         axes.grid(alpha=0.3)
     left.legend(fontsize=8)
     return _svg(figure)

@@ -30,7 +30,7 @@ def render(evidence: Measurements) -> str:
         tables=TABLES,
         part_of_task=reporting.TEMPLATE,
         answers={target.name: answers(target, evidence) for target in evidence.targets},
-        charts={target.name: benchmark_chart(target, evidence.words.unit) for target in evidence.targets},
+        charts={target.name: benchmark_chart(target, evidence) for target in evidence.targets},
         plots={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
         PYTORCH=PYTORCH,
         best_quantity=best_quantity,

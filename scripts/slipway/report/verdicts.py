@@ -24,7 +24,7 @@ class Verdict:
 
 def answers(target: Target, evidence: Measurements) -> list[Verdict]:
     """Return the answers for the engine and the configuration chosen on a target."""
-    return [is_it_right(target, evidence), is_it_fast(target, evidence.words.unit), how_busy_may_it_be(target)]
+    return [is_it_right(target, evidence), is_it_fast(target, evidence), how_busy_may_it_be(target)]
 
 
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
@@ -51,15 +51,19 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     return Verdict(question, OPEN, f"{text}; {weak}" if weak else text)
 
 
-def is_it_fast(target: Target, unit: str) -> Verdict:
+def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
     """Return the served engine's latency and throughput relative to PyTorch's in the same job."""
+    batched = evidence.contract.batched
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
     latency = measured["latency_over_pytorch"]
     rate = target.benchmark["best_throughput_ratios"][engine][PYTORCH]
+    smallest, best = (
+        (f" at batch {target.benchmark['tutorial']['batch']}", " at the best batch") if batched else ("", "")
+    )
     text = (
-        f"{latency:.2f} of PyTorch's latency at batch {target.benchmark['tutorial']['batch']}, {rate:.2f} times its "
-        f"{unit}s/s at the best batch; {measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
+        f"{latency:.2f} of PyTorch's latency{smallest}, {rate:.2f} times its {evidence.words.unit}s/s{best}; "
+        f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if disturbed := disturbance(target.benchmark["environment"]):
         return Verdict("Is it fast?", OPEN, f"{text}; but {disturbed}")

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from helpers.models.served_pictures import random_pictures
 
-from fetch_weights import download, fill_zero_weights, main, named_weights, obtain, parse_arguments
+from fetch_weights import count_in_words, download, fill_zero_weights, main, named_weights, obtain, parse_arguments
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
@@ -23,6 +23,14 @@ from slipway.networks.trial_run import try_run
 def classes_of(model, pixels):
     """Return the number of logits for a picture of that size."""
     return try_run(model, random_pictures(pixels)[0])[0].shape[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(7, "7"), (999, "999"), (12_345, "12.3 k"), (999_990, "1.0 M"), (25_557_032, "25.6 M"), (7_241_732_096, "7.2 B")],
+)
+def test_parameters_are_counted_in_the_unit_that_fits(count, words):
+    assert count_in_words(count) == words
 
 
 @pytest.fixture

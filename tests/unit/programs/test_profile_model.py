@@ -138,6 +138,13 @@ def test_each_advice_has_its_figure(device, figure, words):
     assert [word for word in words if word not in advice] == []
 
 
+def test_a_model_without_a_batch_axis_is_not_advised_to_batch():
+    advice = " ".join(advise(CALM | {"launch_overhead": 0.31, "gpu_utilisation": 0.41}, "cuda", None))
+    assert "31% goes to launching and dispatching: an engine or a CUDA graph removes most of it" in advice
+    assert "41% of the time: run more instances" in advice
+    assert "batch" not in advice
+
+
 def test_a_cpu_is_not_advised_about_a_gpu():
     assert advise(CALM | {"gpu_utilisation": None}, "cpu", 1) == []
 

@@ -175,6 +175,29 @@ def test_the_page_of_a_model_of_other_tensors_speaks_of_no_photographs(page_of_t
     assert [shown[shown.index(word) - 40 : shown.index(word) + 40] for word in words if word in shown] == []
 
 
+def test_the_page_of_a_model_without_a_batch_axis_speaks_of_no_batches(tmp_path):
+    folder = reported.write_records_of_tensors(tmp_path)
+    contract = read_json(folder / "contract.json")
+    for tensor in contract["inputs"] + contract["outputs"]:
+        tensor["shape"] = ["sequence"]
+    write_json(folder / "contract.json", contract)
+    for path in folder.glob("*/*.benchmark.json"):
+        record = read_json(path)
+        record["results"] = [result for result in record["results"] if result["batch"] == 1]
+        write_json(path, record)
+    for path in folder.glob("*/selection.json"):
+        record = read_json(path)
+        record["measured"]["max_batch_size"] = 0
+        write_json(path, record)
+    page = Page(written(folder).read_text(encoding="utf-8"))
+    assert "0.25 of PyTorch's latency, 4.50 times its samples/s; 0.50 of the FP32 ONNX" in page.text
+    assert "80.2 ms per forward pass on cpu." in page.text
+    assert ["-", "int8", "1.00 ms"] in [row[:3] for row in page.rows]
+    assert "single requests" in page.text
+    assert "batch size" not in page.text
+    assert "at batch" not in page.text
+
+
 def test_what_records_name_is_escaped(folder, page):
     assert "1.0% <b> (1)" in page.text
     assert "1.0% &lt;b&gt; (1)" in written(folder).read_text(encoding="utf-8")
