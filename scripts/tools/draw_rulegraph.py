@@ -5,8 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-import matplotlib
 import networkx
+from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -56,22 +56,15 @@ def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
 
 def leading_past(graph: networkx.DiGraph, spine: list[str]) -> set[str]:
     """Return the rules off the path `spine` of which no rule on it depends, directly or indirectly, except its end."""
-    past: set[str] = set()
-    for rule in reversed(list(networkx.topological_sort(graph))):
-        if rule not in spine and all(
-            successor in past or successor == spine[-1] for successor in graph.successors(rule)
-        ):
-            past.add(rule)
-    return past
+    within = set(spine[:-1])
+    return {rule for rule in set(graph) - set(spine) if not within & networkx.descendants(graph, rule)}
 
 
 def draw(graph: networkx.DiGraph, path: Path) -> None:
     """Draw boxes with arrows between them."""
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     positions = positions_of(graph)
-    figure, axes = pyplot.subplots(figsize=(14, 3.8), layout="constrained")
+    figure = Figure(figsize=(14, 3.8), layout="constrained")
+    axes = figure.subplots()
     networkx.draw_networkx_edges(graph, positions, ax=axes, edge_color="0.6", node_size=2600, arrowsize=12)
     for rule, (x, y) in positions.items():
         colour = "#ffe3b3" if rule in TARGETS else "#d7e8f7"
@@ -80,7 +73,6 @@ def draw(graph: networkx.DiGraph, path: Path) -> None:
     axes.axis("off")
     axes.margins(0.05, 0.15)
     figure.savefig(path, dpi=110, format="png")
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

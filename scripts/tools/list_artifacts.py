@@ -53,11 +53,13 @@ CONFIG = {
     "deploy": {"to": "kubernetes", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}},
 }
 # It is added to the Snakefile, to tell what the workflow holds.
-TELL_RULES = """
-import json
-
-Path("rules.json").write_text(json.dumps(hooks.list_rules()))
-"""
+TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules()))\n'
+# The methods of JobKeys that make the key of a rule, by name.
+KEY_METHODS = {
+    name: method
+    for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
+    if method.__annotations__.get("return") is JobKey
+}
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,6 @@ class Rule:
     outputs: tuple[str, ...]
     program: str
     key_method: str | None
-
-    @property
-    def expected_program(self) -> str:
-        """Return the program that has the rule's name."""
-        if self.name.startswith("build_"):
-            return "build_engine"
-        return "deploy" if self.name == "deploy_release" else self.name
 
     @property
     def test(self) -> Path | None:
@@ -109,16 +104,10 @@ def rules() -> list[Rule]:
         snakemake(Case(folder, folder / "Snakefile", ("--list",)))
         told = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
     return [
-        Rule(rule["name"], tuple(rule["outputs"]), rule["program"], key_method(rule["uses"]))
+        Rule(rule["name"], tuple(rule["outputs"]), rule["program"], next(filter(KEY_METHODS.get, rule["uses"]), None))
         for rule in told
         if rule["program"]
     ]
-
-
-def key_method(names: list[str]) -> str | None:
-    """Return which of the names that a rule's settings use is a method of JobKeys with a key."""
-    found = [name for name in names if _makes_key(getattr(JobKeys, name, None))]
-    return found[0] if found else None
 
 
 @cache
@@ -132,8 +121,7 @@ def key_names() -> dict[str, dict[str, list[str]]]:
                 target: sorted(set().union(*(_key_for(method, each, target) for each in keys)) - {"code"})
                 for target in CONFIG["targets"]
             }
-            for name, method in inspect.getmembers(JobKeys, inspect.isfunction)
-            if _makes_key(method)
+            for name, method in KEY_METHODS.items()
         }
 
 
@@ -167,10 +155,6 @@ def _program(rule: Rule) -> str:
 
 def _test(rule: Rule) -> str:
     return f"[`{rule.test.stem}`](../{rule.test})" if rule.test else "none"
-
-
-def _makes_key(method: object) -> bool:
-    return inspect.isfunction(method) and method.__annotations__.get("return") is JobKey
 
 
 def _key_for(method: object, keys: JobKeys, target: str) -> JobKey:

@@ -5,9 +5,8 @@ The accuracy, the benchmark and the load test are three steps. What was measured
 """
 
 import argparse
-import datetime
+import copy
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from slipway.core.artifacts import read_json, remove, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, now, snakemake, write_config
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,13 +26,18 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--configurations", type=Path, required=True, help="folder of <model>.yaml files")
     arguments.add_argument("--only", nargs="+", help="models to measure; default: all in the folder")
-    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="kept working folder, to continue in")
-    arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
-    arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
+    add_machine_options(arguments)
     arguments.add_argument("--labelled", type=Path, help="labelled photographs, for configurations with `accuracy`")
     arguments.add_argument("--weights", nargs="*", default=[], help="checkpoints, as MODEL=PATH")
     arguments.add_argument("--output", type=Path, help="folder to write <model>.json to; left out, --configurations")
     return arguments.parse_args(argv)
+
+
+def add_machine_options(arguments: argparse.ArgumentParser) -> None:
+    """Add the options for the paths of this machine, which `on_this_machine` reads."""
+    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
+    arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
+    arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
 
 
 def interpreter(text: str) -> str:
@@ -58,7 +62,7 @@ def measure(folder: Path, model: str, config: dict, output: Path) -> None:
     complete, incomplete = output / f"{model}.json", output / f"{model}.incomplete.json"
     for step, records in steps.items():
         try:
-            snakemake(folder, records)
+            make_records(folder, records)
         except SlipwayError as error:
             failures.append(f"{step}: {error}")
             continue
@@ -106,19 +110,25 @@ def target_of(model: str, config: dict) -> tuple[str, list[str]]:
 
 def configure(folder: Path, path: Path, weights: str | None, arguments: argparse.Namespace) -> dict:
     """Write the configuration with this machine's paths into the working folder. Return the original configuration."""
-    text = path.read_text(encoding="utf-8")
-    here = yaml.safe_load(text)
-    target_of(path.stem, here)
-    here["tensorrt"] = {**here.get("tensorrt", {}), "python": arguments.tensorrt_python}
-    if arguments.calibration:
-        here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    target_of(path.stem, config)
+    here = on_this_machine(config, arguments)
     if arguments.labelled and "accuracy" in here:
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
     if weights:
         here["models"][path.stem]["weights"] = str(Path(weights).resolve())
     folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, here)
-    return yaml.safe_load(text)
+    return config
+
+
+def on_this_machine(config: dict, arguments: argparse.Namespace) -> dict:
+    """Return a copy of a configuration with this machine's TensorRT and calibration photographs."""
+    here = copy.deepcopy(config)
+    here["tensorrt"] = {**here.get("tensorrt", {}), "python": arguments.tensorrt_python}
+    if arguments.calibration:
+        here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+    return here
 
 
 def records_of(model: str, config: dict) -> dict[str, list[str]]:
@@ -133,19 +143,11 @@ def records_of(model: str, config: dict) -> dict[str, list[str]]:
     return {step: [f"results/{model}/{target}/{file}" for file in files] for step, files in names.items()}
 
 
-def snakemake(folder: Path, records: list[str]) -> None:
-    """Make the records with the workflow. Jobs that need no GPU run beside jobs that do.
-
-    Raises SlipwayError if a record is not made.
-    """
-    twice_the_cores = str(2 * usable_cores())
-    command = [
-        *(sys.executable, "-m", "snakemake", "-s", str(SNAKEFILE), "--directory", str(folder)),
-        *("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", twice_the_cores),
-        *("--keep-going", "--resources", "gpu=1", "--", *records),
-    ]
-    if subprocess.run(command, check=False).returncode:
-        raise SlipwayError(f"the workflow did not make every record; see above, and the logs in {folder / 'logs'}")
+def make_records(folder: Path, records: list[str]) -> float:
+    """Make the records with the workflow; return its seconds. Jobs that need no GPU run beside jobs that do."""
+    options = ("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", str(2 * usable_cores()))
+    options += ("--keep-going", "--resources", "gpu=1", "--", *records)
+    return snakemake(Case(folder, SNAKEFILE, options), shown=True).seconds
 
 
 def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
@@ -155,7 +157,7 @@ def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
     missing = [step for step in records_of(model, config) if step not in done]
     record = {"incomplete": missing} if missing else {}
     record |= {
-        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "measured_at": now(),
         "configuration": config,
         "origin": read_json(workplace / "results" / model / "weights.json")["origin"],
     }

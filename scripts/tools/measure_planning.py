@@ -5,7 +5,6 @@ running.
 """
 
 import argparse
-import datetime
 import platform
 import re
 import statistics
@@ -21,7 +20,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu
-from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, snakemake, write_config
+from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, now, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
@@ -63,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:
         record = {
-            "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "measured_at": now(),
             "cpu": cpu(),
             "platform": platform.platform(),
             "python": platform.python_version(),

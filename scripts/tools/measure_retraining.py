@@ -5,12 +5,10 @@ It works in its own folder, and starts without engine and timing cache.
 """
 
 import argparse
-import datetime
 import json
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from measure_gpu import interpreter, snakemake, target_of
+from measure_gpu import add_machine_options, make_records, on_this_machine, target_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -27,7 +25,7 @@ from slipway.keys.config import complete
 from slipway.models import build
 from slipway.models.checkpoint_files import read_checkpoint
 from slipway.models.choosing import load_checkpoint
-from slipway.tools.snakemake_runs import write_config
+from slipway.tools.snakemake_runs import now, write_config
 
 # {week: `tensorrt.refit`}. The third week builds the engine that the fourth week refits.
 WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
@@ -38,8 +36,7 @@ _COMPARE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from slipway.runtimes.tensorrt import trial
-found = trial(sys.argv[2], sys.argv[3], sys.argv[4], None)["speed"]
-print(json.dumps(found))
+print(json.dumps(trial(*sys.argv[2:], None)["speed"]))
 """
 
 
@@ -79,9 +76,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         help="optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone",
     )
     arguments.add_argument("--weights", type=Path, help="checkpoint to start from; left out, seeded random weights")
-    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
-    arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
-    arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
+    add_machine_options(arguments)
     arguments.add_argument("--output", type=Path, help="JSON to write; left out, <configuration>.retraining.json")
     return arguments.parse_args(argv)
 
@@ -106,7 +101,7 @@ def main(arguments: argparse.Namespace) -> None:
         weeks[name] = week(retraining)
         shutil.copyfile(retraining.engine, retraining.folder / f"{name}.trt")
     record = {
-        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "measured_at": now(),
         "configuration": config,
         **({"profiles": arguments.profiles} if arguments.profiles else {}),
         "weights": "a checkpoint" if arguments.weights else "random",
@@ -160,26 +155,19 @@ def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.T
 
 def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
     """Write the configuration with this machine's paths, the checkpoint of the week, and `refit` on or off."""
-    here = json.loads(json.dumps(config))
+    here = on_this_machine(config, arguments)
     here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": retraining.checkpoint.name}}
     here["targets"][retraining.target]["precisions"] = [retraining.precision]
-    tensorrt = {"python": arguments.tensorrt_python, "timing_cache": True, "refit": refit}
+    here["tensorrt"] |= {"timing_cache": True, "refit": refit}
     if arguments.profiles:
-        tensorrt["profiles"] = arguments.profiles
-    here["tensorrt"] = {**here.get("tensorrt", {}), **tensorrt}
-    if arguments.calibration:
-        here["calibration"] = {**here.get("calibration", {}), "images": str(arguments.calibration.resolve())}
+        here["tensorrt"]["profiles"] = arguments.profiles
     write_config(retraining.folder, here)
 
 
 def week(retraining: Retraining) -> dict:
     """Update the engine with the workflow. Return its build record, and the seconds of the whole workflow."""
-    start = time.perf_counter()
-    snakemake(retraining.folder, [retraining.record])
-    return {
-        "workflow_seconds": round(time.perf_counter() - start, 1),
-        **read_json(retraining.folder / retraining.record),
-    }
+    seconds = make_records(retraining.folder, [retraining.record])
+    return {"workflow_seconds": round(seconds, 1), **read_json(retraining.folder / retraining.record)}
 
 
 def summary(weeks: dict[str, dict]) -> dict:

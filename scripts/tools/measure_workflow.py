@@ -4,7 +4,6 @@ It works in a temporary folder, with the shipped config.yaml on free ports. It l
 """
 
 import argparse
-import datetime
 import json
 import os
 import platform
@@ -28,7 +27,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, now, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
@@ -70,7 +69,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
     seconds["deploy_after_the_server_died"] = seconds_of(workplace, "deploy")
     benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
     return {
-        "measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "measured_at": now(),
         "cpu": cpu(),
         "platform": platform.platform(),
         "origin": receipt["origin"],

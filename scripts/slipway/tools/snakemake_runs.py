@@ -1,9 +1,9 @@
 """Time runs of Snakemake: a single run, or several cases in alternation."""
 
+import datetime
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ class Outcome:
     output: str
 
 
+def now() -> str:
+    """Return the time in UTC, as records have it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def write_config(folder: Path, config: dict) -> None:
     """Write a configuration as config.yaml into a folder, where the workflow reads it."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
@@ -45,22 +50,21 @@ def snakemake(case: Case, shown: bool = False) -> Outcome:
     """
     command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(case.snakefile), "--cores", "1"]
     streams = {"stdout": subprocess.DEVNULL} if shown else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    options = {"cwd": case.folder, "encoding": "utf-8", "errors": "replace", **streams}
     start = time.perf_counter()
-    done = subprocess.run([*command, *case.options], check=False, **options)
+    done = subprocess.run(
+        [*command, *case.options], check=False, cwd=case.folder, encoding="utf-8", errors="replace", **streams
+    )
     seconds = round(time.perf_counter() - start, 3)
     if done.returncode:
-        messages = "see above" if shown else f"it said:\n{done.stdout}"
+        messages = f"see above, and the logs in {case.folder / 'logs'}" if shown else f"it said:\n{done.stdout}"
         raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; {messages}")
     return Outcome(seconds, done.stdout or "")
 
 
-def alternate(
-    cases: dict[Any, Case], rounds: int, runner: Callable[[Case], Outcome] = snakemake
-) -> dict[Any, list[Outcome]]:
+def alternate(cases: dict[Any, Case], rounds: int) -> dict[Any, list[Outcome]]:
     """Run every case once per round, in order; return the outcomes of each case.
 
     A first extra round is not counted: it only brings the files into the machine's page cache.
     """
-    counted = [{name: runner(case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
+    counted = [{name: snakemake(case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
     return {name: [outcomes[name] for outcomes in counted] for name in cases}

@@ -99,11 +99,11 @@ def steps(tmp_path, monkeypatch):
     def run(*fates):
         turns = iter(fates)
 
-        def snakemake(folder, records):
+        def make_records(folder, records):
             if fate := next(turns):
                 raise fate
 
-        monkeypatch.setattr("measure_gpu.snakemake", snakemake)
+        monkeypatch.setattr("measure_gpu.make_records", make_records)
         measure(tmp_path, "small", MEASURED, tmp_path)
 
     return run

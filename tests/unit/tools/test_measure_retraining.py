@@ -44,8 +44,9 @@ def measured(tmp_path, monkeypatch):
         way = ["cold", "timing cache", "timing cache in part", "refit"][len(asked) - 1]
         write_json(folder / record, {"spent_seconds": spent, "way": way, "gpu": {}, "versions": {}})
         (folder / record.replace(".engine.json", ".trt")).write_text(way, encoding="utf-8")
+        return 60.0
 
-    monkeypatch.setattr(measure_retraining, "snakemake", workflow)
+    monkeypatch.setattr(measure_retraining, "make_records", workflow)
     monkeypatch.setattr(measure_retraining, "compare", lambda retraining, python: [{"batch": 1, "ratio": 1.1}])
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(CONFIGURATION), encoding="utf-8")
 

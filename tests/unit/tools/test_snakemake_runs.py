@@ -16,9 +16,10 @@ class FakeRunner:
         return Outcome(len(self.ran), "nothing")
 
 
-def test_the_cases_take_turns_and_the_first_round_is_not_counted():
+def test_the_cases_take_turns_and_the_first_round_is_not_counted(monkeypatch):
     runner = FakeRunner()
-    outcomes = snakemake_runs.alternate({name: Case(name, None, ()) for name in "abc"}, 2, runner)
+    monkeypatch.setattr(snakemake_runs, "snakemake", runner)
+    outcomes = snakemake_runs.alternate({name: Case(name, None, ()) for name in "abc"}, 2)
     assert runner.ran == ["a", "b", "c"] * 3
     assert {name: [each.seconds for each in several] for name, several in outcomes.items()} == {
         "a": [4, 7],
