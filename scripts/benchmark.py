@@ -223,7 +223,7 @@ def line_of(result: dict, results: list[dict]) -> str:
     words = {"gpu": "GPU", "gpu_graph": "in a graph", "end_to_end": "end to end"}
     latency, batch = result["latency"], result["batch"]
     times = ", ".join(f"{text} {latency[name]['p50_ms']:.2f} ms" for name, text in words.items() if name in latency)
-    rate = comparison.highest_throughput(result)["images_per_s"]
+    rate = comparison.highest_throughput(result)["inferences_per_s"]
     line = f"  batch {batch:<3} {result['subject']:12} p50: {times}; {rate:,.1f} inferences/s"
     beside = comparison.compare([other for other in results if other["batch"] == batch]).get(result["subject"])
     if not beside:

@@ -36,14 +36,14 @@ def best_quantity(latency: dict) -> str:
 
 
 def highest_throughput(result: dict) -> dict:
-    """Return {"images_per_s", "streams", "graph"} of a subject's fastest setup at one batch size."""
+    """Return {"inferences_per_s", "streams", "graph"} of a subject's fastest setup at one batch size."""
     throughputs = [("throughput_per_s", False), ("throughput_graph_per_s", True)]
     rates = [
-        {"images_per_s": rate, "streams": int(streams), "graph": graph}
+        {"inferences_per_s": rate, "streams": int(streams), "graph": graph}
         for name, graph in throughputs
         for streams, rate in (result.get(name) or {}).items()
     ]
-    return max(rates, key=lambda entry: entry["images_per_s"])
+    return max(rates, key=lambda entry: entry["inferences_per_s"])
 
 
 def compare(results: Sequence[dict]) -> dict:
@@ -59,18 +59,18 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
-    """Return {subject: {"batch", "images_per_s", "streams", "graph"}} at each subject's best batch size."""
+    """Return {subject: {"batch", "inferences_per_s", "streams", "graph"}} at each subject's best batch size."""
     best: dict[str, dict] = {}
     for result in results:
         highest = {"batch": result["batch"], **highest_throughput(result)}
-        if highest["images_per_s"] > best.get(result["subject"], {"images_per_s": 0})["images_per_s"]:
+        if highest["inferences_per_s"] > best.get(result["subject"], {"inferences_per_s": 0})["inferences_per_s"]:
             best[result["subject"]] = highest
     return best
 
 
 def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]:
     """Return {subject: {other subject: ratio}} of the throughputs, each at its own best batch size."""
-    rates = {subject: highest["images_per_s"] for subject, highest in best.items()}
+    rates = {subject: highest["inferences_per_s"] for subject, highest in best.items()}
     return {
         subject: {other: round(rate / rates[other], 4) for other in rates if other != subject}
         for subject, rate in rates.items()
@@ -97,5 +97,5 @@ def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict
 
 
 def _beside(result: dict, baseline: dict) -> dict:
-    rates = [highest_throughput(entry)["images_per_s"] for entry in (result, baseline)]
+    rates = [highest_throughput(entry)["inferences_per_s"] for entry in (result, baseline)]
     return {"p50": latency_ratios(result, baseline), "throughput": round(rates[0] / rates[1], 4)}

@@ -25,11 +25,13 @@ def benchmark_chart(target: Target, evidence: Measurements) -> str:
         of_subject = [result for result in results if result["subject"] == subject]
         batches = [result["batch"] for result in of_subject]
         left.plot(batches, [_p50(result) for result in of_subject], "o-", label=subject)
-        right.plot(batches, [highest_throughput(result)["images_per_s"] for result in of_subject], "o-", label=subject)
+        right.plot(
+            batches, [highest_throughput(result)["inferences_per_s"] for result in of_subject], "o-", label=subject
+        )
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
     left.set(title=f"p50 latency in ms, {drawn}", yscale="log")
-    right.set(title=f"{evidence.words.unit}s per second", ylim=(0, None))
+    right.set(title="inferences per second", ylim=(0, None))
     for axes in (left, right):
         if evidence.contract.batched:
             axes.set_xscale("log", base=2)

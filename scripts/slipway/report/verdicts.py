@@ -62,7 +62,7 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
         (f" at batch {target.benchmark['tutorial']['batch']}", " at the best batch") if batched else ("", "")
     )
     text = (
-        f"{latency:.2f} of PyTorch's latency{smallest}, {rate:.2f} times its {evidence.words.unit}s/s{best}; "
+        f"{latency:.2f} of PyTorch's latency{smallest}, {rate:.2f} times its inferences/s{best}; "
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if disturbed := disturbance(target.benchmark["environment"]):

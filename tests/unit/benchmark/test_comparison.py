@@ -11,7 +11,7 @@ from slipway.benchmark.comparison import (
 
 
 def result(subject, batch, p50, rates, graph_rates=None):
-    """Return a result with the given p50 of each quantity and images/s by streams."""
+    """Return a result with the given p50 of each quantity and inferences/s by streams."""
     latency = {quantity: {"p50_ms": value} for quantity, value in p50.items()}
     return {
         "subject": subject,
@@ -44,8 +44,8 @@ def test_a_quantity_that_the_baseline_lacks_has_no_ratio():
 
 
 def test_the_fastest_way_is_named():
-    assert highest_throughput(EAGER) == {"images_per_s": 250, "streams": 1, "graph": False}
-    assert highest_throughput(HALF) == {"images_per_s": 1000, "streams": 1, "graph": True}
+    assert highest_throughput(EAGER) == {"inferences_per_s": 250, "streams": 1, "graph": False}
+    assert highest_throughput(HALF) == {"inferences_per_s": 1000, "streams": 1, "graph": True}
 
 
 def test_every_subject_is_held_against_pytorch_at_its_own_batch():
@@ -59,8 +59,8 @@ def test_every_subject_is_held_against_pytorch_at_its_own_batch():
 
 def test_best_of_each_against_best_of_each():
     best = best_throughput([EAGER, HALF, ENGINE, *LARGE])
-    assert best["pytorch"] == {"batch": 8, "images_per_s": 1000, "streams": 1, "graph": False}
-    assert best["fp16"] == {"batch": 8, "images_per_s": 8000, "streams": 1, "graph": False}
+    assert best["pytorch"] == {"batch": 8, "inferences_per_s": 1000, "streams": 1, "graph": False}
+    assert best["fp16"] == {"batch": 8, "inferences_per_s": 8000, "streams": 1, "graph": False}
     assert best["pytorch_fp16"]["batch"] == 1
     ratios = best_throughput_ratios(best)
     assert ratios["fp16"] == {"pytorch": 8, "pytorch_fp16": 8}

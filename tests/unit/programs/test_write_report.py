@@ -69,7 +69,7 @@ def test_the_page_is_whole_and_stands_alone(page):
 
 def test_what_was_chosen_is_answered_with_its_figures(page):
     assert "1,234.5 requests/s through Triton at p99 9.2 ms (at most 1000 ms)" in page.text
-    assert "0.25 of PyTorch's latency at batch 1, 4.50 times its images/s" in page.text
+    assert "0.25 of PyTorch's latency at batch 1, 4.50 times its inferences/s" in page.text
     assert "top-1 84.8% on 250 labelled photographs, PyTorch's 85.2%" in page.text
 
 
@@ -165,7 +165,7 @@ def test_a_model_of_other_tensors_is_shown_by_output_with_its_metric(page_of_ten
     ]
     assert ["fp32", "cosine", "0.998", "1", "min 0.99"] in page_of_tensors.rows
     assert "cosine 0.998 (PyTorch: cosine 1)" in page_of_tensors.text
-    assert "times its samples/s at the best batch" in page_of_tensors.text
+    assert "times its inferences/s at the best batch" in page_of_tensors.text
     assert "one sample per request" in page_of_tensors.text
 
 

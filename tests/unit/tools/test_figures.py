@@ -26,8 +26,8 @@ def on_a_gpu():
         for subject in BASELINES
     )
     single = benchmark["ratios"]["fp16"]["1"]
-    best = [benchmark["best_throughput"][subject]["images_per_s"] for subject in ("pytorch", "fp16", "int8")]
-    texts = [TEXT["benchmark"]["best_throughput"][name]["images_per_s"] for name in (*BASELINES, "fp16")]
+    best = [benchmark["best_throughput"][subject]["inferences_per_s"] for subject in ("pytorch", "fp16", "int8")]
+    texts = [TEXT["benchmark"]["best_throughput"][name]["inferences_per_s"] for name in (*BASELINES, "fp16")]
     load_test = SERVED_RESNET50["load_test"]["measurements"]
     served = {row["precision"]: row for row in load_test if row["concurrency"] == 64}
     top1 = [accuracy["fp16"]["photographs"]["pytorch"]["top1"]]
