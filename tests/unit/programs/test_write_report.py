@@ -190,7 +190,7 @@ def test_the_page_of_a_model_without_a_batch_axis_speaks_of_no_batches(tmp_path)
         record["measured"]["max_batch_size"] = 0
         write_json(path, record)
     page = Page(written(folder).read_text(encoding="utf-8"))
-    assert "0.25 of PyTorch's latency, 4.50 times its samples/s; 0.50 of the FP32 ONNX" in page.text
+    assert "0.25 of PyTorch's latency, 4.50 times its inferences/s; 0.50 of the FP32 ONNX" in page.text
     assert "80.2 ms per forward pass on cpu." in page.text
     assert ["-", "int8", "1.00 ms"] in [row[:3] for row in page.rows]
     assert "single requests" in page.text
