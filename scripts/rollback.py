@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.deployments import Deployment, add_options, deployments
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
@@ -33,10 +33,11 @@ def main(arguments: argparse.Namespace) -> None:
     live = [deployment for deployment in found if deployment.history.is_live()]
     if not live:
         raise SlipwayError(f"nothing is deployed to {arguments.to} from here; run `snakemake --cores 1 deploy` first")
-    earlier = [deployment.history.before() for deployment in live]
-    published = [require_proven(*each, arguments.public_key) for each in zip(live, earlier, strict=True)]
-    for deployment, release, record in zip(live, earlier, published, strict=True):
-        roll_back(deployment, release, record, arguments.keep_versions)
+    earlier = [(each, each.history.before()) for each in live]
+    with amended(after=f". {INSTEAD}"):
+        proven = [(*each, each[0].history.store.require_proven(each[1], arguments.public_key)) for each in earlier]
+    for each in proven:
+        roll_back(*each, arguments.keep_versions)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
@@ -46,20 +47,11 @@ def took_back(found: Deployment) -> bool:
     return platform is not None and platform.refresh(found.history, may_change=True)
 
 
-def require_proven(found: Deployment, release: Release, public_key: Path | None) -> dict:
-    """Return where a release was published; raise SlipwayError unless it is as it was proven there, and signed."""
-    try:
-        return found.history.store.require_proven(release, public_key)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}. {INSTEAD}") from None
-
-
 def roll_back(found: Deployment, release: Release, published: dict, keep: int) -> None:
     """Deploy an older release again, and print what changed for each model."""
-    before = found.history.live()
+    before = {model: receipt["number"] for model, receipt in found.history.live().items()}
     receipts = deploy(found.live_platform(), release, found.history, lambda _: published, keep, ROLLBACK)
-    for model, receipt in before.items():
-        number = receipt["number"]
+    for model, number in before.items():
         if model not in receipts:
             progress(f"  {model}: was not served before, so it is no longer")
         else:

@@ -1,10 +1,20 @@
 """The exception for errors that the user can act on, and the chain of causes of an error."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class SlipwayError(Exception):
     """An error that the reader can act on: the problem, its place, and the next step."""
+
+
+@contextmanager
+def amended(before: str = "", after: str = "") -> Iterator[None]:
+    """Raise a SlipwayError of the block again, with text before and after its own."""
+    try:
+        yield
+    except SlipwayError as error:
+        raise SlipwayError(f"{before}{error}{after}") from None
 
 
 def listed(items: list[str], most: int) -> str:

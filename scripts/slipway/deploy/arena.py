@@ -44,12 +44,11 @@ class Arena(Kubernetes):
         """Delete releases that a killed deployment left, and start the missing ones."""
         wanted = releases(release)
         self._delete(each for each in snapshot["unproven"] if each not in wanted)
-        commands = commands_of(release.files[1], "deploy")
-        for arena_release, server, command in zip(wanted, servers(release.objects), commands, strict=True):
-            if self.cluster.get(server) is None:
-                output_of(command, COMMAND_S)
-            elif arena_release in snapshot["unproven"]:
+        for arena_release, server, command in _of_each_target(release):
+            unproven = arena_release in snapshot["unproven"]
+            if unproven:
                 self._delete([arena_release])
+            if unproven or self.cluster.get(server) is None:
                 output_of(command, COMMAND_S)
 
     def finish(self, release: Release, snapshot: dict) -> None:
@@ -64,7 +63,7 @@ class Arena(Kubernetes):
         self._delete(each for each in releases(release) if each not in snapshot["releases"])
         if not snapshot["releases"]:
             return "Nothing of it was live before. What was started was removed."
-        return f"What was live before was never touched and serves on: {', '.join(map(summary, snapshot['releases']))}."
+        return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:
         """Return the objects and their Arena releases."""
@@ -72,7 +71,7 @@ class Arena(Kubernetes):
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Delete every release."""
-        return [summary(each) for each in self._delete(each for entry in contents for each in entry["releases"])]
+        return _named(self._delete(each for entry in contents for each in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
         """Delete the releases that exist; return them."""
@@ -108,15 +107,13 @@ class Arena(Kubernetes):
 
     def _require_same_where_there(self, release: Release, state: DeploymentState) -> None:
         """Raise SlipwayError if a live release of this version was started with another command or from other files."""
-        live = dict(zip(map(tuple, releases(state.live)), _commands(state.live), strict=True)) if state.live else {}
-        for arena_release, server, command in zip(
-            releases(release), servers(release.objects), _commands(release), strict=True
-        ):
+        live = [(each, command) for each, _, command in _of_each_target(state.live)] if state.live else []
+        for arena_release, server, command in _of_each_target(release):
             live_server = self.cluster.get(server)
-            same_command = live.get(tuple(arena_release), command) == command
+            same_command = all(earlier == command for each, earlier in live if each == arena_release)
             if live_server and not (same_command and provenance(live_server) == provenance(server)):
                 raise SlipwayError(
-                    f"{summary(arena_release)} is live, but was started otherwise than {release.files[1].name} says "
+                    f"{' '.join(arena_release)} is live, but was started otherwise than {release.files[1].name} says "
                     "now, and Arena does not change a release: take it away with `snakemake --cores 1 undeploy`, then "
                     "deploy again. Nothing was changed."
                 )
@@ -128,18 +125,17 @@ def releases(release: Release) -> list[ArenaRelease]:
     return [[each["servingName"], each["servingVersion"]] for each in labels]
 
 
-def commands_of(script: Path, function: str) -> list[list[str]]:
-    """Return the commands of one function of arena.sh, each split into words."""
-    text = script.read_text(encoding="utf-8").partition(f"\n{function}() {{\n")[2].partition("\n}\n")[0]
+def commands_of(script: Path) -> list[list[str]]:
+    """Return the commands in the function `deploy` of arena.sh, each split into words."""
+    text = script.read_text(encoding="utf-8").partition("\ndeploy() {\n")[2].partition("\n}\n")[0]
     lines = text.replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
 
 
-def summary(arena_release: ArenaRelease) -> str:
-    """Return a release as text, "name version"."""
-    name, version = arena_release
-    return f"{name} {version}"
+def _of_each_target(release: Release) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
+    """Return the Arena release of each target, its Deployment, and the command that starts it."""
+    return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)
 
 
-def _commands(release: Release) -> list[list[str]]:
-    return commands_of(release.files[1], "deploy")
+def _named(arena_releases: Iterable[ArenaRelease]) -> list[str]:
+    return [" ".join(each) for each in arena_releases]

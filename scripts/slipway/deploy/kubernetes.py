@@ -11,15 +11,7 @@ from slipway.cluster.api_resources import SERVERS, labels_of, servers
 from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
-from slipway.deploy.cluster_objects import (
-    applicable,
-    digest,
-    key,
-    provenance,
-    readiness,
-    reference,
-    summary,
-)
+from slipway.deploy.cluster_objects import applicable, digest, key, provenance, readiness, reference, summary
 from slipway.deploy.container_platform import ContainerPlatform
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
@@ -27,15 +19,11 @@ from slipway.deploy.validation import require_deployable
 from slipway.manifests import common
 from slipway.triton.server.tritonserver import Ports
 
-# Where Triton listens in its pod: HTTP, gRPC, metrics.
-PORTS = (common.HTTP, common.GRPC, common.METRICS)
-PORTS_OF_KSERVE = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
-
 
 class Kubernetes(ContainerPlatform):
     """A namespace of a cluster, in which `app` is deployed. A rollout may take `patience_s` seconds."""
 
-    ports = PORTS
+    ports = (common.HTTP, common.GRPC, common.METRICS)  # where Triton listens in its pod
 
     def __init__(self, cluster: Cluster, app: str, patience_s: float) -> None:
         self.cluster = cluster
@@ -66,8 +54,8 @@ class Kubernetes(ContainerPlatform):
         """Return {"objects": the existing ones, "absent": the others}, of all objects that the rollout may change."""
         affected = {key(each): each for each in [*_objects_of(state), *release.objects]}
         snapshot: dict[str, list[dict]] = {"objects": [], "absent": []}
-        for name, each in affected.items():
-            earlier = self._rollback_target(name, each, state)
+        for each in affected.values():
+            earlier = self._rollback_target(each, state)
             snapshot["objects" if earlier else "absent"].append(earlier or reference(each))
         return snapshot
 
@@ -164,11 +152,7 @@ class Kubernetes(ContainerPlatform):
     def _serves(self, version: Release | None) -> bool:
         """Say whether a version is live here, as when only the cluster's name in the kubeconfig changed."""
         wanted = servers(version.objects) if version else []
-        live = [self.cluster.get(reference(each)) for each in wanted]
-        return bool(wanted) and all(
-            live_server and provenance(live_server) == provenance(each)
-            for live_server, each in zip(live, wanted, strict=True)
-        )
+        return bool(wanted) and all(_as_applied(version, self.cluster.get(reference(each))) for each in wanted)
 
     def _apply(self, objects: list[dict]) -> None:
         self.cluster.apply([self._counted(each) for each in objects])
@@ -185,23 +169,20 @@ class Kubernetes(ContainerPlatform):
         counted = {"replicas": ours["replicas"]} if "replicas" in ours else {}
         return {**wanted, "spec": wanted["spec"] | counted}
 
-    def _rollback_target(self, name: str, wanted: dict, state: DeploymentState) -> dict | None:
+    def _rollback_target(self, wanted: dict, state: DeploymentState) -> dict | None:
         """Return the object to restore in a rollback; None if it did not exist."""
         live = self.cluster.get(reference(wanted))
-        if live is None:
-            return None
-        proven, attempted = _by_key(state.live), _by_key(state.attempted)
-        if name in proven and provenance(live) == provenance(proven[name]):
-            return proven[name]
-        if name in attempted and provenance(live) == provenance(attempted[name]):
-            return {key(each): each for each in state.baseline["objects"]}.get(name)
-        return applicable(live)
+        if proven := _as_applied(state.live, live):
+            return proven
+        if _as_applied(state.attempted, live):
+            return next((each for each in state.baseline["objects"] if key(each) == key(wanted)), None)
+        return applicable(live) if live else None
 
 
 class KServe(Kubernetes):
     """A namespace in which KServe makes the pods of an InferenceService."""
 
-    ports = PORTS_OF_KSERVE
+    ports = (common.KSERVE_HTTP, common.KSERVE_GRPC, common.METRICS)
 
 
 def _named(place: dict) -> str:
@@ -216,6 +197,7 @@ def _objects_of(state: DeploymentState) -> list[dict]:
     return [*(state.receipt["contents"]["objects"] if state.receipt else []), *baseline, *stored]
 
 
-def _by_key(release: Release | None) -> dict[str, dict]:
-    """Return {key: object} of a release's objects."""
-    return {key(each): each for each in release.objects} if release else {}
+def _as_applied(release: Release | None, live: dict | None) -> dict | None:
+    """Return the object of a release that is live; None if there is none, or if it comes from elsewhere."""
+    objects = release.objects if release and live else []
+    return next((each for each in objects if key(each) == key(live) and provenance(each) == provenance(live)), None)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.cli import progress
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import amended
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.release_store import versions_in_use
@@ -51,10 +51,8 @@ class Publisher:
         if self.public_key:
             from slipway.triton.repository.signing import verify_repository
 
-            try:
+            with amended(after=f". {UNCHANGED}"):
                 verify_repository(part.repository.parent, self.public_key, part.signature)
-            except SlipwayError as error:
-                raise SlipwayError(f"{error}. {UNCHANGED}") from None
 
 
 def _not_by_slipway(part: Part) -> dict:

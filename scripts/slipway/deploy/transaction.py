@@ -8,10 +8,11 @@ release.
 from collections.abc import Callable
 
 from slipway.core.cli import progress
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
+from slipway.deploy.validation import UNCHANGED
 from slipway.deploy.verification import prove, receipts_of
 
 # A function that publishes a release's repositories, and returns {target: record of the publication}.
@@ -44,7 +45,9 @@ def look(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Return the results of the checks before anything is changed, and the runtime of each target."""
     progress(f"  {release.model}: looking whether {release.to} takes it")
     checked = platform.preflight(release, state)
-    return {"versions": {part.target: platform.verify_runtime(part) for part in release.parts}, "place": checked}
+    with amended(after=f". {UNCHANGED}"):
+        versions = {part.target: platform.verify_runtime(part) for part in release.parts}
+    return {"versions": versions, "place": checked}
 
 
 def replace(
@@ -92,10 +95,9 @@ def roll_back(
 
 def finish(platform: Platform, release: Release, snapshot: dict) -> None:
     """Remove the objects that only the previous version needed."""
-    try:
+    proven = f"{release.model} is live on {release.to} and proven"
+    with amended(
+        before=f"{proven}, but objects that only the version before needed are still there: ",
+        after="\nRun snakemake again, which goes on there; no receipt was written yet.",
+    ):
         platform.finish(release, snapshot)
-    except SlipwayError as error:
-        raise SlipwayError(
-            f"{release.model} is live on {release.to} and proven, but objects that only the version before needed are "
-            f"still there: {error}\nRun snakemake again, which goes on there; no receipt was written yet."
-        ) from None

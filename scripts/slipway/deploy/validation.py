@@ -1,7 +1,7 @@
 """Validation of a release before its deployment to any platform, before anything is changed."""
 
 from slipway.core.artifacts import sha256
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.local.compatibility import Host, RuntimeVersion, find_runtime, require_runtime
 from slipway.deploy.release import RECORD, Part, Release
 from slipway.keys.version_lock import served_tensorrt
@@ -32,10 +32,8 @@ def require_deployable(release: Release) -> None:
 
 def require_whole(part: Part) -> None:
     """Raise SlipwayError if a repository does not match its index."""
-    try:
+    with amended(after=f". {UNCHANGED}"):
         read_index(part.repository.parent, part.index)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}. {UNCHANGED}") from None
 
 
 def verify_image(part: Part, server_version: str | None = None) -> dict:
@@ -49,10 +47,5 @@ def verify_image(part: Part, server_version: str | None = None) -> dict:
     if server_version is None and key["runtime"] == "tensorrt":
         served = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
         serving = RuntimeVersion(served.tensorrt, served.source)
-    try:
-        require_runtime(part.name, key, ELSEWHERE, serving)
-    except SlipwayError as error:
-        if server_version:
-            raise
-        raise SlipwayError(f"{error}. {UNCHANGED}") from None
-    return {"runtime": serving.version is not None, "runtime_version": serving.version, "told_by": serving.told_by}
+    require_runtime(part.name, key, ELSEWHERE, serving)
+    return serving.record()

@@ -170,7 +170,7 @@ def test_the_commands_of_a_script_are_read_word_by_word(tmp_path):
         encoding="utf-8",
     )
     first = ["arena", "serve", "triton", "--name=a", "--extend-command=b c"]
-    assert arena.commands_of(script, "deploy") == [first, ["arena", "serve", "triton", "--name=d"]]
+    assert arena.commands_of(script) == [first, ["arena", "serve", "triton", "--name=d"]]
 
 
 def test_a_program_that_fails_or_hangs_or_is_missing_is_told():

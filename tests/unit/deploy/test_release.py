@@ -1,6 +1,7 @@
 """What is looked at before anything elsewhere is changed, which versions are kept, and what is known after a kill."""
 
 import shutil
+from argparse import Namespace
 
 import pytest
 from helpers.artifacts.deployable import NAME, Deployable
@@ -10,8 +11,9 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
-from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
+from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
+from slipway.deploy.transaction import look
 from slipway.deploy.validation import require_deployable, require_whole, verify_image
 from slipway.triton.repository.contents import contents
 from slipway.triton.server.releases import release
@@ -98,8 +100,9 @@ def engine_of(changed, version):
 
 def test_another_tensorrt_than_the_release_has_is_refused(trained, changed):
     engine_of(changed, "8.5.3.1")
+    accepting = Namespace(preflight=lambda *_: {}, verify_runtime=verify_image)
     with pytest.raises(SlipwayError, match=r"built by tensorrt 8.5.3.1, but .* would run it.*Nothing was changed"):
-        verify_image(candidate_of(trained).parts[0])
+        look(accepting, candidate_of(trained), DeploymentState())
 
 
 def test_the_tensorrt_of_the_release_is_verified_before_and_after(trained, changed):

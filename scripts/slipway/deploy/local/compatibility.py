@@ -41,6 +41,10 @@ class RuntimeVersion:
     version: str | None
     told_by: str
 
+    def record(self) -> dict:
+        """Return {"runtime": whether the version is known, "runtime_version", "told_by"}, for a receipt."""
+        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.told_by}
+
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:
     """Return the verified parts of an engine's key: {"hardware", "runtime", "runtime_version", "told_by"}.
@@ -52,12 +56,7 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
     require_hardware(key["hardware"])
     serving = find_runtime(key["runtime"], host, server_version)
     require_runtime(name, key, host, serving)
-    return {
-        "hardware": True,
-        "runtime": serving.version is not None,
-        "runtime_version": serving.version,
-        "told_by": serving.told_by,
-    }
+    return {"hardware": True, **serving.record()}
 
 
 def find_runtime(runtime: str, host: Host, server_version: str | None = None) -> RuntimeVersion:
@@ -74,11 +73,10 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
     if serving.version is None or _runs(key, serving.version):
         return
     built = f"{name} was built by {key['runtime']} {key['runtime_version']}"
+    problem = f"but {serving.version} would run it, according to {serving.told_by}"
     if serving.version == ABSENT:
-        problem = f"{built}, which {_interpreter(host)} does not have"
-    else:
-        problem = f"{built}, but {serving.version} would run it, according to {serving.told_by}"
-    raise SlipwayError(f"{problem}; {_way_out(key, host)}")
+        problem = f"which {_interpreter(host)} does not have"
+    raise SlipwayError(f"{built}, {problem}; {_way_out(key, host)}")
 
 
 def _version_in(python: Path | None, runtime: str) -> str:

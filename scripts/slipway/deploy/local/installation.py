@@ -1,8 +1,11 @@
-"""The local deployment: its tritonserver, its model store, and the lock that admits one deployment at a time."""
+"""The local deployment: its tritonserver, its model store, its recorded servers, and the lock on deployments.
+
+A server is recorded before it starts, so that no server of this checkout is ever lost.
+"""
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
@@ -10,18 +13,20 @@ import filelock
 from slipway.core.artifacts import make_way_for_file
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
+from slipway.deploy.local import server_state
 from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.local.server_state import ids_of, running_servers
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server.leftovers import remove_leftovers
 from slipway.triton.server.restricted_apis import local_flags
-from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation
+from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation, stop_process
 
 # The folder of a trial server's record, below the state of the live one.
 TRIAL = "trial"
 # Triton loads models only on request.
 EXPLICIT = "--model-control-mode=explicit"
+# Timeout for the end of a server that gets no requests any more.
+UNSERVED_S = 5
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,25 @@ def local_installation(
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
+def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
+    """Start a server. If interrupted at any point, the record names the intended or the running server."""
+    server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
+    process = server.start()
+    server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
+
+
+def stop_all(state: Path, patience_s: float) -> None:
+    """Stop the recorded server of a folder and any other server of that folder; remove the record."""
+    for pid in {running["pid"] for running in server_state.running_servers(state)}:
+        stop_process(pid, patience_s)
+    server_state.forget_state(state)
+
+
 def remove_server_leftovers(state: Path) -> None:
     """Remove the shared memory that killed servers of this checkout left behind, live or trial ones."""
     for folder in (state, state / TRIAL):
-        running = {server["id"] for server in running_servers(folder) if "id" in server}
-        remove_leftovers(ids_of(folder), but_of=running)
+        running = {server["id"] for server in server_state.running_servers(folder) if "id" in server}
+        remove_leftovers(server_state.ids_of(folder), but_of=running)
 
 
 @contextlib.contextmanager

@@ -15,25 +15,14 @@ from pathlib import Path
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local import server_state, settling, trial
+from slipway.deploy.local import server_state, settling, switching, trial
 from slipway.deploy.local.compatibility import require_fit
-from slipway.deploy.local.installation import LocalInstallation, local_installation, lock
+from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, local_installation, lock, stop_all
 from slipway.deploy.local.liveness import is_silent, why_no_answer
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.local.recorded_server import UNSERVED_S, stop_all
 from slipway.deploy.local.reporting import describe
-from slipway.deploy.local.switching import (
-    live_before,
-    load,
-    load_again,
-    require_own_ports,
-    start_again,
-    start_server,
-    takes_versions,
-)
 from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
-from slipway.deploy.validation import UNCHANGED
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.exposure import require_accepted
 from slipway.triton.server.ownership import require_own
@@ -88,19 +77,14 @@ class Local:
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
         """Return the hardware and runtime of the server or its Python. Raise SlipwayError if either does not fit."""
-        try:
-            return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
-        except SlipwayError as error:
-            if server_version:
-                raise
-            raise SlipwayError(f"{error}. {UNCHANGED}") from None
+        return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
         """Return the ports; raise SlipwayError if another program has one, or if others could reach an old server."""
         runtimes = {part.index_content["engine_key"]["runtime"] for part in release.parts}
         if self._server is None:
             require_accepted(self.ports.host, runtimes, self._options.oldest)
-        require_own_ports(self.ports, server_state.recover_state(self.state))
+        switching.require_own_ports(self.ports, server_state.recover_state(self.state))
         self.use_installation_for(release)
         return {"verified": ["the ports are free, or its own"]}
 
@@ -108,7 +92,7 @@ class Local:
         """Return the live server and versions, and whether that server answers: then the release is tried beside it."""
         running = server_state.running_server(self.state)
         silent = running is not None and is_silent(self.state)
-        before = live_before(self._installation, release.versions)
+        before = switching.live_before(self._installation, release.versions)
         return {"server": running, "before": before, "beside": running is not None and not silent}
 
     def start(self, release: Release, snapshot: dict) -> None:
@@ -137,10 +121,10 @@ class Local:
             return False
         self._stop_trial()
         self._switching = True
-        if takes_versions(snapshot["server"], self._installation, self.ports):
+        if switching.takes_versions(snapshot["server"], self._installation, self.ports):
             progress("  switching in the running server, which answers all the while")
             self._reached()[0]()
-            load(self._installation, release.versions, self.ports)
+            switching.load(self._installation, release.versions, self.ports)
         else:
             self._replace_server(release, snapshot)
             self.wait(release)
@@ -156,12 +140,12 @@ class Local:
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
         if snapshot["beside"] and server_state.is_running(running):
             if self._switching:
-                load_again(installation, before, Ports.of(running["listening"]))
+                switching.load_again(installation, before, Ports.of(running["listening"]))
             return "The server that was live serves on unchanged."
         stop_all(self.state, UNSERVED_S)
         if not running:
             return "Nothing was live before, and nothing is served now."
-        start_again(installation, before, Ports.of(running["listening"]), self._start(snapshot))
+        switching.start_again(installation, before, Ports.of(running["listening"]), self._start(snapshot))
         return "The versions that were live are served again."
 
     def place(self) -> dict:
@@ -217,7 +201,7 @@ class Local:
             reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
-        self._started = start_server(self._installation, release.versions, self.ports, self._start(snapshot))
+        self._started = switching.start_server(self._installation, release.versions, self.ports, self._start(snapshot))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
         """Return the server that was started, or else the live one: a check that it answers, and its ports."""

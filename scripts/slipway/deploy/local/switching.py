@@ -10,8 +10,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import LocalInstallation
-from slipway.deploy.local.recorded_server import UNSERVED_S, start_recorded, stop_all
+from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, start_recorded, stop_all
 from slipway.triton.client.connection import connect
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
@@ -39,16 +38,12 @@ def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[s
 
 def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
     """Say whether the running server can load versions: its ports, options and working folder are as needed."""
-    as_wanted = running["listening"] == asdict(ports) and running["identity"] == installation.identity
-    return as_wanted and not lost_its_folder(running.get("pid"))
-
-
-def lost_its_folder(pid: int | None) -> bool:
-    """Say whether a process's working folder was removed. A server finds no repository then."""
-    try:
-        return Path(f"/proc/{pid}/cwd").stat().st_nlink == 0
-    except OSError:
+    if running["listening"] != asdict(ports) or running["identity"] != installation.identity:
         return False
+    with contextlib.suppress(OSError):
+        # In a working folder that was removed, a server finds no repository.
+        return Path(f"/proc/{running.get('pid')}/cwd").stat().st_nlink > 0
+    return True
 
 
 def load(
@@ -81,12 +76,10 @@ def load_again(installation: LocalInstallation, before: dict[str, int | None], p
     changed = changed_since(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
     load(installation, {name: number for name, number in before.items() if name not in changed}, ports, loaded)
+    for name in loaded:
+        progress(f"  WARNING: {changed.pop(name)}; it serves on from memory, as it was proven")
     if changed:
-        lost = [why for name, why in changed.items() if name not in loaded]
-        for name in loaded:
-            progress(f"  WARNING: {changed[name]}; it serves on from memory, as it was proven")
-        if lost:
-            raise SlipwayError("; ".join(lost))
+        raise SlipwayError("; ".join(changed.values()))
 
 
 def has_loaded(ports: Ports, name: str, number: int) -> bool:
@@ -110,16 +103,15 @@ def changed_since(installation: LocalInstallation, before: dict[str, int | None]
 
 def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
     """Start a server with these versions, and return it at once."""
+    state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
-        installation.store.select(name, number)
+        store.select(name, number)
     key = new_key()
-    keep_key(installation.state, key)
-    server_id = server_state.new_id(installation.state, start)
-    server = installation.server(
-        [installation.store.models], list(served), ports, server_state.log_file().name, key, server_id
-    )
-    start_recorded(server, installation.state, start, installation.identity)
+    keep_key(state, key)
+    log, server_id = server_state.log_file().name, server_state.new_id(state, start)
+    server = installation.server([store.models], list(served), ports, log, key, server_id)
+    start_recorded(server, state, start, installation.identity)
     return server
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import remove
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import TRIAL, LocalInstallation
-from slipway.deploy.local.recorded_server import UNSERVED_S, start_recorded, stop_all
+from slipway.deploy.local.installation import TRIAL, UNSERVED_S, LocalInstallation, start_recorded, stop_all
 from slipway.deploy.release import Release
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import new_key

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.core.job_preconditions import require_planned
 from slipway.core.job_settings import add_planned
 from slipway.triton.client.tls_context import EXPIRED, tls_context
@@ -101,12 +101,10 @@ def server_tls(
     or is not for `host`, or the clients' authority would not admit this workflow.
     """
     files = (certificate, key, client_ca, deployer_certificate, deployer_key)
-    try:
+    with amended(after=". Nothing was changed."):
         require_together(certificate, client_ca, deployer_certificate)
         contexts = _contexts(*files)
         name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, deployer_certificate), contexts)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}. Nothing was changed.") from None
     paths = [str(file.absolute()) if file else None for file in files]
     settings = dict(zip(SETTINGS, paths, strict=True))
     digest = sha256(client_ca) if client_ca else None

@@ -13,8 +13,7 @@ import deploy
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
 from slipway.deploy import verification
-from slipway.deploy.local import compatibility, installation, trial
-from slipway.deploy.local import platform as local
+from slipway.deploy.local import compatibility, installation, switching, trial
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.platform import Local
 from slipway.deploy.release import Release
@@ -45,9 +44,9 @@ def never(*_, **__):
 def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, tmp_path):
     monkeypatch.setattr(trial, "start", never)
     for name in ("load", "start_server"):
-        monkeypatch.setattr(local, name, never)
+        monkeypatch.setattr(switching, name, never)
     monkeypatch.setattr(ModelStore, "publish", never)
-    monkeypatch.setattr(local, "require_own_ports", lambda *_: None)
+    monkeypatch.setattr(switching, "require_own_ports", lambda *_: None)
     monkeypatch.setattr(Release, "read", lambda *_: release_of(openvino_key(runtime_version="2020.1.0")))
     options = ["--results", str(tmp_path / "m"), "--target", "cpu", "--state", str(tmp_path / "state")]
     with pytest.raises(SlipwayError, match=r"built by openvino 2020\.1\.0.* Nothing was changed\."):

@@ -16,9 +16,8 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy import transaction
 from slipway.deploy.live_sets import LiveSets
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import TRIAL, lock
+from slipway.deploy.local.installation import TRIAL, UNSERVED_S, lock
 from slipway.deploy.local.platform import Local
-from slipway.deploy.local.recorded_server import UNSERVED_S
 from slipway.deploy.local.switching import live_before, require_own_ports
 from slipway.deploy.local.trial import stop_left_over
 from slipway.triton.client.ports import Ports
