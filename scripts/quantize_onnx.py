@@ -39,8 +39,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = variant_parser(__doc__, sorted(VARIANTS))
     add_photographs(add_source(arguments))
-    arguments.add_argument("--max-images", type=int, default=512, help="largest number of samples to calibrate on")
-    arguments.add_argument("--min-images", type=int, default=32, help="required number of samples")
+    arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
+    arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
     arguments.add_argument(
         "--method", choices=METHODS, default="entropy", help="how ranges are chosen from observed values"
     )
@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  calibrating on {len(samples)} samples of {arguments.images or name_of(arguments)}")
     model = quantized(arguments, samples, base["opset"], base["ir_version"])
     counted = require_quantized(inspect(model))
-    calibrated = {"images": len(samples), "method": arguments.method, "sha256": digest}
+    calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
     facts = {"quantized": counted.record(), "calibration": calibrated}
     record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
     share = f"{counted.compute} of {counted.compute + len(counted.skipped)}"
@@ -70,23 +70,23 @@ def main(arguments: argparse.Namespace) -> None:
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
     """Return the samples to calibrate on, and their SHA-256: of their files, or of the values."""
     if has_source(arguments):
-        samples = samples_of(arguments, arguments.max_images)
+        samples = samples_of(arguments, arguments.max_samples)
         require_enough(arguments, contract, samples)
         return samples, digest_of_values(samples)
     require_same_input(arguments, contract)
     calibration = read_calibration(
-        arguments.images, arguments.max_images, arguments.min_images, preprocessing_of(arguments), arguments.input
+        arguments.images, arguments.max_samples, arguments.min_samples, preprocessing_of(arguments), arguments.input
     )
     return [{contract.inputs[0].name: row[None]} for row in calibration.images], calibration.sha256
 
 
 def require_enough(arguments: argparse.Namespace, contract: Contract, samples: list[Tensors]) -> None:
     """Raise SlipwayError if there are too few samples, or if one does not fit the inputs of the model."""
-    if len(samples) < arguments.min_images:
+    if len(samples) < arguments.min_samples:
         raise SlipwayError(
             f"`calibration.samples`, {name_of(arguments)}, gives {len(samples)} sample(s), and at least "
-            f"{arguments.min_images} are needed to measure the ranges of activations; add some like those that the "
-            "model will see, or lower `calibration.min_images` in config.yaml"
+            f"{arguments.min_samples} are needed to measure the ranges of activations; add some like those that the "
+            "model will see, or lower `calibration.min_samples` in config.yaml"
         )
     for sample in samples:
         contract.sizes_of(sample)

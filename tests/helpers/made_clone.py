@@ -26,7 +26,7 @@ def make(clone):
     shutil.copytree(REPOSITORY, clone, ignore=left_out, dirs_exist_ok=True)
     config = tiny_configuration()
     config["models"]["tiny"]["input"] = "uint8"
-    config["calibration"] = {"images": "pictures", "min_images": PHOTOGRAPHS}
+    config["calibration"] = {"images": "pictures", "min_samples": PHOTOGRAPHS}
     config["targets"]["cpu"]["runtime"] = "openvino"
     config["targets"]["l4"] = {
         "runtime": "tensorrt_rtx",

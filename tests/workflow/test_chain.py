@@ -235,7 +235,7 @@ def test_accuracy_on_a_folder_of_photographs(small, tmp_path):
             Image.fromarray(pixels).resize((240, 180)).save(folder / f"{index}_drawn.jpg")
     keys = JobKeys(resolve(complete(copy.deepcopy(small.config))))
     results = small.path("results/small")
-    common = {"labelled": folder, "labelled_sha256": None, "max_images": 12, "evaluation": tmp_path / "evaluation.npz"}
+    common = {"labelled": folder, "labelled_sha256": None, "max_samples": 12, "evaluation": tmp_path / "evaluation.npz"}
     options = common | {
         "weights": results / "weights.safetensors",
         "weights_record": results / "weights.json",

@@ -55,7 +55,7 @@ def test_low_precision_makes_small_engines(place):
 
 def test_what_an_int8_engine_was_calibrated_on_is_in_its_record(place):
     calibrated = record(place, engine("int8"))["calibration"]
-    assert calibrated["images"] == PHOTOGRAPHS
+    assert calibrated["samples"] == PHOTOGRAPHS
     assert calibrated["method"] == "entropy"
     assert len(calibrated["sha256"]) == 64
 

@@ -89,7 +89,7 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
         if size > MAX_BYTES:
             raise SlipwayError(
                 f"the answers to {len(answers)} evaluation samples take {size / 1e9:.1f} GB of memory already; lower "
-                "`accuracy.max_images` in config.yaml"
+                "`accuracy.max_samples` in config.yaml"
             )
         if len(answers) % 200 < len(batch):
             progress(f"  answered {len(answers)} samples")

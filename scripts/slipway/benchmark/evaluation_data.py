@@ -18,7 +18,7 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
     add_labelled(source)
     source.add_argument("--function", help="package.module:function that yields samples")
     source.add_argument("--files", type=Path, help=".npz file of samples, or a folder of them")
-    arguments.add_argument("--max-images", type=int, default=1000, help="largest number of samples")
+    arguments.add_argument("--max-samples", type=int, default=1000, help="largest number of samples")
     arguments.add_argument("--metric", help="package.module:function of answers and samples, for {name: value}")
     arguments.add_argument("--metric-limits", type=json.loads, default={}, help='JSON: {name: {"min", "max"}}')
     add_planned(arguments, "labelled_sha256", "files_sha256")
@@ -27,9 +27,9 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
 def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterable[Tensors] | None:
     """Return the evaluation samples, which can be iterated several times; None if there are none."""
     if arguments.labelled:
-        return PhotographInputs.of(arguments.labelled, arguments.max_images, contract)
+        return PhotographInputs.of(arguments.labelled, arguments.max_samples, contract)
     source = arguments.function or arguments.files
-    return take_samples(str(source), arguments.max_images, contract.batched) if source else None
+    return take_samples(str(source), arguments.max_samples, contract.batched) if source else None
 
 
 def metric_of(

@@ -30,18 +30,18 @@ def add_photographs(source: argparse._MutuallyExclusiveGroup) -> None:
 
 
 def read_calibration(
-    folder: Path, max_images: int, min_images: int, preprocess: Preprocessing, input_dtype: str
+    folder: Path, max_samples: int, min_samples: int, preprocess: Preprocessing, input_dtype: str
 ) -> Calibration:
-    """Return the photographs below `folder`, at most `max_images`, spread evenly over the sorted files.
+    """Return the photographs below `folder`, at most `max_samples`, spread evenly over the sorted files.
 
-    Raises SlipwayError if the folder is missing, has fewer than `min_images`, or has a broken file, which it names.
+    Raises SlipwayError if the folder is missing, has fewer than `min_samples`, or has a broken file, which it names.
     Scales measured on other images than the user's would make a model wrong without any error.
     """
-    paths = find_images(folder, max_images)
-    if len(paths) < min_images:
+    paths = find_images(folder, max_samples)
+    if len(paths) < min_samples:
         raise SlipwayError(
-            f"calibration folder {folder} holds {len(paths)} image(s), and at least {min_images} are needed to "
+            f"calibration folder {folder} holds {len(paths)} image(s), and at least {min_samples} are needed to "
             "measure the ranges of activations; add photographs like those that the model will see, or lower "
-            "`calibration.min_images` in config.yaml"
+            "`calibration.min_samples` in config.yaml"
         )
-    return Calibration(photograph_batch(paths, preprocess, input_dtype), digest_of_images(folder, max_images))
+    return Calibration(photograph_batch(paths, preprocess, input_dtype), digest_of_images(folder, max_samples))

@@ -31,7 +31,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
             _require_version(option, declared)
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
-            _require_content(path, declared, getattr(arguments, "max_images", None), option == _SAMPLES)
+            _require_content(path, declared, getattr(arguments, "max_samples", None), option == _SAMPLES)
     require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
 
 
@@ -48,10 +48,10 @@ def _require_version(option: str, declared: str) -> None:
         )
 
 
-def _require_content(path: Path, declared: str, max_images: int | None, of_samples: bool) -> None:
+def _require_content(path: Path, declared: str, max_samples: int | None, of_samples: bool) -> None:
     if not path.exists():
         return  # the program that reads it has a better message
-    of_folder = digest_of_images(path, max_images) if path.is_dir() and not of_samples else None
+    of_folder = digest_of_images(path, max_samples) if path.is_dir() and not of_samples else None
     sha256_now = digest_of(path) if of_samples else of_folder or sha256(path)
     if sha256_now != declared:
         raise SlipwayError(

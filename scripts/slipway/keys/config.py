@@ -12,6 +12,8 @@ from slipway.manifests.names import as_label
 from slipway.triton.repository.versions import require_no_password
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+# {setting's name in earlier versions: its name}
+_RENAMED = {"max_images": "max_samples", "min_images": "min_samples"}
 
 
 def complete(config: dict) -> dict:
@@ -19,6 +21,7 @@ def complete(config: dict) -> dict:
 
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
+    _rename(config)
     fill_in(config)
     for key, text in _texts(config):
         if _CONTROL.search(text):  # in a name or path it is a mistake, and breaks other programs
@@ -35,6 +38,17 @@ def complete(config: dict) -> dict:
     _check_names(list(config["models"]), list(config["targets"]))
     _check_deployment(config["deploy"], list(config["models"]))
     return config
+
+
+def _rename(config: dict) -> None:
+    """Give settings with the name of an earlier version their present name. The configuration may be invalid."""
+    models = config.get("models")
+    for owner in (config, *(models.values() if isinstance(models, dict) else ())):
+        for section in ("accuracy", "calibration"):
+            settings = owner.get(section) if isinstance(owner, dict) else None
+            for earlier, name in _RENAMED.items() if isinstance(settings, dict) else ():
+                if earlier in settings and name not in settings:
+                    settings[name] = settings.pop(earlier)
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
@@ -96,13 +110,13 @@ def _check_calibration(config: dict, model: str) -> None:
     """Refuse a number of calibration data that is more than are taken."""
     own = config["models"][model]["calibration"]
     calibration = config["calibration"] | own
-    least, most = calibration["min_images"], calibration["max_images"]
+    least, most = calibration["min_samples"], calibration["max_samples"]
     has_data = calibration["images"] is not None or calibration.get("samples") is not None
     if has_data and least > most:
-        owner = f"models.{model}." if {"min_images", "max_images"} & set(own) else ""
+        owner = f"models.{model}." if {"min_samples", "max_samples"} & set(own) else ""
         raise SlipwayError(
-            f"config: `{owner}calibration.min_images` is {least}, but must be at most `{owner}calibration.max_images`, "
-            f"{most}"
+            f"config: `{owner}calibration.min_samples` is {least}, but must be at most "
+            f"`{owner}calibration.max_samples`, {most}"
         )
 
 

@@ -109,7 +109,7 @@ class JobKeys:
         data, code = self._parts.calibration(model)
         return JobKey(
             data,
-            **{name: calibration[name] for name in ("max_images", "min_images", "method")},
+            **{name: calibration[name] for name in ("max_samples", "min_samples", "method")},
             **versions("modelopt"),
             code=self._parts.code("quantize_onnx") | code,
         )

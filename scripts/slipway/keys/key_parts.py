@@ -61,12 +61,12 @@ class KeyParts:
             self.samples(source)
             if source
             else {
-                "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_images"]),
+                "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"]),
             }
         )
         return {
             **data,
-            **{name: accuracy[name] for name in ("max_images", "min_top1")},
+            **{name: accuracy[name] for name in ("max_samples", "min_top1")},
             **({"metric": metric["function"], "metric_limits": json.dumps(metric["limits"])} if metric else {}),
         }
 
@@ -75,7 +75,7 @@ class KeyParts:
         calibration = self.resolved.calibration(model)
         if source := calibration["samples"]:
             return {**self.samples(source), "batched": self.resolved.batched(model)}, self.code_of_samples(source)
-        images = self.images(calibration["images"], calibration["max_images"])
+        images = self.images(calibration["images"], calibration["max_samples"])
         return {**self.input(model), "images_sha256": images}, {}
 
     def samples(self, source: str) -> dict:

@@ -119,7 +119,7 @@ def profile():
 
 def onnx(variant):
     agreement = {"relative_error": 5.5e-7}
-    calibration = {"images": 64, "method": "entropy"} if variant == "int8" else None
+    calibration = {"samples": 64, "method": "entropy"} if variant == "int8" else None
     return {
         "variant": variant,
         "sha256": f"{VARIANTS.index(variant)}b" * 32,

@@ -73,5 +73,5 @@ def test_no_samples_and_too_many_are_told(monkeypatch):
     with pytest.raises(SlipwayError, match="there is no sample"):
         evaluated(answers_of_text, TEXT, [])
     monkeypatch.setattr(evaluation_module, "MAX_BYTES", 100)
-    with pytest.raises(SlipwayError, match=r"lower `accuracy\.max_images`"):
+    with pytest.raises(SlipwayError, match=r"lower `accuracy\.max_samples`"):
         evaluated(answers_of_text, TEXT, SAMPLES)

@@ -13,8 +13,8 @@ def folder(tmp_path):
     return photographs(tmp_path / "calibration")
 
 
-def read(folder, max_images=100, min_images=4, input_dtype="float32"):
-    return read_calibration(folder, max_images, min_images, PREPROCESS, input_dtype)
+def read(folder, max_samples=100, min_samples=4, input_dtype="float32"):
+    return read_calibration(folder, max_samples, min_samples, PREPROCESS, input_dtype)
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
@@ -25,7 +25,7 @@ def test_every_photograph_is_read_in_order(folder, input_dtype):
 
 
 def test_a_limit_takes_photographs_from_the_whole_folder(folder):
-    found = read(folder, max_images=4)
+    found = read(folder, max_samples=4)
     assert np.array_equal(found.images, photograph_batch(find_images(folder)[::3], PREPROCESS, "float32"))
     assert found.sha256 != read(folder).sha256
 
@@ -59,9 +59,9 @@ def test_a_folder_without_photographs_is_named(tmp_path):
 
 
 def test_too_few_photographs_are_counted(folder):
-    message = refusal(folder, min_images=13)
+    message = refusal(folder, min_samples=13)
     assert f"{folder} holds 12 image(s), and at least 13" in message
-    assert "calibration.min_images" in message
+    assert "calibration.min_samples" in message
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])

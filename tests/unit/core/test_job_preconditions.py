@@ -54,7 +54,7 @@ def test_a_file_that_changed_since_is_named(file):
 def test_a_folder_of_photographs_that_changed_since_is_named(tmp_path):
     for name in ("a.jpg", "b.jpg", "c.jpg"):
         (tmp_path / name).write_text(name)
-    options = {"images": tmp_path, "images_sha256": digest_of_images(tmp_path, 2), "max_images": 2}
+    options = {"images": tmp_path, "images_sha256": digest_of_images(tmp_path, 2), "max_samples": 2}
     require_planned(given(**options))
     (tmp_path / "a.jpg").write_text("other")
     with pytest.raises(SlipwayError, match="changed since this job was planned"):

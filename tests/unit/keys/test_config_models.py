@@ -120,11 +120,11 @@ def test_int8_asks_for_data_of_the_model_that_has_none(photographs):
 
 def test_two_models_have_their_own_photographs_limits_and_calibration(photographs, tmp_path):
     (tmp_path / "own.jpg").write_bytes(b"mine")
-    own = {"accuracy": {"max_images": 7, "limits": {"fp16": {"min_cosine": 0.5}}}, "calibration": {"method": "max"}}
+    own = {"accuracy": {"max_samples": 7, "limits": {"fp16": {"min_cosine": 0.5}}}, "calibration": {"method": "max"}}
     models = {"a": {"image": "own.jpg", **own, "calibration": {"images": str(photographs)}}, "b": {}}
     found = resolved(models=models)
     assert (found.image("a"), found.image("b")) == ("own.jpg", None)
-    assert (found.accuracy("a")["max_images"], found.accuracy("b")["max_images"]) == (7, 1000)
+    assert (found.accuracy("a")["max_samples"], found.accuracy("b")["max_samples"]) == (7, 1000)
     limits = found.accuracy("a")["limits"]["fp16"], found.accuracy("b")["limits"]["fp16"]
     assert limits[0] == limits[1] | {"min_cosine": 0.5}
     assert (found.is_calibrated("a"), found.is_calibrated("b")) == (True, False)

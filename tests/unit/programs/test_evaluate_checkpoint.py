@@ -73,7 +73,7 @@ def test_a_metric_that_pytorch_itself_breaks_stops_before_any_engine(tmp_path, p
     write_checkpoint(tmp_path, trained(*HALF))
     (tmp_path / "own_metric.py").write_text("def mean(outputs, samples): return {'mean': outputs[0]['logits'].mean()}")
     monkeypatch.syspath_prepend(tmp_path)
-    metric = ["--metric", "own_metric:mean", "--metric-limits", '{"mean": {"min": 1e6}}', "--max-images", 8]
+    metric = ["--metric", "own_metric:mean", "--metric-limits", '{"mean": {"min": 1e6}}', "--max-samples", 8]
     with pytest.raises(SlipwayError, match="PyTorch itself breaks the limits of own_metric:mean: mean is"):
         evaluated(tmp_path, photographs, *HALF, *metric)
     assert not (tmp_path / "evaluation.npz").exists()
@@ -129,7 +129,7 @@ def test_weights_far_below_their_published_accuracy_are_told(tmp_path, photograp
     (tmp_path / "weights.json").write_text(json.dumps({**record, "weights": "default"}), encoding="utf-8")
     names = [f"thing {index}" for index in range(1000)]
     (tmp_path / "labels.txt").write_text("\n".join([*NAMES, *names[12:]]), encoding="utf-8")
-    found = evaluated(tmp_path, photographs, *IMAGENET, "--max-images", 12, side=64)
+    found = evaluated(tmp_path, photographs, *IMAGENET, "--max-samples", 12, side=64)
     assert found["published_top1"] == 0.58178
     assert "torchvision publishes 58.2% for these weights on ImageNet-1K" in found["warnings"][0]
 

@@ -24,7 +24,7 @@ def quantize(base, images, case, output, *more):
     input_dtype, _, variant, method = case
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --images {images}"
     files += f" --samples {base.parent}/{input_dtype}.samples.npz"
-    options = f"--variant {variant} --method {method} --min-images 8 --input {input_dtype}"
+    options = f"--variant {variant} --method {method} --min-samples 8 --input {input_dtype}"
     quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), *options.split(), *OPTIONS, *more]))
     return output
 
@@ -101,7 +101,7 @@ def test_the_record_describes_the_file(files, images, case):
     assert (record["bytes"], record["fp32_bytes"]) == (path.stat().st_size, base.stat().st_size)
     assert record["interface"]["inputs"][0]["dtype"] == case[0]
     calibration = record["calibration"]
-    assert (calibration["images"], calibration["method"], len(calibration["sha256"])) == (12, case[3], 64)
+    assert (calibration["samples"], calibration["method"], len(calibration["sha256"])) == (12, case[3], 64)
     assert 0 < record["agreement"]["relative_error"] < 0.1
     counted = record["quantized"]
     left = len(counted["compute_nodes_left"])
@@ -217,7 +217,7 @@ def test_samples_of_the_user_give_the_scales(tmp_path):
     with pytest.raises(SlipwayError, match=r"like_those_to_come.npz, gives 12 sample\(s\), and at least 32 are needed"):
         quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), "--method=max"]))
     assert not output.exists()
-    quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), "--method=max", "--min-images=8"]))
+    quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), "--method=max", "--min-samples=8"]))
     record = record_of(output)
-    assert (record["calibration"]["images"], record["calibration"]["method"]) == (12, "max")
+    assert (record["calibration"]["samples"], record["calibration"]["method"]) == (12, "max")
     assert record["quantized"]
