@@ -89,7 +89,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
         "structure_sha256": exported.get("structure_sha256"),
         "topology_sha256": exported.get("topology_sha256"),
         "device": "gpu" if is_gpu(arguments.hardware) else "cpu",
-        **{name: exported[name] for name in ("input_dtype", "interface") if name in exported},
+        **({"interface": exported["interface"]} if "interface" in exported else {}),
         "onnx_bytes": exported["fp32_bytes"],
         "calibration": exported.get("calibration"),
     }

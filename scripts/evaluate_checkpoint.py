@@ -11,7 +11,7 @@ from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_da
 from slipway.classification import checkpoint_on_labels
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import Contract
-from slipway.contract.network import answers_of, served_network
+from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     samples = evaluation_data(arguments, contract)
     network = load_model(arguments.weights, weights)
-    served = served_network(network, contract)
+    served = ServedNetwork(network, contract)
     labelling, facts = None, {}
     if isinstance(samples, PhotographInputs):
         labelling, facts = checkpoint_on_labels.labelling_of(arguments, contract, samples)

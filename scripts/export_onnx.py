@@ -17,7 +17,7 @@ from slipway.benchmark.strangers import strangers
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
-from slipway.contract.network import ServedNetwork, answers_of, dtypes_of, served_network
+from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -57,7 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Export, check, compare, record."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
     samples = read_samples(arguments.samples)
-    network = served_network(load_model(arguments.weights, weights), contract)
+    network = ServedNetwork(load_model(arguments.weights, weights), contract)
     require_own_answers(network, contract, samples)
     answers_in = dtypes_of(network, samples[0])
     for tensor in contract.outputs:
@@ -82,7 +82,6 @@ def main(arguments: argparse.Namespace) -> None:
         **about,
         "fp32_bytes": about["bytes"],
         "interface": contract.interface(),
-        "input_dtype": contract.inputs[0].dtype,
         "answers_in": answers_in,
         "agreement": agreement,
         "company": company,
@@ -149,7 +148,7 @@ def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tup
         for batch in CHECKED_BATCHES:
             yield f"batch {batch}", [batch_of(contract, samples, batch)]
     for name, axis in contract.axes.items():
-        for size in dict.fromkeys((axis.min, axis.opt, axis.max)):
+        for size in axis.ends:
             yield f"{name} {size}", [batch_of(contract, samples, 2, {name: size})]
     yield "samples", samples
     yield "other values", strangers(contract, samples)

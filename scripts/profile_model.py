@@ -14,7 +14,7 @@ from typing import Any
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
-from slipway.contract.network import served_network, tensor_of
+from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(usable_cores())
     weights = read_json(arguments.weights_record)
     contract = Contract.read(arguments.interface)
-    network = served_network(load_model(arguments.weights, weights), contract).to(device)
+    network = ServedNetwork(load_model(arguments.weights, weights), contract).to(device)
     batch = batch_of(contract, read_samples(arguments.samples), arguments.batch_size)
     inputs = [tensor_of(batch[tensor.name]).to(device) for tensor in contract.inputs]
     profiled, seconds = profile(network, inputs, arguments.steps)

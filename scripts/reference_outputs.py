@@ -6,7 +6,7 @@ from pathlib import Path
 from slipway.benchmark.strangers import strangers
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden, Sample, read_samples
-from slipway.contract.network import ServedNetwork, answers_of, served_network
+from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
@@ -35,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Run the network on the samples, check its answers, write them."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     taken, inputs = read_json(arguments.samples_record), read_samples(arguments.samples)
-    network = served_network(load_model(arguments.weights, weights), contract)
+    network = ServedNetwork(load_model(arguments.weights, weights), contract)
     company = require_own_answers(network, contract, inputs)
     answers = [answers_of(network, contract, sample) for sample in inputs]
     varies = variation_of(network, contract, inputs, answers)

@@ -35,7 +35,7 @@ def test_an_engine_has_the_precision_that_it_was_asked_for(place, precision):
     built = record(place, engine(precision))
     assert built["layers"][precision] > sum(built["layers"].values()) / 2
     assert built["strongly_typed"]
-    assert built["input_dtype"] == "uint8"
+    assert built["interface"]["inputs"][0]["dtype"] == "uint8"
     assert place.path(f"results/tiny/l4/tiny.{precision}.rtx").stat().st_size == built["bytes"]
 
 

@@ -18,7 +18,7 @@ from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import Forward, measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
 from slipway.contract.contract import BATCH, Contract, Tensors
-from slipway.contract.network import ServedNetwork, served_network
+from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
@@ -31,7 +31,7 @@ def cpu_subjects(
     model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions of named arrays in host memory."""
-    eager = eager_on_cpu(served_network(model, contract))
+    eager = eager_on_cpu(ServedNetwork(model, contract))
     subjects: dict[str, Measure] = {
         PYTORCH: lambda inputs, effort: measure_host(eager, inputs, batch_size(contract, inputs), effort)
     }
@@ -114,7 +114,7 @@ def measure_eager(
     batch = batch_size(contract, inputs)
 
     def measure() -> dict:
-        network = served_network(copy.deepcopy(model), contract).to("cuda")
+        network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
         return measure_forward(network, in_order(network, inputs), batch, effort, streams)
 
     return _freeing_memory(batch, measure)

@@ -4,18 +4,17 @@ The archive has "samples", the SHA-256 of each sample's inputs, "facts", further
 arrays "<sample>/<output>".
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from slipway.contract.archives import DAMAGED, numbered, read_arrays, write_arrays
 from slipway.contract.batches import joined, rows
 from slipway.contract.contract import Contract, Tensors
-from slipway.core.artifacts import written_whole
+from slipway.contract.golden import digest_of_values
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
@@ -49,23 +48,20 @@ class Evaluation:
 
     def write(self, path: str | Path) -> None:
         """Write the archive, completely or not at all."""
-        arrays = {
-            f"{index}/{name}": array for index, answer in enumerate(self.answers) for name, array in answer.items()
-        }
-        with written_whole(path) as partial, open(partial, "wb") as file:
-            np.savez(file, samples=np.array(self.samples), facts=json.dumps(self.facts), **arrays)
+        facts = {"samples": np.array(self.samples), "facts": json.dumps(self.facts)}
+        write_arrays(path, {**facts, **numbered(self.answers)})
 
     @classmethod
     def read(cls, path: str | Path, contract: Contract) -> "Evaluation":
         """Return the evaluation in an archive. Raise SlipwayError if it is missing or damaged, or lacks an output."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                samples, facts = tuple(map(str, archive["samples"])), json.loads(str(archive["facts"]))
-                answers = [
-                    {tensor.name: archive[f"{index}/{tensor.name}"] for tensor in contract.outputs}
-                    for index in range(len(samples))
-                ]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            arrays = read_arrays(path)
+            samples, facts = tuple(map(str, arrays["samples"])), json.loads(str(arrays["facts"]))
+            answers = [
+                {tensor.name: arrays[f"{index}/{tensor.name}"] for tensor in contract.outputs}
+                for index in range(len(samples))
+            ]
+        except DAMAGED as error:
             raise SlipwayError(
                 f"PyTorch's answers {path} are damaged ({error}); remove the file and run snakemake again"
             ) from None
@@ -84,7 +80,7 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
     for batch in _batches(contract, samples):
         outputs = answer(joined(batch) if contract.batched else batch[0])
         answers += [rows(outputs, row, row + 1) if contract.batched else outputs for row in range(len(batch))]
-        digests += map(digest_of, batch)
+        digests += [digest_of_values([inputs]) for inputs in batch]
         size += sum(output.nbytes for output in outputs.values())
         if size > MAX_BYTES:
             raise SlipwayError(
@@ -96,15 +92,6 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
     if not answers:
         raise SlipwayError("there is no sample to evaluate the model on; look at the source of its samples")
     return Evaluation(tuple(digests), tuple(answers))
-
-
-def digest_of(inputs: Tensors) -> str:
-    """Return the SHA-256 of the inputs of a sample: names, dtypes, shapes and values."""
-    digest = hashlib.sha256()
-    for name, array in sorted(inputs.items()):
-        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Tensors]]:

@@ -13,7 +13,7 @@ from slipway.classification.label_files import read_labels
 from slipway.classification.model_inputs import logits_of, served_model
 from slipway.classification.tensor_names import INPUT, OUTPUT
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
-from slipway.contract.network import served_network
+from slipway.contract.network import ServedNetwork
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
@@ -37,7 +37,7 @@ def contract_of(
     normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
     inputs = (Tensor(INPUT, dtype, shape, normalisation=normalisation),)
     answers = logits_of(served_model(model, preprocess, dtype), pictures)
-    network = served_network(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
+    network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
     require_no_lone_softmax(last, answers.shape[1])
     labels = class_names(labels_from, answers.shape[1], weights["architecture"])

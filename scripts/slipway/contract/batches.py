@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from slipway.contract.contract import BATCH, Contract, Tensors
+from slipway.contract.contract import Contract, Tensors
 
 
 def joined(samples: Sequence[Tensors]) -> Tensors:
@@ -26,23 +26,15 @@ def batch_of(
     axis it is the first sample.
     """
     sizes = {**contract.optimum, **(axes or {})}
-    chosen = [samples[index % len(samples)] for index in range(batch if contract.batched else 1)]
-    return (
-        joined([resized(contract, sample, sizes) for sample in chosen])
-        if contract.batched
-        else resized(contract, chosen[0], sizes)
-    )
+    if not contract.batched:
+        return resized(contract, samples[0], sizes)
+    return joined([resized(contract, samples[index % len(samples)], sizes) for index in range(batch)])
 
 
 def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
     """Return a sample whose dynamic axes have other sizes: its values repeated along each axis, and cut."""
-    return {
-        tensor.name: _repeated(
-            sample[tensor.name],
-            tensor.sizes(len(sample[tensor.name]), axes) if BATCH in tensor.shape else tensor.sizes(1, axes),
-        )
-        for tensor in contract.inputs
-    }
+    batch = len(sample[contract.inputs[0].name]) if contract.batched else 1
+    return {tensor.name: _repeated(sample[tensor.name], tensor.sizes(batch, axes)) for tensor in contract.inputs}
 
 
 def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
@@ -50,17 +42,12 @@ def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
 
     Every input whose size differs must have a `pad`.
     """
+    names = [tensor.name for tensor in contract.inputs]
+    largest = {name: np.max([sample[name].shape for sample in samples], axis=0) for name in names}
     return [
-        {
-            tensor.name: _filled(sample[tensor.name], _largest(samples, tensor.name), tensor.pad)
-            for tensor in contract.inputs
-        }
+        {tensor.name: _filled(sample[tensor.name], largest[tensor.name], tensor.pad) for tensor in contract.inputs}
         for sample in samples
     ]
-
-
-def _largest(samples: Sequence[Tensors], name: str) -> tuple[int, ...]:
-    return tuple(max(sizes) for sizes in zip(*(sample[name].shape for sample in samples), strict=True))
 
 
 def _filled(array: np.ndarray, shape: Sequence[int], pad: float | None) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The tensors that a model takes and gives: names, dtypes, shapes with named axes, and the sizes of these axes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ Tensors = dict[str, np.ndarray]
 # The axis along which Triton puts requests together. It is the first one of every tensor, or of none.
 BATCH = "batch"
 
+_SIDES = ("inputs", "outputs")
 _AXIS = {"min": int, "opt": int, "max": int}
 _TENSOR = {"name": str, "dtype": str, "shape": [(int, str, type(None))]}
 _SHAPE = {"inputs": [_TENSOR], "outputs": [_TENSOR], "axes": {str: _AXIS}}
@@ -28,6 +29,11 @@ class Axis:
     min: int
     opt: int
     max: int
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Return the smallest, usual and largest size, each once."""
+        return tuple(dict.fromkeys((self.min, self.opt, self.max)))
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class Tensor:
         """Return the shape for a batch size and sizes of the dynamic axes. Every size must be known."""
         return tuple({**axes, BATCH: batch}[size] if isinstance(size, str) else size for size in self.shape)
 
+    def fits(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
+        """Return whether an array may have a shape, for sizes of named axes. An unknown size may be any."""
+        expected = [sizes.get(size) if isinstance(size, str) else size for size in self.shape]
+        return len(shape) == len(expected) and all(map(lambda own, size: own in (None, size), expected, shape))
+
     def dims(self, batched: bool) -> list[int]:
         """Return the shape as Triton writes it: without the batch axis, -1 for a dynamic size."""
         shape = self.shape[1:] if batched else self.shape
@@ -74,10 +85,9 @@ class Tensor:
 
     def record(self) -> dict:
         """Return the tensor for a record, without the facts that it lacks."""
-        facts = {"name": self.name, "dtype": self.dtype, "shape": list(self.shape), "pad": self.pad}
+        facts = {**asdict(self), "shape": list(self.shape)}
         if self.normalisation:
-            facts["normalisation"] = {"mean": list(self.normalisation.mean), "std": list(self.normalisation.std)}
-        facts["meaning"] = self.meaning.record() if self.meaning else None
+            facts["normalisation"] = {name: list(values) for name, values in vars(self.normalisation).items()}
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod
@@ -116,31 +126,21 @@ class Contract:
         """Return the size of each dynamic axis that engines are tuned for."""
         return {name: axis.opt for name, axis in self.axes.items()}
 
-    def input(self, name: str) -> Tensor:
-        """Return an input by its name."""
-        return next(tensor for tensor in self.inputs if tensor.name == name)
-
-    def output(self, name: str) -> Tensor:
-        """Return an output by its name."""
-        return next(tensor for tensor in self.outputs if tensor.name == name)
-
     def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":
         """Return the contract with the dtypes of an engine: {"inputs": [{"name", "dtype", ...}], "outputs": [...]}.
 
         Raises SlipwayError if the engine has other tensors.
         """
-        dtypes = {side: {entry["name"]: entry["dtype"] for entry in entries} for side, entries in tensors.items()}
-        for side, own in (("inputs", self.inputs), ("outputs", self.outputs)):
-            if set(dtypes[side]) != {tensor.name for tensor in own}:
+        changed = {}
+        for side in _SIDES:
+            own, dtypes = getattr(self, side), {entry["name"]: entry["dtype"] for entry in tensors[side]}
+            if set(dtypes) != {tensor.name for tensor in own}:
                 raise SlipwayError(
-                    f"the engine has the {side} {', '.join(dtypes[side])}, but the model has "
+                    f"the engine has the {side} {', '.join(dtypes)}, but the model has "
                     f"{', '.join(tensor.name for tensor in own)}; remove the engine and run snakemake again"
                 )
-        return replace(
-            self,
-            inputs=tuple(replace(tensor, dtype=dtypes["inputs"][tensor.name]) for tensor in self.inputs),
-            outputs=tuple(replace(tensor, dtype=dtypes["outputs"][tensor.name]) for tensor in self.outputs),
-        )
+            changed[side] = tuple(replace(tensor, dtype=dtypes[tensor.name]) for tensor in own)
+        return replace(self, **changed)
 
     def sizes_of(self, inputs: Tensors) -> dict[str, int]:
         """Return the size of each dynamic axis, the batch axis included, in the inputs of a request.
@@ -153,12 +153,9 @@ class Contract:
         sizes: dict[str, int] = {}
         for tensor in self.inputs:
             array = inputs[tensor.name]
-            fits = array.dtype == tensor.dtype and array.ndim == len(tensor.shape)
-            for expected, size in zip(tensor.shape, array.shape, strict=False):
-                if isinstance(expected, str):
-                    expected = sizes.setdefault(expected, size)
-                fits = fits and expected in (None, size)
-            if not fits:
+            named = {name: size for name, size in zip(tensor.shape, array.shape, strict=False) if isinstance(name, str)}
+            sizes = named | sizes
+            if array.dtype != tensor.dtype or not tensor.fits(array.shape, sizes):
                 raise SlipwayError(
                     f"the input {tensor.name} is {array.dtype} {array.shape}, but the model takes {tensor.in_words()}"
                 )
@@ -172,26 +169,19 @@ class Contract:
 
     def interface(self) -> dict:
         """Return the part of the contract that graphs and engines depend on, without meanings."""
-        plain = {
-            side: [
-                {name: value for name, value in tensor.record().items() if name != "meaning"}
-                for tensor in getattr(self, side)
-            ]
-            for side in ("inputs", "outputs")
-        }
-        return {**plain, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
+        sides = {side: [replace(tensor, meaning=None).record() for tensor in getattr(self, side)] for side in _SIDES}
+        return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 
     def record(self) -> dict:
         """Return the content of contract.json."""
-        outputs = [tensor.record() for tensor in self.outputs]
-        return {**self.interface(), "outputs": outputs, **self.facts}
+        return {**self.interface(), "outputs": [tensor.record() for tensor in self.outputs], **self.facts}
 
     @classmethod
     def of(cls, record: dict) -> "Contract":
         """Return the contract in a record. Raise SlipwayError if the record is damaged."""
         if not has_shape(record, _SHAPE):
             raise SlipwayError("the contract of the model is damaged; remove its contract.json and run snakemake again")
-        inputs, outputs = (tuple(map(Tensor.of, record[side])) for side in ("inputs", "outputs"))
+        inputs, outputs = (tuple(map(Tensor.of, record[side])) for side in _SIDES)
         axes = {name: Axis(**{end: sizes[end] for end in _AXIS}) for name, sizes in record["axes"].items()}
         facts = {name: value for name, value in record.items() if name not in _SHAPE}
         return cls(inputs, outputs, axes, facts)

@@ -1,6 +1,7 @@
 """Find the contract of a network: its inputs from samples and config.yaml, its outputs from runs at several sizes."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ import torch
 from slipway.contract.batches import batch_of
 from slipway.contract.contract import BATCH, Axis, Contract, Tensor, Tensors
 from slipway.contract.finding_inputs import inputs_of
-from slipway.contract.network import ServedNetwork, outputs_of, rows_differ, served_network
+from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
 from slipway.contract.unused_inputs import unused_inputs
 from slipway.core.errors import SlipwayError, listed
 from slipway.outputs.meaning import STATED, Meaning
@@ -17,7 +18,6 @@ from slipway.outputs.meaning import STATED, Meaning
 _BATCH = 3
 # Samples of the same sizes that are run, to see whether sizes of outputs follow from values.
 _ALIKE = 3
-_NOT_STATED = Meaning("tensor")
 
 
 def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object]) -> Contract:
@@ -34,7 +34,7 @@ def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Ma
     for sample in samples:
         asked.sizes_of(sample)
     meanings: Mapping[str, str | None] = stated.get("outputs") or {}
-    network = served_network(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
+    network = ServedNetwork(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
     runs = list(_runs(network, asked, samples))
     outputs = _outputs(asked, runs)
     _require_other_names(inputs, outputs)
@@ -43,38 +43,30 @@ def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Ma
 
 
 class _Run:
-    """One run: the sizes of the axes, and the outputs."""
+    """One run: the inputs, the sizes of the axes, and the outputs."""
 
-    def __init__(self, sizes: Mapping[str, int], inputs: Tensors, outputs: Tensors) -> None:
-        self.sizes, self.inputs, self.outputs = sizes, inputs, outputs
+    def __init__(self, network: ServedNetwork, contract: Contract, inputs: Tensors) -> None:
+        self.inputs, self.sizes = inputs, contract.sizes_of(inputs)
+        self.outputs = outputs_of(network, contract, inputs)
 
 
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
     """Yield runs of samples as they are, of a batch, and of each axis at its smallest, usual and largest size."""
     for inputs in _of_each_size(contract, samples):
-        yield _Run(contract.sizes_of(inputs), inputs, outputs_of(network, contract, inputs))
-    first = contract.sizes_of(samples[0])
+        yield _Run(network, contract, inputs)
+    trials = {
+        f"with the axis {name} at {size} (`axes.{name}`)": (1, {name: size})
+        for name, axis in contract.axes.items()
+        for size in axis.ends
+    }
     if contract.batched:
-        yield _run_at(network, contract, samples, _BATCH, first, f"in a batch of {_BATCH}")
-    for name, axis in contract.axes.items():
-        for end in dict.fromkeys((axis.min, axis.opt, axis.max)):
-            sizes = {**contract.optimum, name: end}
-            yield _run_at(network, contract, samples, 1, sizes, f"with the axis {name} at {end} (`axes.{name}`)")
-
-
-def _run_at(
-    network: ServedNetwork,
-    contract: Contract,
-    samples: Sequence[Tensors],
-    batch: int,
-    axes: Mapping[str, int],
-    words: str,
-) -> _Run:
-    inputs = batch_of(contract, samples, batch, {name: axes[name] for name in contract.axes})
-    try:
-        return _Run(contract.sizes_of(inputs), inputs, outputs_of(network, contract, inputs))
-    except SlipwayError as error:
-        raise SlipwayError(f"the network takes the samples, but not {words}: {error}") from None
+        trials = {f"in a batch of {_BATCH}": (_BATCH, contract.sizes_of(samples[0])), **trials}
+    for words, (batch, axes) in trials.items():
+        try:
+            run = _Run(network, contract, batch_of(contract, samples, batch, axes))
+        except SlipwayError as error:
+            raise SlipwayError(f"the network takes the samples, but not {words}: {error}") from None
+        yield run
 
 
 def _of_each_size(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
@@ -105,15 +97,14 @@ def _output(contract: Contract, name: str, runs: Sequence[_Run]) -> Tensor:
             f"the output {name} of the network is {' or '.join(dtypes)}, depending on the input; let the network "
             "always return the same dtype"
         )
-    ranks = {array.ndim for array in arrays}
-    if contract.batched:
-        for run in runs:
-            if run.outputs[name].shape[:1] != (run.sizes[BATCH],):
-                raise SlipwayError(rows_differ(name, run.sizes[BATCH], run.outputs[name].shape))
+    for run, array in zip(runs, arrays, strict=True):
+        if contract.batched and array.shape[:1] != (run.sizes[BATCH],):
+            raise SlipwayError(rows_differ(name, run.sizes[BATCH], array.shape))
+    ranks = sorted({str(array.ndim) for array in arrays})
     if len(ranks) > 1:
         raise SlipwayError(
-            f"the output {name} of the network has {' or '.join(map(str, sorted(ranks)))} axes, depending on the "
-            "input; let the network always return the same number (no squeeze() without a dimension)"
+            f"the output {name} of the network has {' or '.join(ranks)} axes, depending on the input; let the network "
+            "always return the same number (no squeeze() without a dimension)"
         )
     if not any(array.size for array in arrays):
         raise SlipwayError(
@@ -157,12 +148,9 @@ def _with_meaning(
 ) -> Tensor:
     """Return the output with its stated meaning. Raise SlipwayError if the network contradicts it."""
     stated = meanings.get(output.name)
-    meaning = _NOT_STATED
-    if stated == "tensor":
-        meaning = Meaning("tensor", because=STATED)
-    elif stated:
-        meaning = _proven(network, output, stated, runs)
-    return Tensor(output.name, output.dtype, output.shape, meaning=meaning)
+    if stated in (None, "tensor"):
+        return replace(output, meaning=Meaning("tensor", because=STATED if stated else ""))
+    return replace(output, meaning=_proven(network, output, stated, runs))
 
 
 def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[_Run]) -> Meaning:

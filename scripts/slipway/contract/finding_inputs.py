@@ -6,7 +6,7 @@ from statistics import median_low
 import numpy as np
 import torch
 
-from slipway.contract.contract import BATCH, Axis, Normalisation, Tensor, Tensors
+from slipway.contract.contract import BATCH, Axis, Tensor, Tensors
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.calling import call_of
 
@@ -86,15 +86,13 @@ def _found(
     for config.yaml if the samples leave an axis open.
     """
     unknown = {name: [array.shape for array in arrays[name]] for name in arrays if name not in stated}
-    if any(len({len(shape) for shape in shapes}) > 1 for shapes in unknown.values()):
-        name = next(name for name, shapes in unknown.items() if len({len(shape) for shape in shapes}) > 1)
-        numbers = sorted({len(shape) for shape in unknown[name]})
-        raise SlipwayError(
-            f"the input {name} has {' or '.join(map(str, numbers))} axes in the samples; let all samples have the same "
-            "number"
-        )
+    for name, shapes in unknown.items():
+        if len(numbers := sorted({str(len(shape)) for shape in shapes})) > 1:
+            raise SlipwayError(
+                f"the input {name} has {' or '.join(numbers)} axes in the samples; let all samples have the same number"
+            )
     firsts = {shape[:1] for shapes in unknown.values() for shape in shapes}
-    batched = all(shape[:1] == [BATCH] for shape in map(list, stated.values())) and firsts <= {(1,)}
+    batched = all(list(shape[:1]) == [BATCH] for shape in stated.values()) and firsts <= {(1,)}
     open_axes = {
         name: [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
         for name, shapes in unknown.items()
@@ -162,19 +160,11 @@ def _input(name: str, arrays: Sequence[np.ndarray], stated: Mapping, shape: Sequ
             f"the input {name} is {dtype} in the samples, but a network takes numbers; turn it into integers or "
             "floating-point numbers in `samples`"
         )
+    tensor = Tensor.of({**stated, "name": name, "dtype": dtype, "shape": shape})
     for array in arrays:
-        if array.ndim != len(shape) or any(
-            isinstance(size, int) and size != real for size, real in zip(shape, array.shape, strict=True)
-        ):
+        if not tensor.fits(array.shape, {}):
             raise SlipwayError(
                 f"the input {name} has the shape {array.shape} in a sample, but config.yaml says "
                 f"[{', '.join(map(str, shape))}]; correct `inputs.{name}.shape` or the samples"
             )
-    normalisation = stated.get("normalisation")
-    return Tensor(
-        name,
-        dtype,
-        tuple(shape),
-        stated.get("pad"),
-        normalisation and Normalisation(tuple(normalisation["mean"]), tuple(normalisation["std"])),
-    )
+    return tensor

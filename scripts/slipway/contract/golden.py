@@ -6,15 +6,14 @@ holds the contract as JSON.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from slipway.contract.archives import DAMAGED, by_number, numbered, read_arrays, write_arrays
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
-from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR, Meaning
 
@@ -56,14 +55,11 @@ class Golden:
 
     def write(self, path: str | Path) -> None:
         """Write the archive, completely or not at all."""
-        arrays = {
-            f"{index}/{side}/{name}": array
-            for index, sample in enumerate(self.samples)
-            for side in ("inputs", "outputs")
-            for name, array in getattr(sample, side).items()
-        }
-        with written_whole(path) as partial, open(partial, "wb") as file:
-            np.savez(file, contract=json.dumps(self.contract.record()), **arrays)
+        samples = [
+            {f"{side}/{name}": array for side, tensors in vars(sample).items() for name, array in tensors.items()}
+            for sample in self.samples
+        ]
+        write_arrays(path, {"contract": json.dumps(self.contract.record()), **numbered(samples)})
 
     @classmethod
     def read(cls, path: str | Path) -> "Golden":
@@ -72,10 +68,9 @@ class Golden:
         Raises SlipwayError if it is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            arrays = read_arrays(path)
             return _of_classifier(arrays) if "contract" not in arrays else _of(arrays)
-        except (OSError, ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
+        except DAMAGED as error:
             raise SlipwayError(
                 f"the golden answers {path} are damaged ({error}): remove the golden.npz that they were taken from, "
                 "and run again"
@@ -84,9 +79,7 @@ class Golden:
 
 def write_samples(path: str | Path, samples: Sequence[Tensors]) -> None:
     """Write samples (inputs alone) as an archive whose arrays are named "<sample>/<input>"."""
-    arrays = {f"{index}/{name}": array for index, sample in enumerate(samples) for name, array in sample.items()}
-    with written_whole(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(path, numbered(samples))
 
 
 def digest_of_values(samples: Sequence[Tensors]) -> str:
@@ -102,21 +95,11 @@ def digest_of_values(samples: Sequence[Tensors]) -> str:
 def read_samples(path: str | Path) -> list[Tensors]:
     """Return the samples of an archive of `write_samples`. Raise SlipwayError if it is missing or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return _numbered({name: archive[name] for name in archive.files})
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        return by_number(read_arrays(path))
+    except DAMAGED as error:
         raise SlipwayError(
             f"the samples {path} are damaged ({error}); remove the file and run snakemake again"
         ) from None
-
-
-def _numbered(arrays: Mapping[str, np.ndarray]) -> list[Tensors]:
-    """Return [{name: array}] of arrays with the names "<index>/<name>"."""
-    numbered: dict[int, Tensors] = {}
-    for key, array in arrays.items():
-        index, _, name = key.partition("/")
-        numbered.setdefault(int(index), {})[name] = array
-    return [numbered[index] for index in range(len(numbered))]
 
 
 def _of(arrays: dict[str, np.ndarray]) -> Golden:
@@ -126,7 +109,7 @@ def _of(arrays: dict[str, np.ndarray]) -> Golden:
             {tensor.name: sample[f"inputs/{tensor.name}"] for tensor in contract.inputs},
             {tensor.name: sample[f"outputs/{tensor.name}"] for tensor in contract.outputs},
         )
-        for sample in _numbered(arrays)
+        for sample in by_number(arrays)
     ]
     return Golden(contract, tuple(samples))
 
@@ -143,8 +126,5 @@ def _of_classifier(arrays: dict[str, np.ndarray]) -> Golden:
         (Tensor("logits", outputs.dtype.name, (BATCH, *outputs.shape[1:]), meaning=meaning),),
         facts={"task": "classification"},
     )
-    samples = [
-        Sample({"input": inputs[index : index + 1]}, {"logits": outputs[index : index + 1]})
-        for index in range(len(inputs))
-    ]
-    return Golden(contract, tuple(samples))
+    rows = zip(inputs[:, None], outputs[:, None], strict=True)
+    return Golden(contract, tuple(Sample({"input": row}, {"logits": answer}) for row, answer in rows))

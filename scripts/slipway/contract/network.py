@@ -19,7 +19,8 @@ class ServedNetwork(torch.nn.Module):
     """The user's network with normalised pixels, chosen outputs, and casts to float32.
 
     It takes tensors in the order of the contract's inputs. It returns a tuple of tensors in the order of the contract's
-    outputs, or all outputs of the network if the contract has none yet.
+    outputs, or all outputs of the network if the contract has none yet. Raises SlipwayError if the network does not
+    take the inputs by name.
     """
 
     def __init__(self, network: torch.nn.Module, contract: Contract) -> None:
@@ -54,11 +55,6 @@ class ServedNetwork(torch.nn.Module):
         if not self.inputs[index].normalisation:
             return values
         return (values.float() / 255.0 - getattr(self, f"mean_{index}")) / getattr(self, f"std_{index}")
-
-
-def served_network(network: torch.nn.Module, contract: Contract) -> ServedNetwork:
-    """Return the network as the graph that is served. Raise SlipwayError if it does not take the inputs by name."""
-    return ServedNetwork(network, contract)
 
 
 def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
@@ -115,11 +111,9 @@ def _served(values: torch.Tensor) -> torch.Tensor:
 
 def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) -> None:
     """Raise SlipwayError unless an output has the sizes that the contract says for these inputs."""
-    expected = [sizes[size] if isinstance(size, str) else size for size in tensor.shape]
-    fits = values.ndim == len(expected)
-    if tensor.shape[:1] == (BATCH,) and (not fits or len(values) != sizes[BATCH]):
+    if tensor.shape[:1] == (BATCH,) and (values.ndim != len(tensor.shape) or len(values) != sizes[BATCH]):
         raise SlipwayError(rows_differ(tensor.name, sizes[BATCH], values.shape))
-    if not fits or any(size not in (None, real) for size, real in zip(expected, values.shape, strict=True)):
+    if not tensor.fits(values.shape, sizes):
         raise SlipwayError(
             f"the output {tensor.name} of the network has the shape {values.shape} for an input with "
             f"{', '.join(f'{name} {size}' for name, size in sizes.items()) or 'fixed sizes'}, but {tensor.in_words()} "

@@ -92,7 +92,7 @@ def write_variant(
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, contract, requests)
         company = require_own_answers(computed, contract, samples, IN_FEWER_BITS) if agreement else None
     record = {
-        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface", "input_dtype")},
+        **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface")},
         "key": settings_of(arguments),
         "variant": arguments.variant,
         "source_sha256": base["sha256"],

@@ -71,7 +71,6 @@ class Deployable:
         write_model(folder, served_model(NAME, tiny.engine, tiny.contract, 4, 1), tiny.engine, tiny.labels)
         path = self.results / target / "repository.json"
         more = {
-            "input_dtype": "uint8",
             "accuracy_limits": LIMITS,
             "promise": {"in_flight": 2, "p99_ms": 10, "p99_limit_ms": p99_limit_ms},
             "proven_on_labels": False,

@@ -38,7 +38,6 @@ class Training:
             "name": "tiny",
             "chain": {"weights_sha256": WEIGHTS, "engine_files": {}},
             "engine_key": key,
-            "input_dtype": "uint8",
             "accuracy_limits": LIMITS,
             "proven_on_labels": False,
             "promise": {"in_flight": 2, "p99_ms": 10, "p99_limit_ms": p99_limit_ms},

@@ -4,7 +4,7 @@ import numpy as np
 
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.golden import write_samples
-from slipway.contract.network import served_network
+from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 
 
@@ -26,7 +26,7 @@ def random_pictures(side, count=1, dtype="float32"):
 def served(model, side):
     """Return the served network of a model in eval mode, its contract, and two samples."""
     contract = contract_of(side)
-    return served_network(model.eval(), contract), contract, random_pictures(side, 2)
+    return ServedNetwork(model.eval(), contract), contract, random_pictures(side, 2)
 
 
 def write_interface(folder, contract, samples, name=""):

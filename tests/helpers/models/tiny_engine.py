@@ -68,7 +68,7 @@ def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=F
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
     files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}
-    write_json(folder / "tiny.engine.json", {"files": files, "key": key, "input_dtype": input_dtype, **record})
+    write_json(folder / "tiny.engine.json", {"files": files, "key": key, **record})
     write_json(folder / "weights.json", {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64})
     (folder / "labels.txt").write_text("\n".join(f"class {index}" for index in range(CLASSES)) + "\n")
     pixels = np.random.default_rng(1).integers(0, 256, (1, 3, CROP, CROP), dtype=np.uint8)

@@ -26,7 +26,7 @@ class Week:
     def train(self, seed, **network):
         """Write the ONNX file of a training, its record, and PyTorch's answers."""
         answer = write_network(self.onnx, seed, **network)
-        about = {"origin": "checkpoint", "weights_sha256": f"training {seed}", "input_dtype": "float32"}
+        about = {"origin": "checkpoint", "weights_sha256": f"training {seed}"}
         write_json(f"{self.onnx}.json", {**about, "fp32_bytes": 1000, **described(self.onnx)})
         random = np.random.default_rng(1)
         images, varied = (random.standard_normal((count, 3, CROP, CROP), dtype=np.float32) for count in (1, 8))

@@ -3,8 +3,9 @@ import pytest
 from helpers.models.text_contract import TEXT, text_sample
 
 from slipway.benchmark import evaluation as evaluation_module
-from slipway.benchmark.evaluation import Evaluation, digest_of, evaluated, stacked
+from slipway.benchmark.evaluation import Evaluation, evaluated, stacked
 from slipway.contract.contract import Contract, Tensor
+from slipway.contract.golden import digest_of_values
 from slipway.core.errors import SlipwayError
 
 LENGTHS = (3, 3, 5, 3, *[4] * 10)
@@ -60,7 +61,7 @@ def test_other_samples_than_pytorch_was_asked_about_are_told():
     [{"x": np.int32([[1, 2]])}, {"x": np.int64([1, 2])}, {"y": np.int64([[1, 2]])}, {"x": np.int64([[1, 3]])}],
 )
 def test_the_digest_has_names_dtypes_shapes_and_values(changed):
-    assert digest_of({"x": np.int64([[1, 2]])}) != digest_of(changed)
+    assert digest_of_values([{"x": np.int64([[1, 2]])}]) != digest_of_values([changed])
 
 
 def test_damaged_answers_are_told(tmp_path):

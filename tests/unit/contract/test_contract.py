@@ -96,8 +96,9 @@ def test_golden_answers_of_an_earlier_slipway_are_read(tmp_path):
         output=json.dumps(LOGITS.record()),
     )
     golden = Golden.read(tmp_path / "golden.npz")
-    assert golden.contract.input("input").in_words() == "input uint8 (batch, 3, 8, 8)"
-    assert golden.contract.output("logits").meaning == LOGITS
+    (taken,), (given,) = golden.contract.inputs, golden.contract.outputs
+    assert taken.in_words() == "input uint8 (batch, 3, 8, 8)"
+    assert (given.name, given.meaning) == ("logits", LOGITS)
     assert [sample.outputs["logits"].tolist() for sample in golden.samples] == [[[1, 2]], [[3, 4]], [[5, 6]]]
 
 

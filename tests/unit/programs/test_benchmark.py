@@ -12,7 +12,7 @@ from slipway.classification.images import Preprocessing
 from slipway.classification.model_inputs import random_batch, served_model
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
 from slipway.contract.golden import write_samples
-from slipway.contract.network import served_network
+from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
@@ -123,7 +123,7 @@ def test_both_sides_answer_the_same(artifacts, model):
 
     folder, input_dtype = artifacts
     images = random_batch(input_dtype, 2, PREPROCESS.crop)
-    (expected,) = eager_on_cpu(served_network(model, contract_of(input_dtype)))({"input": images})
+    (expected,) = eager_on_cpu(ServedNetwork(model, contract_of(input_dtype)))({"input": images})
     answered = BuiltEngine.of_record(folder / "m.fp32.engine.json").load().infer({"input": images})["logits"]
     assert abs(answered - expected).max() < 1e-3 * abs(expected).max()
 

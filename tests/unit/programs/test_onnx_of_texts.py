@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 import cast_onnx
 import export_onnx
 from slipway.contract.finding import find_contract
-from slipway.contract.network import served_network
+from slipway.contract.network import ServedNetwork
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.export import export, require_dynamic_axes
@@ -78,7 +78,7 @@ class OfOneLength(torch.nn.Module):
 
 def test_an_axis_that_the_code_fixes_is_told_with_its_line(tmp_path):
     contract = find_contract(OfOneLength().eval(), TEXTS, TEXT_STATED)
-    network = served_network(OfOneLength(), contract)
+    network = ServedNetwork(OfOneLength(), contract)
     export(network, contract, TEXTS, 20, tmp_path / "text.onnx")
     with pytest.raises(SlipwayError, match=r"fixed the axis sequence at 8: .* at .*: if input_ids\.shape\[1\] == 8"):
         require_dynamic_axes(network, contract, TEXTS, tmp_path / "text.onnx")

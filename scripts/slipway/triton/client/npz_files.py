@@ -6,12 +6,9 @@ An archive has one request, with an array for each input, or several, whose arra
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import BadZipFile
 
-import numpy as np
-
+from slipway.contract.archives import DAMAGED, read_arrays, write_arrays
 from slipway.contract.contract import Tensors
-from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 
 # The key of the only request of an archive.
@@ -22,11 +19,10 @@ _NUMBERED = re.compile(r"(\d+)/(.+)")
 def read_requests(path: Path) -> dict[str, Tensors]:
     """Return the requests of an archive by number, or {ONLY: its only one}. Raise SlipwayError if there are none."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise SlipwayError(f"{path} does not exist; correct the path") from None
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+    except DAMAGED as error:
         raise SlipwayError(f"{path} is no archive of NumPy arrays ({error}); write it with numpy.savez") from None
     if not arrays:
         raise SlipwayError(f"{path} has no arrays; write one for each input with numpy.savez")
@@ -54,5 +50,4 @@ def write_answers(path: Path, answers: Mapping[str, Tensors]) -> None:
         for number, outputs in answers.items()
         for name, array in outputs.items()
     }
-    with written_whole(path) as partial, open(partial, "wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(path, arrays)

@@ -1,0 +1,38 @@
+"""Named arrays in NumPy archives (.npz). The arrays of several samples are named "<sample>/<array>"."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from slipway.core.artifacts import written_whole
+
+# What reading a missing or damaged archive can raise, and looking for an array that it lacks.
+DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile)
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive by name. Raise one of DAMAGED if it cannot be read."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
+    """Write an archive, completely or not at all."""
+    with written_whole(path) as partial, open(partial, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the arrays of several samples by the names that they have in an archive."""
+    return {f"{index}/{name}": array for index, sample in enumerate(samples) for name, array in sample.items()}
+
+
+def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Return the samples of which `numbered` made these arrays. Raise ValueError or KeyError for other names."""
+    samples: dict[int, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        index, _, name = key.partition("/")
+        samples.setdefault(int(index), {})[name] = array
+    return [samples[index] for index in range(len(samples))]
