@@ -91,7 +91,7 @@ class Cluster:
         """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
         known = self._kinds.get(api_version, {})  # several threads may ask at the same time
         if kind not in known:
-            request = self.transport.asked(resource=f"the kinds of {api_version}")
+            request = Asked(resource=f"the kinds of {api_version}")
             with suppress(NotFound):
                 known = kinds_of(self.transport.request("GET", root(api_version), request), api_version)
             self._kinds[api_version] = known
@@ -110,8 +110,7 @@ class Cluster:
         """Return the description of a request for a kind, an object, or a subresource such as "log"."""
         resource = f"{kind.resource}/{part}" if part else kind.resource
         said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
-        namespace = self.namespace if kind.namespaced else None
-        return self.transport.asked(verb=verb, resource=resource, namespace=namespace, name=said)
+        return Asked(verb, resource, self.namespace if kind.namespaced else None, said)
 
     def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
         """Return the list of a kind with these selectors. Its metadata has the resourceVersion for a watch.

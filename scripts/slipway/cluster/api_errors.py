@@ -51,9 +51,6 @@ _CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410
 class Asked:
     """A request to a cluster, for messages: "patch", "deployments.apps", "serving", "Deployment resnet50"."""
 
-    context: str
-    host: str
-    timeout_s: float
     verb: str = "get"
     resource: str = ""
     namespace: str | None = None
@@ -63,11 +60,10 @@ class Asked:
         return f"{self.verb} {self.name or self.resource}".strip()
 
 
-def explained(error: Exception, asked: Asked) -> SlipwayError:
-    """Return the error of a request as a sentence."""
-    if isinstance(error, ApiException) and error.status:
-        return _CLASSES.get(error.status, Refused)(_refused(error.status, status_of(error), asked))
-    return Unreachable(f"the cluster {asked.context} ({asked.host}) {_unreachable(error, asked)}")
+def refusal(error: ApiException, request: Asked, context: str) -> Refused:
+    """Return the API's refusal of a request as a sentence."""
+    reason = _why_refused(error.status, status_of(error), request)
+    return _CLASSES.get(error.status, Refused)(f"{context} {reason}")
 
 
 def status_of(error: ApiException) -> dict:
@@ -87,29 +83,29 @@ def is_malformed(error: ApiException) -> bool:
     return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)
 
 
-def _refused(code: int, status: dict, request: Asked) -> str:
+def _why_refused(code: int, status: dict, request: Asked) -> str:
     """Return why the API refused a request."""
     message = status["message"].rstrip(".")
     if code == 401:
         return (
-            f"{request.context} does not accept your credentials (401): they have expired or were withdrawn. Log in to "
-            "the cluster again, or fetch a new kubeconfig from its provider"
+            "does not accept your credentials (401): they have expired or were withdrawn. Log in to the cluster again, "
+            "or fetch a new kubeconfig from its provider"
         )
     if code == 403:
-        return f"{request.context} does not allow to {request}: {message}. {_allowed(message, request)}"
+        return f"does not allow to {request}: {message}. {_allowed(message, request)}"
     if code == 409:
-        return f"{request.context} refuses to {request}: {_conflict(status, message)}"
+        return f"refuses to {request}: {_conflict(status, message)}"
     if code in (400, 422) or message.startswith(MALFORMED):
-        return f"{request.context} does not take {request.name or request.resource}: {_invalid(status, message)}"
+        return f"does not take {request.name or request.resource}: {_invalid(status, message)}"
     if code == 429:
-        return f"{request.context} has too many requests to {request} (429: {message}). Try again in some minutes"
+        return f"has too many requests to {request} (429: {message}). Try again in some minutes"
     if code >= 500:
         return (
-            f"{request.context} failed to {request} ({code}: {message}), also when it was tried once more. "
+            f"failed to {request} ({code}: {message}), also when it was tried once more. "
             "Try again later, or see what the cluster's own logs say"
         )
     advice = NO_NAMESPACE if code == 404 and message.startswith("namespaces ") else ""
-    return f"{request.context} refuses to {request} ({code}: {message}){advice}"
+    return f"refuses to {request} ({code}: {message}){advice}"
 
 
 def _allowed(message: str, request: Asked) -> str:
@@ -152,8 +148,8 @@ def _causes(status: dict) -> list[dict]:
     return (status.get("details") or {}).get("causes") or []
 
 
-def _unreachable(error: Exception, request: Asked) -> str:
-    """Return why nothing answers, from the innermost of the chained errors."""
+def why_unreachable(error: Exception, request: Asked, timeout_s: float) -> str:
+    """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
     chain = list(_chain(error))
     message = " ".join(str(each) for each in chain)
 
@@ -167,7 +163,7 @@ def _unreachable(error: Exception, request: Asked) -> str:
     if has(http.NameResolutionError):
         return "has a name that is not known here. Correct the kubeconfig, or connect to the network that knows it"
     if has(http.TimeoutError, TimeoutError) or "timed out" in message:
-        return f"gave no answer within {request.timeout_s:g} s ({request}). Is its network reachable from here (VPN)?"
+        return f"gave no answer within {timeout_s:g} s ({request}). Is its network reachable from here (VPN)?"
     return f"cannot be reached ({type(chain[-1]).__name__}). Is its network reachable from here (VPN)?"
 
 

@@ -22,14 +22,9 @@ class Kind:
     namespaced: bool
 
     @property
-    def group(self) -> str:
-        """Return the API group; "" for the core group."""
-        return self.api_version.rpartition("/")[0]
-
-    @property
     def resource(self) -> str:
         """Return the resource as `kubectl` and messages of the API name it, such as "deployments.apps"."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+        return f"{self.plural}.{self.api_version.rpartition('/')[0]}".rstrip(".")
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """Return the path of an object; without a name, the path of all objects of the kind."""

@@ -10,10 +10,8 @@ from contextlib import ExitStack, contextmanager
 
 from kubernetes import client
 from kubernetes.stream import portforward
-from kubernetes.stream.ws_client import PortForward
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import explained
 from slipway.cluster.api_resources import is_ready, selector
 from slipway.cluster.pod_diagnostics import state_of
 from slipway.core.errors import SlipwayError
@@ -30,7 +28,7 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
     """
     pod = ready_pod(cluster, labels)
     # Report a missing right here. A client would only see a closed connection.
-    _stop(_open(cluster, pod, ports[0]).socket(ports[0]))
+    _stop(_connected(cluster, pod, ports[0]))
     with ExitStack() as listening:
         yield {port: listening.enter_context(_listening(cluster, pod, port)) for port in ports}
 
@@ -67,7 +65,7 @@ class _Relay(socketserver.BaseRequestHandler):
         listener.clients.add(self.request)
         with contextlib.suppress(SlipwayError):
             # If the pod has gone, the client's connection closes.
-            pod = _open(listener.cluster, listener.pod, listener.pods_port).socket(listener.pods_port)
+            pod = _connected(listener.cluster, listener.pod, listener.pods_port)
             back = (pod, self.request, socket.SHUT_RDWR)
             answers = threading.Thread(target=_carry, args=back, name="answers of a pod")
             answers.start()
@@ -93,17 +91,18 @@ def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-def _open(cluster: Cluster, pod: str, port: int) -> PortForward:
-    """Return a stream to a port of a pod.
+def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
+    """Return a connection to a port of a pod.
 
     It needs a separate client: the library replaces methods of the client while it opens a stream.
     """
-    of_pods = cluster.kind("Pod", "v1")
     api = client.CoreV1Api(client.ApiClient(cluster.transport.client.configuration))
     try:
-        return portforward(api.connect_get_namespaced_pod_portforward, pod, cluster.namespace, ports=str(port))
+        stream = portforward(api.connect_get_namespaced_pod_portforward, pod, cluster.namespace, ports=str(port))
     except client.ApiException as error:
-        raise explained(_answered(error), cluster.asked("create", of_pods, pod, "portforward")) from None
+        asked = cluster.asked("create", cluster.kind("Pod", "v1"), pod, "portforward")
+        raise cluster.transport.explained(_answered(error), asked) from None
+    return stream.socket(port)
 
 
 def _answered(error: client.ApiException) -> client.ApiException:

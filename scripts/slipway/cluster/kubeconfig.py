@@ -28,7 +28,10 @@ def connected(context: str | None) -> tuple[client.ApiClient, str]:
         name = _from_kubeconfig(settings, os.pathsep.join(map(str, files)), context)
     else:
         name = _from_pod(settings, named, context)
-    _use_proxy(settings)
+    # Use the proxy that the environment names, as kubectl does, but never for this machine itself.
+    address, proxies = urlsplit(settings.host), getproxies()
+    if not is_loopback(address.hostname or ""):
+        settings.proxy, settings.no_proxy = proxies.get(address.scheme), proxies.get("no")
     # Slipway has retries of its own.
     settings.retries = False
     return client.ApiClient(settings), name
@@ -83,11 +86,3 @@ def _from_pod(settings: client.Configuration, named: str, context: str | None) -
             f"this pod cannot ask its cluster: {error} The pod needs a service account with its token mounted"
         ) from None
     return "in-cluster"
-
-
-def _use_proxy(settings: client.Configuration) -> None:
-    """Use the proxy that the environment names, as kubectl does, but never for this machine itself."""
-    address = urlsplit(settings.host)
-    if not is_loopback(address.hostname or ""):
-        settings.proxy = getproxies().get(address.scheme)
-        settings.no_proxy = getproxies().get("no")

@@ -47,10 +47,6 @@ class PodDiagnosis:
     container: str = ""
     of_rollout: bool = False
 
-    def passes_after_s(self) -> float:
-        """Return the seconds within which this reason may pass by itself."""
-        return PASSES_AFTER_S.get(self.reason, 0)
-
     def explained(self, cluster: Cluster) -> str:
         """Return the diagnosis as text, with the remedy or else the end of the container's log."""
         subject = (

@@ -5,7 +5,7 @@ import re
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Forbidden, NotFound
+from slipway.cluster.api_errors import Asked, Forbidden, NotFound
 from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import room
 from slipway.cluster.transport import METADATA_ONLY
@@ -42,25 +42,22 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
     """Return the cluster's version, and whether the manifests were validated for it."""
-    request = cluster.transport.asked(resource="the version")
-    version = cluster.transport.request("GET", "/version", request).get("gitVersion", "")
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    if not match:
+    version = cluster.transport.request("GET", "/version", Asked(resource="the version")).get("gitVersion", "")
+    if not re.match(r"v?\d+\.\d+", version):
         raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
     newest = kubernetes_validate.latest_version()
-    number = (int(match[1]), int(match[2]))
-    if number < _number(OLDEST):
+    if _number(version) < _number(OLDEST):
         raise SlipwayError(
             f"{cluster.context} is Kubernetes {version}, but manifests are for {OLDEST} and later: upgrade it"
         )
-    if number > _number(newest):
+    if _number(version) > _number(newest):
         return version, [], [f"whether Kubernetes {version} takes the manifests: they were validated up to {newest}"]
     return version, [f"Kubernetes {version} is between {OLDEST} and {newest}"], []
 
 
-def _number(version: str) -> tuple[int, int]:
-    major, minor, *_ = version.split(".")
-    return int(major), int(minor)
+def _number(version: str) -> list[int]:
+    """Return [major, minor]."""
+    return [int(part) for part in re.findall(r"\d+", version)[:2]]
 
 
 def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
@@ -86,10 +83,9 @@ def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]
     """Check every right, so that the user can request all missing rights at once."""
     rights = needed(cluster, objects)
     if lacking := missing(cluster, rights):
-        example = str(lacking[0])
         raise SlipwayError(
             f"{cluster.context} does not allow you in the namespace {cluster.namespace} to "
-            f"{'; '.join(map(str, lacking))}. Ask those who run it for these rights; `kubectl auth can-i {example} "
+            f"{'; '.join(lacking)}. Ask those who run it for these rights; `kubectl auth can-i {lacking[0]} "
             f"--namespace {cluster.namespace}` says when you have one"
         )
     return [f"all {len(rights)} rights that are needed are there, and the cluster has every kind of object"], []

@@ -5,7 +5,7 @@ import time
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import condition, is_ready, labels_of, selector, servers
-from slipway.cluster.pod_diagnostics import PodDiagnosis, state_of, trouble_of, trouble_of_rollout
+from slipway.cluster.pod_diagnostics import PASSES_AFTER_S, PodDiagnosis, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watch import Followed, Interest, following
 from slipway.core.errors import SlipwayError
 
@@ -28,14 +28,14 @@ def wait(cluster: Cluster, objects: list[dict], timeout_s: float) -> None:
     """
     goals = servers(objects)
     end, since = time.monotonic() + timeout_s, {}
-    warnings = Interest("Event", "v1", field_selector="type=Warning", required=False)
+    warnings = Interest("Event", "v1", {"fieldSelector": "type=Warning"}, required=False)
     with following(cluster, [*(each for goal in goals for each in _interests(goal)), warnings]) as followed:
         while True:
             missing = [reason for goal in goals if (reason := _missing(goal, followed))]
             if not missing:
                 return
             if time.monotonic() > end:
-                raise SlipwayError(_too_late(missing, followed, timeout_s))
+                raise SlipwayError(f"not ready within {timeout_s:g} s: {'; '.join(missing)}. {_states(followed)}")
             _require_there(goals, followed)
             _require_no_trouble(cluster, followed, since, timeout_s / 4)
             followed.await_change(min(LOOK_S, end - time.monotonic()))
@@ -50,14 +50,12 @@ def adds_nodes(cluster: Cluster) -> bool:
 
 def _interests(goal: dict) -> list[Interest]:
     """Return the watches for an object: itself, its Deployment, and the ReplicaSets and pods."""
-    pods = selector(labels_of(goal))
-    watched = {(goal["kind"], goal["apiVersion"]): goal["metadata"]["name"]} | {
-        ("Deployment", "apps/v1"): _deployment(goal)
-    }
+    of_target = {"labelSelector": selector(labels_of(goal))}
+    names = {(goal["kind"], goal["apiVersion"]): goal["metadata"]["name"], ("Deployment", "apps/v1"): _deployment(goal)}
     return [
-        *(Interest(*kind, field_selector=f"metadata.name={name}") for kind, name in watched.items()),
-        Interest("Pod", "v1", pods),
-        Interest("ReplicaSet", "apps/v1", pods),
+        *(Interest(*kind, {"fieldSelector": f"metadata.name={name}"}) for kind, name in names.items()),
+        Interest("Pod", "v1", of_target),
+        Interest("ReplicaSet", "apps/v1", of_target),
     ]
 
 
@@ -126,7 +124,7 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         del since[key]
     for key, trouble in troubles.items():
         began = since.setdefault(key, time.monotonic())
-        if time.monotonic() - began < min(trouble.passes_after_s(), patience_s):
+        if time.monotonic() - began < min(PASSES_AFTER_S.get(trouble.reason, 0), patience_s):
             continue
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
             about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
@@ -167,7 +165,3 @@ def _states(followed: Followed) -> str:
     events = followed.of("Event")
     states = [state_of(pod, events) for pod in followed.of("Pod")]
     return f"Pods: {'; '.join(states)}" if states else "There are no pods"
-
-
-def _too_late(missing: list[str], followed: Followed, timeout_s: float) -> str:
-    return f"not ready within {timeout_s:g} s: {'; '.join(missing)}. {_states(followed)}"

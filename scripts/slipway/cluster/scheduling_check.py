@@ -117,11 +117,11 @@ def _lacking(nodes: list[Node], d: dict) -> str:
 
 
 def _short(node: Node, wanted: Counter) -> list[str]:
-    return [name for name, quantity in wanted.items() if node.free.get(name, Decimal(0)) < quantity]
+    return [name for name, quantity in wanted.items() if node.free[name] < quantity]
 
 
 def _shortage(node: Node, wanted: Counter) -> str:
-    short = [f"{_said(node.free.get(name, 0))} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
+    short = [f"{_said(node.free[name])} of {_said(wanted[name])} {name}" for name in _short(node, wanted)]
     return f"{node.name} has {', '.join(short)}"
 
 

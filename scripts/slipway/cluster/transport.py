@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -13,13 +13,17 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
     stop_after_attempt,
     stop_after_delay,
     wait_exponential_jitter,
     wait_fixed,
 )
 
-from slipway.cluster.api_errors import Asked, Refused, Unauthorized, Unreachable, explained, is_malformed
+from slipway.cluster import api_errors
+from slipway.cluster.api_errors import Asked, Refused, Unauthorized, Unreachable
+from slipway.core.errors import SlipwayError
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata only, so that the content of a secret is never transferred.
@@ -43,10 +47,6 @@ class Transport:
     context: str
     timeout_s: float
 
-    def asked(self, **what: Any) -> Asked:
-        """Return the description of a request to this cluster, for error messages."""
-        return replace(Asked(self.context, self.client.configuration.host, self.timeout_s), **what)
-
     def request(self, method: str, path: str, asked: Asked, accept: str = JSON, **sent: Any) -> Any:
         """Return the API's answer: parsed JSON, or else text. `opened` describes the arguments and errors."""
         response = self.opened(method, path, asked, accept=accept, **sent)
@@ -54,7 +54,7 @@ class Transport:
             text = response.data.decode("utf-8", errors="replace")
             return json.loads(text) if "json" in response.headers.get("Content-Type", JSON) else text
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise explained(error, asked) from None
+            raise self.explained(error, asked) from None
         except ValueError:
             raise Refused(f"{self.context} answers to {asked} with no JSON: is it a Kubernetes API?") from None
 
@@ -91,31 +91,35 @@ class Transport:
                 _request_timeout=(self.timeout_s, timeout_s or self.timeout_s),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise explained(error, asked) from None
+            raise self.explained(error, asked) from None
+
+    def explained(self, error: Exception, asked: Asked) -> SlipwayError:
+        """Return the error of a request as a sentence."""
+        if isinstance(error, client.ApiException) and error.status:
+            return api_errors.refusal(error, asked, self.context)
+        reason = api_errors.why_unreachable(error, asked, self.timeout_s)
+        return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:
         """Return the API server's time in seconds of the epoch. The clocks of two deploying machines may differ."""
-        response = self.opened("GET", "/version", self.asked(resource="the version"))
+        response = self.opened("GET", "/version", Asked(resource="the version"))
         response.drain_conn()
         date = response.headers.get("Date")
         return parsedate_to_datetime(date).timestamp() if date else time.time()
 
     def await_answer(self) -> None:
-        """Wait until the API answers; raise the last error if the outage lasts too long."""
-        Retrying(
-            retry=retry_if_exception(_is_away), stop=stop_after_delay(OUTAGE_S), wait=wait_fixed(PAUSE_S), reraise=True
-        )(self.now)
+        """Wait until the API answers; raise the last error if the outage lasts too long.
 
-
-def _is_away(error: BaseException) -> bool:
-    """Say whether the API is away or starting: while it starts, it forbids everything until it knows the roles."""
-    return isinstance(error, (Unreachable, Refused)) and not isinstance(error, Unauthorized)
+        While the API starts, it forbids everything until it knows the roles.
+        """
+        away = retry_if_exception_type((Unreachable, Refused)) & retry_if_not_exception_type(Unauthorized)
+        Retrying(retry=away, stop=stop_after_delay(OUTAGE_S), wait=wait_fixed(PAUSE_S), reraise=True)(self.now)
 
 
 def _may_pass(error: BaseException) -> bool:
     """Say whether a failed request may succeed when it is sent again."""
     if isinstance(error, client.ApiException):
-        return error.status in PASSING and not is_malformed(error)
+        return error.status in PASSING and not api_errors.is_malformed(error)
     return isinstance(error, urllib3.exceptions.ProtocolError)
 
 

@@ -25,19 +25,15 @@ REFUSED_S = 20
 
 @dataclass(frozen=True)
 class Interest:
-    """A kind of objects to watch, with these selectors. If it is not `required`, the cluster may forbid it."""
+    """A kind of objects to watch. If it is not `required`, the cluster may forbid it.
+
+    `selectors` are the API's parameters, labelSelector and fieldSelector.
+    """
 
     kind: str
     api_version: str
-    label_selector: str = ""
-    field_selector: str = ""
+    selectors: dict[str, str]
     required: bool = True
-
-    @property
-    def selectors(self) -> dict[str, str]:
-        """Return the selectors as the API's parameters."""
-        both = {"labelSelector": self.label_selector, "fieldSelector": self.field_selector}
-        return {name: selector for name, selector in both.items() if selector}
 
 
 @dataclass

@@ -45,11 +45,11 @@ def bill(
     `packages`: {name: version} of the environment that builds, `serving_packages` of the one that serves.
     """
     version = weights["sha256"][:12]
-    deployed = Component(type=ComponentType.APPLICATION, name=model, version=version, bom_ref=f"deployment:{model}")
+    deployed = _component(ComponentType.APPLICATION, model, f"deployment:{model}", version=version)
     bom = Bom(serial_number=NAMESPACE, metadata=BomMetaData(component=deployed))
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
-    workflow = Component(type=ComponentType.APPLICATION, name="slipway", bom_ref="workflow")
+    workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
     learned = _model(model, weights)
     file = _file("weights.safetensors", weights["sha256"], "weights")
     served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
@@ -67,62 +67,55 @@ def _of_target(
 ) -> list[Component]:
     """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
-    onnx = _file(
-        f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", _told(served.onnx, _OF_ONNX) | _tensors(index)
-    )
-    properties = {"target": served.target, **_told(key, _OF_ENGINE)}
-    engines = [
-        _file(f"{served.target}/{name}", digest, "engine", properties) for name, digest in chain["engine_files"].items()
-    ]
+    told = _told(served.onnx, _OF_ONNX) | _tensors(index)
+    onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", **told)
     image = _image(served.image)
-    files = [
-        _file(f"{served.target}/repository/{index['name']}/{name}", digest, "served", {"target": served.target})
-        for name, digest in index["files"].items()
-    ]
     _need(bom, image, [])
     _need(bom, runtime, [])
     _need(bom, onnx, [weights, workflow])
-    for engine in engines:
-        _need(bom, engine, [onnx, runtime, workflow])
-    digests = dict(zip(chain["engine_files"].values(), engines, strict=True))
-    for file, digest in zip(files, index["files"].values(), strict=True):
-        _need(bom, file, [digests.get(digest, workflow)])
+    engines = {}
+    for name, digest in chain["engine_files"].items():
+        told = {"target": served.target, **_told(key, _OF_ENGINE)}
+        engines[digest] = _file(f"{served.target}/{name}", digest, "engine", **told)
+        _need(bom, engines[digest], [onnx, runtime, workflow])
+    files = []
+    for name, digest in index["files"].items():
+        place = f"{served.target}/repository/{index['name']}/{name}"
+        files.append(_file(place, digest, "served", target=served.target))
+        _need(bom, files[-1], [engines.get(digest, workflow)])
     return [image, *files]
 
 
-def _need(bom: Bom, component: Component, needed: object) -> None:
+def _need(bom: Bom, component: Component, needed: list[Component]) -> None:
     """Add a component once, with the components that it depends on."""
-    dependencies = list(needed)
-    for each in [component, *dependencies]:
-        if each is not bom.metadata.component:
-            bom.components.add(each)
-    bom.register_dependency(component, dependencies)
+    bom.components |= {component, *needed} - {bom.metadata.component}
+    bom.register_dependency(component, needed)
+
+
+def _component(
+    kind: ComponentType, name: str, ref: str, told: dict | None = None, digest: str = "", **more: object
+) -> Component:
+    """Return a component with a SHA-256 and facts. CycloneDX's named properties are text."""
+    properties = [
+        Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+        for name, value in sorted((told or {}).items())
+    ]
+    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
+    return Component(type=kind, name=name, bom_ref=ref, properties=properties, hashes=hashes, **more)
 
 
 def _model(model: str, weights: dict) -> Component:
-    return Component(
-        type=ComponentType.MACHINE_LEARNING_MODEL,
-        name=model,
-        version=weights["sha256"][:12],
-        bom_ref=f"model:{model}",
-        hashes=_sha256(weights["sha256"]),
-        properties=_properties(_told(weights, _OF_MODEL)),
-    )
+    kind, digest = ComponentType.MACHINE_LEARNING_MODEL, weights["sha256"]
+    return _component(kind, model, f"model:{model}", _told(weights, _OF_MODEL), digest, version=digest[:12])
 
 
-def _file(name: str, digest: str, kind: str, told: dict | None = None) -> Component:
-    return Component(
-        type=ComponentType.FILE,
-        name=name,
-        bom_ref=f"{kind}:{name}@{digest[:12]}",
-        hashes=_sha256(digest),
-        properties=_properties({"kind": kind, **(told or {})}),
-    )
+def _file(name: str, digest: str, kind: str, **told: object) -> Component:
+    return _component(ComponentType.FILE, name, f"{kind}:{name}@{digest[:12]}", {"kind": kind, **told}, digest)
 
 
 def _package(name: str, version: str) -> Component:
     url = PackageURL("pypi", name=name, version=version)
-    return Component(type=ComponentType.LIBRARY, name=name, version=version, bom_ref=str(url), purl=url)
+    return _component(ComponentType.LIBRARY, name, str(url), version=version, purl=url)
 
 
 def _runtime(index: dict, packages: dict[str, Component]) -> Component:
@@ -133,14 +126,8 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
     if package and package.version == version:
         return package
     url = PackageURL("pypi", name=RUNTIMES[name].package, version=version)
-    return Component(
-        type=ComponentType.FRAMEWORK,
-        name=name,
-        version=version,
-        bom_ref=f"runtime:{name}@{version}",
-        purl=url,
-        properties=_properties({"cuda": key["cuda"]} if key.get("cuda") else {}),
-    )
+    told = _told(key, ("cuda",))
+    return _component(ComponentType.FRAMEWORK, name, f"runtime:{name}@{version}", told, version=version, purl=url)
 
 
 def _image(image: str) -> Component:
@@ -149,36 +136,19 @@ def _image(image: str) -> Component:
     repository, tag = re.fullmatch(r"(.+?)(?::([^:/]+))?", named).groups()
     qualifiers = {"repository_url": repository, **({"tag": tag} if tag else {})}
     url = PackageURL("oci", name=PurePosixPath(repository).name.lower(), version=digest or None, qualifiers=qualifiers)
-    return Component(
-        type=ComponentType.CONTAINER,
-        name=repository,
-        version=tag or digest,
-        bom_ref=f"image:{image}",
-        purl=url,
-        hashes=_sha256(digest.removeprefix("sha256:")) if re.fullmatch("sha256:[0-9a-f]{64}", digest) else [],
-    )
-
-
-def _sha256(digest: str) -> list[HashType]:
-    return [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
+    sha256 = digest.removeprefix("sha256:") if re.fullmatch("sha256:[0-9a-f]{64}", digest) else ""
+    kind, version = ComponentType.CONTAINER, tag or digest
+    return _component(kind, repository, f"image:{image}", digest=sha256, version=version, purl=url)
 
 
 def _told(record: dict, names: tuple[str, ...]) -> dict:
-    return {name: record[name] for name in names if record.get(name) not in (None, {})}
+    return {name: record[name] for name in names if record.get(name) not in (None, {}, "")}
 
 
 def _tensors(index: dict) -> dict[str, list[str]]:
     """Return the inputs and outputs of a repository's model in words."""
     contract = Contract.of(index["contract"])
     return {side: [tensor.in_words() for tensor in getattr(contract, side)] for side in ("inputs", "outputs")}
-
-
-def _properties(told: dict) -> list[Property]:
-    """Return facts as CycloneDX's named properties. Their values are text."""
-    return [
-        Property(name=f"slipway:{name}", value=value if isinstance(value, str) else json.dumps(value, sort_keys=True))
-        for name, value in sorted(told.items())
-    ]
 
 
 def _text(bom: Bom) -> str:
