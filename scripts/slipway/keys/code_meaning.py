@@ -27,21 +27,7 @@ _HELP = {"help", "description", "epilog"}
 # These exceptions end a generator. Their argument is the generator's return value.
 _RETURNING = {"StopIteration", "StopAsyncIteration"}
 _DOING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
-_READING_FUNCTIONS = {
-    "abs",
-    "float",
-    "int",
-    "len",
-    "list",
-    "max",
-    "min",
-    "repr",
-    "round",
-    "set",
-    "sorted",
-    "str",
-    "sum",
-}
+_READING_BUILTINS = {"abs", "float", "int", "len", "list", "max", "min", "repr", "round", "set", "sorted", "str", "sum"}
 _READING_METHODS = {
     *("as_posix", "capitalize", "items", "keys", "lower", "removeprefix", "removesuffix", "strip", "values")
 }
@@ -116,7 +102,7 @@ def _is_text(node: ast.expr) -> bool:
 def _only_reads(node: ast.AST) -> bool:
     match node:
         case ast.Call(func=ast.Name(name)):
-            return name in _READING_FUNCTIONS
+            return name in _READING_BUILTINS
         case ast.Call(func=ast.Attribute(value, method)):
             return method in _READING_METHODS or _is_text(value)
     return not isinstance(node, ast.Call)
@@ -144,7 +130,4 @@ def _shows(name: str) -> bool:
 
 
 def _is_text_as_statement(node: object) -> bool:
-    match node:
-        case ast.Expr(value=ast.Constant(value=str())):
-            return True
-    return False
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -31,8 +31,7 @@ def complete(config: dict) -> dict:
     _check_order(config)
     for model, settings in config["models"].items():
         check_model(f"models.{model}", settings)
-        _check_accuracy(config, model)
-        _check_metric(config, model)
+        _check_evaluation(config, model)
         _check_calibration(config, model)
     _check_targets_named(config["deploy"], list(config["targets"]))
     _check_names(list(config["models"]), list(config["targets"]))
@@ -80,26 +79,20 @@ def _check_order(config: dict) -> None:
                 raise SlipwayError(f"config: `{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max")
 
 
-def _check_accuracy(config: dict, model: str) -> None:
-    """Refuse a floor of a model without labelled photographs."""
-    own = config["models"][model]["accuracy"]
-    accuracy = own if config["models"][model]["samples"] else config["accuracy"] | own
-    if accuracy.get("min_top1") is not None and accuracy.get("labelled") is None:
-        owner = f"models.{model}." if "min_top1" in own else ""
+def _check_evaluation(config: dict, model: str) -> None:
+    """Refuse a floor of accuracy and a metric of a model without evaluation data."""
+    settings = config["models"][model]
+    accuracy = config["accuracy"] | settings["accuracy"]
+    if settings["samples"] or accuracy["labelled"] is not None:
+        return
+    if accuracy["min_top1"] is not None:
+        owner = f"models.{model}." if "min_top1" in settings["accuracy"] else ""
         raise SlipwayError(
             f"config: `{owner}accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; "
             f"name a folder of labelled photographs as `{owner}accuracy.labelled`"
         )
 
-
-def _check_metric(config: dict, model: str) -> None:
-    """Refuse a metric of a model without evaluation data."""
-    settings = config["models"][model]
-    if (
-        settings["metric"]
-        and not settings["samples"]
-        and (config["accuracy"] | settings["accuracy"])["labelled"] is None
-    ):
+    if settings["metric"]:
         raise SlipwayError(
             f"config: `models.{model}.metric` is a function of the answers to evaluation data, but there are none; "
             "name a folder of photographs as `accuracy.labelled`, or the model's `samples`"
@@ -121,11 +114,8 @@ def _check_calibration(config: dict, model: str) -> None:
 
 
 def _check_targets_named(deploy: dict, targets: list[str]) -> None:
-    if deploy["target"] not in (None, *targets):
-        raise SlipwayError(
-            f"config: `deploy.target` is {deploy['target']!r}, but must be one of the targets: {', '.join(targets)}"
-        )
     named = {
+        "target": [deploy["target"]] if deploy["target"] is not None else [],
         "fleet": deploy["fleet"] or [],
         **{f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")},
     }

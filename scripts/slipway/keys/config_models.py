@@ -1,7 +1,6 @@
 """Refuse settings of a model that contradict each other. Each mistake is one sentence."""
 
 import json
-from collections.abc import Iterator
 
 from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
@@ -11,18 +10,18 @@ from slipway.keys.config_schema import schema
 BATCH = "batch"
 # How the names of torchvision's detectors begin.
 _DETECTION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd")
-# The settings of a model of photographs, with the values that stand for "left out".
+# The settings that only a model of photographs has, with the remedy for a model with samples.
 _OF_PHOTOGRAPHS = {
-    "input": ("float32", "state `dtype` and `normalisation` in `inputs`"),
-    "output": (None, "state what each output means in `outputs`"),
-    "image": (None, "`samples` gives the inputs"),
-}
-_PREPROCESS = {
-    "resize": 232,
-    "crop": 224,
-    "mean": [0.485, 0.456, 0.406],
-    "std": [0.229, 0.224, 0.225],
-    "interpolation": "bilinear",
+    "input": "state `dtype` and `normalisation` in `inputs`",
+    "output": "state what each output means in `outputs`",
+    "image": "`samples` gives the inputs",
+    **{
+        f"preprocess.{name}": "`samples` gives arrays as the network takes them"
+        for name in ("resize", "crop", "mean", "std", "interpolation")
+    },
+    "accuracy.labelled": "use `metric`",
+    "accuracy.min_top1": "use `metric`",
+    "calibration.images": "name its source as `calibration.samples`",
 }
 
 
@@ -66,7 +65,7 @@ def _check_arguments(key: str, settings: dict) -> None:
 
 def _check_photographs(key: str, settings: dict) -> None:
     """Refuse what only a model with samples has, classes of a tensor, and an implausible preprocessing."""
-    if settings["architecture"] in _of_other_tasks():
+    if settings["architecture"] in _properties()["architecture"]["anyOf"][-1]["enum"]:  # networks for other tasks
         raise SlipwayError(
             f"config: `{key}.architecture` is {settings['architecture']}, which is no classifier of photographs; name "
             "the source of its inputs as `samples` (docs/models.md)"
@@ -94,26 +93,16 @@ def _check_photographs(key: str, settings: dict) -> None:
 
 def _check_only_samples(key: str, settings: dict) -> None:
     """Refuse the settings of photographs in a model with samples."""
-    given = {
-        name: (settings[name], why) for name, (left_out, why) in _OF_PHOTOGRAPHS.items() if settings[name] != left_out
-    }
-    for name, left_out in _PREPROCESS.items():
-        if settings["preprocess"][name] != left_out:
-            given[f"preprocess.{name}"] = (
-                settings["preprocess"][name],
-                "`samples` gives arrays as the network takes them",
+    for name, remedy in _OF_PHOTOGRAPHS.items():
+        section, _, part = name.partition(".")
+        value, described = settings[section], _properties()[section]
+        if part:
+            value, described = value.get(part), described["properties"][part]
+        if value != described.get("default"):
+            raise SlipwayError(
+                f"config: `{key}.{name}` is {value!r}, which only a model of photographs has, but `{key}.samples` is "
+                f"set; leave one of them out: {remedy}"
             )
-    for section, names in (("accuracy", ("labelled", "min_top1")), ("calibration", ("images",))):
-        for name in names:
-            if settings[section].get(name) is not None:
-                why = "use `metric`" if section == "accuracy" else "name its source as `calibration.samples`"
-                given[f"{section}.{name}"] = (settings[section][name], why)
-    if given:
-        name, (value, why) = next(iter(given.items()))
-        raise SlipwayError(
-            f"config: `{key}.{name}` is {value!r}, which only a model of photographs has, but `{key}.samples` is set; "
-            f"leave one of them out: {why}"
-        )
     meanings = (settings["outputs"] or {}).values()
     if settings["labels"] is not None and not [meaning for meaning in meanings if meaning != "tensor"]:
         raise SlipwayError(
@@ -123,7 +112,7 @@ def _check_only_samples(key: str, settings: dict) -> None:
 
 
 def _check_inputs(key: str, settings: dict) -> None:
-    shapes = dict(_shapes(settings))
+    shapes = _shapes(settings)
     for name, shape in shapes.items():
         if BATCH in shape[1:]:
             raise SlipwayError(
@@ -131,11 +120,11 @@ def _check_inputs(key: str, settings: dict) -> None:
                 "requests are put together; let `architecture` name a factory whose network has it there"
             )
     with_batch = [name for name, shape in shapes.items() if shape[:1] == [BATCH]]
-    if with_batch and len(with_batch) < len(shapes):
-        without = next(name for name in shapes if name not in with_batch)
+    without = [name for name in shapes if name not in with_batch]
+    if with_batch and without:
         raise SlipwayError(
-            f"config: `{key}.inputs.{with_batch[0]}.shape` begins with `batch`, but that of {without} does not; begin "
-            "the shape of each input with `batch`, or none"
+            f"config: `{key}.inputs.{with_batch[0]}.shape` begins with `batch`, but that of {without[0]} does not; "
+            "begin the shape of each input with `batch`, or none"
         )
     for name, entry in (settings["inputs"] or {}).items():
         _check_normalisation(f"{key}.inputs.{name}", entry)
@@ -165,7 +154,7 @@ def _check_normalisation(key: str, entry: dict) -> None:
 
 def _check_axes(key: str, settings: dict) -> None:
     """Refuse axes without sizes, sizes without axes, and sizes in the wrong order."""
-    axes, shapes = settings["axes"], dict(_shapes(settings))
+    axes, shapes = settings["axes"], _shapes(settings)
     if BATCH in axes:
         raise SlipwayError(
             f"config: `{key}.axes` has batch, but batch sizes are those of `tensorrt.profiles` and "
@@ -188,13 +177,11 @@ def _check_axes(key: str, settings: dict) -> None:
         )
 
 
-def _of_other_tasks() -> list[str]:
-    """Return torchvision's networks that are no classifiers: the last list of the schema."""
-    return schema()["$defs"]["model"]["properties"]["architecture"]["anyOf"][-1]["enum"]
+def _properties() -> dict:
+    """Return the schema of a model's settings."""
+    return schema()["$defs"]["model"]["properties"]
 
 
-def _shapes(settings: dict) -> Iterator[tuple[str, list]]:
-    """Yield the name and shape of each input with a stated shape."""
-    for name, entry in (settings["inputs"] or {}).items():
-        if entry["shape"]:
-            yield name, entry["shape"]
+def _shapes(settings: dict) -> dict[str, list]:
+    """Return {name: shape} of the inputs with a stated shape."""
+    return {name: entry["shape"] for name, entry in (settings["inputs"] or {}).items() if entry["shape"]}

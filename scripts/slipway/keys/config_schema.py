@@ -115,11 +115,7 @@ def _allowed(schema: dict) -> str:
         return f"text of the form {schema['pattern']}"
     kinds = schema.get("type", [])
     words = [" or ".join(_KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))]
-    limits = {
-        "minimum": "at least",
-        "exclusiveMinimum": "more than",
-        "maximum": "at most",
-    }
+    limits = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
     words += [f"{phrase} {schema[name]}" for name, phrase in limits.items() if name in schema]
     words += [_size(schema, ending, things) for ending, things in _SIZES.items()]
     if "uniqueItems" in schema:

@@ -12,17 +12,20 @@ FAST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Far above any real configuration. But aliases of aliases make a million nodes in twenty lines.
 MOST_BYTES = 1 << 20
 MOST_NODES = 20_000
-_TOO_DEEP = "config: {} is nested too deeply for a configuration; use fewer levels"
 
 
 def require_readable(path: str | Path) -> None:
     """Raise SlipwayError unless `path` is UTF-8 text whose YAML is a mapping of moderate size, without recursion."""
     if not Path(path).is_file():
         return  # Snakemake names a missing file itself
-    root = _parsed(path, _text(path))
-    if not isinstance(root, yaml.MappingNode):
-        raise SlipwayError(f"config: {path} must hold keys such as `models:` at its top level; add such keys")
-    if _expanded_size(root, path) > MOST_NODES:
+    try:
+        root = _parsed(path, _text(path))
+        if not isinstance(root, yaml.MappingNode):
+            raise SlipwayError(f"config: {path} must hold keys such as `models:` at its top level; add such keys")
+        size = _expanded_size(root, path)
+    except RecursionError:
+        raise SlipwayError(f"config: {path} is nested too deeply for a configuration; use fewer levels") from None
+    if size > MOST_NODES:
         raise SlipwayError(
             f"config: {path} stands for more than {MOST_NODES} values once its aliases (*name) are filled in; write "
             "the needed values without aliases"
@@ -77,17 +80,13 @@ def _text(path: str | Path) -> str:
 def _parsed(path: str | Path, text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=FAST_LOADER)
-    except yaml.MarkedYAMLError as error:
-        if "nesting" in (error.problem or ""):
-            raise SlipwayError(_TOO_DEEP.format(path)) from None
-        where = error.problem_mark or error.context_mark
-        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
-        raise SlipwayError(f"config: {path} is no valid YAML ({place}{error.problem}); correct it there") from None
     except yaml.YAMLError as error:
-        problem = str(error).splitlines()[0]
-        raise SlipwayError(f"config: {path} is no valid YAML ({problem}); correct it there") from None
-    except RecursionError:
-        raise SlipwayError(_TOO_DEEP.format(path)) from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        if "nesting" in problem:
+            raise RecursionError from None
+        where = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        place = f"line {where.line + 1}, column {where.column + 1}: " if where else ""
+        raise SlipwayError(f"config: {path} is no valid YAML ({place}{problem}); correct it there") from None
 
 
 def _expanded_size(root: yaml.Node, path: str | Path) -> int:
@@ -112,7 +111,4 @@ def _expanded_size(root: yaml.Node, path: str | Path) -> int:
             open_nodes.remove(id(node))
         return sizes[id(node)]
 
-    try:
-        return size(root)
-    except RecursionError:
-        raise SlipwayError(_TOO_DEEP.format(path)) from None
+    return size(root)

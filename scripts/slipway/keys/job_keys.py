@@ -75,10 +75,7 @@ class JobKeys:
 
     def reference_outputs(self, model: str) -> JobKey:
         """Return the key of the golden answers."""
-        return JobKey(
-            versions("torch"),
-            code=self._parts.code_of_model("reference_outputs", model),
-        )
+        return JobKey(versions("torch"), code=self._parts.code_of_model("reference_outputs", model))
 
     def profile_model(self, model: str) -> JobKey:
         """Return the key of the profile."""

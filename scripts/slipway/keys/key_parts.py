@@ -60,9 +60,7 @@ class KeyParts:
         data = (
             self.samples(source)
             if source
-            else {
-                "labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"]),
-            }
+            else {"labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"])}
         )
         return {
             **data,
