@@ -50,6 +50,7 @@ def describe_gpu(name: str, compute_capability: str) -> str:
     return f"{name} (compute capability {compute_capability})"
 
 
+@cache
 def gpu_identity() -> str | None:
     """Return this machine's first visible GPU in one line; None if there is none."""
     try:

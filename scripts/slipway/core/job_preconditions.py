@@ -35,9 +35,13 @@ def require_planned(arguments: argparse.Namespace) -> None:
     require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
 
 
+def installed_version(option: str) -> str:
+    """Return the version here of the package that an option such as "torch_version" declares, or "absent"."""
+    return (serving_version if option in SERVING else package_version)(PACKAGES[option])
+
+
 def _require_version(option: str, declared: str) -> None:
-    package = PACKAGES[option]
-    installed = (serving_version if option in SERVING else package_version)(package)
+    package, installed = PACKAGES[option], installed_version(option)
     if installed == ABSENT:
         remedy = MAKE_IT if option in SERVING else "pip install -r envs/requirements.txt"
         raise SlipwayError(f"{package} is not installed here; {remedy}")

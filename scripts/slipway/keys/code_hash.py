@@ -15,8 +15,10 @@ import os
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
+from importlib.util import resolve_name
 from pathlib import Path
 
+from slipway.core.artifacts import sha256
 from slipway.core.user_modules import find_users_module
 from slipway.deploy import platforms
 from slipway.deploy.platforms import PLATFORMS
@@ -68,10 +70,6 @@ class CodeHashes:
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
         return self._of_files([_ADAPTER])
-
-    def of_worker(self) -> dict[str, str]:
-        """Return {file: SHA-256} of the worker that runs TensorRT engines. Other programs start it by its path."""
-        return self.of_program("tensorrt_worker")
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
         """Return {file: SHA-256} of the user's module in "module:factory"; {} for torchvision's classifiers.
@@ -141,7 +139,7 @@ def _read(path: Path) -> tuple[str | None, list[str]]:
     Of a file that is no part of keys, return None and no files.
     """
     if path.suffix != ".py":
-        return _digest_of_bytes(path), []
+        return sha256(path)[:16], []
     tree = _parsed(path)
     if any(isinstance(node, ast.Assign) and ast.unparse(node) == "PART_OF_KEYS = False" for node in tree.body):
         return None, []
@@ -157,7 +155,7 @@ def _read_users(path: Path) -> str:
     try:
         return _digest_of(meaning(_parsed(path)))
     except (SyntaxError, ValueError):
-        return _digest_of_bytes(path)
+        return sha256(path)[:16]
 
 
 def _parsed(path: Path) -> ast.Module:
@@ -172,10 +170,6 @@ def _digest_of(code: object) -> str:
 _RULES = _digest_of([Path(file).read_bytes() for file in (__file__, code_meaning.__file__)])
 
 
-def _digest_of_bytes(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
 def _data_files(path: Path, tree: ast.AST) -> list[Path]:
     names = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return [path.parent / name for name in names if name.endswith(DATA) and (path.parent / name).is_file()]
@@ -183,22 +177,15 @@ def _data_files(path: Path, tree: ast.AST) -> list[Path]:
 
 def _imports(path: Path, tree: ast.AST) -> list[Path]:
     modules = set()
+    package = os.path.relpath(path.parent, SCRIPTS).replace(os.sep, ".")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            module = _absolute(path, node)
+            module = resolve_name("." * node.level + (node.module or ""), package)
             modules.add(module)
             modules.update(f"{module}.{alias.name}" for alias in node.names)
     return [file for module in sorted(modules) if module.split(".")[0] == "slipway" for file in _files(module)]
-
-
-def _absolute(path: Path, node: ast.ImportFrom) -> str:
-    """Return the full name of the module in `from module import`; leading dots count from the file's package."""
-    if not node.level:
-        return node.module or ""
-    package = path.resolve().relative_to(SCRIPTS).parts[: -node.level]
-    return ".".join([*package, *([node.module] if node.module else [])])
 
 
 def _files(module: str) -> list[Path]:

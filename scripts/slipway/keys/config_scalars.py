@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -60,12 +59,9 @@ def _scalars(
 
 
 def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
-    matching = []
-    for schema in _alternatives(schemas, root):
-        value_schema = schema.get("properties", {}).get(name, schema.get("additionalProperties"))
-        if isinstance(value_schema, dict):
-            matching.append(value_schema)
-    return matching
+    alternatives = _alternatives(schemas, root)
+    found = [schema.get("properties", {}).get(name, schema.get("additionalProperties")) for schema in alternatives]
+    return [schema for schema in found if isinstance(schema, dict)]
 
 
 def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
@@ -131,7 +127,7 @@ def _as_number(written: str, kinds: set[str]) -> str:
 
 
 def _read_as(node: yaml.ScalarNode) -> str:
-    value: Any = yaml.safe_load(node.value)
+    value = yaml.safe_load(node.value)
     if isinstance(value, str):
         return "text"
     return json.dumps(value) if isinstance(value, (bool, int, float)) or value is None else "a date"

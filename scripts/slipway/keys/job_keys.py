@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core import packages
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import PACKAGES, SERVING
+from slipway.core.job_preconditions import installed_version
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import serving_version
 from slipway.deploy.local import server_state
@@ -20,12 +20,7 @@ from slipway.triton.repository.versions import publication_number
 
 def versions(*names: str) -> dict[str, str]:
     """Return the options that declare the installed versions of packages, such as {"torch_version": "2.9.1"}."""
-    return {option: _version(option) for option in (f"{name}_version" for name in names)}
-
-
-def _version(option: str) -> str:
-    package = PACKAGES[option]
-    return (serving_version if option in SERVING else package_version)(package)
+    return {option: installed_version(option) for option in (f"{name}_version" for name in names)}
 
 
 class JobKeys:
@@ -50,11 +45,9 @@ class JobKeys:
         """Return the key of the canonical checkpoint."""
         settings = self.resolved.config["models"][model]
         checkpoint = self.resolved.checkpoint(model)
-        source = {"weights": settings["weights"], **versions("torchvision")}
-        if checkpoint:
-            source = {"checkpoint_sha256": self._parts.content(checkpoint)}
+        published = {"weights": settings["weights"], **versions("torchvision")}
         return JobKey(
-            source,
+            {"checkpoint_sha256": self._parts.content(checkpoint)} if checkpoint else published,
             architecture=settings["architecture"],
             weights_key=settings["weights_key"],
             arguments=json.dumps(settings["arguments"], sort_keys=True),
@@ -171,10 +164,9 @@ class JobKeys:
 
     def load_test(self, model: str, target: str) -> JobKey:
         """Return the key of the load test. The limits are no part of it: they only choose among its results."""
-        settings = self.resolved.config["load_test"]
-        swept = ("concurrency", "instances", "max_batch_sizes", "requests", "stability_percent")
+        settings, limits = self.resolved.config["load_test"], self._parts.limits()
         return JobKey(
-            {name: settings[name] for name in swept},
+            {name: value for name, value in settings.items() if name not in limits},
             hardware=self.resolved.hardware(target),
             **versions("pytriton", "perf_analyzer", "model_analyzer"),
             code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),

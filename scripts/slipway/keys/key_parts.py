@@ -32,7 +32,8 @@ class KeyParts:
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
-        return {**self.resolved.config["models"][model]["preprocess"], "input": self.resolved.input(model)}
+        settings = self.resolved.config["models"][model]
+        return {**settings["preprocess"], "input": settings["input"]}
 
     def interface(self, model: str) -> dict[str, str]:
         """Return the settings that determine a model's tensors: another meaning or label makes no graph stale.
@@ -46,22 +47,17 @@ class KeyParts:
             if not _states_all(settings["inputs"]):
                 stated |= self.samples(source) | self.code_of_samples(source)
         else:
-            of_graph = ("crop", "input", "mean", "std") if self.resolved.input(model) == "uint8" else ("crop", "input")
+            of_graph = ("crop", "input", "mean", "std") if settings["input"] == "uint8" else ("crop", "input")
             stated = {name: self.input(model)[name] for name in of_graph}
         return {"inputs": json.dumps(stated, sort_keys=True)}
 
     def evaluation(self, model: str) -> dict:
         """Return the settings of the evaluation data, and of the user's metric where there is one."""
-        accuracy, metric, source = (
-            self.resolved.accuracy(model),
-            self.resolved.metric(model),
-            self.resolved.samples(model),
-        )
-        data = (
-            self.samples(source)
-            if source
-            else {"labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"])}
-        )
+        accuracy, metric = self.resolved.accuracy(model), self.resolved.metric(model)
+        if source := self.resolved.samples(model):
+            data = self.samples(source)
+        else:
+            data = {"labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"])}
         return {
             **data,
             **{name: accuracy[name] for name in ("max_samples", "min_top1")},
@@ -132,7 +128,8 @@ class KeyParts:
 
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
-        worker = self.code_hashes.of_worker() if self.resolved.runs_tensorrt(target) else {}
+        # Programs start the worker by its path, so they do not import it.
+        worker = self.code("tensorrt_worker") if self.resolved.runs_tensorrt(target) else {}
         return self.code(program, self.resolved.runtime(target)) | worker
 
     def code_with_traits(self, program: str, targets: list[str]) -> dict[str, str]:

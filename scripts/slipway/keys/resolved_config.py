@@ -4,8 +4,6 @@ This module imports neither PyTorch nor a runtime, so the Snakefile parses in a 
 package metadata, hardware from the operating system.
 """
 
-from functools import cache
-
 from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
@@ -37,16 +35,16 @@ class ResolvedConfig:
         if self.runtime_version("tensorrt", target) == ABSENT:  # checked first: cheaper than detecting a GPU
             return "openvino"
         identity = self.config["targets"][target]["hardware"]
-        on_gpu = _gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
+        on_gpu = hardware.gpu_identity() is not None if identity == "auto" else hardware.is_gpu(identity)
         return "tensorrt" if on_gpu else "openvino"
 
     def traits(self, target: str) -> RuntimeTraits:
         """Return the traits of a target's runtime."""
         return RUNTIMES[self.runtime(target)]
 
-    def targets_of(self, *runtimes: str) -> list[str]:
-        """Return the targets with one of these runtimes."""
-        return [target for target in self.targets if self.runtime(target) in runtimes]
+    def targets_of(self, runtime: str) -> list[str]:
+        """Return the targets with a runtime."""
+        return [target for target in self.targets if self.runtime(target) == runtime]
 
     def runs_tensorrt(self, target: str) -> bool:
         """Return whether a target's engines are TensorRT engines, of either edition."""
@@ -65,13 +63,13 @@ class ResolvedConfig:
     def metric(self, model: str) -> dict | None:
         """Return the user's metric of a model, {"function", "limits"}, with the ends that are set; None without one."""
         metric = self.config["models"][model]["metric"]
-        return metric and {
-            "function": metric["function"],
-            "limits": {
-                name: {end: value for end, value in ends.items() if value is not None}
-                for name, ends in metric["limits"].items()
-            },
+        if metric is None:
+            return None
+        limits = {
+            name: {end: value for end, value in ends.items() if value is not None}
+            for name, ends in metric["limits"].items()
         }
+        return {"function": metric["function"], "limits": limits}
 
     def interpreter(self, target: str) -> str:
         """Return the Python interpreter that builds a target's engines."""
@@ -120,7 +118,7 @@ class ResolvedConfig:
             return declared
         if not self.traits(target).needs_gpu:
             return hardware.cpu_identity()
-        identity = _gpu_identity()
+        identity = hardware.gpu_identity()
         if identity is None:
             raise SlipwayError(
                 f"config: `targets.{target}.hardware` is auto, but no GPU is here to detect; declare the GPU, such as "
@@ -218,14 +216,6 @@ class ResolvedConfig:
         shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
         return all(shape[0] == BATCH for shape in shapes) if shapes else None
 
-    def input(self, model: str) -> str:
-        """Return the element type of a model's input: float32 or uint8."""
-        return self.config["models"][model]["input"]
-
-    def crop(self, model: str) -> int:
-        """Return the height and width of a model's input in pixels."""
-        return self.config["models"][model]["preprocess"]["crop"]
-
     def timing_cache(self, target: str) -> str | None:
         """Return the file of a target's TensorRT timing cache; None without a cache. It is no part of any key."""
         used = self.runtime(target) == "tensorrt" and self.tensorrt(target)["timing_cache"]
@@ -244,16 +234,10 @@ class ResolvedConfig:
         """Return the targets to deploy by manifests: every GPU with a Triton backend, else one CPU."""
         served = [target for target in self.targets if self.traits(target).native_backend]
         on_gpu = [target for target in served if self.traits(target).needs_gpu]
-        on_cpu = [target for target in served if target not in on_gpu]
-        return on_gpu or [target for target in on_cpu if target == self.deployed_target] or on_cpu[:1]
+        return on_gpu or ([self.deployed_target] if self.deployed_target in served else served[:1])
 
     @property
     def monitored_targets(self) -> list[str]:
         """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
-
-
-@cache
-def _gpu_identity() -> str | None:
-    return hardware.gpu_identity()

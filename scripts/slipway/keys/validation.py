@@ -27,27 +27,24 @@ def resolve(config: dict) -> ResolvedConfig:
     resolved = ResolvedConfig(config)
     require_precisions(resolved)
     require_versions(resolved)
-    checkpoints = {model: resolved.checkpoint(model) for model in resolved.models}
-    require_files(config, checkpoints)
+    require_files(resolved)
     require_labels(resolved)
-    require_weights_keys(config, checkpoints)
+    require_weights_keys(resolved)
     return resolved
 
 
-def require_files(config: dict, checkpoints: dict[str, str | None]) -> None:
-    """Raise SlipwayError unless every file and folder named in a configuration exists and has the right type.
-
-    `checkpoints`: {model: path of its local checkpoint, or None}.
-    """
+def require_files(resolved: ResolvedConfig) -> None:
+    """Raise SlipwayError unless every file and folder named in a configuration exists and has the right type."""
+    config = resolved.config
     named = {
         "image": config["image"],
-        **{f"models.{model}.image": settings["image"] for model, settings in config["models"].items()},
         # Only the machine that signs needs the private key.
         "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
+        **{f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()},
     }
-    named |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
-    named |= {f"models.{model}.weights": path for model, path in checkpoints.items()}
-    named |= {f"models.{model}.labels": settings["labels"] for model, settings in config["models"].items()}
+    for model, settings in config["models"].items():
+        files = {"weights": resolved.checkpoint(model), "image": settings["image"], "labels": settings["labels"]}
+        named |= {f"models.{model}.{name}": path for name, path in files.items()}
     for key, path in named.items():
         if path is not None and not Path(path).is_file():
             problem = "is a folder" if Path(path).is_dir() else "does not exist"
@@ -78,10 +75,10 @@ def require_labels(resolved: ResolvedConfig) -> None:
                     read_class_folders(Path(labelled), labels, "file")
 
 
-def require_weights_keys(config: dict, checkpoints: dict[str, str | None]) -> None:
+def require_weights_keys(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
-    for model, settings in config["models"].items():
-        if settings["weights_key"] is not None and checkpoints[model] is None:
+    for model, settings in resolved.config["models"].items():
+        if settings["weights_key"] is not None and resolved.checkpoint(model) is None:
             raise SlipwayError(
                 f"config: `models.{model}.weights_key` is {settings['weights_key']!r}, but `weights` is "
                 f"{settings['weights']}, which has one set of weights; name your checkpoint there, or leave "
@@ -173,10 +170,8 @@ def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if another version of a target's runtime would serve its engines than builds them."""
     for target in resolved.targets:
         if target in resolved.locked_targets():
-            version, compatibility = (
-                resolved.runtime_version("tensorrt", target),
-                resolved.tensorrt(target)["compatibility"],
-            )
+            version = resolved.runtime_version("tensorrt", target)
+            compatibility = resolved.tensorrt(target)["compatibility"]
             version_lock.require_lock(target, version, resolved.config["triton"], compatibility)
         elif not resolved.runs_tensorrt(target):
             _require_same_version(target, resolved.traits(target))

@@ -38,7 +38,7 @@ def test_packages_around_a_module_are_in_it():
 
 
 def test_imports_relative_to_a_package_are_followed():
-    listed = CodeHashes().of_worker()
+    listed = CodeHashes().of_program("tensorrt_worker")
     assert "scripts/slipway/runtimes/tensorrt/measuring.py" in listed
     assert "scripts/slipway/runtimes/tensorrt/device.py" in listed
 

@@ -80,7 +80,7 @@ def test_the_code_of_a_program_is_part_of_its_key_and_no_option():
 def test_the_driver_is_no_part_of_any_key(monkeypatch):
     """It is recorded; see test_gpu_monitor."""
     # As it is, but asked each time.
-    monkeypatch.setattr("slipway.keys.resolved_config._gpu_identity", hardware.gpu_identity)
+    monkeypatch.setattr(hardware, "gpu_identity", hardware.gpu_identity.__wrapped__)
 
     def keys(driver):
         told = {"nvmlDeviceGetName": "NVIDIA L4", "nvmlDeviceGetCudaComputeCapability": (8, 9)}
@@ -124,7 +124,7 @@ def test_versions_are_those_that_are_installed():
 def test_an_onnx_file_depends_on_what_writes_it(package, monkeypatch):
     before = job_keys().export_onnx("m")
     monkeypatch.setattr(
-        "slipway.keys.job_keys.package_version", lambda name: "9" if name == package else metadata.version(name)
+        "slipway.core.job_preconditions.package_version", lambda name: "9" if name == package else metadata.version(name)
     )
     changed = {name for name, value in job_keys().export_onnx("m").items() if value != before[name]}
     assert changed == {f"{package}_version"}

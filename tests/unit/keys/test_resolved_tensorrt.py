@@ -27,7 +27,7 @@ def test_a_declared_gpu_target_plans_on_a_machine_without_one():
 
 
 def test_an_undeclared_gpu_target_says_what_to_declare(monkeypatch):
-    monkeypatch.setattr("slipway.keys.resolved_config._gpu_identity", lambda: None)
+    monkeypatch.setattr("slipway.core.hardware.gpu_identity", lambda: None)
     message = refusal(h100={"runtime": "tensorrt"})
     assert "`targets.h100.hardware` is auto, but no GPU is here" in message
     assert "compute capability 8.9" in message
