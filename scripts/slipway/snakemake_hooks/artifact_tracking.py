@@ -112,7 +112,7 @@ class ArtifactTracking:
             keep_records_with_results()
             self._attempts.settle()
             edited = self._records.changed()
-            self._records.remember_what_a_killed_run_made()
+            self._records.remember(self._records.made_anew)  # later edits of them show
             mark_incomplete(edited)
         except OSError as error:
             reason = without_number(error)

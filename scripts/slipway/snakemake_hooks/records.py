@@ -36,7 +36,8 @@ def keep_records_with_results() -> None:
     for name in damaged:
         if damaged.isdisjoint(name.parents):
             remove(KEPT_RECORDS / name)
-            write_json(KEPT_MARKS / name, {"external_jobid": None})
+            remove(KEPT_MARKS / name)
+            restore_record(KEPT_MARKS / name, {"external_jobid": None})
 
 
 def _is_damaged(path: Path) -> bool:
@@ -71,12 +72,13 @@ class ArtifactRecords:
     def __init__(self, file_hashes: FileHashCache) -> None:
         self._file_hashes = file_hashes
         self._made = made_artifacts()
-        self._made_anew: list[str] = []
+        # The artifacts that a killed run made anew, as far as `changed` found them.
+        self.made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
         """Return {artifact: (SHA-256 when made, SHA-256 now)} of artifacts that were edited or truncated.
 
-        An artifact that a killed run made anew is not included, although its stamp is outdated.
+        An artifact that a killed run made anew is in `made_anew` instead: only its stamp is outdated.
         """
         found = {}
         for name, made in self._made.items():
@@ -84,7 +86,7 @@ class ArtifactRecords:
             if not path.exists() or (now := self.digest(path)) == made.sha256:
                 continue
             if self._made_by_a_killed_run(path):
-                self._made_anew.append(name)
+                self.made_anew.append(name)
             else:
                 found[name] = (made.sha256, now)
         return found
@@ -98,10 +100,6 @@ class ArtifactRecords:
         if known != self._made:
             self._made = known
             write_json(ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
-
-    def remember_what_a_killed_run_made(self) -> None:
-        """Store the stamps of artifacts that a killed run made anew (see `changed`), so that later edits show."""
-        self.remember(self._made_anew)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
         """Return the complete artifacts for which a killed run had not yet stored a stamp."""

@@ -165,7 +165,7 @@ def test_what_a_killed_run_made_anew_is_noted_when_it_is_found(place):
     snakemakes_record(place, ENGINE, (place / ENGINE).stat().st_mtime)
     first = artifacts()
     assert first.changed() == {}
-    first.remember_what_a_killed_run_made()
+    first.remember(first.made_anew)
     flipped_in_silence(place / ENGINE)
     assert list(artifacts().changed()) == [ENGINE]
 
@@ -198,6 +198,18 @@ def test_a_long_path_is_found_in_snakemakes_records(place):
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"endtime": (place / name).stat().st_mtime}))
     assert artifacts().forgotten([name]) == [name]
+
+
+def test_a_damaged_record_of_a_long_name_is_marked(place):
+    """So long that no other name of a file in the same folder may be longer."""
+    name = f"results/{'m' * 100}/{'m' * 75}.trt"
+    record = place / ".snakemake/metadata" / base64.urlsafe_b64encode(name.encode()).decode()
+    assert len(record.name) == 252
+    record.parent.mkdir()
+    record.write_text("null")
+    keep_records_with_results()
+    assert not record.exists()
+    assert incomplete() == {name}
 
 
 # Marks for Snakemake
