@@ -119,11 +119,8 @@ def _settle(path: Path) -> None:
         raise FileNotFoundError(f"nothing was written to {path}")
     for file in [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]:
         file.chmod(0o644)
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
 
 
 def remove(path: Path) -> None:

@@ -1,7 +1,5 @@
 """Refuse impossible configurations that the schema accepts, before any job runs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from slipway.classification.class_folders import read_class_folders
@@ -9,7 +7,7 @@ from slipway.classification.image_files import require_images
 from slipway.classification.label_files import read_labels
 from slipway.contract.sample_sources import files_of, is_function
 from slipway.core import hardware
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
@@ -54,13 +52,13 @@ def require_files(resolved: ResolvedConfig) -> None:
     for owner, settings in owners.items():
         for section, key in (("accuracy", "labelled"), ("calibration", "images")):
             if settings[section].get(key) is not None:
-                with _read_for(f"{owner}{section}.{key}"):
+                with amended(f"config: `{owner}{section}.{key}`: "):
                     require_images(settings[section][key])
     for model, settings in config["models"].items():
         sources = {"samples": settings["samples"], "calibration.samples": settings["calibration"].get("samples")}
         for key, source in sources.items():
             if source is not None and not is_function(source):
-                with _read_for(f"models.{model}.{key}"):
+                with amended(f"config: `models.{model}.{key}`: "):
                     files_of(source)
 
 
@@ -69,7 +67,7 @@ def require_labels(resolved: ResolvedConfig) -> None:
     for model, settings in resolved.config["models"].items():
         labelled = resolved.accuracy(model)["labelled"]
         if settings["labels"] is not None:
-            with _read_for(f"models.{model}.labels"):
+            with amended(f"config: `models.{model}.labels`: "):
                 labels = read_labels(settings["labels"])
                 if labelled is not None and settings["output"] != "tensor":
                     read_class_folders(Path(labelled), labels, "file")
@@ -195,15 +193,6 @@ def _calibration_data(resolved: ResolvedConfig, model: str) -> str:
         return f"inputs of {model} to take its scales from; name their source as `models.{model}.calibration.samples`"
     place = "calibration.images" if len(resolved.models) == 1 else f"models.{model}.calibration.images"
     return f"photographs to take its scales from; name a folder of them as `{place}`"
-
-
-@contextmanager
-def _read_for(key: str) -> Iterator[None]:
-    """Name the key of the configuration in an error of a file or folder that it names."""
-    try:
-        yield
-    except SlipwayError as error:
-        raise SlipwayError(f"config: `{key}`: {error}") from None
 
 
 def _require_inputs_of(resolved: ResolvedConfig, target: str, precision: str) -> None:

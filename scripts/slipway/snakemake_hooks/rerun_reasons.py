@@ -85,9 +85,8 @@ def _exchanged(before: list[list], now: list[list]) -> list[str]:
 
 
 def _changes(before: dict, now: dict) -> list[str]:
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     words = []
-    for name in sorted(changed):
+    for name in _differing(before, now):
         old, new = _unpacked(before.get(name)), _unpacked(now.get(name))
         if name == "code":
             words += _edits(old or {}, new or {})
@@ -108,8 +107,11 @@ def _unpacked(value: object) -> object:
 
 def _edits(before: dict, now: dict) -> list[str]:
     verbs = {(True, True): "edited", (False, True): "added", (True, False): "removed"}
-    changed = [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
-    return [f"{name} {verbs[name in before, name in now]}" for name in changed]
+    return [f"{name} {verbs[name in before, name in now]}" for name in _differing(before, now)]
+
+
+def _differing(before: dict, now: dict) -> list[str]:
+    return [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
 
 
 def _called(name: str, settings: dict) -> str:

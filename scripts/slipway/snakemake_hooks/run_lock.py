@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 from typing import IO
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from slipway.core.artifacts import make_way_for_file
 from slipway.core.records import read_record
 from slipway.snakemake_hooks.layout import LOCKS, SNAKEMAKE
@@ -91,11 +93,6 @@ class RunLock:
 
     def _lock(self, patience_s: float) -> None:
         """Lock the file. Raise BlockingIOError if another process holds it for longer than `patience_s`."""
-        until = time.monotonic() + patience_s
-        while True:
-            try:
-                return fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(PAUSE_S)
+        held = retry_if_exception_type(BlockingIOError)
+        patiently = Retrying(retry=held, stop=stop_after_delay(patience_s), wait=wait_fixed(PAUSE_S), reraise=True)
+        patiently(fcntl.flock, self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
