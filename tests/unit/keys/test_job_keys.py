@@ -124,7 +124,8 @@ def test_versions_are_those_that_are_installed():
 def test_an_onnx_file_depends_on_what_writes_it(package, monkeypatch):
     before = job_keys().export_onnx("m")
     monkeypatch.setattr(
-        "slipway.core.job_preconditions.package_version", lambda name: "9" if name == package else metadata.version(name)
+        "slipway.core.job_preconditions.package_version",
+        lambda name: "9" if name == package else metadata.version(name),
     )
     changed = {name for name, value in job_keys().export_onnx("m").items() if value != before[name]}
     assert changed == {f"{package}_version"}
