@@ -66,6 +66,8 @@ def main(arguments: argparse.Namespace) -> None:
     contract = Contract.read(arguments.interface)
     if not contract.batched:
         arguments.max_batch_sizes = [0]  # as Triton states that a model has no batch axis
+    varied = {entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
+    sweep = model_analyzer.Sweep(**varied)
     records = {f"{arguments.model}_{read_json(path)['key']['precision']}": path for path in arguments.engine_records}
     engines = {name: RecordedEngine.of_record(path) for name, path in records.items()}
     require_covered_batches(engines, arguments.max_batch_sizes)
@@ -74,7 +76,7 @@ def main(arguments: argparse.Namespace) -> None:
         server = find_server(engines, workspace, arguments.tensorrt_python)
         for name, engine in engines.items():
             lay_out_candidate(workspace, name, engine, contract, arguments, server)
-        rows = measure(engines, server, workspace, arguments)
+        rows = measure(engines, server, workspace, sweep, on_gpu=is_gpu(arguments.hardware))
         with written_whole(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
         with written_whole(arguments.plots) as partial:
@@ -89,7 +91,7 @@ def main(arguments: argparse.Namespace) -> None:
         "engines": {name: engine.record["key"] for name, engine in engines.items()},
         "engine_records": {name: sha256(path) for name, path in records.items()},
         "server": {"program": Path(server.program).name, "native_backends": server.native_backends},
-        "requests_per_window": model_analyzer.window(sweep_of(arguments)),
+        "requests_per_window": model_analyzer.window(sweep),
         "stability_percent": arguments.stability_percent,
     }
     write_json(arguments.record, conditions | {"measurements": rows})
@@ -145,12 +147,12 @@ def lay_out_candidate(
 
 
 def measure(
-    engines: dict[str, RecordedEngine], server: Installation, workspace: Path, arguments: argparse.Namespace
+    engines: dict[str, RecordedEngine], server: Installation, workspace: Path, sweep: model_analyzer.Sweep, on_gpu: bool
 ) -> list[dict]:
     """Run the sweep and return one row per measurement. Raise SlipwayError if there is none."""
     ports, key = replace(Ports.free(), http=None), new_key()
-    settings = model_analyzer.configuration(list(engines), sweep_of(arguments), ports, server, workspace, key)
-    gpu = GpuMonitor() if is_gpu(arguments.hardware) else None
+    settings = model_analyzer.configuration(list(engines), sweep, ports, server, workspace, key)
+    gpu = GpuMonitor() if on_gpu else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     with PeakMemory(gpu=gpu) as memory:
@@ -161,14 +163,7 @@ def measure(
             "Model Analyzer has no figures of any configuration; its log says why. Lower `load_test.concurrency`; "
             "or, if its measurement windows differ too much, raise `load_test.stability_percent`"
         )
-    return [describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu=gpu is not None) for row in rows]
-
-
-def sweep_of(arguments: argparse.Namespace) -> model_analyzer.Sweep:
-    """Return the parameters of the sweep, which are options of the same names."""
-    return model_analyzer.Sweep(
-        **{entry.name: getattr(arguments, entry.name) for entry in fields(model_analyzer.Sweep)}
-    )
+    return [describe(row, engines, memory.peaks, instances_of(row, workspace), on_gpu) for row in rows]
 
 
 def narrate(memory: PeakMemory, require_own: Callable[[], None], line: str) -> None:

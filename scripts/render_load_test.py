@@ -1,6 +1,7 @@
 """Render the load test as PDF: a summary for decisions, and a detailed report of every measurement."""
 
 import argparse
+from itertools import groupby
 from pathlib import Path
 
 import matplotlib
@@ -85,17 +86,10 @@ def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
 def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     """Return a section for each variant, then Model Analyzer's own plots."""
     story = conditions(tested, arguments)
-    variants = sorted({row["variant"] for row in tested["measurements"]})
-    for variant in variants:
-        rows = sorted(
-            (row for row in tested["measurements"] if row["variant"] == variant), key=lambda row: row["concurrency"]
-        )
+    for rows in by_variant(tested["measurements"]):
         story += [
-            paragraph(variant, "Heading2"),
-            paragraph(
-                f"{rows[0]['precision']}, {rows[0]['instances']} instance(s), "
-                f"{batches_in_words(rows[0]['max_batch_size'])}"
-            ),
+            paragraph(rows[0]["variant"], "Heading2"),
+            paragraph(in_words(rows[0])),
             Spacer(1, 2 * mm),
             table(rows, NOT_IN_DETAIL, over_limit(rows, arguments)),
         ]
@@ -124,6 +118,17 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     return [*(paragraph(line) for line in lines), Spacer(1, 4 * mm)]
 
 
+def by_variant(rows: list[dict]) -> list[list[dict]]:
+    """Return the measurements of each variant, by their concurrency."""
+    ordered = sorted(rows, key=lambda row: (row["variant"], row["concurrency"]))
+    return [list(measured) for _, measured in groupby(ordered, key=lambda row: row["variant"])]
+
+
+def in_words(row: dict) -> str:
+    """Return the configuration of a measurement in words."""
+    return f"{row['precision']}, {row['instances']} instance(s), {batches_in_words(row['max_batch_size'])}"
+
+
 def over_limit(rows: list[dict], arguments: argparse.Namespace) -> list[int]:
     """Return the indices of the measurements that exceed a limit."""
     limits = arguments.p99_limit_ms, arguments.memory_limit_mb
@@ -136,13 +141,8 @@ def draw_chart(rows: list[dict], p99_limit_ms: float, path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 3.8), layout="constrained")
-    for variant in sorted({row["variant"] for row in rows}):
-        points = sorted((row for row in rows if row["variant"] == variant), key=lambda row: row["concurrency"])
-        label = (
-            f"{points[0]['precision']}, {points[0]['instances']} instance(s), "
-            f"{batches_in_words(points[0]['max_batch_size'])}"
-        )
-        label += " (as configured)" if variant.endswith("default") else ""
+    for points in by_variant(rows):
+        label = in_words(points[0]) + (" (as configured)" if points[0]["variant"].endswith("default") else "")
         axes.plot([row["p99_ms"] for row in points], [row["throughput_per_s"] for row in points], "o-", label=label)
         for row in points:
             position = (row["p99_ms"], row["throughput_per_s"])

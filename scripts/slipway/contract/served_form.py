@@ -13,9 +13,9 @@ from slipway.core.errors import SlipwayError
 _NUMBERS = "biuf"
 
 
-def served_shape(tensor: Tensor) -> tuple[int | str | None, ...]:
-    """Return the shape of a tensor as Triton has it."""
-    return (BATCH, 1) if tensor.shape == (BATCH,) else tensor.shape
+def served_dims(tensor: Tensor) -> list[int]:
+    """Return the shape of a tensor as Triton's metadata state it: -1 for a dynamic size."""
+    return [-1, 1] if tensor.shape == (BATCH,) else tensor.dims(batched=False)
 
 
 def cast(inputs: Tensors, contract: Contract) -> Tensors:

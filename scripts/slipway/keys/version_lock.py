@@ -33,7 +33,7 @@ def served_tensorrt(triton: dict) -> Served:
         return Served(inside, f"{releases.VARIABLE} of the image {image}")
     if release is None:
         return Served(None, "`triton.release` is not set")
-    row = releases.release(release)
+    row = releases.release_with("triton", release)
     if row:
         return Served(row.tensorrt, row.source)
     image = image or releases.IMAGE.format(release=release)

@@ -18,9 +18,9 @@ from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
 from slipway.triton.repository.model_config import read_config
-from slipway.triton.server import restricted_apis
 from slipway.triton.server.interpreter import write_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
+from slipway.triton.server.restricted_apis import GRPC_HEADER, can_guard, local_flags
 from slipway.triton.server.tritonserver import Installation, Ports, perf_analyzer_environment, stop_process
 
 # A window must contain several rounds of the requests in flight, or it measures only the first ones.
@@ -66,9 +66,7 @@ def configuration(
     perf_analyzer sends each model its samples, in the file `input_data` of the workspace. Only clients with `key` may
     load models on its server.
     """
-    repository = workspace / "repository"
-    grid = _grid(sweep)
-    flags = dict(flag.removeprefix("--").split("=", 1) for flag in server.flags)
+    repository, grid = workspace / "repository", _grid(sweep)
     return {
         "model_repository": str(repository),
         "output_model_repository_path": str(workspace / "variants"),
@@ -77,8 +75,7 @@ def configuration(
         "checkpoint_directory": str(workspace / "checkpoints"),
         "export_path": str(workspace),
         "profile_models": {
-            name: _swept(read_config(repository / name / "config.pbtxt"), sweep)
-            | {"perf_analyzer_flags": _flags(sweep, input_data(workspace, name))}
+            name: _swept(read_config(repository / name / "config.pbtxt"), sweep, input_data(workspace, name))
             for name in models
         },
         "run_config_search_mode": "brute",
@@ -86,7 +83,7 @@ def configuration(
         "duration_seconds": 1,
         "triton_launch_mode": "local",
         "triton_server_path": str(_launcher(server, ports, key, workspace)),
-        "triton_server_flags": flags,
+        "triton_server_flags": dict(flag.removeprefix("--").split("=", 1) for flag in server.flags),
         "triton_server_environment": perf_analyzer_environment(workspace),  # perf_analyzer gets the same environment
         "triton_http_endpoint": f"{ports.host}:{NO_HTTP}",
         "triton_grpc_endpoint": f"{ports.host}:{ports.grpc}",
@@ -127,7 +124,7 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
         env=without_proxies(os.environ)
         | {"NUMBA_DISABLE_CUDA": "1"}
         | owner_variable(workspace.name)
-        | {keyed_model_analyzer.NAME: restricted_apis.GRPC_HEADER, keyed_model_analyzer.VALUE: key},
+        | {keyed_model_analyzer.NAME: GRPC_HEADER, keyed_model_analyzer.VALUE: key},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -155,10 +152,8 @@ def read_table(path: Path) -> list[dict]:
     if not path.is_file():
         raise SlipwayError(f"Model Analyzer left no table at {path}: no configuration could be measured, see the log")
     with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return [
-        {name: kind(value) for (name, kind), value in zip(COLUMNS.values(), row, strict=True)} for row in rows if row
-    ]
+        rows = list(filter(None, csv.reader(file)))[1:]
+    return [{name: kind(value) for (name, kind), value in zip(COLUMNS.values(), row, strict=True)} for row in rows]
 
 
 def perf_analyzer() -> str:
@@ -173,31 +168,29 @@ def perf_analyzer() -> str:
     return program
 
 
-def _swept(config: pb.ModelConfig, sweep: Sweep) -> dict:
-    """Return the varied parameters of one model. The rest of its instance group stays unchanged."""
-    [group] = config.instance_group
-    grid, configurations = _grid(sweep), {}
-    if grid:
-        unchanged = {"profile": [list(group.profile)]} if group.profile else {}
-        varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)], **unchanged}
-        parameters = {"instance_group": [varied], "max_batch_size": grid["max_batch_sizes"]}
-        configurations = {"model_config_parameters": parameters}
-    return {
-        **configurations,
+def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
+    """Return the varied parameters of one model and its options of perf_analyzer, which take `data`.
+
+    The rest of its instance group stays unchanged.
+    """
+    swept = {
         "parameters": {"concurrency": sweep.concurrency},
         "cpu_only": True,  # also for a GPU target: its only effect is that DCGM is not used
+        "perf_analyzer_flags": {
+            # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
+            "measurement-mode": "count_windows",
+            "measurement-request-count": window(sweep),
+            "stability-percentage": sweep.stability_percent,
+            "input-data": [str(data)],
+        },
     }
-
-
-def _flags(sweep: Sweep, data: Path) -> dict:
-    """Return the options of perf_analyzer. Model Analyzer takes a model's own in place of those for all models."""
-    return {
-        # Windows of requests, not of time: on a slow machine they take longer, but none is empty.
-        "measurement-mode": "count_windows",
-        "measurement-request-count": window(sweep),
-        "stability-percentage": sweep.stability_percent,
-        "input-data": [str(data)],
-    }
+    if grid := _grid(sweep):
+        [group] = config.instance_group
+        varied = {"count": grid["instances"], "kind": [pb.ModelInstanceGroup.Kind.Name(group.kind)]}
+        unchanged = {"profile": [list(group.profile)]} if group.profile else {}
+        parameters = {"instance_group": [varied | unchanged], "max_batch_size": grid["max_batch_sizes"]}
+        swept["model_config_parameters"] = parameters
+    return swept
 
 
 def _grid(sweep: Sweep) -> dict[str, list[int]]:
@@ -220,11 +213,8 @@ def _launcher(server: Installation, ports: Ports, key: str, workspace: Path) -> 
     server flags may have no spaces, so they cannot keep other machines and users out, as a deployed server does.
     """
     names = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
-    guards = restricted_apis.local_flags(key, ports.host, shared_memory=False) if server.can_guard else []
+    guards = local_flags(key, ports.host, shared_memory=False) if can_guard(server.program) else []
+    command = [server.program, *ports.flags(), *guards, region_flag(workspace.name)]
     launcher = workspace / "start-tritonserver"
-    write_launcher(
-        launcher,
-        [server.program, *ports.flags(), *guards, region_flag(workspace.name)],
-        {name: os.environ.get(name) for name in names},
-    )
+    write_launcher(launcher, command, {name: os.environ.get(name) for name in names})
     return launcher

@@ -66,7 +66,7 @@ def test_the_same_tensorrt_is_verified():
         "triton_release": "25.09",
         "tensorrt_of_release": "10.13.3.9",
         "verified": True,
-        "source": releases.release("25.09").source,
+        "source": releases.release_with("triton", "25.09").source,
     }
     assert notices(found) == []
 

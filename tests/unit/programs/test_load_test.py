@@ -13,6 +13,7 @@ import load_test
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
+from slipway.load_test.model_analyzer import Sweep
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.server.ownership import require_below
 from slipway.triton.server.tritonserver import Installation, Ports
@@ -150,4 +151,4 @@ def test_a_sweep_without_figures_is_told(tmp_path, tiny, monkeypatch):
         monkeypatch.setattr(load_test.model_analyzer, name, lambda *_, answer=answer, **__: answer)
     server = Installation("t", native_backends=True, folder=tmp_path)
     with pytest.raises(SlipwayError, match="no figures of any configuration"):
-        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, options(tiny, tmp_path))
+        load_test.measure({"m_fp32": tiny.engine}, server, tmp_path, Sweep([1], [2], [4], 30, 100), on_gpu=False)

@@ -18,7 +18,7 @@ from slipway.deploy.local.compatibility import Host
 from slipway.deploy.local.model_store import ModelStore
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server.leftovers import remove_leftovers
-from slipway.triton.server.restricted_apis import local_flags
+from slipway.triton.server.restricted_apis import can_guard, local_flags
 from slipway.triton.server.tritonserver import Installation, Ports, Server, find_installation, stop_process
 
 # The folder of a trial server's record, below the state of the live one.
@@ -47,7 +47,7 @@ class LocalInstallation:
         return {
             "program": program,
             "python": str(self.host.python),
-            "guarded": self.tritonserver.can_guard,
+            "guarded": can_guard(self.tritonserver.program),
             "shared_memory": self.shared_memory,
         }
 
@@ -55,7 +55,7 @@ class LocalInstallation:
         self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str, server_id: str | None = None
     ) -> Server:
         """Return a server of some models, not started yet. Only clients with `key` may change its models."""
-        guards = local_flags(key, ports.host, self.shared_memory) if self.tritonserver.can_guard else []
+        guards = local_flags(key, ports.host, self.shared_memory) if can_guard(self.tritonserver.program) else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
         return Server(self.tritonserver, repositories, ports, self.state / log, *loading, server_id=server_id)
 

@@ -10,9 +10,10 @@ from tritonclient.grpc import model_config_pb2, service_pb2
 from tritonclient.utils import triton_to_np_dtype
 
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
-from slipway.contract.served_form import as_served, as_stated, cast_exactly, served_shape
+from slipway.contract.served_form import as_served, as_stated, cast_exactly, served_dims
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Connection
+from slipway.triton.client.sample_batches import without_missing
 from slipway.triton.repository.model_config import CONTRACT
 
 TEXT = "BYTES"
@@ -35,19 +36,12 @@ class RemoteModel:
     max_batch: int | None
     optional: frozenset[str] = field(default_factory=frozenset)
 
-    def contract_for(self, inputs: Tensors) -> Contract:
-        """Return the contract without the optional inputs that a request lacks."""
-        present = [
-            tensor for tensor in self.contract.inputs if tensor.name in inputs or tensor.name not in self.optional
-        ]
-        return replace(self.contract, inputs=tuple(present))
-
     def cast(self, inputs: Tensors) -> Tensors:
         """Return inputs with the model's dtypes. Raise SlipwayError if the model does not take them."""
-        contract = self.contract_for(inputs)
-        dtypes = {tensor.name: tensor.dtype for tensor in contract.inputs}
+        taken = [tensor for tensor in self.contract.inputs if tensor.name in inputs or tensor.name not in self.optional]
+        dtypes = {tensor.name: tensor.dtype for tensor in taken}
         given = {name: self._cast(name, array, dtypes[name]) for name, array in inputs.items() if name in dtypes}
-        contract.sizes_of(inputs | given)
+        replace(self.contract, inputs=tuple(taken)).sizes_of(inputs | given)
         return given
 
     def _cast(self, name: str, array: np.ndarray, dtype: str) -> np.ndarray:
@@ -94,7 +88,7 @@ def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
     """Return the outputs for the inputs of one request, which have the model's dtypes."""
     tensors = [
         grpc.InferInput(name, list(array.shape), model.datatypes[name]).set_data_from_numpy(array)
-        for name, array in as_served(inputs, model.contract_for(inputs)).items()
+        for name, array in as_served(inputs, without_missing(model.contract, inputs)).items()
     ]
 
     def attempt(client_timeout: float) -> grpc.InferResult:
@@ -118,25 +112,13 @@ def _stated(config: model_config_pb2.ModelConfig, served: Contract) -> Contract 
     except (ValueError, KeyError, TypeError, SlipwayError):
         return None
     sides = ((contract.inputs, served.inputs), (contract.outputs, served.outputs))
-    if not all(_fit(named, tensors) for named, tensors in sides):
+    if any({tensor.name: served_dims(tensor) for tensor in named} != _dims(tensors) for named, tensors in sides):
         return None
-    inputs, outputs = (_with_dtypes(named, tensors) for named, tensors in sides)
-    return replace(contract, inputs=inputs, outputs=outputs)
+    return contract.of_engine(served.interface())
 
 
-def _fit(named: Iterable[Tensor], served: Iterable[Tensor]) -> bool:
-    """Say whether the tensors of a contract are those of a server's metadata."""
-    stated = {tensor.name: _known(tensor.shape) for tensor in served}
-    return {tensor.name: _known(served_shape(tensor)) for tensor in named} == stated
-
-
-def _known(shape: Iterable[int | str | None]) -> list[int | None]:
-    return [size if isinstance(size, int) else None for size in shape]
-
-
-def _with_dtypes(named: Iterable[Tensor], served: Iterable[Tensor]) -> tuple[Tensor, ...]:
-    dtypes = {tensor.name: tensor.dtype for tensor in served}
-    return tuple(replace(tensor, dtype=dtypes[tensor.name]) for tensor in named)
+def _dims(served: Iterable[Tensor]) -> dict[str, list[int]]:
+    return {tensor.name: tensor.dims(batched=False) for tensor in served}
 
 
 def _require_bfloat16(name: str, array: np.ndarray) -> None:

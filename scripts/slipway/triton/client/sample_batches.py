@@ -32,7 +32,7 @@ def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | N
 
 def _answers(samples: Sequence[Tensors], contract: Contract, largest: int, ask: Ask) -> Iterator[Tensors]:
     for batch in _batches(samples, contract, largest):
-        present = _present(contract, batch[0])
+        present = without_missing(contract, batch[0])
         outputs = ask(joined(padded(present, batch)))
         for index, sample in enumerate(batch):
             yield _cut(_own(outputs, index, len(batch)), present, sample)
@@ -54,15 +54,15 @@ def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
     """Say whether two samples have the same sizes, or can be lengthened to the same ones without another answer."""
     if one.keys() != other.keys():
         return False
-    inputs = _present(contract, one).inputs
+    inputs = without_missing(contract, one).inputs
     differing = [tensor for tensor in inputs if one[tensor.name].shape != other[tensor.name].shape]
     # Nobody knows which part of an output of unknown size belongs to the lengthened part of a sample.
     known = all(size is not None for tensor in contract.outputs for size in tensor.shape)
     return not differing or (known and all(tensor.pad is not None for tensor in differing))
 
 
-def _present(contract: Contract, sample: Tensors) -> Contract:
-    """Return the contract without the optional inputs that a sample lacks."""
+def without_missing(contract: Contract, sample: Tensors) -> Contract:
+    """Return the contract without the inputs that a sample lacks."""
     return replace(contract, inputs=tuple(tensor for tensor in contract.inputs if tensor.name in sample))
 
 

@@ -1,7 +1,7 @@
 """The smoke test: a served model answers the golden request with the checkpoint's golden answer."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,11 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.benchmark.agreement import compare, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
-from slipway.contract.contract import Contract, Tensor, Tensors
+from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden
-from slipway.contract.served_form import as_served, as_stated, cast, served_shape
+from slipway.contract.served_form import as_served, as_stated, cast, served_dims
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import TENSOR, Meaning
+from slipway.outputs.meaning import TENSOR
 from slipway.outputs.showing import record_of, sample_of
 from slipway.outputs.variation import variations, weakness
 from slipway.triton.client.grpc_client import ModelClient
@@ -56,20 +56,16 @@ class Expected:
         return as_served(self.golden.request.inputs, self.contract)
 
     @property
-    def meanings(self) -> dict[str, Meaning]:
-        """Return the meaning of each output."""
-        return {tensor.name: tensor.meaning or TENSOR for tensor in self.golden.contract.outputs}
-
-    @property
     def varies(self) -> dict[str, float]:
         """Return the variation of each output of PyTorch's answers over the golden samples."""
         return variations(self.golden.answers)
 
     def agreement(self, outputs: Tensors) -> dict:
         """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
-        meant = tuple(replace(tensor, meaning=self.meanings[tensor.name]) for tensor in self.golden.contract.outputs)
+        contract = self.golden.contract
+        meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
         stated = as_stated(outputs, self.contract)
-        return compare(self.golden.request.outputs, stated, replace(self.golden.contract, outputs=meant))
+        return compare(self.golden.request.outputs, stated, replace(contract, outputs=meant))
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
@@ -85,8 +81,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
     before = client.successes_by_version()
     answers = [client.infer(expected.request) for _ in range(TIMED_REQUESTS)]
     agreement = expected.agreement(answers[0].outputs)
-    problems = violations(agreement, expected.limits)
-    if problems:
+    if problems := violations(agreement, expected.limits):
         raise SlipwayError(
             f"{expected.name} is served but does not give this checkpoint's answer: {'; '.join(problems)}"
         )
@@ -145,8 +140,7 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
     """Return an input, and values of it that a server must refuse: one more along a fixed axis, else an axis more."""
     for tensor in contract.inputs:
-        fixed = [axis for axis, size in enumerate(served_shape(tensor)) if isinstance(size, int)]
-        if fixed:
+        if fixed := [axis for axis, size in enumerate(served_dims(tensor)) if size >= 0]:
             array = inputs[tensor.name]
             return tensor.name, np.concatenate([array, array.take([0], fixed[-1])], fixed[-1])
     first = contract.inputs[0].name
@@ -155,9 +149,11 @@ def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray
 
 def require_tensors(metadata: dict, expected: Expected) -> None:
     """Raise SlipwayError unless the server states the tensors of the contract, with the dtypes of the engine."""
-    sides: dict[str, Sequence[Tensor]] = {"inputs": expected.contract.inputs, "outputs": expected.contract.outputs}
-    for side, tensors in sides.items():
-        wanted = [described(tensor) for tensor in tensors]
+    for side in ("inputs", "outputs"):
+        wanted = [
+            in_words(tensor.name, np_to_triton_dtype(np.dtype(tensor.dtype)), served_dims(tensor))
+            for tensor in getattr(expected.contract, side)
+        ]
         served = [in_words(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata.get(side, [])]
         if served != wanted:
             raise SlipwayError(
@@ -166,12 +162,6 @@ def require_tensors(metadata: dict, expected: Expected) -> None:
             )
 
 
-def described(tensor: Tensor) -> str:
-    """Return a tensor as the server's metadata must state it, in words."""
-    shape = [str(size) if isinstance(size, int) else "-1" for size in served_shape(tensor)]
-    return in_words(tensor.name, np_to_triton_dtype(np.dtype(tensor.dtype)), shape)
-
-
-def in_words(name: str, datatype: str, shape: list[str]) -> str:
+def in_words(name: str, datatype: str, shape: Iterable[int | str]) -> str:
     """Return a tensor in words, such as "input UINT8 [-1, 3, 224, 224]"."""
-    return f"{name} {datatype} [{', '.join(shape)}]"
+    return f"{name} {datatype} [{', '.join(map(str, shape))}]"

@@ -18,12 +18,10 @@ WHEEL = "nvidia-pytriton"
 
 def local_release(runtimes: Collection[str]) -> str | None:
     """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
-    if on_path_with({RUNTIMES[name].backend for name in runtimes}):
-        return os.environ.get(RELEASE_VARIABLE)
     version = serving_version(WHEEL)
-    if version == ABSENT:
+    if version == ABSENT or on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
-    release = releases.release_of_wheel(version)
+    release = releases.release_with("wheel", version)
     return release and release.triton
 
 

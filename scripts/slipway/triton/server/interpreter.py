@@ -16,7 +16,7 @@ from pathlib import Path
 
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import environment_of
-from slipway.triton.server.plain_paths import listed, seen_from
+from slipway.triton.server.plain_paths import joined, listed, seen_from
 
 _QUESTION = """
 import json, os, sys, sysconfig
@@ -87,10 +87,10 @@ def write_stub_launcher(launcher: Path, stub: Path, interpreter: Interpreter, fo
     """
     environment = folder / "python"
     _write_environment(environment, interpreter)
-    path = _joined(listed(folder, environment / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
+    path = joined(listed(folder, environment / "bin"), interpreter.changes.get("PATH", os.environ.get("PATH")))
     own = interpreter.changes.get("LD_LIBRARY_PATH", os.environ.get("LD_LIBRARY_PATH"))
     libraries = [listed(folder, Path(library)) for library in dict.fromkeys(interpreter.libraries)]
-    changes = interpreter.changes | {"PATH": path, "LD_LIBRARY_PATH": _joined(own, *libraries)}
+    changes = interpreter.changes | {"PATH": path, "LD_LIBRARY_PATH": joined(own, *libraries)}
     write_launcher(launcher, [str(stub)], changes)
 
 
@@ -128,7 +128,3 @@ def _home(interpreter: Interpreter, folder: Path) -> str:
     """Return the folder of an interpreter as an ASCII path; make a link in `folder`, the stub's, if necessary."""
     home = interpreter.executable.parent
     return str(home) if str(home).isascii() else f"{seen_from(folder, home.parent)}/{home.name}"
-
-
-def _joined(*parts: str | None) -> str:
-    return os.pathsep.join(part for part in parts if part)

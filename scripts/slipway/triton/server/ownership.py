@@ -1,9 +1,8 @@
-"""Ownership of a server: the process that was started here answers at the ports, by the id in its metadata."""
+"""Ownership of a server: the process that was started here answers at the ports, by the id of its command line."""
 
 from types import ModuleType
 
 import psutil
-import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
@@ -24,7 +23,7 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
     deadline = Deadline(IDENTITY_DEADLINE_S)
     with connect(endpoint_of(ports)) as client:
         try:
-            own = _id_of(client, deadline.left_s()) == server_id
+            own = client.get_server_metadata(client_timeout=deadline.left_s()).name == server_id
             return own and client.is_server_ready(client_timeout=deadline.left_s())
         except InferenceServerException:
             return False
@@ -32,15 +31,14 @@ def is_ready(pid: int, server_id: str, ports: Ports) -> bool:
 
 def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDENTITY_DEADLINE_S) -> None:
     """Raise SlipwayError unless the process itself listens on `ports`, and its server states `server_id`."""
-    foreign = foreign_ports(pid, ports)
-    if foreign:
+    if foreign := foreign_ports(pid, ports):
         raise SlipwayError(
             f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
             f"{pid}), but by {who_listens(foreign[0])}: nothing that answers there proves anything"
         )
     with connect(endpoint_of(ports)) as client:
         try:
-            stated_id = _id_of(client, deadline_s)
+            stated_id = client.get_server_metadata(client_timeout=deadline_s).name
         except InferenceServerException as error:
             raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
     if stated_id != server_id:
@@ -70,10 +68,9 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
 def require_below(ports: Ports) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
     own = {process.pid for process in psutil.Process().children(recursive=True)}
-    everywhere = {"0.0.0.0", "::"}
     for connection in _connections(psutil):
         address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else None
-        if connection.status != psutil.CONN_LISTEN or address not in {ports.host, *everywhere}:
+        if connection.status != psutil.CONN_LISTEN or address not in {ports.host, "0.0.0.0", "::"}:
             continue
         if connection.laddr.port in (ports.grpc, ports.metrics) and connection.pid not in own:
             raise SlipwayError(
@@ -88,8 +85,3 @@ def _connections(process: psutil.Process | ModuleType) -> list:
         return process.net_connections(kind="inet")
     except psutil.Error:  # a child that has ended meanwhile
         return []
-
-
-def _id_of(client: grpc.InferenceServerClient, deadline_s: float) -> str:
-    """Return the id in a server's metadata, which its command line gave to it."""
-    return client.get_server_metadata(client_timeout=deadline_s).name

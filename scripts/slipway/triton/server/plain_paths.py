@@ -27,15 +27,13 @@ def is_plain(path: Path | str) -> bool:
 
 def seen_from(folder: Path, path: Path) -> str:
     """Return a plain name of `path` for a process that works in `folder`; make a link there if it needs one."""
-    name = os.path.relpath(path.resolve(), folder.resolve())
-    return name if is_plain(name) else str(link_below(folder, path.resolve()).relative_to(folder))
-
-
-def link_below(folder: Path, target: Path) -> Path:
-    """Make a link in `folder` to `target`, an absolute path. The same target always gets the same name."""
-    name = folder / LINKS / hashlib.sha256(os.fsencode(target)).hexdigest()[:16]
-    make_link(name, target)
-    return name
+    target = path.resolve()
+    name = os.path.relpath(target, folder.resolve())
+    if is_plain(name):
+        return name
+    link = f"{LINKS}/{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}"
+    make_link(folder / link, target)
+    return link
 
 
 def make_link(name: Path, target: Path) -> None:
@@ -56,11 +54,13 @@ def listed(folder: Path, path: Path) -> str:
     return seen_from(folder, path)
 
 
-def temporary_folder() -> Path:
-    """Return the folder for temporary files, or a usual one if its path is not plain.
+def joined(*parts: str | None) -> str:
+    """Return a list of folders such as PATH, without empty parts."""
+    return os.pathsep.join(filter(None, parts))
 
-    Raises SlipwayError if there is none.
-    """
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files, or a usual one if its path is not plain; SlipwayError if there is none."""
     chosen = Path(tempfile.gettempdir())
     for folder in (chosen, *map(Path, _USUAL_TEMPORARY)):
         if is_plain(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):

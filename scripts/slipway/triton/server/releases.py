@@ -47,7 +47,7 @@ class TritonRelease:
 
 def image_of(name: str) -> str:
     """Return NVIDIA's image of a release, with its digest if that is known."""
-    found = release(name)
+    found = release_with("triton", name)
     image = IMAGE.format(release=name)
     return f"{image}@{found.digest}" if found and found.digest else image
 
@@ -64,19 +64,9 @@ def require_supported(name: str | None, image: str | None, oldest: str) -> None:
         )
 
 
-def release(name: str) -> TritonRelease | None:
-    """Return the release of this name; None if the table does not have it."""
-    return next((found for found in releases() if found.triton == name), None)
-
-
-def release_of_server(version: str | None) -> TritonRelease | None:
-    """Return the release whose server states this version; None if the table does not have it."""
-    return next((found for found in releases() if found.server and found.server == version), None)
-
-
-def release_of_wheel(version: str) -> TritonRelease | None:
-    """Return the release in this version of nvidia-pytriton; None if the table does not have it."""
-    return next((found for found in releases() if found.wheel == version), None)
+def release_with(field: str, value: str | None) -> TritonRelease | None:
+    """Return the release with this value of "triton", "server" or "wheel"; None if the table does not have it."""
+    return next((found for found in releases() if value and getattr(found, field) == value), None)
 
 
 def vulnerability(release: str) -> str | None:

@@ -91,7 +91,7 @@ def key_of(pid: int) -> str | None:
         words = psutil.Process(pid).cmdline()
     except psutil.Error:
         return None
-    flags = [word for word in words if word.startswith(f"{_HTTP_FLAG}=") or word.startswith(f"{_GRPC_FLAG}=")]
+    flags = [word for word in words if word.startswith((f"{_HTTP_FLAG}=", f"{_GRPC_FLAG}="))]
     return flags[0].rpartition(f":{HEADER}=")[2] if flags else None
 
 

@@ -26,7 +26,7 @@ SETTINGS = {
     "deployer_certificate": "certificate by which this workflow is let in (PEM)",
     "deployer_key": "private key of that certificate (PEM)",
 }
-NOT_YET = 9  # OpenSSL's number of a certificate that is not valid yet
+OUT_OF_DATE = {EXPIRED: "has expired", 9: "is not valid yet"}  # by OpenSSL's error codes
 ROUNDS = 3  # a handshake of TLS 1.3 takes each side two turns
 
 
@@ -104,7 +104,8 @@ def server_tls(
     with amended(after=". Nothing was changed."):
         require_together(certificate, client_ca, deployer_certificate)
         contexts = _contexts(*files)
-        name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, deployer_certificate), contexts)
+        shown = _shown(contexts, certificate, client_ca, deployer_certificate)
+        name = _name_for(host, certificate, shown, contexts)
     paths = [str(file.absolute()) if file else None for file in files]
     settings = dict(zip(SETTINGS, paths, strict=True))
     digest = sha256(client_ca) if client_ca else None
@@ -141,20 +142,15 @@ def _shown(
     contexts: tuple[ssl.SSLContext, ssl.SSLContext], certificate: Path, client_ca: Path | None, own: Path | None
 ) -> dict:
     """Return the content of the server's certificate, after a handshake in which both sides accept each other."""
-    server, client = contexts
-    client.check_hostname = False
     try:
-        return _shake_hands(server, client, None)
+        return _shake_hands(*contexts, None)
     except _Refused as refused:
-        file, setting = (own, "deployer_certificate") if refused.by_server else (certificate, "certificate")
-        why = f"is not accepted ({refused.error.verify_message})"
-        if refused.error.verify_code in (EXPIRED, NOT_YET):
-            why = "has expired" if refused.error.verify_code == EXPIRED else "is not valid yet"
-        elif refused.by_server:
-            why = f"was not signed by `deploy.tls.client_ca` {client_ca} ({refused.error.verify_message})"
+        error, by_server = refused.args
+        setting, file, why = "certificate", certificate, "is not accepted"
+        if by_server:
+            setting, file, why = "deployer_certificate", own, f"was not signed by `deploy.tls.client_ca` {client_ca}"
+        why = OUT_OF_DATE.get(error.verify_code, f"{why} ({error.verify_message})")
         raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name one that will do") from None
-    finally:
-        client.check_hostname = True
 
 
 def _name_for(host: str, certificate: Path, shown: dict, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> str:
@@ -182,16 +178,12 @@ def _names_of(host: str, named: list[str]) -> list[str]:
 
 
 class _Refused(Exception):
-    """One side refuses the other's certificate."""
-
-    def __init__(self, error: ssl.SSLCertVerificationError, by_server: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.by_server = by_server
+    """One side refuses the other's certificate: the error of OpenSSL, and whether the server refuses."""
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str | None) -> dict:
-    """Run a handshake in memory with a client that expects `name`; return the server certificate's content."""
+    """Run a handshake in memory with a client that expects `name`, None for any name; return the server certificate."""
+    client.check_hostname = name is not None
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     answering = server.wrap_bio(to_server, to_client, server_side=True)
     asking = client.wrap_bio(to_client, to_server, server_hostname=name)

@@ -22,8 +22,7 @@ from slipway.triton.client.ports import Ports
 from slipway.triton.server.interpreter import ask_interpreter, write_stub_launcher
 from slipway.triton.server.leftovers import owner_variable, region_flag
 from slipway.triton.server.ownership import is_ready, require_own
-from slipway.triton.server.plain_paths import listed, make_link, seen_from
-from slipway.triton.server.restricted_apis import can_guard
+from slipway.triton.server.plain_paths import joined, listed, make_link, seen_from
 
 # The configuration name for servers with only the Python backend: configs/python.pbtxt.
 PYTHON_CONFIGURATION = "python"
@@ -40,7 +39,6 @@ METRICS_FLAGS = (
 )
 # The folder of the backends of the wheel's server, below its working folder.
 BACKENDS = "backends"
-BACKENDS_FLAG = f"--backend-directory={BACKENDS}"
 # Timeout for a server to drain: Triton's own --exit-timeout-secs is 30.
 DRAIN_S = 35
 
@@ -58,16 +56,8 @@ class Installation:
         """Return the command line that serves `repositories` at `ports`, to run in `folder`."""
         repository_flags = [f"--model-repository={seen_from(self.folder, path)}" for path in repositories]
         configuration = [] if self.native_backends else [f"--model-config-name={PYTHON_CONFIGURATION}"]
-        as_written = "--disable-auto-complete-config"
-        return [
-            *(self.program, *self.flags, *configuration, *repository_flags, as_written),
-            *(*ports.flags(), *METRICS_FLAGS, *flags),
-        ]
-
-    @property
-    def can_guard(self) -> bool:
-        """Say whether the server can restrict APIs to holders of its key."""
-        return can_guard(self.program)
+        program = [self.program, *self.flags, *configuration, *repository_flags, "--disable-auto-complete-config"]
+        return [*program, *ports.flags(), *METRICS_FLAGS, *flags]
 
     def for_engines(self, keys: Iterable[dict]) -> "Installation":
         """Return this installation, with the flag for version-compatible engines if some keys need it.
@@ -92,7 +82,9 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
     if package:
         program = package / "tritonserver" / "bin" / "tritonserver"
         _lay_out_backends(package, folder, python or serving_python())
-        return Installation(str(program), native_backends=False, folder=folder, flags=(BACKENDS_FLAG,))
+        return Installation(
+            str(program), native_backends=False, folder=folder, flags=(f"--backend-directory={BACKENDS}",)
+        )
     if on_path := shutil.which("tritonserver"):
         return Installation(on_path, native_backends=False, folder=folder)
     raise SlipwayError(f"no tritonserver was found: put one on PATH, or install the wheel that carries one ({MAKE_IT})")
@@ -123,10 +115,9 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     libraries = package.parent / "nvidia_pytriton.libs"
     folder = workspace / "lib"
     for wanted, pattern in {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}.items():
-        matching = sorted(libraries.glob(pattern))
-        if matching:
+        if matching := sorted(libraries.glob(pattern)):
             make_link(folder / wanted, matching[0])
-    return {"LD_LIBRARY_PATH": _joined(listed(workspace, folder), os.environ.get("LD_LIBRARY_PATH"))}
+    return {"LD_LIBRARY_PATH": joined(listed(workspace, folder), os.environ.get("LD_LIBRARY_PATH"))}
 
 
 class Server:
@@ -186,7 +177,7 @@ class Server:
         require_own(self.process.pid, self.id, self.ports)
 
     def _why_it_ended(self) -> str:
-        """Return why it ended, as text: another server has one of its ports, or the end of its log."""
+        """Return why it ended: another server has one of its ports, or the end of its log."""
         others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
         return (
             f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
@@ -250,7 +241,3 @@ def _lay_out_backends(package: Path, workspace: Path, python: Path) -> None:
     for file in (package / "tritonserver" / "backends" / "python").iterdir():
         make_link(folder / file.name, file)
     write_stub_launcher(folder / stub.name, stub, interpreter, workspace)
-
-
-def _joined(*parts: str | None) -> str:
-    return os.pathsep.join(part for part in parts if part)

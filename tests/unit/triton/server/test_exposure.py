@@ -26,7 +26,7 @@ def configured(host, **triton):
 
 def test_the_wheels_server_is_known_by_the_wheel():
     assert local_release({"openvino"}) == "24.10"
-    assert releases.release("24.10").server == "2.51.0"
+    assert releases.release_with("triton", "24.10").server == "2.51.0"
 
 
 def test_a_server_on_path_is_known_by_its_container(tmp_path, monkeypatch):

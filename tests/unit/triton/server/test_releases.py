@@ -61,20 +61,20 @@ def test_a_server_counts_one_release_a_month():
 
 
 def test_a_release_is_found_by_name_and_by_its_server():
-    found = releases.release("24.10")
+    found = releases.release_with("triton", "24.10")
     assert (found.tensorrt, found.cuda, found.server) == ("10.5.0.18", "12.6", "2.51.0")
-    assert releases.release_of_server("2.51.0") == found
+    assert releases.release_with("server", "2.51.0") == found
 
 
 def test_what_the_table_does_not_have_is_unknown():
-    assert releases.release("24.13") is None
-    assert releases.release("24.12") is None, "its sources disagree"
-    assert releases.release_of_server("2.51.1") is None
+    assert releases.release_with("triton", "24.13") is None
+    assert releases.release_with("triton", "24.12") is None, "its sources disagree"
+    assert releases.release_with("server", "2.51.1") is None
     assert releases.releases_with("9.9.9.9") == []
 
 
 def test_an_unknown_server_is_not_one_whose_version_is_missing():
-    assert releases.release_of_server(None) is None
+    assert releases.release_with("server", None) is None
 
 
 def test_several_releases_may_have_one_tensorrt():
