@@ -6,9 +6,9 @@ If any step fails, and even after a kill, the live version goes on serving. The 
 import argparse
 from pathlib import Path
 
-from slipway.core.cli import parser, run, unwind_when_terminated
+from slipway.core.cli import run, unwind_when_terminated
 from slipway.core.job_settings import add_planned
-from slipway.deploy.deployments import add_options, deployments
+from slipway.deploy.deployments import deployment_parser, deployments
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
 from slipway.deploy.transaction import deploy
@@ -19,8 +19,7 @@ from slipway.triton.server.tls import add_tls
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    add_options(arguments)
+    arguments = deployment_parser(__doc__)
     arguments.add_argument(
         "--keep-versions", type=int, default=3, help="versions to keep for rollback, the live one too"
     )

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from slipway.core.cli import parser, progress, run, unwind_when_terminated
+from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
-from slipway.deploy.deployments import Deployment, add_options, deployments
+from slipway.deploy.deployments import Deployment, deployment_parser, deployments
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
 from slipway.deploy.transaction import deploy
@@ -15,8 +15,7 @@ from slipway.triton.repository.versions import DEPLOYED_AGAIN
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    add_options(arguments)
+    arguments = deployment_parser(__doc__)
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
     arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
     return arguments.parse_args(argv)

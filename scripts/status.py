@@ -3,18 +3,16 @@
 import argparse
 from pathlib import Path
 
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import progress, run
 from slipway.core.hardware import cpu_identity, gpu_identity
-from slipway.deploy.deployments import Deployment, add_options, deployments
+from slipway.deploy.deployments import Deployment, deployment_parser, deployments
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.status import describe
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    add_options(arguments, platform=False)
-    return arguments.parse_args(argv)
+    return deployment_parser(__doc__, platform=False).parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:

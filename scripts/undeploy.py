@@ -2,15 +2,13 @@
 
 import argparse
 
-from slipway.core.cli import parser, progress, run
-from slipway.deploy.deployments import Deployment, add_options, deployments
+from slipway.core.cli import progress, run
+from slipway.deploy.deployments import Deployment, deployment_parser, deployments
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    add_options(arguments)
-    return arguments.parse_args(argv)
+    return deployment_parser(__doc__).parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:

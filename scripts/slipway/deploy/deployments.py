@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from slipway.core import cli
 from slipway.deploy.local import server_state
 from slipway.deploy.platform import Platform, kind_of
 from slipway.deploy.platforms import PLATFORMS
@@ -31,8 +32,9 @@ class Deployment:
         return self.platform(receipt) if receipt else None
 
 
-def add_options(arguments: argparse.ArgumentParser, platform: bool = True) -> None:
-    """Add the options that say which models a command is about, and on which platform."""
+def deployment_parser(description: str, platform: bool = True) -> argparse.ArgumentParser:
+    """Return a parser with the options that say which models a command is about, and on which platform."""
+    arguments = cli.parser(description)
     if platform:
         arguments.add_argument("--to", choices=list(PLATFORMS), default="local", help="platform of the deployment")
     arguments.add_argument("--results", type=Path, nargs="+", required=True, help="folders of the models' results")
@@ -40,15 +42,16 @@ def add_options(arguments: argparse.ArgumentParser, platform: bool = True) -> No
     arguments.add_argument("--state", type=Path, default=server_state.FOLDER, help="folder of the local server's state")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
+    return arguments
 
 
 def deployments(options: argparse.Namespace, to: str | None = None) -> list[Deployment]:
     """Return the deployments of the options: one of all models if one server has them all, else one of each."""
     traits = PLATFORMS[to or options.to]
     groups = [options.results] if traits.together else [[folder] for folder in options.results]
-    return [Deployment(traits.name, results, _history(traits.name, results, options), options) for results in groups]
-
-
-def _history(to: str, results: list[Path], options: argparse.Namespace) -> ReleaseHistory:
-    store = kind_of(to).store(to, results[0], options)
-    return ReleaseHistory(store, [folder / "deploy" / PLATFORMS[to].receipt for folder in results])
+    found = []
+    for results in groups:
+        store = kind_of(traits.name).store(traits.name, results[0], options)
+        history = ReleaseHistory(store, [folder / "deploy" / traits.receipt for folder in results])
+        found.append(Deployment(traits.name, results, history, options))
+    return found

@@ -23,35 +23,33 @@ from slipway.core.records import read_record
 
 _EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
 _EMPTY |= {"modified_ns": {}, "published": {}}
-_NUMBERS = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 1}}
-_FILES = {"type": "object", "additionalProperties": {"type": "string"}}
-_VERSIONS = {"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": _FILES}
+
+
+def _object_of(values: dict, **more: object) -> dict:
+    """Return the schema of an object with any names, whose values have one schema."""
+    return {"type": "object", "additionalProperties": values, **more}
+
+
+_NUMBERS = _object_of({"type": "integer", "minimum": 1})
+_FILES, _OBJECTS = _object_of({"type": "string"}), _object_of({"type": "object"})
 _ROLLOUT = {
-    "type": ["object", "null"],
-    "required": ["action", "versions", "before", "receipts", "withdrawn"],
-    "properties": {
-        "action": {"enum": ["deployment", "rollback"]},
-        "versions": _NUMBERS,
-        "before": _NUMBERS,
-        "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
-        "withdrawn": {"type": "array", "items": {"type": "string"}},
-    },
+    "action": {"enum": ["deployment", "rollback"]},
+    "versions": _NUMBERS,
+    "before": _NUMBERS,
+    "receipts": _OBJECTS,
+    "withdrawn": {"type": "array", "items": {"type": "string"}},
 }
-_SOUND = Draft202012Validator(
-    {
-        "type": "object",
-        "required": ["live"],  # earlier versions of Slipway wrote nothing else
-        "properties": {
-            "live": {"type": "array", "items": _NUMBERS},
-            "stored": {"type": "object", "additionalProperties": _VERSIONS},
-            "last": _NUMBERS,
-            "rollout": _ROLLOUT,
-            "receipts": {"type": "object", "additionalProperties": {"type": "object"}},
-            "modified_ns": _NUMBERS,
-            "published": {"type": "object", "additionalProperties": {"type": "object"}},
-        },
-    }
-)
+_LEDGER = {
+    "live": {"type": "array", "items": _NUMBERS},
+    "stored": _object_of(_object_of(_FILES, propertyNames={"pattern": "^[0-9]+$"})),
+    "last": _NUMBERS,
+    "rollout": {"type": ["object", "null"], "required": list(_ROLLOUT), "properties": _ROLLOUT},
+    "receipts": _OBJECTS,
+    "modified_ns": _NUMBERS,
+    "published": _OBJECTS,
+}
+# Earlier versions of Slipway wrote nothing but what was live.
+_SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properties": _LEDGER})
 
 
 class Ledger:

@@ -24,7 +24,8 @@ class LiveSets:
 
     def went_live(self, versions: Versions, **changes: object) -> None:
         """Record that these versions are proven and live, together with other `changes` of the record."""
-        self._write([*self._without(versions), versions], **changes)
+        earlier = [each for each in self.read() if each != versions]
+        self._ledger.write(live=[*earlier, versions], **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
         """Record a rollback: no later rollback takes the `versions` until they are deployed again.
@@ -32,7 +33,8 @@ class LiveSets:
         `live` are the versions that are live now. `changes` are other changes of the record.
         """
         history = [each for each in self.read() if _only(each, versions) != versions]
-        self._write([*(each for each in history if each != live), live] if live else history, **changes)
+        now = [*(each for each in history if each != live), live] if live else history
+        self._ledger.write(live=now, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
         """Return the versions of these models that were live before `versions`; None if that is unknown."""
@@ -50,12 +52,6 @@ class LiveSets:
     def without_others(self, name: str, numbers: list[int]) -> list[Versions]:
         """Return the sets without a version of this model that is not in `numbers`; that one will be removed."""
         return [each for each in self.read() if each.get(name) in (None, *numbers)]
-
-    def _without(self, versions: Versions) -> list[Versions]:
-        return [each for each in self.read() if each != versions]
-
-    def _write(self, history: list[Versions], **changes: object) -> None:
-        self._ledger.write(live=history, **changes)
 
 
 def _only(live: Versions, models: Versions) -> Versions:

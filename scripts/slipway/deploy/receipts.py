@@ -30,11 +30,16 @@ def read_receipt(path: Path) -> dict | None:
     return sound(read_record(path, dict))
 
 
+def local_receipts(results: Path) -> list[dict]:
+    """Return the receipts of the models that are live on this machine."""
+    found = map(read_receipt, sorted(results.glob("*/deploy/receipt.json")))
+    return [receipt for receipt in found if receipt]
+
+
 def sound(receipt: dict | None) -> dict | None:
     """Return a receipt in today's form; None if it is damaged."""
-    if receipt is not None and has_shape(receipt, EARLIER):
-        receipt = _renewed(receipt)
-    return receipt if receipt is not None and has_shape(receipt, RECEIPT) else None
+    receipt = _renewed(receipt) if has_shape(receipt, EARLIER) else receipt
+    return receipt if has_shape(receipt, RECEIPT) else None
 
 
 def outputs_of(entry: dict) -> dict[str, dict]:
@@ -52,22 +57,14 @@ def _renewed(earlier: dict) -> dict:
     """Return the receipt of a local server that an earlier Slipway wrote, in today's form."""
     index = earlier["chain"]["repository_index_sha256"]
     of_model = ("origin", "model", "served_as", "deployed_at", "rolled_back_from")
-    of_target = (
-        "chain",
-        "served_files",
-        "engine_key",
-        "output",
-        "proven_on_labels",
-        "smoke_test",
-        "verified",
-        "canary",
-    )
-    target = {"version": f"v{index[:12]}"} | {name: earlier[name] for name in of_target if name in earlier}
+    of_target = ("chain", "served_files", "engine_key", "output", "proven_on_labels")
+    proofs = ("smoke_test", "verified", "canary")
+    target = {name: earlier[name] for name in (*of_target, *proofs) if name in earlier}
     return {name: earlier[name] for name in of_model if name in earlier} | {
         "to": "local",
         "number": earlier["version"],
         "identity": {"indexes": {"local": index}},
-        "targets": {"local": target},
+        "targets": {"local": {"version": f"v{index[:12]}", **target}},
         "place": {},
         "contents": {"server": earlier["server"]},
     }

@@ -6,14 +6,13 @@ versions, so the next command knows what an interrupted rollout was about.
 
 import contextlib
 import errno
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.core.records import read_record
 from slipway.deploy.live_sets import Versions
 from slipway.deploy.receipts import read_receipt, sound
@@ -138,10 +137,8 @@ class ReleaseHistory:
                 f"nothing is kept that was live before {in_words(now)}; `deploy.keep_versions` in config.yaml says how "
                 "many versions are. Nothing was changed"
             )
-        try:
+        with amended(after=f". {INSTEAD}"):
             return self.release(versions)
-        except SlipwayError as error:
-            raise SlipwayError(f"{error}. {INSTEAD}") from None
 
     def begin(self, release: Release, snapshot: dict, action: str) -> None:
         """Record that a stored release is about to replace the state in `snapshot`."""
@@ -209,7 +206,7 @@ class ReleaseHistory:
     def restore_receipts(self) -> None:
         """Write every receipt again that is lost, damaged, or different from the recorded one."""
         for file, content in self.store.ledger.read()["receipts"].items():
-            if _read(Path(file)) != content:
+            if read_record(file, object) != content:
                 write_json(file, content)
                 progress(f"  {file} was not the receipt of what is live; it was written anew")
 
@@ -231,10 +228,3 @@ class ReleaseHistory:
         known = {path: read_record(path, {"served_as": str}) for path in sorted(others)}
         dropped = [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]
         return [*(path for path in self.receipts if path.exists() or path.is_symlink()), *dropped]
-
-
-def _read(file: Path) -> object:
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None

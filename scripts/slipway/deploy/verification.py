@@ -23,9 +23,15 @@ def prove(platform: Platform, release: Release, reached: dict[str, Ports], under
     """
     proofs = []
     for part in release.parts:
+        ports = reached[part.target]
         try:
-            proof = _smoke_test(platform, part, reached[part.target])
-            proofs.append(proof | (_latency(part, reached[part.target]) if under_load else {}))
+            with ModelClient(ports, part.name) as client:
+                tested = smoke_test(client, part.expected)
+            proofs.append({"smoke_test": tested, "verified": platform.verify_runtime(part, tested["server_version"])})
+            if under_load:
+                promise = part.index_content["promise"]
+                limits = promise["in_flight"], promise["p99_limit_ms"]
+                proofs[-1]["canary"] = canary(ports, part.name, part.expected.request, *limits)
         except (SlipwayError, OSError) as error:
             raise SlipwayError(f"{part.model} on {part.target}: {error}") from None
     return proofs
@@ -58,18 +64,6 @@ def _address(receipt: dict, server_version: str) -> list[str]:
     live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
     address = receipt["contents"].get("address")
     return [f"Triton {server_version} listens on {address}" if address else live, *releases.cautions(server_version)]
-
-
-def _smoke_test(platform: Platform, part: Part, ports: Ports) -> dict:
-    with ModelClient(ports, part.name) as client:
-        tested = smoke_test(client, part.expected)
-    return {"smoke_test": tested, "verified": platform.verify_runtime(part, tested["server_version"])}
-
-
-def _latency(part: Part, ports: Ports) -> dict:
-    promise = part.index_content["promise"]
-    limits = promise["in_flight"], promise["p99_limit_ms"]
-    return {"canary": canary(ports, part.name, part.expected.request, *limits)}
 
 
 def _receipt(release: Release, part: Part) -> dict:

@@ -7,7 +7,7 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.records import require_record
 from slipway.deploy.local import server_state
-from slipway.deploy.receipts import read_receipt
+from slipway.deploy.receipts import local_receipts
 from slipway.triton.client.endpoint import Endpoint, Tls, endpoint_of
 from slipway.triton.client.ports import Ports
 
@@ -46,17 +46,15 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
     if preprocess and golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; inputs are preprocessed as for those")
     endpoint = endpoint_of(Ports.of(state["listening"]))
-    if tls:
-        endpoint = replace(endpoint, tls=tls)
+    endpoint = replace(endpoint, tls=tls) if tls else endpoint
     return ServedModel(endpoint, receipt["served_as"], preprocess, receipt["origin"] == "rehearsal")
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
     """Return the receipt of the model with this name on the server with this process id."""
-    receipts = filter(None, map(read_receipt, sorted(results.glob("*/deploy/receipt.json"))))
-    live = [receipt for receipt in receipts if receipt["contents"].get("server", {}).get("pid") == pid]
-    matching = [receipt for receipt in live if name in (None, receipt["model"], receipt["served_as"])]
+    live = [each for each in local_receipts(results) if each["contents"].get("server", {}).get("pid") == pid]
+    matching = [each for each in live if name in (None, each["model"], each["served_as"])]
     if len(matching) != 1:
-        deployed = ", ".join(receipt["served_as"] for receipt in live) or "none yet"
+        deployed = ", ".join(each["served_as"] for each in live) or "none yet"
         raise SlipwayError(f"name with --model one of the models that are deployed here: {deployed}")
     return matching[0]

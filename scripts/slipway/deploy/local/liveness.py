@@ -12,7 +12,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.answers import why_wrong
 from slipway.deploy.local import server_state
 from slipway.deploy.local.model_store import ModelStore
-from slipway.deploy.receipts import read_receipt
+from slipway.deploy.receipts import local_receipts
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -34,15 +34,11 @@ def why_silent(
     folder: Path = server_state.FOLDER, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
 ) -> dict[str, str]:
     """Return {name of a live model that does not answer: the reason}."""
-    live = ModelStore(folder).live_sets.live() or named_by_receipts(folder)
+    live = ModelStore(folder).live_sets.live()
+    if not live:  # a checkout that has lost its history still has the receipts
+        live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}
     whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}
-
-
-def named_by_receipts(folder: Path) -> dict[str, int]:
-    """Return {name of a model: its version} from the receipts, for a checkout that has lost its history."""
-    receipts = filter(None, map(read_receipt, folder.parent.glob("*/deploy/receipt.json")))
-    return {receipt["served_as"]: receipt["number"] for receipt in receipts}
 
 
 def is_silent(folder: Path) -> bool:

@@ -8,19 +8,17 @@
 A version exists once the record has all its files; the record is written last. A version that differs is not read.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from slipway.core.artifacts import sha256, written_whole
 from slipway.core.cli import progress
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.version_store import Files, VersionStore
 from slipway.triton.repository.contents import contents, differences, remove_bytecode
@@ -84,7 +82,7 @@ class ModelStore(VersionStore):
             progress(f"  version {number} of {name} in {self.folder} was changed since ({changed}); putting it right")
             self._copy(number, folder, index, golden)
         if signature and signature.is_file():
-            with written_whole(self._published / name / str(number) / SIGNATURE) as partial:
+            with written_whole(self._folder(name, number) / SIGNATURE) as partial:
                 shutil.copyfile(signature, partial)
         return self.published(name, number)
 
@@ -92,13 +90,16 @@ class ModelStore(VersionStore):
         """Check a version against its record, and select it: Triton takes it when it next loads the model."""
         self.require_whole(name, number)
         modified_ns = self._newer_than_loaded(name)
-        for file in CONFIGURATIONS:
-            config = read_config(self._published / name / str(number) / file)
-            config.version_policy.specific.versions.append(number)
-            with _modified_at(modified_ns, self.models / name / file) as partial:
-                write_config(partial, config)
-        with _modified_at(modified_ns, self.models / name / LABELS) as partial:
-            shutil.copyfile(self._published / name / str(number) / LABELS, partial)
+        for file in (*CONFIGURATIONS, LABELS):
+            stored = self._folder(name, number) / file
+            with written_whole(self.models / name / file) as partial:
+                if file == LABELS:
+                    shutil.copyfile(stored, partial)
+                else:
+                    config = read_config(stored)
+                    config.version_policy.specific.versions.append(number)
+                    write_config(partial, config)
+                os.utime(partial, ns=(modified_ns, modified_ns))
 
     def _newer_than_loaded(self, name: str) -> int:
         """Return a time in ns that is after every time stamp that Triton has seen of this model, and record it.
@@ -126,14 +127,14 @@ class ModelStore(VersionStore):
 
     def proven_by(self, name: str, number: int) -> Part:
         """Return a version to test a server with; golden answers, labels and index are verified, the engine is not."""
-        recorded, folder = self.record(name, number) or {}, self._published / name / str(number)
+        recorded, folder = self.record(name, number) or {}, self._folder(name, number)
         for file in (INDEX, GOLDEN, LABELS):
             if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
                 raise SlipwayError(f"{folder / file} is not what was recorded")
         return self._read(name, number)
 
     def _read(self, name: str, number: int) -> Part:
-        folder = self._published / name / str(number)
+        folder = self._folder(name, number)
         return Part(name, "", folder, folder / INDEX, folder / GOLDEN, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
@@ -141,14 +142,12 @@ class ModelStore(VersionStore):
         # Only here, since it takes half a second to import.
         from slipway.triton.repository.signing import verify_repository
 
-        signature = self._published / name / str(number) / SIGNATURE
         folder = self.folder / "verifying"
         shutil.rmtree(folder, ignore_errors=True)
         try:
-            self.lay_out(name, number, folder)
-            verify_repository(folder, public_key, signature)
-        except SlipwayError as error:
-            raise SlipwayError(f"version {number} of {name} is not served: {error}") from None
+            with amended(before=f"version {number} of {name} is not served: "):
+                self.lay_out(name, number, folder)
+                verify_repository(folder, public_key, self._folder(name, number) / SIGNATURE)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -169,35 +168,37 @@ class ModelStore(VersionStore):
         """Return the folder that Triton reads, and the one with configurations and proofs."""
         return [self._published / name, self.models / name]
 
-    def _folders(self, name: str, number: int) -> tuple[Path, Path]:
-        """Return the folders of a version: the one that Triton reads, and the one with its configuration and proof."""
-        return self._published / name / str(number), self.models / name / str(number)
+    def _folder(self, name: str, number: int) -> Path:
+        """Return the folder with a version's configuration and proof."""
+        return self._published / name / str(number)
+
+    def _engine(self, name: str, number: int) -> Path:
+        """Return the folder of a version that Triton reads."""
+        return self.models / name / str(number)
 
     def path(self, name: str, number: int, file: str) -> Path:
         """Return where a file of a version lies; it is named as in the version's index."""
-        published, models = self._folders(name, number)
-        return models / file.removeprefix(_OF_VERSION) if file.startswith(_OF_VERSION) else published / file
+        if file.startswith(_OF_VERSION):
+            return self._engine(name, number) / file.removeprefix(_OF_VERSION)
+        return self._folder(name, number) / file
 
     def contents(self, name: str, number: int) -> Files:
         """Return {file: SHA-256} of a version's files as they are now, without the signature, which verifies itself.
 
         Compiled bytecode is removed first: Python would run it in place of the files that are compared.
         """
-        published, models = self._folders(name, number)
-        remove_bytecode(models)
-        of_version = {f"{_OF_VERSION}{file}": digest for file, digest in contents(models).items()}
-        return {file: digest for file, digest in contents(published).items() if file != SIGNATURE} | of_version
+        engine, proof = self._engine(name, number), contents(self._folder(name, number))
+        remove_bytecode(engine)
+        of_version = {f"{_OF_VERSION}{file}": digest for file, digest in contents(engine).items()}
+        return {file: digest for file, digest in proof.items() if file != SIGNATURE} | of_version
 
     def _copy(self, number: int, folder: Path, index: dict, golden: Path) -> None:
         """Copy the files of an index, its text and the golden answers, each folder completely or not at all."""
         name, wanted = index["name"], _recorded(index, golden)
-        published, models = self._folders(name, number)
         files = {file: folder / file for file in index["files"]} | {GOLDEN: golden}
-        for place, below in ((models, True), (published, False)):
+        for place, prefix in ((self._engine(name, number), _OF_VERSION), (self._folder(name, number), "")):
+            here = {file.removeprefix(prefix): file for file in wanted if file.startswith(_OF_VERSION) == bool(prefix)}
             with written_whole(place) as partial:
-                here = {
-                    file.removeprefix(_OF_VERSION): file for file in wanted if file.startswith(_OF_VERSION) == below
-                }
                 for target, file in here.items():
                     (partial / target).parent.mkdir(parents=True, exist_ok=True)
                     if file == INDEX:
@@ -220,14 +221,6 @@ def _recorded(index: dict, golden: Path) -> dict[str, str]:
 
 def _text(index: dict) -> str:
     return json.dumps(index, indent=2) + "\n"
-
-
-@contextlib.contextmanager
-def _modified_at(modified_ns: int, path: Path) -> Iterator[Path]:
-    """Write `path` whole, with this time stamp."""
-    with written_whole(path) as partial:
-        yield partial
-        os.utime(partial, ns=(modified_ns, modified_ns))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -17,6 +17,7 @@ from slipway.triton.server.memory import process_memory_mb
 from slipway.triton.server.tritonserver import log_end
 
 LOG_LINES = 5
+QUANTILES = {"p50": "0.5", "p99": "0.99"}
 
 
 def describe(state: Path, receipt: dict) -> list[str]:
@@ -55,11 +56,8 @@ def traffic(model: str, version: str, ports: Ports) -> list[str]:
         return [f"  traffic    its metrics cannot be read ({error})"]
     if counted is None:
         return [f"  ABSENT     the server has no version {version} of it; run snakemake deploy"]
-    quantiles = [
-        f"{name} {counted.quantiles_ms[quantile]:.1f} ms"
-        for name, quantile in (("p50", "0.5"), ("p99", "0.99"))
-        if quantile in counted.quantiles_ms
-    ]
+    known = counted.quantiles_ms
+    quantiles = [f"{name} {known[quantile]:.1f} ms" for name, quantile in QUANTILES.items() if quantile in known]
     return [
         f"  requests   {counted.requests} answered, {counted.failures} failed, {counted.pending} waiting",
         f"  latency    {', '.join(quantiles) or 'no requests'} in the last minute",

@@ -3,6 +3,7 @@
 Nothing here imports the client or a runtime, because the Snakefile imports it while it is parsed.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -150,15 +151,11 @@ def next_start(folder: Path = FOLDER) -> int:
 
 def who_listens(port: int) -> str:
     """Return the process that listens on a port, as text, as far as this user may see it."""
-    try:
-        for connection in psutil.net_connections(kind="inet"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN:
-                if connection.pid is None:
-                    break
-                name = psutil.Process(connection.pid).name()
-                return f"process {connection.pid} ({name})"
-    except (psutil.AccessDenied, psutil.NoSuchProcess):
-        pass
+    with contextlib.suppress(psutil.AccessDenied, psutil.NoSuchProcess):
+        listening = (each for each in psutil.net_connections(kind="inet") if each.status == psutil.CONN_LISTEN)
+        pid = next((each.pid for each in listening if each.laddr and each.laddr.port == port), None)
+        if pid is not None:
+            return f"process {pid} ({psutil.Process(pid).name()})"
     return "another user's process"
 
 
@@ -170,9 +167,8 @@ def _created(process: psutil.Process) -> float:
 def _known(folder: Path) -> list[dict]:
     """Return every recorded state: the state of the last start, and the states in the receipts of live models."""
     receipts = sorted(folder.parent.glob("*/deploy/receipt.json"))
-    states = [read_record(state_file(folder), INTENT), *map(_server_in, receipts)]
-    states = [state for state in states if state]
-    return [state for state in states if not _is_anothers(state, folder)]
+    states = (read_record(state_file(folder), INTENT), *map(_server_in, receipts))
+    return [state for state in states if state and not _is_anothers(state, folder)]
 
 
 def _server_in(receipt: Path) -> dict | None:
