@@ -43,7 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--labels", type=Path, required=True, help="names of an output's values to write, as lines")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")
     add_input(arguments)
-    add_preprocessing(arguments, required=False)
+    add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 

@@ -14,6 +14,7 @@ from slipway.classification.image_files import find_images
 from slipway.classification.images import sample_photograph
 from slipway.classification.normalisation import implausible
 from slipway.classification.predictions import Predictions, conclusion, document, table
+from slipway.classification.preprocessing_options import add_preprocessing
 from slipway.classification.served_classifier import batch_size
 from slipway.classification.served_preprocessing import IMAGENET, preprocessing_of
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
@@ -37,7 +38,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     batch = f"photographs in one request; left out, {USUAL_BATCH} or as many as the model takes"
     sending = client_options.add_sending(arguments, batch)
     sending.add_argument("--shared-memory", action="store_true", help="hand pictures over in this machine's memory")
-    add_preprocessing(arguments)
+    unstated = "left out: as the server states it for its model, else as ImageNet's models have it"
+    add_preprocessing(arguments, unstated, interpolation=None)
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
     answers.add_argument("--labels", type=Path, help="class names, one a line; left out, the server's")
@@ -49,18 +51,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     answers.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     answers.add_argument("--strict", action="store_true", help="stop at the first photograph that has no answer")
     return arguments.parse_args(argv)
-
-
-def add_preprocessing(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for the preprocessing. All may be left out."""
-    group = arguments.add_argument_group(
-        "preprocessing", "left out: as the server states it for its model, else as ImageNet's models have it"
-    )
-    group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
-    group.add_argument("--crop", type=int, help="side of the input in pixels, where the server leaves it open")
-    group.add_argument("--mean", type=float, nargs=3, help="mean of each RGB channel, of 0..1")
-    group.add_argument("--std", type=float, nargs=3, help="standard deviation of each RGB channel")
-    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], help="resize filter")
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import onnx
 
-from slipway.classification.calibration import add_photographs, read_calibration
+from slipway.classification.photograph_inputs import add_photographs, read_calibration
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
@@ -46,7 +46,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)
-    add_preprocessing(arguments, required=False)
+    add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 
@@ -74,10 +74,9 @@ def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[l
         require_enough(arguments, contract, samples)
         return samples, digest_of_values(samples)
     require_same_input(arguments, contract)
-    calibration = read_calibration(
+    return read_calibration(
         arguments.images, arguments.max_samples, arguments.min_samples, preprocessing_of(arguments), arguments.input
     )
-    return [{contract.inputs[0].name: row[None]} for row in calibration.images], calibration.sha256
 
 
 def require_enough(arguments: argparse.Namespace, contract: Contract, samples: list[Tensors]) -> None:

@@ -24,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_planned(arguments, "image_sha256")
     add_input(arguments)
-    add_preprocessing(arguments, required=False)
+    add_preprocessing(arguments)
     return arguments.parse_args(argv)
 
 

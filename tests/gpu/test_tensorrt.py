@@ -9,12 +9,12 @@ import onnxruntime
 import pytest
 import torch
 from helpers.models import tiny_network
+from helpers.models.random_images import random_batch
 from helpers.models.served_pictures import contract_of
 from helpers.tensorrt_builds import BUILDER, PYTHON, SCRIPTS, VERSION, Build
 
 import cast_onnx
 from slipway.benchmark.agreement import compare as compare_tensors
-from slipway.classification.model_inputs import random_batch
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import gpu_identity

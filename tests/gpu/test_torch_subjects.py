@@ -4,14 +4,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers.models.random_images import random_batch
 
 from slipway.benchmark.baselines import half_precision, measure_eager, measure_fp16
 from slipway.benchmark.cuda_timing import StreamContext
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import random_batch, served_model
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
+from slipway.contract.network import ServedNetwork
 
 pytestmark = [
     pytest.mark.gpu,
@@ -72,7 +73,7 @@ def test_fp16_is_measured_in_a_graph_too(model, input_dtype):
 def test_the_graph_computes_what_the_model_does(model, input_dtype):
     images = random_batch(input_dtype, 4, PREPROCESS.crop)
     with torch.inference_mode():
-        expected = served_model(model, PREPROCESS, input_dtype)(torch.from_numpy(images)).numpy()
+        expected = ServedNetwork(model, contract_of(input_dtype))(torch.from_numpy(images))[0].numpy()
         stream_context = StreamContext(half_precision(model, contract_of(input_dtype)).to("cuda"), [images])
         stream_context.capture()
         with torch.cuda.stream(stream_context.stream):

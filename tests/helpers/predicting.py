@@ -11,10 +11,10 @@ from http.client import HTTPConnection
 import numpy as np
 import tritonclient.grpc as triton
 
+from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CLASSES, CROP
 from helpers.workplace import REPOSITORY, Outcome
 from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import photograph_batch
 from slipway.classification.showing import answer_of
 from slipway.outputs.meaning import LOGITS
 from slipway.triton.server.tritonserver import Ports, Server, find_installation, log_end

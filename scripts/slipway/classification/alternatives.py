@@ -33,10 +33,7 @@ def alternatives(configured: Preprocessing, architecture: str) -> list[Alternati
     """Return the obvious alternatives: the ones of torchvision's weights for the architecture, usual ones, and BGR."""
     names: dict[Preprocessing, str] = {}
     for weights in published(architecture):
-        settings = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in weights.preprocess.items()
-        }
-        names.setdefault(Preprocessing(**settings), f"as published for {weights}")
+        names.setdefault(Preprocessing.of(weights.preprocess), f"as published for {weights}")
     for name, (mean, std) in _USUAL.items():
         names.setdefault(replace(configured, mean=mean, std=std), name)
     others = [

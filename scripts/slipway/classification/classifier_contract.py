@@ -10,7 +10,7 @@ import torch
 from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
-from slipway.classification.model_inputs import logits_of, served_model
+from slipway.classification.logits import logits_of
 from slipway.classification.tensor_names import INPUT, OUTPUT
 from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork
@@ -36,7 +36,7 @@ def contract_of(
     shape, dtype = (BATCH, *pictures.shape[1:]), pictures.dtype.name
     normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
     inputs = (Tensor(INPUT, dtype, shape, normalisation=normalisation),)
-    answers = logits_of(served_model(model, preprocess, dtype), pictures)
+    answers = logits_of(model, preprocess.normalised(pictures) if normalisation else pictures)
     network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
     require_no_lone_softmax(last, answers.shape[1])

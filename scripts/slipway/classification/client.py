@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import tritonclient.grpc as grpc
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from slipway.classification.model_inputs import TRITON_TYPES
 from slipway.classification.served_classifier import Classifier, classifier_of
 from slipway.outputs.meaning import LOGITS, Meaning
 from slipway.triton.client.connection import Connection, RequestFailed
@@ -114,7 +113,7 @@ def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
 
 
 def _tensor(classifier: Classifier, shape: tuple[int, ...]) -> grpc.InferInput:
-    return grpc.InferInput(classifier.input, list(shape), TRITON_TYPES[classifier.dtype])
+    return grpc.InferInput(classifier.input, list(shape), np_to_triton_dtype(np.dtype(classifier.dtype)))
 
 
 def _infer(

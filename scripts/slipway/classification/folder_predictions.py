@@ -10,8 +10,7 @@ import numpy as np
 
 from slipway.classification import label_files
 from slipway.classification.client import ask, assumed_meaning
-from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import photograph
+from slipway.classification.images import Preprocessing, load_image
 from slipway.classification.predictions import Predictions
 from slipway.classification.served_classifier import Classifier
 from slipway.core.errors import SlipwayError
@@ -108,7 +107,7 @@ def readable(
     """Yield each photograph as an input (3, side, side) of the model's dtype; report broken files, and go on."""
     for file in files:
         try:
-            yield file, photograph(file, settings.preprocess, settings.classifier.dtype)
+            yield file, settings.preprocess(load_image(file), settings.classifier.dtype)
         except SlipwayError as error:
             if settings.strict:
                 raise

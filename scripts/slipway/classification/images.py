@@ -14,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from slipway.classification.sample_depth import is_deep, require_full_range, scaled_to_8_bits
 from slipway.core.errors import SlipwayError
 
+# The element types of inputs: normalised float32, or uint8 pixels that the model normalises itself.
+INPUT_DTYPES = ("float32", "uint8")
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -27,11 +29,19 @@ class Preprocessing:
     std: tuple[float, ...]
     interpolation: str = "bilinear"
 
-    def __call__(self, image: Image.Image) -> np.ndarray:
-        """Return an RGB image as normalised float32 (3, crop, crop)."""
-        scaled = self.pixels(image).astype(np.float32) / 255.0
+    @classmethod
+    def of(cls, settings: dict) -> "Preprocessing":
+        """Return the preprocessing with the settings of a record, or of `preprocess` in config.yaml."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+
+    def __call__(self, image: Image.Image, dtype: str = "float32") -> np.ndarray:
+        """Return an RGB image as input (3, crop, crop) of a dtype: normalised float32, or its uint8 pixels."""
+        return self.pixels(image) if dtype == "uint8" else self.normalised(self.pixels(image))
+
+    def normalised(self, pixels: np.ndarray) -> np.ndarray:
+        """Return uint8 pixels (..., 3, crop, crop) as normalised float32."""
         mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (self.mean, self.std))
-        return (scaled - mean) / std
+        return (pixels.astype(np.float32) / 255.0 - mean) / std
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image resized and cropped, as uint8 (0..255) of shape (3, crop, crop)."""

@@ -1,20 +1,25 @@
-"""A folder of photographs as inputs of a model, prepared as its contract says."""
+"""Photographs as inputs of a model: labelled ones, and those to calibrate on."""
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slipway.classification.image_files import find_images
-from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import photograph
+from slipway.classification.image_files import digest_of_images, find_images
+from slipway.classification.images import Preprocessing, load_image
 from slipway.classification.tensor_names import INPUT
 from slipway.contract.contract import Contract, Tensors
+from slipway.core.errors import SlipwayError
 
 
 def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:
     """Add the option for labelled photographs as evaluation data."""
     source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
+
+
+def add_photographs(source: argparse._MutuallyExclusiveGroup) -> None:
+    """Add the option for the photographs to calibrate on, which is one of several sources of samples."""
+    source.add_argument("--images", type=Path, help="folder of photographs to calibrate on")
 
 
 @dataclass(frozen=True)
@@ -28,14 +33,27 @@ class PhotographInputs:
     @classmethod
     def of(cls, folder: Path, most: int, contract: Contract) -> "PhotographInputs":
         """Return at most `most` photographs of a folder, spread evenly over it. Raise SlipwayError if it has none."""
-        return cls(find_images(folder, most), preprocessing_in(contract), contract.input(INPUT).dtype)
+        preprocess = Preprocessing.of(contract.facts["preprocess"])
+        return cls(find_images(folder, most), preprocess, contract.input(INPUT).dtype)
 
     def __iter__(self) -> Iterator[Tensors]:
         """Yield each photograph as a sample. SlipwayError names a broken file."""
-        return ({INPUT: photograph(file, self.preprocess, self.dtype)[None]} for file in self.files)
+        return ({INPUT: self.preprocess(load_image(file), self.dtype)[None]} for file in self.files)
 
 
-def preprocessing_in(contract: Contract) -> Preprocessing:
-    """Return the preprocessing that a contract states."""
-    facts = contract.facts["preprocess"]
-    return Preprocessing(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
+def read_calibration(
+    folder: Path, most: int, fewest: int, preprocess: Preprocessing, dtype: str
+) -> tuple[list[Tensors], str]:
+    """Return at most `most` photographs of a folder as samples, spread evenly over it, and the SHA-256 of their files.
+
+    Raises SlipwayError if the folder is missing, has fewer than `fewest`, or has a broken file, which it names. Scales
+    measured on other images than the user's would make a model wrong without any error.
+    """
+    files = find_images(folder, most)
+    if len(files) < fewest:
+        raise SlipwayError(
+            f"calibration folder {folder} holds {len(files)} image(s), and at least {fewest} are needed to "
+            "measure the ranges of activations; add photographs like those that the model will see, or lower "
+            "`calibration.min_samples` in config.yaml"
+        )
+    return list(PhotographInputs(files, preprocess, dtype)), digest_of_images(folder, most)

@@ -13,7 +13,7 @@ import numpy as np
 from slipway.classification.alternatives import alternatives
 from slipway.classification.images import Preprocessing, load_image
 from slipway.classification.labelling import Labelling
-from slipway.classification.model_inputs import logits_of
+from slipway.classification.logits import logits_of
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.outputs.meaning import Meaning

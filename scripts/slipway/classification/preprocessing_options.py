@@ -2,22 +2,21 @@
 
 import argparse
 
-from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import INPUT_DTYPES
+from slipway.classification.images import INPUT_DTYPES, Preprocessing
 from slipway.classification.normalisation import implausible
 from slipway.core.errors import SlipwayError
 
 
-def add_preprocessing(arguments: argparse.ArgumentParser, required: bool = True) -> None:
-    """Add --resize, --crop, --mean, --std and --interpolation."""
-    group = arguments.add_argument_group("preprocessing")
-    group.add_argument(
-        "--resize", type=int, required=required, help="length of the short side after scaling, in pixels"
-    )
-    group.add_argument("--crop", type=int, required=required, help="side of the square cut from the centre, in pixels")
-    group.add_argument("--mean", type=float, nargs=3, required=required, help="mean of each RGB channel, of 0..1")
-    group.add_argument("--std", type=float, nargs=3, required=required, help="standard deviation of each RGB channel")
-    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], default="bilinear", help="resize filter")
+def add_preprocessing(
+    arguments: argparse.ArgumentParser, description: str | None = None, interpolation: str | None = "bilinear"
+) -> None:
+    """Add --resize, --crop, --mean, --std and --interpolation, which may all be left out."""
+    group = arguments.add_argument_group("preprocessing", description)
+    group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
+    group.add_argument("--crop", type=int, help="side of the square cut from the centre, in pixels")
+    group.add_argument("--mean", type=float, nargs=3, help="mean of each RGB channel, of 0..1")
+    group.add_argument("--std", type=float, nargs=3, help="standard deviation of each RGB channel")
+    group.add_argument("--interpolation", choices=["bilinear", "bicubic"], default=interpolation, help="resize filter")
 
 
 def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:

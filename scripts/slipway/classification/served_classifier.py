@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from slipway.classification.model_inputs import TRITON_TYPES
 from slipway.core.errors import SlipwayError
 from slipway.core.records import has_shape
 from slipway.outputs.meaning import Meaning
 from slipway.triton.repository.model_config import PREPROCESS
 
 TensorMetadata = service_pb2.ModelMetadataResponse.TensorMetadata
-INPUT_DTYPES = {triton: dtype for dtype, triton in TRITON_TYPES.items()}
+# {data type of an input in the inference protocol: its name in NumPy}
+INPUT_DTYPES = {"FP32": "float32", "UINT8": "uint8"}
 _NUMBER = (int, float)
 _PREPROCESS = {"resize": int, "crop": int, "mean": [_NUMBER], "std": [_NUMBER], "interpolation": str}
 OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")

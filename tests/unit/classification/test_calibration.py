@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_network import PREPROCESS, photographs
 
-from slipway.classification.calibration import read_calibration
 from slipway.classification.image_files import find_images
-from slipway.classification.model_inputs import photograph_batch
+from slipway.classification.photograph_inputs import read_calibration
+from slipway.contract.batches import joined
 from slipway.core.errors import SlipwayError
 
 
@@ -19,28 +20,28 @@ def read(folder, max_samples=100, min_samples=4, input_dtype="float32"):
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
 def test_every_photograph_is_read_in_order(folder, input_dtype):
-    found = read(folder, input_dtype=input_dtype)
-    assert np.array_equal(found.images, photograph_batch(find_images(folder), PREPROCESS, input_dtype))
-    assert found.record("max") == {"images": 12, "method": "max", "sha256": found.sha256}
+    samples, _ = read(folder, input_dtype=input_dtype)
+    assert (len(samples), samples[0]["input"].dtype) == (12, input_dtype)
+    assert np.array_equal(joined(samples)["input"], photograph_batch(find_images(folder), PREPROCESS, input_dtype))
 
 
 def test_a_limit_takes_photographs_from_the_whole_folder(folder):
-    found = read(folder, max_samples=4)
-    assert np.array_equal(found.images, photograph_batch(find_images(folder)[::3], PREPROCESS, "float32"))
-    assert found.sha256 != read(folder).sha256
+    samples, sha256 = read(folder, max_samples=4)
+    assert np.array_equal(joined(samples)["input"], photograph_batch(find_images(folder)[::3], PREPROCESS, "float32"))
+    assert sha256 != read(folder)[1]
 
 
 def test_the_hash_is_of_names_and_contents_and_not_of_the_place(folder, tmp_path):
     same = photographs(tmp_path / "elsewhere")
-    assert read(folder).sha256 == read(same).sha256
+    assert read(folder)[1] == read(same)[1]
     (same / "01.png").rename(same / "99.png")
-    assert read(folder).sha256 != read(same).sha256
+    assert read(folder)[1] != read(same)[1]
 
 
 def test_another_content_is_another_hash(folder):
-    before = read(folder).sha256
+    before = read(folder)[1]
     (folder / "01.png").write_bytes((folder / "02.png").read_bytes())
-    assert read(folder).sha256 != before
+    assert read(folder)[1] != before
 
 
 def refusal(*arguments, **keywords):

@@ -6,7 +6,6 @@ from helpers.models.tiff import WHITE_IS_ZERO, write_tiff
 from PIL import Image
 
 from slipway.classification.images import Preprocessing, load_image
-from slipway.classification.model_inputs import photograph
 from slipway.core.errors import SlipwayError
 
 # From black to white, in 8 x 8 steps.
@@ -174,5 +173,5 @@ def test_a_deep_photograph_is_the_same_input_as_its_8_bit_copy(path, tmp_path):
     Image.fromarray(GREY.astype(np.uint8)).save(tmp_path / "plain.png")
     preprocess = Preprocessing(8, 8, (0.5,) * 3, (0.25,) * 3)
     for dtype in ("float32", "uint8"):
-        inputs = [photograph(file, preprocess, dtype) for file in (path, tmp_path / "plain.png")]
+        inputs = [preprocess(load_image(file), dtype) for file in (path, tmp_path / "plain.png")]
         np.testing.assert_allclose(*inputs, rtol=0, atol=1 if dtype == "uint8" else 4 / 255)

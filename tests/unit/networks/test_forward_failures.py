@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 from helpers.models.batch_networks import Backbone
+from helpers.models.random_images import random_batch
 from torch import nn
 
-from slipway.classification.model_inputs import logits_of, random_batch
+from slipway.classification.logits import logits_of
 from slipway.core.errors import SlipwayError
 
 

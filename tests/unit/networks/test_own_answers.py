@@ -2,11 +2,11 @@ import pytest
 import torch
 import torchvision
 from helpers.models import batch_networks
+from helpers.models.random_images import random_batch
 from helpers.models.served_pictures import contract_of, served
 from torch import nn
 
 from slipway.benchmark.company import IN_32_BITS, dependence, in_company
-from slipway.classification.model_inputs import random_batch
 from slipway.core.errors import SlipwayError
 from slipway.networks.own_answers import require_own_answers
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.models.random_images import random_batch
 
 import benchmark
 from slipway.benchmark.baselines import eager_on_cpu, half_precision
 from slipway.benchmark.timing import Effort
 from slipway.classification.images import Preprocessing
-from slipway.classification.model_inputs import random_batch, served_model
 from slipway.contract.contract import BATCH, Axis, Contract, Normalisation, Tensor
 from slipway.contract.golden import write_samples
 from slipway.contract.network import ServedNetwork
@@ -46,7 +46,7 @@ def artifacts(request, tmp_path_factory, model):
     save_file(model.state_dict(), folder / "weights.safetensors")
     write_json(folder / "weights.json", {"origin": "rehearsal", **ARCHITECTURE})
     engine = folder / "m.fp32.ort.onnx"
-    served = served_model(model, PREPROCESS, request.param)
+    served = ServedNetwork(model, contract_of(request.param))
     images = torch.from_numpy(random_batch(request.param, 2, PREPROCESS.crop))
     torch.onnx.export(
         served,
@@ -132,7 +132,7 @@ def test_both_sides_answer_the_same(artifacts, model):
 def test_half_precision_takes_what_an_engine_takes(model, input_dtype):
     images = torch.from_numpy(random_batch(input_dtype, 2, PREPROCESS.crop))
     with torch.inference_mode():
-        expected = served_model(model, PREPROCESS, input_dtype)(images)
+        (expected,) = ServedNetwork(model, contract_of(input_dtype))(images)
         halved = half_precision(model, contract_of(input_dtype))
         (answered,) = halved(images)
     assert answered.dtype == torch.float32

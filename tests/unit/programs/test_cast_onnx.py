@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from helpers.models.random_images import photograph_batch
 from helpers.models.served_pictures import random_pictures
 from helpers.models.tiny_network import CONTRACTS, CROP, PREPROCESS, exported, record_of
 from onnx import numpy_helper
 
 import cast_onnx
 from slipway.classification.images import sample_photograph
-from slipway.classification.model_inputs import photograph_batch
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.onnx.modelopt import agreement_with_base

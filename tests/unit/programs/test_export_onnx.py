@@ -2,10 +2,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_network import CROP, PREPROCESS, exported, record_of
 
 from slipway.classification.images import sample_photograph
-from slipway.classification.model_inputs import photograph_batch
 from slipway.keys.code_hash import SCRIPTS
 
 OPSETS = (17, 20)  # of the TorchScript exporter and of the newer one

@@ -6,12 +6,12 @@ import pytest
 import torch
 from helpers.models import batch_networks
 from helpers.models.goldens import make_golden
+from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint, exported
 from safetensors.torch import save_file
 
 from slipway.classification.images import load_image, sample_photograph
-from slipway.classification.model_inputs import photograph_batch
-from slipway.classification.perturbations import varied_batch
+from slipway.classification.sample_photographs import variations
 from slipway.contract.batches import joined
 from slipway.core.artifacts import read_json
 from slipway.core.errors import SlipwayError
@@ -22,7 +22,8 @@ def test_pytorchs_answers_for_the_photograph_and_its_variations(tmp_path, input_
     golden = make_golden(tmp_path, *checkpoint(tmp_path), input_dtype=input_dtype)
     pictures, logits = joined(golden.inputs)["input"], joined(golden.answers)["logits"]
     np.testing.assert_array_equal(pictures[:1], photograph_batch([sample_photograph()], PREPROCESS, input_dtype))
-    np.testing.assert_array_equal(pictures[1:], varied_batch(load_image(sample_photograph()), PREPROCESS, input_dtype))
+    varied = [PREPROCESS(picture, input_dtype) for picture in variations(load_image(sample_photograph()))]
+    np.testing.assert_array_equal(pictures[1:], varied)
     assert (pictures.dtype, pictures.shape) == (input_dtype, (9, 3, CROP, CROP))
     session = onnxruntime.InferenceSession(str(exported(tmp_path, input_dtype)[0]), providers=["CPUExecutionProvider"])
     (answer,) = session.run(None, {"input": pictures})

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from helpers.artifacts.receipts import local_receipt
+from helpers.models.random_images import photograph_batch
 from helpers.models.tiny_engine import CROP
 from helpers.predicting import (
     IMAGENET,
@@ -24,7 +25,6 @@ from helpers.predicting import (
 )
 from helpers.workplace import REPOSITORY
 
-from slipway.classification.model_inputs import photograph_batch
 from slipway.core.artifacts import write_json
 from slipway.deploy.local import server_state
 

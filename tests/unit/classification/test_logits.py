@@ -1,28 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from helpers.models.random_images import photograph_batch, random_batch
+from helpers.models.served_pictures import contract_of
 
 from slipway.classification.images import Preprocessing, load_image, sample_photograph
-from slipway.classification.model_inputs import TRITON_TYPES, logits_of, photograph_batch, random_batch, served_model
+from slipway.classification.logits import logits_of
+from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 
 PREPROCESS = Preprocessing(72, 64, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-@pytest.mark.parametrize("input_dtype", TRITON_TYPES)
-def test_random_batches_are_of_their_type_and_repeatable(input_dtype):
-    batch = random_batch(input_dtype, 4, 32, seed=1)
-    assert (batch.shape, str(batch.dtype)) == ((4, 3, 32, 32), input_dtype)
-    assert np.array_equal(batch, random_batch(input_dtype, 4, 32, seed=1))
-    assert not np.array_equal(batch, random_batch(input_dtype, 4, 32, seed=2))
-
-
-def test_random_values_are_those_that_photographs_have():
-    normal, pixels = random_batch("float32", 8, 64), random_batch("uint8", 8, 64)
-    assert abs(normal.mean()) < 0.02
-    assert abs(normal.std() - 1) < 0.02
-    assert (pixels.min(), pixels.max()) == (0, 255)
-    assert abs(pixels.mean() - 127.5) < 1
 
 
 def test_pixels_are_the_photograph_before_it_is_normalised():
@@ -48,11 +35,11 @@ def test_a_model_of_pixels_answers_as_the_model_of_normalised_values():
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 5), torch.nn.Flatten(), torch.nn.Linear(8 * 60 * 60, 4)).eval()
     normalised, pixels = (photograph_batch([sample_photograph()], PREPROCESS, name) for name in ("float32", "uint8"))
-    assert served_model(model, PREPROCESS, "float32") is model
+    np.testing.assert_allclose(PREPROCESS.normalised(pixels), normalised, atol=1e-6)
+    wanted = logits_of(model, normalised)
     with torch.inference_mode():
-        wanted = model(torch.from_numpy(normalised))
-        found = served_model(model, PREPROCESS, "uint8")(torch.from_numpy(pixels))
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+        found, *_ = ServedNetwork(model, contract_of(64, 4, "uint8", PREPROCESS))(torch.from_numpy(pixels))
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_broken_photograph_of_a_batch_is_named(tmp_path):
@@ -67,11 +54,6 @@ def test_a_model_that_does_not_take_the_pictures_is_told():
     told = r"fails on an input of shape \(1, 3, 4, 4\) .*it takes inputs of 2 x 2; correct the samples"
     with pytest.raises(SlipwayError, match=told):
         logits_of(model, np.zeros((1, 3, 4, 4), np.float32))
-
-
-def test_an_unknown_input_format_is_named():
-    with pytest.raises(SlipwayError, match="'float16' is unknown; `input` is one of float32, uint8"):
-        random_batch("float16", 1, 8)
 
 
 @pytest.mark.parametrize(
