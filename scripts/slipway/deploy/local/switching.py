@@ -5,13 +5,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from tritonclient.utils import InferenceServerException
-
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, start_recorded, stop_all
-from slipway.triton.client.connection import connect
+from slipway.triton.client.connection import connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -54,18 +52,15 @@ def load(
     Models in `untouched` stay as the server has them.
     """
     options = {"headers": header(installation.state), "client_timeout": installation.ready_timeout_s}
-    with connect(endpoint_of(ports)) as client:
-        try:
-            for name, number in wanted.items():
-                if number is not None:
-                    installation.store.select(name, number)
-                    client.load_model(name, **options)
-            listed = client.get_model_repository_index(as_json=True, **options).get("models", [])
-            for name in {model["name"] for model in listed if model.get("state") == "READY"}:
-                if wanted.get(name) is None and name not in untouched:
-                    client.unload_model(name, **options)
-        except InferenceServerException as error:
-            raise SlipwayError(f"Triton does not load what was published: {error.message()}") from None
+    with connect(endpoint_of(ports)) as client, errors_as("Triton does not load what was published"):
+        for name, number in wanted.items():
+            if number is not None:
+                installation.store.select(name, number)
+                client.load_model(name, **options)
+        listed = client.get_model_repository_index(as_json=True, **options).get("models", [])
+        for name in {model["name"] for model in listed if model.get("state") == "READY"}:
+            if wanted.get(name) is None and name not in untouched:
+                client.unload_model(name, **options)
 
 
 def load_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:

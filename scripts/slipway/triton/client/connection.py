@@ -1,6 +1,7 @@
 """Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tritonclient.grpc as grpc
@@ -105,6 +106,15 @@ class Connection:
         except InferenceServerException:
             return False
         return True
+
+
+@contextmanager
+def errors_as(problem: str) -> Iterator[None]:
+    """Raise the error of a failed call in the block as a SlipwayError: the problem, and the error's message."""
+    try:
+        yield
+    except InferenceServerException as error:
+        raise SlipwayError(f"{problem}: {error.message()}") from None
 
 
 def may_pass(error: BaseException) -> bool:

@@ -1,5 +1,6 @@
 """Diagnosis of a gRPC API that cannot be reached: a direct connection, since gRPC often reports only "closed"."""
 
+import contextlib
 import socket
 import ssl
 
@@ -55,13 +56,9 @@ def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
             return "it does not speak TLS. Leave --tls out"
         return f"the TLS handshake fails ({error.reason or error})"
     # Under TLS 1.3 a server refuses a client's certificate only after the handshake, in place of its greeting.
-    with secured:
-        try:
-            greeted = secured.recv(1) != b""
-        except (ssl.SSLError, ConnectionError):
-            greeted = False
-    if greeted:
-        return None
+    with secured, contextlib.suppress(ssl.SSLError, ConnectionError):
+        if secured.recv(1):
+            return None
     if tls.certificate:
         return f"it does not accept the client certificate {tls.certificate}. Take one that its own authority signed"
     return "it speaks TLS and hangs up: it wants a client certificate (mutual TLS). Add --certificate and --key"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import tritonclient.grpc as grpc
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import np_to_triton_dtype
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import connect
+from slipway.triton.client.connection import connect, errors_as
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.metrics import read_page, samples
@@ -70,10 +70,8 @@ class ModelClient:
             tensors.append(grpc.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
             tensors[-1].set_data_from_numpy(array)
         start = time.perf_counter()
-        try:
+        with errors_as(f"model {self.model} refused the request"):
             result = self._client.infer(self.model, tensors, client_timeout=self._timeout_s())
-        except InferenceServerException as error:
-            raise SlipwayError(f"model {self.model} refused the request: {error.message()}") from None
         response = result.get_response()
         outputs = {output.name: result.as_numpy(output.name) for output in response.outputs}
         return Answer(outputs, (time.perf_counter() - start) * 1e3, response.model_version)
@@ -108,10 +106,8 @@ class ModelClient:
 
     def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
         """Return the server's answer to a call of a method of tritonclient's client."""
-        try:
+        with errors_as(f"the server on port {self._ports.grpc} does not answer"):
             return getattr(self._client, question)(*arguments, client_timeout=self._timeout_s(), **options)
-        except InferenceServerException as error:
-            raise SlipwayError(f"the server on port {self._ports.grpc} does not answer: {error.message()}") from None
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:

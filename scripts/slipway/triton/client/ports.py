@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from slipway.core.errors import SlipwayError
 from slipway.triton.server.tls import ServerTls
 
-# The flag of a server with gRPC only.
-WITHOUT_HTTP = "--allow-http=false"
-
 
 @dataclass(frozen=True)
 class Ports:
@@ -59,7 +56,7 @@ class Ports:
             for kind, (port, host) in self._by_kind().items()
             for flag in (f"--{kind}-port={port}", f"--{kind}-address={host}")
         ]
-        without_http = [] if self.http else [WITHOUT_HTTP]
+        without_http = [] if self.http else ["--allow-http=false"]
         return listening + without_http + (self.tls.flags() if self.tls else [])
 
     def in_words(self) -> str:

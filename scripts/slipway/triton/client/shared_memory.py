@@ -36,8 +36,10 @@ class SharedBatch:
             raise SlipwayError(f"no shared memory of {self._byte_size} bytes can be had ({error.strerror})") from None
         try:
             self._connection.call(self.register)
-        except RequestFailed as error:
+        except BaseException as error:
             self.__exit__()
+            if not isinstance(error, RequestFailed):
+                raise
             if REFUSAL in str(error):
                 raise SlipwayError(
                     f"{self._connection.endpoint} shares no memory with its clients: that takes `deploy.shared_memory` "
@@ -47,9 +49,6 @@ class SharedBatch:
                 f"{error}. It does not see this machine's /dev/shm: it runs in a container (give it --ipc=host), "
                 "behind a tunnel or as another user; leave --shared-memory out"
             ) from None
-        except BaseException:
-            self.__exit__()
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:

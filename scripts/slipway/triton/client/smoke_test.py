@@ -55,11 +55,6 @@ class Expected:
         """Return the golden request as the server takes it."""
         return as_served(self.golden.request.inputs, self.contract)
 
-    @property
-    def varies(self) -> dict[str, float]:
-        """Return the variation of each output of PyTorch's answers over the golden samples."""
-        return variations(self.golden.answers)
-
     def agreement(self, outputs: Tensors) -> dict:
         """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
         contract = self.golden.contract
@@ -102,7 +97,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "company": require_own_answers(client, expected, config.max_batch_size),
         "sample": sample_of(expected.golden.contract),
         "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
-        "weakness": weakness(expected.varies, expected.limits),
+        "weakness": weakness(variations(expected.golden.answers), expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
         "requests_counted": counted,
         "refused": refusal,

@@ -168,7 +168,7 @@ def _graph_batches(served: Served) -> list[int]:
     """
     if not served.contract.batched:
         return [0]
-    sizes = {1, served.max_batch_size, *(opt for _, opt, _ in served.profiles)}
-    ranges = [(low, high) for low, _, high in served.profiles] or [(1, served.max_batch_size)]
-    served_sizes = [size for size in sorted(sizes) if size <= served.max_batch_size]
-    return [size for size in served_sizes if any(low <= size <= high for low, high in ranges)]
+    largest = served.max_batch_size
+    sizes = {size for size in (1, largest, *(opt for _, opt, _ in served.profiles)) if size <= largest}
+    profiles = served.profiles or [(1, 1, largest)]
+    return [size for size in sorted(sizes) if any(low <= size <= high for low, _, high in profiles)]

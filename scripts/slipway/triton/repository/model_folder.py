@@ -20,13 +20,7 @@ VERSION = "1"
 ADAPTER = Path(__file__).with_name("python_backend_model.py")
 
 
-def served_model(
-    name: str,
-    engine: RecordedEngine,
-    contract: Contract,
-    max_batch: int,
-    instances: int,
-) -> Served:
+def served_model(name: str, engine: RecordedEngine, contract: Contract, max_batch: int, instances: int) -> Served:
     """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
 
     Its tensors have the dtypes of the engine. The record of an earlier build says nothing of them.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import sha256
 from slipway.core.cli import progress
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, amended
 from slipway.triton.repository.contents import differences
 from slipway.triton.repository.storage import Storage
 from slipway.triton.repository.versions import read_index, repository_path, version_of
@@ -48,12 +48,10 @@ def publish(
     Returns {"destination", "version", "files", "bytes", "copied", "pruned"}. Raises SlipwayError if anything fails. The
     index of this version does not exist then, unless it was complete before, and the other versions are unchanged.
     """
-    try:
+    with amended(after=". The versions that were published before are as they were"):
         content = read_index(folder, index)
         storage = Storage(destination)
         version, copied = _put_version(storage, folder, content, sha256(index), signature)
-    except SlipwayError as error:
-        raise SlipwayError(f"{error}. The versions that were published before are as they were") from error
     storage.clear_up(version)
     sizes = [(folder / content["name"] / file).stat().st_size for file in content["files"]]
     summary = {"destination": storage.address, "version": version, "files": len(sizes), "bytes": sum(sizes)}
@@ -67,8 +65,7 @@ def require_published(destination: str, version: str, content: dict, public_key:
     """
     storage = Storage(destination)
     wanted = _files(version, content)
-    present = {name: storage.sha256(name) or "gone" for name in storage.files(version)}
-    changed = differences(present, wanted)
+    changed = differences(_present(storage, version), wanted)
     if (_document(storage, version) or {}).get("index") != content:
         changed = "; ".join(filter(None, [changed, f"edited or missing: {version}.json"]))
     if changed:
@@ -103,14 +100,14 @@ def _put_version(
     newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
     document = {"version": version, "ordinal": newest + 1, "index_sha256": digest, "index": content}
     published = documents.get(version)
-    copied = not _is_same(published, document) or not _is_whole(storage, version, content)
+    copied = not _is_same(published, document) or _present(storage, version) != _files(version, content)
     if copied:
         # Only an index that existed from the start is broken: another publisher may have finished meanwhile.
         if f"{version}.json" in listed:
             storage.remove(f"{version}.json")
         _copy(storage, folder, version, content)
     if signature:
-        _put_signature(storage, f"{version}.sig", signature.read_bytes())
+        _put(storage, signature, f"{version}.sig", sha256(signature))
     if copied or published["ordinal"] <= newest:
         _put_index(storage, document)
     return version, copied
@@ -121,10 +118,9 @@ def _files(version: str, content: dict) -> dict[str, str]:
     return {f"{version}/{content['name']}/{path}": digest for path, digest in content["files"].items()}
 
 
-def _is_whole(storage: Storage, version: str, content: dict) -> bool:
-    """Say whether a version has all files of its index unchanged, and no other file."""
-    files = _files(version, content)
-    return storage.files(version) == set(files) and all(storage.sha256(name) == files[name] for name in files)
+def _present(storage: Storage, version: str) -> dict[str, str]:
+    """Return {file of a version: SHA-256} of its folder, read back."""
+    return {name: storage.sha256(name) or "gone" for name in storage.files(version)}
 
 
 def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
@@ -133,25 +129,24 @@ def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
     if storage.files(version) - set(files):
         storage.remove_folder(version)
     for name, digest in files.items():
+        _put(storage, folder / name.removeprefix(f"{version}/"), name, digest)
+
+
+def _put(storage: Storage, source: Path, name: str, digest: str) -> None:
+    """Copy a file with this SHA-256, unless it is there already, and read it back."""
+    if storage.sha256(name) != digest:
+        storage.put(source, name)
         if storage.sha256(name) != digest:
-            storage.put(folder / name.removeprefix(f"{version}/"), name)
-            _require_arrived(storage, name, storage.sha256(name) == digest)
-
-
-def _put_signature(storage: Storage, name: str, content: bytes) -> None:
-    if storage.read(name) != content:
-        storage.write(name, content)
-        _require_arrived(storage, name, storage.read(name) == content)
+            raise _not_arrived(storage, name)
 
 
 def _put_index(storage: Storage, document: dict) -> None:
     """Write an index and read it back; remove it again if it differs."""
     name = f"{document['version']}.json"
     storage.write(name, (json.dumps(document, indent=2) + "\n").encode())
-    arrived = _is_same(_document(storage, document["version"]), document)
-    if not arrived:
+    if not _is_same(_document(storage, document["version"]), document):
         storage.remove(name)
-    _require_arrived(storage, name, arrived)
+        raise _not_arrived(storage, name)
 
 
 def _is_same(found: dict | None, document: dict) -> bool:
@@ -159,12 +154,11 @@ def _is_same(found: dict | None, document: dict) -> bool:
     return found is not None and found | {"ordinal": document["ordinal"]} == document
 
 
-def _require_arrived(storage: Storage, name: str, arrived: bool) -> None:
-    if not arrived:
-        raise SlipwayError(
-            f"{storage.below(name)}, read back, is not what was sent: the disk is full, something on the way is "
-            "faulty, or somebody edits it; run again"
-        )
+def _not_arrived(storage: Storage, name: str) -> SlipwayError:
+    return SlipwayError(
+        f"{storage.below(name)}, read back, is not what was sent: the disk is full, something on the way is faulty, or "
+        "somebody edits it; run again"
+    )
 
 
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:

@@ -31,25 +31,26 @@ class TritonPythonModel:
         self._batched = config["max_batch_size"] > 0
         path = Path(args["model_repository"]) / args["model_version"] / parameters["engine"]
         self._engine = Engine(path, parameters["precision"], threads=_threads_of_one_instance(config))
-        self._warm_up(config, json.loads(parameters.get("contract", "{}")))
+        self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
 
-    def _warm_up(self, config: dict, contract: dict) -> None:
+    def _warm_up(self, contract: dict, largest: int) -> None:
         """Run the largest batch and batch 1, then the sizes between until WARM_UP_S is over.
 
         The first batch of a size costs more: kernels are chosen, or a CUDA graph is recorded. Other dynamic axes have
         the optimal size of the contract.
         """
-        shapes = _optimal_shapes(config, contract)
-        if shapes is None:
-            return
-        dtypes = {tensor["name"]: pb_utils.triton_string_to_numpy(tensor["data_type"]) for tensor in config["input"]}
+        optimum = {name: axis["opt"] for name, axis in contract["axes"].items()}
         end = time.monotonic() + WARM_UP_S
-        largest = max(1, config["max_batch_size"])
         for batch in [largest, *range(1, largest)]:
             if batch not in (1, largest) and time.monotonic() > end:
                 break
-            front = [batch] if self._batched else []
-            self._engine.infer({name: np.zeros((*front, *shape), dtypes[name]) for name, shape in shapes.items()})
+            sizes = optimum | {"batch": batch}
+            self._engine.infer(
+                {
+                    tensor["name"]: np.zeros([sizes.get(size, size) for size in tensor["shape"]], tensor["dtype"])
+                    for tensor in contract["inputs"]
+                }
+            )
 
     def execute(self, requests: list) -> list:
         """Return one response for each request; the requests that the dynamic batcher gathered run as one batch.
@@ -88,18 +89,6 @@ class TritonPythonModel:
             responses.append(pb_utils.InferenceResponse(tensors))
             start = end
         return responses
-
-
-def _optimal_shapes(config: dict, contract: dict) -> dict | None:
-    """Return {input: shape without the batch axis}, dynamic sizes at their optimum; None if that is unknown."""
-    if contract:
-        optimum = {name: axis["opt"] for name, axis in contract["axes"].items()}
-        return {
-            tensor["name"]: [optimum.get(size, size) for size in tensor["shape"] if size != "batch"]
-            for tensor in contract["inputs"]
-        }
-    shapes = {tensor["name"]: tensor["dims"] for tensor in config["input"]}
-    return None if any(-1 in shape for shape in shapes.values()) else shapes
 
 
 def _threads_of_one_instance(config: dict) -> int:

@@ -50,13 +50,11 @@ class Storage:
 
     def entries(self) -> dict[str, bool]:
         """Return the direct entries: {name: whether it is a folder}."""
-        with self._in_words("list it"):
+        with self._in_words("list it"), suppress(FileNotFoundError):
             self._system.invalidate_cache()
-            try:
-                listed = self._system.ls(self._root, detail=True)
-            except FileNotFoundError:
-                return {}
-        return {Path(each["name"]).name: each["type"] == "directory" for each in listed}
+            listed = self._system.ls(self._root, detail=True)
+            return {Path(each["name"]).name: each["type"] == "directory" for each in listed}
+        return {}
 
     def files(self, folder: str) -> set[str]:
         """Return the names of all files below a folder; an empty list if it is absent."""
@@ -68,20 +66,15 @@ class Storage:
 
     def sha256(self, name: str) -> str | None:
         """Return the SHA-256 of a file that is read back; None if it is absent."""
-        with self._in_words(f"read {name}"):
-            try:
-                with self._system.open(self._path(name), "rb") as file:
-                    return hashlib.file_digest(file, "sha256").hexdigest()
-            except FileNotFoundError:
-                return None
+        with self._in_words(f"read {name}"), suppress(FileNotFoundError), self._system.open(self._path(name)) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return None
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a small file; None if it is absent."""
-        with self._in_words(f"read {name}"):
-            try:
-                return self._system.cat_file(self._path(name))
-            except FileNotFoundError:
-                return None
+        with self._in_words(f"read {name}"), suppress(FileNotFoundError):
+            return self._system.cat_file(self._path(name))
+        return None
 
     def get(self, name: str, target: Path) -> None:
         """Copy a file from here to this machine."""

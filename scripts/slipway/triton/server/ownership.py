@@ -7,7 +7,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import who_listens
-from slipway.triton.client.connection import connect
+from slipway.triton.client.connection import connect, errors_as
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
@@ -36,11 +36,8 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
             f"port {foreign[0]} on {ports.host} is not listened on by the server that was started here (process "
             f"{pid}), but by {who_listens(foreign[0])}: nothing that answers there proves anything"
         )
-    with connect(endpoint_of(ports)) as client:
-        try:
-            stated_id = client.get_server_metadata(client_timeout=deadline_s).name
-        except InferenceServerException as error:
-            raise SlipwayError(f"the server on port {ports.grpc} does not answer: {error.message()}") from None
+    with connect(endpoint_of(ports)) as client, errors_as(f"the server on port {ports.grpc} does not answer"):
+        stated_id = client.get_server_metadata(client_timeout=deadline_s).name
     if stated_id != server_id:
         raise SlipwayError(
             f"the server that answers on port {ports.grpc} calls itself {stated_id}, and the one that was started here "

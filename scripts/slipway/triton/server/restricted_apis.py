@@ -37,17 +37,16 @@ _GRPC_FLAG, _HTTP_FLAG = "--grpc-restricted-protocol", "--http-restricted-api"
 HELP_S = 20
 
 
-def flags(key: str, protocols: tuple[str, ...] = (*GUARDED, SHARED_MEMORY)) -> list[str]:
+def flags(key: str, apis: tuple[str, ...] = (*GUARDED, SHARED_MEMORY), header: str = HEADER) -> list[str]:
     """Return the flags that restrict these APIs of a server to holders of the key."""
-    guarded = f"{','.join(sorted(protocols))}:{HEADER}={key}"
+    guarded = f"{','.join(sorted(apis))}:{header}={key}"
     return [f"{_GRPC_FLAG}={guarded}", f"{_HTTP_FLAG}={guarded}"]
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
     """Return the flags that restrict or close APIs of a local server at `host`."""
     if not shared_memory:
-        off = f"{SHARED_MEMORY}:{NO_SHARED_MEMORY}={new_key()}"
-        return [*flags(key, GUARDED), f"{_GRPC_FLAG}={off}", f"{_HTTP_FLAG}={off}"]
+        return flags(key, GUARDED) + flags(new_key(), (SHARED_MEMORY,), NO_SHARED_MEMORY)
     return flags(key, GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY))
 
 
@@ -76,11 +75,9 @@ def keep_key(state: Path, key: str) -> None:
 
 def header(state: Path) -> Mapping[str, str]:
     """Return the header with the key of the live server, for gRPC; a file with another key is corrected."""
-    running = running_server(state)
-    key = key_of(running["pid"]) if running else None
-    if key is None:
-        return {GRPC_HEADER: _kept_key(state)}
-    if key != _kept_key(state):
+    running, kept = running_server(state), _kept_key(state)
+    key = (key_of(running["pid"]) if running else None) or kept
+    if key != kept:
         keep_key(state, key)
     return {GRPC_HEADER: key}
 

@@ -10,6 +10,7 @@ import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
@@ -28,6 +29,7 @@ SETTINGS = {
 }
 OUT_OF_DATE = {EXPIRED: "has expired", 9: "is not valid yet"}  # by OpenSSL's error codes
 ROUNDS = 3  # a handshake of TLS 1.3 takes each side two turns
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]  # of a server and of its client
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,7 @@ class ServerTls:
 
     def as_they_are_now(self, host: str) -> "ServerTls":
         """Return the same files with their present content, as after a renewal; checked as for a deployment."""
-        paths = {name: Path(path) if (path := getattr(self, name)) else None for name in SETTINGS}
-        return server_tls(host, **paths)
+        return server_tls(host, *(getattr(self, name) for name in SETTINGS))
 
 
 def add_tls(arguments: argparse.ArgumentParser) -> None:
@@ -69,10 +70,10 @@ def add_tls(arguments: argparse.ArgumentParser) -> None:
 def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
     """Return the TLS settings in the options, None if there are none; raise SlipwayError if the files are unusable."""
     given = {name: value for name, value in vars(arguments).items() if name.startswith("tls_")}
-    files = {name: given.get(f"tls_{name}") for name in SETTINGS}
-    if not any(files.values()):
+    files = [given.get(f"tls_{name}") for name in SETTINGS]
+    if not any(files):
         return None
-    tls = server_tls(arguments.host, **files)
+    tls = server_tls(arguments.host, *files)
     require_planned(argparse.Namespace(**given))
     return tls
 
@@ -82,50 +83,39 @@ def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str 
 
     A server reads its certificates at its start, so renewed certificates need a new start.
     """
-    server_tls(host, **{name: Path(file) if file else None for name, file in chosen.items()})
+    server_tls(host, *map(chosen.get, SETTINGS))
     public = {f"tls_{name}_sha256": digest(chosen[name]) for name in ("certificate", "client_ca")}
     return {f"tls_{name}": file for name, file in chosen.items()} | public
 
 
-def server_tls(
-    host: str,
-    certificate: Path | None,
-    key: Path | None,
-    client_ca: Path | None = None,
-    deployer_certificate: Path | None = None,
-    deployer_key: Path | None = None,
-) -> ServerTls:
-    """Return the TLS settings of a server that listens at `host`.
+def server_tls(host: str, *files: str | Path | None) -> ServerTls:
+    """Return the TLS settings of a server that listens at `host`. `files` are the PEM files in the order of SETTINGS.
 
     Raises SlipwayError with the setting if a file is missing or broken, a key does not fit, a certificate has expired
     or is not for `host`, or the clients' authority would not admit this workflow.
     """
-    files = (certificate, key, client_ca, deployer_certificate, deployer_key)
+    paths = {name: Path(file) if file else None for name, file in zip_longest(SETTINGS, files)}
+    certificate, _, client_ca, own, _ = paths.values()
     with amended(after=". Nothing was changed."):
-        require_together(certificate, client_ca, deployer_certificate)
-        contexts = _contexts(*files)
-        shown = _shown(contexts, certificate, client_ca, deployer_certificate)
-        name = _name_for(host, certificate, shown, contexts)
-    paths = [str(file.absolute()) if file else None for file in files]
-    settings = dict(zip(SETTINGS, paths, strict=True))
+        _require_together(certificate, client_ca, own)
+        contexts = _contexts(*paths.values())
+        name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, own), contexts)
+    settings = {name: str(path.absolute()) if path else None for name, path in paths.items()}
     digest = sha256(client_ca) if client_ca else None
     return ServerTls(**settings, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
 
 
-def require_together(certificate: object, client_ca: object, deployer_certificate: object) -> None:
-    """Raise SlipwayError if a setting is given without another that it needs."""
+def _require_together(certificate: Path | None, client_ca: Path | None, own: Path | None) -> None:
     if not certificate:
         raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
-    if (client_ca is None) != (deployer_certificate is None):
+    if (client_ca is None) != (own is None):
         raise SlipwayError(
             "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together: a server that "
             "admits only clients with a certificate must admit this workflow, which proves and switches it"
         )
 
 
-def _contexts(
-    certificate: Path, key: Path | None, client_ca: Path | None, own: Path | None, own_key: Path | None
-) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | None, own_key: Path | None) -> Contexts:
     """Return the TLS contexts of both sides of a handshake, the server's first."""
     called = [f"deploy.tls.{name}" for name in SETTINGS]
     tls_context(None, certificate, key, ("", *called[:2]))
@@ -138,9 +128,7 @@ def _contexts(
     return server, tls_context(certificate, own, own_key)
 
 
-def _shown(
-    contexts: tuple[ssl.SSLContext, ssl.SSLContext], certificate: Path, client_ca: Path | None, own: Path | None
-) -> dict:
+def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: Path | None) -> dict:
     """Return the content of the server's certificate, after a handshake in which both sides accept each other."""
     try:
         return _shake_hands(*contexts, None)
@@ -153,7 +141,7 @@ def _shown(
         raise SlipwayError(f"`deploy.tls.{setting}` {file} {why}; name one that will do") from None
 
 
-def _name_for(host: str, certificate: Path, shown: dict, contexts: tuple[ssl.SSLContext, ssl.SSLContext]) -> str:
+def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
     """Return the name in the certificate that identifies a server at `host`."""
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     for name in _names_of(host, named):
