@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from slipway.contract.archives import by_number
 from slipway.engines.subprocess_engine import read_arrays, write_message
 from slipway.runtimes.tensorrt.measuring import measure
 from slipway.runtimes.tensorrt.runner import Engine
@@ -48,21 +49,8 @@ def answered(
     if do == "infer":
         return {}, engine.infer(arrays)
     if do == "infer_all":
-        return {}, engine.infer_all(unnumbered(arrays))
-    if do == "layers":
-        return {"layers": engine.layers()}, None
-    if do == "tensors":
-        return {"tensors": engine.tensors()}, None
+        return {}, engine.infer_all(by_number(arrays))
     return measure(engine, **effort, inputs=arrays or None), None
-
-
-def unnumbered(arrays: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return [{name: array}] of arrays with the names "<index>/<name>"."""
-    requests: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in arrays.items():
-        index, _, name = key.partition("/")
-        requests.setdefault(index, {})[name] = array
-    return list(requests.values())
 
 
 def private_output() -> BinaryIO:

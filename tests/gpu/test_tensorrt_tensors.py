@@ -93,7 +93,7 @@ def test_it_answers_as_the_network_at_every_size_again_and_again(text, capfd):
 
 def test_what_does_not_fit_is_refused_and_the_next_request_answered(text):
     with text.loaded() as engine:
-        integers = np.dtype(engine.tensors()["inputs"][0]["dtype"])
+        integers = np.dtype(read_json(text.record)["tensors"]["inputs"][0]["dtype"])
         wrong = {
             "takes ids from": texts(2, SEQUENCE["max"] + 1),
             "takes the inputs ids, mask, not ids": {"ids": texts(2, 5)["ids"]},
@@ -153,7 +153,9 @@ def test_without_a_batch_axis_it_runs_one_request_and_splits_none(tmp_path):
             assert_same(engine.infer(texts(length, seed=length)), place.answer(texts(length, seed=length)), 1e-3)
         with pytest.raises(SlipwayError, match="takes ids from"):
             engine.infer(texts(SEQUENCE["max"] + 1))
-        assert engine.measure(1, 0.2, 0.05, 3, [1])["throughput_per_s"]["1"] > 0
+        assert (
+            engine.measure(1, seconds=0.2, warmup_seconds=0.05, min_samples=3, streams=[1])["throughput_per_s"]["1"] > 0
+        )
 
 
 def test_truth_values_come_out(tmp_path):

@@ -9,6 +9,8 @@ import copy
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,15 @@ def cpu_subjects(
     model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions of named arrays in host memory."""
+
+    def measured(infer: Callable[[Tensors], Any], cast: Callable[[Tensors], Tensors] = dict) -> Measure:
+        return lambda inputs, effort: measure_host(infer, cast(inputs), batch_size(contract, inputs), effort)
+
     eager = eager_on_cpu(ServedNetwork(model, contract))
-    subjects: dict[str, Measure] = {
-        PYTORCH: lambda inputs, effort: measure_host(eager, inputs, batch_size(contract, inputs), effort)
+    return {
+        PYTORCH: measured(eager),
+        **{name: measured(engine.infer, built.cast) for name, (built, engine) in engines.items()},
     }
-    for name, (built, engine) in engines.items():
-        subjects[name] = lambda inputs, effort, built=built, engine=engine: measure_host(
-            engine.infer, built.cast(inputs), batch_size(contract, inputs), effort
-        )
-    return subjects
 
 
 def gpu_subjects(
@@ -50,21 +52,18 @@ def gpu_subjects(
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
     """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
-    subjects: dict[str, Measure] = {
-        PYTORCH: lambda inputs, effort: measure_eager(model, contract, inputs, effort, streams),
-        PYTORCH_FP16: lambda inputs, effort: measure_fp16(model, contract, inputs, effort, streams),
-        "onnxruntime": lambda inputs, effort: measure_onnxruntime(onnx, contract, inputs, effort),
-    }
-    for name, (built, engine) in engines.items():
-        subjects[name] = lambda inputs, effort, built=built, engine=engine: engine.measure(
-            batch_size(contract, inputs),
-            seconds=effort.seconds,
-            warmup_seconds=effort.warmup_seconds,
-            min_samples=effort.min_samples,
-            streams=list(streams),
-            inputs=built.cast(inputs),
+
+    def measured(built: BuiltEngine, engine: Any) -> Measure:
+        return lambda inputs, effort: engine.measure(
+            batch_size(contract, inputs), built.cast(inputs), streams=list(streams), **asdict(effort)
         )
-    return subjects
+
+    return {
+        PYTORCH: partial(measure_eager, model, contract, streams=streams),
+        PYTORCH_FP16: partial(measure_fp16, model, contract, streams=streams),
+        "onnxruntime": partial(measure_onnxruntime, onnx, contract),
+        **{name: measured(*pair) for name, pair in engines.items()},
+    }
 
 
 def batch_size(contract: Contract, inputs: Tensors) -> int:

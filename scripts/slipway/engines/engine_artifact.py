@@ -1,7 +1,7 @@
 """Load a built engine."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from slipway.runtimes import RUNTIMES, runtime
 class BuiltEngine(RecordedEngine):
     """A recorded engine that can be loaded. A program that only builds or copies engines takes RecordedEngine."""
 
-    def load(self, threads: int = 0, python: str | Path | None = None) -> Any:
+    def load(self, python: str | Path | None = None) -> Any:
         """Return the engine, ready to infer (see slipway.runtimes).
 
         A TensorRT engine runs in a process of `python`, the interpreter with TensorRT; None means this interpreter.
@@ -23,7 +23,7 @@ class BuiltEngine(RecordedEngine):
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
             return SubprocessEngine(self.path, key["precision"], python)
-        return runtime(key["runtime"]).Engine(self.path, key["precision"], threads)
+        return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
         """Return inputs in the engine's own dtypes. SlipwayError names an input whose values that would change."""
@@ -34,12 +34,7 @@ class BuiltEngine(RecordedEngine):
         """Return a loaded engine as a function of named inputs in the contract's dtypes."""
         return lambda inputs: engine.infer(self.cast(inputs))
 
-    @contextlib.contextmanager
-    def loaded(self, python: str | Path | None) -> Iterator[Any]:
-        """Yield the engine as `load` returns it. At the end, close its process, if it has one."""
-        engine = self.load(python=python)
-        try:
-            yield engine
-        finally:
-            if hasattr(engine, "close"):
-                engine.close()
+    def loaded(self, python: str | Path | None) -> AbstractContextManager[Any]:
+        """Return the engine of `load` as a context manager, which closes its process at the end, if it has one."""
+        engine = self.load(python)
+        return closing(engine) if hasattr(engine, "close") else nullcontext(engine)

@@ -10,12 +10,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from slipway.contract.archives import numbered
 from slipway.core.errors import SlipwayError
 
 WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 
 
-class SubprocessEngine:
+class SubprocessEngine(contextlib.AbstractContextManager):
     """An engine in its own process. As a context manager, it ends the process."""
 
     def __init__(self, path: str | Path, precision: str, python: str | Path | None = None) -> None:
@@ -29,37 +30,17 @@ class SubprocessEngine:
                 f"the interpreter {self._python} cannot be started ({error}); correct `tensorrt.python` in config.yaml"
             ) from None
 
-    def tensors(self) -> dict[str, list[dict]]:
-        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
-        return self._ask({"do": "tensors"})["tensors"]
-
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the outputs by name for inputs by name."""
         return self._outputs("infer", inputs)
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return the outputs of several requests in order, joined along axis 0 and run as one batch."""
-        numbered = {
-            f"{index}/{name}": array for index, request in enumerate(requests) for name, array in request.items()
-        }
-        return self._outputs("infer_all", numbered)
+        return self._outputs("infer_all", numbered(requests))
 
-    def layers(self) -> dict[str, int]:
-        """Count the compute layers by the precision that the engine reports for each."""
-        return self._ask({"do": "layers"})["layers"]
-
-    def measure(
-        self,
-        batch: int,
-        seconds: float,
-        warmup_seconds: float,
-        min_samples: int,
-        streams: list[int],
-        inputs: dict[str, np.ndarray] | None = None,
-    ) -> dict:
+    def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
         """Measure the engine on a batch of inputs (None: random ones). See slipway.runtimes.tensorrt.measuring."""
-        effort = {"batch": batch, "seconds": seconds, "warmup_seconds": warmup_seconds}
-        return self._ask({"do": "measure", **effort, "min_samples": min_samples, "streams": streams}, inputs)
+        return self._ask({"do": "measure", "batch": batch, **effort}, inputs)
 
     def close(self) -> None:
         """End the worker."""
@@ -71,9 +52,6 @@ class SubprocessEngine:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
-
-    def __enter__(self) -> "SubprocessEngine":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -21,6 +21,8 @@ from slipway.core.errors import SlipwayError
 from slipway.engines.subprocess_engine import SubprocessEngine
 from slipway.runtimes.tensorrt.inspector import UNBATCHED
 
+EFFORT = {"seconds": 0.02, "warmup_seconds": 0.01, "min_samples": 2, "streams": [1]}
+
 
 @pytest.fixture
 def python(tmp_path):
@@ -40,10 +42,9 @@ def test_a_remote_engine(python, tmp_path, dtype):
         assert_answers(logits_of_all(engine, batches), np.concatenate(batches))
         strided = pictures(4, dtype=kind)[::2]
         assert_answers(logits(engine, strided), strided)
-        assert engine.layers() == {"fp16": 1}
         found = engine.measure(4, seconds=0.08, warmup_seconds=0.01, min_samples=3, streams=[1, 2])
         assert list(found["samples_ms"]) == SAMPLES
-        assert (found["batch"], found["profile"], found["binding"]) == (4, 1, "pycuda")
+        assert (found["profile"], found["binding"]) == (1, "pycuda")
         assert list(found["throughput_graph_per_s"]) == ["1", "2"]
         batch = pictures(3, 9, kind)
         assert_answers(logits(engine, batch), batch)
@@ -54,12 +55,11 @@ def test_a_remote_engine(python, tmp_path, dtype):
 def test_a_remote_engine_of_several_tensors(python, tmp_path):
     path = write_text_engine(tmp_path / "m.trt", batch=(), name=UNBATCHED)
     with SubprocessEngine(path, "fp32", python) as engine:
-        assert [tensor["name"] for tensor in engine.tensors()["inputs"]] == ["ids", "mask"]
         assert_texts(engine.infer(texts(7)), texts(7))
         assert_texts(engine.infer_all([texts(3)]), texts(3))
         with pytest.raises(SlipwayError, match="no batch axis, so it runs one request at a time"):
             engine.infer_all([texts(3), texts(3)])
-        found = engine.measure(1, 0.02, 0.01, 2, [1], inputs=texts(4))
+        found = engine.measure(1, inputs=texts(4), **EFFORT)
         assert found["throughput_per_s"]["1"] > 0
 
 
@@ -71,7 +71,7 @@ def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tm
                 logits(engine, pictures(1))
             assert_answers(logits(engine, pictures(2)), pictures(2))
         with pytest.raises(SlipwayError, match="takes batch size 9"):
-            engine.measure(9, 0.1, 0.1, 2, [1])
+            engine.measure(9, **EFFORT)
 
 
 def test_a_remote_engine_that_cannot_be_loaded_is_told(python, tmp_path):
@@ -80,7 +80,7 @@ def test_a_remote_engine_that_cannot_be_loaded_is_told(python, tmp_path):
         SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
         pytest.raises(SlipwayError, match="cannot load"),
     ):
-        engine.layers()
+        logits(engine, pictures(1))
 
 
 def test_an_interpreter_without_tensorrt_is_told(tmp_path):
@@ -91,7 +91,7 @@ def test_an_interpreter_without_tensorrt_is_told(tmp_path):
         SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
         pytest.raises(SlipwayError, match="no usable tensorrt"),
     ):
-        engine.layers()
+        logits(engine, pictures(1))
 
 
 def test_an_interpreter_that_cannot_be_started_is_told(tmp_path):

@@ -25,13 +25,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
-    options = _options(threads=0)
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.optimized_model_filepath = str(path)
-    try:
-        ort.InferenceSession(str(onnx), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ValueError(f"ONNX Runtime cannot read {onnx}: {error}") from None
+    _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path))
     return {}
 
 
@@ -40,13 +34,8 @@ class Engine:
 
     def __init__(self, path: str | Path, precision: str, threads: int = 0) -> None:
         """Load the graph at `path` to run on `threads` cores (0: all that the process may use)."""
-        options = _options(threads)
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        self._path = Path(path)
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ValueError(f"ONNX Runtime cannot load {path}, truncated or not ONNX: {error}") from None
+        self._path = path
+        self._session = _session(path, ort.GraphOptimizationLevel.ORT_DISABLE_ALL, threads)
         tensors = self.tensors()
         self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in tensors["inputs"]}
         self._outputs = [tensor["name"] for tensor in tensors["outputs"]]
@@ -97,13 +86,21 @@ class Engine:
         return dict(counts)
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _session(
+    path: str | Path, level: ort.GraphOptimizationLevel, threads: int = 0, optimized: str = ""
+) -> ort.InferenceSession:
+    """Return a session with the graph at `path`. Save the graph after all optimisations as `optimized`."""
     options = ort.SessionOptions()
+    options.graph_optimization_level = level
+    options.optimized_model_filepath = optimized
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Waiting threads must not spin: they would take the cores from the server that calls the engine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no common base
+        raise ValueError(f"ONNX Runtime cannot load {path}, truncated or not ONNX that it takes: {error}") from None
 
 
 def _described(tensor: ort.NodeArg) -> dict:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .inspector import is_batched, profile_shapes, tensors_of
-from .joining import Shapes, Tensors, put
+from .joining import Shapes, Tensors
 
 
 class Buffer:
@@ -108,7 +108,10 @@ class StreamContext:
     def write(self, requests: Sequence[Tensors]) -> None:
         """Copy requests, joined along axis 0, into the inputs on the host. Their joint shapes are set."""
         for name, buffer in self.inputs.items():
-            put([request[name] for request in requests], buffer.host)
+            if len(requests) == 1:  # of any rank, also 0
+                np.copyto(buffer.host, requests[0][name], casting="same_kind")
+            else:
+                np.concatenate([request[name] for request in requests], out=buffer.host, casting="same_kind")
 
     def upload(self) -> None:
         """Copy the inputs to the GPU, asynchronously."""

@@ -1,12 +1,13 @@
 """Compare a new engine with the engine that it would replace: its outputs, and both speeds in one process."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .device import opened
+from .device import open_device
 from .joining import Tensors
 from .measuring import on_gpu, record, repeat, warmed
 from .runner import Engine
@@ -24,7 +25,7 @@ def trial(previous: str | Path, new: str | Path, precision: str, samples: Sequen
     on the GPU, as a CUDA graph if both engines can be captured. Outputs are None if there are no samples. Raises
     ValueError if an engine cannot run.
     """
-    with opened() as device:
+    with closing(open_device()) as device:
         return _tried(previous, new, precision, samples, device)
 
 
@@ -49,9 +50,12 @@ def _side_by_side(engines: list[Engine], batch: int) -> dict:
     work = [
         graph["run"] if recorded else context.enqueue for graph, context in zip(graphs, stream_contexts, strict=True)
     ]
-    previous, new = _medians(
-        [partial(on_gpu, context, run) for context, run in zip(stream_contexts, work, strict=True)]
-    )
+    calls = [partial(on_gpu, context, run) for context, run in zip(stream_contexts, work, strict=True)]
+    series: list[list[float]] = [[], []]
+    for _ in range(ROUNDS):
+        for samples, call in zip(series, calls, strict=True):
+            samples += repeat(call, SECONDS, MINIMUM)
+    previous, new = map(statistics.median, series)
     return {
         "batch": batch,
         "previous_ms": round(previous, 5),
@@ -59,12 +63,3 @@ def _side_by_side(engines: list[Engine], batch: int) -> dict:
         "ratio": round(new / previous, 4),
         "graph": recorded,
     }
-
-
-def _medians(calls: list[Callable[[], float]]) -> list[float]:
-    """Return the median result of each call, over rounds in which the calls take turns."""
-    series: list[list[float]] = [[] for _ in calls]
-    for _ in range(ROUNDS):
-        for samples, call in zip(series, calls, strict=True):
-            samples += repeat(call, SECONDS, MINIMUM)
-    return [statistics.median(samples) for samples in series]

@@ -3,9 +3,10 @@
 PyCUDA has no CUDA graphs: they need cuda-bindings, also beside PyCUDA.
 """
 
-import contextlib
+import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
         allocate(nbytes)                    address (int) of device memory, valid until close()
         pinned(shape, dtype)                page-locked NumPy array, valid until close()
         upload(address, array, stream), download(array, address, stream)
-        close()
+        close()                             frees its allocations, and leaves its context
 
     Raises ValueError if there is no GPU, or neither package.
     """
@@ -31,7 +32,7 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
     for name, module in (("pycuda", "with_pycuda"), ("cuda-bindings", "with_cuda_bindings")):
         if binding in (None, name):
             try:
-                return _open(module, index)
+                return importlib.import_module(f".{module}", __package__).Device(index)
             except ImportError as error:
                 reasons.append(f"{name}: {error}")
     raise ValueError(
@@ -40,27 +41,9 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
     )
 
 
-def _open(module: str, index: int) -> Any:
-    if module == "with_pycuda":
-        from .with_pycuda import Device
-    else:
-        from .with_cuda_bindings import Device
-    return Device(index)
-
-
-@contextlib.contextmanager
-def opened() -> Iterator[Any]:
-    """Yield the visible GPU. At the end, free its allocations and leave its context."""
-    device = open_device()
-    try:
-        yield device
-    finally:
-        device.close()
-
-
 def describe_gpu() -> dict:
     """Return the facts about the GPU for a build record: name, compute capability, bytes, driver, the driver's CUDA."""
-    with opened() as device:
+    with closing(open_device()) as device:
         return {
             "name": device.name,
             "compute_capability": device.compute_capability,
@@ -82,7 +65,7 @@ def _driver_release() -> str | None:
 
 def gpu_here() -> str:
     """Return the name and compute capability of this machine's GPU in one line. Raise ValueError if there is none."""
-    with opened() as device:
+    with closing(open_device()) as device:
         return f"{device.name} (compute capability {device.compute_capability})"
 
 
@@ -95,27 +78,22 @@ def why_no_graphs() -> str | None:
     return None
 
 
-class Graph:
-    """The captured work of a stream. `work` must have run once before, so that it allocates nothing in the capture."""
+def captured(stream: Any, work: Callable[[], None]) -> Callable[[], None]:
+    """Return the launch of the CUDA graph of some work on a stream. Raise ValueError if it cannot be captured.
 
-    def __init__(self, stream: Any, work: Callable[[], None]) -> None:
-        """Capture `work`. Raise ValueError if it cannot be captured."""
-        from cuda.bindings import driver
+    `work` must have run once before, so that it allocates nothing in the capture.
+    """
+    from cuda.bindings import driver
 
-        from .with_cuda_bindings import checked
+    from .with_cuda_bindings import checked
 
-        mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-        self._stream = driver.CUstream(int(stream.handle))
-        checked(driver.cuStreamBeginCapture(self._stream, mode))
-        try:
-            work()
-        finally:
-            graph = checked(driver.cuStreamEndCapture(self._stream))
-        # The function to instantiate a graph with flags has different names in CUDA 11 to 13.
-        instantiate = getattr(driver, "cuGraphInstantiateWithFlags", driver.cuGraphInstantiate)
-        self._graph = checked(instantiate(graph, 0))
-        self._launch, self._checked = driver.cuGraphLaunch, checked
-
-    def launch(self) -> None:
-        """Enqueue the captured work on its stream."""
-        self._checked(self._launch(self._graph, self._stream))
+    handle = driver.CUstream(int(stream.handle))
+    checked(driver.cuStreamBeginCapture(handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+    try:
+        work()
+    finally:
+        graph = checked(driver.cuStreamEndCapture(handle))
+    # The function to instantiate a graph with flags has different names in CUDA 11 to 13.
+    instantiate = getattr(driver, "cuGraphInstantiateWithFlags", driver.cuGraphInstantiate)
+    launched = checked(instantiate(graph, 0))
+    return lambda: checked(driver.cuGraphLaunch(launched, handle))

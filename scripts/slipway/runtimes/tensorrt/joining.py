@@ -1,4 +1,4 @@
-"""Requests, as named arrays: checked against the inputs of an engine, and joined along axis 0 into its buffers."""
+"""Requests, as named arrays: checked against the inputs of an engine, and joined along axis 0 into one batch."""
 
 from collections.abc import Sequence
 
@@ -29,17 +29,6 @@ def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: 
             )
     batch = sum(len(next(iter(request.values()))) for request in requests)
     return {tensor["name"]: (batch, *requests[0][tensor["name"]].shape[1:]) for tensor in inputs}
-
-
-def put(arrays: Sequence[np.ndarray], target: np.ndarray) -> None:
-    """Copy arrays, joined along axis 0, into an array of their joint size."""
-    if len(arrays) == 1:
-        np.copyto(target, arrays[0], casting="same_kind")
-        return
-    start = 0
-    for array in arrays:
-        np.copyto(target[start : start + len(array)], array, casting="same_kind")
-        start += len(array)
 
 
 def split(batch: Tensors, largest: int) -> list[Tensors]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .buffers import StreamContext
-from .device import Graph, why_no_graphs
+from .device import captured, why_no_graphs
 from .inspector import activation_bytes
 from .joining import Tensors
 from .runner import Engine
@@ -35,7 +35,6 @@ def measure(
     graphs, reason = record(stream_context)
     memory = engine.plan_bytes + activation_bytes(engine.cuda_engine) + stream_context.buffer_bytes
     return {
-        "batch": batch,
         "profile": engine.profile_for(batch),
         "binding": engine.device.binding,
         "samples_ms": _samples(stream_context, graphs or {}, min_samples, seconds / 2),
@@ -79,23 +78,21 @@ def _throughputs(
         fill(engine, stream_context, batch, inputs)
         stream_context.enqueue()
         stream_context.stream.synchronize()
+    cuda_streams = [stream_context.stream for stream_context in stream_contexts]
     plain = [stream_context.enqueue for stream_context in stream_contexts]
     transferring = [stream_context.transfer_and_run for stream_context in stream_contexts]
     launches = {
         "throughput_per_s": plain,
-        "throughput_graph_per_s": _captured(stream_contexts, plain) if with_graph else None,
-        "throughput_with_transfers_per_s": _captured(stream_contexts, transferring) if with_graph else transferring,
+        "throughput_graph_per_s": list(map(captured, cuda_streams, plain)) if with_graph else None,
+        "throughput_with_transfers_per_s": list(map(captured, cuda_streams, transferring))
+        if with_graph
+        else transferring,
     }
     share = seconds / (len(launches) * len(streams))
     return {
         name: work and {str(count): _throughput(stream_contexts[:count], work, batch, share) for count in streams}
         for name, work in launches.items()
     }
-
-
-def _captured(stream_contexts: list[StreamContext], work: list[Work]) -> list[Work]:
-    """Return the launches of the CUDA graphs of some work, one on each stream."""
-    return [Graph(each.stream, run).launch for each, run in zip(stream_contexts, work, strict=True)]
 
 
 def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: int, seconds: float) -> float:
@@ -157,7 +154,7 @@ def record(stream_context: StreamContext) -> tuple[dict[str, Work] | None, str |
         return None, reason
     work = {"run": stream_context.enqueue, "whole": stream_context.transfer_and_run}
     try:
-        return {name: Graph(stream_context.stream, run).launch for name, run in work.items()}, None
+        return {name: captured(stream_context.stream, run) for name, run in work.items()}, None
     except ValueError as error:
         return None, str(error)
 

@@ -56,7 +56,8 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
     refitter = trt.Refitter(loaded, log)
     # The holder of the new weights must live until the refit.
     holder = (_set_by_parser if hasattr(trt, "OnnxParserRefitter") else _set_by_layer)(trt, log, refitter, onnx)
-    _require_nothing_missing(refitter)
+    if missing := [f"{role.name} of '{layer}'" for layer, role in zip(*refitter.get_missing(), strict=True)]:
+        raise ValueError(f"the engine needs weights that the ONNX file does not give it: {', '.join(missing)}")
     if not refitter.refit_cuda_engine():
         raise ValueError(f"TensorRT {trt.__version__} did not take the new weights: {explain.last(log.errors)}")
     del holder
@@ -112,13 +113,6 @@ def _weights(trt: ModuleType, layers: dict[str, Any], name: str, role: str) -> A
         raise ValueError(f"the engine holds the {role} of the {kind} layer '{name}', which is not known to be a weight")
     layer.__class__ = getattr(trt, _LAYERS[kind])
     return getattr(layer, _ATTRIBUTES[role])
-
-
-def _require_nothing_missing(refitter: Any) -> None:
-    layers, roles = refitter.get_missing()
-    if layers:
-        named = ", ".join(f"{role.name} of '{layer}'" for layer, role in zip(layers, roles, strict=True))
-        raise ValueError(f"the engine needs weights that the ONNX file does not give it: {named}")
 
 
 def _serialized(trt: ModuleType, engine: Any) -> bytes:

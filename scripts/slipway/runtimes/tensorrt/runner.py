@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .buffers import StreamContext
-from .device import Graph, open_device, why_no_graphs
+from .device import captured, open_device, why_no_graphs
 from .inspector import count_by_precision, engine_layers, is_batched, profiles_of, tensors_of
 from .joining import Shapes, Tensors, joined_shapes, split
 from .library import edition_of, import_library, load, logger
@@ -106,14 +106,10 @@ class Engine:
         """Run these sizes directly the first time, then capture a CUDA graph, and launch the graph from then on."""
         self._runs.get(sizes, stream_context.transfer_and_run)()
         stream_context.stream.synchronize()
-        if sizes not in self._runs and len(self._runs) < MOST_GRAPHS:
-            self._runs[sizes] = self._captured(stream_context)
-
-    def _captured(self, stream_context: StreamContext) -> Callable[[], None]:
-        """Return the launch of a CUDA graph, or the run without one."""
-        if self._graphs_possible:
-            try:
-                return Graph(stream_context.stream, stream_context.transfer_and_run).launch
-            except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
-                print(f"TensorRT: no CUDA graph: {error}")
-        return stream_context.transfer_and_run
+        if not self._graphs_possible or sizes in self._runs or len(self._runs) >= MOST_GRAPHS:
+            return
+        try:
+            self._runs[sizes] = captured(stream_context.stream, stream_context.transfer_and_run)
+        except ValueError as error:  # a layer needs the host meanwhile, so the engine runs without a graph
+            print(f"TensorRT: no CUDA graph: {error}")
+            self._runs[sizes] = stream_context.transfer_and_run

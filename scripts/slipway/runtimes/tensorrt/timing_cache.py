@@ -44,7 +44,9 @@ def _size(config: Any) -> int:
 
 def _merge_and_write(config: Any, path: str, content_before: bytes) -> None:
     mine = config.get_timing_cache()
-    with _locked(path):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{path}.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         content_now = _read(path)
         others = config.create_timing_cache(content_now) if content_now and content_now != content_before else None
         if others is not None:
@@ -72,11 +74,3 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 def _read(path: str) -> bytes:
     return Path(path).read_bytes() if Path(path).is_file() else b""
-
-
-@contextlib.contextmanager
-def _locked(path: str) -> Iterator[None]:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{path}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
