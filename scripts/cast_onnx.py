@@ -15,6 +15,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
+from slipway.onnx.onnx_files import session_of
 
 VARIANTS = ("fp16", "bf16")
 CHECKED_BATCHES = (2, 5)
@@ -46,18 +47,17 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     AutoCast keeps nodes in FP32 that have large values for the samples.
     """
     from modelopt.onnx.autocast import convert_to_mixed_precision
+    from modelopt.onnx.autocast.nodeclassifier import IORangeRule
 
-    base_ir = onnx.load(path, load_external_data=False).ir_version
-    with scratch_folder() as folder:
-        for index, sample in enumerate(samples):
-            np.savez(folder / f"{index:04d}.npz", **sample)
+    base = onnx.load(path)
+    with scratch_folder():
         try:
             model = convert_to_mixed_precision(
                 onnx_path=str(path),
                 low_precision_type=variant,
                 keep_io_types=True,
-                calibration_data=str(folder),
-                data_max=LARGEST_VALUE,
+                data_max=np.inf,  # without AutoCast's own run of the samples
+                custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples), {}),
             )
         except Exception as error:  # ModelOpt and ONNX Runtime have no common class for their errors
             traceback.print_exc()
@@ -68,8 +68,29 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     # AutoCast writes sizes of inner tensors that hold for one batch and one length alone.
     del model.graph.value_info[:]
     # TensorRT 8.5 reads IR 8; BF16 needs newer operators, which need a newer IR.
-    model.ir_version = max(base_ir, onnx.helper.find_min_ir_version_for(model.opset_import))
+    model.ir_version = max(base.ir_version, onnx.helper.find_min_ir_version_for(model.opset_import))
     return model
+
+
+def largest_values(model: onnx.ModelProto, samples: list[Tensors]) -> Tensors:
+    """Return the largest absolute value of each tensor of a model for the samples, by name; 0 of integers, which stay.
+
+    AutoCast would run the model with ONNX Runtime's optimisations. One of them, GatherToSliceFusion, removes the Range
+    of position numbers, although it is an output of that run.
+    """
+    names = [name for node in model.graph.node for name in node.output if name]
+    every = onnx.ModelProto()
+    every.CopyFrom(model)
+    del every.graph.output[:]
+    every.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = session_of(every)
+    largest: Tensors = {}
+    for sample in samples:
+        for name, values in {**sample, **dict(zip(names, session.run(names, sample), strict=True))}.items():
+            is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+            here = np.abs(values).max(initial=0) if is_float else 0
+            largest[name] = np.maximum(largest.get(name, 0), here)
+    return largest
 
 
 if __name__ == "__main__":
