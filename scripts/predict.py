@@ -20,7 +20,6 @@ from slipway.classification.served_preprocessing import IMAGENET, preprocessing_
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.deploy import client_options
-from slipway.deploy.local.deployed_model import ServedModel
 from slipway.outputs.meaning import KINDS
 from slipway.triton.client.connection import Connection
 from slipway.triton.client.finding import find_model
@@ -72,7 +71,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def summarised(model: ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
+def summarised(model: client_options.ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
     """Yield the collection of answers; print its summary at the end, even after an error."""
     facts = {
         "server": str(model.endpoint),
@@ -110,7 +109,7 @@ def photographs(given: list[Path]) -> list[Path]:
 
 
 def classification(
-    arguments: argparse.Namespace, connection: Connection, model: ServedModel, pictures: int
+    arguments: argparse.Namespace, connection: Connection, model: client_options.ServedModel, pictures: int
 ) -> Classification:
     """Return the settings of the classification, from the options and the server's description of the model."""
     name = find_model(connection, model.name, arguments.model_version)

@@ -34,8 +34,7 @@ def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
 
 def show(found: Deployment) -> list[Path]:
     """Print the blocks of a deployment; return the folders of its models."""
-    platform = found.live_platform()
-    if platform:
+    if platform := found.live_platform():
         platform.refresh(found.history)
     folders = {path: path.parents[1] for path in found.history.receipts if path.exists()}
     for path in found.history.damaged():

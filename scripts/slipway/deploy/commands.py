@@ -11,8 +11,7 @@ SHOWN_LINES = 12
 
 def require_program(name: str, advice: str) -> str:
     """Return the path of a program; raise SlipwayError with `advice` if it is not on PATH."""
-    found = shutil.which(name)
-    if found is None:
+    if (found := shutil.which(name)) is None:
         raise SlipwayError(f"there is no `{name}` on PATH; {advice}. Nothing was changed.")
     return found
 

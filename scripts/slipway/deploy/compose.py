@@ -16,8 +16,8 @@ import yaml
 from slipway.core.errors import SlipwayError
 from slipway.deploy.commands import output_of, require_program
 from slipway.deploy.container_platform import ContainerPlatform
-from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import lock
+from slipway.deploy.local.switching import require_own_ports
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
 from slipway.deploy.release_store import ReleaseStore
@@ -52,16 +52,15 @@ class Compose(ContainerPlatform):
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
         version = output_of(["docker", "compose", "version", "--short"], COMMAND_S).strip()
         output_of([*_compose(release.files[0]), "config", "--quiet"], COMMAND_S)
-        self._require_ports(release)
+        running, ports = running_file(project_of(release.files[0])), ports_of(release.fleet[0])
+        require_own_ports(ports, {"listening": vars(ports)} if running else None)
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"file": the manifest of the running project, or None}."""
         running = running_file(project_of(release.files[0]))
-        attempted = state.attempted.files[0].resolve() if state.attempted else None
-        if running and attempted == Path(running):
-            return {"file": state.baseline["file"]}
-        return {"file": running}
+        attempted = state.attempted and str(state.attempted.files[0].resolve())
+        return {"file": state.baseline["file"] if running and running == attempted else running}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the project, or replace it, and wait until its services are healthy."""
@@ -112,8 +111,7 @@ class Compose(ContainerPlatform):
     def describe(self, receipt: dict) -> list[str]:
         """Return the state of each service, as Compose states it."""
         contents = receipt["contents"]
-        running = running_file(contents["project"])
-        if running is None:
+        if (running := running_file(contents["project"])) is None:
             return [f"  GONE       the Compose project {contents['project']} does not run; deploy again"]
         as_deployed = Path(running) == Path(contents["file"]).resolve()
         lines = [] if as_deployed else [f"  OTHER      it was started from {running}"]
@@ -129,16 +127,6 @@ class Compose(ContainerPlatform):
 
     def _down(self, file: Path) -> None:
         output_of([*_compose(file), "down", "--remove-orphans"], COMMAND_S + self._patience_s)
-
-    def _require_ports(self, release: Release) -> None:
-        """Raise SlipwayError if another program listens on one of Triton's ports."""
-        taken = ports_of(release.fleet[0]).taken()
-        if taken and running_file(project_of(release.files[0])) is None:
-            raise SlipwayError(
-                f"port {taken[0]} is taken by {server_state.who_listens(taken[0])}, which is not of this Compose "
-                "project. Stop it (a local deployment with `deploy.to: local` and `snakemake undeploy`), or set other "
-                "ports under `deploy` in config.yaml. Nothing was changed."
-            )
 
 
 def project_of(file: Path) -> str:

@@ -4,14 +4,16 @@ import argparse
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
-from slipway.deploy.answers import why_wrong
+from slipway.deploy.local.compatibility import Host, RuntimeVersion, find_runtime, require_runtime
 from slipway.deploy.release import Part, Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
-from slipway.deploy.validation import verify_image
+from slipway.keys.version_lock import served_tensorrt
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 
+# Triton's own backends in a server whose environment is not visible from this machine.
+ELSEWHERE = Host(native_backends=True, environment={})
 # Deadline for the golden answer of a target, which may come through a tunnel.
 TUNNEL_DEADLINE_S = 10.0
 
@@ -36,8 +38,14 @@ class ContainerPlatform:
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the runtime in the image."""
-        return verify_image(part, server_version)
+        """Return the runtime in the image that serves; raise SlipwayError if it cannot run the engine."""
+        key = part.index_content["engine_key"]
+        serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
+        if server_version is None and key["runtime"] == "tensorrt":
+            served = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
+            serving = RuntimeVersion(served.tensorrt, served.source)
+        require_runtime(part.name, key, ELSEWHERE, serving)
+        return serving.record()
 
     def switch(self, release: Release, snapshot: dict) -> bool:
         """Do nothing: the rollout took the place of the earlier release."""
@@ -45,15 +53,14 @@ class ContainerPlatform:
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
         """Return why a target does not answer the golden request with the golden answer; None if all do."""
-        release = history.find(receipt)
-        if release is None:
+        if (release := history.find(receipt)) is None:
             return "its version, with the golden request, is not kept here"
         try:
             with self.reach(release) as reached:
                 for part in release.parts:
                     with ModelClient(reached[part.target], part.name, Deadline(TUNNEL_DEADLINE_S)) as client:
                         client.require_ready()
-                        why = why_wrong(client.infer(part.expected.request).outputs, part.expected)
+                        why = part.expected.why_wrong(client.infer(part.expected.request).outputs)
                     if why:
                         return f"on {part.target}, {why}"
         except (SlipwayError, OSError) as error:

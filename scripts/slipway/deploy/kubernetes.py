@@ -100,8 +100,7 @@ class Kubernetes(ContainerPlatform):
         self._apply(snapshot["objects"])
         for each in snapshot["absent"]:
             self.cluster.delete(each)
-        serving = servers(snapshot["objects"])
-        if not serving:
+        if not (serving := servers(snapshot["objects"])):
             return "Nothing of it was live before. What was created was removed."
         rollout.wait(self.cluster, snapshot["objects"], self._patience_s)
         return f"What was live before was applied again and serves: {', '.join(map(summary, serving))}."
@@ -124,8 +123,7 @@ class Kubernetes(ContainerPlatform):
         """Return the readiness of each Deployment or InferenceService, and the objects that are gone."""
         lines = []
         for each in receipt["contents"]["objects"]:
-            live = self.cluster.get(reference(each))
-            if live is None:
+            if (live := self.cluster.get(reference(each))) is None:
                 lines.append(f"  GONE       {key(each)} is not there any more; deploy again")
             elif each["kind"] in SERVERS:
                 lines.append(f"  serves     {summary(live)}, {readiness(live)}")

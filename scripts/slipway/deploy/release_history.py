@@ -14,7 +14,7 @@ from slipway.core.artifacts import remove, write_json
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
 from slipway.core.records import read_record
-from slipway.deploy.live_sets import Versions
+from slipway.deploy.ledger import Versions
 from slipway.deploy.receipts import read_receipt, sound
 from slipway.deploy.release import Release
 from slipway.deploy.version_store import VersionStore
@@ -88,9 +88,8 @@ class ReleaseHistory:
     def release(self, versions: Versions) -> Release:
         """Return a stored release, unchanged, of models that are live or that a rollout is about."""
         rollout = self.pending()
-        begun = (
-            {entry["model"]: {"targets": ["local"], **entry} for entry in rollout.receipts.values()} if rollout else {}
-        )
+        entries = rollout.receipts.values() if rollout else ()
+        begun = {entry["model"]: {"targets": ["local"], **entry} for entry in entries}
         return self.store.release(versions, begun | self.live())
 
     def find(self, receipt: dict) -> Release | None:
@@ -145,12 +144,11 @@ class ReleaseHistory:
         replaced = self._replaced() if action == ROLLBACK else {}
         receipts = {}
         for path in self.receipts:
-            parts = release.of_model(path.parents[1].name).parts
-            for part in parts[:1]:
-                changes = part.name in replaced and replaced[part.name] != part.number
-                more = {"rolled_back_from": replaced[part.name]} if changes else {}
-                names = {"model": part.model, "served_as": part.name, "targets": [part.target for part in parts]}
-                receipts[path.as_posix()] = names | {"more": more}
+            for part in release.of_model(path.parents[1].name).parts:
+                earlier = replaced.get(part.name, part.number)
+                more = {"rolled_back_from": earlier} if earlier != part.number else {}
+                entry = {"model": part.model, "served_as": part.name, "targets": [], "more": more}
+                receipts.setdefault(path.as_posix(), entry)["targets"].append(part.target)
         before = self.store.live_sets.live() or self._numbers()
         withdrawn = [path for path in self._on_the_platform() if path.as_posix() not in receipts]
         for path in withdrawn:

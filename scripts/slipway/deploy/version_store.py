@@ -10,8 +10,7 @@ from pathlib import Path
 
 from slipway.core.artifacts import remove
 from slipway.core.errors import SlipwayError
-from slipway.deploy.ledger import Ledger
-from slipway.deploy.live_sets import LiveSets
+from slipway.deploy.ledger import Ledger, LiveSets
 from slipway.deploy.release import Release
 from slipway.triton.repository.contents import differences
 
@@ -72,8 +71,7 @@ class VersionStore(ABC):
 
     def require_whole(self, name: str, number: int) -> None:
         """Raise SlipwayError unless a version has exactly the files that were recorded."""
-        changed = self.changes(name, number)
-        if changed:
+        if changed := self.changes(name, number):
             raise SlipwayError(
                 f"version {number} of {name} in {self.folder} is not what was proven ({changed}), so it is not served"
             )

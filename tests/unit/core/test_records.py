@@ -9,7 +9,7 @@ from helpers.artifacts.receipts import local_receipt
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape, read_record, require_record
-from slipway.deploy.live_sets import LiveSets
+from slipway.deploy.ledger import LiveSets
 from slipway.deploy.local.installation import lock as deployment_lock
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore

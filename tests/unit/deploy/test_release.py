@@ -9,14 +9,15 @@ from helpers.artifacts.receipts import local_receipt
 
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
+from slipway.deploy.container_platform import ContainerPlatform
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
 from slipway.deploy.transaction import look
-from slipway.deploy.validation import require_deployable, require_whole, verify_image
+from slipway.deploy.validation import require_deployable, require_whole
 from slipway.triton.repository.contents import contents
-from slipway.triton.server.releases import release
+from slipway.triton.server.releases import release_with
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def engine_of(changed, version):
 
 def test_another_tensorrt_than_the_release_has_is_refused(trained, changed):
     engine_of(changed, "8.5.3.1")
-    accepting = Namespace(preflight=lambda *_: {}, verify_runtime=verify_image)
+    accepting = Namespace(preflight=lambda *_: {}, verify_runtime=ContainerPlatform().verify_runtime)
     with pytest.raises(SlipwayError, match=r"built by tensorrt 8.5.3.1, but .* would run it.*Nothing was changed"):
         look(accepting, candidate_of(trained), DeploymentState())
 
@@ -109,18 +110,18 @@ def test_the_tensorrt_of_the_release_is_verified_before_and_after(trained, chang
     serving = read_tensorrt(trained)
     engine_of(changed, serving)
     part = candidate_of(trained).parts[0]
-    assert verify_image(part)["runtime"] is True
+    assert ContainerPlatform().verify_runtime(part)["runtime"] is True
     with pytest.raises(SlipwayError, match="would run it"):
-        verify_image(part, "2.51.0")
-    assert verify_image(part, "0.0.0")["runtime"] is False
+        ContainerPlatform().verify_runtime(part, "2.51.0")
+    assert ContainerPlatform().verify_runtime(part, "0.0.0")["runtime"] is False
 
 
 def read_tensorrt(trained):
-    return release(candidate_of(trained).fleet[0]["triton_release"]).tensorrt
+    return release_with("triton", candidate_of(trained).fleet[0]["triton_release"]).tensorrt
 
 
 def test_other_runtimes_tell_no_version(trained):
-    assert verify_image(candidate_of(trained).parts[0])["runtime"] is False
+    assert ContainerPlatform().verify_runtime(candidate_of(trained).parts[0])["runtime"] is False
 
 
 # The release history

@@ -92,8 +92,7 @@ def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | No
     if releases.numbers(inside):
         return RuntimeVersion(inside, f"{releases.VARIABLE} in the server's container")
     named = environment.get(RELEASE_VARIABLE, "")
-    release = releases.release_with("triton", named) or releases.release_with("server", server_version)
-    if release:
+    if release := releases.release_with("triton", named) or releases.release_with("server", server_version):
         return RuntimeVersion(release.tensorrt, f"the table of releases, for Triton {release.triton}")
     server = f"Triton {server_version}" if server_version else "a Triton whose version is not known yet"
     return RuntimeVersion(None, f"neither the server's environment nor the table of releases, for {server}")

@@ -72,11 +72,12 @@ def local_installation(
     return LocalInstallation(tritonserver, host, state, ModelStore(state), ready_timeout_s, shared_memory)
 
 
-def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> None:
+def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> Server:
     """Start a server. If interrupted at any point, the record names the intended or the running server."""
     server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
     process = server.start()
     server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
+    return server
 
 
 def stop_all(state: Path, patience_s: float) -> None:

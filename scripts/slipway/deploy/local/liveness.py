@@ -9,7 +9,6 @@ import psutil
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.deploy.answers import why_wrong
 from slipway.deploy.local import server_state
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.receipts import local_receipts
@@ -89,7 +88,7 @@ def _why_wrong(client: ModelClient, expected: Expected, number: int, strict: boo
     if answer.version != str(number):
         other = f"version {answer.version} of it answers, not version {number}, which was proven"
         return other if strict else None
-    return why_wrong(answer.outputs, expected)
+    return expected.why_wrong(answer.outputs)
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:

@@ -205,8 +205,7 @@ class ModelStore(VersionStore):
                         (partial / target).write_text(_text(index), encoding="utf-8")
                     else:
                         shutil.copyfile(files[file], partial / target)
-                changed = differences(contents(partial), {target: wanted[file] for target, file in here.items()})
-                if changed:
+                if changed := differences(contents(partial), {target: wanted[file] for target, file in here.items()}):
                     raise SlipwayError(
                         f"the copy of {folder} in {place} is not what was written ({changed}): the disk is full, or "
                         "somebody edits it; nothing that is served was changed"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local import server_state, settling, switching, trial
+from slipway.deploy.local import server_state, settling, switching
 from slipway.deploy.local.compatibility import require_fit
 from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, local_installation, lock, stop_all
 from slipway.deploy.local.liveness import is_silent, why_no_answer
@@ -91,15 +91,18 @@ class Local:
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return the live server and versions, and whether that server answers: then the release is tried beside it."""
         running = server_state.running_server(self.state)
-        silent = running is not None and is_silent(self.state)
-        before = switching.live_before(self._installation, release.versions)
-        return {"server": running, "before": before, "beside": running is not None and not silent}
+        beside = running is not None and not is_silent(self.state)
+        return {
+            "server": running,
+            "before": switching.live_before(self._installation, release.versions),
+            "beside": beside,
+        }
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Start the release in a server on trial beside the live one, or in the live server if none answers."""
         if snapshot["beside"]:
             progress("  a server of this checkout is live; trying the new repository beside it first")
-            self._started = trial.start(self._installation, release, self.ports.tls)
+            self._started = switching.start_trial(self._installation, release, self.ports.tls)
         else:
             self._replace_server(release, snapshot)
 
@@ -159,7 +162,7 @@ class Local:
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Drain and stop the live server, and stop any server on trial."""
-        trial.stop_left_over(self.state)
+        switching.stop_trial(self.state)
         running = server_state.running_server(self.state)
         stop_all(self.state, DRAIN_S)
         return [f"tritonserver (process {running['pid']})"] if running else []
@@ -196,8 +199,7 @@ class Local:
 
     def _replace_server(self, release: Release, snapshot: dict) -> None:
         """Stop the running server, and start one with this release."""
-        running = server_state.running_server(self.state)
-        if running:
+        if running := server_state.running_server(self.state):
             reason = "it is to listen or to run otherwise than before" if snapshot["beside"] else "it does not answer"
             progress(f"  the server has to be started anew, since {reason}")
             stop_process(running["pid"], DRAIN_S if snapshot["beside"] else UNSERVED_S)
@@ -207,15 +209,14 @@ class Local:
         """Return the server that was started, or else the live one: a check that it answers, and its ports."""
         if self._started:
             return self._started.require_own, self._started.ports
-        running = server_state.running_server(self.state)
-        if running is None:
+        if (running := server_state.running_server(self.state)) is None:
             raise SlipwayError("its server has ended")
         ports = Ports.of(running["listening"])
         return partial(require_own, running["pid"], running.get("id", server_state.NO_ID), ports), ports
 
     def _stop_trial(self) -> None:
         self._started = None
-        trial.stop_left_over(self.state)
+        switching.stop_trial(self.state)
 
 
 def address(ports: Ports) -> str:

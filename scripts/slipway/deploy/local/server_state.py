@@ -96,24 +96,21 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
         words = process.info["cmdline"] or []
         flags = dict(word[2:].split("=", 1) for word in words if word.startswith("--") and "=" in word)
         server_id = flags.get("id", "")
-        if server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid():
-            state = intents.get(server_id) or _told_by(flags)
-            if state:
-                yield state | {"pid": process.pid, "created": _created(process)}
+        own = server_id.startswith(ids_of(folder)) and process.info["uids"].real == os.getuid()
+        if own and (state := intents.get(server_id) or _told_by(flags)):
+            yield state | {"pid": process.pid, "created": _created(process)}
 
 
 def recover_state(folder: Path = FOLDER) -> dict | None:
     """Return the state of the running server, and record it if its record does not match."""
-    running = running_server(folder)
-    if running and read_state(folder) != running:
+    if (running := running_server(folder)) and read_state(folder) != running:
         write_json(state_file(folder), running)
     return running
 
 
 def renumber(folder: Path, start: int) -> None:
     """Give the running server another generation number, because its versions were proven once more."""
-    running = running_server(folder)
-    if running and running["start"] != start:
+    if (running := running_server(folder)) and running["start"] != start:
         write_json(state_file(folder), running | {"start": start})
 
 

@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.core.os_errors import explained
-from slipway.deploy.live_sets import Versions
+from slipway.deploy.ledger import Versions
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import LocalInstallation
 from slipway.deploy.local.switching import load_again
@@ -68,8 +68,7 @@ def served(platform: LocalServer, rollout: Rollout) -> Versions:
 
     A load goes on after its client has gone, so wait for its end first.
     """
-    running = server_state.running_server(platform.state)
-    if not running:
+    if not (running := server_state.running_server(platform.state)):
         return {}
     ports, names = Ports.of(running["listening"]), {**rollout.before, **rollout.versions}
     deadline = time.monotonic() + LOADED_WITHIN_S

@@ -1,30 +1,38 @@
-"""The steps of a switch of the local server: load versions in it, start one with them, and go back to the live ones."""
+"""The steps of a switch of the local server: try versions beside it, load them or start a server, and go back."""
 
 import contextlib
+import shutil
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from slipway.core.artifacts import remove
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
-from slipway.deploy.local.installation import UNSERVED_S, LocalInstallation, start_recorded, stop_all
+from slipway.deploy.local.installation import TRIAL, UNSERVED_S, LocalInstallation, start_recorded, stop_all
+from slipway.deploy.release import Release
 from slipway.triton.client.connection import connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.server.restricted_apis import header, keep_key, new_key
+from slipway.triton.server.tls import ServerTls
 from slipway.triton.server.tritonserver import Server
+
+# The repository of a trial server, below its state.
+REPOSITORY = "models"
 
 
 def require_own_ports(ports: Ports, running: dict | None) -> None:
-    """Raise SlipwayError if another program than the `running` server listens on one of the ports."""
+    """Raise SlipwayError if another program than the `running` server, which is replaced, listens on the ports."""
     own = {running["listening"][name] for name in ("http", "grpc", "metrics")} if running else set()
     foreign = [port for port in ports.taken() if port not in own]
     if foreign:
         raise SlipwayError(
             f"port {foreign[0]} on {ports.host} is taken by {server_state.who_listens(foreign[0])}, which this "
-            "checkout did not start. Stop it, or set other ports under `deploy` in config.yaml; nothing was changed"
+            "deployment does not replace. Stop it (what this checkout deployed elsewhere, with that `deploy.to` and "
+            "`snakemake undeploy`), or set other ports under `deploy` in config.yaml; nothing was changed"
         )
 
 
@@ -32,6 +40,27 @@ def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[s
     """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
     live = installation.store.live_sets.live()
     return {name: None if live else installation.store.selected(name) for name in names} | live
+
+
+def start_trial(installation: LocalInstallation, release: Release, tls: ServerTls | None = None) -> Server:
+    """Start a server of a stored release at free ports. A bad version never gets into the live server."""
+    trial = installation.state / TRIAL
+    stop_trial(installation.state)
+    for name, number in release.versions.items():
+        installation.store.lay_out(name, number, trial / REPOSITORY)
+    # Without HTTP: only this workflow uses the trial server.
+    ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
+    server = installation.server([trial / REPOSITORY], list(release.versions), ports, "trial.log", new_key(), server_id)
+    return start_recorded(server, trial, 0, None)
+
+
+def stop_trial(state: Path) -> None:
+    """Stop every trial server of this checkout, also a server that a killed deployment did not record."""
+    trial = state / TRIAL
+    if not trial.is_dir():
+        remove(trial)
+    stop_all(trial, UNSERVED_S)
+    shutil.rmtree(trial / REPOSITORY, ignore_errors=True)
 
 
 def takes_versions(running: dict, installation: LocalInstallation, ports: Ports) -> bool:
@@ -106,8 +135,7 @@ def start_server(installation: LocalInstallation, wanted: dict[str, int | None],
     keep_key(state, key)
     log, server_id = server_state.log_file().name, server_state.new_id(state, start)
     server = installation.server([store.models], list(served), ports, log, key, server_id)
-    start_recorded(server, state, start, installation.identity)
-    return server
+    return start_recorded(server, state, start, installation.identity)
 
 
 def start_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:

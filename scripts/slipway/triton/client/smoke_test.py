@@ -62,6 +62,14 @@ class Expected:
         stated = as_stated(outputs, self.contract)
         return compare(self.golden.request.outputs, stated, replace(contract, outputs=meant))
 
+    def why_wrong(self, outputs: Tensors) -> str | None:
+        """Return why an answer to the golden request differs from the golden one; None if it matches."""
+        try:
+            wrong = violations(self.agreement(outputs), self.limits)
+        except SlipwayError as error:
+            return str(error)
+        return f"its answer is wrong: {'; '.join(wrong)}" if wrong else None
+
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
     """Check readiness, tensors, configuration, a refusal, the answer and counters; return the findings.

@@ -13,7 +13,7 @@ import deploy
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import serving_python
 from slipway.deploy import verification
-from slipway.deploy.local import compatibility, installation, switching, trial
+from slipway.deploy.local import compatibility, installation, switching
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.local.platform import Local
 from slipway.deploy.release import Release
@@ -42,8 +42,7 @@ def never(*_, **__):
 
 
 def test_an_unfit_engine_stops_the_deployment_before_anything_changes(monkeypatch, tmp_path):
-    monkeypatch.setattr(trial, "start", never)
-    for name in ("load", "start_server"):
+    for name in ("start_trial", "load", "start_server"):
         monkeypatch.setattr(switching, name, never)
     monkeypatch.setattr(ModelStore, "publish", never)
     monkeypatch.setattr(switching, "require_own_ports", lambda *_: None)

@@ -14,12 +14,11 @@ from helpers.models import parts
 import undeploy
 from slipway.core.errors import SlipwayError
 from slipway.deploy import transaction
-from slipway.deploy.live_sets import LiveSets
+from slipway.deploy.ledger import LiveSets
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, lock
 from slipway.deploy.local.platform import Local
-from slipway.deploy.local.switching import live_before, require_own_ports
-from slipway.deploy.local.trial import stop_left_over
+from slipway.deploy.local.switching import live_before, require_own_ports, stop_trial
 from slipway.triton.client.ports import Ports
 
 OLD, NEW = Ports(1, 2, 3), Ports(4, 5, 6)
@@ -230,5 +229,5 @@ def test_a_file_in_place_of_the_trials_folder_is_no_obstacle(tmp_path, in_the_wa
         trial.write_text("in the way", encoding="utf-8")
     else:
         trial.symlink_to("nowhere")
-    stop_left_over(tmp_path)
+    stop_trial(tmp_path)
     server_state.write_intent(trial, "stand-in", 0, asdict(NEW))
