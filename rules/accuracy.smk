@@ -3,9 +3,8 @@
 
 rule evaluate_checkpoint:
     input:
+        **rules.fetch_weights.output,
         program=program("evaluate_checkpoint"),
-        weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
         contract=rules.make_contract.output.contract,
         labels=rules.make_contract.output.labels,
     output:

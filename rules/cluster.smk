@@ -25,8 +25,6 @@ resource_scopes:
     seat="local",
 
 
-# The jobs that need one target's hardware share an allocation of a cluster.
-TARGET_GROUP = hooks.group("target")
 # What a job of a target asks a cluster for.
 ON_TARGET = hooks.resources_on_target(resolved)
 # A job that measures speed has the machine to itself; Snakemake lowers this to what --cores allows.

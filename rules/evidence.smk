@@ -4,12 +4,10 @@
 
 rule benchmark:
     input:
+        **ANY_SAMPLES,
         program=program("benchmark"),
         weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
-        # Another interface gives other engines. The values of samples hardly change a time.
-        interface=ancient(rules.make_contract.output.interface),
-        samples=ancient(rules.sample_inputs.output.samples),
         onnx=rules.export_onnx.output.onnx,
         engines=engines_of,
         records=of_every_engine("engine.json"),
@@ -33,12 +31,9 @@ rule benchmark:
 
 rule load_test:
     input:
+        **ANY_SAMPLES,
         program=program("load_test"),
         weights_record=rules.fetch_weights.output.record,
-        # Another interface gives other engines.
-        interface=ancient(rules.make_contract.output.interface),
-        # Other values of the same sizes change nothing of the speed.
-        samples=ancient(rules.sample_inputs.output.samples),
         records=of_every_engine("engine.json"),
         # Only engines that were proven accurate are tested; what proved them does not change how fast they are.
         accuracy=ancient(of_every_engine("accuracy.json")),

@@ -42,10 +42,9 @@ rule fetch_weights:
 
 rule make_contract:
     input:
-        program=program("make_contract"),
-        weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
+        **rules.fetch_weights.output,
         # Not `rules.sample_inputs.output.samples`: where a rule calls that `ancient`, Snakemake marks it for all of them.
+        program=program("make_contract"),
         samples="results/{model}/samples.npz",
     output:
         contract=update("results/{model}/contract.json"),
@@ -62,6 +61,14 @@ rule make_contract:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
         "{input.samples:q} {params.settings} {params.labels_from} --contract {output.contract:q} --interface "
         "{output.interface:q} --labels {output.labels:q} --log {log:q}"
+
+
+# For jobs that only need some samples of the right shapes: their values change nothing there. Another interface changes the
+# weights, the engines or the settings, too.
+ANY_SAMPLES = {
+    "interface": ancient(rules.make_contract.output.interface),
+    "samples": ancient(rules.sample_inputs.output.samples),
+}
 
 
 rule reference_outputs:
@@ -90,12 +97,9 @@ rule reference_outputs:
 
 rule profile_model:
     input:
+        **rules.fetch_weights.output,
+        **ANY_SAMPLES,
         program=program("profile_model"),
-        weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
-        # What config.yaml states of the interface is in the settings, and what the network does follows from its weights.
-        interface=ancient(rules.make_contract.output.interface),
-        samples=ancient(rules.sample_inputs.output.samples),
     output:
         trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
         record=update("results/{model}/profile/profile.json"),
@@ -114,12 +118,9 @@ rule profile_model:
 
 rule export_onnx:
     input:
+        **rules.fetch_weights.output,
+        **ANY_SAMPLES,
         program=program("export_onnx"),
-        weights=rules.fetch_weights.output.weights,
-        record=rules.fetch_weights.output.record,
-        # What config.yaml states of the interface is in the settings, and what the network does follows from its weights.
-        interface=ancient(rules.make_contract.output.interface),
-        samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.onnx"),
         record=update("results/{model}/{model}.onnx.json"),

@@ -4,9 +4,8 @@
 
 rule cast_onnx:
     input:
+        **rules.export_onnx.output,
         program=program("cast_onnx"),
-        onnx=rules.export_onnx.output.onnx,
-        record=rules.export_onnx.output.record,
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
@@ -27,9 +26,8 @@ rule cast_onnx:
 
 rule quantize_onnx:
     input:
+        **rules.export_onnx.output,
         program=program("quantize_onnx"),
-        onnx=rules.export_onnx.output.onnx,
-        record=rules.export_onnx.output.record,
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
