@@ -42,7 +42,8 @@ class CodeHashes:
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
         # A plan of hundreds of engines asks for the same code hundreds of times.
-        self._known: dict[object, dict[str, str]] = {}
+        self._of_files = cache(self._of_files)
+        self._of_users_module = cache(self._of_users_module)
 
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
         """Return {file relative to the repository: shortened SHA-256 of its code} of scripts/<name>.py.
@@ -50,26 +51,27 @@ class CodeHashes:
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
         the given runtimes, which programs import by name.
         """
-        files = [SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))]
-        return self._of_files(files)
+        return self._of_files(
+            SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))
+        )
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
         """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
-        return self._of_files([traits_file(runtime) for runtime in sorted(set(runtimes))])
+        return self._of_files(*(traits_file(runtime) for runtime in sorted(set(runtimes))))
 
     def of_manifests(self) -> dict[str, str]:
         """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
         modules = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
-        return self._of_files([file for module in modules for file in _files(module)])
+        return self._of_files(*(file for module in modules for file in _files(module)))
 
     def of_deployment(self, platform: str) -> dict[str, str]:
         """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""
-        files = [platforms.traits_file(platform), *_files(PLATFORMS[platform].deployment.partition(":")[0])]
-        return self._of_files(files)
+        module = PLATFORMS[platform].deployment.partition(":")[0]
+        return self._of_files(platforms.traits_file(platform), *_files(module))
 
     def of_adapter(self) -> dict[str, str]:
         """Return {file: SHA-256} of the Python backend's model.py, which programs copy but never import."""
-        return self._of_files([_ADAPTER])
+        return self._of_files(_ADAPTER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
         """Return {file: SHA-256} of the user's module in "module:factory"; {} for torchvision's classifiers.
@@ -78,10 +80,7 @@ class CodeHashes:
         files.
         """
         module, _, factory = architecture.partition(":")
-        top = module.split(".")[0]
-        if factory and top not in self._known:
-            self._known[top] = self._of_users_module(top)
-        return self._known[top] if factory else {}
+        return self._of_users_module(module.split(".")[0]) if factory else {}
 
     def _of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)
@@ -101,10 +100,8 @@ class CodeHashes:
             for short, path in sorted(files.items())
         }
 
-    def _of_files(self, files: list[Path]) -> dict[str, str]:
-        asked, found = tuple(files), {}
-        if asked in self._known:
-            return self._known[asked]
+    def _of_files(self, *files: Path) -> dict[str, str]:
+        found = {}
         # Modules have the path by which Snakemake was started, such as ../slipway/Snakefile.
         pending = [path.resolve() for path in files]
         while pending:
@@ -112,9 +109,7 @@ class CodeHashes:
             if path not in found:
                 found[path], imported = self._file_hashes.remember(f"code {_RULES}", path, _read)
                 pending.extend(SCRIPTS / name for name in imported)
-        hashes = {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
-        self._known[asked] = hashes
-        return hashes
+        return {path.relative_to(SCRIPTS.parent).as_posix(): code for path, code in sorted(found.items()) if code}
 
 
 def program_file(name: str) -> str:

@@ -150,15 +150,11 @@ def _check_deployment(deploy: dict, models: list[str]) -> None:
 
 def _check_names(models: list[str], targets: list[str]) -> None:
     """Refuse names that are equal in Kubernetes: the second model would be deployed over the first."""
-    for named in (
-        [((model,), f"`models.{model}`") for model in models],
-        [((model, target), f"`models.{model}` on `targets.{target}`") for model in models for target in targets],
-    ):
-        words_by_label: dict[str, str] = {}
-        for parts, words in named:
-            label = as_label(*parts)
-            if label in words_by_label:
-                raise SlipwayError(
-                    f"config: {words_by_label[label]} and {words} are both {label} in Kubernetes; rename one"
-                )
-            words_by_label[label] = words
+    named = {(model,): f"`models.{model}`" for model in models}
+    named |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
+    words_by_label: dict[tuple[int, str], str] = {}
+    for parts, words in named.items():
+        label = as_label(*parts)
+        earlier = words_by_label.setdefault((len(parts), label), words)
+        if earlier != words:
+            raise SlipwayError(f"config: {earlier} and {words} are both {label} in Kubernetes; rename one")

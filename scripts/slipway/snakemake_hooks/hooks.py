@@ -23,7 +23,7 @@ from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.layout import SNAKEMAKE
 from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
 from slipway.snakemake_hooks.records import incomplete
-from slipway.snakemake_hooks.refusals import PlainRefusals, refused_by_snakemake
+from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
 from slipway.snakemake_hooks.start_checks import require_folders, require_records
 
@@ -55,7 +55,7 @@ class Hooks:
         prefer_this_interpreter()
         if not self.plans:
             return
-        logger.addFilter(PlainRefusals())
+        logger.addFilter(reduce_refusal)
         require_records(self._workflow)
         with refused_by_snakemake():
             require_folders("results", "logs", str(SNAKEMAKE))
@@ -147,9 +147,8 @@ class Hooks:
         looks = self._workflow.output_settings.dryrun or only_looks(sys.argv)
         self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()
-        logger.addFilter(
-            RerunJournal(self._workflow, self.file_hashes, edited, incomplete(), remember=self._tracking.remember)
-        )
+        marked = incomplete() - edited.keys()
+        logger.addFilter(RerunJournal(self._workflow, self.file_hashes, edited, marked, self._tracking.remember))
         atexit.register(self.file_hashes.save)
 
     def begin_run(self, config: dict) -> None:
@@ -175,11 +174,8 @@ def in_report(path: str, category: str) -> Any:
     """
     model, *folders, file = path.split("/")[1:]
     kind = "page" if file == "report.html" else file.removeprefix(f"{model}.").split(".")[0]
-    labels = {
-        "model": model,
-        "target": "{target}" if "{target}" in folders else "all",
-        "result": kind.replace("_", " "),
-    }
+    target = "{target}" if "{target}" in folders else "all"
+    labels = {"model": model, "target": target, "result": kind.replace("_", " ")}
     return report(path, caption=f"../docs/report/{kind}.rst", category=category, labels=labels)
 
 

@@ -52,14 +52,10 @@ def _keep(link: Path, kept: Path) -> None:
     make_folder(kept)
     if link.is_symlink() and link.resolve() == kept.resolve():
         return
-    if link.is_symlink():
-        link.unlink()
-    elif link.is_dir():
+    if link.is_dir() and not link.is_symlink():
         for record in link.iterdir():
             shutil.move(record, kept / record.name)
-        link.rmdir()
-    else:
-        remove(link)
+    remove(link)
     link.symlink_to(os.path.relpath(kept, link.parent.resolve()))
 
 

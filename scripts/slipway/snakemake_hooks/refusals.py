@@ -26,14 +26,11 @@ def refused_by_snakemake() -> Iterator[None]:
         raise WorkflowError(str(error)) from None
 
 
-class PlainRefusals(logging.Filter):
-    """A filter of Snakemake's log that reduces a refusal to its sentence. It passes every message."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Replace the message of a refusal by its sentence. Pass every record."""
-        if getattr(record, "event", None) is LogEvent.ERROR:
-            record.msg = plain(str(record.msg))
-        return True
+def reduce_refusal(record: logging.LogRecord) -> bool:
+    """Replace the message of a refusal in Snakemake's log by its sentence. Pass every record."""
+    if getattr(record, "event", None) is LogEvent.ERROR:
+        record.msg = plain(str(record.msg))
+    return True
 
 
 def plain(message: str) -> str:

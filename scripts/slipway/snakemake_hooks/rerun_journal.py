@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,21 @@ from slipway.snakemake_hooks.cluster_resources import memory_advice
 NAMED = 2
 
 
-class RerunJournal(logging.Filter):
+@dataclass
+class RerunJournal:
     """A filter of Snakemake's log that rewrites the reason of each announced job. It passes every record.
 
     `workflow` is Snakemake's workflow. `changed` are the artifacts edited since they were made
-    (ArtifactRecords.changed). `incomplete` are the artifacts that were marked before this run. `remember` stores the
-    stamps of a finished job's artifacts before other jobs read them.
+    (ArtifactRecords.changed). `incomplete` are the other artifacts that were marked before this run. `remember` stores
+    the stamps of a finished job's artifacts before other jobs read them.
     """
 
-    def __init__(
-        self,
-        workflow: Any,
-        file_hashes: FileHashCache,
-        changed: dict[str, tuple[str, str]],
-        incomplete: set[str],
-        remember: Callable[[Iterable[str]], None],
-    ) -> None:
-        super().__init__()
-        self._remember = remember
-        self._workflow = workflow
-        self._file_hashes = file_hashes
-        self._changed = changed
-        self._incomplete = incomplete - set(changed)
-        self._jobs: dict[int, Any] = {}
+    workflow: Any
+    file_hashes: FileHashCache
+    changed: dict[str, tuple[str, str]]
+    incomplete: set[str]
+    remember: Callable[[Iterable[str]], None]
+    _jobs: dict[int, Any] = field(default_factory=dict)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the reason of an announced job. Log advice if a failed job lacked memory. Pass every record."""
@@ -49,7 +42,7 @@ class RerunJournal(logging.Filter):
             record.reason = self.why(job) if job else record.reason
         elif event is LogEvent.JOB_FINISHED:
             job = self._job(record.job_id)
-            self._remember(job.output if job else [])
+            self.remember(job.output if job else [])
         elif event is LogEvent.JOB_ERROR:
             self._advise([vars(record)], record.log)
         elif event is LogEvent.GROUP_ERROR:
@@ -58,7 +51,7 @@ class RerunJournal(logging.Filter):
 
     def why(self, job: Any) -> str:
         """Return in words why a job has to run."""
-        reason = self._workflow.dag.reason(job)
+        reason = self.workflow.dag.reason(job)
         words = [
             *self._edited(job),
             *self._left(job, reason),
@@ -86,32 +79,32 @@ class RerunJournal(logging.Filter):
 
     def _job(self, jobid: int) -> Any:
         if jobid not in self._jobs:
-            self._jobs = {job.jobid: job for job in self._workflow.dag.jobs}
+            self._jobs = {job.jobid: job for job in self.workflow.dag.jobs}
         return self._jobs.get(jobid)
 
     def _edited(self, job: Any) -> list[str]:
-        changed = [name for name in map(str, job.output) if name in self._changed]
+        changed = [name for name in map(str, job.output) if name in self.changed]
         # A rollback rewrites every receipt, even if it does not change the model.
         return rerun_reasons.of_rollback(changed) or [
-            f"{rerun_reasons.of_content(name, *self._changed[name])}, edited or truncated since it was made"
+            f"{rerun_reasons.of_content(name, *self.changed[name])}, edited or truncated since it was made"
             for name in changed
         ]
 
     def _left(self, job: Any, reason: Any) -> list[str]:
         """Return the outputs that a failed or killed run did not replace. Snakemake's own reason is only "forced"."""
-        left = self._incomplete.intersection(map(str, job.output)) if reason.forced else ()
+        left = self.incomplete.intersection(map(str, job.output)) if reason.forced else ()
         return [f"{listed(sorted(left), NAMED)} left by a run that failed or was killed"] if left else []
 
     def _other_content(self, job: Any, reason: Any) -> list[str]:
         words = []
         for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
-            before = next(iter(self._workflow.persistence.input_checksums(job, file)), None)
+            before = next(iter(self.workflow.persistence.input_checksums(job, file)), None)
             # A file in remote storage has no copy here.
-            now = self._file_hashes.sha256(file) if Path(file).is_file() else None
+            now = self.file_hashes.sha256(file) if Path(file).is_file() else None
             words.append(rerun_reasons.of_content(file, before, now))
         return words
 
     def _upstream(self, job: Any, reason: Any) -> list[str]:
-        dag = self._workflow.dag
+        dag = self.workflow.dag
         makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
         return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []

@@ -45,8 +45,10 @@ class RunLock:
         """
         make_way_for_file(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
+        held = retry_if_exception_type(BlockingIOError)
+        patiently = Retrying(retry=held, stop=stop_after_delay(patience_s), wait=wait_fixed(PAUSE_S), reraise=True)
         try:
-            self._lock(patience_s)
+            patiently(fcntl.flock, self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._held.close()
             return False
@@ -90,9 +92,3 @@ class RunLock:
         """Return in words the run that holds the lock."""
         said = read_record(self._file, HOLDER)
         return f"process {said['pid']} on {said['host']}, since {said['since']}" if said else "another process"
-
-    def _lock(self, patience_s: float) -> None:
-        """Lock the file. Raise BlockingIOError if another process holds it for longer than `patience_s`."""
-        held = retry_if_exception_type(BlockingIOError)
-        patiently = Retrying(retry=held, stop=stop_after_delay(patience_s), wait=wait_fixed(PAUSE_S), reraise=True)
-        patiently(fcntl.flock, self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)

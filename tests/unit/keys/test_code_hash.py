@@ -251,4 +251,4 @@ def test_torchvisions_classifiers_and_what_is_not_there_have_none(architecture):
 
 def test_a_snakefile_that_is_named_by_a_path_through_a_parent_finds_the_same_code():
     through_a_parent = SCRIPTS / "slipway" / ".." / "benchmark.py"
-    assert CodeHashes()._of_files([through_a_parent]) == CodeHashes().of_program("benchmark")
+    assert CodeHashes()._of_files(through_a_parent) == CodeHashes().of_program("benchmark")
