@@ -21,7 +21,6 @@ from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
 from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
-from slipway.load_test.input_data import write_input_data
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
@@ -141,7 +140,8 @@ def lay_out_candidate(
     served = served_model(name, engine, contract, arguments.max_batch_sizes[0], arguments.instances[0])
     folder = workspace / "repository" / name
     write_model(folder, served, engine)
-    write_input_data(model_analyzer.input_data(workspace, name), read_samples(arguments.samples), served.contract)
+    data = model_analyzer.input_data(workspace, name)
+    model_analyzer.write_input_data(data, read_samples(arguments.samples), served.contract)
     if not server.native_backends:
         shutil.copyfile(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", folder / "config.pbtxt")
 

@@ -1,12 +1,14 @@
 """Run Triton's Model Analyzer in local mode: its configuration, its command, its tables."""
 
+import base64
 import csv
+import json
 import math
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,8 @@ from pathlib import Path
 import yaml
 from tritonclient.grpc import model_config_pb2 as pb
 
+from slipway.contract.contract import Contract, Tensors
+from slipway.contract.served_form import as_served
 from slipway.core.errors import SlipwayError
 from slipway.core.serving_environment import MAKE_IT, serving_program
 from slipway.load_test import keyed_model_analyzer
@@ -100,6 +104,22 @@ def configuration(
 def input_data(workspace: Path, model: str) -> Path:
     """Return the file in a workspace with what perf_analyzer sends to a model."""
     return workspace / f"{model}.input.json"
+
+
+def write_input_data(path: Path, samples: Sequence[Tensors], contract: Contract) -> None:
+    """Write samples of batch size 1; perf_analyzer sends them in turns. `contract` has the dtypes of the engine.
+
+    Values are in base64: perf_analyzer 2.51 reads neither float16 as numbers, nor whole numbers as float32.
+    """
+    axis = 1 if contract.batched else 0  # perf_analyzer's shapes are without the batch axis
+    entries = [
+        {
+            name: {"content": {"b64": base64.b64encode(array.tobytes()).decode()}, "shape": list(array.shape[axis:])}
+            for name, array in as_served(sample, contract).items()
+        }
+        for sample in samples
+    ]
+    path.write_text(json.dumps({"data": entries}), encoding="utf-8")
 
 
 def window(sweep: Sweep) -> int:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 from helpers.models.text_engine import TEXT, WHOLE, text_of
 
-from slipway.load_test.input_data import write_input_data
+from slipway.load_test.model_analyzer import write_input_data
 
 
 def sent(path, samples, contract):

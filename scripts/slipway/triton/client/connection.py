@@ -1,7 +1,7 @@
 """Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import tritonclient.grpc as grpc
@@ -49,7 +49,7 @@ def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
     return grpc.InferenceServerClient(str(endpoint), channel_args=options, **settings)
 
 
-class Connection:
+class Connection(AbstractContextManager):
     """Calls to one server, each with a deadline, with retries if they may help, and with errors as sentences.
 
     The deadline, in seconds, covers a call with all its retries and the waits between them.
@@ -60,9 +60,6 @@ class Connection:
         self.client = connect(endpoint)
         self._deadline_s = deadline_s
         self._retries = retries
-
-    def __enter__(self) -> "Connection":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
@@ -85,7 +82,6 @@ class Connection:
             raise self._explained(error) from None
 
     def _explained(self, error: InferenceServerException) -> SlipwayError:
-        """Return a failed call's error as a sentence."""
         late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
         if (late or error.status() == "StatusCode.UNAVAILABLE") and not self._is_there():
             why = why_unreachable(self.endpoint) or f"gRPC says: {error.message()}"
@@ -100,12 +96,10 @@ class Connection:
         return RequestFailed(f"the server refused the request: {error.message()}")
 
     def _is_there(self) -> bool:
-        """Say whether the server answers at all."""
-        try:
+        with suppress(InferenceServerException):
             self.client.is_server_live(client_timeout=LIVENESS_S)
-        except InferenceServerException:
-            return False
-        return True
+            return True
+        return False
 
 
 @contextmanager

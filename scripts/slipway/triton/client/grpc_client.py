@@ -1,6 +1,7 @@
 """A gRPC client of one model on a running Triton server: inference, metadata, and the server's counters."""
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ class Answer:
     version: str
 
 
-class ModelClient:
+class ModelClient(AbstractContextManager):
     """A client of one model on one server. Each call has `deadline_s` seconds; all calls together have a Deadline."""
 
     def __init__(self, ports: Ports, model: str, deadline_s: float | Deadline = 30.0) -> None:
@@ -36,9 +37,6 @@ class ModelClient:
         self._ports = ports
         self._deadline_s = deadline_s
         self._client = connect(endpoint_of(ports))
-
-    def __enter__(self) -> "ModelClient":
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
@@ -105,7 +103,6 @@ class ModelClient:
         return self._deadline_s.left_s() if isinstance(self._deadline_s, Deadline) else self._deadline_s
 
     def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
-        """Return the server's answer to a call of a method of tritonclient's client."""
         with errors_as(f"the server on port {self._ports.grpc} does not answer"):
             return getattr(self._client, question)(*arguments, client_timeout=self._timeout_s(), **options)
 

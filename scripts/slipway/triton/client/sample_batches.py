@@ -90,7 +90,6 @@ def _cut(outputs: Tensors, contract: Contract, sample: Tensors) -> Tensors:
 
 
 def _together(answers: list[Tensors]) -> Tensors:
-    """Return the answers to the samples of one request as one."""
     for name in answers[0]:
         if len({answer[name].shape for answer in answers}) > 1:
             raise SlipwayError(

@@ -1,13 +1,14 @@
 """The exact files of a folder, and their differences from a record."""
 
+import contextlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
 
-# Values in place of a SHA-256. No record has them, so they always differ.
-NO_FILE, UNREADABLE = "no regular file", "unreadable"
+# The value in place of a SHA-256 for a link and for a file that cannot be read. No record has it, so it always differs.
+UNREADABLE = "unreadable"
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -40,9 +41,7 @@ def remove_bytecode(folder: Path) -> None:
 
 
 def _digest(path: Path) -> str:
-    if path.is_symlink() or not path.is_file():
-        return NO_FILE
-    try:
-        return sha256(path)
-    except OSError:
-        return UNREADABLE
+    with contextlib.suppress(OSError):
+        if path.is_file() and not path.is_symlink():
+            return sha256(path)
+    return UNREADABLE

@@ -56,7 +56,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
     largest = served.max_batch_size if contract.batched else 0
     config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=largest)
     _add_tensors(config, served)
-    _add_parameters(config, served)
+    for name, value in _parameters(served, backend).items():
+        config.parameters[name].string_value = value
     if contract.batched:
         # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores
         # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
@@ -70,14 +71,8 @@ def model_config(served: Served, backend: str) -> pb.ModelConfig:
         on_gpu = served.traits.needs_gpu and backend != "python"
         kind = pb.ModelInstanceGroup.KIND_GPU if on_gpu else pb.ModelInstanceGroup.KIND_CPU
         config.instance_group.add(count=served.instances, kind=kind)
-    if backend == "python":
-        config.parameters["engine"].string_value = served.traits.engine_file
-        config.parameters["precision"].string_value = served.precision
-    else:
+    if backend != "python":
         config.default_model_filename = served.traits.engine_file
-        native = served.traits.native_backend
-        for name, value in {**native.parameters, **native.parameters_of.get(served.precision, {})}.items():
-            config.parameters[name].string_value = value
     return config
 
 
@@ -129,15 +124,17 @@ def _add_axis(tensor: pb.ModelInput | pb.ModelOutput, served: Served) -> None:
     tensor.reshape.SetInParent()
 
 
-def _add_parameters(config: pb.ModelConfig, served: Served) -> None:
-    """Add what clients read: the contract, the meaning of a single output, the preprocessing."""
-    contract = served.contract
-    config.parameters[CONTRACT].string_value = json.dumps(replace(contract, facts={}).record())
+def _parameters(served: Served, backend: str) -> dict[str, str]:
+    """Return the contract, the meaning of a single output and the preprocessing for clients, and the backend's own."""
+    contract, traits = served.contract, served.traits
+    parameters = {CONTRACT: json.dumps(replace(contract, facts={}).record())}
     if len(contract.outputs) == 1 and (meaning := contract.outputs[0].meaning):
-        for name, value in meaning.parameters().items():
-            config.parameters[name].string_value = value
+        parameters |= meaning.parameters()
     if PREPROCESS in contract.facts:
-        config.parameters[PREPROCESS].string_value = json.dumps(contract.facts[PREPROCESS])
+        parameters[PREPROCESS] = json.dumps(contract.facts[PREPROCESS])
+    if backend == "python":
+        return parameters | {"engine": traits.engine_file, "precision": served.precision}
+    return parameters | traits.native_backend.parameters | traits.native_backend.parameters_of.get(served.precision, {})
 
 
 def _data_type(tensor: Tensor) -> int:

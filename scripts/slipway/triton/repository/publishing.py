@@ -164,8 +164,7 @@ def _not_arrived(storage: Storage, name: str) -> SlipwayError:
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
     """Return the index of each published version; other JSON files are ignored."""
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
-    found = {name: _document(storage, name) for name in names if _VERSION.fullmatch(name)}
-    return {name: document for name, document in found.items() if document}
+    return {name: document for name in names if _VERSION.fullmatch(name) and (document := _document(storage, name))}
 
 
 def _document(storage: Storage, version: str) -> dict | None:

@@ -66,7 +66,6 @@ class TritonPythonModel:
         return self._responses(self._engine.infer_all, given) if self._batched else self._each_alone(given)
 
     def _each_alone(self, given: list) -> list:
-        """Return the responses to requests that run one by one."""
         # `infer` returns copies: the next request's run may overwrite the engine's buffer.
         return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in given]
 

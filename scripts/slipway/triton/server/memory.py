@@ -36,18 +36,15 @@ class PeakMemory:
     def _watch(self) -> None:
         while not self._stopped.wait(self._interval_s):
             phase, used = self.phase, _servers_below_this_process_mb()
-            if used:
-                self._keep(phase, "memory_mb", used)
-                self._keep(phase, "gpu_memory_mb", self._gpu_above_before())
+            readings = {"memory_mb": used, "gpu_memory_mb": self._gpu_above_before()} if used else {}
+            for kind, now in readings.items():
+                if now is not None:
+                    peaks = self.peaks.setdefault(phase, {})
+                    peaks[kind] = round(max(peaks.get(kind, 0.0), now), 1)
 
     def _gpu_above_before(self) -> float | None:
         now = self._gpu.used_memory_mb() if self._gpu else None
         return None if now is None or self._gpu_before is None else now - self._gpu_before
-
-    def _keep(self, phase: str, kind: str, used: float | None) -> None:
-        if used is not None:
-            peaks = self.peaks.setdefault(phase, {})
-            peaks[kind] = round(max(peaks.get(kind, 0.0), used), 1)
 
 
 def process_memory_mb(process: psutil.Process) -> float:

@@ -84,10 +84,10 @@ def cautions(server_version: str | None) -> list[str]:
     """
     version = numbers(server_version or "")
     known = [found for found in releases() if found.server and numbers(found.server) <= version]
-    nearest = max(known, key=lambda found: numbers(found.server), default=None)
-    since = vulnerability(nearest.triton) if nearest else None
-    name = nearest.triton if nearest and nearest.server == server_version else f"server {server_version}"
-    return [f"VULNERABLE Triton {name}, {since}"] if since else []
+    if not known or not (since := vulnerability(known[-1].triton)):
+        return []
+    name = known[-1].triton if known[-1].server == server_version else f"server {server_version}"
+    return [f"VULNERABLE Triton {name}, {since}"]
 
 
 def releases_with(tensorrt: str) -> list[str]:

@@ -78,8 +78,7 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
     folder = workspace.resolve()
     if native := on_path_with(backends):
         return Installation(native, native_backends=True, folder=folder)
-    package = wheel()
-    if package:
+    if package := wheel():
         program = package / "tritonserver" / "bin" / "tritonserver"
         _lay_out_backends(package, folder, python or serving_python())
         return Installation(
@@ -109,8 +108,7 @@ def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
     The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
     hash in their names.
     """
-    package = wheel()
-    if package is None:
+    if (package := wheel()) is None:
         return {}
     libraries = package.parent / "nvidia_pytriton.libs"
     folder = workspace / "lib"
