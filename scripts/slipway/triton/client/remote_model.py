@@ -69,15 +69,12 @@ def model_of(
     Names of axes, their limits and the values to pad with come from the parameter `contract`, if the model has one.
     """
     batched = config.max_batch_size > 0
-    contract = Contract(
-        tuple(_tensor(tensor, batched) for tensor in metadata.inputs),
-        tuple(_tensor(tensor, batched) for tensor in metadata.outputs),
-    )
-    stated = _stated(config, contract)
+    sides = (metadata.inputs, metadata.outputs)
+    served = Contract(*(tuple(_tensor(tensor, batched) for tensor in side) for side in sides))
     return RemoteModel(
         metadata.name,
         version,
-        stated or contract,
+        _named(served, config),
         {tensor.name: tensor.datatype for tensor in metadata.inputs},
         config.max_batch_size if batched else None,
         frozenset(tensor.name for tensor in config.input if tensor.optional),
@@ -90,11 +87,7 @@ def ask(connection: Connection, model: RemoteModel, inputs: Tensors) -> Tensors:
         grpc.InferInput(name, list(array.shape), model.datatypes[name]).set_data_from_numpy(array)
         for name, array in as_served(inputs, without_missing(model.contract, inputs)).items()
     ]
-
-    def attempt(client_timeout: float) -> grpc.InferResult:
-        return connection.client.infer(model.name, tensors, model.version, client_timeout=client_timeout)
-
-    result = connection.call(attempt)
+    result = connection.call(connection.client.infer, model.name, tensors, model.version)
     outputs = {output.name: result.as_numpy(output.name) for output in result.get_response().outputs}
     return as_stated({name: _without_objects(array) for name, array in outputs.items()}, model.contract)
 
@@ -105,15 +98,15 @@ def _tensor(stated: service_pb2.ModelMetadataResponse.TensorMetadata, batched: b
     return Tensor(stated.name, dtype.name, (BATCH, *sizes[1:]) if batched else tuple(sizes))
 
 
-def _stated(config: model_config_pb2.ModelConfig, served: Contract) -> Contract | None:
-    """Return the contract in a model's parameters, with the dtypes of its metadata; None if it has none that fits."""
+def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
+    """Return the contract in a model's parameters, with the dtypes of its metadata; else `served`."""
     try:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))
     except (ValueError, KeyError, TypeError, SlipwayError):
-        return None
+        return served
     sides = ((contract.inputs, served.inputs), (contract.outputs, served.outputs))
     if any({tensor.name: served_dims(tensor) for tensor in named} != _dims(tensors) for named, tensors in sides):
-        return None
+        return served
     return contract.of_engine(served.interface())
 
 

@@ -81,9 +81,8 @@ def find_installation(workspace: Path, backends: Collection[str], python: Path |
     if package := wheel():
         program = package / "tritonserver" / "bin" / "tritonserver"
         _lay_out_backends(package, folder, python or serving_python())
-        return Installation(
-            str(program), native_backends=False, folder=folder, flags=(f"--backend-directory={BACKENDS}",)
-        )
+        flags = (f"--backend-directory={BACKENDS}",)
+        return Installation(str(program), native_backends=False, folder=folder, flags=flags)
     if on_path := shutil.which("tritonserver"):
         return Installation(on_path, native_backends=False, folder=folder)
     raise SlipwayError(f"no tritonserver was found: put one on PATH, or install the wheel that carries one ({MAKE_IT})")
@@ -158,8 +157,7 @@ class Server:
         """
         start = time.monotonic()
         while time.monotonic() - start < timeout_s:
-            if self.process.poll() is not None:
-                raise SlipwayError(self._why_it_ended())
+            self._require_running()
             if is_ready(self.process.pid, self.id, self.ports):
                 return time.monotonic() - start
             time.sleep(0.1)
@@ -170,17 +168,17 @@ class Server:
 
     def require_own(self) -> None:
         """Raise SlipwayError unless this server answers at its ports."""
-        if self.process.poll() is not None:
-            raise SlipwayError(self._why_it_ended())
+        self._require_running()
         require_own(self.process.pid, self.id, self.ports)
 
-    def _why_it_ended(self) -> str:
-        """Return why it ended: another server has one of its ports, or the end of its log."""
-        others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
-        return (
-            f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
-            f"\n{log_end(self.log)}"
-        )
+    def _require_running(self) -> None:
+        """Raise SlipwayError if it ended: another server has one of its ports, or with the end of its log."""
+        if self.process.poll() is not None:
+            others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
+            raise SlipwayError(
+                f"tritonserver ended with exit code {self.process.returncode}: {''.join(others[:1])}its log says"
+                f"\n{log_end(self.log)}"
+            )
 
     def __enter__(self) -> "Server":
         self.start()
@@ -195,8 +193,7 @@ def log_end(path: Path, lines: int = 15) -> str:
     """Return the log's lines about models that could not be loaded, else the end of the log."""
     log = path.read_text(encoding="utf-8", errors="replace").splitlines()
     failures = [line.partition("] ")[2].strip('"') for line in log if re.match("E.*failed to load '.*version", line)]
-    if failures:
-        whys = [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]
+    if whys := [failure.partition(r"\n\nAt:")[0].replace(r"\n", "\n") for failure in failures]:
         return "\n".join([*dict.fromkeys(whys), f"The whole log is {path}"])
     return "\n".join(log[-lines:])
 
