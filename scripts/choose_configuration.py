@@ -42,9 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     record = {
         "origin": tested["origin"],
         "key": settings_of(arguments),
-        "precision": choice["precision"],
-        "max_batch_size": choice["max_batch_size"],
-        "instances": choice["instances"],
+        **{name: choice[name] for name in ("precision", "max_batch_size", "instances")},
         "measured": choice,
         "limits": {"p99_ms": arguments.p99_limit_ms, "memory_mb": arguments.memory_limit_mb},
         "accuracy_limits": proven[choice["precision"]]["limits"],

@@ -14,8 +14,9 @@ from slipway.manifests.fleet import Fleet, manifests
 from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
-# Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
-CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+# The options with settings of config.yaml.
+CHOSEN = ("cluster", "compose", "triton_release", "oldest", "image")
+CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -26,10 +27,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
     arguments.add_argument("--selections", type=Path, nargs="*", default=[], help="chosen configurations (.json)")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
-    arguments.add_argument("--cluster", required=True, help="facts about the cluster, as JSON")
-    arguments.add_argument(
-        "--compose", required=True, help="settings of the programs beside Triton on one machine, as JSON"
-    )
+    arguments.add_argument("--cluster", type=json.loads, required=True, help="JSON: `deploy.cluster` in config.yaml")
+    arguments.add_argument("--compose", type=json.loads, required=True, help="JSON: `deploy.compose` in config.yaml")
     arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
     arguments.add_argument("--triton-release", help="the Triton release that will serve")
     arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")
@@ -40,9 +39,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics there")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     arguments.add_argument("--files", type=Path, nargs="+", required=True, help="manifests to write, of every platform")
-    arguments.add_argument(
-        "--record", type=Path, required=True, help="JSON to write: each value and where it came from"
-    )
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: each value and its source")
     return arguments.parse_args(argv)
 
 
@@ -50,7 +47,8 @@ def main(arguments: argparse.Namespace) -> None:
     """Gather the facts of every target, make all manifests, validate them all, then write them."""
     evidence = read_evidence(arguments)
     require_shippable(arguments.model, evidence)
-    fleet = {each.target: deployment(arguments.model, each, chosen_of(arguments)) for each in evidence}
+    chosen = {name: vars(arguments)[name] for name in CHOSEN}
+    fleet = {each.target: deployment(arguments.model, each, chosen) for each in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
         write_text(path, text)
@@ -63,12 +61,6 @@ def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
     return [DeploymentFacts(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
-
-
-def chosen_of(arguments: argparse.Namespace) -> dict:
-    """Return the settings of config.yaml for the deployment."""
-    told = {name: vars(arguments)[name] for name in CHOSEN}
-    return told | {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
 
 
 def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, str]:

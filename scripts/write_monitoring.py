@@ -18,9 +18,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
     arguments = parser(__doc__)
     arguments.add_argument("--selections", type=Path, nargs="+", required=True, help="chosen configurations (.json)")
-    arguments.add_argument(
-        "--indexes", type=Path, nargs="+", required=True, help="indexes of the served repositories (.json)"
-    )
+    arguments.add_argument("--indexes", type=Path, nargs="+", required=True, help="indexes of the repositories (.json)")
     arguments.add_argument("--rules", type=Path, required=True, help="Prometheus rule file to write (.yaml)")
     arguments.add_argument("--dashboard", type=Path, required=True, help="Grafana dashboard to write (.json)")
     return arguments.parse_args(argv)

@@ -22,9 +22,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--onnx-records", type=Path, nargs="*", default=[], help="records of the ONNX files (.json)")
     arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
     arguments.add_argument("--manifests", type=Path, required=True, help="record of the manifests (.json)")
-    arguments.add_argument(
-        "--packages", nargs="*", default=[], help="packages that Slipway ran on, each as name==version"
-    )
+    arguments.add_argument("--packages", nargs="*", default=[], help="packages that Slipway ran on, as name==version")
     arguments.add_argument("--serving-packages", nargs="*", default=[], help="the same of the environment that serves")
     arguments.add_argument("--output", type=Path, required=True, help="bill to write (.cdx.json)")
     return arguments.parse_args(argv)

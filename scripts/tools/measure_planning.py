@@ -19,8 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.hardware import cpu
-from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, now, snakemake, write_config
+from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, machine, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
@@ -62,9 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
         raise SlipwayError(f"--rounds is {arguments.rounds}, but must be at least 1")
     with tempfile.TemporaryDirectory(prefix="slipway-planning-") as folder:
         record = {
-            "measured_at": now(),
-            "cpu": cpu(),
-            "platform": platform.platform(),
+            **machine(),
             "python": platform.python_version(),
             "snakemake": metadata.version("snakemake"),
             "against_an_empty_workflow": measure_against_empty(Path(folder), arguments.rounds, arguments.deploy),
@@ -126,15 +123,11 @@ def tiny_config() -> dict:
 
 def cases_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Case]:
     """Return the cases to measure in turn, by name."""
-    cases = {
-        "empty": Case(empty, empty / "Snakefile", ()),
-        "dry_run": Case(built, SNAKEFILE, ("-n", *BUILT)),
-        "nothing_to_do": Case(built, SNAKEFILE, BUILT),
-    }
+    options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     if deploy:
-        cases["dry_run_of_deploy"] = Case(built, SNAKEFILE, ("-n", "deploy"))
-        cases["deploy_with_nothing_to_do"] = Case(built, SNAKEFILE, ("deploy",))
-    return cases
+        options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
+    cases = {name: Case(built, SNAKEFILE, given) for name, given in options.items()}
+    return {"empty": Case(empty, empty / "Snakefile", ()), **cases}
 
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:

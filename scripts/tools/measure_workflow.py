@@ -6,7 +6,6 @@ It works in a temporary folder, with the shipped config.yaml on free ports. It l
 import argparse
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -24,10 +23,9 @@ from slipway.benchmark.timing import sample_latency, warm_up
 from slipway.classification.tensor_names import INPUT
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
-from slipway.core.hardware import cpu
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, now, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, machine, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
@@ -69,9 +67,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
     seconds["deploy_after_the_server_died"] = seconds_of(workplace, "deploy")
     benchmark = without_samples(read_json(workplace / f"results/{MODEL}/{TARGET}/{MODEL}.benchmark.json"))
     return {
-        "measured_at": now(),
-        "cpu": cpu(),
-        "platform": platform.platform(),
+        **machine(),
         "origin": receipt["origin"],
         "seconds": seconds,
         "p50_ratio_engine_to_pytorch": benchmark["p50_ratio_engine_to_pytorch"],

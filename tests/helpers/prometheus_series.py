@@ -8,6 +8,11 @@ IT = f'model="{MODEL}",version="1"'
 A, B = 'instance="a:8002",job="triton"', 'instance="b:8002",job="triton"'
 
 
+def expressions(dashboard):
+    """Return every PromQL expression of a dashboard."""
+    return [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
 def minutes(number):
     """Return how many steps of the series make so many minutes."""
     return int(number * 60 / STEP_S)

@@ -14,10 +14,11 @@ import yaml
 from helpers.artifacts.promised import GPU, write_promise
 from helpers.models.tiny_engine import tiny_engine
 from helpers.programs.prometheus import programs_or_skip
+from helpers.prometheus_series import expressions
 
 from slipway.core.hardware import gpu_identity
 from slipway.deploy.local import reporting
-from slipway.monitoring.dashboard import dashboard, expressions
+from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
 from slipway.monitoring.traffic import read_traffic

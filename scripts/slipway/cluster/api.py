@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 
 from slipway.cluster.api_errors import Asked, NotFound
-from slipway.cluster.api_resources import Kind, in_order, kinds_of, root
+from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, root
 from slipway.cluster.kubeconfig import connected
 from slipway.cluster.transport import APPLY, Transport
 from slipway.core.errors import SlipwayError
@@ -46,7 +46,7 @@ class Cluster:
                 path, request = self.place(wanted, "patch")
                 applied.append(self.transport.request("PATCH", path, request, query=query, body=wanted, content=APPLY))
             except SlipwayError as error:
-                before = ", ".join(f"{each['kind']} {each['metadata']['name']}" for each in applied if not dry_run)
+                before = "" if dry_run else ", ".join(map(key, applied))
                 error.args = (f"{error}. {f'Applied before it: {before}' if before else 'Nothing was changed'}",)
                 raise
         return applied

@@ -84,7 +84,6 @@ def is_malformed(error: ApiException) -> bool:
 
 
 def _why_refused(code: int, status: dict, request: Asked) -> str:
-    """Return why the API refused a request."""
     message = status["message"].rstrip(".")
     if code == 401:
         return (

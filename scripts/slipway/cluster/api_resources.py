@@ -8,6 +8,8 @@ ORDER = ("Namespace", "ServiceAccount", "Secret", "ConfigMap", "PersistentVolume
 ORDER += ("ServingRuntime", "Deployment", "InferenceService", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 # The kinds that run servers, and that a rollout waits for.
 SERVERS = ("Deployment", "InferenceService")
+# The prefix of Slipway's annotations, which KServe copies to the pods.
+MARK = "slipway/"
 # The label of KServe's pods with the name of their InferenceService.
 KSERVE_LABEL = "serving.kserve.io/inferenceservice"
 
@@ -31,6 +33,17 @@ class Kind:
         parts = [root(self.api_version)]
         parts += ["namespaces", namespace] if self.namespaced and namespace else []
         return "/".join([*parts, self.plural, *([name] if name else [])])
+
+
+def key(found: dict) -> str:
+    """Return an object's kind and name, unique in its namespace, such as "Deployment resnet50-h100"."""
+    return f"{found['kind']} {found['metadata']['name']}"
+
+
+def provenance(found: dict) -> dict[str, str]:
+    """Return the annotations that state an object's provenance, such as the SHA-256 of its repository's index."""
+    annotations = found["metadata"].get("annotations") or {}
+    return {name: value for name, value in annotations.items() if name.startswith(MARK)}
 
 
 def servers(objects: list[dict]) -> list[dict]:

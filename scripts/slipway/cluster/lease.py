@@ -100,7 +100,6 @@ class HeldLease:
             self._cluster.delete(self._live, unchanged=True)
 
     def _renew(self) -> None:
-        """Renew the lease, unless somebody else took it."""
         with self._renewing:
             live = self._cluster.get(self._lease)
             holder = live["spec"].get("holderIdentity") if live else "nobody"
@@ -111,7 +110,6 @@ class HeldLease:
             self._renewed_at = time.monotonic()
 
     def _of_mine(self, live: dict) -> dict:
-        """Return the Lease object with this holder, based on the live object, if there is one."""
         held = {"holderIdentity": self.identity, "leaseDurationSeconds": DURATION_S}
         return {**self._lease, **live, "spec": held | dict.fromkeys(("acquireTime", "renewTime"), self._now())}
 

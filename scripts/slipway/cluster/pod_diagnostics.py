@@ -100,7 +100,6 @@ def state_of(pod: dict, events: list[dict]) -> str:
 
 
 def _message(waiting: dict, container: dict) -> str:
-    """Return why a container waits, and how it ended the last time."""
     ended = container.get("lastState", {}).get("terminated") or {}
     how = f"it ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')})" if "exitCode" in ended else ""
     return "; ".join(filter(None, (how, waiting.get("message", ""))))

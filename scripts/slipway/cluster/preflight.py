@@ -6,6 +6,7 @@ import kubernetes_validate
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Asked, Forbidden, NotFound
+from slipway.cluster.api_resources import key
 from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import room
 from slipway.cluster.transport import METADATA_ONLY
@@ -19,8 +20,7 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
     Raises SlipwayError if the deployment would fail. Nothing in the cluster is changed.
     """
     kubernetes, *version = _version(cluster)
-    verified, unsure = [], []
-    for findings in (
+    findings = [
         version,
         _namespace(cluster),
         _rights(cluster, objects),
@@ -28,15 +28,13 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
         *(_secret(cluster, name) for name in sorted({name for d in fleet for name in d["image_pull_secrets"]})),
         room(cluster, objects, fleet),
         _dry_run(cluster, objects),
-    ):
-        verified += findings[0]
-        unsure += findings[1]
+    ]
     return {
         "context": cluster.context,
         "namespace": cluster.namespace,
         "kubernetes": kubernetes,
-        "verified": verified,
-        "not_verified": unsure,
+        "verified": [each for verified, _ in findings for each in verified],
+        "not_verified": [each for _, unsure in findings for each in unsure],
     }
 
 
@@ -127,7 +125,7 @@ def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 def _dry_run(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
     for each in cluster.apply(objects, dry_run=True):
-        name = f"{each['kind']} {each['metadata']['name']} in {cluster.context}"
+        name = f"{key(each)} in {cluster.context}"
         if since := each["metadata"].get("deletionTimestamp"):
             raise SlipwayError(f"{name} is being deleted since {since}: wait until it is gone. Nothing was changed")
         if each["kind"] == "Deployment" and each["spec"].get("paused"):

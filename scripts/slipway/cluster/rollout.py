@@ -4,7 +4,7 @@ import contextlib
 import time
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import condition, is_ready, labels_of, selector, servers
+from slipway.cluster.api_resources import condition, is_ready, key, labels_of, provenance, selector, servers
 from slipway.cluster.pod_diagnostics import PASSES_AFTER_S, PodDiagnosis, state_of, trouble_of, trouble_of_rollout
 from slipway.cluster.watch import Followed, Interest, following
 from slipway.core.errors import SlipwayError
@@ -12,8 +12,6 @@ from slipway.core.errors import SlipwayError
 REVISION = "deployment.kubernetes.io/revision"
 # The suffix of an InferenceService's Deployment.
 KSERVE_SUFFIX = "-predictor"
-# Prefix of our annotations, which KServe copies to the pods.
-OURS = "slipway/"
 # The interval of checks on problems that may pass, while no event arrives.
 LOOK_S = 1.0
 # The status of the cluster autoscaler, a ConfigMap.
@@ -66,7 +64,7 @@ def _deployment(goal: dict) -> str:
 
 def _missing(goal: dict, followed: Followed) -> str:
     """Return why an object is not ready yet; "" if it is."""
-    name = f"{goal['kind']} {goal['metadata']['name']}"
+    name = key(goal)
     made = followed.objects.get(("Deployment", _deployment(goal)))
     if goal["kind"] == "Deployment":
         return f"{name} {_behind(made)}" if made is None or _behind(made) else ""
@@ -104,33 +102,32 @@ def _is_seen(found: dict) -> bool:
 
 def _is_other(service: dict, made: dict) -> bool:
     """Say whether KServe's Deployment still has another repository than the service."""
-    there = made["spec"]["template"]["metadata"].get("annotations") or {}
-    wanted = service["metadata"].get("annotations") or {}
-    return any(key.startswith(OURS) and there.get(key, value) != value for key, value in wanted.items())
+    there = provenance(made["spec"]["template"])
+    return any(there.get(name, value) != value for name, value in provenance(service).items())
 
 
 def _require_there(goals: list[dict], followed: Followed) -> None:
     for goal in goals:
-        key = (goal["kind"], goal["metadata"]["name"])
-        live = followed.objects.get(key, goal)
-        if key in followed.gone or "deletionTimestamp" in live["metadata"]:
-            raise SlipwayError(f"{goal['kind']} {key[1]} was deleted by somebody else while it was rolled out")
+        place = (goal["kind"], goal["metadata"]["name"])
+        live = followed.objects.get(place, goal)
+        if place in followed.gone or "deletionTimestamp" in live["metadata"]:
+            raise SlipwayError(f"{key(goal)} was deleted by somebody else while it was rolled out")
 
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
     """Raise SlipwayError for a problem that lasts too long; `since` has the start time of each."""
     troubles = _troubles(followed)
-    for key in set(since) - set(troubles):
-        del since[key]
-    for key, trouble in troubles.items():
-        began = since.setdefault(key, time.monotonic())
+    for ended in set(since) - set(troubles):
+        del since[ended]
+    for name, trouble in troubles.items():
+        began = since.setdefault(name, time.monotonic())
         if time.monotonic() - began < min(PASSES_AFTER_S.get(trouble.reason, 0), patience_s):
             continue
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
             about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
             raise SlipwayError(f"{trouble.explained(cluster)}{about_pods}")
         # The cluster may add a node until the timeout.
-        since[key] = time.monotonic()
+        since[name] = time.monotonic()
 
 
 def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:

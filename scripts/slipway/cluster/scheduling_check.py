@@ -91,7 +91,6 @@ def _quantities(told: dict) -> Counter:
 
 
 def _node(node: dict, pods: list[dict]) -> Node:
-    """Return the node's free resources."""
     meta = node["metadata"]
     free = _quantities(node["status"].get("allocatable", {}))
     for pod in pods:

@@ -47,9 +47,9 @@ class Transport:
     context: str
     timeout_s: float
 
-    def request(self, method: str, path: str, asked: Asked, accept: str = JSON, **sent: Any) -> Any:
+    def request(self, method: str, path: str, asked: Asked, **sent: Any) -> Any:
         """Return the API's answer: parsed JSON, or else text. `opened` describes the arguments and errors."""
-        response = self.opened(method, path, asked, accept=accept, **sent)
+        response = self.opened(method, path, asked, **sent)
         try:
             text = response.data.decode("utf-8", errors="replace")
             return json.loads(text) if "json" in response.headers.get("Content-Type", JSON) else text

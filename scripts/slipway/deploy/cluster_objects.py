@@ -3,18 +3,12 @@
 import hashlib
 import json
 
-from slipway.cluster.api_resources import is_ready
+from slipway.cluster.api_resources import MARK, is_ready, key, provenance
 from slipway.cluster.managed_fields import set_fields
 
 # Fields that the cluster adds to an object. Nobody may apply them.
 ADDED = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 ADDED_NOTES = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration")
-MARK = "slipway/"
-
-
-def key(found: dict) -> str:
-    """Return an object's kind and name, unique in its namespace, such as "Deployment resnet50-h100"."""
-    return f"{found['kind']} {found['metadata']['name']}"
 
 
 def reference(found: dict) -> dict:
@@ -26,12 +20,6 @@ def reference(found: dict) -> dict:
 def digest(found: dict) -> str:
     """Return the SHA-256 of an applied object."""
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-
-
-def provenance(found: dict) -> dict[str, str]:
-    """Return the annotations that state an object's provenance, such as the SHA-256 of its repository's index."""
-    annotations = found["metadata"].get("annotations") or {}
-    return {name: value for name, value in annotations.items() if name.startswith(MARK)}
 
 
 def applicable(live: dict) -> dict:

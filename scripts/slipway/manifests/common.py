@@ -38,8 +38,12 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
     "ready_timeout_s"}, and the address and ports of a server on this machine. Raises SlipwayError if the target cannot
     be deployed with them.
     """
+    key, target = f"models.{model}", evidence.target
     values = {
-        **_names(model, evidence.target),
+        "model": Value(model, CONFIG, key),
+        "target": Value(target, CONFIG, f"targets.{target}"),
+        "app": Value(names.label(model), CONFIG, key, "as a DNS label"),
+        "name": Value(names.label(model, target), CONFIG, key, "with the target's, as a DNS label"),
         **_of_artifacts(evidence),
         **_image(chosen),
         **_of_config(chosen),
@@ -55,26 +59,18 @@ def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str,
 def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
-    risks = []
-    if release is None:
-        risks.append(f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`")
-    elif release < releases.FLOOR:
-        risks.append(
-            f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with "
-            f"{releases.FLOOR} or later (`triton.release`)"
-        )
-    if not _can_guard(d):
-        risks.append(f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports")
-    if "@sha256:" not in d["image"]:
-        risks.append(f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)")
-    if not lock.get("verified"):
-        risks.append(
-            f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
-            f"({lock.get('source', 'no version lock')})"
-        )
-    if not evidence.load_test.content["server"]["native_backends"]:
-        risks.append("measured behind Triton's Python backend: memory and speed of its own backends differ")
-    return risks + pod_resources.warnings(d)
+    guarded, native = _can_guard(d), evidence.load_test.content["server"]["native_backends"]
+    risks = {
+        f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`": release is None,
+        f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with {releases.FLOOR} or "
+        "later (`triton.release`)": release is not None and release < releases.FLOOR,
+        f"Triton {release} keeps neither model control nor shared memory from whoever reaches its ports": not guarded,
+        f"{d['image']} may be pushed again: pin it by its digest (`triton.image`)": "@sha256:" not in d["image"],
+        f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
+        f"({lock.get('source', 'no version lock')})": not lock.get("verified"),
+        "measured behind Triton's Python backend: memory and speed of its own backends differ": not native,
+    }
+    return [risk for risk, is_present in risks.items() if is_present] + pod_resources.warnings(d)
 
 
 def _can_guard(d: dict) -> bool:
@@ -112,16 +108,6 @@ def environment(d: dict) -> dict[str, str]:
 def pull_policy(d: dict) -> str:
     """Return when a node pulls the image. The image of a digest never changes; a tag may be pushed again."""
     return "IfNotPresent" if "@sha256:" in d["image"] else "Always"
-
-
-def _names(model: str, target: str) -> dict[str, Value]:
-    key = f"models.{model}"
-    return {
-        "model": Value(model, CONFIG, key),
-        "target": Value(target, CONFIG, f"targets.{target}"),
-        "app": Value(names.label(model), CONFIG, key, "as a DNS label"),
-        "name": Value(names.label(model, target), CONFIG, key, "with the target's, as a DNS label"),
-    }
 
 
 def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:

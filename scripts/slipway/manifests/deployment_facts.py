@@ -93,7 +93,12 @@ def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
         )
     for each in evidence:
         refuse_rehearsal(model, each.index, "no manifest is written")
-        _require_backend(each)
+        traits = RUNTIMES[each.key["runtime"]]
+        if not traits.native_backend:
+            raise SlipwayError(
+                f"config: `deploy.fleet` has {each.target}, but Triton has no backend of its own for engines of "
+                f"{traits.title}; take it out, or give the target another runtime"
+            )
         index, selection = each.index, each.selection
         require_made_from(index, index.content["chain"]["selection_sha256"], selection)
         require_made_from(selection, selection.content["chosen_from"]["load_test_sha256"], each.load_test)
@@ -128,12 +133,3 @@ def trace(values: dict[str, Value]) -> dict[str, dict]:
         name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
         for name in sorted(values)
     }
-
-
-def _require_backend(evidence: DeploymentFacts) -> None:
-    traits = RUNTIMES[evidence.key["runtime"]]
-    if not traits.native_backend:
-        raise SlipwayError(
-            f"config: `deploy.fleet` has {evidence.target}, but Triton has no backend of its own for engines of "
-            f"{traits.title}; take it out, or give the target another runtime"
-        )

@@ -7,7 +7,6 @@ from slipway.load_test.limits import batches_in_words
 
 # Kubernetes allows 63 characters, including the suffix of a Deployment's pods.
 LONGEST = 46
-_MANAGED = {"app.kubernetes.io/managed-by": "slipway"}
 
 
 def label(*parts: str) -> str:
@@ -29,22 +28,18 @@ def as_label(*parts: str) -> str:
 
 def metadata_of_model(d: dict) -> dict:
     """Return the metadata of the objects that all targets share. Their only source is the weights."""
-    return {
-        "name": d["app"],
-        "namespace": d["namespace"],
-        "labels": {**selector_of_model(d), **_MANAGED},
-        "annotations": {"slipway/weights": annotations(d)["slipway/weights"]},
-    }
+    weights = {"slipway/weights": annotations(d)["slipway/weights"]}
+    return _metadata(d["app"], d["namespace"], selector_of_model(d), weights)
 
 
 def metadata_of_target(d: dict) -> dict:
     """Return the metadata of a model's objects for one target."""
-    return {
-        "name": d["name"],
-        "namespace": d["namespace"],
-        "labels": {**selector_of_target(d), **_MANAGED},
-        "annotations": annotations(d),
-    }
+    return _metadata(d["name"], d["namespace"], selector_of_target(d), annotations(d))
+
+
+def _metadata(name: str, namespace: str, selector: dict[str, str], annotations: dict[str, str]) -> dict:
+    labels = {**selector, "app.kubernetes.io/managed-by": "slipway"}
+    return {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
 
 
 def selector_of_model(d: dict) -> dict[str, str]:

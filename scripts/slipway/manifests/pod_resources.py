@@ -101,15 +101,10 @@ def _quantity(evidence: DeploymentFacts, resource: str, margin: float) -> Value:
     if resource == SHARED_GPU:
         gib = math.ceil(needed_bytes / 2**30)
         return evidence.load_test.derived(gib, "measurements[].gpu_memory_mb", f"{how}, in GiB")
-    _require_room(evidence.target, resource, needed_bytes)
-    return evidence.load_test.derived(1, "measurements[].gpu_memory_mb", f"{how}, has room in one {resource}")
-
-
-def _require_room(target: str, resource: str, needed_bytes: float) -> None:
-    gigabytes = int(re.search(r"\.(\d+)gb", resource)[1])
-    if needed_bytes > gigabytes * 1e9:
+    if needed_bytes > int(re.search(r"\.(\d+)gb", resource)[1]) * 1e9:
         raise SlipwayError(
-            f"config: `deploy.cluster.gpu_resources.{target}` is {resource}, but with its margin the engine takes "
-            f"{needed_bytes / 1e9:.1f} GB of GPU memory; ask for a larger part of the GPU, or lower "
+            f"config: `deploy.cluster.gpu_resources.{evidence.target}` is {resource}, but with its margin the engine "
+            f"takes {needed_bytes / 1e9:.1f} GB of GPU memory; ask for a larger part of the GPU, or lower "
             "`load_test.instances` or `load_test.max_batch_sizes`"
         )
+    return evidence.load_test.derived(1, "measurements[].gpu_memory_mb", f"{how}, has room in one {resource}")

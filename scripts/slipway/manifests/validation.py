@@ -1,6 +1,7 @@
 """Validation of manifests against the published schemas of Kubernetes and Compose."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -21,20 +22,15 @@ SCHEMAS = Path(__file__).with_name("schemas")
 def require_valid(objects: list[dict]) -> None:
     """Raise SlipwayError with object, place and reason unless Kubernetes accepts every object unchanged."""
     for found in objects:
+        name = f"{found['kind']} {found['metadata']['name']}"
         for version in (OLDEST, kubernetes_validate.latest_version()):
-            try:
-                validate(found, version)
-            except jsonschema.ValidationError as error:
-                name = f"{found['kind']} {found['metadata']['name']}"
-                raise SlipwayError(_sentence(name, f"Kubernetes {version}", error)) from None
+            _require(validate, found, version, name=name, judge=f"Kubernetes {version}")
 
 
 def require_valid_composition(composition: dict) -> None:
     """Raise SlipwayError with place and reason unless Compose accepts it unchanged."""
-    try:
-        jsonschema.Draft202012Validator(_schema("Compose")).validate(composition)
-    except jsonschema.ValidationError as error:
-        raise SlipwayError(_sentence("compose.yaml", "Compose", error)) from None
+    validator = jsonschema.Draft202012Validator(_schema("Compose"))
+    _require(validator.validate, composition, name="compose.yaml", judge="Compose")
 
 
 def validate(found: dict, version: str) -> None:
@@ -46,12 +42,15 @@ def validate(found: dict, version: str) -> None:
         kubernetes_validate.validate(found, version, strict=True)
 
 
-def _sentence(name: str, judge: str, error: jsonschema.ValidationError) -> str:
-    place = ".".join(str(part) for part in error.absolute_path) or "the top"
-    return (
-        f"{name} is not what {judge} takes: {error.message} (at {place}). Correct `deploy` in config.yaml; nothing was "
-        "written"
-    )
+def _require(check: Callable[..., None], *checked: object, name: str, judge: str) -> None:
+    try:
+        check(*checked)
+    except jsonschema.ValidationError as error:
+        place = ".".join(str(part) for part in error.absolute_path) or "the top"
+        raise SlipwayError(
+            f"{name} is not what {judge} takes: {error.message} (at {place}). Correct `deploy` in config.yaml; nothing "
+            "was written"
+        ) from None
 
 
 @cache

@@ -39,24 +39,12 @@ def dashboard(slo: ServiceLevel) -> dict:
     }
 
 
-def expressions(model: dict) -> list[str]:
-    """Return every PromQL expression of a dashboard."""
-    return [target["expr"] for panel in model["panels"] for target in panel.get("targets", [])]
-
-
 def _figure(title: str, expr: str, unit: str, steps: dict | None = None, lowest: str = "green") -> dict:
     """Return a panel with one number. `lowest` is the colour below all steps."""
-    return {
-        "type": "stat",
-        "title": title,
-        "datasource": SOURCE,
-        "targets": _targets({title: expr}),
-        "fieldConfig": {"defaults": {"unit": unit, "thresholds": _thresholds(steps, lowest)}, "overrides": []},
-    }
+    return _panel("stat", title, {title: expr}, steps, lowest, unit=unit)
 
 
 def _text(lines: list[str]) -> dict:
-    """Return the panel with the deployed version and its measured limits."""
     options = {"mode": "markdown", "content": "  \n".join(lines)}
     return {"type": "text", "title": "Promised by the load test", "options": options}
 
@@ -67,30 +55,26 @@ def _graph(
     """Return a graph over time. `lines` is {legend: expression}."""
     drawing = {"stacking": {"mode": "normal"}, "fillOpacity": 30} if stacked else {"fillOpacity": 0}
     custom = {**drawing, "thresholdsStyle": {"mode": "dashed" if steps else "off"}}
-    return {
-        "type": "timeseries",
-        "title": title,
-        "description": description,
-        "datasource": SOURCE,
-        "targets": _targets(lines),
-        "fieldConfig": {
-            "defaults": {"unit": unit, "min": 0, "thresholds": _thresholds(steps), "custom": custom},
-            "overrides": [],
-        },
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
-    }
+    options = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
+    panel = _panel("timeseries", title, lines, steps, unit=unit, min=0, custom=custom)
+    return {**panel, "description": description, "options": options}
 
 
-def _targets(lines: dict[str, str]) -> list[dict]:
-    return [
-        {"refId": chr(ord("A") + index), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
-        for index, (legend, expr) in enumerate(lines.items())
-    ]
-
-
-def _thresholds(steps: dict | None, lowest: str = "green") -> dict:
+def _panel(
+    kind: str, title: str, lines: dict[str, str], steps: dict | None, lowest: str = "green", **defaults: object
+) -> dict:
     colours = [{"value": value, "color": colour} for value, colour in sorted((steps or {}).items())]
-    return {"mode": "absolute", "steps": [{"value": None, "color": lowest}, *colours]}
+    thresholds = {"mode": "absolute", "steps": [{"value": None, "color": lowest}, *colours]}
+    return {
+        "type": kind,
+        "title": title,
+        "datasource": SOURCE,
+        "targets": [
+            {"refId": chr(ord("A") + index), "datasource": SOURCE, "expr": expr, "legendFormat": legend}
+            for index, (legend, expr) in enumerate(lines.items())
+        ],
+        "fieldConfig": {"defaults": {**defaults, "thresholds": thresholds}, "overrides": []},
+    }
 
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:

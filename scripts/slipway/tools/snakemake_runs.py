@@ -1,6 +1,7 @@
 """Time runs of Snakemake: a single run, or several cases in alternation."""
 
 import datetime
+import platform
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.core.hardware import cpu
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SNAKEFILE = REPOSITORY / "Snakefile"
@@ -36,6 +38,11 @@ class Outcome:
 def now() -> str:
     """Return the time in UTC, as records have it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def machine() -> dict:
+    """Return the time and this machine, as records have them."""
+    return {"measured_at": now(), "cpu": cpu(), "platform": platform.platform()}
 
 
 def write_config(folder: Path, config: dict) -> None:

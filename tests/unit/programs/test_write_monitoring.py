@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 import yaml
 from helpers.artifacts.promised import CPU, GPU, write_promise
+from helpers.prometheus_series import expressions
 
 import write_monitoring
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.monitoring.dashboard import dashboard, expressions
+from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import alerting, recording
 from slipway.monitoring.slo import P99_MARGIN, read_service_level, slowest
 from slipway.monitoring.traffic import traffic_of
