@@ -101,9 +101,8 @@ def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None)
     preprocess = golden.get("preprocess") or earlier
     if preprocess and golden["weights_sha256"] != served["chain"]["weights_sha256"]:
         progress("other weights were built since the deployment; inputs are preprocessed as for those")
-    endpoint = endpoint_of(Ports.of(state["listening"]))
-    endpoint = replace(endpoint, tls=tls) if tls else endpoint
-    return ServedModel(endpoint, receipt["served_as"], preprocess, receipt["origin"] == "rehearsal")
+    own, rehearsal = endpoint_of(Ports.of(state["listening"])), receipt["origin"] == "rehearsal"
+    return ServedModel(replace(own, tls=tls or own.tls), receipt["served_as"], preprocess, rehearsal)
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:

@@ -15,13 +15,12 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.commands import output_of, require_program
-from slipway.deploy.container_platform import ContainerPlatform
+from slipway.deploy.container_platform import ContainerPlatform, require_deployable
 from slipway.deploy.local.installation import lock
 from slipway.deploy.local.switching import require_own_ports
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
 from slipway.deploy.release_store import ReleaseStore
-from slipway.deploy.validation import require_deployable
 from slipway.triton.client.ports import Ports
 
 # Images may have to be pulled first.
@@ -52,7 +51,7 @@ class Compose(ContainerPlatform):
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
         version = output_of(["docker", "compose", "version", "--short"], COMMAND_S).strip()
         output_of([*_compose(release.files[0]), "config", "--quiet"], COMMAND_S)
-        running, ports = running_file(project_of(release.files[0])), ports_of(release.fleet[0])
+        running, ports = running_file(project_of(release.files[0])), ports_of(release.parts[0].values)
         require_own_ports(ports, {"listening": vars(ports)} if running else None)
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
@@ -99,7 +98,7 @@ class Compose(ContainerPlatform):
     def contents(self, release: Release) -> dict:
         """Return the project, its file and its ports."""
         file = release.files[0]
-        return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.fleet[0]))}
+        return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.parts[0].values))}
 
     def remove(self, contents: list[dict]) -> list[str]:
         """Stop the project. Its volumes stay, with the metrics that Prometheus recorded."""

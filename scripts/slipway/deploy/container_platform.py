@@ -3,12 +3,14 @@
 import argparse
 from pathlib import Path
 
+from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.deploy.local.compatibility import Host, RuntimeVersion, find_runtime, require_runtime
-from slipway.deploy.release import Part, Release
+from slipway.deploy.local.compatibility import Host, find_runtime, require_runtime
+from slipway.deploy.release import RECORD, Part, Release
 from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
 from slipway.keys.version_lock import served_tensorrt
+from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
 from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 
@@ -42,8 +44,7 @@ class ContainerPlatform:
         key = part.index_content["engine_key"]
         serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
         if server_version is None and key["runtime"] == "tensorrt":
-            served = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
-            serving = RuntimeVersion(served.tensorrt, served.source)
+            serving = served_tensorrt({"release": part.values["triton_release"], "image": part.values["image"]})
         require_runtime(part.name, key, ELSEWHERE, serving)
         return serving.record()
 
@@ -66,3 +67,21 @@ class ContainerPlatform:
         except (SlipwayError, OSError) as error:
             return str(error)
         return None
+
+
+def require_deployable(release: Release) -> None:
+    """Raise SlipwayError unless manifests, repositories and indexes belong together and may leave this machine."""
+    for path in release.files:
+        if sha256(path) != release.record["files"][path.name]:
+            raise SlipwayError(
+                f"{path} is not what {RECORD} says: edited or truncated. Remove it and run snakemake again. Nothing was "
+                "changed."
+            )
+    for part in release.parts:
+        index = Artifact(part.index.as_posix(), part.index_sha256, part.index_content)
+        refuse_rehearsal(release.model, index, "nothing was changed")
+        if part.index_sha256 != part.values["index_sha256"]:
+            raise SlipwayError(
+                f"{release.files[0]} was made for another {part.index} than the one that lies here; run snakemake "
+                f"again. Nothing was changed."
+            )

@@ -12,10 +12,9 @@ from slipway.cluster.forwarding import forwarded
 from slipway.cluster.managed_fields import set_fields
 from slipway.core.errors import SlipwayError
 from slipway.deploy.cluster_objects import applicable, digest, key, provenance, readiness, reference, summary
-from slipway.deploy.container_platform import ContainerPlatform
+from slipway.deploy.container_platform import ContainerPlatform, require_deployable
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
-from slipway.deploy.validation import require_deployable
 from slipway.manifests import common
 from slipway.triton.server.tritonserver import Ports
 
@@ -48,16 +47,14 @@ class Kubernetes(ContainerPlatform):
         """Return the results of the checks; raise SlipwayError if one fails, or if the model is live elsewhere."""
         require_deployable(release)
         self._require_this_place(release, state)
-        return preflight.check(self.cluster, release.objects, release.fleet)
+        return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
         """Return {"objects": the existing ones, "absent": the others}, of all objects that the rollout may change."""
         affected = {key(each): each for each in [*_objects_of(state), *release.objects]}
-        snapshot: dict[str, list[dict]] = {"objects": [], "absent": []}
-        for each in affected.values():
-            earlier = self._rollback_target(each, state)
-            snapshot["objects" if earlier else "absent"].append(earlier or reference(each))
-        return snapshot
+        earlier = {name: self._rollback_target(each, state) for name, each in affected.items()}
+        absent = [reference(each) for name, each in affected.items() if earlier[name] is None]
+        return {"objects": [each for each in earlier.values() if each], "absent": absent}
 
     def start(self, release: Release, snapshot: dict) -> None:
         """Apply every object."""

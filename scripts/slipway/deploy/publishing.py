@@ -8,7 +8,7 @@ from slipway.core.errors import amended
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.release_store import versions_in_use
-from slipway.deploy.validation import UNCHANGED, require_whole
+from slipway.triton.repository.versions import read_index
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,9 @@ class Publisher:
     def publish(self, release: Release) -> dict[str, dict]:
         """Return {target: where its repository is}; raise SlipwayError if it is not complete or does not arrive."""
         for part in release.parts:
-            require_whole(part)
-            self._require_signed(part)
+            self._require_whole(part)
         if PLATFORMS[release.to].on_this_machine:
-            return {target: {"published": False, "why": HERE} for target in release.targets}
+            return {part.target: {"published": False, "why": HERE} for part in release.parts}
         if self.to is None:
             return {part.target: _not_by_slipway(part) for part in release.parts}
         return {part.target: self._publish(release.model, part) for part in release.parts}
@@ -46,12 +45,13 @@ class Publisher:
         progress(f"  {model}: {published['version']} {done} {published['destination']}")
         return {"published": True, "signed": self.signed, **published}
 
-    def _require_signed(self, part: Part) -> None:
-        """Raise SlipwayError if there is a public key and it does not verify the repository's signature."""
-        if self.public_key:
-            from slipway.triton.repository.signing import verify_repository
+    def _require_whole(self, part: Part) -> None:
+        """Raise SlipwayError unless a repository matches its index and, with a public key, its signature."""
+        with amended(after=". Nothing was changed."):
+            read_index(part.repository.parent, part.index)
+            if self.public_key:
+                from slipway.triton.repository.signing import verify_repository
 
-            with amended(after=f". {UNCHANGED}"):
                 verify_repository(part.repository.parent, self.public_key, part.signature)
 
 

@@ -126,19 +126,9 @@ class Release:
         }
 
     @property
-    def fleet(self) -> list[dict]:
-        """Return the values of each target in the manifests."""
-        return [part.values for part in self.parts]
-
-    @property
-    def targets(self) -> list[str]:
-        """Return the names of the targets."""
-        return [part.target for part in self.parts]
-
-    @property
     def place(self) -> dict:
         """Return {"namespace", "app": the model's name there}, from the manifests; {} without manifests."""
-        return {name: self.fleet[0][name] for name in ("namespace", "app")} if self.record else {}
+        return {name: self.parts[0].values[name] for name in ("namespace", "app")} if self.record else {}
 
     def of_model(self, model: str) -> "Release":
         """Return the parts of one model, as a release."""

@@ -85,7 +85,7 @@ class ReleaseStore(VersionStore):
 
     def in_use(self, name: str) -> set[int]:
         """Return the versions that were live, and the one that is by its receipt, even if the record was lost."""
-        return super().in_use(name) | {(read_record(self._receipt, {"number": int}) or {}).get("number")}
+        return super().in_use(name) | {self._live_number()}
 
     def next_number(self, name: str) -> int:
         """Return the number after the ones that exist: a version that never was live leaves nothing."""
@@ -105,6 +105,9 @@ class ReleaseStore(VersionStore):
             if all((self.folder / number / file).is_file() for file in files)
         ]
 
+    def _live_number(self) -> int | None:
+        return (read_record(self._receipt, {"number": int}) or {}).get("number")
+
     def _take_over_earlier_record(self) -> None:
         """Write the record of versions that an earlier Slipway stored, and remove its own, `versions.json`."""
         earlier = self.folder / "versions.json"
@@ -120,19 +123,17 @@ class ReleaseStore(VersionStore):
         shape = {"number": int, "served_as": str, "published": dict}
         receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
         receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
-        files: dict[str, dict] = {}
-        published: dict[str, dict] = {}
-        live: list[dict[str, int]] = []
         rolled_back = {receipt.get("rolled_back_from") for receipt in receipts}
-        now = (read_record(self._receipt, {"number": int}) or {}).get("number")
+        now = self._live_number()
+        record: dict = {"stored": {}, "last": {}, "published": {}, "live": []}
         for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
             name, number = receipt["served_as"], receipt["number"]
-            files.setdefault(name, {})[str(number)] = stored[str(number)]
-            published.setdefault(name, {})[str(number)] = receipt["published"]
+            record["stored"].setdefault(name, {})[str(number)] = stored[str(number)]
+            record["published"].setdefault(name, {})[str(number)] = receipt["published"]
+            record["last"][name] = max(number, record["last"].get(name, 0))
             if number not in rolled_back:
-                live.append({name: number})
-        last = {name: max(map(int, numbers)) for name, numbers in files.items()}
-        return {"stored": files, "last": last, "published": published, "live": live}
+                record["live"].append({name: number})
+        return record
 
 
 def versions_in_use(results: Path, target: str) -> set[str]:

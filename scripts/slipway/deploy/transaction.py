@@ -12,7 +12,6 @@ from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.platform import Platform
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
-from slipway.deploy.validation import UNCHANGED
 from slipway.deploy.verification import prove, receipts_of
 
 # A function that publishes a release's repositories, and returns {target: record of the publication}.
@@ -45,7 +44,7 @@ def look(platform: Platform, release: Release, state: DeploymentState) -> dict:
     """Return the results of the checks before anything is changed, and the runtime of each target."""
     progress(f"  {release.model}: looking whether {release.to} takes it")
     checked = platform.preflight(release, state)
-    with amended(after=f". {UNCHANGED}"):
+    with amended(after=". Nothing was changed."):
         versions = {part.target: platform.verify_runtime(part) for part in release.parts}
     return {"versions": versions, "place": checked}
 
@@ -71,7 +70,8 @@ def replace(
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
     """Return the proofs of a release that is ready. Its latency was measured once if it is not `under_load`."""
-    progress(f"  {release.model}: ready; proving it on {', '.join(dict.fromkeys(release.targets))}")
+    targets = dict.fromkeys(part.target for part in release.parts)
+    progress(f"  {release.model}: ready; proving it on {', '.join(targets)}")
     with platform.reach(release) as reached:
         return prove(platform, release, reached, under_load)
 

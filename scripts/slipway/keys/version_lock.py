@@ -15,14 +15,18 @@ FIRST_COMPATIBLE = (8, 6)
 
 
 @dataclass(frozen=True)
-class Served:
-    """The TensorRT version that will serve (None if unknown), and the origin of this version in words."""
+class RuntimeVersion:
+    """The version of a runtime that will run an engine, None if unknown, and its source, as text."""
 
-    tensorrt: str | None
-    source: str
+    version: str | None
+    told_by: str
+
+    def record(self) -> dict:
+        """Return {"runtime": whether the version is known, "runtime_version", "told_by"}, for a receipt."""
+        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.told_by}
 
 
-def served_tensorrt(triton: dict) -> Served:
+def served_tensorrt(triton: dict) -> RuntimeVersion:
     """Return the TensorRT version that serves according to the `triton` settings.
 
     The origins, in this order: a named image, since it can differ from NVIDIA's image of the release; the table of
@@ -30,15 +34,16 @@ def served_tensorrt(triton: dict) -> Served:
     """
     release, image = triton["release"], triton["image"]
     if image and (inside := releases.tensorrt_of_image(image)):
-        return Served(inside, f"{releases.VARIABLE} of the image {image}")
+        return RuntimeVersion(inside, f"{releases.VARIABLE} of the image {image}")
     if release is None:
-        return Served(None, "`triton.release` is not set")
+        return RuntimeVersion(None, "`triton.release` is not set")
     row = releases.release_with("triton", release)
     if row:
-        return Served(row.tensorrt, row.source)
+        return RuntimeVersion(row.tensorrt, row.source)
     image = image or releases.IMAGE.format(release=release)
     inside = releases.tensorrt_of_image(image)
-    return Served(inside, f"{releases.VARIABLE} of the image {image}" if inside else f"no image {image} here tells it")
+    told_by = f"{releases.VARIABLE} of the image {image}" if inside else f"no image {image} here tells it"
+    return RuntimeVersion(inside, told_by)
 
 
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
@@ -55,21 +60,21 @@ def runs_under(built: str, serving: str, compatibility: str) -> bool:
 def require_lock(target: str, built: str, triton: dict, compatibility: str) -> None:
     """Raise SlipwayError if a target's engines are known not to load in the TensorRT that serves."""
     served = served_tensorrt(triton)
-    if built == ABSENT or served.tensorrt is None or runs_under(built, served.tensorrt, compatibility):
+    if built == ABSENT or served.version is None or runs_under(built, served.version, compatibility):
         return
     server, container = f"the image {triton['image']}", ""
     if triton["release"]:
         server = f"Triton {triton['release']}"
         container = f", or in nvcr.io/nvidia/tensorrt:{triton['release']}-py3"
     # pip takes any continuation of an incomplete version.
-    pin = served.tensorrt if len(releases.numbers(served.tensorrt)) > 3 else f"{served.tensorrt}.*"
+    pin = served.version if len(releases.numbers(served.version)) > 3 else f"{served.version}.*"
     others = f"a Triton release that has TensorRT {built}; none that is known here does"
     if names := releases.releases_with(built):
         others = f"a Triton release that has {built}, as `triton.release`: {' or '.join(names)}"
     raise SlipwayError(
         f"config: `targets.{target}` builds with TensorRT {built}, but {server} serves with TensorRT "
-        f"{served.tensorrt} ({served.source}), which does not load its engines. Either build with "
-        f"{served.tensorrt}: `pip install tensorrt=={pin}` into the interpreter named as "
+        f"{served.version} ({served.told_by}), which does not load its engines. Either build with "
+        f"{served.version}: `pip install tensorrt=={pin}` into the interpreter named as "
         f"`tensorrt.python`{container}; or serve with {others}"
     )
 
@@ -77,7 +82,7 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
 def notice(target: str, built: str, triton: dict) -> str | None:
     """Return a sentence if a release was named but its TensorRT is unknown, else None."""
     served = served_tensorrt(triton)
-    if triton["release"] is None or served.tensorrt:
+    if triton["release"] is None or served.version:
         return None
     image = triton["image"] or releases.IMAGE.format(release=triton["release"])
     builder = "the TensorRT that builds" if built == ABSENT else f"TensorRT {built}"
@@ -91,10 +96,10 @@ def notice(target: str, built: str, triton: dict) -> str | None:
 def record(built: str, triton: dict, compatibility: str) -> dict:
     """Return the version lock as {"triton_release", "tensorrt_of_release", "verified", "source"}."""
     served = served_tensorrt(triton)
-    comparable = served.tensorrt is not None and built != ABSENT
+    comparable = served.version is not None and built != ABSENT
     return {
         "triton_release": triton["release"],
-        "tensorrt_of_release": served.tensorrt,
-        "verified": comparable and runs_under(built, served.tensorrt, compatibility),
-        "source": served.source,
+        "tensorrt_of_release": served.version,
+        "verified": comparable and runs_under(built, served.version, compatibility),
+        "source": served.told_by,
     }

@@ -100,7 +100,6 @@ def test_a_cluster_that_is_only_called_otherwise_is_the_same_place(monkeypatch):
     server = service("old") | {"kind": "Deployment"}
     state = DeploymentState({"place": HERE | {"context": "there"}}, Version(server))
     release = Version(NEW)
-    release.fleet = []
     assert Kubernetes(Cluster(server), "tiny", 1).preflight(release, state) == {"verified": []}
     with pytest.raises(SlipwayError, match="tiny is in the namespace serving of there"):
         Kubernetes(Cluster(), "tiny", 1).preflight(release, state)

@@ -14,7 +14,7 @@ from slipway.core.hardware import require_hardware
 from slipway.core.package_versions import ABSENT
 from slipway.core.packages import runtime_version
 from slipway.core.serving_environment import is_separate, serving_python, serving_version
-from slipway.keys.version_lock import runs_under
+from slipway.keys.version_lock import RuntimeVersion, runs_under
 from slipway.runtimes import RUNTIMES
 from slipway.triton.server import releases
 
@@ -32,18 +32,6 @@ class Host:
     native_backends: bool
     python: Path | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-
-
-@dataclass(frozen=True)
-class RuntimeVersion:
-    """The version of a runtime that will run an engine, None if unknown, and its source, as text."""
-
-    version: str | None
-    told_by: str
-
-    def record(self) -> dict:
-        """Return {"runtime": whether the version is known, "runtime_version", "told_by"}, for a receipt."""
-        return {"runtime": self.version is not None, "runtime_version": self.version, "told_by": self.told_by}
 
 
 def require_fit(name: str, key: dict, host: Host, server_version: str | None = None) -> dict:

@@ -51,13 +51,11 @@ class LocalInstallation:
             "shared_memory": self.shared_memory,
         }
 
-    def server(
-        self, repositories: list[Path], names: list[str], ports: Ports, log: str, key: str, server_id: str | None = None
-    ) -> Server:
+    def server(self, repository: Path, names: list[str], ports: Ports, log: str, key: str, server_id: str) -> Server:
         """Return a server of some models, not started yet. Only clients with `key` may change its models."""
         guards = local_flags(key, ports.host, self.shared_memory) if can_guard(self.tritonserver.program) else []
         loading = (EXPLICIT, *guards, *(f"--load-model={name}" for name in names))
-        return Server(self.tritonserver, repositories, ports, self.state / log, *loading, server_id=server_id)
+        return Server(self.tritonserver, [repository], ports, self.state / log, *loading, server_id=server_id)
 
 
 def local_installation(

@@ -115,7 +115,7 @@ class Local:
         """Yield {target: ports} of the server on trial, or else of the live one; it must be this checkout's."""
         require_own, ports = self._reached()
         require_own()
-        yield dict.fromkeys(release.targets, ports)
+        yield {part.target: ports for part in release.parts}
         require_own()
 
     def switch(self, release: Release, snapshot: dict) -> bool:

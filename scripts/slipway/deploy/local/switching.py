@@ -50,7 +50,7 @@ def start_trial(installation: LocalInstallation, release: Release, tls: ServerTl
         installation.store.lay_out(name, number, trial / REPOSITORY)
     # Without HTTP: only this workflow uses the trial server.
     ports, server_id = replace(Ports.free(), http=None, tls=tls), server_state.new_id(trial)
-    server = installation.server([trial / REPOSITORY], list(release.versions), ports, "trial.log", new_key(), server_id)
+    server = installation.server(trial / REPOSITORY, list(release.versions), ports, "trial.log", new_key(), server_id)
     return start_recorded(server, trial, 0, None)
 
 
@@ -134,7 +134,7 @@ def start_server(installation: LocalInstallation, wanted: dict[str, int | None],
     key = new_key()
     keep_key(state, key)
     log, server_id = server_state.log_file().name, server_state.new_id(state, start)
-    server = installation.server([store.models], list(served), ports, log, key, server_id)
+    server = installation.server(store.models, list(served), ports, log, key, server_id)
     return start_recorded(server, state, start, installation.identity)
 
 

@@ -24,7 +24,7 @@ def serving(folder, usage, host, shared_memory=True):
     """Return the flags of a server of such a tritonserver, and what identifies it."""
     at_hand = Installation(tritonserver(folder, usage), native_backends=True, folder=folder)
     found = LocalInstallation(at_hand, Host(True), folder, ModelStore(folder), 1, shared_memory)
-    command = found.server([folder], ["m"], Ports(1, 2, 3, host), "log", "the-key")._command
+    command = found.server(folder, ["m"], Ports(1, 2, 3, host), "log", "the-key", "the-id")._command
     return [word for word in command if "restricted" in word], found.identity
 
 
