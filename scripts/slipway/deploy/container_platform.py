@@ -74,8 +74,8 @@ def require_deployable(release: Release) -> None:
     for path in release.files:
         if sha256(path) != release.record["files"][path.name]:
             raise SlipwayError(
-                f"{path} is not what {RECORD} says: edited or truncated. Remove it and run snakemake again. Nothing was "
-                "changed."
+                f"{path} is not what {RECORD} says: edited or truncated. Remove it and run snakemake again. Nothing "
+                "was changed."
             )
     for part in release.parts:
         index = Artifact(part.index.as_posix(), part.index_sha256, part.index_content)
