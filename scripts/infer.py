@@ -8,14 +8,12 @@ from pathlib import Path
 from slipway.contract.contract import Tensors
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.deploy.client_options import add_sending, add_server, require_sensible, served_model
+from slipway.deploy.client_options import add_sending, add_server, batch_size, require_sensible, served_model
 from slipway.triton.client.connection import Connection
 from slipway.triton.client.finding import find_model
 from slipway.triton.client.npz_files import ONLY, read_requests, require_writable, write_answers
 from slipway.triton.client.remote_model import RemoteModel, ask, ask_model
 from slipway.triton.client.sample_batches import answers_to
-
-USUAL_BATCH = 8
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -26,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     arguments.add_argument("--output", type=Path, required=True, help=".npz to write: an array for each output")
     add_server(arguments)
-    add_sending(arguments, f"samples in one request; left out, {USUAL_BATCH} or as many as the model takes")
+    add_sending(arguments)
     return arguments.parse_args(argv)
 
 
@@ -47,7 +45,8 @@ def main(arguments: argparse.Namespace) -> None:
             return outputs
 
         cast = [cast_request(model, number, inputs) for number, inputs in requests.items()]
-        answers = answers_to(cast, model.contract, batch_size(model, arguments.batch), timed)
+        largest = model.max_batch and batch_size(model.name, model.max_batch, arguments.batch)
+        answers = answers_to(cast, model.contract, largest, timed)
     write_answers(arguments.output, dict(zip(requests, answers, strict=True)))
     if served.rehearsal:
         progress("  REHEARSAL: random weights, so these answers mean nothing")
@@ -59,24 +58,10 @@ def main(arguments: argparse.Namespace) -> None:
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
     """Return a request with the model's dtypes. Raise SlipwayError, with its number, if the model does not take it."""
-    if number == ONLY:
-        return model.cast(inputs)
     try:
         return model.cast(inputs)
     except SlipwayError as error:
-        raise SlipwayError(f"sample {number}: {error}") from None
-
-
-def batch_size(model: RemoteModel, requested: int | None) -> int | None:
-    """Return the most samples of a request, None without a batch axis; SlipwayError if the model takes fewer."""
-    if model.max_batch is None:
-        return None
-    if requested and requested > model.max_batch:
-        raise SlipwayError(
-            f"{model.name} takes at most {model.max_batch} samples a request, not {requested}; give --batch "
-            f"{model.max_batch} or less"
-        )
-    return requested or min(USUAL_BATCH, model.max_batch)
+        raise error if number == ONLY else SlipwayError(f"sample {number}: {error}") from None
 
 
 if __name__ == "__main__":

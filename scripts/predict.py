@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from slipway.classification.client import ask_labels, ask_tensors
 from slipway.classification.folder_predictions import Classification, classify, read_labels, require_same_meaning
 from slipway.classification.image_files import find_images
@@ -15,7 +13,6 @@ from slipway.classification.images import sample_photograph
 from slipway.classification.normalisation import implausible
 from slipway.classification.predictions import Predictions, conclusion, document, table
 from slipway.classification.preprocessing_options import add_preprocessing
-from slipway.classification.served_classifier import batch_size
 from slipway.classification.served_preprocessing import IMAGENET, preprocessing_of
 from slipway.core.cli import parser, printable, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
@@ -25,8 +22,6 @@ from slipway.triton.client.connection import Connection
 from slipway.triton.client.finding import find_model
 from slipway.triton.client.shared_memory import SharedBatch
 
-USUAL_BATCH = 8
-
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
@@ -34,8 +29,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("images", type=Path, nargs="*", help="photographs, and folders of them; none: the sample")
     server = client_options.add_server(arguments)
     server.add_argument("--output", help="the output that has the scores, of a model with several")
-    batch = f"photographs in one request; left out, {USUAL_BATCH} or as many as the model takes"
-    sending = client_options.add_sending(arguments, batch)
+    sending = client_options.add_sending(arguments, "photographs")
     sending.add_argument("--shared-memory", action="store_true", help="hand pictures over in this machine's memory")
     unstated = "left out: as the server states it for its model, else as ImageNet's models have it"
     add_preprocessing(arguments, unstated, interpolation=None)
@@ -92,11 +86,6 @@ def summarised(model: client_options.ServedModel, settings: Classification, as_j
 def require_sensible(arguments: argparse.Namespace) -> None:
     """Raise SlipwayError with the option if its value, or its presence, makes no sense."""
     client_options.require_sensible(arguments, top=1)
-    for name in ("mean", "std"):
-        if not np.isfinite(getattr(arguments, name) or 0).all():
-            raise SlipwayError(f"--{name} takes finite numbers; give others, or leave it out")
-    if arguments.std and min(arguments.std) <= 0:
-        raise SlipwayError(f"--std is divided by, so {min(arguments.std):g} is too low; give deviations above 0")
     if reason := implausible(arguments.mean or IMAGENET.mean, arguments.std or IMAGENET.std, "--"):
         raise SlipwayError(reason)
 
@@ -115,7 +104,7 @@ def classification(
     name = find_model(connection, model.name, arguments.model_version)
     classifier = ask_tensors(connection, name, arguments.model_version, arguments.output)
     preprocess = preprocessing_of(arguments, classifier, model.preprocess)
-    batch = batch_size(classifier, arguments.batch, USUAL_BATCH)
+    batch = client_options.batch_size(name, classifier.max_batch, arguments.batch, "pictures")
     if arguments.labels:
         labels = read_labels(arguments.labels, classifier)
     else:

@@ -12,8 +12,9 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
-from slipway.outputs.showing import record_of, sample_of, sentences_of
+from slipway.outputs.showing import record_of, sentences_of
 from slipway.outputs.variation import ROUNDING, require_variation, variations
+from slipway.outputs.wording import words_of
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -53,7 +54,7 @@ def main(arguments: argparse.Namespace) -> None:
         "outputs": shown,
     }
     write_json(arguments.record, record)
-    progress(f"  PyTorch's answer to {sample_of(contract)}: {'; '.join(sentences_of(shown, 1))}")
+    progress(f"  PyTorch's answer to {words_of(contract).first}: {'; '.join(sentences_of(shown, 1))}")
 
 
 def variation_of(network: ServedNetwork, contract: Contract, samples: list[Tensors], answers: list[Tensors]) -> float:

@@ -11,17 +11,17 @@ from slipway.classification.label_files import served_labels
 from slipway.classification.labelling import Labelling, label_photographs
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.classification.plausibility import (
-    Photographs,
-    Scorer,
     clear_gains,
     drop_from_published,
     interval,
     require_reading,
+    try_alternatives,
 )
 from slipway.classification.published import published_weights
 from slipway.classification.score_figures import accuracy
 from slipway.classification.tensor_names import OUTPUT
 from slipway.contract.contract import Contract
+from slipway.contract.sample_sources import evenly
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
@@ -45,8 +45,15 @@ def labelling_of(
     """
     meaning = contract.output(OUTPUT).meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
-    meaning.require_labels_of_use(arguments.labelled)
-    meaning.require_name_for_each(labels.names)
+    if not (meaning.has_classes or meaning.is_stated):
+        raise SlipwayError(
+            f"`accuracy.labelled` names photographs by class ({arguments.labelled}), but {meaning.because}"
+        )
+    if meaning.kind == "sigmoid" and len(labels.names) == 1:
+        raise SlipwayError(
+            "`accuracy.labelled` names photographs by class, and a single output has two classes, but `labels` does "
+            "not name both; give it two lines, the name of the no and the name of the yes"
+        )
     labelling = label_photographs(photographs.files, arguments.labelled, labels, source)
     classes = labelling.classes if meaning.has_classes else np.full_like(labelling.classes, -1)
     return labelling, {"classes": classes.tolist(), "folders": labelling.record(labels.names)}
@@ -74,18 +81,17 @@ def figures_on_labels(
     if not len(indices):
         return record
     scores = meaning.scores(stacked(evaluation.answers, OUTPUT)[indices])
-    labelled = Photographs([photographs.files[index] for index in indices], labelling.classes[indices])
-    right = scores.argmax(axis=1) == labelled.classes
-    record |= {**accuracy(scores, labelled.classes), "top1_interval": interval(right)}
+    classes, best_classes = labelling.classes[indices], scores.argmax(axis=1)
+    record |= {**accuracy(scores, classes), "top1_interval": interval(best_classes == classes)}
     if weights["origin"] == "rehearsal":
         return record
     if labelling.alternative_folders:
-        require_reading(labelling, scores.argmax(axis=1))
+        require_reading(labelling, best_classes)
     published = published_weights(weights["architecture"], weights.get("weights") or "")
     top1 = published.top1 if published else None
-    scorer = Scorer(network, meaning)
-    tried = scorer.try_alternatives(labelled.sample(SAMPLE), photographs.preprocess, weights["architecture"])
-    dropped = drop_from_published(record, top1, len(labelled.files))
+    sample = [(photographs.files[index], labelling.classes[index]) for index in evenly(indices, SAMPLE)]
+    tried = try_alternatives(network, meaning, sample, photographs.preprocess, weights["architecture"])
+    dropped = drop_from_published(record, top1)
     return {**record, "published_top1": top1, "alternatives": tried, "warnings": dropped + clear_gains(tried)}
 
 

@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from slipway.classification.image_files import class_folders, find_images, holds_image
@@ -51,7 +50,13 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
     if any(number >= count for number in numbers.values()):  # such as numbers that start at 1
         indices = {}
     for name in sorted(indices.keys() & named.keys()):
-        _require_one_reading(named[name], indices[name], labels, folder)
+        one, two = named[name].index, indices[name].index
+        if one != two:
+            raise SlipwayError(
+                f"the folder {name} of {folder} can be read in two ways: as the label {labels.names[one]!r} it is "
+                f"class {one}, as an index it is class {two} ({labels.names[two]!r}); name every folder exactly as its "
+                "label"
+            )
     readings = indices | named
     if folders and len(readings) == len(folders):
         ordered = [readings[name] for name in folders]
@@ -70,6 +75,11 @@ class Names:
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
+        names = [[name, *ids] for name, ids in zip(labels.names, labels.ids, strict=True)]
+        synonyms = [name.split(",") for name in labels.names]
+        spellings = [(NAME, _exact, names), (SPELLING, _loose, names), (SYNONYM, _loose, synonyms)]
+        self._by_rule = [(rule, spelled, _classes_by_name(given, spelled)) for rule, spelled, given in spellings]
+        self._by_id = _classes_by_name(labels.ids, _exact)
 
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
         """Return the class with a folder's name in the strictest spelling that matches; None if none matches.
@@ -95,26 +105,14 @@ class Names:
             return int(first)
         return next(iter(self._by_id.get(first, [])), None) if separator else None
 
-    @cached_property
-    def _by_id(self) -> dict[str, list[int]]:
-        return self._classes(lambda index: self.labels.ids[index], _exact)
 
-    @cached_property
-    def _by_rule(self) -> list[tuple]:
-        names, ids = self.labels.names, self.labels.ids
-        return [
-            (NAME, _exact, self._classes(lambda index: [names[index], *ids[index]], _exact)),
-            (SPELLING, _loose, self._classes(lambda index: [names[index], *ids[index]], _loose)),
-            (SYNONYM, _loose, self._classes(lambda index: names[index].split(","), _loose)),
-        ]
-
-    def _classes(self, names_of: Callable[[int], list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
-        indices_by_name: dict[str, list[int]] = {}
-        for index in range(len(self.labels.names)):
-            for name in dict.fromkeys(map(spelled, names_of(index))):
-                if name:
-                    indices_by_name.setdefault(name, []).append(index)
-        return indices_by_name
+def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
+    """Return {name in a spelling: indices of the classes with it} of the names of each class."""
+    classes: dict[str, list[int]] = {}
+    for index, given in enumerate(names):
+        for name in filter(None, dict.fromkeys(map(spelled, given))):
+            classes.setdefault(name, []).append(index)
+    return classes
 
 
 def _exact(name: str) -> str:
@@ -126,15 +124,6 @@ def _loose(name: str) -> str:
     """Return a name without case, punctuation and leading zeros, to match the usual spellings of folders."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
     return str(int(words)) if re.fullmatch("[0-9]+", words) else words
-
-
-def _require_one_reading(named: ClassFolder, numbered: ClassFolder, labels: Labels, parent: Path) -> None:
-    if named.index != numbered.index:
-        raise SlipwayError(
-            f"the folder {named.folder} of {parent} can be read in two ways: as the label "
-            f"{labels.names[named.index]!r} it is class {named.index}, as an index it is class {numbered.index} "
-            f"({labels.names[numbered.index]!r}); name every folder exactly as its label"
-        )
 
 
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
@@ -177,16 +166,15 @@ def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) ->
     advice = (
         f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"
     )
-    for name in folders:
-        has_only_folders = class_folders(parent / name) and not any(
-            path.is_file() for path in (parent / name).iterdir()
-        )
-        if name.lower() in _SPLITS or has_only_folders:
-            advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / name}; else {advice}"
-            break
+    if split := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(parent / name)), None):
+        advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / split}; else {advice}"
     return f"in {parent} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
 
 
 def with_images(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder that have an image below them."""
     return [name for name in class_folders(folder) if holds_image(folder / name)]
+
+
+def _has_only_folders(folder: Path) -> bool:
+    return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())

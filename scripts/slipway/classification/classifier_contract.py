@@ -36,7 +36,7 @@ def contract_of(
     shape, dtype = (BATCH, *pictures.shape[1:]), pictures.dtype.name
     normalisation = Normalisation(preprocess.mean, preprocess.std) if dtype == "uint8" else None
     inputs = (Tensor(INPUT, dtype, shape, normalisation=normalisation),)
-    answers = logits_of(model, preprocess.normalised(pictures) if normalisation else pictures)
+    answers = logits_of(model, pictures, normalisation)
     network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
     require_no_lone_softmax(last, answers.shape[1])

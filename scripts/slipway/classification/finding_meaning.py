@@ -1,9 +1,12 @@
 """Find the meaning of a network's outputs from its last operation, its output values, and the names of its classes."""
 
+import collections
 import traceback
+from dataclasses import replace
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from slipway.contract.contract import Tensors
 from slipway.contract.network import ServedNetwork
@@ -47,14 +50,18 @@ def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: s
     proven = _proven_meaning(last, outputs)
     if stated:
         _require_no_contradiction(stated, proven, outputs)
-        return _stated_meaning(stated, proven, last, outputs)
+        if proven:
+            return replace(proven, because=f"{STATED}, and {proven.because}")
+        if stated == "logits":
+            return replace(LOGITS, because=STATED)
+        return Meaning("sigmoid", None if _may_be_sigmoid(last, outputs) else "sigmoid", because=STATED)
     if proven:
         return proven
     if outputs.shape[1] > 1:
-        if last not in _UNBOUNDED and _within_0_and_1(outputs) and not _of_unit_length(outputs):
+        if _may_be_sigmoid(last, outputs) and not _of_unit_length(outputs):
             return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
         if named_by:
-            return Meaning("logits", "softmax", because=named_by)
+            return replace(LOGITS, because=named_by)
     return Meaning("tensor", because=_unknown(outputs.shape[1]))
 
 
@@ -94,10 +101,6 @@ def require_no_lone_softmax(last: str, count: int) -> None:
 
 def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
     """Return the last operations of a run as (name, arguments, result), and as last entry an output."""
-    import collections
-
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     done = collections.deque(maxlen=_REMEMBERED)
 
     class Recorder(TorchDispatchMode):
@@ -130,7 +133,7 @@ def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:
     if (values < 0).any():
         return None
     sums = values.sum(axis=1)
-    if np.allclose(sums, 1.0, rtol=0, atol=SUM_TOLERANCE):
+    if _sum_to_one(values):
         return Meaning("probabilities", because="they are never negative and sum to one in every answer")
     # Sums that vary far less than the values are no coincidence.
     if (last == "add" or last not in _UNBOUNDED) and np.ptp(sums) < _SHARES * variation(values) * sums[0]:
@@ -152,12 +155,8 @@ def _require_score_per_class(last: str, values: np.ndarray) -> None:
             "classes; let the factory of `architecture` return the scores as they are, without topk or sort, or say "
             "`output: tensor` in config.yaml"
         )
-    if (
-        last != "softmax"
-        and values.shape[1] > 1
-        and ((values == 0) | (values == 1)).all()
-        and (values.sum(axis=1) == 1).all()
-    ):
+    decided = values.shape[1] > 1 and np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
+    if decided and last != "softmax":
         raise SlipwayError(
             "each answer is a single 1 among zeros: a class that was decided, not the scores that it was decided by; "
             "let the factory of `architecture` return these scores, or say `output: tensor` in config.yaml"
@@ -168,13 +167,12 @@ def _require_no_other_logarithm(values: np.ndarray) -> None:
     """Raise SlipwayError if values are logarithms of probabilities in a form that softmax does not undo."""
     for name, factor in _OTHER_LOGARITHMS.items():
         with np.errstate(over="ignore"):
-            are_logarithms = _sum_to_one(np.exp(factor * values))
-        if are_logarithms:
-            raise SlipwayError(
-                f"the {values.shape[1]} outputs are logarithms of probabilities ({name}), of which softmax makes "
-                "others; let the factory of `architecture` return log_softmax or logits, or say `output: tensor` in "
-                "config.yaml"
-            )
+            if not _sum_to_one(np.exp(factor * values)):
+                continue
+        raise SlipwayError(
+            f"the {values.shape[1]} outputs are logarithms of probabilities ({name}), of which softmax makes others; "
+            "let the factory of `architecture` return log_softmax or logits, or say `output: tensor` in config.yaml"
+        )
 
 
 def _of_softmax(last: str, values: np.ndarray) -> Meaning:
@@ -184,7 +182,7 @@ def _of_softmax(last: str, values: np.ndarray) -> Meaning:
             "one; take it over dimension 1, or say `output: tensor` in config.yaml for numbers that are no class scores"
         )
     if last == "log_softmax":
-        return Meaning("logits", "softmax", because="the network ends in a log_softmax, which softmax undoes")
+        return replace(LOGITS, because="the network ends in a log_softmax, which softmax undoes")
     return Meaning("probabilities", because="the network ends in a softmax")
 
 
@@ -209,15 +207,6 @@ def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.n
         )
 
 
-def _stated_meaning(stated: str, proven: Meaning | None, last: str, outputs: np.ndarray) -> Meaning:
-    if proven:
-        return Meaning(proven.kind, proven.activation, because=f"{STATED}, and {proven.because}")
-    if stated == "sigmoid":
-        applied = last not in _UNBOUNDED and _within_0_and_1(outputs)
-        return Meaning("sigmoid", None if applied else "sigmoid", because=STATED)
-    return Meaning(stated, LOGITS.activation, because=STATED)
-
-
 def _unknown(count: int) -> str:
     if count == 1:
         return (
@@ -240,5 +229,6 @@ def _of_unit_length(values: np.ndarray) -> bool:
     return np.allclose(np.linalg.norm(values.astype(np.float64), axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE)
 
 
-def _within_0_and_1(values: np.ndarray) -> bool:
-    return bool((values >= 0).all() and (values <= 1).all())
+def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:
+    """Return whether values are within 0..1, and the last operation does not make that a coincidence."""
+    return last not in _UNBOUNDED and bool((values >= 0).all() and (values <= 1).all())

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -17,8 +16,6 @@ from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import Meaning
 from slipway.triton.client.connection import Connection, RequestFailed
 from slipway.triton.client.shared_memory import SharedBatch
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def readable(
             predictions.fail([file], error)
 
 
-def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def batched(items: Iterable, size: int) -> Iterator[list]:
     """Yield lists of `size` items, the last one shorter; no item is taken before it is needed."""
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from slipway.contract.sample_sources import evenly
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
 
@@ -17,9 +18,7 @@ def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
     """
     require_images(folder)
     images = sorted(_images_below(folder))
-    if limit is None or len(images) <= limit:
-        return images
-    return [images[index * len(images) // limit] for index in range(limit)]
+    return images if limit is None else evenly(images, limit)
 
 
 def require_images(folder: str | Path) -> None:

@@ -69,7 +69,13 @@ def _of_lines(text: str, path: Path) -> Labels:
         raise SlipwayError(f"{path} has no name in line {lines.index('') + 1}; write one a line, for each class")
     if numbered := _numbered(lines):
         first, numbers, texts = numbered
-        _require_in_order(first, numbers, lines, path)
+        for line, number in enumerate(numbers):
+            if line != number - first:
+                raise SlipwayError(
+                    f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class "
+                    f"{number - first} by its number; put the lines into the order of the model's classes, without "
+                    "numbers"
+                )
         # Numbers that start at 1 become further names: they differ from the class indices.
         return Labels(
             lines, [[text, str(number)] if first else [text] for number, text in zip(numbers, texts, strict=True)]
@@ -92,16 +98,6 @@ def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
         if first in (0, 1) and not is_name and sorted(numbers) == list(range(first, first + len(lines))):
             return first, numbers, texts
     return None
-
-
-def _require_in_order(first: int, numbers: list[int], lines: list[str], path: Path) -> None:
-    """Raise SlipwayError if numbered lines are not in the order of their numbers."""
-    for line, number in enumerate(numbers):
-        if line != number - first:
-            raise SlipwayError(
-                f"{path} can be read in two ways: {lines[line]!r} is class {line} by its line, class {number - first} "
-                "by its number; put the lines into the order of the model's classes, without numbers"
-            )
 
 
 def _document(text: str, path: Path) -> object:

@@ -48,28 +48,27 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     folders, other = read_class_folders(folder, labels, source)
     relative = [image.relative_to(folder) for image in images]
     # Within a class folder, a number in a file name is often only a counter.
-    is_class = bool(folders) or len(with_images(folder)) > 1
-    indices = {reading.folder: reading.index for reading in folders}
-    classes = [_class_of(image, indices, names, is_class) for image in relative]
-    class_folders = [
-        image.parts[0] if len(image.parts) > 1 and image.parts[0] in indices else None for image in relative
-    ]
-    others = {reading.folder: reading.index for reading in other}
+    within_folders = bool(folders) or len(with_images(folder)) > 1
+    classes = _classes(relative, folders, names, within_folders)
+    known = {reading.folder for reading in folders}
+    first_parts = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in known else None for image in relative]
     return Labelling(
-        classes=np.asarray(classes, dtype=np.int64),
+        classes=classes,
         folders=folders,
-        alternative=np.asarray([_class_of(image, others, names, True) for image in relative], dtype=np.int64),
+        alternative=_classes(relative, other, names, True),
         alternative_folders=other,
-        photographs=Counter(name for name, index in zip(class_folders, classes, strict=True) if index != UNKNOWN),
+        photographs=Counter(part for part, index in zip(first_parts, classes, strict=True) if index != UNKNOWN),
     )
 
 
-def _class_of(image: Path, indices: dict[str, int], names: Names, is_class: bool) -> int:
-    """Return the class of an image by its folder, or by its file name if no folder is a class."""
-    if len(image.parts) > 1:
-        if image.parts[0] in indices:
-            return indices[image.parts[0]]
-        if is_class:
-            return UNKNOWN
-    index = names.of_file(image.name)
-    return UNKNOWN if index is None else index
+def _classes(images: list[Path], folders: list[ClassFolder], names: Names, within_folders: bool) -> np.ndarray:
+    """Return the classes of images by their folder, or by their file name if no folder is a class."""
+    indices = {reading.folder: reading.index for reading in folders}
+
+    def class_of(image: Path) -> int:
+        if len(image.parts) > 1 and (image.parts[0] in indices or within_folders):
+            return indices.get(image.parts[0], UNKNOWN)
+        index = names.of_file(image.name)
+        return UNKNOWN if index is None else index
+
+    return np.asarray([class_of(image) for image in images], dtype=np.int64)

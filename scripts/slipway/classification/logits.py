@@ -1,52 +1,35 @@
 """PyTorch's logits of a classifier."""
 
-import traceback
-
 import numpy as np
 
+from slipway.classification.tensor_names import INPUT
+from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
+from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
-from slipway.networks.forward_failures import why_it_fails
 
 
-def logits_of(model: torch.nn.Module, images: np.ndarray) -> np.ndarray:
-    """Return PyTorch's float32 logits (N, classes) for images (N, 3, H, W), computed on the CPU.
+def logits_of(model: torch.nn.Module, pictures: np.ndarray, normalisation: Normalisation | None = None) -> np.ndarray:
+    """Return PyTorch's float32 logits (N, classes) for pictures (N, 3, H, W), computed on the CPU.
 
-    Raises SlipwayError if the model fails on the images, or if its output is no tensor (N, classes) of finite
+    Raises SlipwayError if the model fails on the pictures, or if its output is no tensor (N, classes) of finite
     floating-point numbers.
     """
-
-    def run(inputs: dict[str, np.ndarray]) -> object:
-        with torch.inference_mode():
-            return model(torch.from_numpy(inputs["input"]))
-
-    try:
-        logits = run({"input": images})
-    except Exception as error:  # the user's model can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(why_it_fails(model, {"input": images}, error, run)) from None
-    is_tensor = isinstance(logits, torch.Tensor)
-    if not is_tensor or logits.ndim != 2:
-        answer = f"a tensor of shape {tuple(logits.shape)}" if is_tensor else type(logits).__name__
+    tensor = Tensor(INPUT, pictures.dtype.name, (BATCH, *pictures.shape[1:]), normalisation=normalisation)
+    contract = Contract((tensor,), ())
+    outputs = outputs_of(ServedNetwork(model, contract), contract, {INPUT: pictures})
+    (logits, *others) = outputs.values()
+    if others or logits.ndim != 2:
+        shapes = " and ".join(f"a tensor of shape {values.shape}" for values in outputs.values())
         raise SlipwayError(
-            f"the model answers with {answer}, not with one tensor of logits (N, classes); let `architecture` name a "
+            f"the model answers with {shapes}, not with one tensor of logits (N, classes); let `architecture` name a "
             "factory that wraps it in a module which returns them alone"
         )
-    if not logits.dtype.is_floating_point:
-        kind = "whole numbers or truth values, such as the class that it chose"
+    if logits.dtype != np.float32:
         raise SlipwayError(
-            f"the model answers in {str(logits.dtype).removeprefix('torch.')}, which are "
-            f"{'complex numbers' if logits.dtype.is_complex else kind}, not scores; let `architecture` name a factory "
-            "whose network returns its floating-point logits"
+            f"the model answers in {logits.dtype}, which are whole numbers or truth values, such as the class that it "
+            "chose, not scores; let `architecture` name a factory whose network returns its floating-point logits"
         )
-    if len(logits) != len(images):
-        raise SlipwayError(
-            f"the model answers a batch of {len(images)} pictures with {len(logits)} rows of logits, not with one for "
-            "each; let it keep the batch axis, the first one, as it is"
-        )
-    if not torch.isfinite(logits).all():
-        raise SlipwayError(
-            "the model answers with NaN or infinities in PyTorch already: its checkpoint is of a training that "
-            "diverged, or damaged; take an earlier one"
-        )
-    return logits.float().numpy()
+    if len(logits) != len(pictures):
+        raise SlipwayError(rows_differ("logits", len(pictures), logits.shape))
+    return logits

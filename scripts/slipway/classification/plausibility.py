@@ -4,8 +4,7 @@ Differences between accuracies count only if they are significant.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,92 +28,69 @@ CHANCE = 0.01
 _DEVIATIONS = 2.576
 
 
-@dataclass(frozen=True)
-class Photographs:
-    """Labelled photographs: their files and class indices (N,)."""
+def try_alternatives(
+    model: torch.nn.Module,
+    meaning: Meaning,
+    photographs: Sequence[tuple[Path, int]],
+    configured: Preprocessing,
+    architecture: str,
+) -> list[dict]:
+    """Return the top-1 accuracy with each obvious alternative and as configured, on the same photographs.
 
-    files: list[Path]
-    classes: np.ndarray
+    `photographs` are files with their class indices. `chance`: the probability of such a gain by chance alone.
+    """
+    others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
+    hits: list[list[np.ndarray]] = []
+    for start in range(0, len(photographs), BATCH):
+        files, classes = zip(*photographs[start : start + BATCH], strict=True)
+        images = [load_image(file) for file in files]
+        hits.append([])
+        for prepare in (configured, *(other.prepare for other in others)):
+            scores = meaning.scores(logits_of(model, np.stack([prepare(image) for image in images])))
+            hits[-1].append(scores.argmax(axis=1) == classes)
+    before, *after = np.concatenate(hits, axis=1)
+    return [
+        {
+            "name": other.name,
+            "images": len(before),
+            "configured_top1": float(before.mean()),
+            "top1": float(right.mean()),
+            "chance": chance_of_gain(before, right),
+            "advice": other.advice,
+        }
+        for other, right in zip(others, after, strict=True)
+    ]
 
-    def sample(self, count: int) -> "Photographs":
-        """Return at most `count` of the photographs, spread evenly over all."""
-        if len(self.files) <= count:
-            return self
-        indices = [index * len(self.files) // count for index in range(count)]
-        return Photographs([self.files[index] for index in indices], self.classes[indices])
 
-
-@dataclass(frozen=True)
-class Scorer:
-    """A network in PyTorch and the meaning of its outputs."""
-
-    model: torch.nn.Module
-    meaning: Meaning
-
-    def scores(self, files: list[Path], prepare: Sequence[Callable]) -> list[np.ndarray]:
-        """Return the scores (N, classes) of photographs for each of several preprocessings."""
-        values: list[list[np.ndarray]] = [[] for _ in prepare]
-        for start in range(0, len(files), BATCH):
-            images = [load_image(file) for file in files[start : start + BATCH]]
-            for preprocess, rows in zip(prepare, values, strict=True):
-                rows.append(logits_of(self.model, np.stack([preprocess(image) for image in images])))
-        return [self.meaning.scores(np.concatenate(rows)) for rows in values]
-
-    def try_alternatives(self, photographs: Photographs, configured: Preprocessing, architecture: str) -> list[dict]:
-        """Return the top-1 accuracy with each obvious alternative and as configured, on the same photographs.
-
-        `chance`: the probability of such a gain by chance alone.
-        """
-        others = [other for other in alternatives(configured, architecture) if self._takes(other.crop)]
-        scores = self.scores(photographs.files, [configured, *(other.prepare for other in others)])
-        before, *after = [rows.argmax(axis=1) == photographs.classes for rows in scores]
-        return [
-            {
-                "name": other.name,
-                "images": len(before),
-                "configured_top1": float(before.mean()),
-                "top1": float(right.mean()),
-                "chance": chance_of_gain(before, right),
-                "advice": other.advice,
-            }
-            for other, right in zip(others, after, strict=True)
-        ]
-
-    def _takes(self, side: int) -> bool:
-        """Return whether the network accepts pictures of this side length; many networks accept only one."""
-        try:
-            with torch.inference_mode():
-                self.model(torch.zeros(1, 3, side, side))
-        except Exception:  # a network can raise any exception
-            return False
-        return True
+def _takes(model: torch.nn.Module, side: int) -> bool:
+    """Return whether a network accepts pictures of this side length; many networks accept only one."""
+    try:
+        with torch.inference_mode():
+            model(torch.zeros(1, 3, side, side))
+    except Exception:  # a network can raise any exception
+        return False
+    return True
 
 
 def clear_gains(tried: list[dict]) -> list[str]:
     """Return in words the best alternative if its gain is significant, corrected for the number of alternatives."""
-    clear = [
-        result
-        for result in tried
-        if result["chance"] < CHANCE_OF_ALARM / len(tried) and result["top1"] - result["configured_top1"] >= CLEAR_GAIN
-    ]
-    if not clear:
-        return []
-    best = max(clear, key=lambda result: result["top1"])
     return [
         f"on {best['images']} labelled photographs PyTorch's top-1 accuracy is {best['configured_top1']:.1%} as "
         f"configured and {best['top1']:.1%} with {best['name']}, so the network seems to have been trained so: set "
         f"{best['advice']}, unless you know better"
-    ]
+        for best in sorted(tried, key=lambda result: -result["top1"])
+        if best["chance"] < CHANCE_OF_ALARM / len(tried) and best["top1"] - best["configured_top1"] >= CLEAR_GAIN
+    ][:1]
 
 
-def drop_from_published(accuracy: dict, published: float | None, count: int) -> list[str]:
+def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
     """Return in words that an accuracy is far below the published one; [] if it is not."""
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
-        f"PyTorch's top-1 accuracy is {accuracy['top1']:.1%} on {count} labelled photographs, and torchvision "
-        f"publishes {published:.1%} for these weights on ImageNet-1K: look at `preprocess`, at the folders' classes, "
-        "and whether the photographs are like ImageNet's"
+        f"PyTorch's top-1 accuracy is {accuracy['top1']:.1%} on {accuracy['labelled']} labelled photographs, and "
+        f"torchvision publishes {published:.1%} for these weights on ImageNet-1K: look at `preprocess`, at the "
+        "folders' classes, and whether the photographs are like ImageNet's"
     ]
 
 

@@ -1,6 +1,7 @@
 """The command-line options for a model's input, shared by all programs that make inputs."""
 
 import argparse
+from dataclasses import fields
 
 from slipway.classification.images import INPUT_DTYPES, Preprocessing
 from slipway.classification.normalisation import implausible
@@ -23,9 +24,7 @@ def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
     """Return the preprocessing in the options. Raise SlipwayError if it is implausible for pixels of 0..1."""
     if arguments.mean and (reason := implausible(arguments.mean, arguments.std, "--")):
         raise SlipwayError(reason)
-    return Preprocessing(
-        arguments.resize, arguments.crop, tuple(arguments.mean), tuple(arguments.std), arguments.interpolation
-    )
+    return Preprocessing.of({setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)})
 
 
 def add_input(arguments: argparse.ArgumentParser) -> None:

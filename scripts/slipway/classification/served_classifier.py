@@ -73,31 +73,14 @@ def classifier_of(
     )
 
 
-def batch_size(classifier: Classifier, requested: int | None, usual: int) -> int:
-    """Return the number of pictures in a request: the requested one, else `usual`, or the model's limit.
-
-    Raises SlipwayError if the model's limit is below the requested number.
-    """
-    largest = classifier.max_batch
-    if requested is None:
-        return min(usual, largest or usual)
-    if largest and requested > largest:
-        raise SlipwayError(
-            f"{classifier.name} takes at most {largest} pictures a request, not {requested}; give --batch {largest} or "
-            "less"
-        )
-    return requested
-
-
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
     """Return the preprocessing in a model's parameters; None if there is none, or another program's."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:
         return None
-    if not has_shape(stated, _PREPROCESS) or stated["interpolation"] not in ("bilinear", "bicubic"):
-        return None
-    return stated if len(stated["mean"]) == len(stated["std"]) == 3 else None
+    known = has_shape(stated, _PREPROCESS) and stated["interpolation"] in ("bilinear", "bicubic")
+    return stated if known and len(stated["mean"]) == len(stated["std"]) == 3 else None
 
 
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:

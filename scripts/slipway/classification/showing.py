@@ -18,15 +18,17 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
     probability of its own, "present" has the labels of the classes from "threshold" on. A class without a label is
     named "class i".
     """
-    confidence = meaning.probabilities(values[None])[0]
-    names = labels + [f"class {index}" for index in range(len(labels), len(confidence))]
-    if meaning.kind == "sigmoid" and len(confidence) == 1:
-        entries = _single_sigmoid_entries(float(confidence[0]), _name_of_yes(labels), meaning.negative)
-    else:
-        entries = [
-            {"index": int(index), "label": names[index], "confidence": round(float(confidence[index]), 6)}
-            for index in np.argsort(-confidence, kind="stable")
-        ]
+    scores = meaning.scores(values[None])[0]
+    names = labels + [f"class {index}" for index in range(len(labels), len(scores))]
+    single = meaning.kind == "sigmoid" and len(values) == 1
+    if single:
+        names = [meaning.negative, labels[-1] if labels and labels != ["class 0"] else POSITIVE]
+    entries = [
+        {"index": int(index), "label": names[index], "confidence": round(float(scores[index]), 6)}
+        for index in np.argsort(-scores, kind="stable")
+    ]
+    if single and meaning.negative is None:
+        entries = [{"label": entry["label"], "confidence": entry["confidence"]} for entry in entries if entry["index"]]
     answer = {"top": entries[:count]}
     if meaning.kind == "sigmoid":
         present = [entry["label"] for entry in entries if entry["confidence"] >= THRESHOLD]
@@ -47,22 +49,6 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
     return ", ".join(
         f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
     )
-
-
-def _name_of_yes(labels: list[str]) -> str:
-    """Return the name of a single output's class: the last label, or a general name if there is no label."""
-    return labels[-1] if labels and labels != ["class 0"] else POSITIVE
-
-
-def _single_sigmoid_entries(probability: float, positive: str, negative: str | None) -> list[dict]:
-    """Return the entries of a single sigmoid: its class, and the other class if it has a name."""
-    if negative is None:
-        return [{"label": positive, "confidence": round(probability, 6)}]
-    entries = [
-        {"index": 1, "label": positive, "confidence": round(probability, 6)},
-        {"index": 0, "label": negative, "confidence": round(1 - probability, 6)},
-    ]
-    return sorted(entries, key=lambda entry: -entry["confidence"])
 
 
 def _number(entry: dict, form: str) -> str:

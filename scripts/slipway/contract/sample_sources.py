@@ -1,6 +1,7 @@
 """The forms of `samples` in config.yaml: a function of the user's, a .npz file, or a folder of them."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from slipway.core.errors import SlipwayError
@@ -30,6 +31,13 @@ def files_of(source: str | Path) -> list[Path]:
     if path.suffix != SUFFIX:
         raise SlipwayError(f"{path} is no {SUFFIX} file; write the samples with numpy.savez(path, name=array)")
     return [path]
+
+
+def evenly(items: Sequence, count: int) -> list:
+    """Return at most `count` of the items, evenly spread, the first one included."""
+    if len(items) <= count:
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def digest_of(source: str | Path, file_hashes: FileHashCache | None = None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from slipway.contract.batches import rows
 from slipway.contract.contract import Tensors
-from slipway.contract.sample_sources import files_of, is_function
+from slipway.contract.sample_sources import evenly, files_of, is_function
 from slipway.core.errors import SlipwayError
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, line_of, shown
@@ -36,13 +36,6 @@ def take_samples(source: str, count: int, batched: bool | None = None) -> list[T
     if not samples:
         raise SlipwayError(f"`samples` in config.yaml, {source}, gives no sample; {_HOW}")
     return samples
-
-
-def evenly(items: Sequence, count: int) -> list:
-    """Return at most `count` of the items, evenly spread, the first one included."""
-    if len(items) <= count:
-        return list(items)
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:

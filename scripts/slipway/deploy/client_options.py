@@ -29,6 +29,8 @@ class ServedModel:
     preprocess: dict = field(default_factory=dict)
     rehearsal: bool = False
 
+USUAL_BATCH = 8
+
 
 def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """Add the options for the server, its model, and its TLS; return their group."""
@@ -47,13 +49,14 @@ def add_server(arguments: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def add_sending(arguments: argparse.ArgumentParser, batch: str) -> argparse._ArgumentGroup:
-    """Add the options for the requests, with the help text of --batch; return their group."""
+def add_sending(arguments: argparse.ArgumentParser, units: str = "samples") -> argparse._ArgumentGroup:
+    """Add the options for the requests; return their group."""
     group = arguments.add_argument_group("sending")
     group.add_argument("--deadline-ms", type=float, default=30000, help="longest wait for an answer, retries included")
     group.add_argument(
         "--retries", type=int, default=4, help="further tries, ever later, while the server is away or its queue full"
     )
+    batch = f"{units} in one request; left out, {USUAL_BATCH} or as many as the model takes"
     group.add_argument("--batch", type=int, help=batch)
     return group
 
@@ -72,6 +75,18 @@ def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
     for name in ("ca", "certificate", "key", "server_name"):
         if getattr(arguments, name) and not arguments.tls:
             raise SlipwayError(f"--{name.replace('_', '-')} is for TLS; add --tls, or leave it out")
+
+
+def batch_size(model: str, largest: int | None, requested: int | None, units: str = "samples") -> int:
+    """Return the number of samples in a request: the requested one, else the usual one, or the model's limit.
+
+    Raises SlipwayError if the model's limit, `largest`, is below the requested number.
+    """
+    if requested and largest and requested > largest:
+        raise SlipwayError(
+            f"{model} takes at most {largest} {units} a request, not {requested}; give --batch {largest} or less"
+        )
+    return requested or min(USUAL_BATCH, largest or USUAL_BATCH)
 
 
 def served_model(arguments: argparse.Namespace) -> ServedModel:

@@ -1,7 +1,6 @@
 """The meaning of a model's outputs, and their conversion to probabilities."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -115,22 +114,6 @@ class Meaning:
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]
-
-    def require_labels_of_use(self, folder: Path) -> None:
-        """Raise SlipwayError if labelled photographs prove nothing: the outputs are no class scores.
-
-        Nothing is raised if config.yaml itself states that.
-        """
-        if not self.has_classes and not self.is_stated:
-            raise SlipwayError(f"`accuracy.labelled` names photographs by class ({folder}), but {self.because}")
-
-    def require_name_for_each(self, names: list[str]) -> None:
-        """Raise SlipwayError if a single output (yes or no) has a name only for the yes."""
-        if self.kind == "sigmoid" and len(names) == 1:
-            raise SlipwayError(
-                "`accuracy.labelled` names photographs by class, and a single output has two classes, but `labels` "
-                "does not name both; give it two lines, the name of the no and the name of the yes"
-            )
 
 
 LOGITS = Meaning("logits", "softmax")

@@ -7,7 +7,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape
 from slipway.outputs.meaning import TENSOR, Meaning
-from slipway.outputs.wording import GENERAL, words_of
+from slipway.outputs.wording import GENERAL
 
 UNKNOWN = "not known"
 SAMPLE = GENERAL.first
@@ -46,11 +46,6 @@ def sentence_of(answer: dict, count: int | None = None) -> str:
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)
-
-
-def sample_of(contract: Contract) -> str:
-    """Return the request with the golden answer in words."""
-    return words_of(contract).first
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:

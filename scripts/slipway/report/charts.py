@@ -3,11 +3,11 @@
 import io
 
 import matplotlib
+from matplotlib.figure import Figure
 
 from slipway.benchmark.comparison import best_quantity, highest_throughput
 from slipway.report.measurements import Measurements, Target
 
-matplotlib.use("Agg")
 # Text stays text, and the ids of elements are reproducible.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "font.family": "sans-serif"})
 
@@ -17,9 +17,8 @@ LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the G
 
 def benchmark_chart(target: Target, evidence: Measurements) -> str:
     """Return latency and throughput by batch size, a line for PyTorch and for each engine, as an <svg> element."""
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
     results = target.benchmark["results"]
     for subject in dict.fromkeys(result["subject"] for result in results):
         of_subject = [result for result in results if result["subject"] == subject]
@@ -48,11 +47,8 @@ def _p50(result: dict) -> float:
     return result["latency"][best_quantity(result["latency"])]["p50_ms"]
 
 
-def _svg(figure: "matplotlib.figure.Figure") -> str:
+def _svg(figure: Figure) -> str:
     """Return the figure as an HTML element, without the declarations of an SVG file."""
-    from matplotlib import pyplot
-
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    pyplot.close(figure)
     return file.getvalue()[file.getvalue().index("<svg") :]

@@ -23,11 +23,6 @@ def layers(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {precision}" for precision, count in counts.items())
 
 
-def metric_in_words(values: dict[str, float]) -> str:
-    """Return the values of a user's metric, such as "cosine 0.998, error 0.01"."""
-    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
-
-
 def agreement(figures: dict, limit: float) -> str | None:
     """Return the share of an output's decisions, or of its integer values, that equal PyTorch's."""
     for name, words in (("top1_agreement", ""), ("decision_agreement", ""), ("equal_values", " of values")):

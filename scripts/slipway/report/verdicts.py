@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from slipway.benchmark import metric
 from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import PYTORCH
 from slipway.benchmark.timing import disturbance
 from slipway.classification.reporting import proof_in_words
 from slipway.load_test.limits import batches_in_words
-from slipway.report.formats import metric_in_words
 from slipway.report.measurements import Measurements, Target
 
 YES, NO, OPEN = "yes", "no", "open"
@@ -35,7 +35,7 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     accuracy, question = target.chosen.accuracy, "Is it right?"
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
     if accuracy.get("metric"):
-        engine, pytorch = (metric_in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
+        engine, pytorch = (metric.in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
         proofs.append(f"{engine} (PyTorch: {pytorch})")
     if proofs:
         text = "; ".join(proofs)

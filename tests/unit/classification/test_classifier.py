@@ -3,8 +3,8 @@
 import pytest
 from helpers.models.server_metadata import LOGITS, PICTURES, described
 
-from slipway.classification.served_classifier import batch_size
 from slipway.core.errors import SlipwayError
+from slipway.deploy.client_options import batch_size
 
 
 @pytest.mark.parametrize(("datatype", "dtype"), [("FP32", "float32"), ("UINT8", "uint8")])
@@ -61,9 +61,9 @@ def test_what_is_no_classifier_of_pictures_is_refused(inputs, outputs, phrase):
 def test_a_request_carries_what_was_asked_or_what_the_model_takes(limit, asked, size):
     shape = [1 if limit == 1 else -1, 3, 224, 224]
     found = described({"input": ("FP32", shape)}, LOGITS, max_batch=limit or 0)
-    assert batch_size(found, asked, usual=8) == size
+    assert batch_size(found.name, found.max_batch, asked) == size
 
 
 def test_more_pictures_than_the_model_takes_are_refused():
     with pytest.raises(SlipwayError, match="at most 4 pictures a request, not 5; give --batch 4 or less"):
-        batch_size(described(PICTURES, LOGITS, max_batch=4), 5, usual=8)
+        batch_size("m", described(PICTURES, LOGITS, max_batch=4).max_batch, 5, "pictures")

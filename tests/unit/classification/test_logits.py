@@ -56,9 +56,22 @@ def test_a_model_that_does_not_take_the_pictures_is_told():
         logits_of(model, np.zeros((1, 3, 4, 4), np.float32))
 
 
+class Answering(torch.nn.Module):
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, pictures):
+        return self.answer(pictures)
+
+
 @pytest.mark.parametrize(
-    ("answer", "found"), [(lambda x: (x, x), "tuple"), (lambda x: x, r"a tensor of shape \(2, 3, 8, 8\)")]
+    ("answer", "found"),
+    [
+        (lambda x: (x, x), r"a tensor of shape \(2, 3, 8, 8\) and a tensor of shape \(2, 3, 8, 8\)"),
+        (lambda x: x, r"a tensor of shape \(2, 3, 8, 8\)"),
+    ],
 )
 def test_what_is_no_logits_is_told(answer, found):
     with pytest.raises(SlipwayError, match=f"answers with {found}, not with one tensor of logits"):
-        logits_of(answer, random_batch("float32", 2, 8))
+        logits_of(Answering(answer), random_batch("float32", 2, 8))

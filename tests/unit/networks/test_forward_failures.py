@@ -109,7 +109,7 @@ def test_the_crop_is_named_where_another_size_is_taken(network, size):
         (Grey(), "it takes 1 channels, and the input has 3"),
         (MisspeltName(), "has no attribute 'classifier') at "),
         (MissingKey(), "(KeyError: 'features') at "),
-        (SecondInput(), "missing 1 required positional argument: 'mask'"),
+        (SecondInput(), "its forward takes images, mask"),
         (WrongShape(), "test_forward_failures.py:"),
         (AsksForGpu(), "it asks for a GPU by itself"),
         (NeedsPackage(), "it needs the package no_such_package; install it"),
@@ -136,7 +136,9 @@ def test_a_batch_size_that_is_fixed_in_the_code_is_told_with_its_line(network, b
 
 
 def test_rows_that_are_dropped_are_told():
-    assert "a batch of 3 pictures with 2 rows of logits" in refusal(DropsRows(), random_batch("float32", 3, 32))
+    assert "a batch of 3 with an output logits of shape (2, 5), not with one row for each sample" in refusal(
+        DropsRows(), random_batch("float32", 3, 32)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

@@ -106,8 +106,8 @@ def test_a_wrong_size_is_refused(given, phrase):
     [
         (["--deadline-ms", "nan"], "--deadline-ms takes finite numbers"),
         (["--deadline-ms", "inf"], "--deadline-ms takes finite numbers"),
-        (["--mean", "0", "nan", "0"], "--mean takes finite numbers"),
-        (["--std", "0.2", "0", "0.2"], "--std is divided by, so 0 is too low"),
+        (["--mean", "0", "nan", "0"], "`--mean` is .0, nan, 0.* each value must lie between 0 and 1"),
+        (["--std", "0.2", "0", "0.2"], "`--std` is .* each value must lie above 0"),
         (["--deadline-ms", "0"], "--deadline-ms 0.0 is too low"),
     ],
 )

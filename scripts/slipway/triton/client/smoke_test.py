@@ -16,8 +16,9 @@ from slipway.contract.golden import Golden
 from slipway.contract.served_form import as_served, as_stated, cast, served_dims
 from slipway.core.errors import SlipwayError
 from slipway.outputs.meaning import TENSOR
-from slipway.outputs.showing import record_of, sample_of
+from slipway.outputs.showing import record_of
 from slipway.outputs.variation import variations, weakness
+from slipway.outputs.wording import words_of
 from slipway.triton.client.grpc_client import ModelClient
 
 TIMED_REQUESTS = 10
@@ -103,7 +104,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
         "instances": sum(group.count for group in config.instance_group),
         "agreement": agreement,
         "company": require_own_answers(client, expected, config.max_batch_size),
-        "sample": sample_of(expected.golden.contract),
+        "sample": words_of(expected.golden.contract).first,
         "outputs": record_of(answers[0].outputs, expected.golden.contract, expected.labels),
         "weakness": weakness(variations(expected.golden.answers), expected.limits),
         "latency_ms": round(statistics.median(answer.latency_ms for answer in answers), 3),
