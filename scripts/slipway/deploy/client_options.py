@@ -29,6 +29,7 @@ class ServedModel:
     preprocess: dict = field(default_factory=dict)
     rehearsal: bool = False
 
+
 USUAL_BATCH = 8
 
 
