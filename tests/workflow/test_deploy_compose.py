@@ -145,6 +145,6 @@ def test_a_port_of_somebody_else_changes_nothing(machine):
     machine.train(0)
     with socket.create_server(("127.0.0.1", machine.ports.grpc)), pytest.raises(SlipwayError) as caught:
         machine.run(deploy)
-    assert f"port {machine.ports.grpc} is taken" in str(caught.value)
-    assert "Nothing was changed" in str(caught.value)
+    assert f"port {machine.ports.grpc} on 127.0.0.1 is taken" in str(caught.value)
+    assert "nothing was changed" in str(caught.value)
     assert not list((machine.results / "deploy").glob("compose/[0-9]*"))
