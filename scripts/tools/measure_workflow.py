@@ -92,12 +92,9 @@ def seconds_of(workplace: Path, target: str) -> float:
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
     """Return the throughput of Triton over the throughput of the engine called directly, at batch 1, round by round."""
-    built = BuiltEngine.of_record(
-        workplace
-        / f"results/{MODEL}/{TARGET}/{MODEL}.{receipt['targets'][TARGET]['engine_key']['precision']}.engine.json"
-    )
-    engine = built.load()
-    crop = read_json(workplace / f"results/{MODEL}/{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]
+    results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
+    engine = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json").load()
+    crop = read_json(results / f"{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]
     image = np.random.default_rng(0).standard_normal((1, 3, crop, crop), dtype=np.float32)
     warm_up(lambda: engine.infer({INPUT: image}), 2)
     rounds = []

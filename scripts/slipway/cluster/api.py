@@ -6,7 +6,7 @@ from typing import Any
 from slipway.cluster.api_errors import Asked, NotFound
 from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, root
 from slipway.cluster.kubeconfig import connected
-from slipway.cluster.transport import APPLY, Transport
+from slipway.cluster.transport import APPLY, JSON, Transport
 from slipway.core.errors import SlipwayError
 
 # The field manager that the cluster records.
@@ -51,10 +51,10 @@ class Cluster:
                 raise
         return applied
 
-    def get(self, found: dict) -> dict | None:
+    def get(self, found: dict, accept: str = JSON) -> dict | None:
         """Return the live object of the same kind and name; None if the object or its kind does not exist."""
         with suppress(NotFound):
-            return self.transport.request("GET", *self.place(found, "get"))
+            return self.transport.request("GET", *self.place(found, "get"), accept=accept)
         return None
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:

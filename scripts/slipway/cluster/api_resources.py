@@ -30,9 +30,8 @@ class Kind:
 
     def path(self, namespace: str | None = None, name: str | None = None) -> str:
         """Return the path of an object; without a name, the path of all objects of the kind."""
-        parts = [root(self.api_version)]
-        parts += ["namespaces", namespace] if self.namespaced and namespace else []
-        return "/".join([*parts, self.plural, *([name] if name else [])])
+        place = f"namespaces/{namespace}" if self.namespaced and namespace else ""
+        return "/".join(filter(None, (root(self.api_version), place, self.plural, name)))
 
 
 def key(found: dict) -> str:

@@ -5,7 +5,7 @@ import re
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Asked, Forbidden, NotFound
+from slipway.cluster.api_errors import Asked, Forbidden
 from slipway.cluster.api_resources import key
 from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import room
@@ -110,16 +110,16 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
     """Check that a secret exists, without reading its content."""
-    path, request = cluster.place({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}, "get")
+    wanted = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
     try:
-        cluster.transport.request("GET", path, request, accept=METADATA_ONLY)
+        secret = cluster.get(wanted, METADATA_ONLY)
     except Forbidden:
         return [], [f"whether the secret {name} is there: reading secrets is forbidden"]
-    except NotFound:
+    if not secret:
         raise SlipwayError(
             f"there is no secret {name} in {cluster.namespace} in {cluster.context} to pull the image with: make it "
             f"with `kubectl create secret docker-registry {name}`, or correct `deploy.cluster.image_pull_secrets`"
-        ) from None
+        )
     return [f"the secret {name} is there"], []
 
 

@@ -86,8 +86,8 @@ def _behind(made: dict | None) -> str:
         return "was not taken up by the cluster"
     status, wanted = made.get("status", {}), made["spec"].get("replicas", 1)
     updated, available = status.get("updatedReplicas", 0), status.get("availableReplicas", 0)
-    if updated < wanted or status.get("replicas", 0) > updated or available < wanted:
-        old = status.get("replicas", 0) - updated
+    old = status.get("replicas", 0) - updated
+    if updated < wanted or old > 0 or available < wanted:
         progress = f"has {available} of {wanted} replicas available, {updated} of them new"
         return progress + (f", and {old} old" if old > 0 else "")
     return ""

@@ -86,7 +86,6 @@ class _Follower(threading.Thread):
         self._names: set[str] = set()
         self._ended = threading.Event()
         self._open: urllib3.HTTPResponse | None = None
-        self._was_open = False
         self._failing_since: dict[type, float] = {}
 
     def run(self) -> None:
@@ -106,7 +105,7 @@ class _Follower(threading.Thread):
         if isinstance(error, Gone):
             return False
         kind, lasting_s = (Refused, REFUSED_S) if isinstance(error, Refused) else (Unreachable, OUTAGE_S)
-        if kind is Refused and not self._was_open:
+        if kind is Refused and self._open is None:
             return True
         return time.monotonic() - self._failing_since.setdefault(kind, time.monotonic()) > lasting_s
 
@@ -142,11 +141,9 @@ class _Follower(threading.Thread):
                 for event in watcher.stream(self._opened, resource_version=version, timeout_seconds=WATCH_S):
                     self._take(event["type"], event["raw_object"])
                     self._followed.changes.put(None)
-            except client.ApiException as error:
-                if error.status == 410:  # gone
+            except (client.ApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                if isinstance(error, client.ApiException) and error.status == 410:  # gone
                     return
-                self._ended.wait(PAUSE_S)
-            except (urllib3.exceptions.HTTPError, OSError, ValueError):
                 self._ended.wait(PAUSE_S)
             version = watcher.resource_version or version
 
@@ -159,7 +156,6 @@ class _Follower(threading.Thread):
         patience_s = timeout_seconds + cluster.transport.timeout_s
         query = parameters | interest.selectors
         self._open = cluster.transport.opened("GET", path, request, query=query, timeout_s=patience_s)
-        self._was_open = True
         self._failing_since.clear()
         if self._ended.is_set():
             self._hang_up()

@@ -50,7 +50,8 @@ def bill(
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
-    learned = _model(model, weights)
+    kind, told = ComponentType.MACHINE_LEARNING_MODEL, _told(weights, _OF_MODEL)
+    learned = _component(kind, model, f"model:{model}", told, weights["sha256"], version=version)
     file = _file("weights.safetensors", weights["sha256"], "weights")
     served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
     _need(bom, workflow, [*made.values(), *served_by])
@@ -102,11 +103,6 @@ def _component(
     ]
     hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
     return Component(type=kind, name=name, bom_ref=ref, properties=properties, hashes=hashes, **more)
-
-
-def _model(model: str, weights: dict) -> Component:
-    kind, digest = ComponentType.MACHINE_LEARNING_MODEL, weights["sha256"]
-    return _component(kind, model, f"model:{model}", _told(weights, _OF_MODEL), digest, version=digest[:12])
 
 
 def _file(name: str, digest: str, kind: str, **told: object) -> Component:
