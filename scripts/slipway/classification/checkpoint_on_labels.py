@@ -43,7 +43,7 @@ def labelling_of(
 
     Raises SlipwayError if labels would prove nothing, or if a folder is ambiguous.
     """
-    meaning = contract.output(OUTPUT).meaning
+    meaning = contract.outputs[0].meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
     if not (meaning.has_classes or meaning.is_stated):
         raise SlipwayError(
@@ -68,7 +68,7 @@ def figures_on_labels(
     evaluation: Evaluation,
 ) -> dict:
     """Return the record of the accuracy on the photographs of known class, with checks of its plausibility."""
-    meaning = contract.output(OUTPUT).meaning
+    meaning = contract.outputs[0].meaning
     (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
     record = {
         "images": len(photographs.files),

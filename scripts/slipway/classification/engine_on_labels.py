@@ -11,7 +11,7 @@ from slipway.core.cli import progress
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
     """Return both accuracies on the photographs of known class, and how their folders were read."""
-    classes, meaning = np.array(pytorch.facts["classes"]), contract.output(OUTPUT).meaning
+    classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].meaning
     known = classes >= 0
     figures = {"images": len(classes), "labelled": int(known.sum()), "folders": pytorch.facts["folders"]}
     if known.any():

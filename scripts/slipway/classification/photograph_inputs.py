@@ -34,7 +34,7 @@ class PhotographInputs:
     def of(cls, folder: Path, most: int, contract: Contract) -> "PhotographInputs":
         """Return at most `most` photographs of a folder, spread evenly over it. Raise SlipwayError if it has none."""
         preprocess = Preprocessing.of(contract.facts["preprocess"])
-        return cls(find_images(folder, most), preprocess, contract.input(INPUT).dtype)
+        return cls(find_images(folder, most), preprocess, contract.inputs[0].dtype)
 
     def __iter__(self) -> Iterator[Tensors]:
         """Yield each photograph as a sample. SlipwayError names a broken file."""
