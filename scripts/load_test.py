@@ -43,12 +43,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
-    arguments.add_argument(
-        "--stability-percent",
-        type=float,
-        default=100,
-        help="allowed difference of three windows; above it, they are repeated",
-    )
+    stability = "allowed difference of three windows; above it, they are repeated"
+    arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
     arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
@@ -133,10 +129,7 @@ def lay_out_candidate(
     arguments: argparse.Namespace,
     server: Installation,
 ) -> None:
-    """Write one engine as a model of its own, configured for this server, and the samples to send it.
-
-    Model Analyzer reads its config.pbtxt.
-    """
+    """Write one engine as a model of its own, its config.pbtxt for this server, and the samples to send it."""
     served = served_model(name, engine, contract, arguments.max_batch_sizes[0], arguments.instances[0])
     folder = workspace / "repository" / name
     write_model(folder, served, engine)

@@ -22,9 +22,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
     arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
-    arguments.add_argument(
-        "--lock", type=json.loads, help="version lock (JSON): the facts about that release's TensorRT"
-    )
+    arguments.add_argument("--lock", type=json.loads, help="version lock (JSON): facts about that release's TensorRT")
     arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
     arguments.add_argument("--index", type=Path, required=True, help="JSON to write: origin and hash of each file")
     return arguments.parse_args(argv)

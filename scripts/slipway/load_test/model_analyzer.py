@@ -128,10 +128,7 @@ def window(sweep: Sweep) -> int:
 
 
 def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None]) -> None:
-    """Run Model Analyzer on its configuration with its server's key. Pass each line of output to `on_line`.
-
-    Raises SlipwayError if it fails.
-    """
+    """Run Model Analyzer on its configuration; pass each line of its output to `on_line`. SlipwayError if it fails."""
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"
@@ -177,10 +174,7 @@ def read_table(path: Path) -> list[dict]:
 
 
 def perf_analyzer() -> str:
-    """Return the path of perf_analyzer, which is part of tritonclient's wheel in the environment that serves.
-
-    Else one on PATH is taken. Raises SlipwayError if there is none.
-    """
+    """Return the path of tritonclient's perf_analyzer in the environment that serves, else of one on PATH."""
     own = serving_program("perf_analyzer")
     program = str(own) if own.exists() else shutil.which(own.name)
     if not program:

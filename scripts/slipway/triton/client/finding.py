@@ -10,10 +10,7 @@ from slipway.triton.server.restricted_apis import REFUSAL
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
-    """Return the name of the model: the given one, or the only one on the server.
-
-    Raises SlipwayError with the names of the server's models, unless the model is ready.
-    """
+    """Return the given model or the only one; SlipwayError with the names of the server's, unless it is ready."""
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
     try:

@@ -21,10 +21,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
-    """Return the differences of files from their record, as text such as "edited: a, b; missing: c", or "".
-
-    Both are {path: SHA-256}.
-    """
+    """Return the differences of {path: SHA-256} from its record, as text such as "edited: a, b; missing: c", or ""."""
     kinds = {
         "edited": [path for path in recorded if path in present and present[path] != recorded[path]],
         "missing": [path for path in recorded if path not in present],

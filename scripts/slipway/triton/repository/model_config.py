@@ -111,10 +111,7 @@ def _add_tensors(config: pb.ModelConfig, served: Served) -> None:
 
 
 def _add_axis(tensor: pb.ModelInput | pb.ModelOutput, served: Served) -> None:
-    """Let Triton serve a tensor with the batch axis alone: it has another axis of size 1 for clients.
-
-    Raises SlipwayError for a tensor without any axis, which Triton cannot serve.
-    """
+    """Add an axis of size 1 for clients: Triton has no tensor with the batch axis alone, and none without an axis."""
     if not served.contract.batched:
         raise SlipwayError(
             f"{tensor.name} of {served.name} has no axis, and Triton serves no such tensors; let the network take or "
@@ -159,10 +156,7 @@ def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
 
 
 def _graph_batches(served: Served) -> list[int]:
-    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; only served sizes.
-
-    Triton calls it 0 if there is no batch axis.
-    """
+    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; 0 without batches."""
     if not served.contract.batched:
         return [0]
     largest = served.max_batch_size

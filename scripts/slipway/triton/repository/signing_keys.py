@@ -28,13 +28,10 @@ _HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
     """Return a private key and its password, or None; raise SlipwayError if it cannot sign."""
-    pem, password = _read(path, "private"), None
-    if b"ENCRYPTED" in pem:
-        password = os.environ.get(PASSWORD, "").encode()
-        if not password:
-            raise SlipwayError(
-                f"the private key {path} is encrypted; set its password as {PASSWORD} in the environment"
-            )
+    pem = _read(path, "private")
+    password = os.environ.get(PASSWORD, "").encode() if b"ENCRYPTED" in pem else None
+    if password == b"":
+        raise SlipwayError(f"the private key {path} is encrypted; set its password as {PASSWORD} in the environment")
     try:
         key = load_pem_private_key(pem, password)
     except Exception:  # its message might quote the key
@@ -68,10 +65,7 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
 
 
 def public_sha256(private_key: Path) -> str:
-    """Return the SHA-256 of a private key's public half in PEM, the same as in signatures.
-
-    Raises SlipwayError if the key cannot sign.
-    """
+    """Return the SHA-256 of a private key's public half in PEM, as in signatures; SlipwayError if it cannot sign."""
     key, _ = require_private_key(private_key)
     pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(pem).hexdigest()

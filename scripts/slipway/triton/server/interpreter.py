@@ -57,10 +57,7 @@ class Interpreter:
 
 
 def ask_interpreter(python: Path) -> Interpreter:
-    """Start `python`, which may be a script around an interpreter, and return its description.
-
-    Raises SlipwayError if it cannot be started.
-    """
+    """Return the description of `python`, which may be a script around an interpreter; SlipwayError if it fails."""
     try:
         done = subprocess.run(
             [str(python), "-c", _QUESTION],
