@@ -14,7 +14,6 @@ import shlex
 
 from slipway.keys.validation import require_batches, resolve
 from slipway.keys.config import complete
-from slipway.keys.config_schema import schema
 from slipway.keys.config_text import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
@@ -26,7 +25,7 @@ with refused_by_snakemake():
     # Not once more in each job.
     for file in hooks.configfiles() if hooks.plans else []:
         require_keys_once(file)
-        require_read_as_written(file, schema())
+        require_read_as_written(file)
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)

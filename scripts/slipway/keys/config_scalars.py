@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from slipway.core.errors import SlipwayError
+from slipway.keys.config_schema import schema
 from slipway.keys.config_text import FAST_LOADER
 
 _TAG = "tag:yaml.org,2002:"
@@ -23,63 +24,61 @@ _KIND_OF_TYPE = {str: "string", bool: "boolean", int: "integer", float: "number"
 _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean", "null": "null"}
 
 
-def require_read_as_written(path: str | Path, schema: dict) -> None:
+def require_read_as_written(path: str | Path) -> None:
     """Raise SlipwayError with key, line and correction if YAML reads a value or key differently than written."""
     text = Path(path).read_text(encoding="utf-8-sig")
     with contextlib.suppress(ValueError, RecursionError):
         json.loads(text)
         return  # Snakemake reads it as JSON, whose numbers need no correction
-    for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema], schema):
-        if advice := _advice(node, _kinds(schemas, schema)):
+    for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema()]):
+        if advice := _advice(node, _kinds(schemas)):
             raise SlipwayError(
                 f"config: `{key}` in line {node.start_mark.line + 1} of {path} is written {node.value}, which YAML "
                 f"reads as {_read_as(node)}; write {advice}"
             )
 
 
-def _scalars(
-    node: yaml.Node | None, key: str, schemas: list[dict], root: dict
-) -> Iterator[tuple[yaml.ScalarNode, str, list[dict]]]:
+def _scalars(node: yaml.Node | None, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
     """Yield each unquoted scalar with its key and the schemas for it. Without a schema, any value is allowed."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
-        items = [schema["items"] for schema in _alternatives(schemas, root) if "items" in schema]
+        items = [found["items"] for found in _alternatives(schemas) if "items" in found]
         for item in node.value:
-            yield from _scalars(item, key, items, root)
+            yield from _scalars(item, key, items)
     elif isinstance(node, yaml.MappingNode):
         for name, value in node.value:
             if name.tag == f"{_TAG}merge":
-                yield from _scalars(value, key, schemas, root)
+                yield from _scalars(value, key, schemas)
                 continue
             below = f"{key}.{name.value}" if key else name.value
             if name.tag != f"{_TAG}str":
                 yield name, below, [{"type": "string"}]
-            yield from _scalars(value, below, _property(schemas, name.value, root), root)
+            yield from _scalars(value, below, _property(schemas, name.value))
 
 
-def _property(schemas: list[dict], name: str, root: dict) -> list[dict]:
-    alternatives = _alternatives(schemas, root)
-    found = [schema.get("properties", {}).get(name, schema.get("additionalProperties")) for schema in alternatives]
-    return [schema for schema in found if isinstance(schema, dict)]
+def _property(schemas: list[dict], name: str) -> list[dict]:
+    owners = _alternatives(schemas)
+    found = [owner.get("properties", {}).get(name, owner.get("additionalProperties")) for owner in owners]
+    return [value for value in found if isinstance(value, dict)]
 
 
-def _alternatives(schemas: Iterable[dict], root: dict) -> Iterator[dict]:
+def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
     """Yield the schemas, with their references and alternatives (anyOf, oneOf) resolved."""
-    for schema in schemas:
-        yield schema
-        if "$ref" in schema:
-            yield from _alternatives([root["$defs"][schema["$ref"].rpartition("/")[2]]], root)
-        yield from _alternatives([*schema.get("anyOf", []), *schema.get("oneOf", [])], root)
+    for each in schemas:
+        yield each
+        if "$ref" in each:
+            yield from _alternatives([schema()["$defs"][each["$ref"].rpartition("/")[2]]])
+        yield from _alternatives([*each.get("anyOf", []), *each.get("oneOf", [])])
 
 
-def _kinds(schemas: list[dict], root: dict) -> set[str]:
+def _kinds(schemas: list[dict]) -> set[str]:
     """Return the types that a scalar may have (string, integer, number, boolean, null); empty if any is allowed."""
     kinds = set()
-    for schema in _alternatives(schemas, root):
-        types = schema.get("type", "string" if "pattern" in schema else [])
+    for allowed in _alternatives(schemas):
+        types = allowed.get("type", "string" if "pattern" in allowed else [])
         kinds.update([types] if isinstance(types, str) else types)
-        kinds.update(_KIND_OF_TYPE[type(value)] for value in schema.get("enum", []))
+        kinds.update(_KIND_OF_TYPE[type(value)] for value in allowed.get("enum", []))
     return kinds - {"array", "object"}
 
 

@@ -1,6 +1,7 @@
 """The parts of job keys: contents of files, code of programs, settings that several jobs share."""
 
 import json
+from functools import cache
 
 from slipway.classification.image_files import digest_of_images
 from slipway.contract.sample_sources import digest_of, is_function
@@ -28,7 +29,8 @@ class KeyParts:
         self.code_hashes = CodeHashes(file_hashes)
         # The code of a program, and of runtimes that it imports by name.
         self.code = self.code_hashes.of_program
-        self._digests: dict[tuple[str, int], str] = {}
+        # Each folder is read once for all engines.
+        self._digest_of_images = cache(lambda folder, limit: digest_of_images(folder, limit, file_hashes))
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
@@ -105,12 +107,8 @@ class KeyParts:
         return self.file_hashes.sha256(path) if path else None
 
     def images(self, folder: str | None, limit: int) -> str | None:
-        """Return the SHA-256 of a folder's first `limit` photographs. Each folder is read once for all engines."""
-        if folder is None:
-            return None
-        if (folder, limit) not in self._digests:
-            self._digests[folder, limit] = digest_of_images(folder, limit, self.file_hashes)
-        return self._digests[folder, limit]
+        """Return the SHA-256 of a folder's first `limit` photographs; None without a folder."""
+        return None if folder is None else self._digest_of_images(folder, limit)
 
     def code_of_model(self, program: str, model: str) -> dict[str, str]:
         """Return the code of a program that runs the model in PyTorch, with the code of the model's architecture."""

@@ -9,19 +9,13 @@ from slipway.classification import wording
 from slipway.core.records import read_record
 from slipway.runtimes import RUNTIMES
 
-# {setting: its name for a reader}
+# {setting, without the ending `_version`: its name for a reader}
 _NAMES = {
-    "runtime_version": "{runtime}",
     **{name: traits.title for name, traits in RUNTIMES.items()},
-    "torch_version": "PyTorch",
-    "torchvision_version": "torchvision",
-    "onnxscript_version": "onnxscript",
-    "onnxslim_version": "onnxslim",
-    "modelopt_version": "ModelOpt",
-    "tensorrt_rtx_version": RUNTIMES["tensorrt_rtx"].title,
-    "pytriton_version": "nvidia-pytriton (Triton)",
-    "perf_analyzer_version": "perf_analyzer",
-    "model_analyzer_version": "Model Analyzer",
+    "torch": "PyTorch",
+    "modelopt": "ModelOpt",
+    "pytriton": "nvidia-pytriton (Triton)",
+    "model_analyzer": "Model Analyzer",
     "triton_release": "Triton release",
     "cuda": "CUDA",
     "checkpoint_sha256": "weights",
@@ -115,6 +109,7 @@ def _differing(before: dict, now: dict) -> list[str]:
 
 
 def _called(name: str, settings: dict) -> str:
-    if name == "runtime_version":
-        return _NAMES.get(settings.get("runtime", ""), "runtime")
-    return _NAMES.get(name, name)
+    setting = name.removesuffix("_version")
+    if setting == "runtime":
+        setting = settings.get("runtime", setting)
+    return _NAMES.get(setting, setting)

@@ -2,7 +2,7 @@ import pytest
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config_scalars import require_read_as_written
-from slipway.keys.config_schema import SCHEMA, schema
+from slipway.keys.config_schema import SCHEMA
 
 # (what is written, its key, what YAML reads it as, what to write)
 MISREAD = [
@@ -40,7 +40,7 @@ def test_what_yaml_reads_otherwise_than_it_is_written_is_told_in_a_sentence(tmp_
     path = tmp_path / "mine.yaml"
     path.write_text(f"# Mine.\n{text}\n")
     with pytest.raises(SlipwayError) as caught:
-        require_read_as_written(path, schema())
+        require_read_as_written(path)
     said = str(caught.value)
     assert f"{key}`" in said
     assert f"which YAML reads as {read}; write " in said
@@ -73,8 +73,8 @@ def test_what_yaml_reads_otherwise_than_it_is_written_is_told_in_a_sentence(tmp_
 def test_what_is_read_as_it_is_written_is_left_alone(tmp_path, text):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    require_read_as_written(path, schema())
+    require_read_as_written(path)
 
 
 def test_the_default_configuration_is_read_as_it_is_written():
-    require_read_as_written(SCHEMA.parents[1] / "config.yaml", schema())
+    require_read_as_written(SCHEMA.parents[1] / "config.yaml")
