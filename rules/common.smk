@@ -74,14 +74,9 @@ def evidence_of_every_model(wildcards):
     """Return the targets of `evidence`, for every engine; refuse batch sizes that an engine would not take."""
     with refused_by_snakemake():
         require_batches(resolved)
-    of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
-    names = {"": ["report.html", "profile/profile.json"]}
+    names = ["report.html", "profile/profile.json"]
     for target in resolved.targets:
-        of_engines = [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target)]
-        names[f"{target}/"] = of_target + of_engines
-    return [
-        f"results/{model}/{folder}{name.format(model=model)}"
-        for model in resolved.models
-        for folder in names
-        for name in names[folder]
-    ]
+        of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
+        of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target)]
+        names += [f"{target}/{name}" for name in of_target]
+    return expand([f"results/{{model}}/{name}" for name in names], model=resolved.models)

@@ -56,12 +56,9 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted; run the same command again to continue with the unfinished work", 128 + signal.SIGINT)
-    except OSError as error:
-        sentence = explained(error)
-        if sentence is None:
-            traceback.print_exc()
-        _fail(sentence or f"{type(error).__name__}: {error}")
     except Exception as error:
+        if isinstance(error, OSError) and (sentence := explained(error)):
+            _fail(sentence)
         traceback.print_exc()
         _fail(f"unexpected {type(error).__name__}: {error}; the log has the whole story")
 

@@ -23,11 +23,10 @@ def listed(items: list[str], most: int) -> str:
     return ", ".join(items[:most]) + (f" and {further} more" if further > 0 else "")
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, then its cause (or the error during whose handling it was raised), and so on."""
-    visited: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in visited:
-        visited.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
+def causes(error: BaseException | None) -> list[BaseException]:
+    """Return an error, then its cause (or the error during whose handling it was raised), and so on."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain

@@ -143,12 +143,8 @@ class ResolvedConfig:
         engines. Only TensorRT has a version lock: for another runtime `verified` is False.
         """
         if target not in self.locked_targets():
-            return {
-                "triton_release": self.config["triton"]["release"],
-                "tensorrt_of_release": None,
-                "verified": False,
-                "source": f"{self.runtime(target)} has no version lock",
-            }
+            release, source = self.config["triton"]["release"], f"{self.runtime(target)} has no version lock"
+            return {"triton_release": release, "tensorrt_of_release": None, "verified": False, "source": source}
         compatibility = self.tensorrt(target)["compatibility"]
         return version_lock.record(self.runtime_version("tensorrt", target), self.config["triton"], compatibility)
 

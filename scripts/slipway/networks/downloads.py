@@ -27,7 +27,7 @@ def attempted_download(error: BaseException) -> str | None:
 
     Libraries keep the address in the exception, or only in the variables of the functions that raised it.
     """
-    chain = list(causes(error))
+    chain = causes(error)
     if not any(_is_of_the_network(cause) for cause in chain):
         return None
     frames = [frame for cause in chain for frame, _ in traceback.walk_tb(cause.__traceback__)]

@@ -50,7 +50,7 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
             if words is _OF_A_DECISION and line and _TAKES_A_NUMBER.search(line):
                 words = _OF_A_NUMBER
             return words.format(place=place)
-    first_error = list(causes(error))[-1]
+    first_error = causes(error)[-1]
     return (
         f"it fails{place} ({first_sentence(first_error)}), though it runs in PyTorch; while it is exported, tensors "
         "have no values and the batch size is a symbol, so keep that line to PyTorch's own operators on tensors and "

@@ -25,7 +25,7 @@ def line_of(error: BaseException) -> str | None:
 
     In a chain of errors the first error counts. Its traceback is searched first, then its text.
     """
-    for cause in reversed(list(causes(error))):
+    for cause in reversed(causes(error)):
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
         if line := last_line(frames):
             return line

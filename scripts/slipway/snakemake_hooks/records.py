@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from slipway.core import records
@@ -66,7 +67,8 @@ class ArtifactRecords:
     """
 
     def __init__(self, file_hashes: FileHashCache) -> None:
-        self._file_hashes = file_hashes
+        # The SHA-256 of a file, or of a folder: the names and contents of all its files.
+        self.digest = partial(artifact_stamps.digest, file_hashes=file_hashes)
         self._made = made_artifacts()
         # The artifacts that a killed run made anew, as far as `changed` found them.
         self.made_anew: list[str] = []
@@ -101,10 +103,6 @@ class ArtifactRecords:
         """Return the complete artifacts for which a killed run had not yet stored a stamp."""
         unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
         return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
-
-    def digest(self, path: Path) -> str:
-        """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
-        return artifact_stamps.digest(path, self._file_hashes)
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""
