@@ -19,7 +19,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
-from slipway.core.user_modules import find_users_module
+from slipway.core.user_modules import SCRIPTS, find_users_module
 from slipway.deploy import platforms
 from slipway.deploy.platforms import PLATFORMS
 from slipway.keys import code_meaning
@@ -30,7 +30,6 @@ from slipway.runtimes import runtime_code, traits_file
 # It finds out whether code changed, and makes no artifact.
 PART_OF_KEYS = False
 
-SCRIPTS = Path(__file__).resolve().parents[2]
 # Endings of templates and tables that modules read.
 DATA = (".j2", ".yaml", ".json")
 _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model.py"
