@@ -20,14 +20,10 @@ from slipway.triton.server.tls import add_tls
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = deployment_parser(__doc__)
-    arguments.add_argument(
-        "--keep-versions", type=int, default=3, help="versions to keep for rollback, the live one too"
-    )
+    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument(
-        "--artifacts", type=Path, nargs="*", default=[], help="what is deployed, unchanged since it was made"
-    )
+    arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="what is deployed, as it was made")
     cluster = arguments.add_argument_group("in a cluster")
     cluster.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
     cluster.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")

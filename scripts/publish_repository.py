@@ -25,31 +25,24 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--signature", type=Path, help="signature of the repository, to publish beside it")
     arguments.add_argument("--public-key", type=Path, help="key that the signature must be of (.pem)")
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument(
-        "--record", type=Path, required=True, help="JSON to write: the published version and its place"
-    )
+    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the version and its place")
     return arguments.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Refuse a rehearsal's weights, verify the signature, publish, write the record."""
     refuse_rehearsal(arguments.model, Artifact.read(arguments.index), "not published")
+    repository, index, signature = arguments.folder.parent, arguments.index, arguments.signature
     destination = destination_of(arguments.to, arguments.claim_path, arguments.model, arguments.target)
     if arguments.public_key:
         from slipway.triton.repository.signing import verify_repository  # only here: it takes half a second to import
 
-        verify_repository(arguments.folder.parent, arguments.public_key, arguments.signature)
-    published = publish(
-        arguments.folder.parent,
-        arguments.index,
-        destination,
-        arguments.keep_versions,
-        # After many publications without a deployment, the live version is older than the kept ones.
-        versions_in_use(arguments.record.parent.parent, arguments.target),
-        signature=arguments.signature,
-    )
-    record = {"key": settings_of(arguments), "index_sha256": sha256(arguments.index), **published}
-    write_json(arguments.record, record | {"signed": arguments.signature is not None})
+        verify_repository(repository, arguments.public_key, signature)
+    # After many publications without a deployment, the live version is older than the kept ones.
+    protected = versions_in_use(arguments.record.parent.parent, arguments.target)
+    published = publish(repository, index, destination, arguments.keep_versions, protected, signature=signature)
+    record = {"key": settings_of(arguments), "index_sha256": sha256(index), **published}
+    write_json(arguments.record, record | {"signed": signature is not None})
     announce(published)
 
 

@@ -25,7 +25,9 @@ def main(arguments: argparse.Namespace) -> None:
     """Find and verify every model's earlier release before any of them changes, then deploy them."""
     unwind_when_terminated()
     found = deployments(arguments)
-    taken_back = [took_back(deployment) for deployment in found]
+    platforms = [(each.live_platform(), each.history) for each in found]
+    # An interrupted rollout is settled first. Only one that was a deployment counts as taken back.
+    taken_back = [platform.refresh(history, may_change=True) for platform, history in platforms if platform]
     if any(taken_back):
         progress("  So this is what was live before; once more, and `rollback` goes back one further")
         return
@@ -38,12 +40,6 @@ def main(arguments: argparse.Namespace) -> None:
     for each in proven:
         roll_back(*each, arguments.keep_versions)
     progress(f"  {DEPLOYED_AGAIN}")
-
-
-def took_back(found: Deployment) -> bool:
-    """Settle an interrupted rollout; say whether it was a deployment that was taken back."""
-    platform = found.live_platform()
-    return platform is not None and platform.refresh(found.history, may_change=True)
 
 
 def roll_back(found: Deployment, release: Release, published: dict, keep: int) -> None:

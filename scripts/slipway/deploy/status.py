@@ -41,14 +41,12 @@ def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[st
 def _target(receipt: dict, target: str, entry: dict) -> list[str]:
     """Return the lines about one target: its version, its engine, its answer, and its latency when it was proven."""
     chain, key = entry["chain"], entry["engine_key"]
-    files = ", ".join(
-        f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain.get("engine_files", {}).items()
-    )
+    files = [f"{Path(name).suffix[1:]} {digest[:SHOWN]}" for name, digest in chain.get("engine_files", {}).items()]
     canary = entry.get("canary")
     return [
         f"  {target:<10} version {receipt['number']} ({entry['version']}), weights {chain['weights_sha256'][:SHOWN]} "
         f"({receipt['origin']})",
-        f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {files}",
+        f"  engine     {key['runtime']} {key['runtime_version']}, {key['precision']}: {', '.join(files)}",
         *([f"  image      {entry['image']}"] if entry.get("image") else []),
         *_outputs(entry),
         *([f"  proven     p99 {canary['p99_ms']:.0f} ms of {canary['limit_ms']:g} ms"] if canary else []),

@@ -99,12 +99,9 @@ def _way_out(key: dict, host: Host) -> str:
     if host.native_backends:
         listed = " or ".join(releases.releases_with(wanted)) or "none is known here"
         return f"serve with a Triton release that has {wanted} ({listed}), or build with the one that serves"
-    if RUNTIMES[key["runtime"]].is_tensorrt:
-        return (
-            f"install {wanted} there, or run snakemake again, which builds with what is there (correct "
-            "`tensorrt.version` in config.yaml where it is declared)"
-        )
-    return "run snakemake again, which builds with what is there"
+    again = "run snakemake again, which builds with what is there"
+    declared = "(correct `tensorrt.version` in config.yaml where it is declared)"
+    return f"install {wanted} there, or {again} {declared}" if RUNTIMES[key["runtime"]].is_tensorrt else again
 
 
 def _interpreter(host: Host) -> str:

@@ -43,9 +43,8 @@ class LocalInstallation:
     @property
     def identity(self) -> dict:
         """Return the options that a server needs to load new versions while it runs, beside its ports."""
-        program = [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT]
         return {
-            "program": program,
+            "program": [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT],
             "python": str(self.host.python),
             "guarded": can_guard(self.tritonserver.program),
             "shared_memory": self.shared_memory,
