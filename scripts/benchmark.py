@@ -4,10 +4,7 @@ import argparse
 import os
 import platform
 import traceback
-from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu, is_gpu, require_hardware, usable_cores
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.keys import optimization_profiles
@@ -77,8 +75,9 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
-    engines = map(BuiltEngine.of_record, arguments.engine_records)
-    built = {engine.record["key"]["precision"]: engine for engine in engines}
+    built = {
+        engine.record["key"]["precision"]: engine for engine in map(BuiltEngine.of_record, arguments.engine_records)
+    }
     # Without a batch axis, there are only single requests.
     batches = arguments.batch_sizes if contract.batched else [1]
     require_batches(built, batches)
@@ -152,7 +151,8 @@ def measure_all(
     for batch, tensors in inputs.items():
         for name in [name for name in subjects if name not in left_out]:
             try:
-                measurement, state = watched(partial(subjects[name], tensors, effort), monitor)
+                with monitor or nullcontext():
+                    measurement = subjects[name](tensors, effort)
             except SlipwayError as error:
                 if name not in OPTIONAL:
                     raise
@@ -160,7 +160,7 @@ def measure_all(
                 progress(f"  {name} is left out: {error}")
                 left_out[name] = str(error)
                 continue
-            results.append(result_of(name, batch, measurement, state))
+            results.append(result_of(name, batch, measurement, monitor and monitor.summary()))
             samples |= {
                 f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(measurement).items()
             }
@@ -175,17 +175,10 @@ def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tens
     """
     ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
     return [
-        {"axes": axes, **result_of(name, 1, measure(batch_of(contract, samples, 1, axes), SHORT), None)}
+        {"axes": axes, **result_of(name, 1, measure(batch_of(contract, samples, 1, axes), SHORT))}
         for axes in (ends if contract.axes else [])
         for name, measure in subjects.items()
     ]
-
-
-def watched(measure: Callable[[], dict], monitor: GpuMonitor | None) -> tuple[dict, dict | None]:
-    """Return the result of `measure`, and the GPU's clocks, power and temperature meanwhile (None without a GPU)."""
-    with monitor or nullcontext():
-        measurement = measure()
-    return measurement, monitor.summary() if monitor else None
 
 
 def series_of(measurement: dict) -> dict[str, list[float]]:
@@ -193,11 +186,20 @@ def series_of(measurement: dict) -> dict[str, list[float]]:
     return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
 
 
-def result_of(name: str, batch: int, measurement: dict, state: dict | None) -> dict:
-    """Return one subject at one batch size: a summary of each quantity, and all facts except the samples."""
-    facts = {key: value for key, value in measurement.items() if key not in ("samples_ms", "batch")}
+def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
+    """Return one subject at one batch size: a summary of each quantity, and all facts except the samples.
+
+    `gpu_state`: the GPU's clocks, power and temperature during the measurement; None without a GPU.
+    """
+    facts = {key: value for key, value in measurement.items() if key != "samples_ms"}
     latency = {quantity: distribution(series) for quantity, series in series_of(measurement).items()}
-    return {"subject": name, "batch": batch, "latency": latency, **facts, **({"gpu_state": state} if state else {})}
+    return {
+        "subject": name,
+        "batch": batch,
+        "latency": latency,
+        **facts,
+        **({"gpu_state": gpu_state} if gpu_state else {}),
+    }
 
 
 def conclusions(results: list[dict], engines: dict[str, BuiltEngine]) -> dict:
@@ -246,17 +248,8 @@ def environment(monitor: GpuMonitor | None) -> dict:
     }
     if monitor is None:
         return facts
-    return {**facts, "gpu": monitor.facts(), **torch_settings(), "onnxruntime": onnxruntime_version()}
-
-
-def onnxruntime_version() -> str | None:
-    """Return the version of ONNX Runtime, or None if it is not installed."""
-    for package in ("onnxruntime-gpu", "onnxruntime"):
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return None
+    versions = [version for version in map(package_version, ("onnxruntime-gpu", "onnxruntime")) if version != ABSENT]
+    return {**facts, "gpu": monitor.facts(), **torch_settings(), "onnxruntime": next(iter(versions), None)}
 
 
 if __name__ == "__main__":

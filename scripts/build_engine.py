@@ -155,23 +155,18 @@ def require_machine(arguments: argparse.Namespace) -> None:
 def require_runtime(name: str, declared: str) -> None:
     """Raise SlipwayError unless the installed runtime has the version that the job was planned for."""
     installed = runtime_version(name)
+    if installed == ABSENT and name == "tensorrt":
+        raise SlipwayError(
+            "TensorRT is not installed under this interpreter; install it (pip install tensorrt==<the version of your "
+            "Triton release>), or name the interpreter that has it as `tensorrt.python` in config.yaml"
+        )
     if installed == ABSENT:
-        raise SlipwayError(absence(name))
+        raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt")
     if installed != declared:
         raise SlipwayError(
             f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again; if "
             "config.yaml declares `tensorrt.version`, correct it first"
         )
-
-
-def absence(name: str) -> str:
-    """Return a sentence with the remedy for a runtime that is not installed."""
-    if name == "tensorrt":
-        return (
-            "TensorRT is not installed under this interpreter; install it (pip install tensorrt==<the version of your "
-            "Triton release>), or name the interpreter that has it as `tensorrt.python` in config.yaml"
-        )
-    return f"{name} is not installed here; pip install -r envs/requirements.txt"
 
 
 if __name__ == "__main__":

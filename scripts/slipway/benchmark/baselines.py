@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
-from slipway.benchmark.cuda_timing import Forward, measure_forward, stream_of
+from slipway.benchmark.cuda_timing import measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
 from slipway.contract.contract import BATCH, Contract, Tensors
 from slipway.contract.network import ServedNetwork
@@ -97,15 +97,6 @@ def in_order(network: ServedNetwork, inputs: Tensors) -> list[np.ndarray]:
     return [inputs[tensor.name] for tensor in network.inputs]
 
 
-def require_cuda() -> None:
-    """Raise SlipwayError unless this PyTorch can use a GPU here."""
-    if not torch.cuda.is_available():
-        raise SlipwayError(
-            f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
-            "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
-        )
-
-
 def measure_eager(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
@@ -183,8 +174,15 @@ def torch_settings() -> dict:
 
 
 def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
-    """Return the result of `measure`, and free its GPU memory. Raise SlipwayError if the memory does not suffice."""
-    require_cuda()
+    """Return the result of `measure`, and free its GPU memory.
+
+    Raises SlipwayError if this PyTorch cannot use a GPU here, or if the memory does not suffice.
+    """
+    if not torch.cuda.is_available():
+        raise SlipwayError(
+            f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
+            "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
+        )
     try:
         return measure()
     except torch.cuda.OutOfMemoryError as error:
@@ -262,13 +260,10 @@ def measure_onnxruntime(onnx: str | Path | None, contract: Contract, inputs: Ten
     """
     if onnx is None:
         raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
-    session: Forward | None = None
-    try:
+    batch = batch_size(contract, inputs)
+
+    def measure() -> dict:
         session = BoundSession(onnx, contract, stream_of(0))
-        arrays = [inputs[tensor.name] for tensor in contract.inputs]
-        measurement = measure_forward(session, arrays, batch_size(contract, inputs), effort)
-    finally:
-        session = None
-        gc.collect()
-        torch.cuda.empty_cache()
-    return {**measurement, "device_memory_bytes": None}
+        return measure_forward(session, [inputs[tensor.name] for tensor in contract.inputs], batch, effort)
+
+    return {**_freeing_memory(batch, measure), "device_memory_bytes": None}

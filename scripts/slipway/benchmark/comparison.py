@@ -53,8 +53,12 @@ def compare(results: Sequence[dict]) -> dict:
     for (subject, batch), result in results_by_subject.items():
         for baseline in BASELINES:
             if subject not in (baseline, PYTORCH) and (baseline, batch) in results_by_subject:
-                by_baseline = ratios.setdefault(subject, {}).setdefault(str(batch), {})
-                by_baseline[baseline] = _beside(result, results_by_subject[baseline, batch])
+                reference = results_by_subject[baseline, batch]
+                rates = [highest_throughput(entry)["inferences_per_s"] for entry in (result, reference)]
+                ratios.setdefault(subject, {}).setdefault(str(batch), {})[baseline] = {
+                    "p50": latency_ratios(result, reference),
+                    "throughput": round(rates[0] / rates[1], 4),
+                }
     return ratios
 
 
@@ -94,8 +98,3 @@ def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict
             "bytes_over_fp32_onnx": size,
         }
     return {"promised": PROMISED, "batch": batch, "measured": measured}
-
-
-def _beside(result: dict, baseline: dict) -> dict:
-    rates = [highest_throughput(entry)["inferences_per_s"] for entry in (result, baseline)]
-    return {"p50": latency_ratios(result, baseline), "throughput": round(rates[0] / rates[1], 4)}

@@ -7,6 +7,7 @@ arrays "<sample>/<output>".
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,12 @@ class Evaluation:
 
     def require_same_samples(self, other: "Evaluation") -> None:
         """Raise SlipwayError unless another evaluation is of the same samples in the same order."""
-        if len(self.samples) != len(other.samples):
-            difference = f"there are {len(other.samples)} samples now, and were {len(self.samples)}"
-        elif different := [
-            number for number, pair in enumerate(zip(self.samples, other.samples, strict=True)) if len(set(pair)) > 1
-        ]:
-            difference = f"sample {different[0]} is another one now"
-        else:
+        if self.samples == other.samples:
             return
+        difference = f"there are {len(other.samples)} samples now, and were {len(self.samples)}"
+        if len(self.samples) == len(other.samples):
+            pairs = zip(self.samples, other.samples, strict=True)
+            difference = f"sample {[one == another for one, another in pairs].index(False)} is another one now"
         raise SlipwayError(
             f"the evaluation data changed since PyTorch was asked: {difference}; remove the model's evaluation.npz and "
             "run snakemake again, and let the source of the samples always yield the same ones"
@@ -96,19 +95,10 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
 
 def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Tensors]]:
     """Yield the inputs of samples that follow each other and have equal sizes, at most BATCH_SIZE together."""
-    batch: list[Tensors] = []
-    for sample in samples:
-        inputs = {tensor.name: sample[tensor.name] for tensor in contract.inputs}
-        if batch and (not contract.batched or len(batch) == BATCH_SIZE or not _fit(batch[0], inputs)):
+    inputs = ({tensor.name: sample[tensor.name] for tensor in contract.inputs} for sample in samples)
+    for _, alike in groupby(inputs, key=lambda sample: [array.shape for array in sample.values()]):
+        while batch := list(islice(alike, BATCH_SIZE if contract.batched else 1)):
             yield batch
-            batch = []
-        batch.append(inputs)
-    if batch:
-        yield batch
-
-
-def _fit(one: Tensors, other: Tensors) -> bool:
-    return all(one[name].shape == other[name].shape for name in one)
 
 
 def stacked(answers: Sequence[Tensors], output: str) -> np.ndarray:

@@ -56,6 +56,7 @@ class GpuMonitor:
         self._thread: threading.Thread | None = None
         try:
             self._library, self._device = nvml.open_device()
+            self._ask = partial(nvml.query, self._library)
         except SlipwayError as error:
             self.unavailable = str(error)
 
@@ -90,8 +91,7 @@ class GpuMonitor:
 
     def read(self) -> Reading:
         """Return one reading of the GPU, which must be available."""
-        library, device = self._library, self._device
-        ask = partial(nvml.query, library)
+        library, device, ask = self._library, self._device, self._ask
         bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
         if bits is None:  # drivers before release 535 have only the old name
             bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", device)
@@ -109,8 +109,7 @@ class GpuMonitor:
         """Return the facts that do not change during a run: GPU, driver, highest clocks, limits, modes."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
-        library, device = self._library, self._device
-        ask = partial(nvml.query, library)
+        library, device, ask = self._library, self._device, self._ask
         memory = ask("nvmlDeviceGetMemoryInfo", device)
         return {
             "name": ask("nvmlDeviceGetName", device),
@@ -134,9 +133,9 @@ class GpuMonitor:
 
 def reasons_of(bits: int) -> list[str]:
     """Return the words for NVML's clocks-event reasons. An unknown bit is named by its value."""
-    words = [word for bit, word in REASONS.items() if bits & bit]
     unknown = bits & ~sum(REASONS)
-    return words + ([f"unknown reason {unknown:#x}"] if unknown else [])
+    words = REASONS | {unknown: f"unknown reason {unknown:#x}"}
+    return [word for bit, word in words.items() if bits & bit]
 
 
 def summarise_readings(readings: Sequence[Reading]) -> dict:

@@ -59,7 +59,7 @@ class Gates:
             *(_slow(speed, self.max_slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + self.max_slowdown),
         ]
         return Findings(
-            accuracy=accuracy and only_finite(accuracy),
+            accuracy=only_finite(accuracy),
             speed=tried["speed"],
             speed_ratio=ratio,
             not_judged_because=self.why_no_proof,
@@ -68,16 +68,11 @@ class Gates:
         )
 
 
-def only_finite(figures: dict) -> dict:
+def only_finite(figures: object) -> object:
     """Return the figures of `compare` with None for numbers that are not finite, which JSON cannot have."""
-    return {
-        name: only_finite(value) if isinstance(value, dict) else value if _is_finite(value) else None
-        for name, value in figures.items()
-    }
-
-
-def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+    if isinstance(figures, dict):
+        return {name: only_finite(value) for name, value in figures.items()}
+    return None if isinstance(figures, float) and not math.isfinite(figures) else figures
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:

@@ -53,7 +53,7 @@ def _parser_error(error: Any) -> str:
 
 def build_failure(errors: list[str], options: dict) -> str:
     """Return the reason why the builder made no engine, and the setting to change."""
-    details = " | ".join(error.strip() for error in errors[-3:]) or "TensorRT gave no reason"
+    details = last(errors, 3)
     largest = max(sizes["max"] for sizes in options["profiles"])
     or_axes = "".join(f" or `axes.{name}.max` (now {axis['max']})" for name, axis in options.get("axes", {}).items())
     if any(_NO_MEMORY.search(error) for error in errors):
@@ -73,7 +73,7 @@ def build_failure(errors: list[str], options: dict) -> str:
 
 def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
     """Return the reason why an engine could not be loaded."""
-    details = " | ".join(error.strip() for error in errors[-2:]) or "it gave no reason"
+    details = last(errors, 2)
     if any(_NO_MEMORY.search(error) for error in errors):
         return (
             f"the GPU has too little free memory to load {path}{_amount(errors)}; stop other programs that use it: "
@@ -85,9 +85,9 @@ def load_failure(trt: ModuleType, path: str | Path, errors: list[str]) -> str:
     )
 
 
-def last(errors: list[str]) -> str:
-    """Return the last error."""
-    return errors[-1].strip() if errors else "it gave no reason"
+def last(errors: list[str], count: int = 1) -> str:
+    """Return the last errors in one line."""
+    return " | ".join(error.strip() for error in errors[-count:]) or "it gave no reason"
 
 
 def _amount(errors: list[str]) -> str:
