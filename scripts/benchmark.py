@@ -25,7 +25,6 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.keys import optimization_profiles
 from slipway.models import load_model
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
@@ -80,7 +79,8 @@ def main(arguments: argparse.Namespace) -> None:
     }
     # Without a batch axis, there are only single requests.
     batches = arguments.batch_sizes if contract.batched else [1]
-    require_batches(built, batches)
+    for engine in built.values():
+        engine.require_batches(batches, f"`benchmark.batch_sizes` is {batches}")
     real = read_samples(arguments.samples)
     effort = Effort(arguments.seconds, arguments.warmup_seconds, arguments.min_samples)
     surroundings = environment(monitor)
@@ -109,18 +109,6 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.output, record)
     if disturbed := disturbance(surroundings):
         progress(f"  {disturbed}")
-
-
-def require_batches(engines: dict[str, BuiltEngine], batch_sizes: list[int]) -> None:
-    """Raise SlipwayError if no optimization profile of an engine accepts a batch size of the benchmark."""
-    for engine in engines.values():
-        profiles = engine.record.get("profiles") or []
-        if missing := optimization_profiles.unsupported_batches(profiles, batch_sizes):
-            raise SlipwayError(
-                f"`benchmark.batch_sizes` has {missing[0]}, but {engine.path.name} was built for batches of "
-                f"{optimization_profiles.in_words(profiles)}; lower the size, or widen "
-                "`tensorrt.profiles` in config.yaml"
-            )
 
 
 def in_words(contract: Contract) -> str:

@@ -19,7 +19,6 @@ from slipway.core.hardware import is_gpu, require_hardware
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.serving_environment import require_same_version
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.keys import optimization_profiles
 from slipway.load_test import model_analyzer
 from slipway.load_test.workspace import workspace as new_workspace
 from slipway.runtimes import RUNTIMES
@@ -96,14 +95,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes: list[int]) -> None:
     """Raise SlipwayError if the batcher could form a batch that no optimization profile of an engine accepts."""
+    largest = max(max_batch_sizes)
     for engine in engines.values():
-        profiles = engine.record.get("profiles") or []
-        if missing := optimization_profiles.unsupported_batches(profiles, range(1, max(max_batch_sizes) + 1)):
-            raise SlipwayError(
-                f"`load_test.max_batch_sizes` goes up to {max(max_batch_sizes)}, but {engine.path.name} was built for "
-                f"batches of {optimization_profiles.in_words(profiles)}, not {missing[0]}; lower the size, or widen "
-                "`tensorrt.profiles` in config.yaml"
-            )
+        engine.require_batches(range(1, largest + 1), f"`load_test.max_batch_sizes` goes up to {largest}")
 
 
 def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:

@@ -1,13 +1,6 @@
 """Time forward passes that PyTorch or ONNX Runtime enqueues on a CUDA stream. Engine workers measure the same times.
 
-    gpu         between two CUDA events around the forward pass; input and output on the GPU, GPU idle before; includes
-                waits for the host if it enqueues too slowly
-    enqueue     host time of the call that enqueues the forward pass
-    h2d, d2h    between CUDA events: input from pinned memory to the GPU, output from the GPU to pinned memory
-    end_to_end  host clock: pinned memory, GPU, forward pass, pinned memory, stream synchronised
-
-`gpu_graph`, `enqueue_graph` and `end_to_end_graph` are the same with the forward pass replayed as a CUDA graph. For the
-throughput, the input is on the GPU, and all batches are enqueued before a single wait at the end.
+`QUANTITIES` in scripts/benchmark.py has the meaning of each one.
 """
 
 import math
@@ -143,24 +136,10 @@ def _sample_way(
 ) -> dict[str, list[float]]:
     """Return the samples of one way to run ("" or "_graph") after warming up, each quantity for `seconds`."""
     run = context.run_of(suffix)
-
-    def to_the_end() -> None:
-        run()
-        context.stream.synchronize()
-
-    with torch.cuda.stream(context.stream):
-        warm_up(to_the_end, effort.warmup_seconds / ways)
-        gpu, enqueue = _sample_resident(run, seconds, effort.min_samples)
-        round_trips = _sample_round_trips(context, run, seconds, effort.min_samples)
-    return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
-
-
-def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> tuple[list[float], list[float]]:
-    """Return GPU times and enqueue times (ms) of `run` on the current stream, one run at a time."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     gpu, enqueue = [], []
 
-    def once() -> None:
+    def resident() -> None:
         begin.record()
         start = time.perf_counter()
         run()
@@ -169,20 +148,17 @@ def _sample_resident(run: Callable[[], None], seconds: float, minimum: int) -> t
         end.synchronize()
         gpu.append(begin.elapsed_time(end))
 
-    sample_latency(once, seconds, minimum)
-    return gpu, enqueue
-
-
-def _sample_round_trips(context: StreamContext, run: Callable[[], None], seconds: float, minimum: int) -> list[float]:
-    """Return host times (ms) from input in pinned memory to output in pinned memory."""
-
-    def once() -> None:
+    def round_trip() -> None:
         context.upload()
         run()
         context.download()
         context.stream.synchronize()
 
-    return sample_latency(once, seconds, minimum)
+    with torch.cuda.stream(context.stream):
+        warm_up(round_trip, effort.warmup_seconds / ways)
+        sample_latency(resident, seconds, effort.min_samples)
+        round_trips = sample_latency(round_trip, seconds, effort.min_samples)
+    return {f"gpu{suffix}": gpu, f"enqueue{suffix}": enqueue, f"end_to_end{suffix}": round_trips}
 
 
 def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:

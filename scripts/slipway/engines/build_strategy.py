@@ -55,10 +55,6 @@ class Attempt:
     seconds: float
     findings: Findings
 
-    def record(self) -> dict:
-        """Return the attempt for the build record."""
-        return {"way": self.strategy, "seconds": self.seconds, **asdict(self.findings)}
-
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
     """Return the job, with respect to the existing engine."""
@@ -151,7 +147,9 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
         first = {"way": final.strategy, "seconds": final.seconds}
     return {
         "way": final.strategy,
-        "attempts": [attempt.record() for attempt in attempts],
+        "attempts": [
+            {"way": attempt.strategy, "seconds": attempt.seconds, **asdict(attempt.findings)} for attempt in attempts
+        ],
         "not_refitted_because": job.why_no_refit,
         "first_build": first,
         "spent_seconds": round(spent, 3),

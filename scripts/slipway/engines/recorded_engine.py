@@ -1,10 +1,12 @@
 """Read a built engine by its record, and prove by its hash that it is the engine of that record."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
+from slipway.keys.optimization_profiles import in_words, unsupported_batches
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,12 @@ class RecordedEngine:
     def files(self) -> list[Path]:
         """Return all files of the engine."""
         return [self.path.with_name(name) for name in self.record["files"]]
+
+    def require_batches(self, sizes: Iterable[int], setting: str) -> None:
+        """Raise SlipwayError, which begins with the `setting`, if no optimization profile accepts one of its sizes."""
+        profiles = self.record.get("profiles") or []
+        if missing := unsupported_batches(profiles, sizes):
+            raise SlipwayError(
+                f"{setting}, but {self.path.name} was built for batches of {in_words(profiles)}, not {missing[0]}; "
+                "lower the size, or widen `tensorrt.profiles` in config.yaml"
+            )

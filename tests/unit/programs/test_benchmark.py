@@ -112,9 +112,10 @@ def test_pytorch_and_the_engine_side_by_side(artifacts, capsys):
 def test_a_batch_that_an_engine_does_not_take_is_told_before_anything_is_measured():
     taken = [{"min": 1, "opt": 1, "max": 1}, {"min": 4, "opt": 8, "max": 8}]
     engine = BuiltEngine(Path("m.fp16.trt"), {"profiles": taken})
-    benchmark.require_batches({"fp16": engine}, [1, 4, 8])
-    with pytest.raises(SlipwayError, match=r"has 2, but m\.fp16\.trt was built for batches of 1 to 1 and 4 to 8"):
-        benchmark.require_batches({"fp16": engine}, [1, 2, 16])
+    engine.require_batches([1, 4, 8], "`benchmark.batch_sizes` is [1, 4, 8]")
+    words = r"is \[1, 2, 16\], but m\.fp16\.trt was built for batches of 1 to 1 and 4 to 8, not 2; lower the size"
+    with pytest.raises(SlipwayError, match=words):
+        engine.require_batches([1, 2, 16], "`benchmark.batch_sizes` is [1, 2, 16]")
 
 
 def test_both_sides_answer_the_same(artifacts, model):

@@ -14,6 +14,8 @@ from .library import builds_without_gpu, edition_of, facts_of_work, import_libra
 
 # Builder flags for releases without strong typing (8.x), which do not take the precision from the graph's types.
 _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8", "FP16"), "fp8": ("FP8", "FP16")}
+# Options that are in effect as they are given.
+_AS_GIVEN = ("workspace_mb", "compatibility", "profiles", "inputs", "axes")
 
 BATCH = "batch"
 
@@ -99,12 +101,9 @@ def _configure(
         config.builder_optimization_level = level
     return {
         "flags": [*flags, *(["TF32"] if options["tf32"] else []), *(["REFIT"] if refit else [])],
-        "workspace_mb": options["workspace_mb"],
         "optimization_level": level,
         "tactic_sources": _set_tactic_sources(trt, config, options["tactic_sources"]),
-        "compatibility": options["compatibility"],
-        "profiles": options["profiles"],
-        **{name: options[name] for name in ("inputs", "axes") if name in options},
+        **{name: options[name] for name in _AS_GIVEN if name in options},
     }
 
 

@@ -13,16 +13,8 @@ from .library import load, logger
 
 # Parts of the inspector's names (in lower case, of all releases) of the layers with a network's arithmetic.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
-# {TensorRT data type: NumPy's name}; TensorRT 8.5's own `nptype` needs an old NumPy. NumPy lacks FP8 and BF16.
-_NUMPY = {
-    "FLOAT": "float32",
-    "HALF": "float16",
-    "INT8": "int8",
-    "UINT8": "uint8",
-    "INT32": "int32",
-    "INT64": "int64",
-    "BOOL": "bool",
-}
+# NumPy's name of a TensorRT data type that is not its own in lower case. TensorRT 8.5's `nptype` needs an old NumPy.
+_NUMPY = {"FLOAT": "float32", "HALF": "float16"}
 # {precision: spellings of the data type in a layer's tensors or weights, in all releases}
 _SPELLINGS = {
     "fp8": ("fp8", "float8", "e4m3"),
@@ -45,7 +37,7 @@ ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU and return its facts.
 
-    They are its tensors, profiles, memory (bytes), layers by precision, the inspector's text about unreadable layers,
+    They are its profiles, memory (bytes), layers by precision, the inspector's text about unreadable layers,
     the reason why the engine cannot be refitted (None if it can), and the GPU's own. Raises ValueError if it cannot be
     loaded.
     """
@@ -53,7 +45,6 @@ def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     _runtime, engine = load(trt, log, plan, path)
     layers = engine_layers(trt, engine)
     return {
-        "tensors": tensors_of(engine),
         "profiles": profiles_of(engine),
         "memory": {"weights_and_plan_bytes": len(plan), "activations_bytes": activation_bytes(engine)},
         "layers": count_by_precision(layers),
@@ -178,7 +169,7 @@ def _stated_precision(text: str) -> str | None:
 
 
 def facts_of_network(trt: ModuleType, network: Any) -> dict:
-    """Return the tensors of a strongly typed network, and the number of its compute layers by their data type.
+    """Return the number of a strongly typed network's compute layers by their data type.
 
     An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
     """
@@ -193,11 +184,7 @@ def facts_of_network(trt: ModuleType, network: Any) -> dict:
             quantized = maker is not None and maker.type == trt.LayerType.DEQUANTIZE
             dtype = (maker.get_input(0) if quantized else source).dtype.name
             counts[_stated_precision(dtype) or dtype.lower()] += 1
-    return {
-        "tensors": tensors_of_network(network),
-        "layers": dict(counts),
-        "layers_read_from": "the strongly typed network",
-    }
+    return {"layers": dict(counts), "layers_read_from": "the strongly typed network"}
 
 
 def layer_text(trt: ModuleType, inspector: Any, index: int) -> str:
@@ -224,17 +211,12 @@ def read_layer(text: str) -> dict:
 
 
 def _search_fields(text: str) -> dict:
-    layer = {name: _values(name, text)[0] for name in _FIELDS if _values(name, text)}
-    types = _values("Type", text)
-    formats = _values("Format/Datatype", text)
+    names = (*_FIELDS, "Type", "Format/Datatype")
+    values = {name: re.findall(_FIELD.format(re.escape(name)), text, re.DOTALL) for name in names}
     return {
         "Name": "",
-        **layer,
-        **({"Weights": {"Type": types[0]}} if types else {}),
-        "Inputs": [{"Format/Datatype": form} for form in formats],
+        **{name: values[name][0] for name in _FIELDS if values[name]},
+        "Weights": {"Type": next(iter(values["Type"]), "")},
+        "Inputs": [{"Format/Datatype": form} for form in values["Format/Datatype"]],
         UNREAD: text,
     }
-
-
-def _values(field: str, text: str) -> list[str]:
-    return re.findall(_FIELD.format(re.escape(field)), text, re.DOTALL)
