@@ -66,21 +66,23 @@ def in_company(
     if not batches:
         return {"batches": [], "by_size": 0.0, "by_company": 0.0}
     company = [samples[0], *strangers(contract, samples)]
-    distances = _Distances(contract, [_alone(answer, contract, sample) for sample in company])
+    alone = [_answers(answer, contract, [sample])[0] for sample in company]
+    distances = _Distances(contract, alone)
     by_size, in_batches = [], defaultdict(list)
     for batch in batches:
         together = _answers(answer, contract, [company[number] for number in batch])
         for position, (number, own) in enumerate(zip(batch, together, strict=True)):
-            by_size.append(distances.to_alone(number, own))
+            by_size.append(distances.between(number, alone[number], own))
             in_batches[len(batch), position, number].append(own)
     by_company = [
         distances.between(number, first, own)
         for (_, _, number), (first, *others) in in_batches.items()
         for own in others
     ]
+    finite = all(np.isfinite(alone[0][tensor.name]).all() for tensor in contract.outputs)
     found = {
         "batches": sorted({len(batch) for batch in batches}),
-        "by_size": distances.worst(by_size) if distances.first_is_finite else float("inf"),
+        "by_size": distances.worst(by_size) if finite else float("inf"),
         "by_company": distances.worst(by_company),
     }
     pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
@@ -118,15 +120,6 @@ class _Distances:
         self._alone = alone
         self._usual = {tensor.name: _usual_norm([own[tensor.name] for own in alone]) for tensor in contract.outputs}
 
-    @property
-    def first_is_finite(self) -> bool:
-        """Return whether every value of the first sample's answer is finite."""
-        return all(np.isfinite(self._alone[0][tensor.name]).all() for tensor in self._outputs)
-
-    def to_alone(self, number: int, other: Tensors) -> dict[str, float]:
-        """Return the distances of an answer to sample `number` from its answer alone."""
-        return self.between(number, self._alone[number], other)
-
     def between(self, number: int, one: Tensors, other: Tensors) -> dict[str, float]:
         """Return the distances of two answers to sample `number`.
 
@@ -158,11 +151,12 @@ class _Distances:
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
     """Return the distance between answers to samples of several sizes alone and padded in one batch."""
-    distances = _Distances(contract, [_alone(answer, contract, sample) for sample in samples])
+    alone = [_answers(answer, contract, [sample])[0] for sample in samples]
+    distances = _Distances(contract, alone)
     together = _answers(answer, contract, padded(contract, samples))
     sizes = [contract.sizes_of(sample) for sample in samples]
     cut = [_cut_back(contract, own, size) for own, size in zip(together, sizes, strict=True)]
-    return distances.worst(distances.to_alone(number, own) for number, own in enumerate(cut))
+    return distances.worst(distances.between(number, alone[number], own) for number, own in enumerate(cut))
 
 
 def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) -> Tensors:
@@ -173,10 +167,6 @@ def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) ->
         ]
         for tensor in contract.outputs
     }
-
-
-def _alone(answer: Answer, contract: Contract, sample: Tensors) -> Tensors:
-    return _answers(answer, contract, [sample])[0]
 
 
 def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list[Tensors]:

@@ -80,11 +80,9 @@ class StreamContext:
         if shapes == self._shapes:
             return
         self._shapes = {}
-        output_shapes = self._output_shapes(shapes)
-        for name, buffer in self.inputs.items():
-            buffer.set_shape(shapes[name])
-        for name, buffer in self.outputs.items():
-            buffer.set_shape(output_shapes[name])
+        all_shapes = {**shapes, **self._output_shapes(shapes)}
+        for name, buffer in (*self.inputs.items(), *self.outputs.items()):
+            buffer.set_shape(all_shapes[name])
         self._shapes = shapes
 
     def _output_shapes(self, shapes: Shapes) -> Shapes:

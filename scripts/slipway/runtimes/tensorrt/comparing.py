@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from .device import open_device
 from .joining import Tensors
@@ -26,14 +25,12 @@ def trial(previous: str | Path, new: str | Path, precision: str, samples: Sequen
     ValueError if an engine cannot run.
     """
     with closing(open_device()) as device:
-        return _tried(previous, new, precision, samples, device)
+        # No variable holds the engines, so they end before their device is closed.
+        return _tried([Engine(path, precision, device=device) for path in (previous, new)], samples)
 
 
-def _tried(
-    previous: str | Path, new: str | Path, precision: str, samples: Sequence[Tensors] | None, device: Any
-) -> dict:
-    """Return the result of `trial`. The engines end with this function, before their device is closed."""
-    engines = [Engine(path, precision, device=device) for path in (previous, new)]
+def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
+    """Return the result of `trial` for the previous and the new engine."""
     profiles = engines[1].profiles
     batches = {sizes["opt"] for sizes in profiles} | {1 for sizes in profiles if sizes["min"] == 1}
     return {
