@@ -20,13 +20,8 @@ SERVING = ("serving.txt", "triton.txt")
 _ASK = """
 import json, sys
 from importlib import metadata
-found = {}
-for name in sys.argv[1:]:
-    try:
-        found[name] = metadata.version(name)
-    except metadata.PackageNotFoundError:
-        pass
-print(json.dumps(found))
+found = {name: [one.version for one in metadata.distributions(name=name)] for name in sys.argv[1:]}
+print(json.dumps({name: versions[0] for name, versions in found.items() if versions}))
 """
 
 

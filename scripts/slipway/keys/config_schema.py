@@ -87,21 +87,19 @@ _SIZES = {"Items": "items", "Length": "characters", "Properties": "entries"}
 def _explain(error: jsonschema.ValidationError) -> str:
     """Return one sentence with the key, its value and the allowed values."""
     key = ".".join(str(part) for part in error.absolute_path)
+    prefix = f"{key}." if key else ""
     if error.validator == "additionalProperties":
         unknown = min(str(name) for name in error.instance if name not in error.schema["properties"])
-        allowed = ", ".join(sorted(error.schema["properties"]))
-        return f"`{f'{key}.' if key else ''}{unknown}` is not a key; allowed are {allowed}"
+        return f"`{prefix}{unknown}` is not a key; allowed are {', '.join(sorted(error.schema['properties']))}"
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
-        allowed = _allowed(error.schema["properties"][missing])
-        return f"`{f'{key}.' if key else ''}{missing}` is missing; it must be {allowed}"
+        return f"`{prefix}{missing}` is missing; it must be {_allowed(error.schema['properties'][missing])}"
     if "propertyNames" in error.absolute_schema_path:
         return f"`{key}` has the name {error.instance!r}, but a name must be {_allowed(error.schema)}"
     parent = error.parent
     while parent is not None and parent.absolute_path == error.absolute_path:
         error, parent = parent, parent.parent
-    allowed = _allowed(error.schema)
-    return f"`{key or 'the file'}` is {error.instance!r}, but must be {allowed}"
+    return f"`{key or 'the file'}` is {error.instance!r}, but must be {_allowed(error.schema)}"
 
 
 def _allowed(schema: dict) -> str:

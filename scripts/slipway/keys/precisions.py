@@ -70,10 +70,8 @@ def major(version: str) -> int:
 
 
 def _refusal_of_cpu(identity: str, precision: str) -> str | None:
-    if precision not in _CPU_INSTRUCTIONS:
-        return None
-    needed, problem = _CPU_INSTRUCTIONS[precision]
+    needed, problem = _CPU_INSTRUCTIONS.get(precision, (set(), ""))
     available = identity.partition("[")[2].partition("]")[0].split()
-    return (
-        f"the CPU {identity} {problem}; take fp32, or auto for what there is" if needed.isdisjoint(available) else None
-    )
+    if needed and needed.isdisjoint(available):
+        return f"the CPU {identity} {problem}; take fp32, or auto for what there is"
+    return None

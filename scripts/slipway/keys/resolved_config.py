@@ -162,10 +162,7 @@ class ResolvedConfig:
 
     def file_of_samples(self, model: str) -> tuple[str, str | None]:
         """Return the option and the path of the file or folder that samples come from; None for a function."""
-        source = self.samples(model)
-        if source is None:
-            return "--image", self.image(model)
-        return "--files", None if is_function(source) else source
+        return _file_of(self.samples(model)) or ("--image", self.image(model))
 
     def accuracy(self, model: str) -> dict:
         """Return the `accuracy` settings of a model: the common settings, overridden by the model's own.
@@ -197,10 +194,7 @@ class ResolvedConfig:
     def file_of_calibration(self, model: str) -> tuple[str, str | None]:
         """Return the option and the path of a model's calibration data; None for a function, and without any."""
         calibration = self.calibration(model)
-        source = calibration["samples"]
-        if source is None:
-            return "--images", calibration["images"]
-        return "--files", None if is_function(source) else source
+        return _file_of(calibration["samples"]) or ("--images", calibration["images"])
 
     def is_calibrated(self, model: str) -> bool:
         """Return whether a model has inputs to take the scales of int8 and fp8 from."""
@@ -237,3 +231,8 @@ class ResolvedConfig:
         """Return the targets that serve at `deploy.to`. Alerts compare them with their load tests."""
         elsewhere = self.config["deploy"]["to"] != "local"
         return self.fleet if elsewhere and self.fleet else [self.deployed_target]
+
+
+def _file_of(source: str | None) -> tuple[str, str | None] | None:
+    """Return the option and the path of a source of samples, which is None for a function; None without a source."""
+    return source and ("--files", None if is_function(source) else source)
