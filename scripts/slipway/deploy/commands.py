@@ -9,11 +9,10 @@ from slipway.core.errors import SlipwayError
 SHOWN_LINES = 12
 
 
-def require_program(name: str, advice: str) -> str:
-    """Return the path of a program; raise SlipwayError with `advice` if it is not on PATH."""
-    if (found := shutil.which(name)) is None:
+def require_program(name: str, advice: str) -> None:
+    """Raise SlipwayError with `advice` if a program is not on PATH."""
+    if shutil.which(name) is None:
         raise SlipwayError(f"there is no `{name}` on PATH; {advice}. Nothing was changed.")
-    return found
 
 
 def output_of(command: list[str], timeout_s: float) -> str:

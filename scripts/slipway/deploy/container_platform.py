@@ -83,5 +83,5 @@ def require_deployable(release: Release) -> None:
         if part.index_sha256 != part.values["index_sha256"]:
             raise SlipwayError(
                 f"{release.files[0]} was made for another {part.index} than the one that lies here; run snakemake "
-                f"again. Nothing was changed."
+                "again. Nothing was changed."
             )

@@ -67,10 +67,8 @@ def why_no_answer(
         with ModelClient(ports, name, deadline) as client:
             client.require_ready()
             return _why_dead(client, server) or _why_wrong(client, _expected(folder, name, number), number, strict)
-    except Damaged as error:
-        return str(error) if strict else None
     except SlipwayError as error:
-        return str(error)
+        return None if isinstance(error, Damaged) and not strict else str(error)
     except psutil.NoSuchProcess:
         return "its server ended just now"
 
