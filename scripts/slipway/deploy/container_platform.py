@@ -11,7 +11,7 @@ from slipway.deploy.release_history import DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
 from slipway.keys.version_lock import served_tensorrt
 from slipway.manifests.deployment_facts import Artifact, refuse_rehearsal
-from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 
 # Triton's own backends in a server whose environment is not visible from this machine.

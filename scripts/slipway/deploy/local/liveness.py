@@ -12,7 +12,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy.local import server_state
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.receipts import local_receipts
-from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
 from slipway.triton.client.smoke_test import Expected

@@ -1,5 +1,6 @@
 """Connections to a Triton server's gRPC API: TLS, deadlines, retries, and errors as sentences."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -10,7 +11,6 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connectivity import why_unreachable
-from slipway.triton.client.deadline import Deadline
 from slipway.triton.client.endpoint import Endpoint
 from slipway.triton.server.restricted_apis import REFUSAL
 
@@ -35,6 +35,21 @@ class Unreachable(SlipwayError):
 
 class RequestFailed(SlipwayError):
     """The server is there, but one request failed."""
+
+
+class Restricted(RequestFailed):
+    """The server keeps this API to holders of its key."""
+
+
+class Deadline:
+    """The end of a question: each of its calls may take the rest of the time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left_s(self) -> float:
+        """Return the rest of the time in seconds, at least 0."""
+        return max(0.0, self._end - time.monotonic())
 
 
 def connect(endpoint: Endpoint) -> grpc.InferenceServerClient:
@@ -93,7 +108,8 @@ class Connection(AbstractContextManager):
             )
         if "larger than max" in error.message():
             return RequestFailed(f"the request is too large ({error.message()}); send less at a time, with --batch")
-        return RequestFailed(f"the server refused the request: {error.message()}")
+        kind = Restricted if REFUSAL in error.message() else RequestFailed
+        return kind(f"the server refused the request: {error.message()}")
 
     def _is_there(self) -> bool:
         with suppress(InferenceServerException):

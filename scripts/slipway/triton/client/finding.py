@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from tritonclient.grpc import service_pb2
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection, RequestFailed
-from slipway.triton.server.restricted_apis import REFUSAL
+from slipway.triton.client.connection import Connection, Restricted
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
@@ -15,9 +14,7 @@ def find_model(connection: Connection, model: str | None, version: str) -> str:
         return model
     try:
         index = connection.call(connection.client.get_model_repository_index).models
-    except RequestFailed as error:
-        if REFUSAL not in str(error):
-            raise
+    except Restricted:
         why = f"model {model} is not ready" if model else "name the model with --model"
         raise SlipwayError(f"{why}: {connection.endpoint} keeps to itself which models it has") from None
     ready = sorted({entry.name for entry in index if entry.state == "READY"})

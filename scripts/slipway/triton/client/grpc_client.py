@@ -10,8 +10,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import connect, errors_as
-from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports

@@ -13,8 +13,7 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection, RequestFailed
-from slipway.triton.server.restricted_apis import REFUSAL
+from slipway.triton.client.connection import Connection, RequestFailed, Restricted
 
 UNREGISTER_S = 5.0
 
@@ -40,7 +39,7 @@ class SharedBatch:
             self.__exit__()
             if not isinstance(error, RequestFailed):
                 raise
-            if REFUSAL in str(error):
+            if isinstance(error, Restricted):
                 raise SlipwayError(
                     f"{self._connection.endpoint} shares no memory with its clients: that takes `deploy.shared_memory` "
                     "on a server that this machine alone reaches; leave --shared-memory out"

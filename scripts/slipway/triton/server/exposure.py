@@ -12,13 +12,10 @@ from slipway.triton.client.hosts import is_loopback
 from slipway.triton.server import releases
 from slipway.triton.server.tritonserver import on_path_with
 
-# The Python package with a tritonserver.
-WHEEL = "nvidia-pytriton"
-
 
 def local_release(runtimes: Collection[str]) -> str | None:
     """Return the release of the server that would serve engines of these runtimes; None if it is unknown."""
-    version = serving_version(WHEEL)
+    version = serving_version("nvidia-pytriton")
     if version == ABSENT or on_path_with({RUNTIMES[name].backend for name in runtimes}):
         return os.environ.get(RELEASE_VARIABLE)
     release = releases.release_with("wheel", version)

@@ -7,8 +7,7 @@ from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.server_state import who_listens
-from slipway.triton.client.connection import connect, errors_as
-from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
 from slipway.triton.client.ports import Ports
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.deadline import Deadline
+from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient, read_metrics
 from slipway.triton.server.tritonserver import Ports
 
