@@ -3,7 +3,6 @@
 import argparse
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from slipway.benchmark import metric
 from slipway.benchmark.evaluation import evaluated
@@ -13,7 +12,7 @@ from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import Contract
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
@@ -22,14 +21,11 @@ from slipway.models import load_model
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
+    outputs = {"output": "JSON to write", "evaluation": "NumPy archive of PyTorch's answers to write"}
+    add_files(arguments, "weights", "weights_record", "contract", **outputs)
     add_evaluation_data(arguments)
     checkpoint_on_labels.add_labels(arguments)
     add_planned(arguments, "labels_from_sha256", "torch_version")
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
-    arguments.add_argument("--evaluation", type=Path, required=True, help="NumPy archive of PyTorch's answers to write")
     return arguments.parse_args(argv)
 
 

@@ -19,13 +19,13 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import read_json, write_json, written_whole
-from slipway.core.cli import parser, progress, run
-from slipway.core.errors import SlipwayError
+from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.os_errors import of_system
 from slipway.core.pytorch import torch
 from slipway.models import load_model
-from slipway.networks.export_failures import FrozenLines, why_not_exported
+from slipway.networks.export_failures import frozen_lines, why_answers_differ, why_not_exported
 from slipway.networks.forward_failures import other_types
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
@@ -41,15 +41,10 @@ MIN_EQUAL_VALUES = 0.999
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
+    add_files(arguments, "weights", "weights_record", "interface", "samples", "record", output="ONNX file to write")
     arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
     arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that the runtimes of all targets read")
     add_planned(arguments, "torch_version", "onnxscript_version", "onnxslim_version")
-    arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     return arguments.parse_args(argv)
 
 
@@ -68,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
             )
     with written_whole(arguments.output) as partial:
         frozen = exported(network, contract, samples, arguments.opset, partial)
-        for line in frozen.lines:
+        for line in frozen:
             progress(f"  CAUTION: the exporter replaced Python code by its result for one batch, in {line}")
         require_valid(partial, contract)
         agreement = compare_with_pytorch(network, contract, samples, partial, frozen)
@@ -95,12 +90,12 @@ def main(arguments: argparse.Namespace) -> None:
     )
 
 
-def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> FrozenLines:
+def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:
     """Export, and return the user's lines that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
     """
-    with FrozenLines() as frozen:
+    with frozen_lines() as frozen:
         try:
             export(network, contract, samples, opset, path)
         except Exception as error:  # PyTorch and its libraries raise many types
@@ -109,26 +104,25 @@ def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors],
                 raise failure from None
             raise SlipwayError(why_not_exported(error, network, opset)) from None
     if not onnx.load(path).graph.input:
-        raise SlipwayError(f"the exported file has no input: {frozen.in_words()}")
+        raise SlipwayError(f"the exported file has no input: {why_answers_differ(frozen)}")
     require_dynamic_axes(network, contract, samples, path)
     return frozen
 
 
 def require_valid(path: Path, contract: Contract) -> None:
     """Raise SlipwayError unless an exported file is valid ONNX with the served tensors."""
-    try:
-        onnx.checker.check_model(str(path), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        traceback.print_exc()
-        raise SlipwayError(
+    with explained_by(
+        lambda error: (
             f"the exported file is not sound ONNX ({first_sentence(error)}), a defect of PyTorch's exporter; "
             "find the named part of the network, and write this part with other operators"
-        ) from None
+        )
+    ):
+        onnx.checker.check_model(str(path), full_check=True)
     onnx_files.require_served_tensors(onnx.load(path), contract)
 
 
 def compare_with_pytorch(
-    network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, frozen: FrozenLines
+    network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, frozen: list[str]
 ) -> dict[str, dict]:
     """Return the agreement of the file in ONNX Runtime with PyTorch, by the size of the inputs in words.
 
@@ -136,10 +130,21 @@ def compare_with_pytorch(
     make decisions by their values.
     """
     session = session_of_file(path, network)
-    return {
-        words: agreement_on(network, contract, session, requests, words, frozen)
-        for words, requests in requests_by_size(contract, samples)
-    }
+    agreements = {}
+    for words, requests in requests_by_size(contract, samples):
+        references = [answers_of(network, contract, inputs) for inputs in requests]
+        try:
+            answers = [onnx_files.answers_of(session, contract, inputs) for inputs in requests]
+            agreements[words] = compare_requests(references, answers, contract)
+            problem = poor(agreements[words])
+        except Exception:  # a shape that is fixed in the file, or any other error of ONNX Runtime
+            traceback.print_exc()
+            problem = "ONNX Runtime cannot run it; the log says why"
+        if problem:
+            raise SlipwayError(
+                f"the ONNX file answers differently from PyTorch at {words} ({problem}): {why_answers_differ(frozen)}"
+            )
+    return agreements
 
 
 def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:
@@ -156,42 +161,17 @@ def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tup
 
 def session_of_file(path: Path, model: torch.nn.Module) -> onnxruntime.InferenceSession:
     """Return an ONNX Runtime session on the CPU. Raise SlipwayError if it lacks an operator or type of the file."""
-    try:
-        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has no common class for its errors
-        traceback.print_exc()
+
+    def why_not(error: Exception) -> str:
         weights = other_types(model)
         advice = "write that part of the network with other operators"
         if weights or re.search(r"float16|double", str(error)):
             advice = "let it compute in float32 (no .double(), .half() or autocast)"
             advice += f": its weights are {' and '.join(weights)}" if weights else ""
-        raise SlipwayError(
-            f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so the file is unverified; {advice}"
-        ) from None
+        return f"ONNX Runtime cannot run the exported file ({first_sentence(error)}), so it is unverified; {advice}"
 
-
-def agreement_on(
-    network: ServedNetwork,
-    contract: Contract,
-    session: onnxruntime.InferenceSession,
-    requests: list[Tensors],
-    words: str,
-    frozen: FrozenLines,
-) -> dict:
-    """Return the agreement over requests. Raise SlipwayError if it is poor. `words` are the size of the requests."""
-    references = [answers_of(network, contract, inputs) for inputs in requests]
-    try:
-        answers = [onnx_files.answers_of(session, contract, inputs) for inputs in requests]
-        agreement = compare_requests(references, answers, contract)
-        problem = poor(agreement)
-    except Exception:  # a shape that is fixed in the file, or any other error of ONNX Runtime
-        traceback.print_exc()
-        agreement, problem = {}, "ONNX Runtime cannot run it; the log says why"
-    if problem:
-        raise SlipwayError(
-            f"the ONNX file answers differently from PyTorch at {words} ({problem}): {frozen.in_words()}"
-        )
-    return agreement
+    with explained_by(why_not):
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
 def poor(agreement: dict) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import build
@@ -44,9 +44,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
-    arguments.add_argument("--output", type=Path, required=True, help="safetensors file to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    add_files(arguments, "samples", "record", output="safetensors file to write")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
     return arguments.parse_args(argv)
 

@@ -14,7 +14,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.finding import find_contract
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json, write_text
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.models import load_model
 from slipway.outputs.meaning import KINDS
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
+    add_files(
+        arguments,
+        *("weights", "weights_record", "samples"),
+        contract="JSON to write: the whole contract",
+        interface="JSON to write: the part that graphs and engines depend on",
+        labels="names of an output's values to write, as lines",
+    )
     arguments.add_argument("--labels-from", type=Path, help="text file with the names of an output's values")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
     arguments.add_argument(
@@ -36,11 +40,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     )
     arguments.add_argument("--axes", type=json.loads, help="JSON: its `axes`")
     arguments.add_argument("--outputs", type=json.loads, help="JSON: its `outputs`")
-    arguments.add_argument("--contract", type=Path, required=True, help="JSON to write: the whole contract")
-    arguments.add_argument(
-        "--interface", type=Path, required=True, help="JSON to write: the part that graphs and engines depend on"
-    )
-    arguments.add_argument("--labels", type=Path, required=True, help="names of an output's values to write, as lines")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")
     add_input(arguments)
     add_preprocessing(arguments)

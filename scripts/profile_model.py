@@ -16,7 +16,7 @@ from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.artifacts import read_json, write_json, written_whole
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.pytorch import torch
@@ -42,16 +42,13 @@ class Seconds:
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
+    add_files(
+        arguments, "weights", "weights_record", "interface", "samples", "record", trace="trace to write (.json.gz)"
+    )
     arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
     arguments.add_argument("--batch-size", type=int, default=1, help="samples in a forward pass")
     arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")
     add_planned(arguments, "torch_version")
-    arguments.add_argument("--trace", type=Path, required=True, help="trace to write (.pt.trace.json.gz)")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
 
 

@@ -1,7 +1,6 @@
 """Quantise an ONNX file to INT8 or FP8 with ModelOpt: explicit Q/DQ nodes, calibrated on real inputs."""
 
 import argparse
-from dataclasses import dataclass
 
 import onnx
 
@@ -24,15 +23,8 @@ METHODS = ("entropy", "max")
 COMPARED, BATCH = 32, 8
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The types of a variant: the quantised type, and the type of everything else."""
-
-    mode: str
-    rest: str
-
-
-VARIANTS = {"int8": Recipe("int8", "fp32"), "int8-fp16": Recipe("int8", "fp16"), "fp8": Recipe("fp8", "fp16")}
+# {variant: the quantised type, and the type of everything else}
+VARIANTS = {"int8": ("int8", "fp32"), "int8-fp16": ("int8", "fp16"), "fp8": ("fp8", "fp16")}
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -61,9 +53,9 @@ def main(arguments: argparse.Namespace) -> None:
     calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
     facts = {"quantized": counted.record(), "calibration": calibrated}
     record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
-    share = f"{counted.compute} of {counted.compute + len(counted.skipped)}"
     progress(
-        f"  {arguments.variant}: {share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}"
+        f"  {arguments.variant}: {counted.share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; "
+        f"{in_words(record)}"
     )
 
 
@@ -93,12 +85,11 @@ def require_enough(arguments: argparse.Namespace, contract: Contract, samples: l
 
 def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:
     """Raise SlipwayError unless the calibration data will have the dtype and size of the exported file's input."""
-    exported = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
-    requested = arguments.input, arguments.crop
-    if requested != exported:
+    dtype, crop = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
+    if (arguments.input, arguments.crop) != (dtype, crop):
         raise SlipwayError(
-            f"{arguments.onnx} was exported for {exported[0]} inputs of {exported[1]} pixels, but this job calibrates "
-            f"with {requested[0]} inputs of {requested[1]} pixels; run snakemake again, or pass the same --input and "
+            f"{arguments.onnx} was exported for {dtype} inputs of {crop} pixels, but this job calibrates with "
+            f"{arguments.input} inputs of {arguments.crop} pixels; run snakemake again, or pass the same --input and "
             "--crop"
         )
 
@@ -107,25 +98,25 @@ def quantized(arguments: argparse.Namespace, samples: list[Tensors], opset: int,
     """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples."""
     from modelopt.onnx.quantization import quantize
 
-    recipe = VARIANTS[arguments.variant]
+    mode, rest = VARIANTS[arguments.variant]
     with scratch_folder() as folder:
         # ModelOpt writes beside its input.
         source, target = folder / "model.onnx", folder / "quantized.onnx"
         onnx.save(with_convolution_head(onnx.load(arguments.onnx)), source)
         quantize(
             str(source),
-            quantize_mode=recipe.mode,
+            quantize_mode=mode,
             calibration_data_reader=reader_of(samples),
             calibration_method=arguments.method,
             calibration_eps=["cpu"],
-            high_precision_dtype=recipe.rest,
+            high_precision_dtype=rest,
             # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
-            dq_only=recipe.rest != "fp32",
+            dq_only=rest != "fp32",
             output_path=str(target),
             log_level="WARNING",
         )
         model = onnx.load(target)
-    return lowered(model, opset, ir_version) if recipe.rest == "fp32" else model
+    return lowered(model, opset, ir_version) if rest == "fp32" else model
 
 
 def require_quantized(counts: Quantized) -> Quantized:
@@ -137,8 +128,8 @@ def require_quantized(counts: Quantized) -> Quantized:
         )
     if counts.compute <= len(counts.skipped):
         raise SlipwayError(
-            f"only {counts.compute} of {counts.compute + len(counts.skipped)} compute nodes were quantised; omitted: "
-            f"{', '.join(counts.skipped[:5])}; leave INT8 and FP8 out of `targets.*.precisions` in config.yaml"
+            f"only {counts.share} compute nodes were quantised; omitted: {', '.join(counts.skipped[:5])}; leave INT8 "
+            "and FP8 out of `targets.*.precisions` in config.yaml"
         )
     return counts
 

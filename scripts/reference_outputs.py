@@ -1,14 +1,13 @@
 """Compute the golden answers: PyTorch's FP32 outputs for samples of the inputs. Every engine must reproduce them."""
 
 import argparse
-from pathlib import Path
 
 from slipway.benchmark.strangers import strangers
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden, Sample, read_samples
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, sha256, write_json
-from slipway.core.cli import parser, progress, run
+from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
@@ -20,14 +19,8 @@ from slipway.outputs.wording import words_of
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
-    arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
-    arguments.add_argument("--samples-record", type=Path, required=True, help="their record (.json)")
-    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive to write: samples and answers")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
+    add_files(arguments, "weights", "weights_record", "contract", "labels", "samples", samples_record="their record")
+    add_files(arguments, "record", output="NumPy archive to write: samples and answers")
     add_planned(arguments, "torch_version")
     return arguments.parse_args(argv)
 

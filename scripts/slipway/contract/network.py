@@ -1,13 +1,11 @@
 """A network behind its contract: it takes the contract's inputs by position and answers with the contract's outputs."""
 
-import traceback
-
 import numpy as np
 import torch
 
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
-from slipway.core.errors import SlipwayError
-from slipway.networks.answer_structure import named_outputs, require_finite
+from slipway.core.errors import SlipwayError, explained_by
+from slipway.networks.answer_structure import dtype_of, named_outputs, require_finite
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
 
@@ -77,13 +75,8 @@ def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
     """Return PyTorch's outputs by name, finite and of any shape. Only the contract's inputs need to be known."""
-    try:
+    with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)
-    except SlipwayError:
-        raise
-    except Exception as error:  # the user's network can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(why_it_fails(network.network, inputs, error, network.run, contract.batched)) from None
     for name, values in outputs.items():
         require_finite(f"output {name}", values)
     return {name: _served(values).numpy() for name, values in outputs.items()}
@@ -91,7 +84,7 @@ def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 def dtypes_of(network: ServedNetwork, inputs: Tensors) -> dict[str, str]:
     """Return the names of the outputs' own dtypes, before any cast to float32."""
-    return {name: str(values.dtype).removeprefix("torch.") for name, values in network.run(inputs).items()}
+    return {name: dtype_of(values) for name, values in network.run(inputs).items()}
 
 
 def tensor_of(array: np.ndarray) -> torch.Tensor:

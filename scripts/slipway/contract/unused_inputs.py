@@ -4,10 +4,10 @@ import traceback
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten
 
 from slipway.contract.contract import Tensors
 from slipway.contract.network import ServedNetwork, tensor_of
+from slipway.networks.answer_structure import tensors_in
 
 
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
@@ -45,9 +45,8 @@ class _Sources(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
         result = function(*args, **(kwargs or {}))
-        tensors = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
+        tensors, results = tensors_in((args, kwargs)), tensors_in(result)
         names = set().union(*map(self.of, tensors))
-        results = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
         if not results:
             self.read |= names
         if function._schema.is_mutable:

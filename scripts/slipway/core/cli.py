@@ -17,6 +17,17 @@ from slipway.core.os_errors import explained, without_number
 # It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
+# {option for a file that several programs have: its help}
+_FILES = {
+    "weights": "canonical checkpoint (.safetensors)",
+    "weights_record": "its record (.json)",
+    "contract": "contract of the model (.json)",
+    "interface": "inputs and outputs of the model (.json)",
+    "labels": "names of output values, one a line",
+    "samples": "samples of the inputs (.npz)",
+    "onnx_record": "its record (.json)",
+    "record": "JSON record to write",
+}
 _terminal = sys.stderr
 # C0 and C1 control characters except tab and line feed, and the characters that change the writing direction.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -29,6 +40,12 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     arguments.add_argument("--log", help="write everything to this file, and only progress and errors to the terminal")
     return arguments
+
+
+def add_files(arguments: argparse.ArgumentParser, *common: str, **others: str) -> None:
+    """Add required options for files: `common` ones by name, and `others` with their help."""
+    for name, content in {**{name: _FILES[name] for name in common}, **others}.items():
+        arguments.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True, help=content)
 
 
 def progress(line: str) -> None:

@@ -1,6 +1,7 @@
 """The exception for errors that the user can act on, and the chain of causes of an error."""
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -15,6 +16,21 @@ def amended(before: str = "", after: str = "") -> Iterator[None]:
         yield
     except SlipwayError as error:
         raise SlipwayError(f"{before}{error}{after}") from None
+
+
+@contextmanager
+def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
+    """Raise an exception of other people's code as a SlipwayError with the sentence of `why`, its traceback in the log.
+
+    A SlipwayError is raised as it is.
+    """
+    try:
+        yield
+    except SlipwayError:
+        raise
+    except Exception as error:  # users and libraries can raise any exception
+        traceback.print_exc()
+        raise SlipwayError(why(error)) from None
 
 
 def listed(items: list[str], most: int) -> str:

@@ -1,7 +1,6 @@
 """Build networks by name: torchvision's classifiers, and factories of the user's own package."""
 
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
@@ -9,7 +8,7 @@ from operator import attrgetter
 import numpy as np
 import torch
 
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import explained_by
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.calling import call_of
 from slipway.networks.downloads import download_timeout
@@ -71,17 +70,15 @@ def _settled(model: torch.nn.Module, sample: Mapping[str, np.ndarray]) -> torch.
 
     if not any(isinstance(module, LazyModuleMixin) for module in model.modules()):
         return model
-    try:
-        with torch.no_grad():
-            call_of(model, list(sample))(model, {name: torch.from_numpy(array) for name, array in sample.items()})
-    except Exception as error:  # the user's code can raise any exception
-        traceback.print_exc()
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in sample.items())
-        raise SlipwayError(
+    shapes = ", ".join(f"{name} {array.shape}" for name, array in sample.items())
+    with explained_by(
+        lambda error: (
             f"the network has lazy modules, whose shapes come from its first input, but does not take {shapes} "
             f"({first_sentence(error)}); correct the samples (`preprocess.crop` in config.yaml), or give the modules "
             "sizes"
-        ) from None
+        )
+    ):
+        call_of(model, list(sample)).on_arrays(model, sample)
     return model.eval()
 
 
@@ -93,11 +90,10 @@ def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
         is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
         no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
         return partial(torchvision.models.get_model, architecture, **no_weights)
-    try:
-        return import_users(architecture)
-    except Exception as error:  # the user's module can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(
+    with explained_by(
+        lambda error: (
             f"architecture {architecture} cannot be imported ({error}); install its package into this environment or "
             "name its folder in PYTHONPATH, or correct `architecture` in config.yaml"
-        ) from None
+        )
+    ):
+        return import_users(architecture)

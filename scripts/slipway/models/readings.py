@@ -9,6 +9,7 @@ import torch
 from slipway.models.checkpoint_files import Content
 from slipway.models.loading import COUNTER, Differences, load
 from slipway.models.network import Network
+from slipway.networks.answer_structure import dtype_of
 
 TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
@@ -96,7 +97,7 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
         if reason := _refusal(tensor, own):
             refused.append(f"{name} is {reason}")
         else:
-            casts[f"{_name(tensor)} to {_name(own)}"] += 1
+            casts[f"{dtype_of(tensor)} to {dtype_of(own)}"] += 1
     return replace(candidate, differences=differences, refused=refused, casts=casts)
 
 
@@ -106,7 +107,7 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     Floats of two bytes and more are cast to each other unless a number overflows; shorter floats are quantized and need
     scales. Integers and booleans are cast only if no value changes.
     """
-    words, dtype = f"{_name(tensor)}, not {_name(own)}", own.dtype
+    words, dtype = f"{dtype_of(tensor)}, not {dtype_of(own)}", own.dtype
     if tensor.is_quantized or tensor.layout != torch.strided:
         return words
     if dtype.is_floating_point or dtype.is_complex:
@@ -118,11 +119,6 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
     if tensor.dtype.is_complex:
         return words
     return None if torch.equal(tensor.to(dtype).to(tensor.dtype), tensor) else words
-
-
-def _name(tensor: torch.Tensor) -> str:
-    """Return the name of a tensor's dtype, such as float16."""
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:

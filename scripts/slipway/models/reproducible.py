@@ -8,6 +8,7 @@ import torch
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
+from slipway.networks.answer_structure import tensors_in
 from slipway.networks.calling import call_of
 
 
@@ -21,9 +22,8 @@ def require_reproducible(
     """
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())
-    inputs, call = {name: torch.from_numpy(array) for name, array in sample.items()}, call_of(model, list(sample))
-    with torch.inference_mode():
-        first, repeated, other = (_tensors(call(network, inputs)) for network in (model, model, again))
+    call = call_of(model, list(sample))
+    first, repeated, other = (tensors_in(call.on_arrays(network, sample)) for network in (model, model, again))
     if not _are_close(first, repeated) or _are_close(first, other):
         return
     buffers, new_buffers = dict(model.named_buffers()), dict(again.named_buffers())
@@ -34,12 +34,6 @@ def require_reproducible(
         f"values that no checkpoint has ({named}), so the values of the training are lost; keep them in the state dict "
         "(register_buffer with persistent=True) and train or save again, or make them the same each time"
     )
-
-
-def _tensors(answer: object) -> list[torch.Tensor]:
-    """Return the tensors of an answer. Other values are refused elsewhere."""
-    leaves, _ = torch.utils._pytree.tree_flatten(answer)
-    return [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
 
 def _are_close(first: list[torch.Tensor], other: list[torch.Tensor]) -> bool:

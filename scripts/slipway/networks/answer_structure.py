@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch.utils._pytree import tree_leaves
 
 from slipway.core.errors import SlipwayError
 
@@ -23,6 +24,16 @@ def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[st
     for name, value in chosen.items():
         _require_tensor(name, value, tensors, answer)
     return chosen
+
+
+def tensors_in(answer: object) -> list[torch.Tensor]:
+    """Return all tensors in an answer of any structure."""
+    return [leaf for leaf in tree_leaves(answer) if isinstance(leaf, torch.Tensor)]
+
+
+def dtype_of(tensor: torch.Tensor) -> str:
+    """Return the name of a tensor's dtype, such as float16."""
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def require_finite(name: str, values: torch.Tensor) -> None:
@@ -81,14 +92,12 @@ def _require_tensor(name: str, value: object, tensors: list[str], answer: object
             )
         remedy = _WRAP
         if tensors and not isinstance(answer, tuple | list):
-            remedy = (
-                f"leave it out by `outputs: {{{', '.join(f'{other}: tensor' for other in tensors)}}}` of the model "
-            )
-            remedy += f"in config.yaml, or {_WRAP}"
+            others = ", ".join(f"{other}: tensor" for other in tensors)
+            remedy = f"leave it out by `outputs: {{{others}}}` of the model in config.yaml, or {_WRAP}"
         raise SlipwayError(f"the output {name} of the network is {_in_words(value)}, not one tensor; {remedy}")
     if value.dtype.is_complex:
         raise SlipwayError(
-            f"the output {name} of the network has complex numbers ({_dtype(value)}), which no server can send; let "
+            f"the output {name} of the network has complex numbers ({dtype_of(value)}), which no server can send; let "
             "the network return real and imaginary parts as two tensors (torch.view_as_real)"
         )
     if value.layout != torch.strided or value.is_quantized:
@@ -96,10 +105,6 @@ def _require_tensor(name: str, value: object, tensors: list[str], answer: object
             f"the output {name} of the network is a sparse or quantised tensor, which no graph can have; let the "
             "network return a dense one (.to_dense(), .dequantize())"
         )
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _in_words(value: object) -> str:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from slipway.core.errors import SlipwayError, listed
@@ -28,6 +29,11 @@ class Call:
         by_name = {name: inputs[name] for name in self.keyword}
         return network(*(inputs[name] for name in self.positional), **by_name)
 
+    def on_arrays(self, network: torch.nn.Module, inputs: Mapping[str, np.ndarray]) -> object:
+        """Return the network's answer to named arrays, without gradients."""
+        with torch.no_grad():
+            return self(network, {name: torch.from_numpy(array) for name, array in inputs.items()})
+
 
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     """Return how a network takes the inputs `names`. Its optional parameters may be left out.
@@ -42,9 +48,9 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     takes_any_name = inspect.Parameter.VAR_KEYWORD in kinds
     takes_any_number = inspect.Parameter.VAR_POSITIONAL in kinds
     unknown = [name for name in names if name not in named]
-    if len(names) == 1 and unknown and len(required) <= 1 and (takes_any_number or _takes_one(named, required)):
-        return Call(positional=tuple(names))
-    if unknown == list(names) and takes_any_number and not required:
+    takes_it = len(names) == 1 and len(required) <= 1 and (takes_any_number or _takes_one(named, required))
+    takes_all = unknown == list(names) and takes_any_number and not required
+    if (unknown and takes_it) or takes_all:
         return Call(positional=tuple(names))
     if unknown and not takes_any_name:
         raise SlipwayError(_why_unknown(unknown, names, list(named), required))

@@ -4,12 +4,13 @@ import re
 import traceback
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from slipway.contract.contract import BATCH
 from slipway.core.errors import causes
-from slipway.networks.user_code import first_sentence, last_line, line_in_text, line_of, without_colours
+from slipway.networks.user_code import at, first_sentence, last_line, line_in_text, line_of, without_colours
 
 # It explains errors, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
@@ -37,7 +38,7 @@ def why_not_exported(error: Exception, model: torch.nn.Module, opset: int) -> st
 def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
     messages = "\n".join(f"{type(cause).__name__}: {without_colours(str(cause))}" for cause in causes(error))
     line = line_of(error) or _line_of_node(error)
-    place = f" at {line}" if line else ""
+    place = at(line)
     if has_scripts:
         return (
             f"it holds a module that torch.jit made{place}, which the exporter cannot take apart; have the factory "
@@ -65,8 +66,7 @@ def why_the_axis_is_fixed(
 
     `dynamic_shapes` has the dynamic axes of the example in the form of torch.export.
     """
-    line = _line_that_fixes(model, example, dynamic_shapes, name)
-    place = f" at {line}" if line else ""
+    place = at(_line_that_fixes(model, example, dynamic_shapes, name))
     if name == BATCH:
         return (
             f"the exported file takes only batches of {size}: the network's code fixes the batch size{place}; write "
@@ -80,40 +80,34 @@ def why_the_axis_is_fixed(
     )
 
 
-class FrozenLines:
-    """A context that records the user's lines whose result for one input the older exporter writes as a constant."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def __enter__(self) -> "FrozenLines":
-        self._caught = warnings.catch_warnings(record=True)
-        self._warnings = self._caught.__enter__()
-        warnings.simplefilter("always")
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self._caught.__exit__(*problem)
-        for warning in self._warnings:
+@contextmanager
+def frozen_lines() -> Iterator[list[str]]:
+    """Yield a list that gets the user's lines whose result for one input the older exporter writes as a constant."""
+    lines: list[str] = []
+    try:
+        with warnings.catch_warnings(record=True, action="always") as caught:
+            yield lines
+    finally:
+        for warning in caught:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
             is_traced = warning.category.__name__ == "TracerWarning"
             line = last_line([(warning.filename, warning.lineno)]) if is_traced else None
-            if line and line not in self.lines:
-                self.lines.append(line)
+            if line and line not in lines:
+                lines.append(line)
 
-    def in_words(self) -> str:
-        """Return the reason why the outputs of ONNX file and network differ, and the remedy."""
-        reason = (
-            "the network does something that the export does not carry, such as a loop over the batch, a change in "
-            "place, or a number that its code computes"
-        )
-        if self.lines:
-            lines = "; ".join(self.lines[:3])
-            reason = f"the exporter replaced these lines of Python by their result for one batch: {lines}"
-        return (
-            f"{reason}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in "
-            "place of numbers"
-        )
+
+def why_answers_differ(frozen: list[str]) -> str:
+    """Return the reason why the outputs of ONNX file and network differ, and the remedy."""
+    reason = (
+        "the network does something that the export does not carry, such as a loop over the batch, a change in place, "
+        "or a number that its code computes"
+    )
+    if frozen:
+        reason = f"the exporter replaced these lines of Python by their result for one batch: {'; '.join(frozen[:3])}"
+    return (
+        f"{reason}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in place "
+        "of numbers"
+    )
 
 
 def _of_operator(name: str, place: str, messages: str, opset: int) -> str:

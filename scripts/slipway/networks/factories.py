@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 
-from slipway.core.errors import SlipwayError, causes
+from slipway.core.errors import SlipwayError, explained_by
 from slipway.networks.downloads import attempted_download
-from slipway.networks.user_code import first_sentence, line_of
+from slipway.networks.user_code import first_sentence, missing_package, place_of
 
 
 def call_factory(factory: Callable[..., object], architecture: str, arguments: dict) -> torch.nn.Module:
@@ -15,19 +15,10 @@ def call_factory(factory: Callable[..., object], architecture: str, arguments: d
 
     Raises SlipwayError with the cause and the line of the user's code if the factory fails.
     """
-    try:
+    with explained_by(lambda error: _why_not(error, architecture, arguments)):
         network = factory(**arguments)
-    except Exception as error:  # the user's code can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(_why_not(error, architecture, arguments)) from None
-    require_module(network, architecture)
-    return network.eval()
-
-
-def require_module(network: object, architecture: str) -> None:
-    """Raise SlipwayError unless a factory returned a single torch.nn.Module."""
     if isinstance(network, torch.nn.Module):
-        return
+        return network.eval()
     if isinstance(network, tuple | list):
         kinds = ", ".join(type(part).__name__ for part in network)
         result = f"a {type(network).__name__} ({kinds})"
@@ -45,12 +36,10 @@ def require_module(network: object, architecture: str) -> None:
 
 def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
     message = first_sentence(error)
-    line = line_of(error) if ":" in architecture else None  # the user cannot correct torchvision's lines
-    place = f" at {line}" if line else ""
-    missing = next((cause for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
-    if missing is not None:
+    place = place_of(error) if ":" in architecture else ""  # the user cannot correct torchvision's lines
+    if package := missing_package(error):
         return (
-            f"architecture {architecture} needs the package {missing.name}, which is not installed{place}; install it "
+            f"architecture {architecture} needs the package {package}, which is not installed{place}; install it "
             "into this environment"
         )
     if address := attempted_download(error):
@@ -65,7 +54,7 @@ def _why_not(error: Exception, architecture: str, arguments: dict) -> str:
             f"here ({message}){place}; let it make the network alone, without weights, since those come from `weights`"
         )
     advice = f"{place}; correct `arguments` in config.yaml, or the factory"
-    before_the_first_line = isinstance(error, TypeError) and error.__traceback__.tb_next is None
-    if line is None or before_the_first_line:
+    before_its_first_line = traceback.extract_tb(error.__traceback__)[-1].filename == __file__
+    if not place or before_its_first_line:
         advice = "; correct `arguments` or `architecture` in config.yaml"
     return f"architecture {architecture} cannot be made with the arguments {arguments} ({message}){advice}"

@@ -1,12 +1,14 @@
 """Find the first module in which two runs of a network differ for the same sample."""
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from slipway.contract.contract import Tensors
 from slipway.contract.network import ServedNetwork
+from slipway.networks.answer_structure import tensors_in
 
 
 @dataclass(frozen=True)
@@ -54,37 +56,26 @@ def _steps(network: ServedNetwork, inputs: Tensors) -> list[_Step]:
     steps: list[_Step] = []
     running: list[str] = []
 
-    def entering(name: str) -> Callable[..., None]:
-        def hook(_: torch.nn.Module, inputs: tuple, named: dict) -> None:
-            if running:  # the inputs of the network itself are the same
-                steps.append(_Step(name, running[-1], False, _copied([inputs, named])))
-            running.append(name)
+    def enter(name: str, _: torch.nn.Module, inputs: tuple, named: dict) -> None:
+        if running:  # the inputs of the network itself are the same
+            steps.append(_Step(name, running[-1], False, _copied([inputs, named])))
+        running.append(name)
 
-        return hook
+    def leave(name: str, _: torch.nn.Module, __: tuple, outputs: object) -> None:
+        running.pop()
+        steps.append(_Step(name, running[-1] if running else "", True, _copied(outputs)))
 
-    def leaving(name: str) -> Callable[..., None]:
-        def hook(_: torch.nn.Module, __: tuple, outputs: object) -> None:
-            running.pop()
-            steps.append(_Step(name, running[-1] if running else "", True, _copied(outputs)))
-
-        return hook
-
-    handles = []
-    for name, module in network.network.named_modules():
-        handles.append(module.register_forward_pre_hook(entering(name), with_kwargs=True))
-        handles.append(module.register_forward_hook(leaving(name)))
-    try:
+    with ExitStack() as hooks:
+        for name, module in network.network.named_modules():
+            hooks.enter_context(module.register_forward_pre_hook(partial(enter, name), with_kwargs=True))
+            hooks.enter_context(module.register_forward_hook(partial(leave, name)))
         network.run(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
     return steps
 
 
 def _copied(value: object) -> list[torch.Tensor]:
     """Return copies of the floating-point tensors in a value. The network may change the originals in place."""
-    leaves, _ = torch.utils._pytree.tree_flatten(value)
-    return [leaf.clone() for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.is_floating_point()]
+    return [tensor.clone() for tensor in tensors_in(value) if tensor.is_floating_point()]
 
 
 def _differ(alone: list[torch.Tensor], together: list[torch.Tensor], count: int, allowed: float) -> bool:

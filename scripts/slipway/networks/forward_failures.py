@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slipway.core.errors import causes
-from slipway.networks.user_code import first_sentence, line_of
+from slipway.networks.user_code import first_sentence, missing_package, place_of
 
 if TYPE_CHECKING:
     import torch
@@ -40,9 +39,8 @@ def why_it_fails(
 
     The network is tried with other inputs, to find out whether their dtype, number or size is the cause.
     """
-    message, line = first_sentence(error), line_of(error)
-    place = f" at {line}" if line else ""
-    failed = f"the network fails on {_shapes(inputs)} ({message}){place}"
+    message = first_sentence(error)
+    failed = f"the network fails on {_shapes(inputs)} ({message}){place_of(error)}"
     if channels := _OF_CHANNELS.search(message):
         return (
             f"{failed}: it takes {channels[1]} channels, and the input has {channels[2]}; let `architecture` name a "
@@ -61,8 +59,8 @@ def why_it_fails(
             "chosen by `targets.*.precisions`"
         )
     if isinstance(error, _MAY_BE_SIZE):
-        rows = len(next(iter(inputs.values()))) if batched else 1
-        counts = () if not batched else (1,) if rows > 1 else (2, 4, 8)
+        rows = len(next(iter(inputs.values()))) if batched else 0
+        counts = (1,) if rows > 1 else (2, 4, 8) if rows else ()
         if count := next((count for count in counts if _takes(run, _repeated(inputs, count))), None):
             taken = "single sample" if count == 1 else f"batch of {count}"
             return (
@@ -74,12 +72,12 @@ def why_it_fails(
                 f"{failed}, though it takes inputs of {size} x {size}; correct the samples (`preprocess.crop` in "
                 "config.yaml), or let `architecture` name a factory whose network takes that size"
             )
-    missing = next((cause for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
-    if missing is not None:
-        return f"{failed}: it needs the package {missing.name}; install it into this environment"
+    if package := missing_package(error):
+        return f"{failed}: it needs the package {package}; install it into this environment"
+    given = ", ".join(f"{name} in {array.dtype}" for name, array in inputs.items())
     return (
-        f"{failed}, and no other size or dtype was found that it takes; it is called with {_in_words(inputs)}: correct "
-        "its forward or the samples, or let `architecture` name a factory that wraps it in a module which takes them"
+        f"{failed}, and no other size or dtype was found that it takes; it is called with {given}: correct its forward "
+        "or the samples, or let `architecture` name a factory that wraps it in a module which takes them"
     )
 
 
@@ -87,10 +85,6 @@ def _shapes(inputs: dict[str, np.ndarray]) -> str:
     if len(inputs) == 1:
         return f"an input of shape {next(iter(inputs.values())).shape}"
     return f"inputs of shapes {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}"
-
-
-def _in_words(inputs: dict[str, np.ndarray]) -> str:
-    return ", ".join(f"{name} in {array.dtype}" for name, array in inputs.items())
 
 
 def _other_dtypes(inputs: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], str]]:

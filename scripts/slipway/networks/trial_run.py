@@ -1,13 +1,13 @@
 """Run a network once on a sample of its inputs, before anything is known about its outputs."""
 
-import traceback
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
 
-from slipway.core.errors import SlipwayError
-from slipway.networks.answer_structure import require_finite
+from slipway.core.errors import explained_by
+from slipway.networks.answer_structure import require_finite, tensors_in
 from slipway.networks.calling import call_of
 from slipway.networks.forward_failures import why_it_fails
 
@@ -17,18 +17,9 @@ def try_run(model: torch.nn.Module, sample: Mapping[str, np.ndarray]) -> list[to
 
     Raises SlipwayError if the network fails, or answers with values that are not finite.
     """
-    call = call_of(model, list(sample))
-
-    def run(inputs: Mapping[str, np.ndarray]) -> object:
-        with torch.inference_mode():
-            return call(model, {name: torch.from_numpy(array) for name, array in inputs.items()})
-
-    try:
-        leaves, _ = torch.utils._pytree.tree_flatten(run(sample))
-    except Exception as error:  # the user's network can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(why_it_fails(model, dict(sample), error, run)) from None
-    outputs = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    run = partial(call_of(model, list(sample)).on_arrays, model)
+    with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
+        outputs = tensors_in(run(sample))
     for output in outputs:
         require_finite("answer", output)
     return outputs

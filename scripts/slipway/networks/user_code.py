@@ -35,6 +35,21 @@ def line_of(error: BaseException) -> str | None:
     return None
 
 
+def place_of(error: BaseException) -> str:
+    """Return " at " and the user's line that raised an error, for a sentence; "" if no file of the user is involved."""
+    return at(line_of(error))
+
+
+def at(line: str | None) -> str:
+    """Return a line as part of a sentence; "" for None."""
+    return f" at {line}" if line else ""
+
+
+def missing_package(error: BaseException) -> str | None:
+    """Return the name of the package whose absence caused an error; None if that is not its cause."""
+    return next((cause.name for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
+
+
 def line_in_text(text: str) -> str | None:
     """Return the last line of the user's code in a text with the form of a traceback; None if there is none."""
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])

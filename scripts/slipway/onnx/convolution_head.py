@@ -55,14 +55,12 @@ def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
     weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
-    pooled = f"{values}_pooled" if maker.op_type == "ReduceMean" else maker.input[0]
     make = onnx.helper.make_node
-    nodes = [
-        *(
-            [make("GlobalAveragePool", [maker.input[0]], [pooled], f"{gemm.name}_pool")]
-            if pooled != maker.input[0]
-            else []
-        ),
+    pooled, nodes = maker.input[0], []
+    if maker.op_type == "ReduceMean":
+        pooled = f"{values}_pooled"
+        nodes.append(make("GlobalAveragePool", [maker.input[0]], [pooled], f"{gemm.name}_pool"))
+    nodes += [
         # Without kernel_shape TensorRT 8.5 refuses a kernel that a DequantizeLinear makes.
         make("Conv", [pooled, *gemm.input[1:]], [f"{values}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
         make("Flatten", [f"{values}_pixel"], [values], f"{gemm.name}_flatten", axis=1),

@@ -15,14 +15,11 @@ def lower_einsum(model: onnx.ModelProto) -> None:
 
 def lowered(equation: str) -> str:
     """Return an Einsum's equation with lower-case letters; unchanged if it has more letters than the alphabet."""
-    letters = dict.fromkeys(letter for letter in equation if letter.isalpha())
-    taken = {letter for letter in letters if letter.islower()}
-    free = iter([letter for letter in string.ascii_lowercase if letter not in taken])
+    taken = set(filter(str.islower, equation))
     replaced = {}
-    for letter in letters:
-        if letter.isupper():
-            lower = letter.lower()
-            # The letter's own form if no other letter has it.
-            fits = lower not in taken and lower not in replaced.values()
-            replaced[letter] = lower if fits else next((one for one in free if one not in replaced.values()), letter)
+    for letter in dict.fromkeys(filter(str.isupper, equation)):
+        # The letter's own form if no other letter has it.
+        candidates = (letter.lower(), *string.ascii_lowercase)
+        replaced[letter] = next((lower for lower in candidates if lower not in taken), letter)
+        taken.add(replaced[letter])
     return equation.translate(str.maketrans(replaced))

@@ -1,6 +1,6 @@
 """Export a served network to an ONNX file whose tensors and dynamic axes have the contract's names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -20,22 +20,18 @@ LARGEST_BATCH = 4096
 
 def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> None:
     """Write the network to `path` with weights inside, with the contract's dynamic axes."""
-    inputs = example_of(contract, samples)
+    is_new = opset >= OLDEST_DYNAMO_OPSET
+    if is_new:
+        how = {"dynamic_shapes": (dynamic_shapes(contract),), "external_data": False, "verbose": False}
+    else:
+        how = {"dynamic_axes": dynamic_axes(contract)}
     names = {
         "input_names": [tensor.name for tensor in contract.inputs],
         "output_names": [tensor.name for tensor in contract.outputs],
-        "opset_version": opset,
     }
-    if opset >= OLDEST_DYNAMO_OPSET:
-        shapes = (dynamic_shapes(contract),)
-        torch.onnx.export(
-            network, inputs, path, dynamo=True, external_data=False, dynamic_shapes=shapes, verbose=False, **names
-        )
-        finish(path, contract)
-    else:
-        torch.onnx.export(network, inputs, path, dynamo=False, dynamic_axes=dynamic_axes(contract), **names)
-        simplify(path)
-        finish(path, contract)
+    inputs = example_of(contract, samples)
+    torch.onnx.export(network, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
+    finish(onnx.load(path) if is_new else simplified(path), contract, path)
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
@@ -81,16 +77,14 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
     The message names the line of the network's code that fixes it.
     """
     names = {BATCH, *dynamic(contract)}
-    for tensor, value in zip(contract.inputs, onnx.load(path).graph.input, strict=False):
-        for name, size in zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False):
-            if name in names and size.HasField("dim_value"):
-                example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
-                raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))
+    for name, size in _sizes(contract.inputs, onnx.load(path).graph.input):
+        if name in names and size.HasField("dim_value"):
+            example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
+            raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))
 
 
-def finish(path: Path, contract: Contract) -> None:
-    """Name the dynamic axes, lower the letters of Einsum equations, and forget where the sources are."""
-    model = onnx.load(path)
+def finish(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
+    """Name the dynamic axes, lower the letters of Einsum equations, forget where the sources are, and save."""
     forget_sources(model)
     lower_einsum(model)
     name_axes(model, contract)
@@ -99,23 +93,20 @@ def finish(path: Path, contract: Contract) -> None:
 
 def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
     """Give the dynamic axes of a graph's inputs and outputs the contract's names, everywhere in the graph."""
-    renamed = {
-        size.dim_param: name
-        for tensor, value in zip(contract.inputs, model.graph.input, strict=False)
-        for name, size in zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
-        if isinstance(name, str) and size.dim_param
-    }
+    inputs = _sizes(contract.inputs, model.graph.input)
+    renamed = {size.dim_param: name for name, size in inputs if isinstance(name, str) and size.dim_param}
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for size in value.type.tensor_type.shape.dim:
             if size.dim_param in renamed:
                 size.dim_param = renamed[size.dim_param]
-    for tensor, size in _sizes(contract.outputs, model):
-        if isinstance(tensor, str) and not size.HasField("dim_value"):
-            size.dim_param = tensor
+    for name, size in _sizes(contract.outputs, model.graph.output):
+        if isinstance(name, str) and not size.HasField("dim_value"):
+            size.dim_param = name
 
 
-def _sizes(tensors: tuple[Tensor, ...], model: onnx.ModelProto) -> Iterator[tuple]:
-    for tensor, value in zip(tensors, model.graph.output, strict=False):
+def _sizes(tensors: Iterable[Tensor], values: Iterable[onnx.ValueInfoProto]) -> Iterator[tuple]:
+    """Yield each size of the contract's tensors with the size of the graph's."""
+    for tensor, value in zip(tensors, values, strict=False):
         yield from zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
 
 
@@ -127,12 +118,12 @@ def forget_sources(model: onnx.ModelProto) -> None:
         node.metadata_props.extend(other_entries)
 
 
-def simplify(path: Path) -> None:
-    """Fold the constants of the file at `path`, as PyTorch's newer exporter does itself.
+def simplified(path: Path) -> onnx.ModelProto:
+    """Return the model of a file with its constants folded, as PyTorch's newer exporter does itself.
 
     The older exporter leaves paddings computed at run time and biases behind Identity nodes. They would keep builders
     from fusing convolutions, and ModelOpt from quantising them.
     """
     import onnxslim
 
-    onnx.save(onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"]), path)
+    return onnxslim.slim(onnx.load(path), skip_fusion_patterns=["FusionGemm"])

@@ -15,7 +15,7 @@ from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, sha256, write_json, written_whole
-from slipway.core.cli import parser
+from slipway.core.cli import add_files, parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.onnx.onnx_files import answers_of, described, require_own_answers, require_served_tensors, session_of
@@ -26,12 +26,8 @@ PACKAGE = "nvidia-modelopt"
 def variant_parser(description: str, variants: Iterable[str]) -> argparse.ArgumentParser:
     """Return an argument parser with the options that each conversion has."""
     arguments = parser(description)
-    arguments.add_argument("--onnx", type=Path, required=True, help="FP32 ONNX file")
-    arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
+    add_files(arguments, "onnx_record", "samples", "record", onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
-    arguments.add_argument("--output", type=Path, required=True, help="ONNX file to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     return arguments
 
 

@@ -84,15 +84,9 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 def _is_served(tensor: Tensor, value: onnx.ValueInfoProto) -> bool:
     """Return whether a graph's tensor is the contract's: no size that is dynamic there is fixed here."""
     served = value.type.tensor_type
-    sizes = served.shape.dim
-    return (
-        value.name == tensor.name
-        and _dtype(served.elem_type) == tensor.dtype
-        and len(sizes) == len(tensor.shape)
-        and all(
-            not actual.HasField("dim_value") or actual.dim_value == size
-            for actual, size in zip(sizes, tensor.shape, strict=True)
-        )
+    sizes = [size.dim_value if size.HasField("dim_value") else None for size in served.shape.dim]
+    return (value.name, _dtype(served.elem_type), len(sizes)) == (tensor.name, tensor.dtype, len(tensor.shape)) and all(
+        size in (None, own) for size, own in zip(sizes, tensor.shape, strict=True)
     )
 
 

@@ -23,6 +23,11 @@ class Quantized:
     dequantize: int = 0
     bad_scales: list[str] = field(default_factory=list)  # names of nodes whose scale is zero, negative or not finite
 
+    @property
+    def share(self) -> str:
+        """Return the share of quantised compute nodes in words, such as "20 of 21"."""
+        return f"{self.compute} of {self.compute + len(self.skipped)}"
+
     def record(self) -> dict:
         """Return the counts for a record."""
         return {
@@ -42,14 +47,13 @@ def inspect(model: onnx.ModelProto) -> Quantized:
         if node.op_type in (_Q, _DQ):
             counts.quantize += node.op_type == _Q
             counts.dequantize += node.op_type == _DQ
-            scale = constants.get(node.input[1])
-            if scale is None or not np.isfinite(scale).all() or not (scale > 0).all():
+            scale = constants.get(node.input[1], np.array(np.nan))
+            if not (np.isfinite(scale) & (scale > 0)).all():
                 counts.bad_scales.append(node.name)
+        elif node.op_type in COMPUTE and all(producers.get(name) == _DQ for name in node.input[:2]):
+            counts.compute += 1
         elif node.op_type in COMPUTE:
-            if all(producers.get(name) == _DQ for name in node.input[:2]):
-                counts.compute += 1
-            else:
-                counts.skipped.append(node.name)
+            counts.skipped.append(node.name)
     return counts
 
 
@@ -102,8 +106,7 @@ def _axes_as_attributes(model: onnx.ModelProto) -> None:
     """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
     constants = arrays_of(model)
     for node in model.graph.node:
-        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1:
-            axes = constants.get(node.input[1])
-            if axes is not None:
-                del node.input[1]
-                node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))
+        reduces = node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1
+        if reduces and node.input[1] in constants:
+            axes = constants[node.input.pop()]
+            node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))
