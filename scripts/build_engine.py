@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.artifacts import record_of_file, sha256, write_json, written_whole
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
@@ -75,16 +75,11 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
     Raises SlipwayError if the ONNX file is not the file of its record.
     """
-    exported = read_json(arguments.onnx_record)
-    onnx_sha256 = sha256(arguments.onnx)
-    if onnx_sha256 != exported["sha256"]:
-        raise SlipwayError(
-            f"{arguments.onnx} is not the file of its record: edited or truncated; remove the file, run again"
-        )
+    exported = record_of_file(arguments.onnx, arguments.onnx_record)
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],
-        "key": key_of(arguments, exported, onnx_sha256),
+        "key": key_of(arguments, exported),
         "code_sha256": digest(CodeHashes().of_program("build_engine", arguments.runtime)),
         "structure_sha256": exported.get("structure_sha256"),
         "topology_sha256": exported.get("topology_sha256"),
@@ -95,10 +90,10 @@ def head_of(arguments: argparse.Namespace) -> dict:
     }
 
 
-def key_of(arguments: argparse.Namespace, exported: dict, onnx_sha256: str) -> dict:
+def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
     """Return everything that the engine depends on. `exported` is the ONNX file's record."""
     key = {
-        "onnx_sha256": onnx_sha256,
+        "onnx_sha256": exported["sha256"],
         "runtime": arguments.runtime,
         "runtime_version": arguments.runtime_version,
         "precision": arguments.precision,

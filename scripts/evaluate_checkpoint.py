@@ -14,7 +14,7 @@ from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.job_settings import about_weights, add_planned
 from slipway.models import load_model
 
 
@@ -42,9 +42,7 @@ def main(arguments: argparse.Namespace) -> None:
     facts |= {"metric": metric_of(arguments, evaluation.answers, samples)}
     evaluation = replace(evaluation, facts=facts)
     record = {
-        "origin": weights["origin"],
-        "key": settings_of(arguments),
-        "weights_sha256": weights["sha256"],
+        **about_weights(arguments, weights),
         "samples": len(evaluation.samples),
         "metric": facts["metric"],
     }

@@ -21,7 +21,7 @@ from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.errors import SlipwayError, explained_by
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.os_errors import of_system
 from slipway.core.pytorch import torch
 from slipway.models import load_model
@@ -70,9 +70,7 @@ def main(arguments: argparse.Namespace) -> None:
         company = onnx_files.require_own_answers(onnx.load(partial), contract, samples, IN_32_BITS)
     about = onnx_files.described(arguments.output)
     record = {
-        "origin": weights["origin"],
-        "key": settings_of(arguments),
-        "weights_sha256": weights["sha256"],
+        **about_weights(arguments, weights),
         "variant": "fp32",
         **about,
         "fp32_bytes": about["bytes"],

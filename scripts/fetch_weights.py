@@ -15,20 +15,17 @@ from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.pytorch import torch
 from slipway.models import build
 from slipway.models.canonical import inputs_record, write_canonical
-from slipway.models.checkpoint_files import content_of, read_checkpoint
+from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
-from slipway.models.reproducible import require_reproducible
+from slipway.models.trial_runs import require_reproducible, try_run
 from slipway.networks.downloads import download_timeout
-from slipway.networks.trial_run import try_run
 
 if TYPE_CHECKING:
-    import torch
     from torchvision.models import WeightsEnum
-
-    from slipway.models.checkpoint_files import Content
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
@@ -103,8 +100,6 @@ def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, Weights
     A rehearsal replaces the published weights and has no content. Raises SlipwayError if the download fails for weights
     other than `default`.
     """
-    import torch
-
     if arguments.checkpoint:
         content = read_checkpoint(arguments.checkpoint)
         return "checkpoint", content, published_weights(arguments.architecture, arguments.checkpoint)
@@ -153,7 +148,6 @@ def download(weights: "WeightsEnum") -> dict:
     waits.
     """
     import filelock
-    import torch
 
     cache = Path(torch.hub.get_dir())
     cache.mkdir(parents=True, exist_ok=True)
@@ -182,13 +176,11 @@ def rehearsal_warning(reason: object) -> None:
     )
 
 
-def fill_zero_weights(model: "torch.nn.Module") -> None:
+def fill_zero_weights(model: torch.nn.Module) -> None:
     """Give random values to matrices and kernels that are initialised with zeros, such as a ViT's last layer.
 
     With zeros every answer would be zero, and comparisons would prove nothing.
     """
-    import torch
-
     for parameter in model.parameters():
         if parameter.dim() > 1 and not parameter.any():
             torch.nn.init.trunc_normal_(parameter, std=DEVIATION)

@@ -4,7 +4,6 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from slipway.classification.classifier_contract import class_names, contract_of
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
@@ -16,11 +15,9 @@ from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.job_settings import add_planned
+from slipway.core.pytorch import torch
 from slipway.models import load_model
 from slipway.outputs.meaning import KINDS
-
-if TYPE_CHECKING:
-    import torch
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -66,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def of_samples(
-    arguments: argparse.Namespace, model: "torch.nn.Module", samples: list[Tensors]
+    arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors]
 ) -> tuple[Contract, list[str]]:
     """Return the contract of a model with samples, and the names of the first output's values that can have names."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}

@@ -18,7 +18,7 @@ from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.artifacts import read_json, write_json, written_whole
 from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.hardware import usable_cores
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
 from slipway.models import load_model
 
@@ -66,9 +66,7 @@ def main(arguments: argparse.Namespace) -> None:
         write_trace(profiled, partial)
     summary = summarise(profiled.key_averages(), device, seconds)
     record = {
-        "origin": weights["origin"],
-        "weights_sha256": weights["sha256"],
-        "key": settings_of(arguments),
+        **about_weights(arguments, weights),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "torch": torch.__version__,
         "batch_size": arguments.batch_size if contract.batched else 1,

@@ -13,7 +13,7 @@ from slipway.contract.source_options import add_source, has_source, name_of, sam
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
-from slipway.onnx.calibration_reader import reader_of
+from slipway.onnx.calibration_reader import SampleReader
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
@@ -106,7 +106,7 @@ def quantized(arguments: argparse.Namespace, samples: list[Tensors], opset: int,
         quantize(
             str(source),
             quantize_mode=mode,
-            calibration_data_reader=reader_of(samples),
+            calibration_data_reader=SampleReader(samples),
             calibration_method=arguments.method,
             calibration_eps=["cpu"],
             high_precision_dtype=rest,

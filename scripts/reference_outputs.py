@@ -8,7 +8,7 @@ from slipway.contract.golden import Golden, Sample, read_samples
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import add_files, parser, progress, run
-from slipway.core.job_settings import add_planned, settings_of
+from slipway.core.job_settings import about_weights, add_planned
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
 from slipway.outputs.showing import record_of, sentences_of
@@ -36,9 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
     Golden(contract, tuple(map(Sample, inputs, answers))).write(arguments.output)
     shown = record_of(answers[0], contract, arguments.labels.read_text(encoding="utf-8").splitlines())
     record = {
-        "origin": weights["origin"],
-        "key": settings_of(arguments),
-        "weights_sha256": weights["sha256"],
+        **about_weights(arguments, weights),
         **{name: taken[name] for name in ("image", "image_sha256") if name in taken},
         **{name: contract.facts[name] for name in ("preprocess",) if name in contract.facts},
         "sha256": sha256(arguments.output),

@@ -15,7 +15,7 @@ import numpy as np
 from slipway.contract.archives import DAMAGED, by_number, numbered, read_arrays, write_arrays
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import TENSOR, Meaning
+from slipway.outputs.meaning import Meaning
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,6 @@ class Golden:
     def answers(self) -> list[Tensors]:
         """Return the reference's answer to each sample."""
         return [sample.outputs for sample in self.samples]
-
-    @property
-    def meaning(self) -> Meaning:
-        """Return the meaning of the first output."""
-        return self.contract.outputs[0].meaning or TENSOR
 
     def write(self, path: str | Path) -> None:
         """Write the archive, completely or not at all."""

@@ -63,6 +63,14 @@ def read_json(path: str | Path) -> dict:
         raise SlipwayError(f"{path} is not valid JSON ({error}); remove it and run snakemake again") from None
 
 
+def record_of_file(path: Path, record_path: Path) -> dict:
+    """Return the record of a file. Raise SlipwayError if its SHA-256 is that of another file."""
+    record = read_json(record_path)
+    if sha256(path) != record["sha256"]:
+        raise SlipwayError(f"{path} is not the file of its record: edited or truncated; remove it, run again")
+    return record
+
+
 def make_folder(path: Path) -> None:
     """Make a folder for Slipway's own files. Remove a file or a broken link of that name first."""
     if not path.is_dir():

@@ -37,6 +37,11 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     }
 
 
+def about_weights(arguments: argparse.Namespace, weights: dict) -> dict:
+    """Return what the record of a job says of its checkpoint, whose record is `weights`, and of its settings."""
+    return {"origin": weights["origin"], "weights_sha256": weights["sha256"], "key": settings_of(arguments)}
+
+
 def paths_of(value: object) -> list[Path]:
     """Return the paths in the value of an option."""
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

@@ -1,13 +1,13 @@
 """Build networks by name: torchvision's classifiers, and factories of the user's own package."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 
-import numpy as np
 import torch
 
+from slipway.contract.contract import Tensors
 from slipway.core.errors import explained_by
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.calling import call_of
@@ -24,9 +24,7 @@ _HEADS = {
 }
 
 
-def build(
-    architecture: str, arguments: dict | None = None, sample: Mapping[str, np.ndarray] | None = None
-) -> torch.nn.Module:
+def build(architecture: str, arguments: dict | None = None, sample: Tensors | None = None) -> torch.nn.Module:
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
     `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
@@ -64,7 +62,7 @@ def _networks_with_heads(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Mod
     }
 
 
-def _settled(model: torch.nn.Module, sample: Mapping[str, np.ndarray]) -> torch.nn.Module:
+def _settled(model: torch.nn.Module, sample: Tensors) -> torch.nn.Module:
     """Return the model with its lazy parameters, if any, initialised by a forward pass."""
     from torch.nn.modules.lazy import LazyModuleMixin
 

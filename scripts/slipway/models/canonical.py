@@ -5,12 +5,12 @@ Its metadata have each module's version from PyTorch's `state_dict`: some module
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from slipway.contract.contract import Tensors
 from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
@@ -41,12 +41,12 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
         partial.write_bytes(save(tensors, {"format": "pt", _VERSIONS: versions}))
 
 
-def inputs_record(sample: Mapping[str, np.ndarray]) -> dict:
+def inputs_record(sample: Tensors) -> dict:
     """Return the dtypes and shapes of a sample of the inputs, for the record of the weights."""
     return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()}
 
 
-def zeros_of(inputs: dict) -> dict[str, np.ndarray]:
+def zeros_of(inputs: dict) -> Tensors:
     """Return zeros of the dtypes and shapes in the record of the weights, by input."""
     return {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
 

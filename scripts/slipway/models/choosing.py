@@ -30,8 +30,10 @@ class Choice:
     def __str__(self) -> str:
         """Return the choice in a sentence."""
         where = "at the top of the file" if self.weights_key == TOP else f"of `{self.weights_key}`"
-        more = (f"left out: {self.left_out}" if self.left_out else None, f"cast: {self.cast}" if self.cast else None)
-        return "; ".join([f"the weights are those {where}, {self.why}", *filter(None, more)])
+        more = [
+            f"; {words}: {tensors}" for words, tensors in (("left out", self.left_out), ("cast", self.cast)) if tensors
+        ]
+        return f"the weights are those {where}, {self.why}{''.join(more)}"
 
 
 def load_checkpoint(
@@ -118,10 +120,8 @@ def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
     exact = [candidate.reading.names for candidate in fits if candidate.is_exact]
     readable = frozenset().union(*exact, choice.reading.names)
     unread = [candidate.reading for candidate in fits if not candidate.reading.names & readable]
-    return next(
-        (reading.key for reading in unread if 2 * len(reading.names) >= size and _AVERAGES.search(reading.key)),
-        None,
-    )
+    averages = [one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)]
+    return averages[0] if averages else None
 
 
 def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
+from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, listed
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -29,7 +29,7 @@ class Call:
         by_name = {name: inputs[name] for name in self.keyword}
         return network(*(inputs[name] for name in self.positional), **by_name)
 
-    def on_arrays(self, network: torch.nn.Module, inputs: Mapping[str, np.ndarray]) -> object:
+    def on_arrays(self, network: torch.nn.Module, inputs: Tensors) -> object:
         """Return the network's answer to named arrays, without gradients."""
         with torch.no_grad():
             return self(network, {name: torch.from_numpy(array) for name, array in inputs.items()})

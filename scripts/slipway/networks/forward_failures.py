@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slipway.contract.contract import Tensors
 from slipway.networks.user_code import first_sentence, missing_package, place_of
 
 if TYPE_CHECKING:
@@ -29,12 +30,10 @@ _OF_CHANNELS = re.compile(r"to have (\d+) channels, but got (\d+) channels")
 _OF_DEVICE = re.compile(r"NVIDIA driver|not compiled with CUDA|same device|CUDA error|No CUDA GPUs")
 
 # Runs the network on named inputs. It may raise any exception.
-Run = Callable[[dict[str, np.ndarray]], object]
+Run = Callable[[Tensors], object]
 
 
-def why_it_fails(
-    model: "torch.nn.Module", inputs: dict[str, np.ndarray], error: Exception, run: Run, batched: bool = True
-) -> str:
+def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, run: Run, batched: bool = True) -> str:
     """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
 
     The network is tried with other inputs, to find out whether their dtype, number or size is the cause.
@@ -81,13 +80,13 @@ def why_it_fails(
     )
 
 
-def _shapes(inputs: dict[str, np.ndarray]) -> str:
+def _shapes(inputs: Tensors) -> str:
     if len(inputs) == 1:
         return f"an input of shape {next(iter(inputs.values())).shape}"
     return f"inputs of shapes {', '.join(f'{name} {array.shape}' for name, array in inputs.items())}"
 
 
-def _other_dtypes(inputs: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], str]]:
+def _other_dtypes(inputs: Tensors) -> Iterator[tuple[Tensors, str]]:
     """Yield the inputs with other dtypes, and these in words: float32 for float64, then int64 for each other one."""
     if any(array.dtype == np.float64 for array in inputs.values()):
         yield (
@@ -100,11 +99,11 @@ def _other_dtypes(inputs: dict[str, np.ndarray]) -> Iterator[tuple[dict[str, np.
             yield {**inputs, name: array.astype(other)}, f"{name} in {other.__name__}"
 
 
-def _repeated(inputs: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def _repeated(inputs: Tensors, count: int) -> Tensors:
     return {name: array[:1].repeat(count, 0) for name, array in inputs.items()}
 
 
-def _takes(run: Run, inputs: dict[str, np.ndarray]) -> bool:
+def _takes(run: Run, inputs: Tensors) -> bool:
     try:
         run(inputs)
     except Exception:  # the network can raise any exception
@@ -112,7 +111,7 @@ def _takes(run: Run, inputs: dict[str, np.ndarray]) -> bool:
     return True
 
 
-def _size_that_it_takes(run: Run, inputs: dict[str, np.ndarray]) -> int | None:
+def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
     """Return a height and width that the network accepts, usual sizes first; None if SEARCH_S ends before.
 
     Only a single input (N, C, H, W) is tried.

@@ -1,32 +1,25 @@
 """Samples in the form in which ONNX Runtime and ModelOpt read calibration data."""
 
-from typing import TYPE_CHECKING
+from onnxruntime.quantization.calibrate import CalibrationDataReader
 
 from slipway.contract.contract import Tensors
 
-if TYPE_CHECKING:
-    from onnxruntime.quantization.calibrate import CalibrationDataReader
 
+class SampleReader(CalibrationDataReader):
+    """Gives each sample by itself, so that samples may have several sizes, then None."""
 
-def reader_of(samples: list[Tensors]) -> "CalibrationDataReader":
-    """Return a reader that gives each sample by itself, so that samples may have several sizes."""
-    from onnxruntime.quantization.calibrate import CalibrationDataReader
+    def __init__(self, samples: list[Tensors]) -> None:
+        self._samples = samples
+        self.rewind()
 
-    class Reader(CalibrationDataReader):
-        """Gives samples one after the other, then None."""
+    def get_next(self) -> Tensors | None:
+        """Return the next sample."""
+        return next(self._rest, None)
 
-        def __init__(self) -> None:
-            self.rewind()
+    def get_first(self) -> Tensors:
+        """Return the first sample, wherever the reading stands. ModelOpt runs the model on it once."""
+        return self._samples[0]
 
-        def get_next(self) -> Tensors | None:
-            return next(self._rest, None)
-
-        def get_first(self) -> Tensors:
-            """Return the first sample, wherever the reading stands. ModelOpt runs the model on it once."""
-            return samples[0]
-
-        def rewind(self) -> None:
-            """Begin with the first sample again."""
-            self._rest = iter(samples)
-
-    return Reader()
+    def rewind(self) -> None:
+        """Begin with the first sample again."""
+        self._rest = iter(self._samples)

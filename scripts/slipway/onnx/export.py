@@ -1,5 +1,6 @@
 """Export a served network to an ONNX file whose tensors and dynamic axes have the contract's names."""
 
+import string
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.errors import SlipwayError
 from slipway.networks.export_failures import why_the_axis_is_fixed
-from slipway.onnx.einsum import lower_einsum
 
 # PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
@@ -116,6 +116,26 @@ def forget_sources(model: onnx.ModelProto) -> None:
         other_entries = [entry for entry in node.metadata_props if not entry.key.endswith(".stack_trace")]
         del node.metadata_props[:]
         node.metadata_props.extend(other_entries)
+
+
+def lower_einsum(model: onnx.ModelProto) -> None:
+    """Replace the upper-case letters in the equations of a model's Einsum nodes: TensorRT reads no others."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Einsum" and attribute.name == "equation":
+                attribute.s = lowered(attribute.s.decode()).encode()
+
+
+def lowered(equation: str) -> str:
+    """Return an Einsum's equation with lower-case letters; unchanged if it has more letters than the alphabet."""
+    taken = set(filter(str.islower, equation))
+    replaced = {}
+    for letter in dict.fromkeys(filter(str.isupper, equation)):
+        # The letter's own form if no other letter has it.
+        candidates = (letter.lower(), *string.ascii_lowercase)
+        replaced[letter] = next((lower for lower in candidates if lower not in taken), letter)
+        taken.add(replaced[letter])
+    return equation.translate(str.maketrans(replaced))
 
 
 def simplified(path: Path) -> onnx.ModelProto:

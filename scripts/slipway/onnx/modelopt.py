@@ -5,7 +5,6 @@ import contextlib
 import math
 import tempfile
 from collections.abc import Iterable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 import onnx
@@ -14,10 +13,11 @@ from slipway.benchmark.agreement import compare_requests, figures_in_words
 from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
-from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.artifacts import record_of_file, write_json, written_whole
 from slipway.core.cli import add_files, parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
+from slipway.core.package_versions import ABSENT, package_version
 from slipway.onnx.onnx_files import answers_of, described, require_own_answers, require_served_tensors, session_of
 
 PACKAGE = "nvidia-modelopt"
@@ -33,13 +33,13 @@ def variant_parser(description: str, variants: Iterable[str]) -> argparse.Argume
 
 def modelopt_version() -> str:
     """Return the version of ModelOpt. Raise SlipwayError if it is not installed."""
-    try:
-        return metadata.version(PACKAGE)
-    except metadata.PackageNotFoundError:
+    version = package_version(PACKAGE)
+    if version == ABSENT:
         raise SlipwayError(
             f"{PACKAGE} is not installed here, and makes every precision but fp32; "
             "pip install -r envs/requirements.txt, or take only fp32 in `targets.*.precisions` of config.yaml"
-        ) from None
+        )
+    return version
 
 
 @contextlib.contextmanager
@@ -61,10 +61,7 @@ def scratch_folder() -> Iterator[Path]:
 def base_record(arguments: argparse.Namespace) -> dict:
     """Return the record of the FP32 file. Raise SlipwayError if it is of another file, or if ModelOpt is missing."""
     modelopt_version()
-    record = read_json(arguments.onnx_record)
-    if sha256(arguments.onnx) != record["sha256"]:
-        raise SlipwayError(f"{arguments.onnx} is not the file of its record: edited or truncated; remove it, run again")
-    return record
+    return record_of_file(arguments.onnx, arguments.onnx_record)
 
 
 def write_variant(

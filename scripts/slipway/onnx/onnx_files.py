@@ -33,19 +33,20 @@ def described(path: Path) -> dict:
 def require_served_tensors(model: onnx.ModelProto, contract: Contract) -> None:
     """Raise SlipwayError unless inputs and outputs have the contract's names, order, dtypes and dynamic axes."""
     for side, values in ((contract.inputs, model.graph.input), (contract.outputs, model.graph.output)):
-        expected, actual = [tensor.in_words() for tensor in side], [in_words(value) for value in values]
-        if len(side) != len(values) or not all(map(_is_served, side, values)):
+        actual = [tensor_of(value) for value in values]
+        if len(side) != len(actual) or not all(map(_is_served, side, actual)):
+            now, expected = (", ".join(tensor.in_words() for tensor in tensors) for tensors in (actual, side))
             raise SlipwayError(
-                f"the conversion changed the tensors of the graph: they are now {', '.join(actual) or 'none'}, where "
-                f"the model has {', '.join(expected)}; install the versions of envs/requirements.txt"
+                f"the conversion changed the tensors of the graph: they are now {now or 'none'}, where the model has "
+                f"{expected}; install the versions of envs/requirements.txt"
             )
 
 
-def in_words(value: onnx.ValueInfoProto) -> str:
-    """Return a tensor of a graph in words, such as "input float32 (batch, 3, 224, 224)"."""
+def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
+    """Return a tensor of a graph in the form of a contract."""
     tensor = value.type.tensor_type
-    sizes = (size.dim_param or (size.dim_value if size.HasField("dim_value") else "?") for size in tensor.shape.dim)
-    return f"{value.name} {_dtype(tensor.elem_type)} ({', '.join(map(str, sizes))})"
+    sizes = (size.dim_param or (size.dim_value if size.HasField("dim_value") else None) for size in tensor.shape.dim)
+    return Tensor(value.name, str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)), tuple(sizes))
 
 
 def require_own_answers(
@@ -81,14 +82,8 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-def _is_served(tensor: Tensor, value: onnx.ValueInfoProto) -> bool:
+def _is_served(tensor: Tensor, actual: Tensor) -> bool:
     """Return whether a graph's tensor is the contract's: no size that is dynamic there is fixed here."""
-    served = value.type.tensor_type
-    sizes = [size.dim_value if size.HasField("dim_value") else None for size in served.shape.dim]
-    return (value.name, _dtype(served.elem_type), len(sizes)) == (tensor.name, tensor.dtype, len(tensor.shape)) and all(
-        size in (None, own) for size, own in zip(sizes, tensor.shape, strict=True)
-    )
-
-
-def _dtype(element: int) -> str:
-    return str(onnx.helper.tensor_dtype_to_np_dtype(element))
+    fixed = [(size, own) for size, own in zip(actual.shape, tensor.shape, strict=False) if isinstance(size, int)]
+    alike = (actual.name, actual.dtype, len(actual.shape)) == (tensor.name, tensor.dtype, len(tensor.shape))
+    return alike and all(size == own for size, own in fixed)

@@ -62,13 +62,16 @@ def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidd
         *([value.name, _bytes(value.type)] for value in (*model.graph.input, *model.graph.output)),
         *(_node(node) for node in model.graph.node),
         *(_bytes(tensor) for tensor in model.graph.sparse_initializer),
-        *(_constant(name, constants[name], name in hidden) for name in sorted(constants)),
+        *(
+            [name, tensor.data_type, list(tensor.dims), None if name in hidden else _values(tensor)]
+            for name, tensor in sorted(constants.items())
+        ),
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _node(node: onnx.NodeProto) -> list:
-    """Return the description of a node without a Constant's value, which `_constant` describes."""
+    """Return the description of a node without a Constant's value, which is among the graph's constants."""
     attributes = [] if _holds_tensor(node) else sorted(_attribute(entry) for entry in node.attribute)
     return [node.op_type, node.domain, node.name, list(node.input), list(node.output), attributes]
 
@@ -78,10 +81,6 @@ def _attribute(attribute: onnx.AttributeProto) -> tuple[str, str]:
     bare.CopyFrom(attribute)
     bare.ClearField("doc_string")
     return bare.name, _bytes(bare)
-
-
-def _constant(name: str, tensor: onnx.TensorProto, hidden: bool) -> list:
-    return [name, tensor.data_type, list(tensor.dims), None if hidden else _values(tensor)]
 
 
 def _values(tensor: onnx.TensorProto) -> str:

@@ -66,7 +66,7 @@ def test_stated_sigmoid_is_applied_to_scores(tmp_path):
     prepared = Prepared(tmp_path, CAT_DOG_COW)
     record = prepared.golden("--meaning=sigmoid")
     (answer,), golden = answers_of(prepared)
-    assert golden.meaning == Meaning.of(record["output"])
+    assert golden.contract.outputs[0].meaning == Meaning.of(record["output"])
     assert shown(record) == pytest.approx(dict(zip(CAT_DOG_COW, 1 / (1 + np.exp(-answer)), strict=True)), abs=1e-6)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.canonical import write_canonical
-from slipway.models.reproducible import require_reproducible
+from slipway.models.trial_runs import require_reproducible
 
 
 class Tied(nn.Module):

@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from slipway.onnx.einsum import lower_einsum, lowered
+from slipway.onnx.export import lower_einsum, lowered
 
 # Of torchvision's maxvit_t: the attention over windows.
 MAXVIT = ("B G H I D, B G H J D -> B G H I J", "B G H I J, B G H J D -> B G H I D")

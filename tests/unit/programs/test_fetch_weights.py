@@ -17,7 +17,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.models import build, load_model
 from slipway.models.published import network_arguments, published_weights
-from slipway.networks.trial_run import try_run
+from slipway.models.trial_runs import try_run
 
 
 def classes_of(model, pixels):

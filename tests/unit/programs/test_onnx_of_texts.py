@@ -16,7 +16,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.onnx.export import export, require_dynamic_axes
 from slipway.onnx.modelopt import agreement_with_base
-from slipway.onnx.onnx_files import in_words
+from slipway.onnx.onnx_files import tensor_of
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_the_file_has_the_axes_of_the_contract(made):
     folder, contract, _ = made
     graph = onnx.load(folder / "text.onnx").graph
     for tensors, values in ((contract.inputs, graph.input), (contract.outputs, graph.output)):
-        assert [in_words(value) for value in values] == [tensor.in_words() for tensor in tensors]
+        assert [tensor_of(value).in_words() for value in values] == [tensor.in_words() for tensor in tensors]
 
 
 def test_it_was_compared_at_each_size_of_the_axis_and_on_real_samples(made):

@@ -1,20 +1,32 @@
-"""Check that an architecture and a checkpoint determine a network completely."""
+"""Run a network on a sample of its inputs, before its outputs are known: it works, and its values are determined."""
 
-from collections.abc import Mapping
+from functools import partial
 
-import numpy as np
 import torch
 
-from slipway.core.errors import SlipwayError
+from slipway.contract.contract import Tensors
+from slipway.core.errors import SlipwayError, explained_by
 from slipway.models.architectures import build
 from slipway.models.loading import few, load
-from slipway.networks.answer_structure import tensors_in
+from slipway.networks.answer_structure import require_finite, tensors_in
 from slipway.networks.calling import call_of
+from slipway.networks.forward_failures import why_it_fails
 
 
-def require_reproducible(
-    model: torch.nn.Module, architecture: str, arguments: dict, sample: Mapping[str, np.ndarray]
-) -> None:
+def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
+    """Return all tensors in a network's answer to a sample, also of nested answers.
+
+    Raises SlipwayError if the network fails, or answers with values that are not finite.
+    """
+    run = partial(call_of(model, list(sample)).on_arrays, model)
+    with explained_by(lambda error: why_it_fails(model, dict(sample), error, run)):
+        outputs = tensors_in(run(sample))
+    for output in outputs:
+        require_finite("answer", output)
+    return outputs
+
+
+def require_reproducible(model: torch.nn.Module, architecture: str, arguments: dict, sample: Tensors) -> None:
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
     Then the network holds random values that are in no state dict, and the values of the training are lost. `sample`
