@@ -1,7 +1,6 @@
 """Lower the precision of an ONNX file to FP16 or BF16 with ModelOpt's AutoCast. Inputs and outputs keep their types."""
 
 import argparse
-import traceback
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.cli import progress, run
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import explained_by
 from slipway.core.job_settings import add_planned
 from slipway.networks.user_code import first_sentence
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
@@ -50,21 +49,20 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
 
     base = onnx.load(path)
-    with scratch_folder():
-        try:
-            model = convert_to_mixed_precision(
-                onnx_path=str(path),
-                low_precision_type=variant,
-                keep_io_types=True,
-                data_max=np.inf,  # without AutoCast's own run of the samples
-                custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples), {}),
-            )
-        except Exception as error:  # ModelOpt and ONNX Runtime have no common class for their errors
-            traceback.print_exc()
-            raise SlipwayError(
-                f"ModelOpt's AutoCast cannot lower the file to {variant} ({first_sentence(error)}); leave {variant} "
-                "out of `targets.*.precisions` in config.yaml, or write the part of the network that it names otherwise"
-            ) from None
+    explained = explained_by(
+        lambda error: (
+            f"ModelOpt's AutoCast cannot lower the file to {variant} ({first_sentence(error)}); leave {variant} out of "
+            "`targets.*.precisions` in config.yaml, or write the part of the network that it names otherwise"
+        )
+    )
+    with scratch_folder(), explained:
+        model = convert_to_mixed_precision(
+            onnx_path=str(path),
+            low_precision_type=variant,
+            keep_io_types=True,
+            data_max=np.inf,  # without AutoCast's own run of the samples
+            custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples), {}),
+        )
     # AutoCast writes sizes of inner tensors that hold for one batch and one length alone.
     del model.graph.value_info[:]
     # TensorRT 8.5 reads IR 8; BF16 needs newer operators, which need a newer IR.
