@@ -11,7 +11,7 @@ from slipway.contract.contract import BATCH, Axis, Contract, Tensor, Tensors
 from slipway.contract.finding_inputs import inputs_of
 from slipway.contract.network import ServedNetwork, outputs_of, rows_differ
 from slipway.contract.unused_inputs import unused_inputs
-from slipway.core.errors import SlipwayError, listed
+from slipway.core.errors import SlipwayError, amended, listed
 from slipway.outputs.meaning import STATED, Meaning
 
 # A batch that no network has as another size by chance.
@@ -62,10 +62,8 @@ def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]
     if contract.batched:
         trials = {f"in a batch of {_BATCH}": (_BATCH, contract.sizes_of(samples[0])), **trials}
     for words, (batch, axes) in trials.items():
-        try:
+        with amended(f"the network takes the samples, but not {words}: "):
             run = _Run(network, contract, batch_of(contract, samples, batch, axes))
-        except SlipwayError as error:
-            raise SlipwayError(f"the network takes the samples, but not {words}: {error}") from None
         yield run
 
 
@@ -165,7 +163,5 @@ def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[
     last = last_operation(network, runs[0].inputs, output.name)
     require_no_lone_softmax(last, output.shape[1])
     rows = np.concatenate([run.outputs[output.name] for run in runs])
-    try:
+    with amended(f"the output {output.name}: "):
         return find_meaning(stated, last, rows, None)
-    except SlipwayError as error:
-        raise SlipwayError(f"the output {output.name}: {error}") from None
