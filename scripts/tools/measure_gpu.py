@@ -35,7 +35,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def add_machine_options(arguments: argparse.ArgumentParser) -> None:
     """Add the options for the paths of this machine, which `on_this_machine` reads."""
-    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="folder to work in")
+    arguments.add_argument("--workplace", type=Path, default=Path("bench"), help="working folder, which is kept")
     arguments.add_argument("--tensorrt-python", type=interpreter, help="interpreter with TensorRT; left out, this one")
     arguments.add_argument("--calibration", type=Path, help="folder of photographs for int8's scales")
 
@@ -117,7 +117,6 @@ def configure(folder: Path, path: Path, weights: str | None, arguments: argparse
         here["accuracy"]["labelled"] = str(arguments.labelled.resolve())
     if weights:
         here["models"][path.stem]["weights"] = str(Path(weights).resolve())
-    folder.mkdir(parents=True, exist_ok=True)
     write_config(folder, here)
     return config
 

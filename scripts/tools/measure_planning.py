@@ -100,10 +100,9 @@ def write_tiny(folder: Path) -> Path:
     import torch
     import torchvision
 
-    folder.mkdir()
+    write_config(folder, tiny_config())
     torch.manual_seed(0)
     torch.save(torchvision.models.get_model(ARCHITECTURE, weights=None).state_dict(), folder / "random.pth")
-    write_config(folder, tiny_config())
     return folder
 
 
@@ -167,7 +166,6 @@ def measure_growth(folder: Path, rounds: int) -> dict:
 
 def growing_case(folder: Path, shape: Shape) -> Case:
     """Write the configuration of a shape into a new folder. Return the dry run of all its artifacts."""
-    folder.mkdir()
     write_config(folder, synthetic_config(shape))
     return Case(folder, SNAKEFILE, ("-n", "evidence"))
 

@@ -91,13 +91,12 @@ def main(arguments: argparse.Namespace) -> None:
     config = yaml.safe_load(arguments.configuration.read_text(encoding="utf-8"))
     retraining = retraining_of(arguments, config)
     shutil.rmtree(retraining.folder, ignore_errors=True)  # the first build must be cold
-    retraining.folder.mkdir(parents=True, exist_ok=True)
     state = first_weights(config["models"][retraining.model], arguments.weights)
     weeks = {}
     for number, (name, refit) in enumerate(WEEKS.items(), start=1):
         progress(f"week {number}: {name.replace('_', ' ')}")
-        train(retraining, state, seed=number)
         configure(retraining, config, arguments, refit)
+        train(retraining, state, seed=number)
         weeks[name] = week(retraining)
         shutil.copyfile(retraining.engine, retraining.folder / f"{name}.trt")
     record = {

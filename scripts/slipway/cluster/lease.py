@@ -57,11 +57,10 @@ class HeldLease:
 
     def take(self) -> None:
         """Take the lease if it is free; raise SlipwayError with the holder if it is not."""
-        live = self._cluster.get(self._lease)
-        if live:
-            self._require_free(live)
+        live = self._cluster.get(self._lease) or {}
+        self._require_free(live)
         try:
-            self._live = self._cluster.replace(self._of_mine(live)) if live else self._cluster.create(self._of_mine({}))
+            self._live = (self._cluster.replace if live else self._cluster.create)(self._of_mine(live))
         except Conflict:
             # Somebody else was faster, or this very request succeeded and its answer was lost.
             self._live = self._cluster.get(self._lease) or {}
@@ -120,13 +119,12 @@ class HeldLease:
             return
         age_s = self._seconds() - datetime.fromisoformat(renewed).timestamp()
         lasts_s = spec.get("leaseDurationSeconds", DURATION_S)
-        if age_s > lasts_s:
-            return
-        raise SlipwayError(
-            f"{holder} is deploying to {self._cluster.namespace} in {self._cluster.context} since "
-            f"{spec.get('acquireTime', renewed)} (lease {self._name}). Wait until it is through; if it has died, its "
-            f"lease ends {lasts_s - age_s:.0f} s from now. Nothing was changed"
-        )
+        if age_s <= lasts_s:
+            raise SlipwayError(
+                f"{holder} is deploying to {self._cluster.namespace} in {self._cluster.context} since "
+                f"{spec.get('acquireTime', renewed)} (lease {self._name}). Wait until it is through; if it has died, "
+                f"its lease ends {lasts_s - age_s:.0f} s from now. Nothing was changed"
+            )
 
     def _seconds(self) -> float:
         return time.monotonic() + self._offset_s

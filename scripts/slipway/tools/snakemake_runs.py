@@ -46,7 +46,8 @@ def machine() -> dict:
 
 
 def write_config(folder: Path, config: dict) -> None:
-    """Write a configuration as config.yaml into a folder, where the workflow reads it."""
+    """Write a configuration as config.yaml into a folder, which is made, where the workflow reads it."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
