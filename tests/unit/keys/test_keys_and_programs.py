@@ -105,6 +105,6 @@ def test_a_program_reads_its_key(rule, photographs):
     module = importlib.import_module(program)
     read = vars(module.parse_arguments([*shlex.split(others), *shlex.split(str(settings))]))
     for name, value in settings.items():
-        expected = json.loads(value) if (rule, name) == ("fetch_weights", "arguments") else value
+        expected = json.loads(value) if isinstance(read[name], dict) else value
         found = str(read[name]) if isinstance(read[name], Path) else read[name]
         assert found == expected, name
