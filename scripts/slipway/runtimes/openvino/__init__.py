@@ -79,7 +79,8 @@ class Engine:
         try:
             outputs = self._request.infer(arrays, share_inputs=True)
         except RuntimeError as error:
-            raise ValueError(f"OpenVINO cannot run the engine on {_sizes(inputs)}: {error}") from None
+            sizes = ", ".join(f"{name} {array.shape}" for name, array in inputs.items())
+            raise ValueError(f"OpenVINO cannot run the engine on {sizes}: {error}") from None
         return {tensor["name"]: outputs[index] for index, tensor in enumerate(self._tensors["outputs"])}
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -106,7 +107,3 @@ def _described(port: ov.Output) -> dict:
 
 def _in_words(dtypes: dict[str, str]) -> str:
     return ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items()) or "nothing"
-
-
-def _sizes(inputs: dict[str, np.ndarray]) -> str:
-    return ", ".join(f"{name} {array.shape}" for name, array in inputs.items())

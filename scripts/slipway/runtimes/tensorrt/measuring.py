@@ -37,10 +37,10 @@ def measure(
     return {
         "profile": engine.profile_for(batch),
         "binding": engine.device.binding,
-        "samples_ms": _samples(stream_context, graphs or {}, min_samples, seconds / 2),
+        "samples_ms": _samples(stream_context, graphs, min_samples, seconds / 2),
         "no_graph_because": reason,
         "device_memory_bytes": memory,
-        **_throughputs(engine, batch, inputs, streams, reason is None, seconds / 2),
+        **_throughputs(engine, batch, inputs, streams, bool(graphs), seconds / 2),
     }
 
 
@@ -145,18 +145,18 @@ def _randomise(array: np.ndarray) -> None:
         array[...] = array.dtype == np.bool_
 
 
-def record(stream_context: StreamContext) -> tuple[dict[str, Work] | None, str | None]:
+def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
     """Return the launches of a stream context's CUDA graphs, "run" alone and "whole" with both transfers.
 
-    The second value is None, or the reason why there are no graphs.
+    Without graphs it is an empty dict, and the second value has the reason.
     """
     if reason := why_no_graphs():
-        return None, reason
+        return {}, reason
     work = {"run": stream_context.enqueue, "whole": stream_context.transfer_and_run}
     try:
         return {name: captured(stream_context.stream, run) for name, run in work.items()}, None
     except ValueError as error:
-        return None, str(error)
+        return {}, str(error)
 
 
 def on_gpu(stream_context: StreamContext, work: Work) -> float:
