@@ -1,3 +1,6 @@
+from argparse import Namespace
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import pytest
@@ -8,6 +11,7 @@ from check_accuracy import following, main, not_following, parse_arguments, requ
 from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.strangers import strangers
+from slipway.classification.checkpoint_on_labels import labelling_of
 from slipway.classification.engine_on_labels import below_floor
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import BATCH, Contract, Tensor
@@ -177,16 +181,28 @@ def test_a_constant_output_beside_one_that_varies_is_no_reason_to_refuse():
     assert not_following({"variation": found, "origin": "checkpoint"}) == []
 
 
+def classes_of_photographs(folder, meaning, names):
+    """Return the classes of a photograph of each name, of a model whose output has a meaning."""
+    files = [folder / "photographs" / name / "0.jpg" for name in ("fine", "defect")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    (folder / "labels.txt").write_text("\n".join(names), encoding="utf-8")
+    arguments = Namespace(labelled=folder / "photographs", labels=folder / "labels.txt", labels_from=None)
+    contract = Contract((), (Tensor("logits", "float32", (BATCH, len(names)), meaning=meaning),))
+    return labelling_of(arguments, contract, SimpleNamespace(files=files))[1]["classes"]
+
+
 @pytest.mark.parametrize("stated", [True, False])
-def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(stated):
+def test_labelled_photographs_of_a_tensor_are_refused_unless_it_is_meant(tmp_path, stated):
     meaning = Meaning("tensor", because=STATED if stated else "the meaning of its 3 outputs is not known")
     if stated:
-        meaning.require_labels_of_use("photographs")
+        assert classes_of_photographs(tmp_path, meaning, ["defect", "fine"]) == [-1, -1]
     else:
         with pytest.raises(
-            SlipwayError, match=r"names photographs by class .photographs., but the meaning of its 3 outputs"
+            SlipwayError, match=r"names photographs by class .*photographs., but the meaning of its 3 outputs"
         ):
-            meaning.require_labels_of_use("photographs")
+            classes_of_photographs(tmp_path, meaning, ["defect", "fine"])
 
 
 def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
@@ -194,10 +210,10 @@ def test_a_tensor_is_told_to_be_held_by_its_error_alone(capsys):
     assert "no decisions, so of the limits only max_relative_error is held" in capsys.readouterr().err
 
 
-def test_photographs_of_a_yes_and_a_no_need_both_names():
-    Meaning("sigmoid").require_name_for_each(["fine", "defect"])
+def test_photographs_of_a_yes_and_a_no_need_both_names(tmp_path):
+    assert classes_of_photographs(tmp_path / "both", Meaning("sigmoid"), ["fine", "defect"]) == [0, 1]
     with pytest.raises(SlipwayError, match="the name of the no and the name of the yes"):
-        Meaning("sigmoid").require_name_for_each(["defect"])
+        classes_of_photographs(tmp_path / "one", Meaning("sigmoid"), ["defect"])
 
 
 def test_an_engine_of_other_tensors_than_the_model_has_now_is_refused():
