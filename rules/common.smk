@@ -17,6 +17,7 @@ from slipway.keys.config import complete
 from slipway.keys.config_text import require_keys_once
 from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
+from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.notices import notices
@@ -51,6 +52,7 @@ tensorrt_python = untracked(
 public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
 evaluation_data = untracked(lambda wildcards: option(*resolved.file_of_evaluation(wildcards.model)))
 sample_source = untracked(lambda wildcards: option(*resolved.file_of_samples(wildcards.model)))
+samples_from = untracked(lambda wildcards: option("--samples-from", resolved.samples(wildcards.model)))
 labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 

@@ -33,11 +33,12 @@ rule fetch_weights:
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
+        samples_from=samples_from,
     message:
         "Fetching the weights of {wildcards.model}"
     shell:
-        "python {input.program:q} {params.settings} {params.checkpoint} --samples {input.samples:q} --output "
-        "{output.weights:q} --record {output.record:q} --log {log:q}"
+        "python {input.program:q} {params.settings} {params.checkpoint} {params.samples_from} --samples "
+        "{input.samples:q} --output {output.weights:q} --record {output.record:q} --log {log:q}"
 
 
 rule make_contract:
@@ -54,13 +55,14 @@ rule make_contract:
         "logs/{model}/make_contract.log",
     params:
         settings=lambda wildcards: keys.make_contract(wildcards.model),
+        samples_from=samples_from,
         labels_from=labels_from,
     message:
         "Finding the inputs and outputs of {wildcards.model}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
-        "{input.samples:q} {params.settings} {params.labels_from} --contract {output.contract:q} --interface "
-        "{output.interface:q} --labels {output.labels:q} --log {log:q}"
+        "{input.samples:q} {params.settings} {params.samples_from} {params.labels_from} --contract {output.contract:q} "
+        "--interface {output.interface:q} --labels {output.labels:q} --log {log:q}"
 
 
 # For jobs that only need some samples of the right shapes: their values change nothing there. Another interface changes the

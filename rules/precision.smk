@@ -40,11 +40,13 @@ rule quantize_onnx:
     params:
         settings=lambda wildcards: keys.quantize_onnx(wildcards.model),
         data=untracked(lambda wildcards: option(*resolved.file_of_calibration(wildcards.model))),
+        # They are left out of the samples.
+        targets=untracked(lambda wildcards: str(JobKey(targets=resolved.metric_targets(wildcards.model) or None))),
     message:
         "Quantizing {wildcards.model} to {wildcards.variant} with ModelOpt, calibrated on real inputs"
     shell:
         "python {input.program:q} --onnx {input.onnx:q} --onnx-record {input.record:q} --samples {input.samples:q} "
-        "--variant {wildcards.variant} {params.settings} {params.data} --output {output.onnx:q} --record "
+        "--variant {wildcards.variant} {params.settings} {params.data} {params.targets} --output {output.onnx:q} --record "
         "{output.record:q} --log {log:q}"
 
 

@@ -22,6 +22,7 @@ from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.published import TRANSFORMING, network_arguments, published_weights
 from slipway.models.trial_runs import require_reproducible, try_run
+from slipway.networks.calling import call_of, naming
 from slipway.networks.downloads import download_timeout
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     add_files(arguments, "samples", "record", output="safetensors file to write")
+    arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
     return arguments.parse_args(argv)
 
@@ -51,7 +53,9 @@ def main(arguments: argparse.Namespace) -> None:
     origin, content, published = obtain(arguments)
     complete = network_arguments(arguments.architecture, arguments.arguments, published)
     sample = sample_of(arguments.samples)
-    model = build(arguments.architecture, complete, sample)
+    with naming(arguments.samples_from):
+        model = build(arguments.architecture, complete, sample)
+        call_of(model, list(sample))
     if content:
         choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
     else:

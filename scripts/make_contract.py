@@ -17,6 +17,7 @@ from slipway.core.cli import add_files, parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.core.pytorch import torch
 from slipway.models import load_model
+from slipway.networks.calling import naming
 from slipway.outputs.meaning import KINDS
 
 
@@ -30,6 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         interface="JSON to write: the part that graphs and engines depend on",
         labels="names of an output's values to write, as lines",
     )
+    arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     arguments.add_argument("--labels-from", type=Path, help="text file with the names of an output's values")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
     arguments.add_argument(
@@ -67,7 +69,8 @@ def of_samples(
 ) -> tuple[Contract, list[str]]:
     """Return the contract of a model with samples, and the names of the first output's values that can have names."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
-    contract = replace(find_contract(model, samples, stated), facts={"task": "tensors"})
+    with naming(arguments.samples_from):
+        contract = replace(find_contract(model, samples, stated), facts={"task": "tensors"})
     scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
     if not scores:
         return contract, []

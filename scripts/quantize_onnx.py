@@ -9,6 +9,7 @@ from slipway.classification.preprocessing_options import add_input, add_preproce
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import digest_of_values
+from slipway.contract.samples import inputs_alone
 from slipway.contract.source_options import add_source, has_source, name_of, samples_of
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
@@ -62,7 +63,7 @@ def main(arguments: argparse.Namespace) -> None:
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
     """Return the samples to calibrate on, and their SHA-256: of their files, or of the values."""
     if has_source(arguments):
-        samples = samples_of(arguments, arguments.max_samples)
+        samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
         require_enough(arguments, contract, samples)
         return samples, digest_of_values(samples)
     require_same_input(arguments, contract)

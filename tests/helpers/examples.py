@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 from helpers.workplace import REPOSITORY
+from slipway.contract.samples import inputs_alone
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
 
@@ -36,8 +37,10 @@ def named(target):
 
 
 def samples_of(name):
-    """Return all samples of an example."""
-    return list(named(configuration(name)["models"][name]["samples"])())
+    """Return the inputs of all samples of an example."""
+    model = configuration(name)["models"][name]
+    targets = model.get("metric", {}).get("targets", [])
+    return inputs_alone(list(named(model["samples"])()), targets)
 
 
 class Reference:

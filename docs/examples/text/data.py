@@ -61,7 +61,7 @@ def letters() -> Iterator[tuple[str, int]]:
 
 
 def samples() -> Iterator[dict[str, np.ndarray]]:
-    """Yield the inputs of one letter each."""
-    for text, _ in letters():
+    """Yield the inputs of one letter each, and its true topic."""
+    for text, topic in letters():
         input_ids = np.array([token_numbers(text)], np.int64)
-        yield {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
+        yield {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids), "true_topic": np.array([topic])}

@@ -1,6 +1,6 @@
 """PyTorch's answers to evaluation data, asked for once a model: every engine is compared with them.
 
-The archive has "samples", the SHA-256 of each sample's inputs, "facts", further facts as JSON, and PyTorch's answers as
+The archive has "samples", the SHA-256 of each sample, "facts", further facts as JSON, and PyTorch's answers as
 arrays "<sample>/<output>".
 """
 
@@ -26,7 +26,7 @@ MAX_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers to evaluation data: the SHA-256 of each sample's inputs, and the outputs for it."""
+    """Answers to evaluation data: the SHA-256 of each sample with its targets, and the outputs for it."""
 
     samples: tuple[str, ...]
     answers: tuple[Tensors, ...]
@@ -70,16 +70,17 @@ class Evaluation:
 def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples: Iterable[Tensors]) -> Evaluation:
     """Return the answers of a model, a function of a batch's inputs, to evaluation data.
 
-    Samples of equal sizes that follow each other are answered together. Entries of a sample that are no inputs are not
-    given to the model. Raises SlipwayError if there are no samples, or if their answers need too much memory.
+    Samples of equal sizes that follow each other are answered together. The targets of a sample are not given to
+    the model. Raises SlipwayError if there are no samples, or if their answers need too much memory.
     """
     digests: list[str] = []
     answers: list[Tensors] = []
     size = 0
     for batch in _batches(contract, samples):
-        outputs = answer(joined(batch) if contract.batched else batch[0])
+        inputs = [{tensor.name: sample[tensor.name] for tensor in contract.inputs} for sample in batch]
+        outputs = answer(joined(inputs) if contract.batched else inputs[0])
         answers += [rows(outputs, row, row + 1) if contract.batched else outputs for row in range(len(batch))]
-        digests += [digest_of_values([inputs]) for inputs in batch]
+        digests += [digest_of_values([sample]) for sample in batch]
         size += sum(output.nbytes for output in outputs.values())
         if size > MAX_BYTES:
             raise SlipwayError(
@@ -94,9 +95,8 @@ def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples:
 
 
 def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Tensors]]:
-    """Yield the inputs of samples that follow each other and have equal sizes, at most BATCH_SIZE together."""
-    inputs = ({tensor.name: sample[tensor.name] for tensor in contract.inputs} for sample in samples)
-    for _, alike in groupby(inputs, key=lambda sample: [array.shape for array in sample.values()]):
+    """Yield samples that follow each other and have inputs of equal sizes, at most BATCH_SIZE together."""
+    for _, alike in groupby(samples, key=lambda sample: [sample[tensor.name].shape for tensor in contract.inputs]):
         while batch := list(islice(alike, BATCH_SIZE if contract.batched else 1)):
             yield batch
 

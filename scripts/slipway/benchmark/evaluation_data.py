@@ -9,6 +9,7 @@ from slipway.benchmark import metric
 from slipway.classification.photograph_inputs import PhotographInputs, add_labelled
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import take_samples
+from slipway.contract.source_options import add_targets
 from slipway.core.job_settings import add_planned
 
 
@@ -21,6 +22,7 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--max-samples", type=int, default=1000, help="largest number of samples")
     arguments.add_argument("--metric", help="package.module:function of answers and samples, for {name: value}")
     arguments.add_argument("--metric-limits", type=json.loads, default={}, help='JSON: {name: {"min", "max"}}')
+    add_targets(arguments)
     add_planned(arguments, "labelled_sha256", "files_sha256")
 
 
@@ -29,7 +31,7 @@ def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterab
     if arguments.labelled:
         return PhotographInputs.of(arguments.labelled, arguments.max_samples, contract)
     source = arguments.function or arguments.files
-    return take_samples(str(source), arguments.max_samples, contract.batched) if source else None
+    return take_samples(str(source), arguments.max_samples, contract.batched, arguments.targets) if source else None
 
 
 def metric_of(

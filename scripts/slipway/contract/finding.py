@@ -137,7 +137,8 @@ def _require_use(network: ServedNetwork, sample: Tensors) -> None:
     if unused := unused_inputs(network, sample):
         raise SlipwayError(
             f"the outputs of the network do not depend on {listed(unused, 5)}; leave it out of the samples and of "
-            "`inputs` in config.yaml, or look at the network's forward, which may not use it in eval mode"
+            "`inputs` in config.yaml, name it in `targets` of `metric` if only that reads it, or look at the network's "
+            "forward, which may not use it in eval mode"
         )
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile
@@ -12,7 +12,7 @@ import numpy as np
 from slipway.contract.batches import rows
 from slipway.contract.contract import Tensors
 from slipway.contract.sample_sources import evenly, files_of, is_function
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, listed
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, line_of, shown
 
@@ -21,21 +21,36 @@ LONGEST = 2000
 _HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
 
 
-def take_samples(source: str, count: int, batched: bool | None = None) -> list[Tensors]:
+def take_samples(source: str, count: int, batched: bool | None = None, targets: Collection[str] = ()) -> list[Tensors]:
     """Return at most `count` samples of a source, evenly spread; the first sample is always among them.
 
     `source` is "package.module:function", a .npz file, or a folder of them. `batched`: whether the first axis of all
     inputs is the batch axis, so that several rows are several samples; None if config.yaml does not say. Then several
-    rows of a file are several samples, if all its arrays have as many. Raises SlipwayError with the place of a mistake.
+    rows of a file are several samples, if all its inputs have as many. `targets` are arrays that no network gets, of
+    any dtype and shape. Raises SlipwayError with the place of a mistake.
     """
     if is_function(source):
-        samples = list(spread(_rows_of_function(source, count, bool(batched)), count))
+        samples = list(spread(_rows_of_function(source, count, bool(batched), targets), count))
     else:
         files = evenly(files_of(source), count)
-        samples = list(spread(_rows_of_files(files, batched), count))
+        samples = list(spread(_rows_of_files(files, batched, targets), count))
     if not samples:
         raise SlipwayError(f"`samples` in config.yaml, {source}, gives no sample; {_HOW}")
     return samples
+
+
+def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[Tensors]:
+    """Return samples without their targets."""
+    return [{name: array for name, array in sample.items() if name not in targets} for sample in samples]
+
+
+def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: str) -> None:
+    """Raise SlipwayError if the samples of a source, which all have the same arrays, lack a target."""
+    if absent := [name for name in targets if name not in samples[0]]:
+        raise SlipwayError(
+            f"`samples` in config.yaml, {source}, has no {listed(absent, 5)}, which `metric.targets` names; it has "
+            f"{', '.join(samples[0])}: add the array to every sample, or take its name out of `targets`"
+        )
 
 
 def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
@@ -50,15 +65,15 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
     return evenly(kept, count)
 
 
-def _rows_of_function(source: str, count: int, batched: bool) -> Iterator[Tensors]:
+def _rows_of_function(source: str, count: int, batched: bool, targets: Collection[str]) -> Iterator[Tensors]:
     function = _imported(source)
     first = None
     for index, (sample, place) in enumerate(_results(source, function, count)):
         where = f"the sample {index} of {source}{place}"
-        arrays = _arrays(sample, where)
+        arrays = _arrays(sample, where, targets)
         first = first or arrays
-        _require_alike(arrays, first, where)
-        yield from _split(arrays, where) if batched else [arrays]
+        _require_alike(arrays, first, where, targets)
+        yield from _split(arrays, where, targets) if batched else [arrays]
 
 
 def _imported(source: str) -> Callable[[], object]:
@@ -113,14 +128,15 @@ def _at(line: str | None) -> str:
     return f" at {line}" if line else ""
 
 
-def _rows_of_files(files: Sequence[Path], batched: bool | None) -> Iterator[Tensors]:
+def _rows_of_files(files: Sequence[Path], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
     first = None
     for path in files:
-        arrays = _arrays(_read(path), str(path))
+        arrays = _arrays(_read(path), str(path), targets)
         first = first or arrays
-        _require_alike(arrays, first, str(path))
-        alike = len({array.shape[:1] for array in arrays.values()}) == 1 and all(map(np.ndim, arrays.values()))
-        yield from _split(arrays, str(path)) if batched or (batched is None and alike) else [arrays]
+        _require_alike(arrays, first, str(path), targets)
+        firsts = {array.shape[:1] for name, array in arrays.items() if name not in targets}
+        alike = len(firsts) == 1 and firsts != {()}
+        yield from _split(arrays, str(path), targets) if batched or (batched is None and alike) else [arrays]
 
 
 def _read(path: Path) -> Tensors:
@@ -134,16 +150,16 @@ def _read(path: Path) -> Tensors:
         ) from None
 
 
-def _arrays(sample: object, where: str) -> Tensors:
+def _arrays(sample: object, where: str, targets: Collection[str]) -> Tensors:
     """Return a sample as arrays of finite numbers. Raise SlipwayError with the first mistake."""
     if not isinstance(sample, Mapping):
         raise SlipwayError(f"{where} is {_described(sample)}; {_HOW}")
-    if not sample:
-        raise SlipwayError(f"{where} has no arrays; {_HOW}")
-    return {name: _array(name, value, where) for name, value in sample.items()}
+    if not set(sample) - set(targets):
+        raise SlipwayError(f"{where} has no arrays for the inputs; {_HOW}")
+    return {name: _array(name, value, where, name in targets) for name, value in sample.items()}
 
 
-def _array(name: object, value: object, where: str) -> np.ndarray:
+def _array(name: object, value: object, where: str, is_target: bool) -> np.ndarray:
     if not isinstance(name, str) or not name:
         raise SlipwayError(f"{where} has the key {name!r}; let it have the names of the inputs")
     if not hasattr(value, "__array__"):
@@ -155,6 +171,8 @@ def _array(name: object, value: object, where: str) -> np.ndarray:
             f"{where} has as {name} {_described(value)}, of which no array is made ({first_sentence(error)}); make it "
             "an array of NumPy (.detach().cpu().numpy())"
         ) from None
+    if is_target and array.dtype.kind != "O":
+        return array
     if array.dtype.kind not in "biuf":
         kind = "objects" if array.dtype.kind == "O" else f"values of the type {array.dtype}"
         raise SlipwayError(f"{where} has {kind} in {name}, but a model takes numbers; turn them into numbers there")
@@ -165,23 +183,29 @@ def _array(name: object, value: object, where: str) -> np.ndarray:
     return array
 
 
-def _require_alike(arrays: Tensors, first: Tensors, where: str) -> None:
-    """Raise SlipwayError unless a sample has the names, dtypes and numbers of axes of the first sample."""
+def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collection[str]) -> None:
+    """Raise SlipwayError unless a sample has the names, and inputs of the dtypes and ranks, of the first sample."""
     if set(arrays) != set(first):
         raise SlipwayError(
             f"{where} has the arrays {', '.join(arrays)}, but the first sample has {', '.join(first)}; let every "
             "sample have the same names"
         )
     for name, array in arrays.items():
-        if (array.dtype, array.ndim) != (first[name].dtype, first[name].ndim):
+        if name not in targets and (array.dtype, array.ndim) != (first[name].dtype, first[name].ndim):
             raise SlipwayError(
                 f"{where} has {array.dtype} {array.shape} as {name}, but the first sample has {first[name].dtype} "
                 f"{first[name].shape}; let every sample have the same dtype and number of axes"
             )
 
 
-def _split(arrays: Tensors, where: str) -> Iterator[Tensors]:
-    """Yield the rows of a batch as samples. Raise SlipwayError unless all arrays have as many."""
+def _split(arrays: Tensors, where: str, targets: Collection[str]) -> Iterator[Tensors]:
+    """Yield the rows of a batch as samples. Raise SlipwayError unless all arrays have as many.
+
+    Beside inputs with one row, a target may have any shape.
+    """
+    if all(array.shape[:1] == (1,) for name, array in arrays.items() if name not in targets):
+        yield {name: array.copy() for name, array in arrays.items()}
+        return
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         told = ", ".join(f"{name} {arrays[name].shape}" for name in counts)

@@ -18,8 +18,14 @@ def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
         action=argparse.BooleanOptionalAction,
         help="whether the first axis of the inputs is the batch axis; left out, it is not known",
     )
+    add_targets(arguments)
     add_planned(arguments, "files_sha256")
     return source
+
+
+def add_targets(arguments: argparse.ArgumentParser) -> None:
+    """Add --targets."""
+    arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
 
 
 def has_source(arguments: argparse.Namespace) -> bool:
@@ -28,8 +34,8 @@ def has_source(arguments: argparse.Namespace) -> bool:
 
 
 def samples_of(arguments: argparse.Namespace, count: int) -> list[Tensors]:
-    """Return at most `count` samples of the source in the options, evenly spread."""
-    return take_samples(arguments.function or str(arguments.files), count, arguments.batched)
+    """Return at most `count` samples of the source in the options, evenly spread, with the targets that they have."""
+    return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets)
 
 
 def name_of(arguments: argparse.Namespace) -> str:

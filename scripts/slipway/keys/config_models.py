@@ -35,6 +35,11 @@ def check_model(key: str, settings: dict) -> None:
     _check_only_samples(key, settings)
     _check_inputs(key, settings)
     _check_axes(key, settings)
+    if both := sorted(set(settings["inputs"] or {}) & set((settings["metric"] or {}).get("targets", []))):
+        raise SlipwayError(
+            f"config: `{key}.metric.targets` has {both[0]}, which is an input in `{key}.inputs`, but only the metric "
+            "reads targets; leave one of them out"
+        )
     if both := sorted(set(settings["inputs"] or {}) & set(settings["outputs"] or {})):
         raise SlipwayError(
             f"config: `{key}` has {both[0]} as an input and as an output, which no graph can have; give the output "
@@ -71,6 +76,7 @@ def _check_photographs(key: str, settings: dict) -> None:
             "the source of its inputs as `samples` (docs/models.md)"
         )
     others = {name: settings[name] for name in ("inputs", "axes", "outputs")}
+    others["metric.targets"] = (settings["metric"] or {}).get("targets")
     others["calibration.samples"] = settings["calibration"].get("samples")
     for name, value in others.items():
         if value:

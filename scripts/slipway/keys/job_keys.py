@@ -34,7 +34,8 @@ class JobKeys:
         """Return the key of the samples of a model's inputs."""
         if source := self.resolved.samples(model):
             code = self._parts.code("sample_inputs") | self._parts.code_of_samples(source)
-            return JobKey(self._parts.samples(source), batched=self.resolved.batched(model), code=code)
+            targets = self.resolved.metric_targets(model) or None
+            return JobKey(self._parts.samples(source), batched=self.resolved.batched(model), targets=targets, code=code)
         return JobKey(
             self._parts.input(model),
             image_sha256=self._parts.content(self.resolved.image(model)),

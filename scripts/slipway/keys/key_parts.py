@@ -48,6 +48,7 @@ class KeyParts:
             stated["outputs"] = list(settings["outputs"] or [])
             if not _states_all(settings["inputs"]):
                 stated |= self.samples(source) | self.code_of_samples(source)
+                stated["targets"] = sorted(self.resolved.metric_targets(model))
         else:
             of_graph = ("crop", "input", "mean", "std") if settings["input"] == "uint8" else ("crop", "input")
             stated = {name: self.input(model)[name] for name in of_graph}
@@ -57,7 +58,7 @@ class KeyParts:
         """Return the settings of the evaluation data, and of the user's metric where there is one."""
         accuracy, metric = self.resolved.accuracy(model), self.resolved.metric(model)
         if source := self.resolved.samples(model):
-            data = self.samples(source)
+            data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
         else:
             data = {"labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"])}
         return {

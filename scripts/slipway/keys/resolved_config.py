@@ -71,6 +71,11 @@ class ResolvedConfig:
         }
         return {"function": metric["function"], "limits": limits}
 
+    def metric_targets(self, model: str) -> list[str]:
+        """Return the arrays of a model's samples that only its metric reads."""
+        metric = self.config["models"][model]["metric"]
+        return metric["targets"] if metric else []
+
     def interpreter(self, target: str) -> str:
         """Return the Python interpreter that builds a target's engines."""
         python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None

@@ -1,7 +1,8 @@
 """How a network is called with named inputs: by the names of its forward's parameters, or by position."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -35,6 +36,19 @@ class Call:
             return self(network, {name: torch.from_numpy(array) for name, array in inputs.items()})
 
 
+class NotTaken(SlipwayError):
+    """A network does not take the arrays of the samples."""
+
+
+@contextmanager
+def naming(source: str | None) -> Iterator[None]:
+    """Name the source of the samples where a network does not take them."""
+    try:
+        yield
+    except NotTaken as error:
+        raise SlipwayError(f"`samples` in config.yaml, {source}: {error}" if source else str(error)) from None
+
+
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     """Return how a network takes the inputs `names`. Its optional parameters may be left out.
 
@@ -53,11 +67,12 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     if (unknown and takes_it) or takes_all:
         return Call(positional=tuple(names))
     if unknown and not takes_any_name:
-        raise SlipwayError(_why_unknown(unknown, names, list(named), required))
+        raise NotTaken(_why_unknown(unknown, names, list(named), required))
     if missing := [name for name in required if name not in names]:
-        raise SlipwayError(
+        raise NotTaken(
             f"the network needs {listed(missing, 5)}, which the samples do not have (they have {', '.join(names)}); "
-            "add it to the samples, or let `architecture` name a factory whose network has a default for it"
+            "add it to the samples, take it out of `metric.targets` if it is there, or let `architecture` name a "
+            "factory whose network has a default for it"
         )
     positional = [name for name, one in named.items() if one.kind == one.POSITIONAL_ONLY and name in names]
     rest = [name for name in (*named, *names) if name in names and name not in positional]
@@ -83,9 +98,11 @@ def _why_unknown(unknown: list[str], names: Sequence[str], parameters: list[str]
         return (
             f"the samples have {', '.join(names)}, but the network takes a single input, {required[0]}; if that is a "
             "dictionary or a tuple, let `architecture` name a factory that wraps the network in a module which takes "
-            f"each tensor by itself: forward(self, {', '.join(names)})"
+            f"each tensor by itself: forward(self, {', '.join(names)}); an array that only the metric reads belongs "
+            "into `targets` of `metric`"
         )
     return (
         f"the samples have {listed(unknown, 5)}, which the network does not take: {takes}; name the arrays of the "
-        "samples after these parameters, or leave them out"
+        "samples after these parameters, leave them out, or let only the metric read them: "
+        f"`metric: {{targets: [{', '.join(unknown)}]}}`"
     )

@@ -18,11 +18,11 @@ def given(tmp_path, monkeypatch):
     """Return a function that writes a function `samples` of some lines, and takes samples of it."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def take(body, count=9, batched=None):
+    def take(body, count=9, batched=None, targets=()):
         lines = textwrap.indent(textwrap.dedent(body).strip(), "    ")
         (tmp_path / "own_data.py").write_text(f"import numpy as np\n\n\ndef samples():\n{lines}\n", encoding="utf-8")
         sys.modules.pop("own_data", None)
-        return take_samples("own_data:samples", count, batched)
+        return take_samples("own_data:samples", count, batched, targets)
 
     yield take
     sys.modules.pop("own_data", None)
@@ -57,6 +57,46 @@ def test_rows_of_a_batch_are_samples(given):
 def test_tensors_of_pytorch_are_arrays(given):
     (sample,) = given("import torch\nyield {'x': torch.ones(1, 2)}")
     assert isinstance(sample["x"], np.ndarray)
+
+
+LABELLED = "yield {'x': np.zeros((3, 2)), 'label': np.array(['a', 'b', 'c'])}"
+
+
+def test_targets_are_of_any_dtype_and_go_with_the_rows_of_the_inputs(given, tmp_path):
+    assert [sample["label"].tolist() for sample in given(LABELLED, batched=True, targets=["label"])] == [
+        ["a"],
+        ["b"],
+        ["c"],
+    ]
+    np.savez(tmp_path / "data.npz", x=np.zeros((2, 3)), label=[np.nan, 1], boxes=np.zeros((2, 0, 4)))
+    one, two = take_samples(str(tmp_path / "data.npz"), 9, None, ["label", "boxes"])
+    assert (np.isnan(one["label"]).all(), two["label"].tolist(), two["boxes"].shape) == (True, [1], (1, 0, 4))
+    (whole,) = take_samples(str(tmp_path / "data.npz"), 9, False, ["label", "boxes"])
+    assert [whole[name].shape for name in whole] == [(2, 3), (2,), (2, 0, 4)]
+
+
+def test_targets_of_one_sample_may_have_any_shape_and_differ_in_it(given):
+    body = (
+        "for count in range(3): yield {'x': np.zeros((1, 2)), 'boxes': np.zeros((count, 4)), 'label': np.array(count)}"
+    )
+    samples = given(body, batched=True, targets=["label", "boxes"])
+    assert [(sample["boxes"].shape, sample["label"].item()) for sample in samples] == [((n, 4), n) for n in range(3)]
+
+
+@pytest.mark.parametrize("batched", [True, None])
+def test_targets_that_are_not_as_many_as_the_rows_are_told(tmp_path, batched):
+    np.savez(tmp_path / "data.npz", x=np.zeros((3, 2)), label=np.zeros(2))
+    with pytest.raises(SlipwayError, match=r"data.npz has arrays of different lengths .*\(x \(3, 2\), label \(2,\)\)"):
+        take_samples(str(tmp_path / "data.npz"), 9, batched, ["label"])
+
+
+def test_samples_without_an_input_or_with_objects_as_target_are_told(given):
+    with pytest.raises(
+        SlipwayError, match=r"sample 0 of own_data:samples at .*own_data.py:5 has no arrays for the inputs"
+    ):
+        given("yield {'label': np.zeros(1)}", targets=["label"])
+    with pytest.raises(SlipwayError, match="has objects in label"):
+        given("yield {'x': np.zeros(1), 'label': np.array([None])}", targets=["label"])
 
 
 MISTAKES = {

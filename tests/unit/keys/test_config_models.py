@@ -69,6 +69,10 @@ MISTAKES = {
         "`models.m.inputs.a.shape` begins with `batch`, but that of b does not",
     ),
     "one name for two tensors": ({"outputs": {"input_ids": "tensor"}}, "input_ids as an input and as an output"),
+    "a target that is an input": (
+        {"metric": {"function": "own.text:metric", "targets": ["label", "input_ids"]}},
+        "`models.m.metric.targets` has input_ids, which is an input in `models.m.inputs`, .*; leave one of them out",
+    ),
     "a dtype that Triton has not": (
         {"inputs": {"a": {"dtype": "complex64"}}},
         "'complex64', but must be one of f",
@@ -105,6 +109,12 @@ def test_a_network_of_another_task_asks_for_samples():
 def test_tensors_of_a_model_of_photographs_ask_for_its_samples(name):
     with pytest.raises(SlipwayError, match=f"`models.m.{name}` is .*, but the model has no `samples`"):
         resolved(models={"m": {name: TEXT[name]}})
+
+
+def test_targets_of_a_model_of_photographs_ask_for_its_samples(photographs):
+    metric, accuracy = {"function": "own.text:metric", "targets": ["label"]}, {"labelled": str(photographs)}
+    with pytest.raises(SlipwayError, match=r"`models.m.metric.targets` is \['label'\], but the model has no `samples`"):
+        resolved(models={"m": {"metric": metric, "accuracy": accuracy}})
 
 
 def test_int8_asks_for_data_of_the_model_that_has_none(photographs):

@@ -34,8 +34,12 @@ def files(in_an_empty_folder, tmp_path):
 def keys_of(model):
     """Return {rule: key} of the jobs that make and measure graphs, of the contract, and of the samples."""
     keys = job_keys(models={"m": model})
-    rules = {**OF_THE_GRAPH, **MEASURED, "make_contract": (), "sample_inputs": ()}
+    rules = {**OF_THE_GRAPH, **MEASURED, "make_contract": (), "sample_inputs": (), "quantize_onnx": ()}
+    rules |= {"evaluate_checkpoint": (), "check_accuracy": ("cpu", "bf16")}
     return {rule: repr(getattr(keys, rule)("m", *targets)) for rule, targets in rules.items()}
+
+
+EVALUATED = {"evaluate_checkpoint", "check_accuracy"}
 
 
 def stale_after(change, model=TEXT):
@@ -52,21 +56,39 @@ def other_values(_):
 
 
 def test_other_labels_meanings_and_metrics_make_no_graph_stale():
-    assert stale_after(lambda model: model.update(labels="topics.txt")) == {"make_contract"}
+    assert stale_after(lambda model: model.update(labels="topics.txt")) == {"make_contract", "evaluate_checkpoint"}
     assert stale_after(lambda model: model["outputs"].update(scores="sigmoid")) == {"make_contract"}
     metric = {"function": "own.text:accuracy", "limits": {"accuracy": {"min": 0.9}}}
-    assert stale_after(lambda model: model.update(metric=metric)) == set()
+    assert stale_after(lambda model: model.update(metric=metric)) == EVALUATED
+
+
+def test_other_targets_and_target_values_make_the_samples_and_the_accuracy_stale_alone():
+    metric = {"function": "own.text:accuracy", "targets": ["label"]}
+    model = TEXT | {"metric": metric, "calibration": {"samples": "scales.npz"}}
+    np.savez("scales.npz", input_ids=np.zeros((2, 4), int), mask=np.ones((2, 4), int))
+    assert stale_after(lambda changed: changed["metric"].update(targets=["topic"]), model) == {
+        "sample_inputs",
+        *EVALUATED,
+    }
+    labelled = {"input_ids": np.zeros((2, 4), int), "mask": np.ones((2, 4), int), "label": np.ones(2)}
+    assert stale_after(lambda _: np.savez("data.npz", **labelled), model) == {"sample_inputs", *EVALUATED}
+
+
+def test_an_array_that_becomes_a_target_changes_a_graph_whose_inputs_are_found():
+    metric = {"function": "own.text:accuracy", "targets": ["label"]}
+    found = {**TEXT, "inputs": None, "axes": {}, "metric": metric}
+    assert "export_onnx" in stale_after(lambda model: model["metric"].update(targets=["label", "mask"]), found)
 
 
 def test_other_values_of_samples_make_no_graph_stale_where_the_inputs_are_stated():
-    assert stale_after(other_values) == {"sample_inputs"}
+    assert stale_after(other_values) == {"sample_inputs", *EVALUATED}
 
 
 @pytest.mark.parametrize("missing", ["dtype", "shape"])
 def test_samples_of_which_a_dtype_or_shape_is_found_are_part_of_the_graph(missing):
     model = copy.deepcopy(TEXT)
     del model["inputs"]["mask"][missing]
-    assert stale_after(other_values, model) == {"sample_inputs", *OF_THE_GRAPH}
+    assert stale_after(other_values, model) == {"sample_inputs", *OF_THE_GRAPH, *EVALUATED}
 
 
 @pytest.mark.parametrize(
