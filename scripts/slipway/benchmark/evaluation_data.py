@@ -9,7 +9,6 @@ from slipway.benchmark import metric
 from slipway.classification.photograph_inputs import PhotographInputs, add_labelled
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import take_samples
-from slipway.contract.source_options import add_targets
 from slipway.core.job_settings import add_planned
 
 
@@ -22,7 +21,7 @@ def add_evaluation_data(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--max-samples", type=int, default=1000, help="largest number of samples")
     arguments.add_argument("--metric", help="package.module:function of answers and samples, for {name: value}")
     arguments.add_argument("--metric-limits", type=json.loads, default={}, help='JSON: {name: {"min", "max"}}')
-    add_targets(arguments)
+    arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
     add_planned(arguments, "labelled_sha256", "files_sha256")
 
 

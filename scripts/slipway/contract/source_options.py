@@ -18,14 +18,9 @@ def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
         action=argparse.BooleanOptionalAction,
         help="whether the first axis of the inputs is the batch axis; left out, it is not known",
     )
-    add_targets(arguments)
+    arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
     add_planned(arguments, "files_sha256")
     return source
-
-
-def add_targets(arguments: argparse.ArgumentParser) -> None:
-    """Add --targets."""
-    arguments.add_argument("--targets", nargs="+", default=[], help="arrays of the samples that only the metric reads")
 
 
 def has_source(arguments: argparse.Namespace) -> bool:

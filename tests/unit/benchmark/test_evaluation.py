@@ -52,6 +52,9 @@ def test_other_samples_than_pytorch_was_asked_about_are_told():
     changed = [*SAMPLES[:2], text_sample(5, 99).inputs, *SAMPLES[3:]]
     with pytest.raises(SlipwayError, match=r"sample 2 is another one now; remove the model's evaluation\.npz"):
         found.require_same_samples(evaluated(answers_of_text, TEXT, changed))
+    relabelled = [*SAMPLES[:3], SAMPLES[3] | {"target": np.zeros(1)}, *SAMPLES[4:]]
+    with pytest.raises(SlipwayError, match="sample 3 is another one now"):
+        found.require_same_samples(evaluated(answers_of_text, TEXT, relabelled))
     with pytest.raises(SlipwayError, match="there are 13 samples now, and were 14"):
         found.require_same_samples(evaluated(answers_of_text, TEXT, SAMPLES[:-1]))
 

@@ -166,16 +166,18 @@ class Reader(torch.nn.Module):
 
 def samples():
     for length in (3, 5, 5, 4):
-        yield {"input_ids": np.full((1, length), length), "attention_mask": np.ones((1, length), np.int64)}
+        inputs = {"input_ids": np.full((1, length), length), "attention_mask": np.ones((1, length), np.int64)}
+        yield {**inputs, "length": np.array(str(length))}
 
 def separation(outputs, samples):
     assert [sample["input_ids"].shape[1] for sample in samples] == [3, 5, 5, 4]
+    assert [sample["length"].item() for sample in samples] == ["3", "5", "5", "4"]
     one, other, same, _ = [output["embedding"] for output in outputs]
     return {"apart": np.linalg.norm(one - other), "same": np.linalg.norm(other - same)}
 """
 
 
-def test_a_model_with_samples_is_evaluated_on_them_with_the_users_metric(tmp_path, monkeypatch):
+def test_a_model_with_samples_is_evaluated_on_them_with_the_users_metric_of_targets(tmp_path, monkeypatch):
     (tmp_path / "own_reader.py").write_text(READER)
     monkeypatch.syspath_prepend(tmp_path)
     torch.manual_seed(0)
@@ -189,7 +191,7 @@ def test_a_model_with_samples_is_evaluated_on_them_with_the_users_metric(tmp_pat
     files = {"weights": "weights.safetensors", "weights-record": "weights.json", "contract": "contract.json"}
     files |= {"labels": "labels.txt", "evaluation": "evaluation.npz", "output": "accuracy.json"}
     arguments = [word for name, file in files.items() for word in (f"--{name}", str(tmp_path / file))]
-    arguments += ["--function", "own_reader:samples", "--metric", "own_reader:separation"]
+    arguments += ["--function", "own_reader:samples", "--metric", "own_reader:separation", "--targets", "length"]
     evaluate_checkpoint.main(
         evaluate_checkpoint.parse_arguments([*arguments, "--metric-limits", '{"same": {"max": 0}}'])
     )

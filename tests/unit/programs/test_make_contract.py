@@ -58,13 +58,13 @@ STATED = {
 }
 
 
-def contract_of(folder, stated, *options):
+def contract_of(folder, stated, *options, more=None):
     """Make the contract of the network of texts; return what its files hold."""
     torch.manual_seed(0)
     save_file(Text().state_dict(), folder / "weights.safetensors")
     record = {"architecture": f"{__name__}:Text", "arguments": {}, "sha256": sha256(folder / "weights.safetensors")}
     (folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
-    write_samples(folder / "samples.npz", [{"input_ids": np.arange(1, n)[None] % 30} for n in (4, 9)])
+    write_samples(folder / "samples.npz", [{"input_ids": np.arange(1, n)[None] % 30, **(more or {})} for n in (4, 9)])
     files = {"weights": "weights.safetensors", "weights-record": "weights.json", "samples": "samples.npz"}
     files |= {"contract": "contract.json", "interface": "interface.json", "labels": "labels.txt"}
     given = [f"--{name}={folder / file}" for name, file in files.items()]
@@ -97,3 +97,16 @@ def test_an_axis_that_nobody_names_is_asked_for_with_the_lines_to_add(tmp_path):
     with pytest.raises(SlipwayError, match=r"add `inputs: \{input_ids: \{shape: \[batch, length\]\}\}` and `axes: "):
         contract_of(tmp_path, {})
     assert not (tmp_path / "contract.json").exists()
+
+
+def test_an_array_that_is_no_input_is_told_with_its_source_and_as_what_to_name_it(tmp_path):
+    told = (
+        r"`samples` in config.yaml, own.data:samples: the samples have label, which .* `metric: \{targets: \[label\]\}`"
+    )
+    with pytest.raises(SlipwayError, match=told) as caught:
+        contract_of(tmp_path, STATED, "--samples-from=own.data:samples", more=LABEL)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "contract.json").exists()
+
+
+LABEL = {"label": np.ones((1, 1))}

@@ -207,13 +207,14 @@ def test_widening_changes_types_and_no_value(files):
     assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
-def test_samples_of_the_user_give_the_scales(tmp_path):
+def test_samples_of_the_user_give_the_scales_with_or_without_targets(tmp_path):
     base, _ = exported(tmp_path, "float32", 17)
     pictures = np.random.default_rng(0).standard_normal((12, 3, 64, 64), np.float32)
-    np.savez(tmp_path / "like_those_to_come.npz", input=pictures)
+    np.savez(tmp_path / "like_those_to_come.npz", input=pictures, label=["text"] * 12)
     output = tmp_path / "int8.onnx"
     files = f"--onnx {base} --onnx-record {base}.json --output {output} --record {output}.json --variant int8"
     files += f" --samples {tmp_path}/float32.samples.npz --files {tmp_path}/like_those_to_come.npz --batched"
+    files += " --targets label absent"
     with pytest.raises(SlipwayError, match=r"like_those_to_come.npz, gives 12 sample\(s\), and at least 32 are needed"):
         quantize_onnx.main(quantize_onnx.parse_arguments([*files.split(), "--method=max"]))
     assert not output.exists()
