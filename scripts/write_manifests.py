@@ -14,9 +14,8 @@ from slipway.manifests.fleet import Fleet, manifests
 from slipway.monitoring.slo import read_slowest
 from slipway.triton.server.releases import FLOOR
 
-# The options with settings of config.yaml.
-CHOSEN = ("cluster", "compose", "triton_release", "oldest", "image")
-CHOSEN += ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
+# Settings of config.yaml that are options of their own; `cluster` and `compose` are passed as JSON.
+CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,8 +26,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
     arguments.add_argument("--selections", type=Path, nargs="*", default=[], help="chosen configurations (.json)")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
-    arguments.add_argument("--cluster", type=json.loads, required=True, help="JSON: `deploy.cluster` in config.yaml")
-    arguments.add_argument("--compose", type=json.loads, required=True, help="JSON: `deploy.compose` in config.yaml")
+    arguments.add_argument("--cluster", required=True, help="JSON: `deploy.cluster` in config.yaml")
+    arguments.add_argument("--compose", required=True, help="JSON: `deploy.compose` in config.yaml")
     arguments.add_argument("--compose-target", help="the target of that machine, if it is one of them")
     arguments.add_argument("--triton-release", help="the Triton release that will serve")
     arguments.add_argument("--oldest", default=FLOOR, help="the oldest release that may serve")
@@ -48,6 +47,7 @@ def main(arguments: argparse.Namespace) -> None:
     evidence = read_evidence(arguments)
     require_shippable(arguments.model, evidence)
     chosen = {name: vars(arguments)[name] for name in CHOSEN}
+    chosen |= {"cluster": json.loads(arguments.cluster), "compose": json.loads(arguments.compose)}
     fleet = {each.target: deployment(arguments.model, each, chosen) for each in evidence}
     written = texts([plain(values) for values in fleet.values()], arguments)
     for path, text in written.items():
