@@ -105,10 +105,8 @@ def classification(
     classifier = ask_tensors(connection, name, arguments.model_version, arguments.output)
     preprocess = preprocessing_of(arguments, classifier, model.preprocess)
     batch = client_options.batch_size(name, classifier.max_batch, arguments.batch, "pictures")
-    if arguments.labels:
-        labels = read_labels(arguments.labels, classifier)
-    else:
-        labels = ask_labels(connection, classifier, preprocess.crop)
+    given = arguments.labels and read_labels(arguments.labels, classifier)
+    labels = given or ask_labels(connection, classifier, preprocess.crop)
     stated = require_same_meaning(classifier, arguments.output_meaning)
     return Classification(classifier, preprocess, min(batch, pictures), labels, stated, arguments.top, arguments.strict)
 

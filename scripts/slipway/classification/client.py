@@ -1,7 +1,6 @@
 """A client of classification models on any Triton server: describe a model, classify pictures."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 import tritonclient.grpc as grpc
@@ -20,16 +19,6 @@ OPTION = "--output-meaning says so"
 FORGOTTEN = "Unable to find shared memory region"
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The scores (N, classes) of one request, its latency with all retries, and the version that answered."""
-
-    scores: np.ndarray
-    latency_ms: float
-    attempts: int
-    version: str
-
-
 def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
     """Return the model as the server describes it; raise SlipwayError if it is no classifier of pictures."""
     metadata = connection.call(connection.client.get_model_metadata, model, version)
@@ -37,8 +26,13 @@ def ask_tensors(connection: Connection, model: str, version: str, output: str | 
     return classifier_of(metadata, config, version, output)
 
 
-def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None) -> Answer:
-    """Return the scores of a batch (N, 3, side, side), sent through `shared` memory if given."""
+def ask(
+    connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None
+) -> tuple[np.ndarray, dict]:
+    """Return the scores (N, classes) of a batch (N, 3, side, side), sent through `shared` memory if given.
+
+    Also returns the facts about the request: the version that answered, the latency with all retries, and the attempts.
+    """
     array = batch if classifier.batched else batch[0]
     tensor = _tensor(classifier, array.shape)
     if shared:
@@ -61,9 +55,9 @@ def ask(connection: Connection, classifier: Classifier, batch: np.ndarray, share
 
     start = time.perf_counter()
     result = connection.call(attempt)
-    latency_ms = (time.perf_counter() - start) * 1e3
-    scores = _scores(result.as_numpy(classifier.output), len(batch))
-    return Answer(scores, latency_ms, attempts, result.get_response().model_version)
+    latency_ms = round((time.perf_counter() - start) * 1e3, 3)
+    request = {"version": result.get_response().model_version, "latency_ms": latency_ms, "attempts": attempts}
+    return _scores(result.as_numpy(classifier.output), len(batch)), request
 
 
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:

@@ -86,16 +86,14 @@ def classify(
     for group in batched(readable(files, settings, predictions), settings.batch):
         sent = [file for file, _ in group]
         try:
-            answer = ask(connection, settings.classifier, np.stack([picture for _, picture in group]), shared)
+            scores, request = ask(connection, settings.classifier, np.stack([picture for _, picture in group]), shared)
         except RequestFailed as error:
             if settings.strict:
                 raise
             predictions.fail(sent, error)
         else:
-            latency_ms = round(answer.latency_ms, 3)
-            request = {"version": answer.version, "latency_ms": latency_ms, "attempts": answer.attempts}
-            meaning = meaning_of(settings, answer.scores)
-            yield predictions.add(sent, answer.scores, meaning, settings.labels, settings.top, request)
+            meaning = meaning_of(settings, scores)
+            yield predictions.add(sent, scores, meaning, settings.labels, settings.top, request)
 
 
 def readable(

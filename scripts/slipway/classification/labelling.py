@@ -27,15 +27,11 @@ class Labelling:
 
     def record(self, names: list[str]) -> list[dict]:
         """Return {folder, class, label, rule, photographs} of each folder, and one entry for classes in file names."""
-        entries = [
-            {"folder": reading.folder, "class": reading.index, "label": names[reading.index], "rule": reading.rule}
-            | {"photographs": self.photographs[reading.folder]}
-            for reading in self.folders
-        ]
+        rows = [(reading.folder, reading.index, names[reading.index], reading.rule) for reading in self.folders]
         if self.photographs[None]:
-            nothing = dict.fromkeys(("folder", "class", "label"))
-            entries.append(nothing | {"rule": FILE_NAME, "photographs": self.photographs[None]})
-        return entries
+            rows.append((None, None, None, FILE_NAME))
+        facts = ("folder", "class", "label", "rule")
+        return [dict(zip(facts, row, strict=True), photographs=self.photographs[row[0]]) for row in rows]
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:

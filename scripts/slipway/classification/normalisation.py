@@ -11,25 +11,20 @@ def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -
 
     `prefix` precedes "mean" and "std" in the message: the place where the reader wrote them.
     """
-    if not all(0 <= value <= 1 for value in mean):
-        return _sentence(f"{prefix}mean", mean, "lie between 0 and 1", _over(255, mean))
-    if not all(0 < value <= 1 for value in std):
-        return _sentence(f"{prefix}std", std, "lie above 0 and not above 1", _over(255, std))
-    if not all(value >= LOWEST_STD for value in std):
-        return _sentence(
-            f"{prefix}std", std, f"not lie below {LOWEST_STD:g}", _over(1 / 255, std), "were divided by 255 twice"
-        )
+    of_bytes, twice = "are of pixels from 0 to 255", "were divided by 255 twice"
+    rules = (
+        ("mean", mean, lambda value: 0 <= value <= 1, "lie between 0 and 1", 255, of_bytes),
+        ("std", std, lambda value: 0 < value <= 1, "lie above 0 and not above 1", 255, of_bytes),
+        ("std", std, lambda value: value >= LOWEST_STD, f"not lie below {LOWEST_STD:g}", 1 / 255, twice),
+    )
+    for name, values, holds, rule, divisor, why in rules:
+        if all(map(holds, values)):
+            continue
+        shown, written = f"`{prefix}{name}` is {_listed(values)}", _over(divisor, values)
+        if written is None:
+            return f"{shown}, but pixels are scaled to 0..1 first, so each value must {rule}"
+        return f"{shown}, values that {why}, but pixels are scaled to 0..1 first; write {_listed(written)}"
     return None
-
-
-def _sentence(
-    name: str, values: Sequence[float], rule: str, written: list[float] | None, why: str | None = None
-) -> str:
-    shown = f"`{name}` is {_listed(values)}"
-    if written is None:
-        return f"{shown}, but pixels are scaled to 0..1 first, so each value must {rule}"
-    why = why or "are of pixels from 0 to 255"
-    return f"{shown}, values that {why}, but pixels are scaled to 0..1 first; write {_listed(written)}"
 
 
 def _over(divisor: float, values: Sequence[float]) -> list[float] | None:
