@@ -31,7 +31,8 @@ class TritonPythonModel:
         self._batched = config["max_batch_size"] > 0
         path = Path(args["model_repository"]) / args["model_version"] / parameters["engine"]
         self._engine = Engine(path, parameters["precision"], threads=_threads_of_one_instance(config))
-        self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
+        if "contract" in parameters:  # only then the sizes are known
+            self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
 
     def _warm_up(self, contract: dict, largest: int) -> None:
         """Run the largest batch and batch 1, then the sizes between until WARM_UP_S is over.
