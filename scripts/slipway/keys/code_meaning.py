@@ -3,10 +3,12 @@
 A syntax tree has no comments and no line breaks. These texts for human readers are removed, too:
 
 1. a text as a statement of its own, such as a docstring;
-2. a text in `raise SomeError(...)`, or after `assert condition,`; the type of the error remains;
+2. a text in `raise SomeError(...)`, `amended(...)` or `explained_by(lambda error: ...)`, or after `assert condition,`;
+   the type of the error remains;
 3. a text in `progress(...)`, `print(...)`, `warnings.warn(...)`, `logger.info(...)` or another level; the call remains.
    If `file=` sends the text elsewhere than to the terminal, it remains, too;
-4. `help=`, `description=` and `epilog=` of argparse, and the description in `parser(...)`; the option remains.
+4. `help=`, `description=` and `epilog=` of argparse, the description in `parser(...)`, and the content of a file in
+   `add_files(..., name="content")`; the option remains.
 
 A text is a string or an f-string, also if it is joined by `+`, `%`, `.join(...)` or `.format(...)`, or part of a
 conditional expression. The expressions in a text are removed with it, unless they have effects: an assignment (`:=`),
@@ -24,6 +26,8 @@ _LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 _TERMINAL = {"sys.stdout", "sys.stderr"}
 _ARGPARSE = {"ArgumentParser", "add_argument", "add_parser", "add_subparsers", "add_argument_group"}
 _HELP = {"help", "description", "epilog"}
+# The context managers of core/errors.py, which raise an error with their text.
+_EXPLAINING = {"amended", "explained_by"}
 # These exceptions end a generator. Their argument is the generator's return value.
 _RETURNING = {"StopIteration", "StopAsyncIteration"}
 _DOING = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
@@ -70,6 +74,13 @@ class _Messages(ast.NodeTransformer):
             for keyword in node.keywords:
                 if keyword.arg in _HELP:
                     keyword.value = _marked(keyword.value)
+        if name == "add_files":
+            for keyword in node.keywords:
+                keyword.value = _marked(keyword.value)
+        if name in _EXPLAINING:
+            node.args = [_explanation(argument) for argument in node.args]
+            for keyword in node.keywords:
+                keyword.value = _explanation(keyword.value)
         return self.generic_visit(node)
 
 
@@ -82,6 +93,13 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
         return node
     doing = [part for part in ast.walk(node) if isinstance(part, _DOING) or not (ends or _only_reads(part))]
     return ast.Tuple([_MARK, *doing], ast.Load()) if doing else _MARK
+
+
+def _explanation(node: ast.expr) -> ast.expr:
+    """Return a mark for the text of an error, also for the text that a lambda makes of it."""
+    if isinstance(node, ast.Lambda):
+        return ast.Lambda(node.args, _marked(node.body, ends=True))
+    return _marked(node, ends=True)
 
 
 def _is_text(node: ast.expr) -> bool:

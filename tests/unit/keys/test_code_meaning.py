@@ -26,6 +26,12 @@ REWORDED = {
     "one of two texts": ('raise E("a" if many else "b")', 'raise E("one" if few else f"{two}")'),
     "the name of a call that explains an error": ('raise E(f"{place(x)}")', 'raise E(f"at {where(x, 1)}")'),
     "an error of a module": ('raise errors.Refused("a", 404) from e', 'raise errors.Refused("b", 404) from e'),
+    "what is said around an error": ('with amended("a"):\n    f()', 'with amended(f"b {x}"):\n    f()'),
+    "the explanation of an error": (
+        'with explained_by(lambda error: f"a {error}"):\n    f()',
+        'with explained_by(lambda error: f"b {place(error)}"):\n    f()',
+    ),
+    "content of a file": ('add_files(p, "x", y="a")', 'add_files(p, "x", y="b")'),
     "an error with its number": ('raise OSError(errno.EIO, "a")', 'raise OSError(errno.EIO, "b")'),
     "an assertion": ('assert ready, "not ready"', 'assert ready, f"{name} is not ready"'),
     "progress": ('progress("done")', 'progress(f"  {name}: done in {seconds:.1f} s, {len(files)} files")'),
@@ -66,6 +72,8 @@ def test_a_reworded_message_is_the_same_code(pair):
 
 
 CHANGED = {
+    "option of a file": ('add_files(p, "x", y="a")', 'add_files(p, "z", y="a")'),
+    "function that explains an error": ("with explained_by(why):\n    f()", "with explained_by(other):\n    f()"),
     "type of the error": ('raise ValueError("a")', 'raise KeyError("a")'),
     "condition": ('if x > 1:\n    raise E("a")', 'if x > 2:\n    raise E("a")'),
     "no error any more": ('if x:\n    raise E("a")', 'if x:\n    print("a")'),
