@@ -86,10 +86,10 @@ def require_enough(arguments: argparse.Namespace, contract: Contract, samples: l
 
 def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:
     """Raise SlipwayError unless the calibration data will have the dtype and size of the exported file's input."""
-    dtype, crop = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
-    if (arguments.input, arguments.crop) != (dtype, crop):
+    dtype, side = contract.inputs[0].dtype, contract.inputs[0].shape[-1]
+    if (arguments.input, arguments.crop) != (dtype, side):
         raise SlipwayError(
-            f"{arguments.onnx} was exported for {dtype} inputs of {crop} pixels, but this job calibrates with "
+            f"{arguments.onnx} was exported for {dtype} inputs of {side} pixels, but this job calibrates with "
             f"{arguments.input} inputs of {arguments.crop} pixels; run snakemake again, or pass the same --input and "
             "--crop"
         )
