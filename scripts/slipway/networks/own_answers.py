@@ -1,5 +1,7 @@
 """Check in PyTorch that a network's answer to a sample is repeatable and independent of the rest of its batch."""
 
+import contextlib
+import copy
 import inspect
 
 import numpy as np
@@ -18,6 +20,8 @@ from slipway.networks.user_code import shown
 _REPEATED = 1e-5
 # A batch larger than the batches of the engines' checks, since some networks treat large batches differently.
 _LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
+# The distance, relative to the answer's norm, at which answers in 64 bits are equal: the outputs have 32.
+_EQUAL_IN_64_BITS = 1e-5
 
 
 def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
@@ -32,6 +36,12 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
         lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=(*BATCHES, _LARGE)
     )
     if problem := dependence({**distances, "by_padding": 0.0}, tolerance):
+        if distances["by_company"] <= tolerance.by_company and _is_rounding(network, contract, samples):
+            raise SlipwayError(
+                f"the network makes {distances['by_size']:.2g} of the norm of its answer from rounding errors: its "
+                "answers to a sample in batches of several sizes are so far apart, and equal if computed in 64 bits. "
+                "No engine could be compared with it; give trained weights, and inputs normalised as in training"
+            )
         batch = joined([*strangers(contract, samples), samples[0]])
         begins = first_difference(network, samples[0], batch, tolerance.by_company)
         raise SlipwayError(
@@ -41,6 +51,19 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
     if problem := dependence(distances, tolerance):
         raise SlipwayError(f"the network cannot be served in batches of several sizes, since {problem}")
     return distances
+
+
+def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> bool:
+    """Say whether the answers in batches of several sizes are equal once the network computes in 64 bits."""
+
+    def answer(inputs: Tensors) -> Tensors:
+        wide = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in inputs.items()}
+        return {name: values.numpy() for name, values in exact.run(wide).items()}
+
+    with contextlib.suppress(Exception):  # the user's code may take 32 bits alone
+        exact = copy.deepcopy(network).double()
+        return in_company(answer, contract, samples, batches=(*BATCHES, _LARGE))["by_size"] <= _EQUAL_IN_64_BITS
+    return False
 
 
 def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tensors) -> None:

@@ -106,3 +106,21 @@ def test_rounding_in_16_bits_is_no_dependence(dtype):
             return self.network(images.to(dtype)).float()
 
     own_answers(Half())
+
+
+def test_a_network_that_makes_its_answer_from_rounding_errors_is_told_so():
+    torch.manual_seed(0)
+    chaotic = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 256), *(ChaoticLayer() for _ in range(6)))
+    with pytest.raises(SlipwayError, match=r"of its answer from rounding errors: .* equal if computed in 64 bits"):
+        own_answers(chaotic)
+
+
+class ChaoticLayer(nn.Module):
+    """A layer that multiplies small differences and keeps the norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.mixed = nn.Linear(256, 256)
+
+    def forward(self, x):
+        return torch.sin(40 * self.mixed(x))

@@ -49,6 +49,8 @@ CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 # Those that are slow to initialise, unless they are told not to; Inception v3 was trained with larger pictures.
 ALL = {name: (QUICK if name in ("googlenet", "inception_v3") else {}, 224) for name in CLASSIFIERS}
 ALL["inception_v3"] = (QUICK, 299)
+# With the statistics of some pictures these deep networks, untrained, make a rounding error a hundredth of the answer.
+WITHOUT_STATISTICS = tuple(name for name in CLASSIFIERS if name.startswith("efficientnet"))
 CHOSEN = SMALL | (ALL if os.environ.get("SLIPWAY_ALL_FAMILIES") else {})
 OPSET = "20"
 
@@ -56,7 +58,8 @@ OPSET = "20"
 @pytest.mark.parametrize("architecture", CHOSEN)
 def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architecture):
     arguments, pixels = CHOSEN[architecture]
-    network = seeded_network(architecture, arguments, pixels=pixels)
+    statistics = None if architecture in WITHOUT_STATISTICS else pixels
+    network = seeded_network(architecture, arguments, pixels=statistics)
     torch.save(as_published(network), tmp_path / "published.pth")
 
     weights = {name: str(tmp_path / name) for name in ("weights.safetensors", "weights.json")}
