@@ -46,7 +46,9 @@ def naming(source: str | None) -> Iterator[None]:
     try:
         yield
     except NotTaken as error:
-        raise SlipwayError(f"`samples` in config.yaml, {source}: {error}" if source else str(error)) from None
+        if not source:
+            raise
+        raise SlipwayError(f"`samples` in config.yaml, {source}: {error}") from None
 
 
 def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:

@@ -121,8 +121,8 @@ from slipway.models import build
 from slipway.models.architectures import head_names
 for name in {NAMES}:
     print(name, build(f"{{name}}:make")[1].out_features)
-from slipway.models import reproducible  # the workflow still finds its own modules
-assert all(module.__file__.startswith({str(SCRIPTS)!r}) for module in (reproducible, sys.modules["predict"]))
+from slipway.models import trial_runs  # the workflow still finds its own modules
+assert all(module.__file__.startswith({str(SCRIPTS)!r}) for module in (trial_runs, sys.modules["predict"]))
 """
 
 
