@@ -198,7 +198,8 @@ def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.n
         raise SlipwayError(
             f"config.yaml says `output: probabilities`, but the outputs do not sum to one: their sums are "
             f"{sums.min():.3g} to {sums.max():.3g}, the values {outputs.min():.3g} to {outputs.max():.3g}; say "
-            f"`output: {proven.kind if proven else 'logits'}`, or add the softmax to the network"
+            f"`output: {proven.kind if proven else 'logits'}`, or `output: tensor` for numbers that are no class "
+            "scores, or add the softmax to the network"
         )
     if proven and proven.kind != stated:
         raise SlipwayError(

@@ -164,5 +164,9 @@ def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[
     last = last_operation(network, runs[0].inputs, output.name)
     require_no_lone_softmax(last, output.shape[1])
     rows = np.concatenate([run.outputs[output.name] for run in runs])
-    with amended(f"the output {output.name}: "):
+    try:
         return find_meaning(stated, last, rows, None)
+    except SlipwayError as error:
+        # A classifier of photographs has the key `output`.
+        about = str(error).replace("`output: ", f"`outputs.{output.name}: ")
+        raise SlipwayError(f"the output {output.name}: {about}") from None

@@ -126,7 +126,8 @@ def _what_to_state(
     ]
     lines = f"`inputs: {{{', '.join(proposed.values())}}}`"
     if ranges:
-        lines += f" and `axes: {{{', '.join(ranges)}}}`"
+        count = len(next(iter(shapes.values())))
+        lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of {count} samples; let them hold for all)"
     reasons = [
         f"axis {axis} of the input {name} has the sizes {_sizes(shapes[name], axis)} in the samples"
         for name, of_input in open_axes.items()

@@ -175,7 +175,10 @@ def _array(name: object, value: object, where: str, is_target: bool) -> np.ndarr
         return array
     if array.dtype.kind not in "biuf":
         kind = "objects" if array.dtype.kind == "O" else f"values of the type {array.dtype}"
-        raise SlipwayError(f"{where} has {kind} in {name}, but a model takes numbers; turn them into numbers there")
+        raise SlipwayError(
+            f"{where} has {kind} in {name}, but a model takes numbers; turn them into numbers there, or, if only the "
+            f"metric reads {name}, say so: `metric: {{targets: [{name}]}}`"
+        )
     if not array.size:
         raise SlipwayError(f"{where} has an empty array of the shape {array.shape} as {name}; leave it out")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

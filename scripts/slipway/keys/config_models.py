@@ -173,8 +173,9 @@ def _check_axes(key: str, settings: dict) -> None:
     for axis, name in named.items():
         if axis not in axes:
             raise SlipwayError(
-                f"config: `{key}.inputs.{name}.shape` has the axis {axis}, whose sizes are not known; add "
-                f"`axes: {{{axis}: {{min: 1, opt: 64, max: 128}}}}` with the sizes that the model shall take"
+                f"config: `{key}.inputs.{name}.shape` has the axis {axis}, but `axes` has {', '.join(axes) or 'none'}; "
+                f"add `axes: {{{axis}: {{min: 1, opt: 64, max: 128}}}}` with the sizes that the model shall take, or "
+                "correct the name"
             )
     if unused := [axis for axis in axes if axis not in named]:
         raise SlipwayError(

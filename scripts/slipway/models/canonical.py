@@ -37,8 +37,23 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
     # safetensors does not write tied weights, which share their memory, so each name gets a copy.
     tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
-    with written_whole(path) as partial:
-        partial.write_bytes(save(tensors, {"format": "pt", _VERSIONS: versions}))
+    data = memoryview(save(tensors, {"format": "pt", _VERSIONS: versions}))
+    end = 8 + int.from_bytes(data[:8], "little")
+    with written_whole(path) as partial, partial.open("wb") as file:
+        file.write(_with_sorted_metadata(bytes(data[8:end])))
+        file.write(data[end:])
+
+
+def _with_sorted_metadata(header: bytes) -> bytes:
+    """Return a safetensors file's header, after its length, with sorted metadata, which safetensors writes at random.
+
+    Otherwise the same weights would be another file, and all that was made from them would be stale.
+    """
+    content = json.loads(header)
+    content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def inputs_record(sample: Tensors) -> dict:

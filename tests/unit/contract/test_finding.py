@@ -72,7 +72,8 @@ def test_the_meaning_of_one_output_of_several_is_proven():
     samples = [{"x": RANDOM.standard_normal((1, 5), np.float32)} for _ in range(3)]
     contract = find_contract(model, samples, {"outputs": {"second": "tensor", "first": "probabilities"}})
     assert meaning(contract, "first").because.endswith("the network ends in a softmax")
-    assert "say `output: probabilities`" in refusal(model, samples, outputs={"first": "sigmoid"})
+    assert "say `outputs.first: probabilities`" in refusal(model, samples, outputs={"first": "sigmoid"})
+    assert "`outputs.second: tensor` for numbers" in refusal(model, samples, outputs={"second": "probabilities"})
 
 
 @dataclass
@@ -148,7 +149,7 @@ def test_axes_that_differ_between_samples_are_asked_for_with_the_lines():
     assert "axis 1 of the input input_ids has the sizes 5, 7, 12 in the samples" in said
     assert (
         "`inputs: {input_ids: {shape: [batch, length]}, attention_mask: {shape: [batch, length]}}` and "
-        "`axes: {length: {min: 5, opt: 7, max: 12}}`"
+        "`axes: {length: {min: 5, opt: 7, max: 12}}` (sizes of 3 samples; let them hold for all)"
     ) in said
 
 

@@ -113,7 +113,10 @@ MISTAKES = {
     "a number as name": ("yield {0: np.zeros((1, 2))}", "has the key 0; let it have the names of the inputs"),
     "lists": ("yield {'x': [[1.0, 2.0]]}", r"has a list as x; make it an array \(numpy.asarray\)"),
     "objects": ("yield {'x': np.array([None])}", "has objects in x, but a model takes numbers"),
-    "text": ("yield {'x': np.array(['a'])}", "has values of the type <U1 in x, but a model takes numbers"),
+    "text": (
+        "yield {'x': np.array(['a'])}",
+        r"has values of the type <U1 in x, .* if only the metric reads x, say so: `metric: {targets: \[x\]}`",
+    ),
     "NaN": ("yield {'x': np.array([[0, np.nan]])}", "has NaN or infinities in x"),
     "empty arrays": ("yield {'x': np.zeros((1, 0))}", r"has an empty array of the shape \(1, 0\) as x"),
     "other names": (

@@ -50,7 +50,11 @@ MISTAKES = {
     "labelled photographs": ({"accuracy": {"labelled": "."}}, "`models.m.accuracy.labelled` .*; use|use `metric`"),
     "calibration photographs": ({"calibration": {"images": "."}}, "as `calibration.samples`"),
     "labels of tensors": ({"labels": "text.pth", "outputs": None}, "no output has class scores; say which"),
-    "an axis without sizes": ({"axes": {}}, "has the axis sequence, whose sizes are not known; add `axes: {sequence:"),
+    "an axis without sizes": ({"axes": {}}, "has the axis sequence, but `axes` has none; add `axes: {sequence:"),
+    "sizes of a misspelled axis": (
+        {"axes": {"sequences": {"min": 1, "opt": 2, "max": 8}}},
+        "has the axis sequence, but `axes` has sequences; add .*, or correct the name",
+    ),
     "sizes without an axis": ({"inputs": ONE}, "`models.m.axes` has sequence, which no shape of `inputs` has"),
     "sizes of the batch": (
         {"axes": TEXT["axes"] | {"batch": {"min": 1, "opt": 1, "max": 2}}},

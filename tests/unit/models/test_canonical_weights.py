@@ -46,6 +46,14 @@ class Normed(nn.Module):
         return self.layer(images.flatten(1))
 
 
+def test_the_same_weights_are_always_the_same_file(tmp_path):
+    torch.manual_seed(0)
+    network = Normed()
+    for number in range(20):
+        write_canonical(network, tmp_path / f"{number}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 class Broken(nn.Module):
     def __init__(self):
         super().__init__()
