@@ -50,6 +50,10 @@ tensorrt_python = untracked(
     lambda wildcards: option("--tensorrt-python", resolved.tensorrt(wildcards.target)["python"])
 )
 public_key = untracked(option("--public-key", config["deploy"]["signing"]["public_key"]))
+# For the commands that a deployment shows at its end.
+same_configuration = untracked(
+    shlex.join(["--configfile", *map(str, hooks.configfiles())]) if hooks.configuration_is_named else ""
+)
 evaluation_data = untracked(lambda wildcards: option(*resolved.file_of_evaluation(wildcards.model)))
 sample_source = untracked(lambda wildcards: option(*resolved.file_of_samples(wildcards.model)))
 samples_from = untracked(lambda wildcards: option("--samples-from", resolved.samples(wildcards.model)))

@@ -28,6 +28,7 @@ rule deploy_release:
         results=of_release("results/{model}"),
         signed="--signed" if any(config["deploy"]["signing"].values()) else "",
         public_key=public_key,
+        same_configuration=same_configuration,
         oldest=untracked(config["triton"]["oldest"]),
         ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
         keep_versions=untracked(config["deploy"]["keep_versions"]),
@@ -39,7 +40,8 @@ rule deploy_release:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
         "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} --oldest "
         "{params.oldest} --ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} "
-        "--keep-published {params.keep_published} {params.tensorrt_python} --log {log:q}"
+        "--keep-published {params.keep_published} {params.tensorrt_python} "
+        "--snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
 rule status:
@@ -72,12 +74,13 @@ rule rollback:
         keep_versions=config["deploy"]["keep_versions"],
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
+        same_configuration=same_configuration,
     message:
         "Going back to what was served before"
     shell:
         "python {input.program:q} --to {params.to} --results {params.results:q} --ready-timeout-s "
         "{params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} {params.public_key} "
-        "--log {log:q}"
+        "--snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
 rule undeploy:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.core.cli import run, unwind_when_terminated
 from slipway.core.job_settings import add_planned
-from slipway.deploy.deployments import deployment_parser, deployments
+from slipway.deploy.deployments import add_snakemake_options, deployment_parser, deployments
 from slipway.deploy.publishing import Publisher
 from slipway.deploy.release import Release
 from slipway.deploy.transaction import deploy
@@ -24,6 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     add_planned(arguments, "public_key_sha256")
     arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="what is deployed, as it was made")
+    add_snakemake_options(arguments)
     cluster = arguments.add_argument_group("in a cluster")
     cluster.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
     cluster.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")
@@ -51,7 +52,8 @@ def main(arguments: argparse.Namespace) -> None:
         release = Release.read(found.results, found.to, arguments.target)
         platform = found.platform({"place": release.place})
         publish = Publisher(found.results[0], *publishing).publish
-        announce(deploy(platform, release, found.history, publish, arguments.keep_versions))
+        receipts = deploy(platform, release, found.history, publish, arguments.keep_versions)
+        announce(receipts, arguments.snakemake_options)
 
 
 if __name__ == "__main__":

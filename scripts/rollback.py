@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
-from slipway.deploy.deployments import Deployment, deployment_parser, deployments
+from slipway.deploy.deployments import Deployment, add_snakemake_options, deployment_parser, deployments
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
 from slipway.deploy.transaction import deploy
@@ -17,6 +17,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = deployment_parser(__doc__)
     arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
+    add_snakemake_options(arguments)
     arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
     return arguments.parse_args(argv)
 
@@ -38,12 +39,12 @@ def main(arguments: argparse.Namespace) -> None:
     with amended(after=f". {INSTEAD}"):
         proven = [(*each, each[0].history.store.require_proven(each[1], arguments.public_key)) for each in earlier]
     for each in proven:
-        roll_back(*each, arguments.keep_versions)
+        announce(roll_back(*each, arguments.keep_versions), arguments.snakemake_options)
     progress(f"  {DEPLOYED_AGAIN}")
 
 
-def roll_back(found: Deployment, release: Release, published: dict, keep: int) -> None:
-    """Deploy an older release again, and print what changed for each model."""
+def roll_back(found: Deployment, release: Release, published: dict, keep: int) -> dict[str, dict]:
+    """Deploy an older release again, print what changed for each model, and return their receipts."""
     before = {model: receipt["number"] for model, receipt in found.history.live().items()}
     receipts = deploy(found.live_platform(), release, found.history, lambda _: published, keep, ROLLBACK)
     for model, number in before.items():
@@ -52,7 +53,7 @@ def roll_back(found: Deployment, release: Release, published: dict, keep: int) -
         else:
             now = receipts[model]["number"]
             progress(f"  {model}: version {number} " + ("as before" if now == number else f"-> {now}"))
-    announce(receipts)
+    return receipts
 
 
 if __name__ == "__main__":

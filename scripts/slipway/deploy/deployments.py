@@ -45,6 +45,11 @@ def deployment_parser(description: str, platform: bool = True) -> argparse.Argum
     return arguments
 
 
+def add_snakemake_options(arguments: argparse.ArgumentParser) -> None:
+    """Add the options with which snakemake finds the same configuration, for the commands that are shown at the end."""
+    arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")
+
+
 def deployments(options: argparse.Namespace, to: str | None = None) -> list[Deployment]:
     """Return the deployments of the options: one of all models if one server has them all, else one of each."""
     traits = PLATFORMS[to or options.to]

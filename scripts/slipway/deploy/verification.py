@@ -47,14 +47,18 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
     return receipts
 
 
-def announce(receipts: dict[str, dict]) -> None:
-    """Print the live models' answers, where they are live, and the commands to stop and to look at them."""
+def announce(receipts: dict[str, dict], options: str = "") -> None:
+    """Print the live models' answers, where they are live, and the commands to stop and to look at them.
+
+    `options` are those of snakemake that these commands need.
+    """
     lines, ends = [], {}
     for receipt in receipts.values():
         for target, entry in receipt["targets"].items():
             lines += _answer(receipt, target, entry)
             ends |= dict.fromkeys(_address(receipt, entry["smoke_test"]["server_version"]))
-    lines += [*ends, "stop it with: snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status"]
+    stop, look = (f"snakemake --cores 1 {target} {options}".rstrip() for target in ("undeploy", "status"))
+    lines += [*ends, f"stop it with: {stop}        look at it with: {look}"]
     progress("\n".join(f"  {line}" for line in ["", *lines, ""]))
 
 

@@ -13,13 +13,13 @@ from slipway.report.measurements import read_evidence
 UNKNOWN = Meaning("tensor", because="the meaning of its single output is not known; say `output: sigmoid`")
 
 
-def announced(meaning, values, capsys, weak=None, **findings):
+def announced(meaning, values, capsys, weak=None, options="", **findings):
     """Return what is said of a model that was deployed."""
     tested = {"latency_ms": 1.0, "server_version": "2.51.0", "weakness": weak}
     tested |= answer_of(np.float32(values), meaning, ["class 0"]) | findings
     entry = {"version": "v1", "output": meaning.record(), "smoke_test": tested, "verified": {"runtime": True}}
     receipt = {"number": 1, "served_as": "m_trt", "to": "local", "origin": "checkpoint", "place": {}, "contents": {}}
-    announce({"m": receipt | {"targets": {"cpu": entry}}})
+    announce({"m": receipt | {"targets": {"cpu": entry}}}, options)
     return capsys.readouterr().err
 
 
@@ -29,6 +29,15 @@ def test_a_regression_is_announced_as_a_number_with_the_line_to_add(capsys):
     assert "numbers that are no class scores (tensor): the meaning of its single output is not known; say " in said
     assert "%" not in said
     assert "class 0" not in said
+
+
+def test_the_commands_at_the_end_are_about_the_same_configuration(capsys):
+    assert "snakemake --cores 1 undeploy        look at it with: snakemake --cores 1 status\n" in announced(
+        UNKNOWN, [1.0], capsys
+    )
+    said = announced(UNKNOWN, [1.0], capsys, options="--configfile mine.yaml")
+    assert "snakemake --cores 1 undeploy --configfile mine.yaml        look at it with: " in said
+    assert "snakemake --cores 1 status --configfile mine.yaml\n" in said
 
 
 def test_a_proof_that_shows_little_says_so(capsys):
