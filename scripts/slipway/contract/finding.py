@@ -167,6 +167,6 @@ def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[
     try:
         return find_meaning(stated, last, rows, None)
     except SlipwayError as error:
-        # A classifier of photographs has the key `output`.
+        # The classification task has one output, and the key `output`.
         about = str(error).replace("`output: ", f"`outputs.{output.name}: ")
         raise SlipwayError(f"the output {output.name}: {about}") from None
