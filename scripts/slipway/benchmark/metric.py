@@ -2,13 +2,12 @@
 
 import math
 import numbers
-import traceback
 from collections.abc import Mapping, Sequence
 
 from slipway.contract.contract import Tensors
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.user_modules import import_users, users_modules_first
-from slipway.networks.user_code import first_sentence, line_of
+from slipway.networks.user_code import first_sentence, place_of
 
 
 def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors]) -> dict[str, float]:
@@ -16,18 +15,14 @@ def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors
 
     Raises SlipwayError with the line of the user's code if the function fails or returns something else.
     """
-    try:
-        with users_modules_first():  # also for what the function itself imports
-            values = import_users(function)(list(answers), list(samples))
-    except SlipwayError:
-        raise
-    except Exception as error:  # the user's code can raise any exception
-        traceback.print_exc()
-        line = line_of(error)
-        raise SlipwayError(
-            f"the metric {function} fails ({first_sentence(error)}){f' at {line}' if line else ''}; it is called with "
-            "the list of outputs and the list of samples, both of {name: array}"
-        ) from None
+    explanation = explained_by(
+        lambda error: (
+            f"the metric {function} fails ({first_sentence(error)}){place_of(error)}; it is called with the list of "
+            "outputs and the list of samples, both of {name: array}"
+        )
+    )
+    with explanation, users_modules_first():  # also for what the function itself imports
+        values = import_users(function)(list(answers), list(samples))
     if not isinstance(values, Mapping) or not values or not all(map(_is_number, values.values())):
         raise SlipwayError(
             f"the metric {function} returns {values!r:.200}, where {{name: number}} is needed, such as "

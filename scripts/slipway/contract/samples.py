@@ -1,20 +1,19 @@
 """Real inputs of a model, evenly spread, from a function of the user's or from .npz files. A mistake is told."""
 
 import inspect
-import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from slipway.contract.archives import DAMAGED, read_arrays
 from slipway.contract.batches import rows
 from slipway.contract.contract import Tensors
 from slipway.contract.sample_sources import evenly, files_of, is_function
-from slipway.core.errors import SlipwayError, listed
+from slipway.core.errors import SlipwayError, explained_by, listed
 from slipway.core.user_modules import import_users, users_modules_first
-from slipway.networks.user_code import first_sentence, line_of, shown
+from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
 
 # Of a function that goes on, so many samples are looked at.
 LONGEST = 2000
@@ -77,15 +76,14 @@ def _rows_of_function(source: str, count: int, batched: bool, targets: Collectio
 
 
 def _imported(source: str) -> Callable[[], object]:
-    try:
-        with users_modules_first():
-            function = import_users(source)
-    except Exception as error:  # the user's module can raise any exception
-        traceback.print_exc()
-        raise SlipwayError(
-            f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){_at(line_of(error))}; "
+    explanation = explained_by(
+        lambda error: (
+            f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){place_of(error)}; "
             "install its package into this environment or name its folder in PYTHONPATH, or correct `samples`"
-        ) from None
+        )
+    )
+    with explanation, users_modules_first():
+        function = import_users(source)
     if not callable(function):
         raise SlipwayError(f"`samples` in config.yaml, {source}, is no function; {_HOW}")
     return function
@@ -93,26 +91,22 @@ def _imported(source: str) -> Callable[[], object]:
 
 def _results(source: str, function: Callable[[], object], count: int) -> Iterator[tuple[object, str]]:
     """Yield what the user's function yields, each with the line that it came from."""
-    try:
-        with users_modules_first():
-            given = function()
-            if isinstance(given, Mapping) or not isinstance(given, Iterable):
-                raise SlipwayError(
-                    f"`samples` in config.yaml, {source}, returns {_described(given)}{_at(_line_of(function))}; {_HOW}"
-                )
-            if isinstance(given, Sequence):
-                given = map(given.__getitem__, evenly(range(len(given)), count))
-            for sample in islice(given, max(LONGEST, count)):
-                yield sample, _at(_line_of(given) or _line_of(function))
-    except SlipwayError:
-        raise
-    except Exception as error:  # the user's function can raise any exception
-        traceback.print_exc()
-        place = _at(line_of(error) or _line_of(function))
-        raise SlipwayError(
-            f"`samples` in config.yaml, {source}, fails ({first_sentence(error)}){place}; it is called without "
-            f"arguments; {_HOW}"
-        ) from None
+    explanation = explained_by(
+        lambda error: (
+            f"`samples` in config.yaml, {source}, fails ({first_sentence(error)})"
+            f"{at(line_of(error) or _line_of(function))}; it is called without arguments; {_HOW}"
+        )
+    )
+    with explanation, users_modules_first():
+        given = function()
+        if isinstance(given, Mapping) or not isinstance(given, Iterable):
+            raise SlipwayError(
+                f"`samples` in config.yaml, {source}, returns {_described(given)}{at(_line_of(function))}; {_HOW}"
+            )
+        if isinstance(given, Sequence):
+            given = map(given.__getitem__, evenly(range(len(given)), count))
+        for sample in islice(given, max(LONGEST, count)):
+            yield sample, at(_line_of(given) or _line_of(function))
 
 
 def _line_of(source: object) -> str | None:
@@ -122,10 +116,6 @@ def _line_of(source: object) -> str | None:
         return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
     code = getattr(inspect.unwrap(source), "__code__", None) if callable(source) else None
     return f"{shown(code.co_filename)}:{code.co_firstlineno}" if code else None
-
-
-def _at(line: str | None) -> str:
-    return f" at {line}" if line else ""
 
 
 def _rows_of_files(files: Sequence[Path], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
@@ -141,9 +131,8 @@ def _rows_of_files(files: Sequence[Path], batched: bool | None, targets: Collect
 
 def _read(path: Path) -> Tensors:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, BadZipFile) as error:
+        return read_arrays(path)
+    except DAMAGED as error:
         raise SlipwayError(
             f"{path} cannot be read ({first_sentence(error)}); write it with numpy.savez(path, name=array), with "
             "arrays of numbers"

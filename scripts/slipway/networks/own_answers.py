@@ -18,8 +18,8 @@ from slipway.networks.user_code import shown
 
 # The allowed distance of two runs on the same sample, relative to the answer's norm: both use the same kernels.
 _REPEATED = 1e-5
-# A batch larger than the batches of the engines' checks, since some networks treat large batches differently.
-_LARGE = (4, 3, 2, 1, 0, 1, 2, 3, 4)
+# The batches of the engines' checks and a larger one, since some networks treat large batches differently.
+_BATCHES = (*BATCHES, (4, 3, 2, 1, 0, 1, 2, 3, 4))
 # The distance, relative to the answer's norm, at which answers in 64 bits are equal: the outputs have 32.
 _EQUAL_IN_64_BITS = 1e-5
 
@@ -32,9 +32,7 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)
-    distances = in_company(
-        lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=(*BATCHES, _LARGE)
-    )
+    distances = in_company(lambda inputs: answers_of(network, contract, inputs), contract, samples, batches=_BATCHES)
     if problem := dependence({**distances, "by_padding": 0.0}, tolerance):
         if distances["by_company"] <= tolerance.by_company and _is_rounding(network, contract, samples):
             raise SlipwayError(
@@ -62,7 +60,7 @@ def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tenso
 
     with contextlib.suppress(Exception):  # the user's code may take 32 bits alone
         exact = copy.deepcopy(network).double()
-        return in_company(answer, contract, samples, batches=(*BATCHES, _LARGE))["by_size"] <= _EQUAL_IN_64_BITS
+        return in_company(answer, contract, samples, batches=_BATCHES)["by_size"] <= _EQUAL_IN_64_BITS
     return False
 
 
