@@ -1,4 +1,4 @@
-"""Show each live model: its version, weights, engine, answer and platform, and whether it is stale."""
+"""Show each live model: its version, weights, engine, answer and platform, and whether it is stale or configured."""
 
 import argparse
 from pathlib import Path
@@ -16,10 +16,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Settle an interrupted rollout, then print one block for each model on each platform."""
+    """Settle an interrupted rollout, then print one block for each live model, whether it is configured or not."""
     for identity in filter(None, (cpu_identity(), gpu_identity())):
         progress(f"this machine: {identity}")
-    live = {folder for to in PLATFORMS for found in live_on(arguments, to) for folder in show(found)}
+    live = {path for to in PLATFORMS for found in live_on(arguments, to) for path in show(found, arguments.results)}
     for folder in arguments.results:
         if folder not in live:
             progress(f"{folder.name}: not deployed (snakemake --cores 1 deploy)")
@@ -28,20 +28,24 @@ def main(arguments: argparse.Namespace) -> None:
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
     """Return the deployments to a platform. Where nothing is live, its clients are not imported."""
     traits = PLATFORMS[to]
-    receipts = [folder / "deploy" / traits.receipt for folder in arguments.results]
-    return deployments(arguments, to) if traits.together or any(path.exists() for path in receipts) else []
+    if traits.together:
+        return deployments(arguments, to)
+    receipts = sorted(arguments.results[0].parent.glob(f"*/deploy/{traits.receipt}"))
+    return deployments(arguments, to, [path.parents[1] for path in receipts]) if receipts else []
 
 
-def show(found: Deployment) -> list[Path]:
+def show(found: Deployment, configured: list[Path]) -> list[Path]:
     """Print the blocks of a deployment; return the folders of its models."""
     if platform := found.live_platform():
         platform.refresh(found.history)
-    folders = {path: path.parents[1] for path in found.history.receipts if path.exists()}
-    for path in found.history.damaged():
+    history = found.history.with_unconfigured()
+    folders = {path: path.parents[1] for path in history.receipts if path.exists()}
+    for path in history.damaged():
         progress(f"{folders[path].name}: its receipt {path} is damaged; `snakemake --cores 1 deploy` writes it again")
-    for model, receipt in found.history.live().items():
+    for model, receipt in history.live().items():
         results = next(folder for folder in folders.values() if folder.name == model)
-        progress("\n".join(describe(found.platform(receipt), found.history, receipt, results)))
+        lines = describe(found.platform(receipt), history, receipt, results, is_configured=results in configured)
+        progress("\n".join(lines))
     return list(folders.values())
 
 

@@ -50,13 +50,17 @@ def add_snakemake_options(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")
 
 
-def deployments(options: argparse.Namespace, to: str | None = None) -> list[Deployment]:
-    """Return the deployments of the options: one of all models if one server has them all, else one of each."""
-    traits = PLATFORMS[to or options.to]
-    groups = [options.results] if traits.together else [[folder] for folder in options.results]
+def deployments(
+    options: argparse.Namespace, to: str | None = None, results: list[Path] | None = None
+) -> list[Deployment]:
+    """Return the deployments of the models in `results`: one of all if one server has them all, else one of each.
+
+    By default they are those of the options, as is the platform.
+    """
+    traits, folders = PLATFORMS[to or options.to], results or options.results
     found = []
-    for results in groups:
-        store = kind_of(traits.name).store(traits.name, results[0], options)
-        history = ReleaseHistory(store, [folder / "deploy" / traits.receipt for folder in results])
-        found.append(Deployment(traits.name, results, history, options))
+    for group in [folders] if traits.together else [[folder] for folder in folders]:
+        store = kind_of(traits.name).store(traits.name, group[0], options)
+        history = ReleaseHistory(store, [folder / "deploy" / traits.receipt for folder in group])
+        found.append(Deployment(traits.name, group, history, options))
     return found

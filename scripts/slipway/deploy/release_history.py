@@ -77,6 +77,10 @@ class ReleaseHistory:
         found = [self._receipt(path) for path in self.receipts if path.exists()]
         return {receipt["model"]: receipt for receipt in found if receipt}
 
+    def with_unconfigured(self) -> "ReleaseHistory":
+        """Return the history of these models and of all others that are live there."""
+        return ReleaseHistory(self.store, [*self.receipts, *self._unconfigured()])
+
     def is_live(self) -> bool:
         """Say whether there is a receipt, even a damaged one."""
         return any(path.exists() for path in self.receipts)
@@ -220,9 +224,15 @@ class ReleaseHistory:
         return rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
 
     def _on_the_platform(self) -> list[Path]:
-        """Return the existing receipts, also of models that config.yaml no longer names."""
-        first, named = self.receipts[0].absolute(), {path.absolute() for path in self.receipts}
-        others = set(first.parents[2].glob(f"*/{first.parent.name}/{first.name}")) - named
-        known = {path: read_record(path, {"served_as": str}) for path in sorted(others)}
-        dropped = [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]
-        return [*(path for path in self.receipts if path.exists() or path.is_symlink()), *dropped]
+        """Return the existing receipts, also of models that the configuration does not name."""
+        existing = [path for path in self.receipts if path.exists() or path.is_symlink()]
+        return [*existing, *self._unconfigured()]
+
+    def _unconfigured(self) -> list[Path]:
+        """Return the receipts of the other models that are live there, on a server that has all models."""
+        if not self.store.of_all_models:
+            return []
+        first, configured = self.receipts[0], {path.absolute() for path in self.receipts}
+        found = sorted(first.parents[2].glob(f"*/{first.parent.name}/{first.name}"))
+        known = {path: read_record(path, {"served_as": str}) for path in found if path.absolute() not in configured}
+        return [path for path, receipt in known.items() if receipt and self.store.knows(receipt["served_as"])]

@@ -6,6 +6,7 @@ from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record
 from slipway.deploy.platform import Platform
+from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.receipts import outputs_of
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.outputs.showing import SAMPLE, in_words, prefixed
@@ -14,7 +15,9 @@ SHOWN = 12  # characters of a SHA-256
 MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
 
 
-def describe(platform: Platform, history: ReleaseHistory, receipt: dict, results: Path) -> list[str]:
+def describe(
+    platform: Platform, history: ReleaseHistory, receipt: dict, results: Path, is_configured: bool = True
+) -> list[str]:
     """Return the lines about one receipt: its content, and the present state of its platform."""
     answers, report = _now(platform, history, receipt)
     since = f"{answers}; live on {receipt['to']} since {receipt['deployed_at']}"
@@ -23,8 +26,8 @@ def describe(platform: Platform, history: ReleaseHistory, receipt: dict, results
         *(f"  {name:<10} {value}" for name, value in receipt["place"].items() if value),
         *(line for target, entry in receipt["targets"].items() for line in _target(receipt, target, entry)),
         *report,
-        *([f"  {MENDED}"] if answers.startswith("does not") else []),
-        *_cautions(receipt, history, results),
+        *([f"  {MENDED}"] if answers.startswith("does not") and is_configured else []),
+        *_cautions(receipt, history, results, is_configured),
     ]
 
 
@@ -60,12 +63,15 @@ def _outputs(entry: dict) -> list[str]:
     return [f"  {'outputs' if number == 0 else '':<10} {line}" for number, line in enumerate(lines)]
 
 
-def _cautions(receipt: dict, history: ReleaseHistory, results: Path) -> list[str]:
+def _cautions(receipt: dict, history: ReleaseHistory, results: Path, is_configured: bool) -> list[str]:
     """Return the cautions for a user of the live version."""
     lines, rollout = [], history.pending()
     if receipt["origin"] == "rehearsal":
         lines.append("  REHEARSAL  random weights: its predictions mean nothing")
-    if "rolled_back_from" in receipt:
+    if not is_configured:
+        after = "takes it out of service" if PLATFORMS[receipt["to"]].together else "leaves it as it is"
+        lines.append(f"  OTHER      not in this configuration, whose deployment {after}")
+    elif "rolled_back_from" in receipt:
         lines += [
             f"  BACK       version {receipt['rolled_back_from']} was rolled back; this is {receipt['number']}",
             "             `snakemake deploy` serves what config.yaml says: put it right first",

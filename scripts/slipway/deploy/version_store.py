@@ -21,6 +21,8 @@ Files = dict[str, str]
 class VersionStore(ABC):
     """Versions of models below `folder`, by the name that clients use and a number."""
 
+    of_all_models = False  # whether the models of one platform share this store
+
     def __init__(self, folder: Path, record: Path) -> None:
         self.folder = folder
         self.ledger, self.live_sets = Ledger(record), LiveSets(record)

@@ -13,6 +13,7 @@ from slipway.core.artifacts import sha256, write_json
 from slipway.deploy import status as program
 from slipway.deploy.deployments import deployments
 from slipway.deploy.local import reporting
+from slipway.deploy.local.model_store import ModelStore
 from slipway.monitoring.traffic import Traffic
 
 CHAIN = {
@@ -137,6 +138,24 @@ def test_a_damaged_receipt_is_told_in_a_sentence(results, capsys, content):
     path = damage(results / "deploy" / "receipt.json", content)
     status.main(status.parse_arguments(["--results", str(results), "--state", str(results / "none")]))
     assert f"resnet50: its receipt {path} is damaged; `snakemake --cores 1 deploy`" in capsys.readouterr().err
+
+
+def test_a_live_model_that_this_configuration_does_not_name_is_shown_and_said_to_be_none_of_its_own(
+    server, results, capsys
+):
+    state = results.parent / ".server"
+    write_json(results / "deploy" / "receipt.json", receipt(results, rolled_back_from=4))
+    ModelStore(state).live_sets.went_live({"resnet50_trt": 3}, last={"resnet50_trt": 3})
+    write_json(results.parent / "elsewhere" / "deploy" / "receipt.json", local_receipt("elsewhere"))
+    status.main(status.parse_arguments(["--results", str(results.parent / "other"), "--state", str(state)]))
+    said = capsys.readouterr().err
+    assert "resnet50_trt: answers; live on local since" in said
+    assert "  OTHER      not in this configuration, whose deployment takes it out of service" in said
+    assert "other: not deployed" in said
+    assert "elsewhere" not in said
+    assert not [word for word in ("STALE", "BACK") if word in said]
+    status.main(status.parse_arguments(["--results", str(results), "--state", str(state)]))
+    assert "OTHER" not in capsys.readouterr().err
 
 
 def test_a_rehearsal_and_a_step_back_are_told(server, results):

@@ -7,6 +7,7 @@ import undeploy
 from slipway.core.artifacts import write_json
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.release_history import DEPLOYMENT, ReleaseHistory
+from slipway.deploy.release_store import ReleaseStore
 
 
 @pytest.fixture
@@ -35,3 +36,18 @@ def test_undeploy_removes_them_too(place):
     undeploy.main(undeploy.parse_arguments(["--results", "results/kept"]))
     left = sorted(path.relative_to(place / "results").as_posix() for path in place.glob("results/*/deploy/*"))
     assert left == ["dropped/deploy/receipt.kubernetes.json", "elsewhere/deploy/receipt.json"]
+
+
+def test_in_a_cluster_the_receipt_of_another_model_is_left_alone(place):
+    """There each model has objects of its own, which nobody would find without its receipt."""
+    histories = [
+        ReleaseHistory(ReleaseStore(place / "results" / model, "kubernetes"), [receipt])
+        for model in ("kept", "dropped")
+        for receipt in [place / "results" / model / "deploy" / "receipt.kubernetes.json"]
+    ]
+    (histories[0].store.folder / "1").mkdir(parents=True)
+    kept = parts.release(parts.part({"name": "kept_trt"}, model="kept"))
+    histories[0].begin(kept, {}, DEPLOYMENT)
+    assert histories[0].pending().withdrawn == []
+    histories[0].undeployed()
+    assert histories[1].is_live()

@@ -35,6 +35,8 @@ _OF_VERSION = f"{VERSION}/"
 class ModelStore(VersionStore):
     """A Triton model repository in which new versions are put beside the old ones."""
 
+    of_all_models = True
+
     def __init__(self, folder: Path) -> None:
         self.models, self._published = folder / "models", folder / "published"
         super().__init__(folder, self._published / "live.json")
