@@ -30,7 +30,8 @@ include: "rules/hooks.smk"
 rule used:
     input: ancient("results/folder"), "results/one.txt", "results/second.txt", "results/folder.json"
     output: update("results/used.txt")
-    shell: "python scripts/use.py --inputs {input} --output {output}"
+    log: "logs/used.log"
+    shell: "python scripts/use.py --inputs {input} --output {output} --log {log}"
 """
 RULE = """
 rule {name}:

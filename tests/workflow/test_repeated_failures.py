@@ -127,7 +127,11 @@ def test_a_job_that_outlives_a_killed_snakemake_is_ended_before_the_next_run(toy
 def test_a_job_refuses_an_artifact_that_was_edited_while_the_workflow_ran(toy):
     """It was as made when the run was planned; what is made from it would be wrong, and pass."""
     before = toy.contents()
-    toy.run("used", "-R", "several", SPOILS="yes").refused("results/one.txt has changed since it was made")
+    error = "error: results/one.txt has changed since it was made"
+    said = toy.run("used", "-R", "several", SPOILS="yes").refused(error).said
+    assert said.strip().splitlines()[-2] == "used failed (logs/used.log):"
+    assert said.strip().splitlines()[-1].startswith(error)
+    assert said.count(error) == 2, "it is said when the job fails, and at the end"
     planned, said = toy.planned()
     assert planned >= {"one", "used"}, said
     toy.run("used").succeeded()

@@ -1,17 +1,9 @@
-"""Check and explain the resources of jobs on a cluster: declared hardware, images, memory."""
+"""The resources of jobs on a cluster: check what they need to be declared, and request them."""
 
-import contextlib
-import re
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.resolved_config import ResolvedConfig
-
-# The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
-_OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
-_END_OF_LOG = 100_000
 
 
 def require_declared(config: dict) -> None:
@@ -72,19 +64,3 @@ def on_target(resolved: ResolvedConfig) -> dict:
     if any(target["cluster"]["partition"] for target in resolved.config["targets"].values()):
         resources["slurm_partition"] = declared("partition")
     return resources
-
-
-def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | None) -> str | None:
-    """Return a sentence with advice if a job's log shows that it ran out of memory, else None."""
-    if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
-        return None
-    rules = ", ".join(sorted(set(names)))
-    had = f" of {asked_mb} MB" if asked_mb else ""
-    return f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
-
-
-def _end(log: Path) -> str:
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _END_OF_LOG))
-        return file.read().decode(errors="replace")
-    return ""

@@ -20,6 +20,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.snakemake_hooks import cluster_resources
 from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancient_inputs
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
+from slipway.snakemake_hooks.failed_jobs import FailedJobs
 from slipway.snakemake_hooks.layout import SNAKEMAKE
 from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
 from slipway.snakemake_hooks.records import incomplete
@@ -40,6 +41,7 @@ class Hooks:
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
         self._tracking: ArtifactTracking | None = None
+        self._failed: FailedJobs | None = None
         self.plans = workflow.is_main_process
         self.builds = not builds_nothing(sys.argv)
         # The hashes of files when they were last read. The file is only there to save time.
@@ -148,6 +150,8 @@ class Hooks:
         self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()
         marked = incomplete() - edited.keys()
+        self._failed = FailedJobs(self._workflow)
+        logger.addFilter(self._failed)
         logger.addFilter(RerunJournal(self._workflow, self.file_hashes, edited, marked, self._tracking.remember))
         atexit.register(self.file_hashes.save)
 
@@ -163,8 +167,9 @@ class Hooks:
         self._tracking.begin()
 
     def end_run(self) -> None:
-        """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace."""
+        """Store the stamps of new artifacts, and restore those that failed jobs did not replace. Errors come last."""
         self._tracking.settle()
+        self._failed.run_ended = True
 
 
 def in_report(path: str, category: str) -> Any:

@@ -1,4 +1,4 @@
-"""Explain in Snakemake's log why each job runs, and that a failed job lacked memory on a cluster."""
+"""Explain in Snakemake's log why each job runs."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from slipway.core.errors import listed
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import rerun_reasons
-from slipway.snakemake_hooks.cluster_resources import memory_advice
 
 # A reason names this many files of a job, and gives the number of further ones.
 NAMED = 2
@@ -35,7 +33,7 @@ class RerunJournal:
     _jobs: dict[int, Any] = field(default_factory=dict)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the reason of an announced job. Log advice if a failed job lacked memory. Pass every record."""
+        """Rewrite the reason of an announced job. Store the stamps of a finished one. Pass every record."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)
@@ -43,10 +41,6 @@ class RerunJournal:
         elif event is LogEvent.JOB_FINISHED:
             job = self._job(record.job_id)
             self.remember(job.output if job else [])
-        elif event is LogEvent.JOB_ERROR:
-            self._advise([vars(record)], record.log)
-        elif event is LogEvent.GROUP_ERROR:
-            self._advise(record.job_error_info, record.aux_logs)
         return True
 
     def why(self, job: Any) -> str:
@@ -66,16 +60,6 @@ class RerunJournal:
         if reason.code_changed:
             words.append(f"the command of rule {job.rule.name} edited")
         return "; ".join(words) or str(reason)
-
-    def _advise(self, failed: list[dict], logs: Iterable[str]) -> None:
-        """Log the setting to raise if the jobs of a group exceeded the memory that they requested on a cluster."""
-        jobs = [job for info in failed if (job := self._job(info["jobid"]))]
-        asked = [job.resources.get("mem_mb") for job in jobs]
-        advice = memory_advice(
-            (job.rule.name for job in jobs), logs, max((mb for mb in asked if isinstance(mb, int)), default=None)
-        )
-        if advice:
-            logger.error(advice)
 
     def _job(self, jobid: int) -> Any:
         if jobid not in self._jobs:

@@ -5,7 +5,7 @@ import pytest
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.snakemake_hooks.cluster_resources import memory_advice, on_target, require_declared, require_image
+from slipway.snakemake_hooks.cluster_resources import on_target, require_declared, require_image
 
 DECLARED = {
     "runtime": "tensorrt",
@@ -72,20 +72,3 @@ def test_a_target_asks_for_what_it_declares_alone():
     assert (asked["gpu_model"](wildcards), asked["machine_type"](wildcards)) == ("l4", None)
     assert (asked["gpu"](wildcards), asked["gpu_manufacturer"](wildcards)) == (1, "nvidia")
     assert "slurm_partition" not in asked
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "slurmstepd: error: Exceeded job memory limit",
-        "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0. Some of the step tasks have been OOM Killed.",
-        "State: OUT_OF_MEMORY",
-    ],
-)
-def test_a_job_that_was_killed_for_its_memory_is_told_from_others(tmp_path, said):
-    log, other = tmp_path / "1.log", tmp_path / "2.log"
-    log.write_text(f"Building DAG of jobs...\n{said}\n")
-    other.write_text("error: the accuracy is below its limit\n")
-    advice = memory_advice(["benchmark", "benchmark"], [str(other), str(log)], 8000)
-    assert advice.startswith("benchmark ran out of its memory of 8000 MB; raise `mem_mb`")
-    assert memory_advice(["benchmark"], [str(other), str(tmp_path / "absent")], 8000) is None

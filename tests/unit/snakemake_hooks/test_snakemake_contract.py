@@ -41,7 +41,7 @@ ATTRIBUTES = {
     ],
     "rule": ["name", "shellcmd", "conda_env", "input.get", "output", "params.keys"],
     "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason", "bfs", "update_needrun"],
-    "job": ["jobid", "output", "resources.get", "rule.name"],
+    "job": ["jobid", "log", "output", "resources.get", "rule.name"],
     "reason": [
         "code_changed",
         "forced",
@@ -57,7 +57,7 @@ ATTRIBUTES = {
 EVENTS = {
     "JOB_INFO": ["jobid", "reason"],
     "JOB_FINISHED": ["job_id"],
-    "JOB_ERROR": ["jobid", "log"],
+    "JOB_ERROR": ["jobid", "rule_name", "indent", "log"],
     "GROUP_ERROR": ["job_error_info", "aux_logs"],
     "ERROR": ["msg"],
 }
@@ -87,6 +87,7 @@ class Recorder(logging.Filter):
         event = getattr(record, "event", None)
         if event is not None:
             seen["events"].setdefault(event.name, []).extend(vars(record))
+            seen["last"] = [event.name, bool(seen.get("finished"))]
         if getattr(event, "name", None) == "JOB_INFO":
             job = next(job for job in workflow.dag.jobs if job.jobid == record.jobid)
             reason = workflow.dag.reason(job)
@@ -242,6 +243,10 @@ def test_the_jobs_that_will_run_are_known_at_the_start(runs):
 
 def test_finished_jobs_are_those_that_succeeded(runs):
     assert runs["second"]["finished"] == ["first", "second"], changed("dag.finished_jobs")
+
+
+def test_a_failed_run_ends_with_an_error_after_onerror(runs):
+    assert runs["second"]["last"] == ["ERROR", True], changed("the last message of a failed run")
 
 
 def test_the_checksum_of_an_input_is_the_sha256_of_the_last_run(runs):

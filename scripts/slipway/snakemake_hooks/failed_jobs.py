@@ -1,0 +1,90 @@
+"""Show why jobs failed: each job's own error in a run's last lines, and at once that a job lacked memory."""
+
+import contextlib
+import logging
+import re
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
+
+# The messages of Slurm's daemons and the kernel in the log of a job that exceeded its requested memory.
+_OUT_OF_MEMORY = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out of memory|OUT_OF_ME", re.IGNORECASE)
+_END_OF_LOG = 100_000
+
+
+class FailedJobs:
+    """A filter of Snakemake's log that adds the errors of failed jobs to the last message. It passes every record.
+
+    `workflow` is Snakemake's workflow. After `run_ended` is set, the next error is the last message.
+    """
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+        self._started = time.time()
+        # {id of a failed job: its error}
+        self._errors: dict[int, str] = {}
+        self.run_ended = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Note the error of a failed job. Add all of them to the last message. Pass every record."""
+        event = getattr(record, "event", None)
+        if event is LogEvent.GROUP_ERROR:
+            self._advise([info["jobid"] for info in record.job_error_info], record.aux_logs)
+        elif event is LogEvent.JOB_ERROR:
+            self._errors[record.jobid] = self._error(record)
+        elif event is LogEvent.JOB_FINISHED:
+            self._errors.pop(record.job_id, None)  # another attempt succeeded
+        elif event is LogEvent.ERROR and self.run_ended:
+            record.msg = "\n".join(filter(None, [str(record.msg), *self._errors.values()]))
+        return True
+
+    def _error(self, record: logging.LogRecord) -> str:
+        """Return the error of a failed job with the names of its rule and log; "" for another job of a failed group."""
+        advice = self._advise([record.jobid], record.log)
+        logs = [Path(log) for job in self._jobs([record.jobid]) for log in job.log]
+        for log in logs:
+            if error := _own_error(log, self._started):
+                return f"{record.rule_name} failed ({log}):\n{error}"
+        if advice or record.indent or not logs:  # of a group all jobs are announced, also the ones that succeeded
+            return advice or ""
+        return f"{record.rule_name} failed without an error of its own; look into {logs[0]}"
+
+    def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
+        """Log the setting to raise if jobs exceeded the memory that they requested on a cluster."""
+        jobs = self._jobs(jobids)
+        asked = [mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)]
+        advice = memory_advice((job.rule.name for job in jobs), logs, max(asked, default=None))
+        if advice:
+            logger.error(advice)
+        return advice
+
+    def _jobs(self, jobids: list[int]) -> list:
+        return [job for job in self._workflow.dag.jobs if job.jobid in jobids]
+
+
+def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | None) -> str | None:
+    """Return a sentence with advice if a job's log shows that it ran out of memory, else None."""
+    if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
+        return None
+    rules = ", ".join(sorted(set(names)))
+    had = f" of {asked_mb} MB" if asked_mb else ""
+    return f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
+
+
+def _own_error(log: Path, since: float) -> str | None:
+    """Return the end of a log from the line `error: ...` on; None if the log has none, or is of an earlier run."""
+    if not log.is_file() or log.stat().st_mtime < since:
+        return None
+    _, found, error = f"\n{_end(log)}".rpartition("\nerror: ")
+    return f"error: {error.rstrip()}" if found else None
+
+
+def _end(log: Path) -> str:
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _END_OF_LOG))
+        return file.read().decode(errors="replace")
+    return ""
