@@ -102,7 +102,7 @@ def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors],
                 raise failure from None
             raise SlipwayError(why_not_exported(error, network, opset)) from None
     if not onnx.load(path).graph.input:
-        raise SlipwayError(f"the exported file has no input: {why_answers_differ(frozen)}")
+        raise SlipwayError(f"the exported file has no input: {why_answers_differ(frozen, network.network, opset)}")
     require_dynamic_axes(network, contract, samples, path)
     return frozen
 
@@ -139,9 +139,8 @@ def compare_with_pytorch(
             traceback.print_exc()
             problem = "ONNX Runtime cannot run it; the log says why"
         if problem:
-            raise SlipwayError(
-                f"the ONNX file answers differently from PyTorch at {words} ({problem}): {why_answers_differ(frozen)}"
-            )
+            why = why_answers_differ(frozen, network.network, onnx_files.opset_of(onnx.load(path)))
+            raise SlipwayError(f"the ONNX file answers differently from PyTorch at {words} ({problem}): {why}")
     return agreements
 
 

@@ -96,17 +96,26 @@ def frozen_lines() -> Iterator[list[str]]:
                 lines.append(line)
 
 
-def why_answers_differ(frozen: list[str]) -> str:
+def why_answers_differ(frozen: list[str], model: torch.nn.Module, opset: int) -> str:
     """Return the reason why the outputs of ONNX file and network differ, and the remedy."""
-    reason = (
-        "the network does something that the export does not carry, such as a loop over the batch, a change in place, "
-        "or a number that its code computes"
+    attention = [name for name, module in model.named_modules() if isinstance(module, torch.nn.MultiheadAttention)]
+    advice = (
+        "keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in place of numbers"
     )
+    reasons = []
     if frozen:
-        reason = f"the exporter replaced these lines of Python by their result for one batch: {'; '.join(frozen[:3])}"
-    return (
-        f"{reason}; keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in place "
-        "of numbers"
+        lines = "; ".join(frozen[:3])
+        reasons.append(f"the exporter replaced these lines of Python by their result for one batch: {lines}; {advice}")
+    if attention and opset < 18:
+        reasons.append(
+            f"PyTorch's older exporter, which writes opset {opset}, fixes the batch size and lengths inside "
+            f"nn.MultiheadAttention (`{'`, `'.join(attention[:3])}`); compute it with "
+            "torch.nn.functional.scaled_dot_product_attention, or build for TensorRT 10 or newer alone: it reads the "
+            "opset of the newer exporter, which leaves them dynamic"
+        )
+    return "; ".join(reasons) or (
+        "the network does something that the export does not carry, such as a loop over the batch, a change in place, "
+        f"or a number that its code computes; {advice}"
     )
 
 

@@ -1,12 +1,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.models import batch_networks, unexportable
 from helpers.models.served_pictures import served
 
 from export_onnx import compare_with_pytorch, exported
+from slipway.contract.contract import BATCH, Axis, Contract, Tensor
+from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 from slipway.networks.own_answers import require_own_answers
 
@@ -20,12 +23,11 @@ def refusal(name, opset, folder):
     network = getattr(unexportable, name)()
     require_own_answers(*served(network, SIDE))
     with pytest.raises(SlipwayError) as caught:
-        export_and_compare(network, opset, folder / "network.onnx")
+        export_and_compare(*served(network, SIDE), opset, folder / "network.onnx")
     return str(caught.value)
 
 
-def export_and_compare(network, opset, path):
-    network, contract, samples = served(network, SIDE)
+def export_and_compare(network, contract, samples, opset, path):
     frozen = exported(network, contract, samples, opset, path)
     return compare_with_pytorch(network, contract, samples, path, frozen)
 
@@ -85,6 +87,21 @@ def test_what_the_older_exporter_cannot_carry_is_told_with_its_line(name, line, 
     require_told(name, OLD, line, cause, tmp_path)
 
 
+def test_attention_that_the_older_exporter_fixes_at_one_length_is_told_with_its_module_and_the_ways_out(tmp_path):
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    inputs, outputs = (Tensor(name, "float32", (BATCH, "sequence", 8)) for name in ("x", "y"))
+    contract = Contract((inputs,), (outputs,), axes={"sequence": Axis(2, 4, 9)})
+    samples = [{"x": np.random.default_rng(0).standard_normal((1, length, 8), np.float32)} for length in (3, 5)]
+    with pytest.raises(SlipwayError) as caught:
+        export_and_compare(ServedNetwork(layer.eval(), contract), contract, samples, OLD, tmp_path / "network.onnx")
+    said = str(caught.value)
+    require_one_plain_sentence(said)
+    assert "answers differently from PyTorch at sequence " in said
+    assert "fixes the batch size and lengths inside nn.MultiheadAttention (`self_attn`)" in said
+    assert "compute it with torch.nn.functional.scaled_dot_product_attention, or build for TensorRT 10 or newer" in said
+
+
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
@@ -105,7 +122,7 @@ def require_one_plain_sentence(said):
 @pytest.mark.parametrize("opset", [NEW, OLD])
 def test_a_network_that_can_be_exported_is_compared_on_pictures_unlike_each_other(opset, tmp_path):
     network = batch_networks.Independent().eval()
-    assert list(export_and_compare(network, opset, tmp_path / "network.onnx")) == [
+    assert list(export_and_compare(*served(network, SIDE), opset, tmp_path / "network.onnx")) == [
         "batch 1",
         "batch 2",
         "batch 5",
