@@ -37,4 +37,6 @@ def metric_of(
     arguments: argparse.Namespace, answers: Sequence[Tensors], samples: Iterable[Tensors]
 ) -> Mapping[str, float]:
     """Return the values of the user's metric of answers to samples; {} without a metric."""
-    return metric.measure(arguments.metric, answers, list(samples)) if arguments.metric else {}
+    if not arguments.metric:
+        return {}
+    return metric.measure(arguments.metric, answers, list(samples), arguments.metric_limits)

@@ -2,7 +2,8 @@
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, explained_by
@@ -10,10 +11,13 @@ from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import first_sentence, place_of
 
 
-def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors]) -> dict[str, float]:
+def measure(
+    function: str, answers: Sequence[Tensors], samples: Sequence[Tensors], limited: Iterable[str] = ()
+) -> dict[str, float]:
     """Return {name: value} of the user's "package.module:function" of the answers to samples.
 
-    Raises SlipwayError with the line of the user's code if the function fails or returns something else.
+    Raises SlipwayError with the line of the user's code if the function fails or returns something else, and if it does
+    not return a value that is `limited`.
     """
     explanation = explained_by(
         lambda error: (
@@ -28,20 +32,24 @@ def measure(function: str, answers: Sequence[Tensors], samples: Sequence[Tensors
             f"the metric {function} returns {values!r:.200}, where {{name: number}} is needed, such as "
             '{"cosine": 0.99}'
         )
-    return {str(name): float(value) for name, value in values.items()}
+    figures = {str(name): float(value) for name, value in values.items()}
+    if missing := [name for name in limited if name not in figures]:
+        nearest = "".join(f" (nearest: `{name}`)" for name in get_close_matches(missing[0], figures, n=1))
+        raise SlipwayError(
+            f"`metric.limits` in config.yaml names `{missing[0]}`{nearest}, but the metric {function} returns only "
+            f"`{'`, `'.join(figures)}`; correct the name of the limit, or let the function return this value, too"
+        )
+    return figures
 
 
 def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return in words the limits, {name: {"min", "max"}}, that values break. A missing value breaks its limit."""
+    """Return in words the limits, {name: {"min", "max"}}, that values break."""
     problems = []
     for name, limit in limits.items():
-        value = values.get(name, math.nan)
-        if name not in values:
-            problems.append(f"the metric has no {name}; it has {', '.join(values)}")
         # NaN is within no limit.
-        elif not limit.get("min", -math.inf) <= value <= limit.get("max", math.inf):
+        if not limit.get("min", -math.inf) <= values[name] <= limit.get("max", math.inf):
             between = " and ".join(f"{end} {limit[end]:g}" for end in ("min", "max") if end in limit)
-            problems.append(f"{name} is {value:.6g}, but must hold {between}")
+            problems.append(f"{name} is {values[name]:.6g}, but must hold {between}")
     return problems
 
 

@@ -35,8 +35,9 @@ def module(tmp_path, monkeypatch):
     sys.modules.pop("own_metrics", None)
 
 
-def measured(name):
-    return measure(f"own_metrics:{name}", [{"y": np.float32([1, 2])}] * 2, [{"x": np.float32([1, 2.5])}] * 2)
+def measured(name, limited=()):
+    answers, samples = [{"y": np.float32([1, 2])}] * 2, [{"x": np.float32([1, 2.5])}] * 2
+    return measure(f"own_metrics:{name}", answers, samples, limited)
 
 
 def test_the_function_gets_outputs_and_samples_and_gives_values():
@@ -61,14 +62,21 @@ def test_a_function_that_fails_is_told_in_a_sentence_with_its_line(name, sentenc
     assert "\n" not in str(caught.value)
 
 
-def test_a_value_beyond_its_limit_and_a_missing_one_are_named():
+@pytest.mark.parametrize(("limited", "named"), [("eror", "`eror` (nearest: `error`)"), ("recall", "`recall`")])
+def test_a_limit_of_a_value_that_the_function_does_not_return_is_told_with_the_nearest_one(limited, named):
+    with pytest.raises(SlipwayError) as caught:
+        measured("error", limited=["error", limited])
+    expected = f"`metric.limits` in config.yaml names {named}, but the metric own_metrics:error returns only `error`;"
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_value_beyond_its_limit_is_named():
     limits = {"cosine": {"min": 0.9}, "error": {"min": 0, "max": 0.1}}
     assert broken({"cosine": 0.9, "error": 0.1, "other": 7}, limits) == []
     assert broken({"cosine": 0.8, "error": 0.2}, limits) == [
         "cosine is 0.8, but must hold min 0.9",
         "error is 0.2, but must hold min 0 and max 0.1",
     ]
-    assert broken({"cosine": 1}, limits) == ["the metric has no error; it has cosine"]
 
 
 def test_a_value_that_is_not_a_number_breaks_every_limit():

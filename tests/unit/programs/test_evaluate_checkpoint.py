@@ -76,6 +76,9 @@ def test_a_metric_that_pytorch_itself_breaks_stops_before_any_engine(tmp_path, p
     metric = ["--metric", "own_metric:mean", "--metric-limits", '{"mean": {"min": 1e6}}', "--max-samples", 8]
     with pytest.raises(SlipwayError, match="PyTorch itself breaks the limits of own_metric:mean: mean is"):
         evaluated(tmp_path, photographs, *HALF, *metric)
+    misspelled = [*metric[:3], '{"meen": {"min": 1e6}}', *metric[4:]]
+    with pytest.raises(SlipwayError, match=r"^`metric.limits` in config.yaml names `meen` \(nearest: `mean`\), but"):
+        evaluated(tmp_path, photographs, *HALF, *misspelled)
     assert not (tmp_path / "evaluation.npz").exists()
     assert evaluated(tmp_path, photographs, *HALF, *metric[:2], *metric[4:])["metric"].keys() == {"mean"}
 
