@@ -17,8 +17,7 @@ from slipway.core.artifacts import record_of_file, sha256, write_json, written_w
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
-from slipway.core.package_versions import ABSENT
-from slipway.core.packages import runtime_version
+from slipway.core.packages import require_runtime
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.keys.optimization_profiles import dynamic_axes
@@ -145,23 +144,6 @@ def require_machine(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise SlipwayError(str(error)) from None
     require_hardware(arguments.hardware, gpu)
-
-
-def require_runtime(name: str, declared: str) -> None:
-    """Raise SlipwayError unless the installed runtime has the version that the job was planned for."""
-    installed = runtime_version(name)
-    if installed == ABSENT and name == "tensorrt":
-        raise SlipwayError(
-            "TensorRT is not installed under this interpreter; install it (pip install tensorrt==<the version of your "
-            "Triton release>), or name the interpreter that has it as `tensorrt.python` in config.yaml"
-        )
-    if installed == ABSENT:
-        raise SlipwayError(f"{name} is not installed here; pip install -r envs/requirements.txt")
-    if installed != declared:
-        raise SlipwayError(
-            f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again; if "
-            "config.yaml declares `tensorrt.version`, correct it first"
-        )
 
 
 if __name__ == "__main__":

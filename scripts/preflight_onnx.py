@@ -10,8 +10,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.core.package_versions import ABSENT
-from slipway.core.packages import runtime_version
+from slipway.core.packages import require_runtime
 from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import runtime
 
@@ -32,7 +31,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Try every file and print each verdict. At the end, raise SlipwayError if a file does not build."""
-    version = require_builder(arguments.tensorrt_rtx_version)
+    version = require_runtime("tensorrt_rtx", arguments.tensorrt_rtx_version)
     options = {
         "profiles": json.loads(arguments.profiles),
         "workspace_mb": WORKSPACE_MB,
@@ -62,18 +61,6 @@ def main(arguments: argparse.Namespace) -> None:
         "verdicts": verdicts,
     }
     write_json(arguments.output, record)
-
-
-def require_builder(declared: str | None) -> str:
-    """Return the version of TensorRT for RTX. Raise SlipwayError if it is absent or not the declared one."""
-    installed = runtime_version("tensorrt_rtx")
-    if installed == ABSENT:
-        raise SlipwayError("TensorRT for RTX is not installed here; pip install -r envs/requirements.txt")
-    if declared not in (None, installed):
-        raise SlipwayError(
-            f"this job was planned for TensorRT for RTX {declared}, but {installed} runs; run snakemake again"
-        )
-    return installed
 
 
 def verdict_on(onnx: Path, options: dict) -> dict:

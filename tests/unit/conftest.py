@@ -10,7 +10,7 @@ from helpers.models.engine_keys import H100
 from helpers.models.weeks import Week
 
 import build_engine
-from slipway.core import hardware
+from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
 from slipway.core.packages import runtime_version
 from slipway.engines import build_strategy
@@ -107,7 +107,7 @@ def week(tmp_path, monkeypatch, with_bindings):
     """Return a folder in which a model was trained once and its engine is still to be built."""
     week = Week(tmp_path, with_bindings("cuda-bindings"))
     versions = {"tensorrt": "8.5.3.1"}
-    monkeypatch.setattr(build_engine, "runtime_version", lambda name: versions.get(name) or runtime_version(name))
+    monkeypatch.setattr(packages, "runtime_version", lambda name: versions.get(name) or runtime_version(name))
     for name, value in {"ROUNDS": 2, "SECONDS": 0.001, "MINIMUM": 5, "WARM_UP_SECONDS": 0.001}.items():
         monkeypatch.setattr(f"slipway.runtimes.tensorrt.comparing.{name}", value)
     for module in (build_engine, build_strategy):

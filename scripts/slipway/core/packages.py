@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.runtimes import RUNTIMES
 
@@ -28,6 +29,24 @@ print(json.dumps({name: versions[0] for name, versions in found.items() if versi
 def runtime_version(runtime: str, python: str | None = None) -> str:
     """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
     return next(iter(_installed(python, _names(runtime)).values()), ABSENT)
+
+
+def require_runtime(name: str, declared: str | None) -> str:
+    """Return the version of a runtime in this interpreter. SlipwayError if it is absent, or not the `declared` one."""
+    installed = runtime_version(name)
+    if installed == ABSENT and name == "tensorrt":
+        raise SlipwayError(
+            "TensorRT is not installed under this interpreter; install it (pip install tensorrt==<the version of your "
+            "Triton release>), or name the interpreter that has it as `tensorrt.python` in config.yaml"
+        )
+    if installed == ABSENT:
+        raise SlipwayError(f"{RUNTIMES[name].title} is not installed here; pip install -r envs/requirements.txt")
+    if declared not in (None, installed):
+        raise SlipwayError(
+            f"this job was planned for {name} {declared}, but {installed} runs; run snakemake again; if "
+            "config.yaml declares `tensorrt.version`, correct it first"
+        )
+    return installed
 
 
 def cuda_version(runtime: str, python: str | None = None) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from slipway.core import packages
+from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT
 
 
@@ -54,3 +55,15 @@ def test_another_environment_of_the_same_interpreter_is_asked(tmp_path):
 
 def test_an_interpreter_that_does_not_exist_has_nothing():
     assert packages.runtime_version("tensorrt", "/nowhere/python") == ABSENT
+
+
+def test_a_runtime_of_another_version_and_one_that_is_absent_are_refused(monkeypatch):
+    installed = packages.runtime_version("tensorrt_rtx")
+    assert packages.require_runtime("tensorrt_rtx", None) == packages.require_runtime("tensorrt_rtx", installed)
+    with pytest.raises(SlipwayError, match=f"planned for tensorrt_rtx 1.0, but {installed} runs; run snakemake again"):
+        packages.require_runtime("tensorrt_rtx", "1.0")
+    monkeypatch.setattr(packages, "_installed", lambda *_: {})
+    with pytest.raises(SlipwayError, match=r"^TensorRT is not installed under this interpreter.*`tensorrt.python`"):
+        packages.require_runtime("tensorrt", "10.0")
+    with pytest.raises(SlipwayError, match=r"^TensorRT for RTX is not installed here; pip install"):
+        packages.require_runtime("tensorrt_rtx", "1.0")
