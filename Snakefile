@@ -47,5 +47,5 @@ include: "rules/deploy.smk"
 
 # Each target's runtime has the rule that builds its engines.
 hooks.require_rules(resolved)
-# With `--sdm conda` each rule's program runs in it.
-hooks.give_programs_an_environment("../envs/slipway.yaml")
+# Each rule that runs a program has a log, logs/<model>/<target>/<rule>.log, and the environment of `--sdm conda`.
+hooks.complete_rules(conda="../envs/slipway.yaml")

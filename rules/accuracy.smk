@@ -10,8 +10,6 @@ rule evaluate_checkpoint:
     output:
         evaluation=update("results/{model}/evaluation.npz"),
         record=update("results/{model}/accuracy.json"),
-    log:
-        "logs/{model}/evaluate_checkpoint.log",
     params:
         settings=lambda wildcards: keys.evaluate_checkpoint(wildcards.model),
         data=evaluation_data,
@@ -33,8 +31,6 @@ rule check_accuracy:
         record="results/{model}/{target}/{model}.{precision}.engine.json",
     output:
         update("results/{model}/{target}/{model}.{precision}.accuracy.json"),
-    log:
-        "logs/{model}/{target}/accuracy.{precision}.log",
     resources:
         **ON_TARGET,
     params:

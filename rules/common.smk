@@ -60,7 +60,7 @@ samples_from = untracked(lambda wildcards: option("--samples-from", resolved.sam
 labels_from = untracked(lambda wildcards: option("--labels-from", config["models"][wildcards.model]["labels"]))
 
 
-# With `--sdm apptainer` jobs run in it, but for those that deploy: they need the user's home, programs and servers here.
+# With `--sdm apptainer` jobs run in it, but for those of deploy.smk.
 container: config["container"]
 
 

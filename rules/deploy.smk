@@ -1,5 +1,41 @@
-# From model repositories to live servers, here or elsewhere: Kubernetes, KServe, Arena or Compose. Needs the repositories
-# of what is deployed, and elsewhere its manifests; makes results/<model>/deploy/receipt.json or receipt.<to>.json.
+# From model repositories to storage that a cluster reads, and to live servers, here or elsewhere: Kubernetes, KServe, Arena
+# or Compose. Needs the repositories of what is deployed, and elsewhere its manifests; makes published.json of each
+# repository, and results/<model>/deploy/receipt.json or receipt.<to>.json.
+
+
+# The rules below run in no image, also with `--sdm apptainer`: they need the user's home, programs and servers here.
+container: None
+
+
+rule publish_repository:
+    input:
+        program=program("publish_repository"),
+        # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
+        folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
+        index=rules.write_repository.output.index,
+        signature=lambda wildcards: made_signatures([wildcards.model], [wildcards.target]),
+    output:
+        update("results/{model}/{target}/published.json"),
+    params:
+        settings=lambda wildcards: keys.publish_repository(
+            f"results/{wildcards.model}/{wildcards.target}/published.json"
+        ),
+        keep_versions=untracked(KEEP_PUBLISHED),
+        public_key=public_key,
+        signature=untracked(signature_option),
+    message:
+        "Publishing the repository of {wildcards.model} for {wildcards.target}"
+    shell:
+        "python {input.program:q} --model {wildcards.model:q} --target {wildcards.target:q} --folder {input.folder:q} "
+        "--index {input.index:q} {params.settings} {params.signature} {params.public_key} --keep-versions "
+        "{params.keep_versions} --record {output:q} --log {log:q}"
+
+
+rule publish:
+    input:
+        expand(rules.publish_repository.output, model=resolved.models, target=resolved.fleet),
+    message:
+        "Every repository of the fleet is published"
 
 
 rule deploy_release:
@@ -20,8 +56,6 @@ rule deploy_release:
         ),
     log:
         "logs/deploy_release.log" if PLATFORM.together else f"logs/{{model}}/deploy_release.{PLATFORM.name}.log",
-    container:
-        None
     threads: WHOLE_MACHINE if PLATFORM.on_this_machine else 1
     params:
         settings=deployment,
@@ -29,28 +63,19 @@ rule deploy_release:
         signed="--signed" if any(config["deploy"]["signing"].values()) else "",
         public_key=public_key,
         same_configuration=same_configuration,
-        oldest=untracked(config["triton"]["oldest"]),
-        ready_timeout_s=untracked(config["deploy"]["ready_timeout_s"]),
-        keep_versions=untracked(config["deploy"]["keep_versions"]),
-        keep_published=untracked(config["deploy"]["publish"]["keep_versions"]),
+        rollout=untracked(JobKey(ROLLOUT, oldest=config["triton"]["oldest"], keep_published=KEEP_PUBLISHED)),
         tensorrt_python=deployed_tensorrt_python,
     message:
         f"Deploying {{params.results}} to {PLATFORM.name}"
     shell:
         "python {input.program:q} --results {params.results:q} --artifacts {input.manifests:q} {input.folders:q} "
-        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} --oldest "
-        "{params.oldest} --ready-timeout-s {params.ready_timeout_s} --keep-versions {params.keep_versions} "
-        "--keep-published {params.keep_published} {params.tensorrt_python} "
-        "--snakemake-options={params.same_configuration:q} --log {log:q}"
+        "{input.indexes:q} {input.goldens:q} {params.settings} {params.signed} {params.public_key} {params.rollout} "
+        "{params.tensorrt_python} --snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
 rule status:
     input:
         program=program("status"),
-    log:
-        "logs/status.log",
-    container:
-        None
     params:
         results=expand("results/{model}", model=resolved.models),
         tensorrt_python=deployed_tensorrt_python,
@@ -63,33 +88,22 @@ rule status:
 rule rollback:
     input:
         program=program("rollback"),
-    log:
-        "logs/rollback.log",
-    container:
-        None
     params:
-        to=PLATFORM.name,
         results=rules.status.params.results,
-        ready_timeout_s=config["deploy"]["ready_timeout_s"],
-        keep_versions=config["deploy"]["keep_versions"],
+        rollout=JobKey(ROLLOUT, to=PLATFORM.name),
         tensorrt_python=deployed_tensorrt_python,
         public_key=public_key,
         same_configuration=same_configuration,
     message:
         "Going back to what was served before"
     shell:
-        "python {input.program:q} --to {params.to} --results {params.results:q} --ready-timeout-s "
-        "{params.ready_timeout_s} --keep-versions {params.keep_versions} {params.tensorrt_python} {params.public_key} "
-        "--snakemake-options={params.same_configuration:q} --log {log:q}"
+        "python {input.program:q} --results {params.results:q} {params.rollout} {params.tensorrt_python} "
+        "{params.public_key} --snakemake-options={params.same_configuration:q} --log {log:q}"
 
 
 rule undeploy:
     input:
         program=program("undeploy"),
-    log:
-        "logs/undeploy.log",
-    container:
-        None
     params:
         to=PLATFORM.name,
         results=rules.status.params.results,

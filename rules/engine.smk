@@ -13,8 +13,6 @@ rule build_openvino:
         engine=update("results/{model}/{target}/{model}.{precision}.openvino.xml"),
         weights=update("results/{model}/{target}/{model}.{precision}.openvino.bin"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
-    log:
-        "logs/{model}/{target}/build.{precision}.log",
     wildcard_constraints:
         target=one_of(resolved.targets_of("openvino")),
     # A cluster gives a target's jobs one allocation; profiles/ name the other rules.

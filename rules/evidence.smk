@@ -13,8 +13,6 @@ rule benchmark:
         records=of_every_engine("engine.json"),
     output:
         update(in_report("results/{model}/{target}/{model}.benchmark.json", "Benchmark")),
-    log:
-        "logs/{model}/{target}/benchmark.log",
     threads: WHOLE_MACHINE
     resources:
         **ON_TARGET,
@@ -42,8 +40,6 @@ rule load_test:
         record=update("results/{model}/{target}/analysis/analysis.json"),
         original=update("results/{model}/{target}/analysis/model_analyzer.csv"),
         plots=update(directory("results/{model}/{target}/analysis/plots")),
-    log:
-        "logs/{model}/{target}/load_test.log",
     threads: WHOLE_MACHINE
     resources:
         **ON_TARGET,
@@ -69,8 +65,6 @@ rule render_load_test:
         chart=update(in_report("results/{model}/{target}/analysis/throughput_latency.png", "Load test")),
         summary=update(in_report("results/{model}/{target}/analysis/summary.pdf", "Load test")),
         detail=update(in_report("results/{model}/{target}/analysis/detail.pdf", "Load test")),
-    log:
-        "logs/{model}/{target}/render_load_test.log",
     params:
         settings=lambda wildcards: keys.render_load_test(),
     message:
@@ -88,8 +82,6 @@ rule choose_configuration:
         accuracy=of_every_engine("accuracy.json"),
     output:
         update(in_report("results/{model}/{target}/selection.json", "Selection")),
-    log:
-        "logs/{model}/{target}/choose_configuration.log",
     params:
         settings=lambda wildcards: keys.choose_configuration(),
     message:
@@ -111,8 +103,6 @@ rule write_report:
         measured=measured_of_every_target,
     output:
         update(in_report("results/{model}/report.html", "Everything")),
-    log:
-        "logs/{model}/write_report.log",
     params:
         settings=lambda wildcards: keys.write_report(wildcards.model),
         folder=lambda wildcards, output: Path(output[0]).parent,

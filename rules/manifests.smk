@@ -11,8 +11,6 @@ rule write_monitoring:
     output:
         rules=update("results/{model}/deploy/prometheus-rules.yaml"),
         dashboard=update("results/{model}/deploy/grafana.json"),
-    log:
-        "logs/{model}/write_monitoring.log",
     params:
         settings=lambda wildcards: keys.write_monitoring(),
     message:
@@ -32,8 +30,6 @@ rule write_manifests:
     output:
         files=[update(f"results/{{model}}/deploy/{name}") for name in manifest_files()],
         record=update("results/{model}/deploy/manifests.json"),
-    log:
-        "logs/{model}/write_manifests.log",
     params:
         settings=lambda wildcards: keys.write_manifests(),
     message:
@@ -53,8 +49,6 @@ rule write_sbom:
         manifests=rules.write_manifests.output.record,
     output:
         update("results/{model}/deploy/sbom.cdx.json"),
-    log:
-        "logs/{model}/write_sbom.log",
     params:
         settings=lambda wildcards: keys.write_sbom(),
     message:

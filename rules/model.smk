@@ -8,8 +8,6 @@ rule sample_inputs:
     output:
         samples=update("results/{model}/samples.npz"),
         record=update("results/{model}/samples.json"),
-    log:
-        "logs/{model}/sample_inputs.log",
     params:
         settings=lambda wildcards: keys.sample_inputs(wildcards.model),
         source=sample_source,
@@ -28,8 +26,6 @@ rule fetch_weights:
     output:
         weights=update("results/{model}/weights.safetensors"),
         record=update("results/{model}/weights.json"),
-    log:
-        "logs/{model}/fetch_weights.log",
     params:
         settings=lambda wildcards: keys.fetch_weights(wildcards.model),
         checkpoint=untracked(lambda wildcards: option("--checkpoint", resolved.checkpoint(wildcards.model))),
@@ -51,8 +47,6 @@ rule make_contract:
         contract=update("results/{model}/contract.json"),
         interface=update("results/{model}/interface.json"),
         labels=update("results/{model}/labels.txt"),
-    log:
-        "logs/{model}/make_contract.log",
     params:
         settings=lambda wildcards: keys.make_contract(wildcards.model),
         samples_from=samples_from,
@@ -85,8 +79,6 @@ rule reference_outputs:
     output:
         golden=update("results/{model}/golden.npz"),
         record=update("results/{model}/golden.json"),
-    log:
-        "logs/{model}/reference_outputs.log",
     params:
         settings=lambda wildcards: keys.reference_outputs(wildcards.model),
     message:
@@ -105,8 +97,6 @@ rule profile_model:
     output:
         trace=update("results/{model}/profile/{model}.pt.trace.json.gz"),
         record=update("results/{model}/profile/profile.json"),
-    log:
-        "logs/{model}/profile_model.log",
     threads: WHOLE_MACHINE
     params:
         settings=lambda wildcards: keys.profile_model(wildcards.model),
@@ -126,8 +116,6 @@ rule export_onnx:
     output:
         onnx=update("results/{model}/{model}.onnx"),
         record=update("results/{model}/{model}.onnx.json"),
-    log:
-        "logs/{model}/export_onnx.log",
     params:
         settings=lambda wildcards: keys.export_onnx(wildcards.model),
     message:

@@ -8,6 +8,9 @@ PLATFORM = PLATFORMS[config["deploy"]["to"]]
 RELEASED = resolved.models if PLATFORM.together else ["{model}"]
 # It is served from the repositories of these targets.
 SERVED = resolved.fleet if PLATFORM.files else [resolved.deployed_target]
+# How long a server may take to be ready, and how many versions are kept: where they are served, and where published.
+ROLLOUT = {name: config["deploy"][name] for name in ("ready_timeout_s", "keep_versions")}
+KEEP_PUBLISHED = config["deploy"]["publish"]["keep_versions"]
 # The interpreter that has TensorRT, if the local server runs its engines in it.
 deployed_tensorrt_python = untracked(
     option("--tensorrt-python", PLATFORM.together and resolved.tensorrt(resolved.deployed_target)["python"])

@@ -10,8 +10,6 @@ rule cast_onnx:
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
-    log:
-        "logs/{model}/cast_onnx.{variant}.log",
     wildcard_constraints:
         variant="fp16|bf16",
     params:
@@ -32,8 +30,6 @@ rule quantize_onnx:
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
-    log:
-        "logs/{model}/quantize_onnx.{variant}.log",
     wildcard_constraints:
         variant="int8|int8-fp16|fp8",
     threads: WHOLE_MACHINE
@@ -57,8 +53,6 @@ rule preflight_onnx:
         onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in resolved.preflight_variants()],
     output:
         update("results/{model}/preflight.json"),
-    log:
-        "logs/{model}/preflight.log",
     params:
         settings=lambda wildcards: keys.preflight_onnx(),
     message:

@@ -1,6 +1,5 @@
-# From the chosen configuration to a Triton model repository, and on to where a cluster reads it. Needs selection.json and
-# the engines; makes results/<model>/<target>/repository/<model>_trt/, its index, repository.sig where there is a key to
-# sign with, and published.json.
+# From the chosen configuration to a Triton model repository. Needs selection.json and the engines; makes
+# results/<model>/<target>/repository/<model>_trt/, its index, and repository.sig where there is a key to sign with.
 
 
 rule write_repository:
@@ -14,8 +13,6 @@ rule write_repository:
     output:
         folder=update(directory("results/{model}/{target}/repository/{model}_trt")),
         index=update("results/{model}/{target}/repository.json"),
-    log:
-        "logs/{model}/{target}/write_repository.log",
     params:
         settings=lambda wildcards: keys.write_repository(wildcards.model, wildcards.target),
         lock=untracked(lambda wildcards: json.dumps(resolved.lock(wildcards.target))),
@@ -34,8 +31,6 @@ rule sign_repository:
         index=rules.write_repository.output.index,
     output:
         update("results/{model}/{target}/repository.sig"),
-    log:
-        "logs/{model}/{target}/sign_repository.log",
     params:
         # The private key is no input: Snakemake would write its SHA-256 down. Its public half is in the settings.
         settings=lambda wildcards: keys.sign_repository(signature(wildcards.model, wildcards.target)),
@@ -45,38 +40,3 @@ rule sign_repository:
     shell:
         "python {input.program:q} --folder {input.folder:q} --index {input.index:q} {params.settings} "
         "{params.public_key} --signature {output:q} --log {log:q}"
-
-
-rule publish_repository:
-    input:
-        program=program("publish_repository"),
-        # A folder has no checksum; its index holds the hash of every file. expand() makes a name to flag of its own.
-        folder=ancient(expand(rules.write_repository.output.folder, allow_missing=True)),
-        index=rules.write_repository.output.index,
-        signature=lambda wildcards: made_signatures([wildcards.model], [wildcards.target]),
-    output:
-        update("results/{model}/{target}/published.json"),
-    log:
-        "logs/{model}/{target}/publish.log",
-    container:
-        None
-    params:
-        settings=lambda wildcards: keys.publish_repository(
-            f"results/{wildcards.model}/{wildcards.target}/published.json"
-        ),
-        keep_versions=untracked(config["deploy"]["publish"]["keep_versions"]),
-        public_key=public_key,
-        signature=untracked(signature_option),
-    message:
-        "Publishing the repository of {wildcards.model} for {wildcards.target}"
-    shell:
-        "python {input.program:q} --model {wildcards.model:q} --target {wildcards.target:q} --folder {input.folder:q} "
-        "--index {input.index:q} {params.settings} {params.signature} {params.public_key} --keep-versions "
-        "{params.keep_versions} --record {output:q} --log {log:q}"
-
-
-rule publish:
-    input:
-        expand(rules.publish_repository.output, model=resolved.models, target=resolved.fleet),
-    message:
-        "Every repository of the fleet is published"

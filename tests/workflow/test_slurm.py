@@ -140,7 +140,7 @@ def test_a_fleet_builds_in_parallel_on_the_gpus_of_its_partitions(place, slurm):
     engines = [f"results/tiny/{name}/tiny.fp32.engine.json" for name in GPUS]
     submit(place, slurm, *engines, "--retries", "0", "--keep-going").refused("Error in rule build_tensorrt")
     for name in GPUS:
-        log = place.path(f"logs/tiny/{name}/build.fp32.log").read_text(encoding="utf-8")
+        log = place.path(f"logs/tiny/{name}/build_tensorrt.fp32.log").read_text(encoding="utf-8")
         assert re.search("error: (TensorRT is not installed|this job was planned for the GPU)", log), log
     jobs = [job for name, job in slurm.jobs().items() if name not in known]
     assert {(job.partition, job.gpus, job.state) for job in jobs if job.partition != "cpu"} == {

@@ -117,11 +117,19 @@ class Hooks:
                     "rules/engine.smk"
                 )
 
-    def give_programs_an_environment(self, conda: str) -> None:
-        """Let each rule's program run in this conda environment (with --sdm conda), unless the rule names its own."""
+    def complete_rules(self, conda: str) -> None:
+        """Give each rule with a program its log and, for --sdm conda, this environment, unless the rule names its own.
+
+        The log is logs/<model>/<target>/<rule>.<other wildcards>.log, with the wildcards that the rule has.
+        """
         for rule in self._workflow.rules:
             if rule.shellcmd and rule.conda_env is None:
                 rule.conda_env = conda
+            if rule.shellcmd and not rule.log:
+                folders = [f"{{{name}}}" for name in ("model", "target") if name in rule.wildcard_names]
+                others = [f"{{{name}}}" for name in sorted(rule.wildcard_names - {"model", "target"})]
+                rule.log_modifier = self._workflow.modifier.path_modifier
+                rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
     def list_rules(self) -> list[dict]:
         """Return the name, outputs and program of each rule, and the names that its function for `settings` uses."""
