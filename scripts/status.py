@@ -26,7 +26,11 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
-    """Return the deployments to a platform. Where nothing is live, its clients are not imported."""
+    """Return the deployments to a platform.
+
+    If no model has a receipt of the platform, its clients are not imported. A platform that serves all models together
+    is always asked.
+    """
     traits = PLATFORMS[to]
     if traits.together:
         return deployments(arguments, to)

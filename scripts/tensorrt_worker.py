@@ -45,7 +45,10 @@ def main(arguments: argparse.Namespace) -> None:
 def answered(
     engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: object
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """Return the answer to one request, and the arrays that follow it, or None."""
+    """Do as a request says: "infer", "infer_all" or, for any other word, a measurement with the options `effort`.
+
+    Return the answer, and the arrays to send after it; None without arrays.
+    """
     if do == "infer":
         return {}, engine.infer(arrays)
     if do == "infer_all":

@@ -25,7 +25,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write both; the same selections and repositories give the same bytes."""
+    """Write the Prometheus rules and the dashboard. The same selections and indexes give the same bytes."""
     slo = read_slowest(arguments.selections, arguments.indexes)
     rules = rule_file(slo)
     write_text(arguments.rules, yaml.safe_dump(rules, width=LINE_LENGTH, allow_unicode=True))

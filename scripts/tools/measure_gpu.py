@@ -150,7 +150,7 @@ def make_records(folder: Path, records: list[str]) -> float:
 
 
 def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
-    """Return the records that the steps in `done` made of a model on its only target; "incomplete" names the others."""
+    """Return one record of the steps in `done`, of a model on its only target. "incomplete" lists the other steps."""
     target, precisions = target_of(model, config)
     folder = workplace / "results" / model / target
     missing = [step for step in records_of(model, config) if step not in done]

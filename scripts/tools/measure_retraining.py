@@ -42,7 +42,7 @@ print(json.dumps(trial(*sys.argv[2:], None)["speed"]))
 
 @dataclass(frozen=True)
 class Retraining:
-    """The working folder, and the engine that is measured in it."""
+    """One measurement: its working folder, and the model, target and precision of the engine."""
 
     folder: Path
     model: str
@@ -164,7 +164,7 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 
 
 def week(retraining: Retraining) -> dict:
-    """Update the engine with the workflow. Return its build record, and the seconds of the whole workflow."""
+    """Update the engine with the workflow; return its build record with "workflow_seconds", the workflow's time."""
     seconds = make_records(retraining.folder, [retraining.record])
     return {"workflow_seconds": round(seconds, 1), **read_json(retraining.folder / retraining.record)}
 

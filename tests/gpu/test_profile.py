@@ -16,7 +16,7 @@ pytestmark = [
 @pytest.mark.parametrize(("batch", "at_least", "at_most"), [(1, 0.02, 0.7), (64, 0.7, 1.0)])
 def test_the_gpus_share_is_that_of_the_traces_kernels(tmp_path, batch, at_least, at_most):
     model = build("resnet50").cuda()
-    profiled, seconds = profile(model, torch.randn(batch, 3, 224, 224, device="cuda"), steps=5)
+    profiled, seconds = profile(model, [torch.randn(batch, 3, 224, 224, device="cuda")], steps=5)
     profiled.export_chrome_trace(str(tmp_path / "trace.json.gz"))
     found = summarise(profiled.key_averages(), "cuda", seconds)
     with gzip.open(tmp_path / "trace.json.gz") as file:

@@ -121,10 +121,10 @@ class _Distances:
         self._usual = {tensor.name: _usual_norm([own[tensor.name] for own in alone]) for tensor in contract.outputs}
 
     def between(self, number: int, one: Tensors, other: Tensors) -> dict[str, float]:
-        """Return the distances of two answers to sample `number`.
+        """Return {output: distance} of two answers to sample `number`.
 
-        An output is left out if its values alone are not finite, or if its sizes depend on values and got smaller: then
-        the two cannot be compared.
+        An output is left out if the answer to the sample alone has NaN or infinities. If an output's sizes depend on
+        values, the part that both answers have is compared.
         """
         distances = {}
         for tensor in self._outputs:

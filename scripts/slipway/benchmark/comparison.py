@@ -63,7 +63,10 @@ def compare(results: Sequence[dict]) -> dict:
 
 
 def best_throughput(results: Sequence[dict]) -> dict[str, dict]:
-    """Return {subject: {"batch", "inferences_per_s", "streams", "graph"}} at each subject's best batch size."""
+    """Return each subject's fastest setup: {subject: {"batch", "inferences_per_s", "streams", "graph"}}.
+
+    A subject is PyTorch or an engine. "graph" says whether a CUDA graph was replayed.
+    """
     best: dict[str, dict] = {}
     for result in results:
         highest = {"batch": result["batch"], **highest_throughput(result)}

@@ -14,7 +14,7 @@ from slipway.networks.user_code import first_sentence, place_of
 def measure(
     function: str, answers: Sequence[Tensors], samples: Sequence[Tensors], limited: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Return {name: value} of the user's "package.module:function" of the answers to samples.
+    """Call the user's metric, "package.module:function", with the answers and the samples; return {name: value}.
 
     Raises SlipwayError with the line of the user's code if the function fails or returns something else, and if it does
     not return a value that is `limited`.

@@ -23,7 +23,7 @@ class Effort:
 
 
 def disturbance(environment: dict) -> str | None:
-    """Return a sentence if the machine was busy before a benchmark with this `environment` in its record, else None."""
+    """Return a sentence if the machine was busy before a benchmark, else None. The record has the `environment`."""
     load, threads = environment["load_average_1min"], environment["threads"]
     if load <= BUSY * threads:
         return None

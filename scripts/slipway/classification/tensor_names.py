@@ -1,3 +1,3 @@
-"""The names of the tensors of a classifier of photographs, by which clients of a served one address them too."""
+"""The names of a photograph classifier's input and output. Clients of a served classifier use the same names."""
 
 INPUT, OUTPUT = "input", "logits"

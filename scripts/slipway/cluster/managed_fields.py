@@ -11,9 +11,10 @@ from slipway.cluster.api import FIELD_MANAGER
 
 
 def set_fields(live: dict) -> dict:
-    """Return a live object with the fields that Slipway set, or, if it set none, that others set.
+    """Return the part of a live object that Slipway set; if Slipway set nothing, the part that other managers set.
 
-    An object without managed fields is returned unchanged.
+    The apiVersion, kind, name and namespace are always part of it. An object without managed fields is returned
+    unchanged.
     """
     entries = [each for each in live["metadata"].get("managedFields") or [] if not each.get("subresource")]
     ours = [each for each in entries if each["manager"] == FIELD_MANAGER and each["operation"] == "Apply"]

@@ -69,9 +69,10 @@ class Transport:
         accept: str = JSON,
         timeout_s: float | None = None,
     ) -> urllib3.HTTPResponse:
-        """Return the response before any of it is read.
+        """Send a request, and return the response before its body is read.
 
-        Every request must be safe to send twice. Raises Refused or Unreachable with the reason.
+        After a passing failure the request is sent again, so it must be safe to send twice. Raises Refused or
+        Unreachable with the reason.
         """
         retrying = Retrying(
             retry=retry_if_exception(_may_pass), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True

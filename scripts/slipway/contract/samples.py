@@ -15,7 +15,7 @@ from slipway.core.errors import SlipwayError, explained_by, listed
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
 
-# Of a function that goes on, so many samples are looked at.
+# The most samples that are read from the user's function, which may yield without end.
 LONGEST = 2000
 _HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
 

@@ -38,7 +38,7 @@ def settings_of(arguments: argparse.Namespace) -> dict:
 
 
 def about_weights(arguments: argparse.Namespace, weights: dict) -> dict:
-    """Return what the record of a job says of its checkpoint, whose record is `weights`, and of its settings."""
+    """Return a job record's "origin", "weights_sha256" and "key" (settings); `weights` is the checkpoint's record."""
     return {"origin": weights["origin"], "weights_sha256": weights["sha256"], "key": settings_of(arguments)}
 
 

@@ -26,7 +26,7 @@ class Arena(Kubernetes):
     """A namespace of a cluster in which Arena makes the objects."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the checks. Also refuse to change an existing release: Arena cannot."""
+        """Return the results of the checks. Refuse a change of an existing release: Arena makes none."""
         require_program("arena", "install Arena's client (github.com/kubeflow/arena), or deploy to `kubernetes`")
         self._require_current_context()
         self._require_same_where_there(release, state)

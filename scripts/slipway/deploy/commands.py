@@ -16,7 +16,11 @@ def require_program(name: str, advice: str) -> None:
 
 
 def output_of(command: list[str], timeout_s: float) -> str:
-    """Run a command and return its output; raise SlipwayError, with the end of that, if it fails or takes longer."""
+    """Run a command and return its standard output.
+
+    Raises SlipwayError if the command fails, with the last lines of its errors or else of its output, and if it takes
+    longer than `timeout_s`.
+    """
     shown = " ".join(command[:4])
     try:
         done = subprocess.run(

@@ -107,9 +107,9 @@ class LiveSets:
         self._ledger.write(live=[*earlier, versions], **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
-        """Record a rollback: no later rollback takes the `versions` until they are deployed again.
+        """Record a rollback away from `versions`: later rollbacks do not go back to them until they are deployed again.
 
-        `live` are the versions that are live now. `changes` are other changes of the record.
+        `live` are the versions that the rollback made live. `changes` are other changes of the record.
         """
         history = [each for each in self.read() if _only(each, versions) != versions]
         now = [*(each for each in history if each != live), live] if live else history

@@ -22,10 +22,11 @@ class Platform(Protocol):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Platform":
-        """Return the platform at the place of a receipt; no request is sent yet.
+        """Return the platform to which a receipt's release was deployed; no request is sent yet.
 
-        A receipt's "place" has what identifies it, such as the model's name there, the namespace, and the context of
-        the kubeconfig. `options` state what a receipt does not. `folder` has the stored releases on this machine.
+        The receipt's "place" identifies the platform, for example by the model's name there, the namespace and the
+        context of the kubeconfig. `options` are the program's, for the settings that a receipt lacks. `folder` has the
+        stored releases on this machine.
         """
 
     def lock(self) -> AbstractContextManager[None]:

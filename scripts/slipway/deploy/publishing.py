@@ -26,7 +26,11 @@ class Publisher:
     public_key: Path | None = None
 
     def publish(self, release: Release) -> dict[str, dict]:
-        """Return {target: where its repository is}; raise SlipwayError if it is not complete or does not arrive."""
+        """Publish the repository of each target; return {target: record of the publication}.
+
+        A record's "published" says whether Slipway copied the repository. Raises SlipwayError if a repository is
+        incomplete, or if its copy fails.
+        """
         for part in release.parts:
             self._require_whole(part)
         if PLATFORMS[release.to].on_this_machine:

@@ -101,7 +101,7 @@ def _of_target(part: Part) -> dict:
 def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
     """Return the lines about one target's answer to the sample, and the cautions for its user."""
     tested, verified = entry["smoke_test"], entry["verified"]
-    load = f", p99 {entry['canary']['p99_ms']:.0f} ms as asked from here" if "canary" in entry else ""
+    load = f", p99 {entry['canary']['p99_ms']:.0f} ms, measured from this machine" if "canary" in entry else ""
     lines = prefixed({name: _output(output) for name, output in outputs_of(entry).items()})
     if tested.get("weakness"):
         lines.append(f"CAUTION: {tested['weakness']}")

@@ -123,7 +123,7 @@ def runtime_files(runtime: str) -> list[Path]:
 
 
 def digest(code: dict[str, str]) -> str:
-    """Return one SHA-256 for the code of several files."""
+    """Return one SHA-256 of {file: SHA-256 of its code}."""
     return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()
 
 

@@ -203,7 +203,11 @@ class JobKeys:
         return JobKey(code=self._parts.code("write_monitoring"))
 
     def publish_repository(self, record: str = "") -> JobKey:
-        """Return the key of a published repository. Raise SlipwayError if `deploy.publish.to` is not set."""
+        """Return the key of a published repository.
+
+        `record` is the path of the last publication's record: if the published files are gone or damaged, the key
+        changes. Raises SlipwayError if `deploy.publish.to` is not set.
+        """
         to = self.resolved.config["deploy"]["publish"]["to"]
         if to is None:
             raise SlipwayError(

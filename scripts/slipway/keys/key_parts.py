@@ -108,7 +108,7 @@ class KeyParts:
         return self.file_hashes.sha256(path) if path else None
 
     def images(self, folder: str | None, limit: int) -> str | None:
-        """Return the SHA-256 of a folder's first `limit` photographs; None without a folder."""
+        """Return one SHA-256 of at most `limit` photographs, spread evenly over a folder; None without a folder."""
         return None if folder is None else self._digest_of_images(folder, limit)
 
     def code_of_model(self, program: str, model: str) -> dict[str, str]:
@@ -116,21 +116,21 @@ class KeyParts:
         return self.code(program) | self.code_of_architecture(model)
 
     def code_of_architecture(self, model: str) -> dict[str, str]:
-        """Return the code of the user's module that defines a model's network."""
+        """Return {file: SHA-256} of the user's modules that define a model's network."""
         return self.code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])
 
     def code_of_evaluation(self, model: str) -> dict[str, str]:
-        """Return the code of the user's modules that define a model's evaluation data and metric."""
+        """Return {file: SHA-256} of the user's modules that define a model's evaluation data and metric."""
         metric, source = self.resolved.metric(model), self.resolved.samples(model)
         of_metric = self.code_hashes.of_architecture(metric["function"]) if metric else {}
         return of_metric | (self.code_of_samples(source) if source else {})
 
     def code_with_runtime(self, program: str, target: str) -> dict[str, str]:
-        """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""
+        """Return {file: SHA-256} of a program's code and of the target's runtime, which builds or runs its engines."""
         # Programs start the worker by its path, so they do not import it.
         worker = self.code("tensorrt_worker") if self.resolved.runs_tensorrt(target) else {}
         return self.code(program, self.resolved.runtime(target)) | worker
 
     def code_with_traits(self, program: str, targets: list[str]) -> dict[str, str]:
-        """Return the code of a program that reads the traits of some targets' runtimes."""
+        """Return {file: SHA-256} of a program's code and of the traits of these targets' runtimes."""
         return self.code(program) | self.code_hashes.of_traits(map(self.resolved.runtime, targets))

@@ -154,7 +154,10 @@ class ResolvedConfig:
         return version_lock.record(self.runtime_version("tensorrt", target), self.config["triton"], compatibility)
 
     def locked_targets(self) -> list[str]:
-        """Return the targets of the runtime `tensorrt`. Triton's TensorRT backend loads no TensorRT for RTX engine."""
+        """Return the targets under the version lock: those of the runtime `tensorrt`.
+
+        Triton cannot load engines of TensorRT for RTX, so they are not locked.
+        """
         return self.targets_of("tensorrt")
 
     def samples(self, model: str) -> str | None:

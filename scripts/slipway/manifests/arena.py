@@ -29,10 +29,10 @@ def files(fleet: Fleet) -> dict[str, str]:
 
 
 def _node_labels(d: dict) -> dict[str, str]:
-    """Return the labels of the nodes for the pods.
+    """Return the labels that a node must have for the pods.
 
-    Arena has no option for the resource of a GPU partition. If all partitions of a node's GPUs are alike, each counts
-    as `nvidia.com/gpu`, and the product label names the partition.
+    Arena has no option for the resource of a MIG partition. On a node with equal partitions each counts as
+    `nvidia.com/gpu`, and the product label ends in the partition's name, such as "-MIG-1g.10gb".
     """
     labels, part = dict(d["node_labels"]), mig_profile(d.get("gpu_resource", ""))
     if part and PRODUCT_LABEL in labels:

@@ -142,7 +142,7 @@ def _image(chosen: dict) -> dict[str, Value]:
 
 
 def _of_config(chosen: dict) -> dict[str, Value]:
-    """Return the settings in config.yaml of the cluster and of a server on one machine."""
+    """Return config.yaml's settings for manifests: of the cluster, of listening addresses, and of Compose."""
     cluster = ("namespace", "replicas", "claim", "image_pull_secrets", "service_type", "client_namespaces")
     cluster += ("claim_path", "monitoring_namespace", "prometheus_operator", "prometheus_operator_labels")
     here = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")

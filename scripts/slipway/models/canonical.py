@@ -67,7 +67,7 @@ def zeros_of(inputs: dict) -> Tensors:
 
 
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
-    """Return the model of a canonical checkpoint and its record, in eval mode on the CPU.
+    """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
 
     Raises SlipwayError if the weights do not fit the architecture.
     """

@@ -40,7 +40,7 @@ class Fit:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether the reading fits the network without differences and refused casts."""
+        """Return whether the reading fits the network without any difference and without any refused cast."""
         return not self.differences and not self.refused
 
     def state(self) -> OrderedDict[str, torch.Tensor]:

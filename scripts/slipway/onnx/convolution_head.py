@@ -50,7 +50,10 @@ def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) 
 
 
 def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -> None:
-    """Replace `maker` and `gemm` by a convolution and Flatten, after a pool if `maker` is a mean."""
+    """Replace `gemm`, and `maker`, which makes its input, by a convolution and a Flatten.
+
+    If `maker` is a mean, a global average pool comes before the convolution.
+    """
     values = gemm.output[0]
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]

@@ -2,7 +2,7 @@
 
 
 def megabytes(size: int) -> str:
-    """Return a size in bytes in MB (10^6 bytes)."""
+    """Return a number of bytes as text in MB (10^6 bytes), such as "102.5 MB"."""
     return f"{size / 1e6:.1f} MB"
 
 

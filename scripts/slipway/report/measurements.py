@@ -102,7 +102,7 @@ class Measurements:
         return prefixed(told)
 
     def comparisons(self, engine: Engine) -> list[tuple[str, str, dict]]:
-        """Return the comparisons of an engine with PyTorch: where, the output, its figures."""
+        """Return the comparisons of an engine with PyTorch: ("sample" or "evaluation", output, figures)."""
         return [
             (where, output, figures)
             for where in ("sample", "evaluation")

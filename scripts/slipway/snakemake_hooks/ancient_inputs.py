@@ -17,7 +17,7 @@ _update_needrun = DAG.update_needrun
 
 
 def compare_settings_behind_ancient_inputs() -> None:
-    """Change Snakemake's planning in this process."""
+    """Let Snakemake, in this process, compare the settings of jobs behind `ancient` inputs too."""
     DAG.update_needrun = _update
 
 

@@ -78,7 +78,10 @@ def start_recorded(server: Server, state: Path, start: int, identity: dict | Non
 
 
 def stop_all(state: Path, patience_s: float) -> None:
-    """Stop the recorded server of a folder and any other server of that folder; remove the record."""
+    """Stop every server of a state folder, recorded or not, and remove the record.
+
+    A server that has not ended after `patience_s` is killed.
+    """
     for pid in {running["pid"] for running in server_state.running_servers(state)}:
         stop_process(pid, patience_s)
     server_state.forget_state(state)

@@ -46,7 +46,10 @@ class ModelStore(VersionStore):
         return replace(release, parts=tuple(self._keep(part) for part in release.parts))
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return a stored release, unchanged."""
+        """Return the release of stored versions {model: version}; `receipts` {model: receipt} have the rest of it.
+
+        Raises SlipwayError if the files of a version differ from its record.
+        """
         parts = [
             replace(self.published(receipt["served_as"], versions[receipt["served_as"]]), model=model, target=target)
             for model, receipt in receipts.items()
@@ -175,7 +178,7 @@ class ModelStore(VersionStore):
         return self._published / name / str(number)
 
     def _engine(self, name: str, number: int) -> Path:
-        """Return the folder of a version that Triton reads."""
+        """Return Triton's folder of a version, with the engine."""
         return self.models / name / str(number)
 
     def path(self, name: str, number: int, file: str) -> Path:

@@ -56,7 +56,7 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven; else take it back."""
+        """Finish an interrupted rollout if its versions serve and are proven; else take the rollout back."""
         settling.settle(self, history)
         return DeploymentState()
 
@@ -119,7 +119,10 @@ class Local:
         require_own()
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Load the release in the live server, or replace that server if it needs other ports or options."""
+        """Load the release in the live server. Replace that server if the release needs other ports or options.
+
+        Return whether the release was tried in a trial server before.
+        """
         if not snapshot["beside"]:
             return False
         self._stop_trial()

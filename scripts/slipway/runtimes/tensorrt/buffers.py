@@ -10,7 +10,10 @@ from .joining import Shapes, Tensors
 
 
 class Buffer:
-    """Memory for a tensor of any size up to the largest, page-locked on the host, and on the GPU. It never moves."""
+    """Memory for one tensor, twice: page-locked memory on the host, and memory on the GPU.
+
+    Both are as large as the tensor can become, and keep their addresses.
+    """
 
     def __init__(self, device: Any, dtype: str, largest: Sequence[int]) -> None:
         self._dtype = np.dtype(dtype)

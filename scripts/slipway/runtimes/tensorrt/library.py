@@ -49,9 +49,10 @@ def started(trt: ModuleType, kind: Any, log: Any) -> Any:
 
 
 def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any, Any]:
-    """Return a runtime, which must live as long as its engine, and the engine of a plan, of any that is built here.
+    """Load a plan; return TensorRT's runtime and the engine. The runtime must live as long as the engine.
 
-    Raises ValueError with the engine's `path` if it cannot be loaded.
+    Every plan that Slipway builds can be loaded, also one with plugins and a version-compatible one. Raises ValueError
+    with the engine's `path` if it cannot.
     """
     # The parser registers TensorRT's plugins itself. To load an engine with a plugin, they must be registered here.
     if hasattr(trt, "init_libnvinfer_plugins"):

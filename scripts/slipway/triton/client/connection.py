@@ -128,7 +128,7 @@ def errors_as(problem: str) -> Iterator[None]:
 
 
 def may_pass(error: BaseException) -> bool:
-    """Say whether a failed call may succeed later. Sending a classification twice does no harm."""
+    """Say whether a failed call may succeed if it is sent again. An inference changes nothing in the server."""
     if not isinstance(error, InferenceServerException):
         return False
     if error.status() not in PASSING:

@@ -74,10 +74,11 @@ class ModelClient(AbstractContextManager):
         return Answer(outputs, (time.perf_counter() - start) * 1e3, response.model_version)
 
     def successes(self, version: str, at_least: int = 0) -> int:
-        """Return how many requests a version of this model has answered, by the server's /metrics.
+        """Return the number of requests that one version of this model has answered, from the server's /metrics.
 
-        Only by one version: the counter of an old version disappears some time after a new one is loaded. The server
-        counts a request after it has sent the answer, so this waits up to COUNTED_WITHIN_S for `at_least`.
+        Versions are counted apart, because the counter of an old version disappears some time after a new one is
+        loaded. The server counts a request after it has sent the answer. So this function waits until `at_least`
+        requests are counted, but no longer than COUNTED_WITHIN_S; then it returns the lower number.
         """
         deadline = time.monotonic() + COUNTED_WITHIN_S
         while True:

@@ -125,9 +125,9 @@ def require_own_answers(client: ModelClient, expected: Expected, max_batch_size:
 
 
 def require_refusal(client: ModelClient, expected: Expected) -> str:
-    """Return the server's refusal of a request of a wrong shape; raise SlipwayError if it answers instead.
+    """Send a request of a wrong shape, and return the server's refusal. Raise SlipwayError if the server answers it.
 
-    The requests after it show whether the server still answers correctly.
+    The smoke test sends correct requests afterwards, so it also sees a server that the wrong request broke.
     """
     name, wrong = of_wrong_shape(expected.contract, expected.request)
     try:

@@ -20,7 +20,10 @@ WARM_UP_S = 2
 
 
 class TritonPythonModel:
-    """One instance of the model: one engine, with whole batches as input, or single requests without a batch axis."""
+    """One instance of the model, with an engine of its own.
+
+    A model with a batch axis gets whole batches, another one request at a time.
+    """
 
     def initialize(self, args: dict[str, str]) -> None:
         """Load the engine and warm it up, before Triton calls it ready."""

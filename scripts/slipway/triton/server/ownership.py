@@ -1,4 +1,4 @@
-"""Ownership of a server: the process that was started here answers at the ports, by the id of its command line."""
+"""Check that the server at some ports is the process that was started here: it states the id of its command line."""
 
 from types import ModuleType
 
