@@ -50,22 +50,16 @@ QUANTITIES = {
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--weights", type=Path, required=True, help="canonical checkpoint (.safetensors)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="its record (.json)")
-    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
+    common = ("weights", "weights_record", "engine_records", "interface", "samples", "hardware")
+    arguments = parser(__doc__, *common, output="JSON to write, raw samples included")
     arguments.add_argument("--onnx", type=Path, help="FP32 ONNX file, for ONNX Runtime on a GPU that has it")
-    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs (.npz)")
     arguments.add_argument("--batch-sizes", type=int, nargs="+", default=[1, 8], help="batch sizes to measure")
     arguments.add_argument("--seconds", type=float, default=4, help="for each subject at each batch size")
     arguments.add_argument("--warmup-seconds", type=float, default=1, help="before each measurement")
     arguments.add_argument("--min-samples", type=int, default=20, help="samples to take, however long it takes")
     arguments.add_argument("--streams", type=int, nargs="+", default=[1, 2], help="CUDA streams, for the throughput")
-    arguments.add_argument("--hardware", required=True, help="identity of the CPU or GPU that must do it")
     add_planned(arguments, "torch_version")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if not this one")
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write, raw samples included")
     return arguments.parse_args(argv)
 
 

@@ -26,23 +26,19 @@ from slipway.runtimes import RUNTIMES, runtime
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
+    common = ("hardware", "onnx_record", "record")
+    arguments = parser(__doc__, *common, onnx="ONNX file to build from", engine="engine to write")
     arguments.add_argument("--runtime", choices=sorted(RUNTIMES), required=True, help="runtime that builds the engine")
     arguments.add_argument("--runtime-version", required=True, help="its required version")
     arguments.add_argument("--precision", choices=sorted(TOLERATED), required=True, help="precision of the engine")
-    arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
     arguments.add_argument("--cuda", help="CUDA version of the runtime")
     arguments.add_argument("--builder", default="{}", help="the builder's settings as JSON")
     arguments.add_argument("--timing-cache", help="file with the builder's earlier measurements on this GPU")
-    arguments.add_argument("--onnx", type=Path, required=True, help="ONNX file to build from")
-    arguments.add_argument("--onnx-record", type=Path, required=True, help="its record (.json)")
     arguments.add_argument("--golden", type=Path, help="PyTorch's outputs (.npz), which the engine must reproduce")
     arguments.add_argument("--limits", help="limits of the differences, as JSON: `accuracy.limits` of the precision")
     arguments.add_argument(
         "--max-slowdown", type=float, default=0.05, help="allowed slowdown over the old engine, a share"
     )
-    arguments.add_argument("--engine", type=Path, required=True, help="engine to write")
-    arguments.add_argument("--record", type=Path, required=True, help="build record to write")
     return arguments.parse_args(argv)
 
 

@@ -27,9 +27,7 @@ LIMITS = ("min_cosine", "max_relative_error", "min_top1_agreement", "max_top1_dr
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--golden", type=Path, required=True, help="golden answers (.npz), with the contract")
-    arguments.add_argument("--engine-record", type=Path, required=True, help="build record of the engine")
+    arguments = parser(__doc__, "engine_record", "output", golden="golden answers (.npz), with the contract")
     arguments.add_argument("--evaluation", type=Path, help="PyTorch's answers to the evaluation data (.npz)")
     add_evaluation_data(arguments)
     arguments.add_argument("--min-cosine", type=float, required=True, help="lowest cosine similarity of outputs")
@@ -38,7 +36,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy of PyTorch and the engine")
     arguments.add_argument("--max-top1-drop", type=float, required=True, help="highest loss of top-1 accuracy")
     arguments.add_argument("--tensorrt-python", help="interpreter that has TensorRT; left out, this one")
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
 
 

@@ -18,12 +18,10 @@ EQUAL = 0.10
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
+    arguments = parser(__doc__, "load_test", "output")
     arguments.add_argument("--accuracy", type=Path, nargs="+", required=True, help="accuracy records of the engines")
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
     arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
 
 

@@ -12,7 +12,7 @@ from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import Contract
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, write_json
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.models import load_model
@@ -20,9 +20,8 @@ from slipway.models import load_model
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    outputs = {"output": "JSON to write", "evaluation": "NumPy archive of PyTorch's answers to write"}
-    add_files(arguments, "weights", "weights_record", "contract", **outputs)
+    common = ("weights", "weights_record", "contract", "output")
+    arguments = parser(__doc__, *common, evaluation="NumPy archive of PyTorch's answers to write")
     add_evaluation_data(arguments)
     checkpoint_on_labels.add_labels(arguments)
     add_planned(arguments, "labels_from_sha256", "torch_version")

@@ -19,7 +19,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
 from slipway.core.artifacts import read_json, write_json, written_whole
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.os_errors import of_system
@@ -40,8 +40,8 @@ MIN_EQUAL_VALUES = 0.999
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    add_files(arguments, "weights", "weights_record", "interface", "samples", "record", output="ONNX file to write")
+    common = ("weights", "weights_record", "interface", "samples", "record")
+    arguments = parser(__doc__, *common, output="ONNX file to write")
     arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
     arguments.add_argument("--opset", type=int, required=True, help="ONNX opset that the runtimes of all targets read")
     add_planned(arguments, "torch_version", "onnxscript_version", "onnxslim_version")

@@ -12,7 +12,7 @@ import numpy as np
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.pytorch import torch
@@ -35,14 +35,13 @@ NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.E
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
+    arguments = parser(__doc__, "samples", "record", output="safetensors file to write")
     arguments.add_argument("--architecture", required=True, help="torchvision classifier, or package.module:factory")
     arguments.add_argument("--arguments", type=json.loads, default={}, help="JSON of the architecture's arguments")
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
-    add_files(arguments, "samples", "record", output="safetensors file to write")
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
     return arguments.parse_args(argv)

@@ -32,25 +32,22 @@ from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installatio
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--model", required=True, help="name of the model")
-    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records of the engines")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
-    arguments.add_argument("--interface", type=Path, required=True, help="inputs and outputs of the model (.json)")
-    arguments.add_argument("--samples", type=Path, required=True, help="samples of the inputs to send (.npz)")
+    arguments = parser(
+        __doc__,
+        *("model", "engine_records", "weights_record", "interface", "samples", "hardware"),
+        table="CSV to write: one row per measurement",
+        record="JSON to write: these rows and their conditions",
+        original="Model Analyzer's own table to keep (.csv)",
+        plots="folder to write Model Analyzer's plots to",
+    )
     arguments.add_argument("--concurrency", type=int, nargs="+", default=[1, 4], help="requests in flight")
     arguments.add_argument("--instances", type=int, nargs="+", default=[1, 2], help="copies of the engine")
     arguments.add_argument("--max-batch-sizes", type=int, nargs="+", default=[8], help="largest batches to form")
     arguments.add_argument("--requests", type=int, default=30, help="requests in one measurement window")
     stability = "allowed difference of three windows; above it, they are repeated"
     arguments.add_argument("--stability-percent", type=float, default=100, help=stability)
-    arguments.add_argument("--hardware", required=True, help="identity of the required CPU or GPU")
     arguments.add_argument("--tensorrt-python", type=Path, help="interpreter that has TensorRT, if another than this")
     add_planned(arguments, "pytriton_version", "perf_analyzer_version", "model_analyzer_version")
-    arguments.add_argument("--table", type=Path, required=True, help="CSV to write: one row per measurement")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: these rows and their conditions")
-    arguments.add_argument("--original", type=Path, required=True, help="Model Analyzer's own table to keep (.csv)")
-    arguments.add_argument("--plots", type=Path, required=True, help="folder to write Model Analyzer's plots to")
     return arguments.parse_args(argv)
 
 

@@ -13,7 +13,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.finding import find_contract
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import read_json, write_json, write_text
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.core.pytorch import torch
 from slipway.models import load_model
@@ -23,9 +23,8 @@ from slipway.outputs.meaning import KINDS
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    add_files(
-        arguments,
+    arguments = parser(
+        __doc__,
         *("weights", "weights_record", "samples"),
         contract="JSON to write: the whole contract",
         interface="JSON to write: the part that graphs and engines depend on",

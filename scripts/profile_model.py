@@ -16,7 +16,7 @@ from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.artifacts import read_json, write_json, written_whole
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
@@ -41,10 +41,8 @@ class Seconds:
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    add_files(
-        arguments, "weights", "weights_record", "interface", "samples", "record", trace="trace to write (.json.gz)"
-    )
+    common = ("weights", "weights_record", "interface", "samples", "record")
+    arguments = parser(__doc__, *common, trace="trace to write (.json.gz)")
     arguments.add_argument("--inputs", help="what config.yaml states of the inputs and outputs, for the record")
     arguments.add_argument("--batch-size", type=int, default=1, help="samples in a forward pass")
     arguments.add_argument("--steps", type=int, default=5, help="profiled forward passes, after as many of warm-up")

@@ -13,11 +13,7 @@ from slipway.triton.repository.publishing import destination_of, publish
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--model", required=True, help="name of the model")
-    arguments.add_argument("--target", required=True, help="name of the target")
-    arguments.add_argument("--folder", type=Path, required=True, help="model folder of the repository")
-    arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
+    arguments = parser(__doc__, "model", "target", "folder", "index", "record")
     arguments.add_argument("--to", required=True, help="folder, or storage such as s3://bucket/prefix")
     arguments.add_argument("--claim-path", default="", help="folder in it that holds the repositories")
     arguments.add_argument("--publication", type=int, default=1, help="which publication of it this is")
@@ -25,7 +21,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--signature", type=Path, help="signature of the repository, to publish beside it")
     arguments.add_argument("--public-key", type=Path, help="key that the signature must be of (.pem)")
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: the version and its place")
     return arguments.parse_args(argv)
 
 

@@ -7,7 +7,7 @@ from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden, Sample, read_samples
 from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, sha256, write_json
-from slipway.core.cli import add_files, parser, progress, run
+from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.models import load_model
 from slipway.networks.own_answers import require_own_answers
@@ -18,9 +18,8 @@ from slipway.outputs.wording import words_of
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    add_files(arguments, "weights", "weights_record", "contract", "labels", "samples", samples_record="their record")
-    add_files(arguments, "record", output="NumPy archive to write: samples and answers")
+    common = ("weights", "weights_record", "contract", "labels", "samples", "samples_record", "record")
+    arguments = parser(__doc__, *common, output="NumPy archive to write: samples and answers")
     add_planned(arguments, "torch_version")
     return arguments.parse_args(argv)
 

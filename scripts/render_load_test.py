@@ -41,16 +41,16 @@ NOT_IN_DETAIL = {"precision", "instances", "max_batch_size"}  # the same in all 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--load-test", type=Path, required=True, help="record of the load test (.json)")
-    arguments.add_argument("--plots", type=Path, required=True, help="folder of Model Analyzer's plots (.png)")
+    arguments = parser(
+        __doc__,
+        *("load_test", "model", "target"),
+        plots="folder of Model Analyzer's plots (.png)",
+        chart="chart of throughput and latency to write (.png)",
+        summary="PDF to write: the configurations compared",
+        detail="PDF to write: every measurement",
+    )
     arguments.add_argument("--p99-limit-ms", type=float, required=True, help="highest p99 latency in milliseconds")
     arguments.add_argument("--memory-limit-mb", type=float, help="most MB of server and model; on a GPU, the GPU's")
-    arguments.add_argument("--model", required=True, help="name of the model, for the titles")
-    arguments.add_argument("--target", required=True, help="name of the target, for the titles")
-    arguments.add_argument("--chart", type=Path, required=True, help="chart of throughput and latency to write (.png)")
-    arguments.add_argument("--summary", type=Path, required=True, help="PDF to write: the configurations compared")
-    arguments.add_argument("--detail", type=Path, required=True, help="PDF to write: every measurement")
     return arguments.parse_args(argv)
 
 

@@ -1,7 +1,6 @@
 """Take samples of a model's inputs: real ones, evenly spread. Golden answers, comparisons and load tests use them."""
 
 import argparse
-from pathlib import Path
 
 from slipway.classification.preprocessing_options import add_input, add_preprocessing, preprocessing_of
 from slipway.classification.sample_photographs import add_sample, photographs_of
@@ -19,10 +18,8 @@ SAMPLES = 9
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
+    arguments = parser(__doc__, "record", output="NumPy archive of samples to write")
     add_sample(add_source(arguments))
-    arguments.add_argument("--output", type=Path, required=True, help="NumPy archive of samples to write")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON record to write")
     add_planned(arguments, "image_sha256")
     add_input(arguments)
     add_preprocessing(arguments)

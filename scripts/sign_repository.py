@@ -14,14 +14,10 @@ from slipway.triton.repository.versions import read_index
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--folder", type=Path, required=True, help="model folder of the repository")
-    arguments.add_argument("--index", type=Path, required=True, help="index of the repository (.json)")
-    arguments.add_argument("--private-key", type=Path, required=True, help="key of an elliptic curve (.pem)")
+    arguments = parser(__doc__, "folder", "index", "private_key", signature="Sigstore bundle to write (JSON)")
     arguments.add_argument("--public-key", type=Path, help="its other half, to try the signature with (.pem)")
     arguments.add_argument("--signed-by", help="SHA-256 of the private key's public half that the job was planned for")
     add_planned(arguments, "public_key_sha256")
-    arguments.add_argument("--signature", type=Path, required=True, help="signature to write: a Sigstore bundle (JSON)")
     return arguments.parse_args(argv)
 
 

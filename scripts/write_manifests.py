@@ -20,11 +20,8 @@ CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port",
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--model", required=True, help="name of the model")
+    arguments = parser(__doc__, "model", "indexes", "selections", record="JSON to write: each value and its source")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
-    arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
-    arguments.add_argument("--selections", type=Path, nargs="*", default=[], help="chosen configurations (.json)")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
     arguments.add_argument("--cluster", required=True, help="JSON: `deploy.cluster` in config.yaml")
     arguments.add_argument("--compose", required=True, help="JSON: `deploy.compose` in config.yaml")
@@ -38,7 +35,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--metrics-port", type=int, default=8002, help="port of the Prometheus metrics there")
     arguments.add_argument("--ready-timeout-s", type=float, default=120, help="seconds until a model must be ready")
     arguments.add_argument("--files", type=Path, nargs="+", required=True, help="manifests to write, of every platform")
-    arguments.add_argument("--record", type=Path, required=True, help="JSON to write: each value and its source")
     return arguments.parse_args(argv)
 
 

@@ -1,7 +1,6 @@
 """Write a model's Prometheus rules and Grafana dashboard. Their limits are the figures of the load test."""
 
 import argparse
-from pathlib import Path
 
 import yaml
 
@@ -16,11 +15,9 @@ LINE_LENGTH = 120
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--selections", type=Path, nargs="+", required=True, help="chosen configurations (.json)")
-    arguments.add_argument("--indexes", type=Path, nargs="+", required=True, help="indexes of the repositories (.json)")
-    arguments.add_argument("--rules", type=Path, required=True, help="Prometheus rule file to write (.yaml)")
-    arguments.add_argument("--dashboard", type=Path, required=True, help="Grafana dashboard to write (.json)")
+    arguments = parser(
+        __doc__, "selections", "indexes", rules="Prometheus rules to write", dashboard="Grafana's to write"
+    )
     return arguments.parse_args(argv)
 
 

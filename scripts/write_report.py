@@ -1,7 +1,6 @@
 """Write the report page with all measurements of a model: is it right, is it fast, how busy may it be, and why."""
 
 import argparse
-from pathlib import Path
 
 from slipway.core.artifacts import write_text
 from slipway.core.cli import parser, progress, run
@@ -11,8 +10,7 @@ from slipway.report.page import render
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--folder", type=Path, required=True, help="results/<model>, which has the records")
+    arguments = parser(__doc__, folder="results/<model>, which has the records", output="page to write (.html)")
     arguments.add_argument("--engines", nargs="+", required=True, help="engines to show, as TARGET/PRECISION")
     arguments.add_argument("--variants", nargs="+", required=True, help="ONNX variants to show, such as fp32 fp16")
     arguments.add_argument(
@@ -21,7 +19,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         default=False,
         help="whether the checkpoint itself was evaluated (accuracy.json)",
     )
-    arguments.add_argument("--output", type=Path, required=True, help="page to write (.html)")
     return arguments.parse_args(argv)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from slipway.contract.contract import Contract
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
@@ -14,17 +13,11 @@ from slipway.triton.repository.model_folder import served_model, write_model
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
+    common = ("engine_records", "weights_record", "contract", "labels", "folder", "index")
+    arguments = parser(__doc__, *common, selection="chosen configuration (.json)")
     arguments.add_argument("--name", required=True, help="name that clients use for the model")
-    arguments.add_argument("--selection", type=Path, required=True, help="chosen configuration (.json)")
-    arguments.add_argument("--engine-records", type=Path, nargs="+", required=True, help="build records to choose from")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
-    arguments.add_argument("--contract", type=Path, required=True, help="contract of the model (.json)")
-    arguments.add_argument("--labels", type=Path, required=True, help="names of output values, one a line")
     arguments.add_argument("--triton-release", help="the Triton release that will serve it")
     arguments.add_argument("--lock", type=json.loads, help="version lock (JSON): facts about that release's TensorRT")
-    arguments.add_argument("--folder", type=Path, required=True, help="model folder to write")
-    arguments.add_argument("--index", type=Path, required=True, help="JSON to write: origin and hash of each file")
     return arguments.parse_args(argv)
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
 from slipway.core.artifacts import read_json, write_text
 from slipway.core.cli import parser, progress, run
@@ -15,16 +14,11 @@ from slipway.manifests.sbom import Served, bill
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; targets and indexes have one entry for each target, in the same order."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--model", required=True, help="name of the model")
+    common = ("model", "indexes", "onnx_records", "weights_record", "manifests")
+    arguments = parser(__doc__, *common, output="bill to write (.cdx.json)")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
-    arguments.add_argument("--indexes", type=Path, nargs="*", default=[], help="indexes of the repositories (.json)")
-    arguments.add_argument("--onnx-records", type=Path, nargs="*", default=[], help="records of the ONNX files (.json)")
-    arguments.add_argument("--weights-record", type=Path, required=True, help="record of the canonical checkpoint")
-    arguments.add_argument("--manifests", type=Path, required=True, help="record of the manifests (.json)")
     arguments.add_argument("--packages", nargs="*", default=[], help="packages that Slipway ran on, as name==version")
     arguments.add_argument("--serving-packages", nargs="*", default=[], help="the same of the environment that serves")
-    arguments.add_argument("--output", type=Path, required=True, help="bill to write (.cdx.json)")
     return arguments.parse_args(argv)
 
 

@@ -18,9 +18,7 @@ TARGETS = {"deploy", "evidence"}
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--output", type=Path, required=True, help="drawing to write (.png)")
-    return arguments.parse_args(argv)
+    return parser(__doc__, output="drawing to write (.png)").parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -48,10 +48,9 @@ SHAPES = (Shape(1, 1, 1), Shape(1, 5, 2), Shape(10, 5, 2), Shape(30, 5, 2))
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
+    arguments = parser(__doc__, "output")
     arguments.add_argument("--rounds", type=int, default=5, help="how often each command is measured, in turn")
     arguments.add_argument("--deploy", action="store_true", help="serve the tiny model and measure `deploy` as well")
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
     return arguments.parse_args(argv)
 
 

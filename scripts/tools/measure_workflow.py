@@ -35,9 +35,7 @@ SECONDS = 8
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--output", type=Path, required=True, help="JSON to write")
-    return arguments.parse_args(argv)
+    return parser(__doc__, "output").parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> None:

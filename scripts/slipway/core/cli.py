@@ -17,35 +17,50 @@ from slipway.core.os_errors import explained, without_number
 # It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-# {option for a file that several programs have: its help}
-_FILES = {
+# {option that programs have in common: its help}. All are required, and files unless the next two say otherwise.
+_COMMON = {
     "weights": "canonical checkpoint (.safetensors)",
-    "weights_record": "its record (.json)",
+    "weights_record": "record of the canonical checkpoint (.json)",
     "contract": "contract of the model (.json)",
     "interface": "inputs and outputs of the model (.json)",
     "labels": "names of output values, one a line",
     "samples": "samples of the inputs (.npz)",
-    "onnx_record": "its record (.json)",
+    "samples_record": "record of the samples (.json)",
+    "onnx_record": "record of the ONNX file (.json)",
+    "engine_record": "build record of the engine (.json)",
+    "load_test": "record of the load test (.json)",
+    "folder": "model folder of the repository",
+    "index": "index of the repository (.json)",
+    "private_key": "key of an elliptic curve (.pem)",
+    "manifests": "record of the manifests (.json)",
     "record": "JSON record to write",
+    "output": "JSON to write",
+    "engine_records": "build records of the engines (.json)",
+    "onnx_records": "records of the ONNX files (.json)",
+    "selections": "chosen configurations of the targets (.json)",
+    "indexes": "indexes of the targets' repositories (.json)",
+    "model": "name of the model",
+    "target": "name of the target",
+    "hardware": "identity of the CPU or GPU that must do it",
 }
+_TEXTS = {"model", "target", "hardware"}
+# There may be no target to deploy: `write_manifests` says why.
+_SEVERAL = {"engine_records": "+", "onnx_records": "+", "selections": "*", "indexes": "*"}
 _terminal = sys.stderr
 # C0 and C1 control characters except tab and line feed, and the characters that change the writing direction.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Return an argument parser with the option that every program has: --log."""
+def parser(description: str, *common: str, **files: str) -> argparse.ArgumentParser:
+    """Return an argument parser with --log, required `common` options by name, and required `files` with their help."""
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
     arguments.add_argument("--log", help="write everything to this file, and only progress and errors to the terminal")
+    for name, content in {**{name: _COMMON[name] for name in common}, **files}.items():
+        option, kind = f"--{name.replace('_', '-')}", str if name in _TEXTS else Path
+        arguments.add_argument(option, type=kind, nargs=_SEVERAL.get(name), required=True, help=content)
     return arguments
-
-
-def add_files(arguments: argparse.ArgumentParser, *common: str, **others: str) -> None:
-    """Add required options for files: `common` ones by name, and `others` with their help."""
-    for name, content in {**{name: _FILES[name] for name in common}, **others}.items():
-        arguments.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True, help=content)
 
 
 def progress(line: str) -> None:

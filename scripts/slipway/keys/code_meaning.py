@@ -7,8 +7,8 @@ A syntax tree has no comments and no line breaks. These texts for human readers 
    the type of the error remains;
 3. a text in `progress(...)`, `print(...)`, `warnings.warn(...)`, `logger.info(...)` or another level; the call remains.
    If `file=` sends the text elsewhere than to the terminal, it remains, too;
-4. `help=`, `description=` and `epilog=` of argparse, the description in `parser(...)`, and the content of a file in
-   `add_files(..., name="content")`; the option remains.
+4. `help=`, `description=` and `epilog=` of argparse, and in `parser("description", *options, name="content")` the
+   description and the contents of files; the options remain.
 
 A text is a string or an f-string, also if it is joined by `+`, `%`, `.join(...)` or `.format(...)`, or part of a
 conditional expression. The expressions in a text are removed with it, unless they have effects: an assignment (`:=`),
@@ -68,14 +68,12 @@ class _Messages(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = _name(node.func)
         to_the_terminal = all(_name(to.value) in _TERMINAL for to in node.keywords if to.arg in ("file", None))
-        if name == "parser" or (_shows(name) and to_the_terminal):
+        if name == "parser":
+            node.args[:1] = map(_marked, node.args[:1])
+        elif _shows(name) and to_the_terminal:
             node.args = [_marked(argument) for argument in node.args]
-        if name == "parser" or _last(name) in _ARGPARSE:
-            for keyword in node.keywords:
-                if keyword.arg in _HELP:
-                    keyword.value = _marked(keyword.value)
-        if name == "add_files":
-            for keyword in node.keywords:
+        for keyword in node.keywords:
+            if name == "parser" or (_last(name) in _ARGPARSE and keyword.arg in _HELP):
                 keyword.value = _marked(keyword.value)
         if name in _EXPLAINING:
             node.args = [_explanation(argument) for argument in node.args]

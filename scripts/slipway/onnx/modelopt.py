@@ -14,7 +14,7 @@ from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.core.artifacts import record_of_file, write_json, written_whole
-from slipway.core.cli import add_files, parser
+from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT, package_version
@@ -25,8 +25,8 @@ PACKAGE = "nvidia-modelopt"
 
 def variant_parser(description: str, variants: Iterable[str]) -> argparse.ArgumentParser:
     """Return an argument parser with the options that each conversion has."""
-    arguments = parser(description)
-    add_files(arguments, "onnx_record", "samples", "record", onnx="FP32 ONNX file", output="ONNX file to write")
+    common = ("onnx_record", "samples", "record")
+    arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
     return arguments
 

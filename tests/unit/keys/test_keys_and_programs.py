@@ -79,7 +79,11 @@ OPTIONS_OF = {
         "--model m --indexes i --selections s --load-tests l --files a b --record r",
         (),
     ),
-    "write_sbom": ("write_sbom", "--model m --weights-record w --manifests m --output o", ()),
+    "write_sbom": (
+        "write_sbom",
+        "--model m --indexes i --onnx-records o --weights-record w --manifests m --output o",
+        (),
+    ),
     "write_monitoring": ("write_monitoring", "--selections s --indexes i --rules r --dashboard d", ()),
     "sign_repository": ("sign_repository", "--folder f --index i --signature s", ()),
     "publish_repository": ("publish_repository", "--model m --target t --folder f --index i --record r", ()),
