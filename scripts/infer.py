@@ -18,11 +18,10 @@ from slipway.triton.client.sample_batches import answers_to
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
-    arguments = parser(__doc__)
+    arguments = parser(__doc__, output=".npz to write: an array for each output")
     arguments.add_argument(
         "inputs", type=Path, help='.npz with an array for each input; of samples of several sizes, "<number>/<input>"'
     )
-    arguments.add_argument("--output", type=Path, required=True, help=".npz to write: an array for each output")
     add_server(arguments)
     add_sending(arguments)
     return arguments.parse_args(argv)
@@ -53,7 +52,9 @@ def main(arguments: argparse.Namespace) -> None:
     mean_ms = statistics.mean(latencies_ms)
     progress(f"  {model.name} answered {len(latencies_ms)} request(s), each in {mean_ms:.1f} ms on average")
     outputs = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in answers[0].items())
-    progress(f"  {arguments.output} has {len(answers)} answer(s); the first: {outputs}")
+    count = sum(len(next(iter(answer.values()))) if model.contract.batched else 1 for answer in answers)
+    whose = " of the first request" if len(answers) > 1 else ""
+    progress(f"  {arguments.output} has {count} answer(s); arrays{whose}: {outputs}")
 
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:

@@ -86,7 +86,9 @@ def test_samples_of_several_lengths_get_the_answers_that_they_have_alone(server,
             assert found[f"{number}/{name}"].dtype == array.dtype
             np.testing.assert_allclose(found[f"{number}/{name}"], array, rtol=1e-5, atol=1e-6)
     assert len(found) == len(TEXTS) * len(TEXT.outputs)
-    assert "text answered 2 request(s)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "text answered 2 request(s)" in said
+    assert "outputs.npz has 5 answer(s); arrays of the first request: " in said
 
 
 def test_rows_of_one_array_are_samples_and_integers_are_cast(server, engines, tmp_path, capsys):
@@ -94,11 +96,14 @@ def test_rows_of_one_array_are_samples_and_integers_are_cast(server, engines, tm
     found = asked(server, tmp_path, rows)
     for name, array in engines[1]["text"].request.outputs.items():
         np.testing.assert_allclose(found[name], np.repeat(array, 6, axis=0), rtol=1e-5, atol=1e-6)
-    assert "text answered 2 request(s)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "text answered 2 request(s)" in said
+    assert "outputs.npz has 6 answer(s); arrays: " in said
 
 
-def test_a_model_without_a_batch_axis_is_asked_whole(server, tmp_path):
+def test_a_model_without_a_batch_axis_is_asked_whole(server, tmp_path, capsys):
     np.testing.assert_array_equal(asked(server, tmp_path, SIGNAL, model="whole")["louder"], SIGNAL["signal"] / 2)
+    assert "outputs.npz has 1 answer(s); arrays: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
