@@ -72,6 +72,7 @@ def require_continued(workplace, before):
     assert not workplace.partial_files(), "what the killed program wrote stays on the disk for ever"
 
 
+@pytest.mark.long
 def test_killed_program(exporting):
     workplace, process, program = exporting
     before = workplace.artifacts(*workplace.partial_files())

@@ -24,6 +24,7 @@ def conda(tmp_path):
     return folder
 
 
+@pytest.mark.long
 def test_jobs_run_in_an_environment_of_the_one_file_that_conda_is_given(tmp_path, conda):
     place = Workplace(tmp_path, tiny_configuration())
     random_checkpoint(place.path("good.pth"), seed=0)

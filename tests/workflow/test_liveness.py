@@ -100,7 +100,11 @@ DEATHS = {
 }
 
 
-@pytest.mark.parametrize("death", DEATHS, ids=lambda death: death.__name__)
+# A suspended server is waited for until the time limit of a request.
+SLOW = {psutil.Process.suspend: [pytest.mark.long]}
+
+
+@pytest.mark.parametrize("death", [pytest.param(each, marks=SLOW.get(each, []), id=each.__name__) for each in DEATHS])
 def test_a_model_that_died_is_told_and_deployed_again_without_a_rebuild(live, trainings, death):
     assert status(live).startswith("tiny: answers; live on local since ")
     before, receipt = planned_start(live), read_json(live.path(RECEIPT))

@@ -55,7 +55,9 @@ CHOSEN = SMALL | (ALL if os.environ.get("SLIPWAY_ALL_FAMILIES") else {})
 OPSET = "20"
 
 
-@pytest.mark.parametrize("architecture", CHOSEN)
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(each, marks=[pytest.mark.long] * (each == "googlenet")) for each in CHOSEN]
+)
 def test_a_classifier_goes_from_its_published_file_to_onnx(tmp_path, architecture):
     arguments, pixels = CHOSEN[architecture]
     statistics = None if architecture in WITHOUT_STATISTICS else pixels

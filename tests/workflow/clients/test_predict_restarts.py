@@ -28,6 +28,7 @@ def test_nobody_there_is_told_after_the_retries(pictures):
     outcome.refused(f"no Triton answers at 127.0.0.1:{port}: nothing listens there")
 
 
+@pytest.mark.long
 def test_a_server_that_is_started_again_is_asked_again(repository, pictures, tmp_path):
     """It knows the client's shared memory no longer, and is told of it anew."""
     server = served(repository, tmp_path)
