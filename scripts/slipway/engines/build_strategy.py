@@ -11,7 +11,7 @@ from types import ModuleType
 
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.engines.gates import Findings, Gates, limits_of, seconds_since
+from slipway.engines.gates import Findings, judge, limits_of, seconds_since, why_no_proof
 from slipway.engines.recorded_engine import RecordedEngine
 
 # {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
@@ -41,9 +41,13 @@ class Job:
     options: dict  # of the builder
     head: dict  # the part of the build record that is known before the build
     previous: RecordedEngine | None  # the existing engine
-    gates: Gates | None
+    limits: dict[str, float] | None  # `accuracy.limits` of the precision
     why_no_gates: str | None
     why_no_refit: str | None
+
+    def judge(self, engine: Path) -> Findings:
+        """Return the gates that a new engine fails to replace the existing one."""
+        return judge(self.module, self.arguments, self.limits, self.previous.path, engine)
 
 
 @dataclass(frozen=True)
@@ -60,15 +64,13 @@ def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job
     """Return the job, with respect to the existing engine."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
-    gates, why_no_gates = None, "only TensorRT's engines are compared with those that they replace"
+    why_no_gates = "only TensorRT's engines are compared with those that they replace"
     if arguments.runtime == "tensorrt":
         why_no_gates = why_not_comparable(previous, head)
-    if why_no_gates is None:
-        gates = Gates(module, arguments.precision, previous.path, arguments.max_slowdown, arguments.golden, limits)
     why_no_refit = "`tensorrt.refit` is off"
     if options.get("refit"):
-        why_no_refit = why_no_gates or gates.why_no_proof or why_not_to_refit(previous, head)
-    return Job(arguments, module, options, head, previous, gates, why_no_gates, why_no_refit)
+        why_no_refit = why_no_gates or why_no_proof(arguments.golden, limits) or why_not_to_refit(previous.record, head)
+    return Job(arguments, module, options, head, previous, limits, why_no_gates, why_no_refit)
 
 
 def make(job: Job, path: Path) -> list[Attempt]:
@@ -97,7 +99,7 @@ def refit(job: Job, path: Path) -> Attempt:
     except (ValueError, SlipwayError) as error:
         return Attempt(REFIT, {}, seconds_since(start), Findings(refused=str(error)))
     seconds = seconds_since(start)
-    findings = job.gates.judge(path)
+    findings = job.judge(path)
     if findings.not_judged_because and not findings.refused:
         findings = replace(findings, refused=f"it could not be proven ({findings.not_judged_because})")
     unchanged = {name: job.previous.record.get(name) for name in ("strongly_typed", "builder", "tensors")}
@@ -121,7 +123,7 @@ def build(job: Job, path: Path, anew: bool = False) -> Attempt:
         raise SlipwayError(str(error)) from None
     seconds = seconds_since(start)
     require_precision(job.arguments.precision, facts["layers"], facts.get("unread_layers"))
-    findings = job.gates.judge(path) if job.gates else Findings(not_judged_because=job.why_no_gates)
+    findings = Findings(not_judged_because=job.why_no_gates) if job.why_no_gates else job.judge(path)
     timed = {"build_seconds": build_seconds, "load_seconds": round(seconds - build_seconds, 3)}
     return Attempt(strategy_of(facts.get("timing_cache")), {**timed, **facts}, seconds, findings)
 
@@ -142,7 +144,9 @@ def build_history(job: Job, attempts: list[Attempt]) -> dict:
     """
     final = attempts[-1]
     spent = sum(attempt.seconds + attempt.findings.gate_seconds for attempt in attempts)
-    first = first_build(job.previous, job.head)
+    # The `refit` setting may differ: it hardly changes the build time.
+    incomparable = why_not_comparable(job.previous, job.head, but_for_refit=True)
+    first = None if incomparable else job.previous.record.get("first_build")
     if final.strategy == COLD or (final.strategy == PARTLY_CACHED and first is None):
         first = {"way": final.strategy, "seconds": final.seconds}
     return {
@@ -215,23 +219,13 @@ def why_not_comparable(previous: RecordedEngine | None, head: dict, but_for_refi
     return None
 
 
-def why_not_to_refit(previous: RecordedEngine | None, head: dict) -> str | None:
-    """Return the reason why the existing engine cannot take the new weights; None if it can."""
-    if reason := why_not_comparable(previous, head):
-        return reason
-    if previous.record.get("structure_sha256") != head["structure_sha256"]:
+def why_not_to_refit(record: dict, head: dict) -> str | None:
+    """Return the reason why the existing, comparable engine of a build record cannot take new weights, or None."""
+    if record.get("structure_sha256") != head["structure_sha256"]:
         return "more than weights changed in the ONNX file, such as the scales of INT8, which are built into an engine"
-    if previous.record.get("code_sha256") != head["code_sha256"]:
+    if record.get("code_sha256") != head["code_sha256"]:
         return "the code that builds engines changed"
-    return previous.record.get("not_refittable_because", "its record does not say whether it takes new weights")
-
-
-def first_build(previous: RecordedEngine | None, head: dict) -> dict | None:
-    """Return strategy and seconds of the first build of this network, according to the existing engine's record.
-
-    The `refit` setting may differ: it hardly changes the build time.
-    """
-    return None if why_not_comparable(previous, head, but_for_refit=True) else previous.record.get("first_build")
+    return record.get("not_refittable_because", "its record does not say whether it takes new weights")
 
 
 def _settings(key: dict, but_for_refit: bool) -> dict:

@@ -1,5 +1,6 @@
 """The gates that a new engine must pass to replace the existing one: PyTorch's outputs, and the existing speed."""
 
+import argparse
 import json
 import math
 import time
@@ -26,46 +27,40 @@ class Findings:
     gate_seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Gates:
-    """The engine to compare with, PyTorch's outputs, and the limits."""
+def why_no_proof(golden: Path | None, limits: dict[str, float] | None) -> str | None:
+    """Return the reason why the accuracy of an engine cannot be judged; None if PyTorch's outputs are available."""
+    return None if golden and limits else "no golden answers and limits were given to judge by"
 
-    module: ModuleType  # of slipway.runtimes.tensorrt
-    precision: str
-    previous: Path
-    max_slowdown: float  # allowed extra time of the new engine, relative to the existing engine's time
-    golden: Path | None  # the output of reference_outputs.py
-    limits: dict[str, float] | None  # `accuracy.limits` of the precision
 
-    @property
-    def why_no_proof(self) -> str | None:
-        """Return the reason why the accuracy of an engine cannot be judged; None if PyTorch's outputs are available."""
-        return None if self.golden and self.limits else "no golden answers and limits were given to judge by"
+def judge(
+    module: ModuleType, arguments: argparse.Namespace, limits: dict[str, float] | None, previous: Path, engine: Path
+) -> Findings:
+    """Run an engine and the `previous` one, which it would replace, and return the gates that it fails.
 
-    def judge(self, engine: Path) -> Findings:
-        """Run an engine and the engine that it would replace, and return the gates that it fails."""
-        start = time.perf_counter()
-        try:
-            golden = None if self.why_no_proof else Golden.read(self.golden)
-            tried = self.module.trial(self.previous, engine, self.precision, golden and golden.inputs)
-            accuracy = golden and compare_requests(golden.answers, tried["outputs"], golden.contract)
-        except Exception as error:  # the GPU libraries have no common class for their errors
-            traceback.print_exc()
-            progress(f"  it could not be compared with the engine that it would replace: {error}")
-            return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
-        ratio = max(speed["ratio"] for speed in tried["speed"])
-        problems = [
-            *(violations(accuracy, self.limits) if accuracy else []),
-            *(_slow(speed, self.max_slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + self.max_slowdown),
-        ]
-        return Findings(
-            accuracy=only_finite(accuracy),
-            speed=tried["speed"],
-            speed_ratio=ratio,
-            not_judged_because=self.why_no_proof,
-            refused="; ".join(problems) or None,
-            gate_seconds=seconds_since(start),
-        )
+    `arguments` are those of build_engine.py; `limits` are `accuracy.limits` of the precision.
+    """
+    start = time.perf_counter()
+    unproven, slowdown = why_no_proof(arguments.golden, limits), arguments.max_slowdown
+    try:
+        golden = None if unproven else Golden.read(arguments.golden)
+        tried = module.trial(previous, engine, arguments.precision, golden and golden.inputs)
+        accuracy = golden and compare_requests(golden.answers, tried["outputs"], golden.contract)
+    except Exception as error:  # the GPU libraries have no common class for their errors
+        traceback.print_exc()
+        progress(f"  it could not be compared with the engine that it would replace: {error}")
+        return Findings(not_judged_because=f"{type(error).__name__}: {error}", gate_seconds=seconds_since(start))
+    problems = [
+        *(violations(accuracy, limits) if accuracy else []),
+        *(_slow(speed, slowdown) for speed in tried["speed"] if speed["ratio"] > 1 + slowdown),
+    ]
+    return Findings(
+        accuracy=only_finite(accuracy),
+        speed=tried["speed"],
+        speed_ratio=max(speed["ratio"] for speed in tried["speed"]),
+        not_judged_because=unproven,
+        refused="; ".join(problems) or None,
+        gate_seconds=seconds_since(start),
+    )
 
 
 def only_finite(figures: object) -> object:
