@@ -133,7 +133,7 @@ def measure_all(
     for batch, tensors in inputs.items():
         for name in [name for name in subjects if name not in left_out]:
             try:
-                with monitor or nullcontext():
+                with monitor.watching() if monitor else nullcontext():
                     measurement = subjects[name](tensors, effort)
             except SlipwayError as error:
                 if name not in OPTIONAL:

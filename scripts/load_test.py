@@ -139,7 +139,8 @@ def measure(
     gpu = GpuMonitor() if on_gpu else None
     if gpu and gpu.unavailable:
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
-    with PeakMemory(gpu=gpu) as memory:
+    memory = PeakMemory(gpu=gpu)
+    with memory.watching():
         model_analyzer.run(settings, workspace, key, partial(narrate, memory, partial(require_below, ports)))
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:

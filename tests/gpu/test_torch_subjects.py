@@ -112,7 +112,7 @@ def test_a_model_that_cannot_be_captured_is_measured_without_a_graph(request):
 def test_the_monitor_reads_this_gpu():
     monitor = GpuMonitor(interval_seconds=0.02)
     assert monitor.unavailable is None
-    with monitor:
+    with monitor.watching():
         size = torch.randn(4096, 4096, device="cuda")
         for _ in range(50):
             size @ size

@@ -1,14 +1,14 @@
 """Read a GPU's facts, and its clocks, power and temperature during a run, from NVIDIA's management library (NVML)."""
 
 import statistics
-import threading
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 from slipway.core import nvml
 from slipway.core.errors import SlipwayError
+from slipway.core.repeating import repeating
 
 # Bits of NVML's clocks-event reasons, which explain why the clocks are not higher.
 REASONS = {
@@ -28,20 +28,8 @@ REASONS = {
 HARMLESS = {"idle", "application clocks"}
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One reading of the GPU. None: this GPU, driver or virtual machine does not report the value."""
-
-    sm_clock_mhz: float | None
-    memory_clock_mhz: float | None
-    power_w: float | None
-    temperature_c: float | None
-    memory_used_mb: float | None
-    reasons: tuple[str, ...] | None
-
-
 class GpuMonitor:
-    """The first GPU in CUDA_VISIBLE_DEVICES. A `with` block reads it repeatedly in a thread.
+    """The first GPU in CUDA_VISIBLE_DEVICES, for one reading or for repeated ones.
 
     If NVML is missing or not permitted, `unavailable` has the reason, and every method returns this reason or None. An
     index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
@@ -51,59 +39,52 @@ class GpuMonitor:
         """Open NVML. A reading takes about a millisecond, so `interval_seconds` must be far larger."""
         self.unavailable: str | None = None
         self._interval = interval_seconds
-        self._readings: list[Reading] = []
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._readings: list[dict] = []
         try:
             self._library, self._device = nvml.open_device()
             self._ask = partial(nvml.query, self._library)
         except SlipwayError as error:
             self.unavailable = str(error)
 
-    def __enter__(self) -> "GpuMonitor":
-        """Start to read. Readings of an earlier block are dropped."""
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Read repeatedly while the block runs. A block shorter than one interval gets one reading, at its end."""
         self._readings = []
-        self._stop.clear()
-        if self.unavailable is None:
-            self._thread = threading.Thread(target=self._watch, name="gpu-monitor", daemon=True)
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop. A block shorter than one interval gets one reading, at its end."""
-        if self._thread is None:
+        if self.unavailable is not None:
+            yield
             return
-        self._stop.set()
-        self._thread.join()
-        self._thread = None
-        if not self._readings:
-            self._readings.append(self.read())
+        with repeating(lambda: self._readings.append(self.read()), self._interval, "gpu-monitor"):
+            yield
+        self._readings = self._readings or [self.read()]
 
     def summary(self) -> dict:
-        """Return the summary of the last `with` block (see `summarise_readings`), or {"unavailable": reason}."""
+        """Return the summary of the last `watching` (see `summarise_readings`), or {"unavailable": reason}."""
         if self.unavailable is not None:
             return {"unavailable": self.unavailable}
         return summarise_readings(self._readings)
 
     def used_memory_mb(self) -> float | None:
         """Return the GPU memory in use now, by all processes, in MB (10^6 bytes)."""
-        return None if self.unavailable is not None else self.read().memory_used_mb
+        return None if self.unavailable is not None else self.read()["memory_used_mb"]
 
-    def read(self) -> Reading:
-        """Return one reading of the GPU, which must be available."""
+    def read(self) -> dict:
+        """Return one reading of the GPU, which must be available: quantities, and the `reasons` for its clocks.
+
+        None: this GPU, driver or virtual machine does not report the value.
+        """
         library, device, ask = self._library, self._device, self._ask
         bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
         if bits is None:  # drivers before release 535 have only the old name
             bits = ask("nvmlDeviceGetCurrentClocksThrottleReasons", device)
         memory = ask("nvmlDeviceGetMemoryInfo", device)
-        return Reading(
-            sm_clock_mhz=ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_SM),
-            memory_clock_mhz=ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_MEM),
-            power_w=_thousandth(ask("nvmlDeviceGetPowerUsage", device)),
-            temperature_c=ask("nvmlDeviceGetTemperature", device, library.NVML_TEMPERATURE_GPU),
-            memory_used_mb=None if memory is None else round(memory.used / 1e6, 1),
-            reasons=None if bits is None else tuple(reasons_of(bits)),
-        )
+        return {
+            "sm_clock_mhz": ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_SM),
+            "memory_clock_mhz": ask("nvmlDeviceGetClockInfo", device, library.NVML_CLOCK_MEM),
+            "power_w": _thousandth(ask("nvmlDeviceGetPowerUsage", device)),
+            "temperature_c": ask("nvmlDeviceGetTemperature", device, library.NVML_TEMPERATURE_GPU),
+            "memory_used_mb": None if memory is None else round(memory.used / 1e6, 1),
+            "reasons": None if bits is None else reasons_of(bits),
+        }
 
     def facts(self) -> dict:
         """Return the facts that do not change during a run: GPU, driver, highest clocks, limits, modes."""
@@ -126,10 +107,6 @@ class GpuMonitor:
             "mig": _switched_on(ask("nvmlDeviceGetMigMode", device)),
         }
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
-            self._readings.append(self.read())
-
 
 def reasons_of(bits: int) -> list[str]:
     """Return the words for NVML's clocks-event reasons. An unknown bit is named by its value."""
@@ -138,17 +115,16 @@ def reasons_of(bits: int) -> list[str]:
     return [word for bit, word in words.items() if bits & bit]
 
 
-def summarise_readings(readings: Sequence[Reading]) -> dict:
+def summarise_readings(readings: Sequence[dict]) -> dict:
     """Return the lowest, median and highest value of each quantity, and the share of readings with each reason.
 
     `throttled`: whether any reading had a reason that reduces the clocks; null if the GPU does not report reasons.
     """
-    quantities = [entry.name for entry in fields(Reading) if entry.name != "reasons"]
-    reported = [reading.reasons for reading in readings if reading.reasons is not None]
+    reported = [reading["reasons"] for reading in readings if reading["reasons"] is not None]
     counts = Counter(reason for reasons in reported for reason in reasons)
     return {
         "readings": len(readings),
-        **{name: _spread([getattr(reading, name) for reading in readings]) for name in quantities},
+        **{name: _spread([reading[name] for reading in readings]) for name in readings[0] if name != "reasons"},
         "clock_reasons": {name: round(count / len(reported), 3) for name, count in counts.most_common()}
         if reported
         else None,

@@ -4,7 +4,6 @@ import pytest
 
 from slipway.benchmark.gpu_monitor import (
     GpuMonitor,
-    Reading,
     cuda_version,
     reasons_of,
     summarise_readings,
@@ -16,7 +15,8 @@ WITHOUT_A_DRIVER = pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="thi
 
 
 def reading(sm_clock_mhz=None, power_w=None, reasons=None):
-    return Reading(sm_clock_mhz, 2600, power_w, 40, 1000.0, reasons)
+    quantities = {"memory_clock_mhz": 2600, "temperature_c": 40, "memory_used_mb": 1000.0}
+    return {"sm_clock_mhz": sm_clock_mhz, "power_w": power_w, **quantities, "reasons": reasons}
 
 
 def test_reasons_in_words():
@@ -87,7 +87,7 @@ def test_cuda_version_in_digits():
 @WITHOUT_A_DRIVER
 def test_a_machine_without_nvml_says_so_and_makes_nothing_up():
     monitor = GpuMonitor()
-    with monitor:
+    with monitor.watching():
         pass
     assert "NVML says" in monitor.unavailable
     assert monitor.summary() == monitor.facts() == {"unavailable": monitor.unavailable}

@@ -1,11 +1,12 @@
 """The memory of a running tritonserver, including the processes of its Python backend."""
 
 import contextlib
-import threading
+from contextlib import AbstractContextManager
 
 import psutil
 
 from slipway.benchmark.gpu_monitor import GpuMonitor
+from slipway.core.repeating import repeating
 
 
 class PeakMemory:
@@ -22,25 +23,18 @@ class PeakMemory:
         self._interval_s = interval_s
         self._gpu = gpu
         self._gpu_before = gpu.used_memory_mb() if gpu else None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "PeakMemory":
-        self._thread.start()
-        return self
+    def watching(self) -> AbstractContextManager[None]:
+        """Measure repeatedly while a block runs."""
+        return repeating(self._measure, self._interval_s, "peak-memory")
 
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(self._interval_s):
-            phase, used = self.phase, _servers_below_this_process_mb()
-            readings = {"memory_mb": used, "gpu_memory_mb": self._gpu_above_before()} if used else {}
-            for kind, now in readings.items():
-                if now is not None:
-                    peaks = self.peaks.setdefault(phase, {})
-                    peaks[kind] = round(max(peaks.get(kind, 0.0), now), 1)
+    def _measure(self) -> None:
+        phase, used = self.phase, _servers_below_this_process_mb()
+        readings = {"memory_mb": used, "gpu_memory_mb": self._gpu_above_before()} if used else {}
+        for kind, now in readings.items():
+            if now is not None:
+                peaks = self.peaks.setdefault(phase, {})
+                peaks[kind] = round(max(peaks.get(kind, 0.0), now), 1)
 
     def _gpu_above_before(self) -> float | None:
         now = self._gpu.used_memory_mb() if self._gpu else None

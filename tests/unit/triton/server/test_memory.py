@@ -39,7 +39,7 @@ def server(tmp_path):
 def watched(memory):
     """Let the watcher look a few times."""
     end = time.monotonic() + 10
-    with memory:
+    with memory.watching():
         memory.phase = "variant/4"
         while "variant/4" not in memory.peaks and time.monotonic() < end:
             time.sleep(0.01)
@@ -65,7 +65,8 @@ def test_a_gpu_that_does_not_tell_leaves_no_figure(server):
 
 
 def test_nothing_is_kept_where_no_server_runs():
-    with PeakMemory(interval_s=0.01) as memory:
+    memory = PeakMemory(interval_s=0.01)
+    with memory.watching():
         time.sleep(0.1)
     assert memory.peaks == {}
 

@@ -1,0 +1,23 @@
+"""Call a function repeatedly in a thread while a block runs."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def repeating(call: Callable[[], object], interval_s: float, name: str) -> Iterator[None]:
+    """Call a function in a thread of this name after each interval until the block ends."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(interval_s):
+            call()
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
