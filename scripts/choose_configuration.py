@@ -10,7 +10,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
-from slipway.load_test.limits import batches_in_words, counted_memory_mb, holds
+from slipway.load_test.limits import configuration_in_words, counted_memory_mb, holds
 
 # Throughputs this close to the best count as equal, since repeated measurements differ as much. The cheapest wins.
 EQUAL = 0.10
@@ -32,10 +32,9 @@ def main(arguments: argparse.Namespace) -> None:
     rows = [row for row in tested["measurements"] if row["precision"] in proven]
     choice = choose(rows, arguments.p99_limit_ms, arguments.memory_limit_mb)
     reason = (
-        f"{choice['precision']} with {choice['instances']} instance(s) and "
-        f"{batches_in_words(choice['max_batch_size'])} answers {choice['throughput_per_s']:.1f}/s at p99 "
-        f"{choice['p99_ms']:.0f} ms with {choice['concurrency']} in flight: the cheapest "
-        f"within {EQUAL:.0%} of the most that any configuration answers under the limits"
+        f"{choice['precision']} with {configuration_in_words(choice)}, answers {choice['throughput_per_s']:.1f}/s at "
+        f"p99 {choice['p99_ms']:.0f} ms with {choice['concurrency']} in flight: the cheapest within "
+        f"{EQUAL:.0%} of the most that any configuration answers under the limits"
     )
     record = {
         "origin": tested["origin"],

@@ -15,7 +15,7 @@ from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocT
 
 from slipway.core.artifacts import read_json, written_whole
 from slipway.core.cli import parser, progress, run
-from slipway.load_test.limits import batches_in_words, holds
+from slipway.load_test.limits import configuration_in_words, holds
 
 STYLES = getSampleStyleSheet()
 TEXT_WIDTH = A4[0] - 40 * mm
@@ -126,7 +126,7 @@ def by_variant(rows: list[dict]) -> list[list[dict]]:
 
 def in_words(row: dict) -> str:
     """Return the configuration of a measurement in words."""
-    return f"{row['precision']}, {row['instances']} instance(s), {batches_in_words(row['max_batch_size'])}"
+    return f"{row['precision']}, {configuration_in_words(row)}"
 
 
 def over_limit(rows: list[dict], arguments: argparse.Namespace) -> list[int]:

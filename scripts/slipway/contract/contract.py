@@ -79,9 +79,14 @@ class Tensor:
         shape = self.shape[1:] if batched else self.shape
         return [size if isinstance(size, int) else -1 for size in shape]
 
+    @property
+    def shape_in_words(self) -> str:
+        """Return the shape in words, such as "(batch, 3, 224, 224)"."""
+        return f"({', '.join('?' if size is None else str(size) for size in self.shape)})"
+
     def in_words(self) -> str:
         """Return the tensor in words, such as "input float32 (batch, 3, 224, 224)"."""
-        return f"{self.name} {self.dtype} ({', '.join('?' if size is None else str(size) for size in self.shape)})"
+        return f"{self.name} {self.dtype} {self.shape_in_words}"
 
     def record(self) -> dict:
         """Return the tensor for a record, without the facts that it lacks."""

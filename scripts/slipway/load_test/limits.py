@@ -1,5 +1,8 @@
 """The limits for the choice of a configuration, the check of a load test's measurement against them, its batches."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
     """Return whether a measurement is within the limits. None is no limit; unknown memory is within none."""
@@ -13,9 +16,10 @@ def counted_memory_mb(row: dict) -> float | None:
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 
-def batches_in_words(max_batch_size: int) -> str:
-    """Return a configuration's batches in words. Triton states 0 if the model has no batch axis."""
-    return f"batches up to {max_batch_size}" if max_batch_size else "no batches"
+def configuration_in_words(chosen: Mapping[str, Any]) -> str:
+    """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
+    largest = chosen["max_batch_size"]
+    return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
 
 
 def samples_in_a_run(max_batch_size: int) -> int:

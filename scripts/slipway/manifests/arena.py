@@ -10,7 +10,7 @@ from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
 from slipway.manifests.names import annotations
-from slipway.manifests.pod_resources import PRODUCT_LABEL, SHARED_GPU, mig_profile
+from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
 
 COMMANDS, OBJECTS = Path(__file__).with_name("arena.sh.j2"), Path(__file__).with_name("arena.yaml.j2")
 # Arena keeps Kubernetes' grace period of 30 seconds, so Triton must drain within it.
@@ -34,10 +34,10 @@ def _node_labels(d: dict) -> dict[str, str]:
     Arena has no option for the resource of a MIG partition. On a node with equal partitions each counts as
     `nvidia.com/gpu`, and the product label ends in the partition's name, such as "-MIG-1g.10gb".
     """
-    labels, part = dict(d["node_labels"]), mig_profile(d.get("gpu_resource", ""))
-    if part and PRODUCT_LABEL in labels:
-        labels[PRODUCT_LABEL] = f"{labels[PRODUCT_LABEL].partition('-MIG-')[0]}-MIG-{part}"
-    return labels
+    labels, (_, is_part, profile) = d["node_labels"], d.get("gpu_resource", "").partition(MIG)
+    if not is_part or PRODUCT_LABEL not in labels:
+        return labels
+    return labels | {PRODUCT_LABEL: f"{labels[PRODUCT_LABEL].partition('-MIG-')[0]}-MIG-{profile}"}
 
 
 def _annotations(d: dict) -> dict[str, str]:
@@ -55,5 +55,5 @@ def _command_line(d: dict) -> str:
     The shell is bash, which replaces itself with Triton, so that Triton gets SIGTERM. The chart's default, sh, would
     stay in front of it.
     """
-    ports = f"--http-port={common.HTTP} --grpc-port={common.GRPC} --metrics-port={common.METRICS} --allow-metrics=true"
-    return f"tritonserver {ports} --model-repository={common.MODELS}/{d['repository_path']} {_flags(d)}"
+    command = common.triton_command(d, models=f"{common.MODELS}/{d['repository_path']}", drain_s=DRAIN_S)
+    return " ".join([*command, *common.guards(d, common.DRAWN)])

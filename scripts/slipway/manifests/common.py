@@ -60,6 +60,8 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
     """Return sentences with the risks of a deployment that is valid."""
     release, lock = d["triton_release"], evidence.index.content["version_lock"] or {}
     guarded, native = _can_guard(d), evidence.load_test.content["server"]["native_backends"]
+    product, resource = pod_resources.product(d["hardware"]), d.get("gpu_resource", pod_resources.WHOLE_GPU)
+    partial = resource != pod_resources.WHOLE_GPU and " MIG " not in d["hardware"]
     risks = {
         f"whether {d['image']} has known vulnerabilities cannot be told: name its `triton.release`": release is None,
         f"Triton {release} has known vulnerabilities, which `triton.oldest` accepts: serve with {releases.FLOOR} or "
@@ -69,8 +71,9 @@ def warnings(evidence: DeploymentFacts, d: dict) -> list[str]:
         f"not verified that this Triton runs what {d['runtime']} {d['runtime_version']} built "
         f"({lock.get('source', 'no version lock')})": not lock.get("verified"),
         "measured behind Triton's Python backend: memory and speed of its own backends differ": not native,
+        f"measured on a whole {product}, deployed on a part of one ({resource})": partial,
     }
-    return [risk for risk, is_present in risks.items() if is_present] + pod_resources.warnings(d)
+    return [risk for risk, is_present in risks.items() if is_present]
 
 
 def _can_guard(d: dict) -> bool:
@@ -94,10 +97,12 @@ def triton_flags(d: dict, drain_s: int = DRAIN_S) -> list[str]:
     ]
 
 
-def triton_command(d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS) -> list[str]:
+def triton_command(
+    d: dict, http: int = HTTP, grpc: int = GRPC, models: str = MODELS, drain_s: int = DRAIN_S
+) -> list[str]:
     """Return the command line of the server in its container, without the flags of the restricted APIs."""
     ports = [f"--http-port={http}", f"--grpc-port={grpc}", f"--metrics-port={METRICS}", "--allow-metrics=true"]
-    return ["tritonserver", f"--model-repository={models}", *ports, *triton_flags(d)]
+    return ["tritonserver", *ports, f"--model-repository={models}", *triton_flags(d, drain_s)]
 
 
 def environment(d: dict) -> dict[str, str]:
@@ -116,11 +121,11 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
     compatibility = evidence.key.get("builder", {}).get("compatibility")
     return {
         **{name: index.value("engine_key", name) for name in of_key},
-        "load_compatible": index.derived(
-            compatibility == "version", "engine_key.builder.compatibility", "whether it is `version`"
+        "load_compatible": Value(
+            compatibility == "version", index.path, "engine_key.builder.compatibility", "whether it is `version`"
         ),
         "served_as": index.value("name"),
-        "version": index.derived(version_of(index.sha256), "", "the beginning of its SHA-256"),
+        "version": Value(version_of(index.sha256), index.path, "", "the beginning of its SHA-256"),
         "max_batch_size": selection.value("max_batch_size"),
         "instances": selection.value("instances"),
         "weights_sha256": index.value("chain", "weights_sha256"),

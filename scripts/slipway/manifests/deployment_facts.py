@@ -41,10 +41,6 @@ class Artifact:
             found = found[key]
         return Value(found, self.path, ".".join(keys))
 
-    def derived(self, value: object, key: str, how: str) -> Value:
-        """Return a value that was derived from the artifact's value under `key`."""
-        return Value(value, self.path, key, how)
-
     def digest(self) -> Value:
         """Return the artifact's SHA-256."""
         return Value(self.sha256, self.path, "", "SHA-256 of the file")
@@ -65,20 +61,29 @@ class DeploymentFacts:
         return self.index.content["engine_key"]
 
     @property
-    def variant(self) -> str:
-        """Return the name of the chosen configuration in the load test."""
+    def _variant(self) -> str:
         return self.selection.content["measured"]["variant"]
+
+    def of_hardware(self, value: object, how: str) -> Value:
+        """Return a value that was derived from the target's hardware."""
+        return Value(value, self.index.path, "engine_key.hardware", how)
+
+    def of_peak(self, value: object, kind: str, how: str) -> Value:
+        """Return a value that was derived from `peak(kind)` and its margin."""
+        margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
+        how = f"the most that {self._variant} took, times {margin}, {how}"
+        return Value(value, self.load_test.path, f"measurements[].{kind}", how)
 
     def peak(self, kind: str) -> float:
         """Return the peak memory of the chosen configuration in MB, "memory_mb" or "gpu_memory_mb".
 
         Raises SlipwayError if no measurement has it.
         """
-        rows = [row for row in self.load_test.content["measurements"] if row["variant"] == self.variant]
+        rows = [row for row in self.load_test.content["measurements"] if row["variant"] == self._variant]
         seen = [row[kind] for row in rows if row.get(kind) is not None]
         if not seen:
             raise SlipwayError(
-                f"{self.load_test.path} has no {kind} of {self.variant}: the load test was over before it could look, "
+                f"{self.load_test.path} has no {kind} of {self._variant}: the load test was over before it could look, "
                 "or must not. Raise `load_test.requests`, so that it takes longer, and run snakemake again"
             )
         return max(seen)

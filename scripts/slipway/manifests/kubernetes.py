@@ -1,20 +1,25 @@
-"""kubernetes.yaml: a Deployment for each target of a model, and the objects that all targets share."""
+"""kubernetes.yaml and kserve.yaml: a Deployment or an InferenceService for each target, and the objects beside it."""
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from slipway.core.templates import yaml_documents
 from slipway.manifests import common, names, pod_resources
 from slipway.manifests.fleet import Fleet, kubectl_file
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import ServiceLevel
-
-TEMPLATE, POD = Path(__file__).with_name("kubernetes.yaml.j2"), Path(__file__).with_name("pod.yaml.j2")
+from slipway.runtimes import RUNTIMES
 
 
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} for plain Kubernetes."""
     return kubectl_file("kubernetes.yaml", objects(fleet.deployments, fleet.slo), fleet)
+
+
+def kserve_files(fleet: Fleet) -> dict[str, str]:
+    """Return {file: text} for KServe."""
+    return kubectl_file("kserve.yaml", kserve_objects(fleet.deployments), fleet)
 
 
 def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
@@ -23,8 +28,12 @@ def objects(fleet: list[dict], slo: ServiceLevel) -> list[dict]:
     `slo` has the load test's figures of the slowest target. The alerts of all targets use them.
     """
     rules = rule_file(replace(slo, namespace=fleet[0]["namespace"]))
-    modules = {"common": common, "names": names, "pod_resources": pod_resources}
-    return yaml_documents(TEMPLATE, fleet=fleet, model=fleet[0], rules=rules, pod_parts=pod_parts, **modules)
+    return _filled_in("kubernetes.yaml.j2", fleet=fleet, model=fleet[0], rules=rules, pod_parts=pod_parts)
+
+
+def kserve_objects(fleet: list[dict]) -> list[dict]:
+    """Return the ServingRuntime and the InferenceService of each target."""
+    return _filled_in("kserve.yaml.j2", fleet=fleet, runtimes=RUNTIMES, pod_parts=pod_parts)
 
 
 def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
@@ -33,5 +42,10 @@ def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
     `port` is the HTTP port for the probes. The caller adds what differs, such as the mount of the repository.
     """
     guarded = [*command, *common.guards(d, common.POD_UID)]
-    [parts] = yaml_documents(POD, d=d, command=guarded, port=port, common=common)
+    [parts] = _filled_in("pod.yaml.j2", d=d, command=guarded, port=port)
     return parts
+
+
+def _filled_in(template: str, **values: Any) -> list[dict]:
+    modules = {"common": common, "names": names, "pod_resources": pod_resources}
+    return yaml_documents(Path(__file__).with_name(template), **modules, **values)

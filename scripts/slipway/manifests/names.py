@@ -3,7 +3,7 @@
 import re
 
 from slipway.core.errors import SlipwayError
-from slipway.load_test.limits import batches_in_words
+from slipway.load_test.limits import configuration_in_words
 
 # Kubernetes allows 63 characters, including the suffix of a Deployment's pods.
 LONGEST = 46
@@ -60,8 +60,7 @@ def annotations(d: dict) -> dict[str, str]:
         "slipway/repository-index": f"sha256:{d['index_sha256']}",
         "slipway/selection": f"sha256:{d['selection_sha256']}",
         "slipway/serves": (
-            f"{d['served_as']}: {d['runtime']} {d['runtime_version']}, {d['precision']}, "
-            f"{batches_in_words(d['max_batch_size'])}, {d['instances']} instance(s)"
+            f"{d['served_as']}: {d['runtime']} {d['runtime_version']}, {d['precision']}, {configuration_in_words(d)}"
         ),
         "slipway/triton-release": d["triton_release"] or "not declared",
         "slipway/weights": f"sha256:{d['weights_sha256']}",

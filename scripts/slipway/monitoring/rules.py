@@ -12,6 +12,7 @@ to the client, which the measured p99 includes. So an alert on them comes a litt
 from pathlib import Path
 
 from slipway.core.templates import data_of
+from slipway.load_test.limits import configuration_in_words
 from slipway.monitoring.slo import P99_MARGIN, ServiceLevel
 
 TEMPLATE = Path(__file__).with_name("rules.yaml.j2")
@@ -71,6 +72,7 @@ def filled_in(template: Path, slo: ServiceLevel) -> dict:
     return data_of(
         template,
         slo=slo,
+        configuration=configuration_in_words(vars(slo)),
         by=by,
         success=series("nv_inference_request_success"),
         series=series,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.core.hardware import is_gpu
-from slipway.load_test.limits import batches_in_words, samples_in_a_run
+from slipway.load_test.limits import samples_in_a_run
 from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # The margin of p99 above its measured value before an alert, as a share of that value.
@@ -70,11 +70,6 @@ class ServiceLevel:
         """
         levels = (self, *self.faster)
         return max(max(samples_in_a_run(each.max_batch_size) * each.instances, each.concurrency) for each in levels)
-
-    @property
-    def batches(self) -> str:
-        """Return the batches in words."""
-        return batches_in_words(self.max_batch_size)
 
 
 def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:

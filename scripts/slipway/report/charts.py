@@ -23,10 +23,10 @@ def benchmark_chart(target: Target, evidence: Measurements) -> str:
     for subject in dict.fromkeys(result["subject"] for result in results):
         of_subject = [result for result in results if result["subject"] == subject]
         batches = [result["batch"] for result in of_subject]
-        left.plot(batches, [_p50(result) for result in of_subject], "o-", label=subject)
-        right.plot(
-            batches, [highest_throughput(result)["inferences_per_s"] for result in of_subject], "o-", label=subject
-        )
+        p50_ms = [latency[best_quantity(latency)]["p50_ms"] for latency in (result["latency"] for result in of_subject)]
+        left.plot(batches, p50_ms, "o-", label=subject)
+        rates = [highest_throughput(result)["inferences_per_s"] for result in of_subject]
+        right.plot(batches, rates, "o-", label=subject)
     quantities = {best_quantity(result["latency"]) for result in results}
     drawn = next(words for quantity, words in LATENCIES.items() if quantity in quantities)
     left.set(title=f"p50 latency in ms, {drawn}", yscale="log")
@@ -40,15 +40,6 @@ def benchmark_chart(target: Target, evidence: Measurements) -> str:
             axes.set(xlabel="single requests", xticks=[])
         axes.grid(alpha=0.3)
     left.legend(fontsize=8)
-    return _svg(figure)
-
-
-def _p50(result: dict) -> float:
-    return result["latency"][best_quantity(result["latency"])]["p50_ms"]
-
-
-def _svg(figure: Figure) -> str:
-    """Return the figure as an HTML element, without the declarations of an SVG file."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return file.getvalue()[file.getvalue().index("<svg") :]
+    return file.getvalue()[file.getvalue().index("<svg") :]  # without the declarations of a file

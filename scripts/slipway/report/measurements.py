@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.classification.reporting import values_in_words
-from slipway.contract.contract import Contract, Tensor
+from slipway.contract.contract import Contract
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 from slipway.outputs.showing import prefixed, sentences_of
@@ -76,15 +76,8 @@ class Measurements:
         inputs, outputs = self.contract.inputs, self.contract.outputs
         if self.is_classifier:
             return values_in_words(outputs[0])
-        counted = [(len(inputs), "input"), (len(outputs), "output")]
-        return ", ".join(f"{count} {side}{'s' if count > 1 else ''}" for count, side in counted)
-
-    @property
-    def tensors(self) -> list[tuple[str, ...]]:
-        """Return a row for each input and output: what it is, its name, dtype and shape, and remarks."""
-        sides = [("input", tensor) for tensor in self.contract.inputs]
-        sides += [("output", tensor) for tensor in self.contract.outputs]
-        return [(side, tensor.name, tensor.dtype, shape_in_words(tensor), _remarks(tensor)) for side, tensor in sides]
+        counted = {"input": len(inputs), "output": len(outputs)}
+        return ", ".join(f"{count} {side}{'s' if count > 1 else ''}" for side, count in counted.items())
 
     @property
     def answer_in_words(self) -> str:
@@ -100,15 +93,6 @@ class Measurements:
             if tensor.meaning and tensor.meaning.because and (self.is_classifier or tensor.meaning.has_classes)
         }
         return prefixed(told)
-
-    def comparisons(self, engine: Engine) -> list[tuple[str, str, dict]]:
-        """Return the comparisons of an engine with PyTorch: ("sample" or "evaluation", output, figures)."""
-        return [
-            (where, output, figures)
-            for where in ("sample", "evaluation")
-            if engine.accuracy.get(where)
-            for output, figures in engine.accuracy[where]["outputs"].items()
-        ]
 
     @property
     def is_rehearsal(self) -> bool:
@@ -169,15 +153,3 @@ def _read_engine(folder: Path, model: str, precision: str) -> Engine:
 def _require(holds: bool, folder: Path, otherwise: str) -> None:
     if not holds:
         raise SlipwayError(f"the records in {folder} do not belong together: {otherwise}; run snakemake evidence again")
-
-
-def shape_in_words(tensor: Tensor) -> str:
-    """Return a tensor's shape in words, such as "(batch, 3, 224, 224)"."""
-    return f"({', '.join('?' if size is None else str(size) for size in tensor.shape)})"
-
-
-def _remarks(tensor: Tensor) -> str | None:
-    remarks = [f"padded with {tensor.pad:g}"] if tensor.pad is not None else []
-    remarks += ["normalised in the graph"] if tensor.normalisation else []
-    remarks += [tensor.meaning.in_words] if tensor.meaning and tensor.meaning.has_classes else []
-    return ", ".join(remarks) or None

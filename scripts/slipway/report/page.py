@@ -5,15 +5,13 @@ from pathlib import Path
 
 import jinja2
 
-from slipway.benchmark.comparison import PYTORCH, best_quantity, highest_throughput
+from slipway.benchmark import comparison
 from slipway.classification import reporting
-from slipway.load_test.limits import counted_memory_mb, holds
+from slipway.load_test import limits
+from slipway.report import formats
 from slipway.report.charts import benchmark_chart
-from slipway.report.formats import agreement, largest_error, layers, megabytes, milliseconds, percent
 from slipway.report.measurements import Measurements
 from slipway.report.verdicts import answers
-
-PAGE, TABLES = "page.html.j2", "tables.html.j2"
 
 
 def render(evidence: Measurements) -> str:
@@ -23,18 +21,14 @@ def render(evidence: Measurements) -> str:
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    for function in (agreement, largest_error, layers, megabytes, milliseconds, percent):
-        environment.filters[function.__name__] = function
-    return environment.get_template(PAGE).render(
+    environment.filters |= {name: function for name, function in vars(formats).items() if callable(function)}
+    return environment.get_template("page.html.j2").render(
         evidence=evidence,
-        tables=TABLES,
+        tables="tables.html.j2",
         part_of_task=reporting.TEMPLATE,
         answers={target.name: answers(target, evidence) for target in evidence.targets},
         charts={target.name: benchmark_chart(target, evidence) for target in evidence.targets},
         plots={target.name: base64.b64encode(target.chart.read_bytes()).decode() for target in evidence.targets},
-        PYTORCH=PYTORCH,
-        best_quantity=best_quantity,
-        highest_throughput=highest_throughput,
-        counted_memory_mb=counted_memory_mb,
-        holds=holds,
+        comparison=comparison,
+        load_test=limits,
     )

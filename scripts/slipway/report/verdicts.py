@@ -7,7 +7,7 @@ from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import PYTORCH
 from slipway.benchmark.timing import disturbance
 from slipway.classification.reporting import proof_in_words
-from slipway.load_test.limits import batches_in_words
+from slipway.load_test.limits import configuration_in_words
 from slipway.report.measurements import Measurements, Target
 
 YES, NO, OPEN = "yes", "no", "open"
@@ -77,7 +77,6 @@ def how_busy_may_it_be(target: Target) -> Verdict:
     memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""
     text = (
         f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms "
-        f"({limit}{memory}) with {measured['concurrency']} in flight, {measured['instances']} instance(s), "
-        f"{batches_in_words(measured['max_batch_size'])}"
+        f"({limit}{memory}) with {measured['concurrency']} in flight, {configuration_in_words(measured)}"
     )
     return Verdict("How busy may it be?", YES, text)

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from helpers.kubernetes_api.server import ApiServer
 from slipway.cluster.api import Cluster
-from slipway.manifests import kserve, kubernetes
+from slipway.manifests import kubernetes
 from slipway.monitoring.slo import ServiceLevel
 
 
@@ -37,7 +37,7 @@ def objects(**values):
 
 def services(**values):
     """Return the objects of kserve.yaml for one target."""
-    return kserve.objects([target(**values)])
+    return kubernetes.kserve_objects([target(**values)])
 
 
 def one(found, kind):

@@ -10,7 +10,7 @@ from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.validation import require_servers
-from slipway.manifests.kubernetes import pod_parts
+from slipway.manifests.kubernetes import kserve_objects
 from slipway.manifests.names import LONGEST, label
 from write_manifests import main
 
@@ -158,8 +158,13 @@ def test_keys_are_sorted_and_nothing_tells_the_time(measured):
 
 def test_one_manifest_that_is_refused_keeps_all_from_being_written(measured, monkeypatch):
     found = measured().measure()
-    surging = {"strategy": {"type": "RollingUpdate", "surge": 1}}
-    monkeypatch.setattr("slipway.manifests.kserve.pod_parts", lambda *told: pod_parts(*told) | surging)
+
+    def surging(fleet):
+        runtime, service = kserve_objects(fleet)
+        service["spec"]["predictor"]["deploymentStrategy"] = {"type": "RollingUpdate", "surge": 1}
+        return [runtime, service]
+
+    monkeypatch.setattr("slipway.manifests.kubernetes.kserve_objects", surging)
     with pytest.raises(SlipwayError, match=r"InferenceService resnet50-h100 is not what Kubernetes .* takes: .*surge"):
         main(found.arguments())
     assert not found.path("deploy").exists()
@@ -201,7 +206,7 @@ def test_annotations_name_the_artifacts(measured):
     }.items():
         assert annotations[f"slipway/{key}"] == f"sha256:{sha256(found.path(f'h100/{name}.json'))}"
     assert annotations["slipway/weights"] == "sha256:" + "cd" * 32
-    assert "batches up to 16, 2 instance(s)" in annotations["slipway/serves"]
+    assert "2 instance(s), batches up to 16" in annotations["slipway/serves"]
 
 
 def test_no_manifest_holds_a_secret(measured):

@@ -8,7 +8,7 @@ from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu
 from slipway.deploy.local import server_state
-from slipway.load_test.limits import batches_in_words
+from slipway.load_test.limits import configuration_in_words
 from slipway.monitoring.traffic import read_traffic
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
@@ -27,8 +27,7 @@ def describe(state: Path, receipt: dict) -> list[str]:
         return ending(state)
     ports, tested = Ports.of(running["listening"]), served["smoke_test"]
     return [
-        f"  process    {running['pid']}, {tested['instances']} instance(s), "
-        f"{batches_in_words(tested['max_batch_size'])}",
+        f"  process    {running['pid']}, {configuration_in_words(tested)}",
         f"  listens    {ports.host}: {ports.in_words()}",
         *traffic(receipt["served_as"], str(receipt["number"]), ports),
         memory(running["pid"], served["engine_key"]),

@@ -1,7 +1,7 @@
 """A model on any Triton server, as the server describes it: its tensors, their dtypes, its batches."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -49,9 +49,11 @@ class RemoteModel:
             if array.dtype.kind not in "US":
                 raise SlipwayError(f"the model takes {name} as text, not {array.dtype}; give an array of strings")
             return array.astype(object)
-        if self.datatypes[name] == BFLOAT16:
-            _require_bfloat16(name, cast_exactly(name, array, dtype))
-        return cast_exactly(name, array, dtype)
+        cast = cast_exactly(name, array, dtype)
+        # bfloat16 has the upper 16 bits of float32.
+        if self.datatypes[name] == BFLOAT16 and (np.ascontiguousarray(cast).view(np.uint32) & 0xFFFF).any():
+            raise SlipwayError(f"the model takes {name} as bfloat16, and values would change; round them to bfloat16")
+        return cast
 
 
 def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:
@@ -104,20 +106,11 @@ def _named(served: Contract, config: model_config_pb2.ModelConfig) -> Contract:
         contract = Contract.of(json.loads(config.parameters[CONTRACT].string_value))
     except (ValueError, KeyError, TypeError, SlipwayError):
         return served
-    sides = ((contract.inputs, served.inputs), (contract.outputs, served.outputs))
-    if any({tensor.name: served_dims(tensor) for tensor in named} != _dims(tensors) for named, tensors in sides):
-        return served
-    return contract.of_engine(served.interface())
-
-
-def _dims(served: Iterable[Tensor]) -> dict[str, list[int]]:
-    return {tensor.name: tensor.dims(batched=False) for tensor in served}
-
-
-def _require_bfloat16(name: str, array: np.ndarray) -> None:
-    """Raise SlipwayError if float32 values would lose digits in bfloat16, which has their upper 16 bits."""
-    if (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any():
-        raise SlipwayError(f"the model takes {name} as bfloat16, and values would change; round them to bfloat16")
+    known, stated = (
+        [{tensor.name: served_dims(tensor) for tensor in side} for side in (each.inputs, each.outputs)]
+        for each in (contract, served)
+    )
+    return contract.of_engine(served.interface()) if known == stated else served
 
 
 def _without_objects(array: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ def _answers(samples: Sequence[Tensors], contract: Contract, largest: int, ask: 
         present = without_missing(contract, batch[0])
         outputs = ask(joined(padded(present, batch)))
         for index, sample in enumerate(batch):
-            yield _cut(_own(outputs, index, len(batch)), present, sample)
+            yield _own(outputs, index, len(batch), present, sample)
 
 
 def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> Iterator[list[Tensors]]:
@@ -66,16 +66,14 @@ def without_missing(contract: Contract, sample: Tensors) -> Contract:
     return replace(contract, inputs=tuple(tensor for tensor in contract.inputs if tensor.name in sample))
 
 
-def _own(outputs: Tensors, index: int, samples: int) -> Tensors:
-    """Return the answer to one of the samples of a batch. Raise SlipwayError if there is not one for each."""
+def _own(outputs: Tensors, index: int, samples: int, contract: Contract, sample: Tensors) -> Tensors:
+    """Return the answer to one sample of a batch, without the part that belongs to what lengthened it.
+
+    Raises SlipwayError if there is not an answer for each of the samples.
+    """
     for name, array in outputs.items():
         if array.ndim == 0 or len(array) != samples:
             raise SlipwayError(f"the model answers {samples} samples with {name} of the shape {array.shape}")
-    return rows(outputs, index, index + 1)
-
-
-def _cut(outputs: Tensors, contract: Contract, sample: Tensors) -> Tensors:
-    """Return the answer to a lengthened sample without the part that belongs to what lengthened it."""
     sizes = {
         name: size
         for tensor in contract.inputs
@@ -85,7 +83,7 @@ def _cut(outputs: Tensors, contract: Contract, sample: Tensors) -> Tensors:
     shapes = {tensor.name: tensor.shape for tensor in contract.outputs}
     return {
         name: np.ascontiguousarray(array[tuple(slice(sizes.get(size)) for size in shapes.get(name, ()))])
-        for name, array in outputs.items()
+        for name, array in rows(outputs, index, index + 1).items()
     }
 
 

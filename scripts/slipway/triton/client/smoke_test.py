@@ -1,7 +1,6 @@
 """The smoke test: a served model answers the golden request with the checkpoint's golden answer."""
 
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -152,17 +151,12 @@ def require_tensors(metadata: dict, expected: Expected) -> None:
     """Raise SlipwayError unless the server states the tensors of the contract, with the dtypes of the engine."""
     for side in ("inputs", "outputs"):
         wanted = [
-            in_words(tensor.name, np_to_triton_dtype(np.dtype(tensor.dtype)), served_dims(tensor))
+            f"{tensor.name} {np_to_triton_dtype(np.dtype(tensor.dtype))} {served_dims(tensor)}"
             for tensor in getattr(expected.contract, side)
         ]
-        served = [in_words(entry["name"], entry["datatype"], entry["shape"]) for entry in metadata.get(side, [])]
+        served = [f"{entry['name']} {entry['datatype']} {[*map(int, entry['shape'])]}" for entry in metadata[side]]
         if served != wanted:
             raise SlipwayError(
                 f"{expected.name} has the {side} {', '.join(served) or 'of no name'}, but its golden request has "
                 f"{', '.join(wanted)}"
             )
-
-
-def in_words(name: str, datatype: str, shape: Iterable[int | str]) -> str:
-    """Return a tensor in words, such as "input UINT8 [-1, 3, 224, 224]"."""
-    return f"{name} {datatype} [{', '.join(map(str, shape))}]"

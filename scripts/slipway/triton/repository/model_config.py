@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from google.protobuf import text_format
+from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import model_config_pb2 as pb
 from tritonclient.utils import np_to_triton_dtype
 
@@ -53,27 +54,29 @@ class Served:
 def model_config(served: Served, backend: str) -> pb.ModelConfig:
     """Return the configuration of `served` for a backend: "python" or the runtime's native one."""
     contract = served.contract
-    largest = served.max_batch_size if contract.batched else 0
-    config = pb.ModelConfig(name=served.name, backend=backend, max_batch_size=largest)
-    _add_tensors(config, served)
-    for name, value in _parameters(served, backend).items():
-        config.parameters[name].string_value = value
+    config = {
+        "name": served.name,
+        "backend": backend,
+        "max_batch_size": served.max_batch_size if contract.batched else 0,
+        "input": [_tensor(tensor, served) for tensor in contract.inputs],
+        "output": [_tensor(tensor, served) for tensor in contract.outputs],
+        "parameters": {name: {"string_value": value} for name, value in _parameters(served, backend).items()},
+    }
     if contract.batched:
         # No queue policy, on purpose: with one, even only a bound on its size, the batcher of Triton 2.51 ignores
         # requests for up to 500 ms (measured: 120 requests/s with p99 503 ms, against 773/s with p99 2.5 ms).
-        config.dynamic_batching.SetInParent()
+        config["dynamic_batching"] = {}
     if backend == "tensorrt":
-        _add_tensorrt(config, served)
+        config |= _of_tensorrt(served)
     else:
         # KIND_CPU for GPU engines too: the Python backend's process opens the GPU itself, the one in
         # CUDA_VISIBLE_DEVICES. KIND_GPU would make Triton copy the input there and need a GPU in the server's own
         # process.
         on_gpu = served.traits.needs_gpu and backend != "python"
-        kind = pb.ModelInstanceGroup.KIND_GPU if on_gpu else pb.ModelInstanceGroup.KIND_CPU
-        config.instance_group.add(count=served.instances, kind=kind)
+        config["instance_group"] = [{"count": served.instances, "kind": "KIND_GPU" if on_gpu else "KIND_CPU"}]
     if backend != "python":
-        config.default_model_filename = served.traits.engine_file
-    return config
+        config["default_model_filename"] = served.traits.engine_file
+    return ParseDict(config, pb.ModelConfig())
 
 
 def write_config(path: Path, config: pb.ModelConfig) -> None:
@@ -93,32 +96,25 @@ def read_config(path: Path) -> pb.ModelConfig:
         raise SlipwayError(f"{path} is not a Triton model configuration: {error}") from None
 
 
-def _add_tensors(config: pb.ModelConfig, served: Served) -> None:
-    """Add the inputs and outputs in the order of the contract."""
-    contract = served.contract
-    for tensor in contract.inputs:
-        config.input.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))
-        if len(config.input[-1].dims) == CHANNELS_AND_SIZES and (tensor.normalisation or PREPROCESS in contract.facts):
-            # Triton itself ignores the format, but its own example clients refuse an input without one.
-            config.input[-1].format = pb.ModelInput.FORMAT_NCHW
-    for tensor in contract.outputs:
-        config.output.add(name=tensor.name, data_type=_data_type(tensor), dims=tensor.dims(contract.batched))
-        if tensor == served.labelled:
-            config.output[-1].label_filename = LABELS
-    for tensor in [*config.input, *config.output]:
-        if not tensor.dims:
-            _add_axis(tensor, served)
-
-
-def _add_axis(tensor: pb.ModelInput | pb.ModelOutput, served: Served) -> None:
-    """Add an axis of size 1 for clients: Triton has no tensor with the batch axis alone, and none without an axis."""
-    if not served.contract.batched:
+def _tensor(tensor: Tensor, served: Served) -> dict:
+    """Return an input or output. Triton has no tensor with the batch axis alone: clients see an axis of size 1."""
+    contract, dims = served.contract, tensor.dims(served.contract.batched)
+    dtype = np_to_triton_dtype(np.dtype(tensor.dtype))
+    stated = {"name": tensor.name, "data_type": f"TYPE_{dtype}", "dims": dims or [1]}
+    if not dims and not contract.batched:
         raise SlipwayError(
             f"{tensor.name} of {served.name} has no axis, and Triton serves no such tensors; let the network take or "
             "return it with one axis of size 1"
         )
-    tensor.dims.append(1)
-    tensor.reshape.SetInParent()
+    if not dims:
+        stated["reshape"] = {}
+    is_image = len(dims) == CHANNELS_AND_SIZES and (tensor.normalisation or PREPROCESS in contract.facts)
+    if tensor in contract.inputs and is_image:
+        # Triton itself ignores the format, but its own example clients refuse an input without one.
+        stated["format"] = "FORMAT_NCHW"
+    if tensor == served.labelled:
+        stated["label_filename"] = LABELS
+    return stated
 
 
 def _parameters(served: Served, backend: str) -> dict[str, str]:
@@ -134,25 +130,21 @@ def _parameters(served: Served, backend: str) -> dict[str, str]:
     return parameters | traits.native_backend.parameters | traits.native_backend.parameters_of.get(served.precision, {})
 
 
-def _data_type(tensor: Tensor) -> int:
-    return pb.DataType.Value(f"TYPE_{np_to_triton_dtype(np.dtype(tensor.dtype))}")
-
-
-def _add_tensorrt(config: pb.ModelConfig, served: Served) -> None:
-    """Add the optimization profiles and CUDA graphs for Triton's TensorRT backend; dynamic axes have their optimum."""
-    contract = served.contract
-    config.platform = "tensorrt_plan"
-    names = [str(index) for index in range(len(served.profiles))]
-    config.instance_group.add(count=served.instances, kind=pb.ModelInstanceGroup.KIND_GPU, profile=names)
-    config.optimization.input_pinned_memory.enable = True
-    config.optimization.output_pinned_memory.enable = True
-    config.optimization.cuda.graphs = True
+def _of_tensorrt(served: Served) -> dict:
+    """Return the entries of Triton's TensorRT backend: optimization profiles, and CUDA graphs at the axes' optimum."""
+    contract, graphs = served.contract, []
     # Listed one by one: without this list Triton does not know the batch sizes of the profiles.
     for batch in _graph_batches(served):
-        spec = config.optimization.cuda.graph_spec.add(batch_size=batch)
-        for tensor in contract.inputs:
-            sizes = tensor.sizes(batch, contract.optimum)
-            spec.input[tensor.name].dim.extend(sizes[1:] if contract.batched else sizes)
+        shapes = {tensor.name: tensor.sizes(batch, contract.optimum) for tensor in contract.inputs}
+        dims = {name: {"dim": shape[1:] if contract.batched else shape} for name, shape in shapes.items()}
+        graphs.append({"batch_size": batch, "input": dims})
+    profiles, pinned = list(map(str, range(len(served.profiles)))), {"enable": True}
+    cuda = {"graphs": True, "graph_spec": graphs}
+    return {
+        "platform": "tensorrt_plan",
+        "instance_group": [{"count": served.instances, "kind": "KIND_GPU", "profile": profiles}],
+        "optimization": {"input_pinned_memory": pinned, "output_pinned_memory": pinned, "cuda": cuda},
+    }
 
 
 def _graph_batches(served: Served) -> list[int]:

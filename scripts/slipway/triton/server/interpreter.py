@@ -113,15 +113,12 @@ def _write_environment(folder: Path, interpreter: Interpreter) -> None:
     # No bytecode: on a full disk Python leaves a truncated file beside a model, which then cannot be loaded.
     extend = f"import os, sys; sys.dont_write_bytecode = True; sys.path.extend(map(os.fsdecode, {names}))\n"
     (packages / "interpreter.pth").write_text(extend, encoding="ascii")
-    home = f"home = {_home(interpreter, folder.parent)}\ninclude-system-site-packages = false\n"
-    (folder / "pyvenv.cfg").write_text(home, encoding="ascii")
+    home = interpreter.executable.parent
+    if not str(home).isascii():
+        home = f"{seen_from(folder.parent, home.parent)}/{home.name}"
+    settings = f"home = {home}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(settings, encoding="ascii")
     (folder / "bin").mkdir(exist_ok=True)
     python = folder / "bin" / "python3"
     python.unlink(missing_ok=True)
     python.symlink_to(interpreter.executable)
-
-
-def _home(interpreter: Interpreter, folder: Path) -> str:
-    """Return the folder of an interpreter as an ASCII path; make a link in `folder`, the stub's, if necessary."""
-    home = interpreter.executable.parent
-    return str(home) if str(home).isascii() else f"{seen_from(folder, home.parent)}/{home.name}"

@@ -32,13 +32,16 @@ def remove_leftovers(begins: str, but_of: set[str]) -> None:
 
     The servers named in `but_of` run: their processes and regions stay.
     """
-    running = tuple(but_of)
-    processes = [process for process in psutil.process_iter() if _is_left(_owner(process), begins, running)]
+
+    def is_left(owner: str) -> bool:
+        return owner.startswith(begins) and not owner.startswith(tuple(but_of))
+
+    processes = [process for process in psutil.process_iter() if is_left(_owner(process))]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(processes, timeout=5)
-    regions = [path for path in SHARED_MEMORY.glob(f"{begins}*") if _is_left(path.name, begins, running)]
+    regions = [path for path in SHARED_MEMORY.glob(f"{begins}*") if is_left(path.name)]
     for path in regions:
         with contextlib.suppress(OSError):
             if path.lstat().st_uid == os.getuid():
@@ -48,10 +51,6 @@ def remove_leftovers(begins: str, but_of: set[str]) -> None:
             f"  removed {len(regions)} region(s) of {SHARED_MEMORY} and {len(processes)} process(es), left by a server "
             "that was killed"
         )
-
-
-def _is_left(owner: str, begins: str, running: tuple[str, ...]) -> bool:
-    return owner.startswith(begins) and not owner.startswith(running)
 
 
 def _owner(process: psutil.Process) -> str:

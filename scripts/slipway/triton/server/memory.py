@@ -30,15 +30,12 @@ class PeakMemory:
 
     def _measure(self) -> None:
         phase, used = self.phase, _servers_below_this_process_mb()
-        readings = {"memory_mb": used, "gpu_memory_mb": self._gpu_above_before()} if used else {}
-        for kind, now in readings.items():
-            if now is not None:
-                peaks = self.peaks.setdefault(phase, {})
-                peaks[kind] = round(max(peaks.get(kind, 0.0), now), 1)
-
-    def _gpu_above_before(self) -> float | None:
-        now = self._gpu.used_memory_mb() if self._gpu else None
-        return None if now is None or self._gpu_before is None else now - self._gpu_before
+        if not used:
+            return
+        readings, peaks = {"memory_mb": used}, self.peaks.setdefault(phase, {})
+        if self._gpu_before is not None and (now := self._gpu.used_memory_mb()) is not None:
+            readings["gpu_memory_mb"] = now - self._gpu_before
+        peaks |= {kind: round(max(peaks.get(kind, 0.0), now), 1) for kind, now in readings.items()}
 
 
 def process_memory_mb(process: psutil.Process) -> float:

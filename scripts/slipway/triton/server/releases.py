@@ -3,6 +3,7 @@
 Nothing here imports a framework, because the Snakefile imports it while it is parsed.
 """
 
+import contextlib
 import json
 import re
 import shutil
@@ -125,20 +126,12 @@ def tensorrt_of_image(image: str) -> str | None:
 
     None if there is no such program, it does not answer, it does not have the image, or the image does not state it.
     """
+    options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": INSPECTION_S}
     for program in filter(shutil.which, CONTAINER_PROGRAMS):
-        for variable in _environment_of_image(program, image):
-            name, _, value = variable.partition("=")
-            if name == VARIABLE and numbers(value):
-                return ".".join(map(str, numbers(value)))
+        command = [program, "image", "inspect", "--format", "{{json .Config.Env}}", image]
+        with contextlib.suppress(OSError, subprocess.SubprocessError, json.JSONDecodeError):
+            variables = json.loads(subprocess.run(command, check=True, **options).stdout) or []
+            version = dict(variable.partition("=")[::2] for variable in variables).get(VARIABLE, "")
+            if numbers(version):
+                return ".".join(map(str, numbers(version)))
     return None
-
-
-def _environment_of_image(program: str, image: str) -> list[str]:
-    command = [program, "image", "inspect", "--format", "{{json .Config.Env}}", image]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=INSPECTION_S
-        )
-        return json.loads(done.stdout) or []
-    except (OSError, subprocess.SubprocessError, json.JSONDecodeError):
-        return []

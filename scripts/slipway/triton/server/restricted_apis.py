@@ -5,6 +5,7 @@ machine can see a command line (`ps`) unless /proc is mounted with hidepid. The 
 message. The local server gets a new key at each start, in a file that only its user may read.
 """
 
+import contextlib
 import os
 import secrets
 import subprocess
@@ -75,7 +76,9 @@ def keep_key(state: Path, key: str) -> None:
 
 def header(state: Path) -> Mapping[str, str]:
     """Return the header with the key of the live server, for gRPC; a file with another key is corrected."""
-    running, kept = running_server(state), _kept_key(state)
+    running, kept = running_server(state), ""
+    with contextlib.suppress(OSError, ValueError):
+        kept = key_file(state).read_text(encoding="ascii").strip()
     key = (key_of(running["pid"]) if running else None) or kept
     if key != kept:
         keep_key(state, key)
@@ -90,10 +93,3 @@ def key_of(pid: int) -> str | None:
         return None
     flags = [word for word in words if word.startswith((f"{_HTTP_FLAG}=", f"{_GRPC_FLAG}="))]
     return flags[0].rpartition(f":{HEADER}=")[2] if flags else None
-
-
-def _kept_key(state: Path) -> str:
-    try:
-        return key_file(state).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
