@@ -20,7 +20,7 @@ from slipway.keys.config import complete
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.tools.snakemake_runs import REPOSITORY, Case, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, snakemake, write_config
 
 HEAD = """# Artifacts
 
@@ -101,7 +101,7 @@ def rules() -> list[Rule]:
         shutil.copy(REPOSITORY / "Snakefile", folder)
         with (folder / "Snakefile").open("a", encoding="utf-8") as snakefile:
             snakefile.write(TELL_RULES)
-        snakemake(Case(folder, folder / "Snakefile", ("--list",)))
+        snakemake(folder, "--list", snakefile=folder / "Snakefile")
         told = json.loads((folder / "rules.json").read_text(encoding="utf-8"))
     return [
         Rule(rule["name"], tuple(rule["outputs"]), rule["program"], next(filter(KEY_METHODS.get, rule["uses"]), None))

@@ -18,7 +18,7 @@ from slipway.core.artifacts import read_json, remove, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import usable_cores
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, now, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, now, snakemake, write_config
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -144,9 +144,9 @@ def records_of(model: str, config: dict) -> dict[str, list[str]]:
 
 def make_records(folder: Path, records: list[str]) -> float:
     """Make the records with the workflow; return its seconds. Jobs that need no GPU run beside jobs that do."""
-    options = ("--profile", str(REPOSITORY / "profiles" / "default"), "--cores", str(2 * usable_cores()))
-    options += ("--keep-going", "--resources", "gpu=1", "--", *records)
-    return snakemake(Case(folder, SNAKEFILE, options), shown=True).seconds
+    profile, cores = str(REPOSITORY / "profiles" / "default"), str(2 * usable_cores())
+    options = ("--profile", profile, "--cores", cores, "--keep-going", "--resources", "gpu=1", "--")
+    return snakemake(folder, *options, *records, shown=True).seconds
 
 
 def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
@@ -155,8 +155,7 @@ def collect(workplace: Path, model: str, config: dict, done: list[str]) -> dict:
     folder = workplace / "results" / model / target
     missing = [step for step in records_of(model, config) if step not in done]
     record = {"incomplete": missing} if missing else {}
-    record |= {
-        "measured_at": now(),
+    record |= now() | {
         "configuration": config,
         "origin": read_json(workplace / "results" / model / "weights.json")["origin"],
     }

@@ -10,7 +10,9 @@ import re
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -19,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from slipway.core.artifacts import write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
-from slipway.tools.snakemake_runs import SNAKEFILE, Case, Outcome, alternate, machine, snakemake, write_config
+from slipway.tools.snakemake_runs import Outcome, alternate, machine, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports
 
 ARCHITECTURE, CROP = "squeezenet1_1", 64
@@ -76,12 +78,12 @@ def measure_against_empty(folder: Path, rounds: int, deploy: bool) -> dict:
     goals = ("deploy",) if deploy else BUILT
     try:
         progress(f"building the files that are then up to date: {' '.join(goals)}")
-        snakemake(Case(built, SNAKEFILE, goals))
+        snakemake(built, *goals)
         progress(f"runs with nothing to do, in turn; rounds: {rounds}")
-        outcomes = alternate(cases_with_nothing_to_do(write_empty(folder / "empty"), built, deploy), rounds)
+        outcomes = alternate(runs_with_nothing_to_do(write_empty(folder / "empty"), built, deploy), rounds)
     finally:
         if deploy:
-            snakemake(Case(built, SNAKEFILE, ("undeploy",)))
+            snakemake(built, "undeploy")
     require_nothing_to_do(outcomes)
     return summarise(outcomes)
 
@@ -119,13 +121,13 @@ def tiny_config() -> dict:
     }
 
 
-def cases_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Case]:
-    """Return the cases to measure in turn, by name."""
+def runs_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Callable[[], Outcome]]:
+    """Return the runs to measure in turn, by name."""
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     if deploy:
         options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
-    cases = {name: Case(built, SNAKEFILE, given) for name, given in options.items()}
-    return {"empty": Case(empty, empty / "Snakefile", ()), **cases}
+    runs = {name: partial(snakemake, built, *given) for name, given in options.items()}
+    return {"empty": partial(snakemake, empty, snakefile=empty / "Snakefile"), **runs}
 
 
 def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
@@ -152,21 +154,18 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 def measure_growth(folder: Path, rounds: int) -> dict:
     """Return the times (s) of dry runs of growing configurations, and straight lines fitted to them."""
-    cases = {shape: growing_case(folder / f"combinations-{shape.combinations}", shape) for shape in SHAPES}
+    folders = {shape: folder / f"combinations-{shape.combinations}" for shape in SHAPES}
+    for shape, place in folders.items():
+        write_config(place, synthetic_config(shape))
+    runs = {shape: partial(snakemake, place, "-n", "evidence") for shape, place in folders.items()}
     progress(f"dry runs of {' to '.join(str(shape.combinations) for shape in SHAPES)} combinations; rounds: {rounds}")
-    points = [point(shape, outcomes) for shape, outcomes in alternate(cases, rounds).items()]
+    points = [point(shape, outcomes) for shape, outcomes in alternate(runs, rounds).items()]
     seconds = [measured["median_seconds"] for measured in points]
     return {
         "points": points,
         "by_combinations": fit([measured["combinations"] for measured in points], seconds),
         "by_jobs": fit([measured["jobs"] for measured in points], seconds),
     }
-
-
-def growing_case(folder: Path, shape: Shape) -> Case:
-    """Write the configuration of a shape into a new folder. Return the dry run of all its artifacts."""
-    write_config(folder, synthetic_config(shape))
-    return Case(folder, SNAKEFILE, ("-n", "evidence"))
 
 
 def synthetic_config(shape: Shape) -> dict:

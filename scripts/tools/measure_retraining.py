@@ -31,6 +31,8 @@ from slipway.tools.snakemake_runs import now, write_config
 WEEKS = {"cold": False, "timing_cache": False, "refittable": True, "refit": True}
 # The change of weights by a training, relative to each weight and, for weights near zero, to their tensor's spread.
 CHANGE = 0.01
+# The file in the working folder that each training replaces.
+CHECKPOINT = "checkpoint.pth"
 # TensorRT's interpreter runs this program. It prints the times of two engines.
 _COMPARE = """
 import json, sys
@@ -48,11 +50,6 @@ class Retraining:
     model: str
     target: str
     precision: str
-
-    @property
-    def checkpoint(self) -> Path:
-        """Return the path of the checkpoint that each training replaces."""
-        return self.folder / "checkpoint.pth"
 
     @property
     def record(self) -> str:
@@ -96,11 +93,12 @@ def main(arguments: argparse.Namespace) -> None:
     for number, (name, refit) in enumerate(WEEKS.items(), start=1):
         progress(f"week {number}: {name.replace('_', ' ')}")
         configure(retraining, config, arguments, refit)
-        train(retraining, state, seed=number)
-        weeks[name] = week(retraining)
+        train(retraining.folder, state, seed=number)
+        seconds = make_records(retraining.folder, [retraining.record])
+        weeks[name] = {"workflow_seconds": round(seconds, 1), **read_json(retraining.folder / retraining.record)}
         shutil.copyfile(retraining.engine, retraining.folder / f"{name}.trt")
     record = {
-        "measured_at": now(),
+        **now(),
         "configuration": config,
         **({"profiles": arguments.profiles} if arguments.profiles else {}),
         "weights": "a checkpoint" if arguments.weights else "random",
@@ -135,10 +133,10 @@ def first_weights(model: dict, weights: Path | None) -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-def train(retraining: Retraining, state: dict[str, torch.Tensor], seed: int) -> None:
+def train(folder: Path, state: dict[str, torch.Tensor], seed: int) -> None:
     """Write a checkpoint with slightly different weights, as another week of training would."""
     random = torch.Generator().manual_seed(seed)
-    torch.save({name: changed(name, values, random) for name, values in state.items()}, retraining.checkpoint)
+    torch.save({name: changed(name, values, random) for name, values in state.items()}, folder / CHECKPOINT)
 
 
 def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.Tensor:
@@ -155,18 +153,12 @@ def changed(name: str, values: torch.Tensor, random: torch.Generator) -> torch.T
 def configure(retraining: Retraining, config: dict, arguments: argparse.Namespace, refit: bool) -> None:
     """Write the configuration with this machine's paths, the checkpoint of the week, and `refit` on or off."""
     here = on_this_machine(config, arguments)
-    here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": retraining.checkpoint.name}}
+    here["models"] = {retraining.model: {**here["models"][retraining.model], "weights": CHECKPOINT}}
     here["targets"][retraining.target]["precisions"] = [retraining.precision]
     here["tensorrt"] |= {"timing_cache": True, "refit": refit}
     if arguments.profiles:
         here["tensorrt"]["profiles"] = arguments.profiles
     write_config(retraining.folder, here)
-
-
-def week(retraining: Retraining) -> dict:
-    """Update the engine with the workflow; return its build record with "workflow_seconds", the workflow's time."""
-    seconds = make_records(retraining.folder, [retraining.record])
-    return {"workflow_seconds": round(seconds, 1), **read_json(retraining.folder / retraining.record)}
 
 
 def summary(weeks: dict[str, dict]) -> dict:

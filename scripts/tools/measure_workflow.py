@@ -25,7 +25,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.load_test.model_analyzer import perf_analyzer
-from slipway.tools.snakemake_runs import REPOSITORY, SNAKEFILE, Case, machine, snakemake, write_config
+from slipway.tools.snakemake_runs import REPOSITORY, machine, snakemake, write_config
 from slipway.triton.server.tritonserver import Ports, perf_analyzer_environment
 
 MODEL, TARGET = "resnet50", "cpu"
@@ -85,7 +85,7 @@ def configure(workplace: Path) -> Ports:
 
 def seconds_of(workplace: Path, target: str) -> float:
     """Run the workflow and return its seconds."""
-    return round(snakemake(Case(workplace, SNAKEFILE, (target,)), shown=True).seconds, 2)
+    return round(snakemake(workplace, target, shown=True).seconds, 2)
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:

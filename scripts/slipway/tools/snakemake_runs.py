@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,6 @@ SNAKEFILE = REPOSITORY / "Snakefile"
 
 
 @dataclass(frozen=True)
-class Case:
-    """A command line of Snakemake and the folder in which it runs."""
-
-    folder: Path
-    snakefile: Path
-    options: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Outcome:
     """The duration (s) of a command and its complete output."""
 
@@ -35,14 +27,14 @@ class Outcome:
     output: str
 
 
-def now() -> str:
+def now() -> dict:
     """Return the time in UTC, as records have it."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
 
 
 def machine() -> dict:
     """Return the time and this machine, as records have them."""
-    return {"measured_at": now(), "cpu": cpu(), "platform": platform.platform()}
+    return now() | {"cpu": cpu(), "platform": platform.platform()}
 
 
 def write_config(folder: Path, config: dict) -> None:
@@ -51,28 +43,26 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def snakemake(case: Case, shown: bool = False) -> Outcome:
+def snakemake(folder: Path, *options: str, snakefile: Path = SNAKEFILE, shown: bool = False) -> Outcome:
     """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the output instead.
 
     Raises SlipwayError with its messages if it fails.
     """
-    command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(case.snakefile), "--cores", "1"]
+    command = [str(Path(sys.executable).with_name("snakemake")), "-s", str(snakefile), "--cores", "1", *options]
     streams = {"stdout": subprocess.DEVNULL} if shown else {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     start = time.perf_counter()
-    done = subprocess.run(
-        [*command, *case.options], check=False, cwd=case.folder, encoding="utf-8", errors="replace", **streams
-    )
+    done = subprocess.run(command, check=False, cwd=folder, encoding="utf-8", errors="replace", **streams)
     seconds = round(time.perf_counter() - start, 3)
     if done.returncode:
-        messages = f"see above, and the logs in {case.folder / 'logs'}" if shown else f"it said:\n{done.stdout}"
-        raise SlipwayError(f"`snakemake {' '.join(case.options)}` failed; {messages}")
+        messages = f"see above, and the logs in {folder / 'logs'}" if shown else f"it said:\n{done.stdout}"
+        raise SlipwayError(f"`snakemake {' '.join(options)}` failed; {messages}")
     return Outcome(seconds, done.stdout or "")
 
 
-def alternate(cases: dict[Any, Case], rounds: int) -> dict[Any, list[Outcome]]:
-    """Run every case once per round, in order; return the outcomes of each case.
+def alternate(runs: dict[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
+    """Call every run once per round, in order; return the outcomes of each.
 
     A first extra round is not counted: it only brings the files into the machine's page cache.
     """
-    counted = [{name: snakemake(case) for name, case in cases.items()} for _ in range(rounds + 1)][1:]
-    return {name: [outcomes[name] for outcomes in counted] for name in cases}
+    counted = [{name: run() for name, run in runs.items()} for _ in range(rounds + 1)][1:]
+    return {name: [outcomes[name] for outcomes in counted] for name in runs}

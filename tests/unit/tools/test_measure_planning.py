@@ -6,7 +6,7 @@ from slipway.core.errors import SlipwayError
 from slipway.keys.config import complete
 from slipway.keys.validation import resolve
 from slipway.tools import snakemake_runs
-from slipway.tools.snakemake_runs import Case, Outcome
+from slipway.tools.snakemake_runs import Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +23,14 @@ def test_the_tiny_configuration_is_valid_and_needs_its_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("deploy", [False, True])
 def test_the_empty_workflow_comes_first_and_deploy_only_when_asked_for(tmp_path, deploy):
-    cases = measure_planning.cases_with_nothing_to_do(tmp_path / "empty", tmp_path / "tiny", deploy)
+    runs = measure_planning.runs_with_nothing_to_do(tmp_path / "empty", tmp_path / "tiny", deploy)
     names = ["empty", "dry_run", "nothing_to_do"]
-    assert list(cases) == names + (["dry_run_of_deploy", "deploy_with_nothing_to_do"] if deploy else [])
+    assert list(runs) == names + (["dry_run_of_deploy", "deploy_with_nothing_to_do"] if deploy else [])
 
 
 def test_an_empty_workflow_has_nothing_to_do(tmp_path):
     empty = measure_planning.write_empty(tmp_path / "empty")
-    outcome = snakemake_runs.snakemake(Case(empty, empty / "Snakefile", ()))
+    outcome = snakemake_runs.snakemake(empty, snakefile=empty / "Snakefile")
     measure_planning.require_nothing_to_do({"empty": [outcome]})
 
 
