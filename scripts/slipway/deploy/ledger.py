@@ -55,7 +55,10 @@ _SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properti
 
 
 class Ledger:
-    """The ledger's file. It is read again at each access."""
+    """The ledger's file. It is read again at each access.
+
+    Its sets of versions that were live are without duplicates, the latest last.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -81,43 +84,27 @@ class Ledger:
             "what it serves anew"
         )
 
-    def _sound(self) -> dict | None:
-        """Return the content of the file if it is a valid record, else None."""
-        found = read_record(self.file, {})
-        return found if found is not None and _SOUND.is_valid(found) else None
-
-
-class LiveSets:
-    """The sets of versions that were live on this machine, without duplicates, latest last. The ledger has them."""
-
-    def __init__(self, file: Path) -> None:
-        self._ledger = Ledger(file)
-
-    def read(self) -> list[Versions]:
-        """Return all sets, the oldest first."""
-        return self._ledger.read()["live"]
-
     def live(self) -> Versions:
         """Return the set that became live last; {} before the first time."""
-        return (self.read() or [{}])[-1]
+        return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
         """Record that these versions are proven and live, together with other `changes` of the record."""
-        earlier = [each for each in self.read() if each != versions]
-        self._ledger.write(live=[*earlier, versions], **changes)
+        earlier = [each for each in self.read()["live"] if each != versions]
+        self.write(live=[*earlier, versions], **changes)
 
     def rolled_back(self, versions: Versions, live: Versions | None = None, **changes: object) -> None:
         """Record a rollback away from `versions`: later rollbacks do not go back to them until they are deployed again.
 
         `live` are the versions that the rollback made live. `changes` are other changes of the record.
         """
-        history = [each for each in self.read() if _only(each, versions) != versions]
+        history = [each for each in self.read()["live"] if _only(each, versions) != versions]
         now = [*(each for each in history if each != live), live] if live else history
-        self._ledger.write(live=now, **changes)
+        self.write(live=now, **changes)
 
     def before(self, versions: Versions) -> Versions | None:
         """Return the versions of these models that were live before `versions`; None if that is unknown."""
-        for each in reversed(self.read()):
+        for each in reversed(self.read()["live"]):
             numbers = _only(each, versions)
             if numbers and numbers != versions:
                 return numbers
@@ -125,12 +112,13 @@ class LiveSets:
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
         """Return the last `count` versions of a model that were live; all by default."""
-        newest_first = dict.fromkeys(each[name] for each in reversed(self.read()) if name in each)
+        newest_first = dict.fromkeys(each[name] for each in reversed(self.read()["live"]) if name in each)
         return list(newest_first)[:count]
 
-    def without_others(self, name: str, numbers: list[int]) -> list[Versions]:
-        """Return the sets without a version of this model that is not in `numbers`; that one will be removed."""
-        return [each for each in self.read() if each.get(name) in (None, *numbers)]
+    def _sound(self) -> dict | None:
+        """Return the content of the file if it is a valid record, else None."""
+        found = read_record(self.file, {})
+        return found if found is not None and _SOUND.is_valid(found) else None
 
 
 def _only(live: Versions, models: Versions) -> Versions:

@@ -134,7 +134,7 @@ class ReleaseHistory:
             )
         now, rollout = self._numbers(), self.pending()
         interrupted = rollout and rollout.action == DEPLOYMENT and rollout.versions != now
-        versions = rollout.before if interrupted else self.store.live_sets.before(now)
+        versions = rollout.before if interrupted else self.store.ledger.before(now)
         if not versions:
             raise SlipwayError(
                 f"nothing is kept that was live before {in_words(now)}; `deploy.keep_versions` in config.yaml says how "
@@ -153,7 +153,7 @@ class ReleaseHistory:
                 more = {"rolled_back_from": earlier} if earlier != part.number else {}
                 entry = {"model": part.model, "served_as": part.name, "targets": [], "more": more}
                 receipts.setdefault(path.as_posix(), entry)["targets"].append(part.target)
-        before = self.store.live_sets.live() or self._numbers()
+        before = self.store.ledger.live() or self._numbers()
         withdrawn = [path for path in self._on_the_platform() if path.as_posix() not in receipts]
         for path in withdrawn:
             progress(f"  {path.parents[1].name}: is no longer served, since it is no part of what is served now")
@@ -165,8 +165,8 @@ class ReleaseHistory:
         with contextlib.suppress(OSError):
             rollout = self.pending()
             self.store.ledger.write(rollout=None)
-            for name in rollout.versions if rollout else ():
-                self.store.discard_refused(name)
+            for name in rollout.versions if rollout and not self.store.of_all_models else ():
+                self.store.prune(name)
 
     def record(self, receipts: dict[str, dict]) -> None:
         """Record a proven release as live: first its receipts, then history and the rollout's end together."""
@@ -183,9 +183,9 @@ class ReleaseHistory:
             for file in rollout.withdrawn:
                 remove(Path(file))
             if rollout.action == ROLLBACK:
-                self.store.live_sets.rolled_back(rollout.before, rollout.versions, **changes)
+                self.store.ledger.rolled_back(rollout.before, rollout.versions, **changes)
             else:
-                self.store.live_sets.went_live(rollout.versions, **changes)
+                self.store.ledger.went_live(rollout.versions, **changes)
         except OSError as error:
             reason = f"the disk is full ({error})" if error.errno in _FULL else str(error)
             raise SlipwayError(

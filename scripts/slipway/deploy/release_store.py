@@ -5,18 +5,16 @@
 """
 
 import contextlib
-import shutil
 from pathlib import Path
 
 import yaml
 
-from slipway.core.artifacts import remove, sha256, written_whole
+from slipway.core.artifacts import remove, sha256
 from slipway.core.cli import progress
 from slipway.core.records import read_record
 from slipway.deploy.platforms import PLATFORMS
 from slipway.deploy.release import GOLDEN, RECORD, Release
 from slipway.deploy.version_store import Files, VersionStore
-from slipway.triton.repository.contents import contents, remove_bytecode
 from slipway.triton.repository.publishing import require_published
 
 # The part of a receipt that says which repository is served.
@@ -34,18 +32,11 @@ class ReleaseStore(VersionStore):
 
     def keep(self, release: Release) -> Release:
         """Store a release beside the older ones, unless it is stored already; repair a stored one that was changed."""
-        name = release.parts[0].name
         if release.folder.parent == self.folder:
             return release
-        self.clear_up(name)
-        files = {path.relative_to(release.folder).as_posix(): sha256(path) for path in files_of(release)}
-        number = self.number_of(name, files) or self.next_number(name)
-        if self.changes(name, number):
-            with written_whole(self.folder / str(number)) as partial:
-                for file in files:
-                    (partial / file).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(release.folder / file, partial / file)
-            self.enter(name, number, files)
+        sources = {path.relative_to(release.folder).as_posix(): path for path in files_of(release)}
+        files = {file: sha256(path) for file, path in sources.items()}
+        number = self._store(release.parts[0].name, files, sources)
         return Release.stored(self.folder / str(number), self._to)
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
@@ -70,30 +61,17 @@ class ReleaseStore(VersionStore):
                 verify_repository(part.repository.parent, public_key, part.signature)
         return published
 
-    def contents(self, name: str, number: int) -> Files:
-        """Return {file: SHA-256} of a version's files as they are now, without bytecode of a server on them."""
-        remove_bytecode(self.folder / str(number))
-        return contents(self.folder / str(number))
-
-    def path(self, name: str, number: int, file: str) -> Path:
-        """Return where a file of a version lies."""
-        return self.folder / str(number) / file
-
-    def roots(self, name: str) -> list[Path]:
+    def roots(self, name: str) -> dict[str, Path]:
         """Return the one folder with versions."""
-        return [self.folder]
+        return {"": self.folder}
 
-    def in_use(self, name: str) -> set[int]:
-        """Return the versions that were live, and the one that is by its receipt, even if the record was lost."""
-        return super().in_use(name) | {self._live_number()}
+    def selected(self, name: str) -> int | None:
+        """Return the version that is live by its receipt, even if the record was lost."""
+        return (read_record(self._receipt, {"number": int}) or {}).get("number")
 
     def next_number(self, name: str) -> int:
         """Return the number after the ones that exist: a version that never was live leaves nothing."""
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
-
-    def discard_refused(self, name: str) -> None:
-        """Remove the versions that were never live."""
-        self.prune(name)
 
     def readable(self) -> list[Release]:
         """Return the recorded versions whose files are still there."""
@@ -104,9 +82,6 @@ class ReleaseStore(VersionStore):
             for number, files in versions.items()
             if all((self.folder / number / file).is_file() for file in files)
         ]
-
-    def _live_number(self) -> int | None:
-        return (read_record(self._receipt, {"number": int}) or {}).get("number")
 
     def _take_over_earlier_record(self) -> None:
         """Write the record of versions that an earlier Slipway stored, and remove its own, `versions.json`."""
@@ -124,8 +99,8 @@ class ReleaseStore(VersionStore):
         receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
         receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
         rolled_back = {receipt.get("rolled_back_from") for receipt in receipts}
-        now = self._live_number()
         record: dict = {"stored": {}, "last": {}, "published": {}, "live": []}
+        now = self.selected("")
         for receipt in sorted(receipts, key=lambda receipt: (receipt["number"] == now, receipt["number"])):
             name, number = receipt["served_as"], receipt["number"]
             record["stored"].setdefault(name, {})[str(number)] = stored[str(number)]

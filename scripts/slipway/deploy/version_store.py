@@ -8,28 +8,35 @@ import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from slipway.core.artifacts import remove
+from slipway.core.artifacts import remove, written_whole
+from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.deploy.ledger import Ledger, LiveSets
+from slipway.deploy.ledger import Ledger
 from slipway.deploy.release import Release
-from slipway.triton.repository.contents import differences
+from slipway.triton.repository.contents import contents, differences, remove_bytecode
 
 # Files of a version: the path in its release, and the SHA-256.
 Files = dict[str, str]
+# The signature of a version verifies itself, so no record has it.
+SIGNATURE = "repository.sig"
 
 
 class VersionStore(ABC):
     """Versions of models below `folder`, by the name that clients use and a number."""
 
-    of_all_models = False  # whether the models of one platform share this store
+    # Whether all models share this store. Then a refused version stays until another one is live.
+    of_all_models = False
 
     def __init__(self, folder: Path, record: Path) -> None:
         self.folder = folder
-        self.ledger, self.live_sets = Ledger(record), LiveSets(record)
+        self.ledger = Ledger(record)
 
     @abstractmethod
     def keep(self, release: Release) -> Release:
-        """Store a release beside the older ones, unless it is stored already; return the stored one."""
+        """Store a release beside the older ones, unless it is stored already; return the stored one.
+
+        A stored version that was changed since then is repaired.
+        """
 
     @abstractmethod
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
@@ -40,24 +47,29 @@ class VersionStore(ABC):
         """Return where a stored release was published; raise SlipwayError unless that is unchanged, and signed."""
 
     @abstractmethod
-    def contents(self, name: str, number: int) -> Files:
-        """Return {file: SHA-256} of a version's files as they are now."""
+    def roots(self, name: str) -> dict[str, Path]:
+        """Return {prefix of files: the folder that has, for each version of a model, a folder with these files}."""
 
     @abstractmethod
+    def selected(self, name: str) -> int | None:
+        """Return the version that is served although no record may have it; None if there is none."""
+
     def path(self, name: str, number: int, file: str) -> Path:
         """Return where a file of a version lies."""
+        prefix = self._prefix(name, file)
+        return self.roots(name)[prefix] / str(number) / file.removeprefix(prefix)
 
-    @abstractmethod
-    def roots(self, name: str) -> list[Path]:
-        """Return the folders that have a folder for each version of a model."""
+    def contents(self, name: str, number: int) -> Files:
+        """Return {file: SHA-256} of a version's files as they are now, without the signature.
 
-    @abstractmethod
-    def discard_refused(self, name: str) -> None:
-        """Remove the versions of a model that were never live, if they do not stay until another one is."""
-
-    def in_use(self, name: str) -> set[int]:
-        """Return the versions whose files must stay although no record has them."""
-        return set(self.live_sets.last_of(name))
+        Compiled bytecode is removed first: Python would run it in place of the files that are compared.
+        """
+        found: Files = {}
+        for prefix, root in self.roots(name).items():
+            remove_bytecode(root / str(number))
+            found |= {f"{prefix}{file}": digest for file, digest in contents(root / str(number)).items()}
+        found.pop(SIGNATURE, None)
+        return found
 
     def versions(self, name: str) -> list[int]:
         """Return the versions of a model that are recorded, ascending."""
@@ -102,29 +114,60 @@ class VersionStore(ABC):
         """Record a version that is complete; from now on it exists."""
         record = self.ledger.read()
         versions = record["stored"].get(name, {}) | {str(number): files}
-        self.ledger.write(stored=record["stored"] | {name: versions}, last=record["last"] | {name: number})
+        last = record["last"] | {name: max(number, record["last"].get(name, 0))}
+        self.ledger.write(stored=record["stored"] | {name: versions}, last=last)
 
     def prune(self, name: str, keep: int | None = None) -> None:
         """Remove every version of a model but the `keep` that were live last; by default but those that were live."""
-        kept = self.live_sets.last_of(name, keep)
-        stored = self.ledger.read()["stored"]
+        kept, record = self.ledger.last_of(name, keep), self.ledger.read()
+        stored, live = record["stored"], [each for each in record["live"] if each.get(name) in (None, *kept)]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
         # Without a record they do not exist, even if a kill interrupts their removal.
-        self.ledger.write(live=self.live_sets.without_others(name, kept), stored=stored | {name: remaining})
+        self.ledger.write(live=live, stored=stored | {name: remaining})
         self.clear_up(name)
 
     def clear_up(self, name: str) -> None:
         """Remove files without a record: a killed deployment was copying them, or had not yet removed them."""
-        known = {*self.versions(name), *self.in_use(name)}
-        for root in self.roots(name):
+        known = {*self.versions(name), *self.ledger.last_of(name), self.selected(name)}
+        for root in self.roots(name).values():
             for number in self._numbers(name) - known:
                 shutil.rmtree(root / str(number), ignore_errors=True)
             for partial in root.glob(".partial.*"):
                 remove(partial)
 
+    def _store(self, name: str, files: Files, sources: dict[str, Path]) -> int:
+        """Store files as a version, unless they are one already; repair it if it was changed. Return its number."""
+        self.clear_up(name)
+        number = self.number_of(name, files) or self.next_number(name)
+        if changed := self.changes(name, number):
+            if self.record(name, number):
+                progress(
+                    f"  version {number} of {name} in {self.folder} was changed since ({changed}); putting it right"
+                )
+            self._copy(name, number, files, sources)
+            self.enter(name, number, files)
+        return number
+
+    def _copy(self, name: str, number: int, files: Files, sources: dict[str, Path]) -> None:
+        """Copy the files of a version, each folder completely or not at all, and compare every copied file."""
+        for prefix, root in self.roots(name).items():
+            here = {file.removeprefix(prefix): file for file in files if self._prefix(name, file) == prefix}
+            with written_whole(root / str(number)) as partial:
+                for target, file in here.items():
+                    (partial / target).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(sources[file], partial / target)
+                if changed := differences(contents(partial), {target: files[file] for target, file in here.items()}):
+                    raise SlipwayError(
+                        f"the copy of {name} in {root / str(number)} is not what was written ({changed}): the disk is "
+                        "full, or somebody edits it; nothing that is served was changed"
+                    )
+
+    def _prefix(self, name: str, file: str) -> str:
+        return max(filter(file.startswith, self.roots(name)), key=len)
+
     def _numbers(self, name: str) -> set[int]:
         """Return the numbers of all existing folders, also of folders without a record."""
-        folders = [path for root in self.roots(name) for path in root.glob("[0-9]*")]
+        folders = [path for root in self.roots(name).values() for path in root.glob("[0-9]*")]
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 
     def _by_path(self, name: str, number: int, files: Files) -> Files:

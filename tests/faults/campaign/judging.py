@@ -45,7 +45,7 @@ def prepare(scene):
 
 def can_go_back(scene):
     """Say whether `rollback` would find a version that is known, every file of it as it was."""
-    live = scene.store.live_sets.live()
+    live = scene.store.ledger.live()
     try:
         return bool(live and scene.previous is not None and numbers_before(scene, live))
     except SlipwayError:
@@ -75,7 +75,7 @@ def agree(scene, permitted):
     assert who == LIVE, f"training {who} answers"
     assert receipt["number"] == version, f"the receipt says {receipt['number']}, {version} is served"
     assert receipt["contents"]["server"]["pid"] == server.pid, "the receipt is of another process"
-    assert scene.store.live_sets.live() == {"tiny": version}, "the history says otherwise"
+    assert scene.store.ledger.live() == {"tiny": version}, "the history says otherwise"
     one_back(scene, version, permitted)
     family = {server.pid, *(child.pid for child in server.children(recursive=True))}
     wait_for(lambda: not left_over(scene, family), lambda: f"processes are left: {left_over(scene, family)}")
@@ -102,7 +102,7 @@ def one_back(scene, version, permitted):
 
 def numbers_before(scene, live):
     """Return the versions that `rollback` would serve in place of `live`; raise SlipwayError unless they are whole."""
-    numbers = scene.store.live_sets.before(live) or {}
+    numbers = scene.store.ledger.before(live) or {}
     for name, number in numbers.items():
         scene.store.require_whole(name, number)
     return numbers

@@ -105,7 +105,7 @@ class Scene:
     @property
     def earlier(self):
         """Return the trainings that were live before the live one, the last of them first."""
-        _, *before = self.store.live_sets.last_of("tiny") or [None]
+        _, *before = self.store.ledger.last_of("tiny") or [None]
         return [self.training_of(number) for number in before]
 
     def serving(self):

@@ -233,7 +233,7 @@ def the_clock_was_set_and_every_file_is_from(scene, seconds):
 
 @fault
 def old_versions_cannot_be_removed(scene):
-    kept = scene.state / "models/tiny" / str(scene.store.live_sets.before(scene.store.live_sets.live())["tiny"])
+    kept = scene.state / "models/tiny" / str(scene.store.ledger.before(scene.store.ledger.live())["tiny"])
     kept.chmod(0o500)
     try:
         scene.deploy(NEXT, "--keep-versions", 1, before=as_ordinary_user())

@@ -78,7 +78,7 @@ def existing(scene, file, number):
 @faults(CASES)
 def the_version_before_is_tampered_with_and_rolled_back_to(scene, case):
     file, change = case
-    number = scene.store.live_sets.before(scene.store.live_sets.live())["tiny"]
+    number = scene.store.ledger.before(scene.store.ledger.live())["tiny"]
     with scene.kept(scene.state / "models", scene.state / "published"):
         change(existing(scene, file, number))
         scene.rollback(allowed=False).refused(REFUSED, "Nothing was changed")
@@ -86,7 +86,7 @@ def the_version_before_is_tampered_with_and_rolled_back_to(scene, case):
 
 @faults({"a module": "extra.py", "compiled code": "__pycache__/model.cpython-311.pyc", "a library": "numpy.py"})
 def something_is_put_beside_the_version_before(scene, name):
-    number = scene.store.live_sets.before(scene.store.live_sets.live())["tiny"]
+    number = scene.store.ledger.before(scene.store.ledger.live())["tiny"]
     with scene.kept(scene.state / "models", scene.state / "published"):
         path = scene.state / f"models/tiny/{number}" / name
         path.parent.mkdir(exist_ok=True)
@@ -99,7 +99,7 @@ def something_is_put_beside_the_version_before(scene, name):
 
 @faults({f"{file.replace('{}/', '')}": file for file in FILES[:6]})
 def the_live_version_is_tampered_with_and_its_server_killed(scene, file):
-    number = scene.store.live_sets.live()["tiny"]
+    number = scene.store.ledger.live()["tiny"]
     flip(existing(scene, file, number))
     scene.kill(scene.server)
     assert "was changed since" in scene.deploy(LIVE).succeeded().said

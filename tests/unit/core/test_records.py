@@ -9,7 +9,7 @@ from helpers.artifacts.receipts import local_receipt
 from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.records import NUMBER, has_shape, read_record, require_record
-from slipway.deploy.ledger import LiveSets
+from slipway.deploy.ledger import Ledger
 from slipway.deploy.local.installation import lock as deployment_lock
 from slipway.deploy.release_history import ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore
@@ -142,7 +142,7 @@ def test_of_a_damaged_receipt_the_recorded_copy_counts(tmp_path, content):
 
 @pytest.mark.parametrize("content", DAMAGES)
 def test_a_damaged_history_begins_anew(tmp_path, content):
-    history = LiveSets(damage(tmp_path / "live.json", content))
+    history = Ledger(damage(tmp_path / "live.json", content))
     assert history.live() == {}
     history.went_live({"m": 1})
     assert history.live() == {"m": 1}

@@ -143,7 +143,7 @@ def keep(history, found, proven=True, limit=3):
 
 
 def live(history):
-    return history.store.live_sets.live()[NAME]
+    return history.store.ledger.live()[NAME]
 
 
 def test_a_version_that_is_live_is_kept_once(trained, history, changed):
@@ -162,7 +162,7 @@ def test_old_versions_go_and_the_live_one_stays(trained, history, changed):
         changed("cpu/repository.json", turn=turn)
         keep(history, candidate_of(trained), limit=2)
     assert history.store.versions(NAME) == [2, 3]
-    history.store.live_sets.went_live({NAME: 2})
+    history.store.ledger.went_live({NAME: 2})
     history.prune(candidate_of(trained), 1)
     assert history.store.versions(NAME) == [2]
     assert live(history) == 2

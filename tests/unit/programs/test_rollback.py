@@ -74,7 +74,7 @@ def test_of_several_models_only_what_changed_goes_back(tmp_path, monkeypatch, ca
         write_json(file, receipt)
     history = ReleaseHistory(ModelStore(tmp_path / "state"), files)
     for versions in ({"a": 1, "b": 1, "gone": 1}, live):
-        history.store.live_sets.went_live(versions)
+        history.store.ledger.went_live(versions)
     for name in live:
         write_json(tmp_path / f"{name}.json", {"name": name})
     stored = lambda _, name, number: Part(name, "", tmp_path, tmp_path / f"{name}.json", tmp_path, number=number)  # noqa: E731
@@ -107,9 +107,9 @@ def kept(results, *live, rolled_back=()):
     name = f"{results.name}_trt"
     for number in live:
         history.store.enter(name, number, {})
-        history.store.live_sets.went_live({name: number})
+        history.store.ledger.went_live({name: number})
     for number in rolled_back:
-        history.store.live_sets.rolled_back({name: number})
+        history.store.ledger.rolled_back({name: number})
     write_json(history.receipts[0], local_receipt(results.name, live[-1]) | {"to": "kubernetes"})
     return history
 

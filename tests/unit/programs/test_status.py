@@ -145,7 +145,7 @@ def test_a_live_model_that_this_configuration_does_not_name_is_shown_and_said_to
 ):
     state = results.parent / ".server"
     write_json(results / "deploy" / "receipt.json", receipt(results, rolled_back_from=4))
-    ModelStore(state).live_sets.went_live({"resnet50_trt": 3}, last={"resnet50_trt": 3})
+    ModelStore(state).ledger.went_live({"resnet50_trt": 3}, last={"resnet50_trt": 3})
     write_json(results.parent / "elsewhere" / "deploy" / "receipt.json", local_receipt("elsewhere"))
     status.main(status.parse_arguments(["--results", str(results.parent / "other"), "--state", str(state)]))
     said = capsys.readouterr().err

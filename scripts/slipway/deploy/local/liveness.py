@@ -33,7 +33,7 @@ def why_silent(
     folder: Path = server_state.FOLDER, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
 ) -> dict[str, str]:
     """Return {name of a live model that does not answer: the reason}."""
-    live = ModelStore(folder).live_sets.live()
+    live = ModelStore(folder).ledger.live()
     if not live:  # a checkout that has lost its history still has the receipts
         live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}
     whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}

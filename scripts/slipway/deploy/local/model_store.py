@@ -8,8 +8,6 @@
 A version exists once the record has all its files; the record is written last. A version that differs is not read.
 """
 
-import hashlib
-import json
 import os
 import shutil
 import time
@@ -17,19 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from slipway.core.artifacts import sha256, written_whole
-from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.release import HERE, Part, Release
-from slipway.deploy.version_store import Files, VersionStore
-from slipway.triton.repository.contents import contents, differences, remove_bytecode
+from slipway.deploy.version_store import SIGNATURE, VersionStore
 from slipway.triton.repository.model_config import read_config, write_config
 from slipway.triton.repository.model_folder import VERSION
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION
 
 CONFIGURATIONS = ("config.pbtxt", f"configs/{PYTHON_CONFIGURATION}.pbtxt")
-LABELS, INDEX, GOLDEN, SIGNATURE = "labels.txt", "index.json", "golden.npz", "repository.sig"
-# Prefix, in the index, of the files in Triton's version folder.
-_OF_VERSION = f"{VERSION}/"
+LABELS, INDEX, GOLDEN = "labels.txt", "index.json", "golden.npz"
 
 
 class ModelStore(VersionStore):
@@ -43,7 +37,7 @@ class ModelStore(VersionStore):
 
     def keep(self, release: Release) -> Release:
         """Store each part as a version beside the older ones; return the release of the stored ones."""
-        return replace(release, parts=tuple(self._keep(part) for part in release.parts))
+        return replace(release, parts=tuple(map(self.publish, release.parts)))
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
         """Return the release of stored versions {model: version}; `receipts` {model: receipt} have the rest of it.
@@ -64,39 +58,29 @@ class ModelStore(VersionStore):
             self.require_signed(part.name, part.number, public_key)
         return {part.target: {"published": False, "why": HERE} for part in release.parts}
 
-    def _keep(self, part: Part) -> Part:
-        if part.number is not None:
-            return part
-        stored = self.publish(part.repository, part.index_content, part.golden, part.signature)
-        return replace(stored, model=part.model, target=part.target)
-
-    def publish(self, folder: Path, index: dict, golden: Path, signature: Path | None = None) -> Part:
-        """Copy the model folder of `index` in as a new version, and compare every copied file.
+    def publish(self, part: Part) -> Part:
+        """Copy a part's files as a new version, and compare every copied file; return the stored part.
 
         A version that is stored already is not copied again; if it was changed since then, it is repaired. The served
         versions do not change. Raises SlipwayError if a copied file does not match the index.
         """
-        name, recorded = index["name"], _recorded(index, golden)
-        self.clear_up(name)
-        number = self.number_of(name, recorded)
-        if number is None:
-            number = self.next_number(name)
-            self._copy(number, folder, index, golden)
-            self.enter(name, number, recorded)
-        elif changed := self.changes(name, number):
-            progress(f"  version {number} of {name} in {self.folder} was changed since ({changed}); putting it right")
-            self._copy(number, folder, index, golden)
-        if signature and signature.is_file():
-            with written_whole(self._folder(name, number) / SIGNATURE) as partial:
-                shutil.copyfile(signature, partial)
-        return self.published(name, number)
+        if part.number is not None:
+            return part
+        name, index = part.name, part.index_content
+        files = index["files"] | {INDEX: part.index_sha256, GOLDEN: sha256(part.golden)}
+        sources = {file: part.repository / file for file in index["files"]} | {INDEX: part.index, GOLDEN: part.golden}
+        number = self._store(name, files, sources)
+        if part.signature.is_file():
+            with written_whole(self.path(name, number, SIGNATURE)) as partial:
+                shutil.copyfile(part.signature, partial)
+        return replace(self.published(name, number), model=part.model, target=part.target)
 
     def select(self, name: str, number: int) -> None:
         """Check a version against its record, and select it: Triton takes it when it next loads the model."""
         self.require_whole(name, number)
         modified_ns = self._newer_than_loaded(name)
         for file in (*CONFIGURATIONS, LABELS):
-            stored = self._folder(name, number) / file
+            stored = self.path(name, number, file)
             with written_whole(self.models / name / file) as partial:
                 if file == LABELS:
                     shutil.copyfile(stored, partial)
@@ -132,14 +116,15 @@ class ModelStore(VersionStore):
 
     def proven_by(self, name: str, number: int) -> Part:
         """Return a version to test a server with; golden answers, labels and index are verified, the engine is not."""
-        recorded, folder = self.record(name, number) or {}, self._folder(name, number)
+        recorded = self.record(name, number) or {}
         for file in (INDEX, GOLDEN, LABELS):
-            if not (folder / file).is_file() or sha256(folder / file) != recorded.get(file):
-                raise SlipwayError(f"{folder / file} is not what was recorded")
+            path = self.path(name, number, file)
+            if not path.is_file() or sha256(path) != recorded.get(file):
+                raise SlipwayError(f"{path} is not what was recorded")
         return self._read(name, number)
 
     def _read(self, name: str, number: int) -> Part:
-        folder = self._folder(name, number)
+        folder = self.path(name, number, "")
         return Part(name, "", folder, folder / INDEX, folder / GOLDEN, number=number)
 
     def require_signed(self, name: str, number: int, public_key: Path) -> None:
@@ -152,7 +137,7 @@ class ModelStore(VersionStore):
         try:
             with amended(before=f"version {number} of {name} is not served: "):
                 self.lay_out(name, number, folder)
-                verify_repository(folder, public_key, self._folder(name, number) / SIGNATURE)
+                verify_repository(folder, public_key, self.path(name, number, SIGNATURE))
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -162,69 +147,9 @@ class ModelStore(VersionStore):
             if file not in (INDEX, GOLDEN):
                 _link(self.path(name, number, file), folder / name / file)
 
-    def discard_refused(self, name: str) -> None:
-        """Do nothing: the next version that is live lets them go."""
-
-    def in_use(self, name: str) -> set[int]:
-        """Return the versions that were live or that Triton takes when it next loads the model."""
-        return super().in_use(name) | {self.selected(name)}
-
-    def roots(self, name: str) -> list[Path]:
-        """Return the folder that Triton reads, and the one with configurations and proofs."""
-        return [self._published / name, self.models / name]
-
-    def _folder(self, name: str, number: int) -> Path:
-        """Return the folder with a version's configuration and proof."""
-        return self._published / name / str(number)
-
-    def _engine(self, name: str, number: int) -> Path:
-        """Return Triton's folder of a version, with the engine."""
-        return self.models / name / str(number)
-
-    def path(self, name: str, number: int, file: str) -> Path:
-        """Return where a file of a version lies; it is named as in the version's index."""
-        if file.startswith(_OF_VERSION):
-            return self._engine(name, number) / file.removeprefix(_OF_VERSION)
-        return self._folder(name, number) / file
-
-    def contents(self, name: str, number: int) -> Files:
-        """Return {file: SHA-256} of a version's files as they are now, without the signature, which verifies itself.
-
-        Compiled bytecode is removed first: Python would run it in place of the files that are compared.
-        """
-        engine, proof = self._engine(name, number), contents(self._folder(name, number))
-        remove_bytecode(engine)
-        of_version = {f"{_OF_VERSION}{file}": digest for file, digest in contents(engine).items()}
-        return {file: digest for file, digest in proof.items() if file != SIGNATURE} | of_version
-
-    def _copy(self, number: int, folder: Path, index: dict, golden: Path) -> None:
-        """Copy the files of an index, its text and the golden answers, each folder completely or not at all."""
-        name, wanted = index["name"], _recorded(index, golden)
-        files = {file: folder / file for file in index["files"]} | {GOLDEN: golden}
-        for place, prefix in ((self._engine(name, number), _OF_VERSION), (self._folder(name, number), "")):
-            here = {file.removeprefix(prefix): file for file in wanted if file.startswith(_OF_VERSION) == bool(prefix)}
-            with written_whole(place) as partial:
-                for target, file in here.items():
-                    (partial / target).parent.mkdir(parents=True, exist_ok=True)
-                    if file == INDEX:
-                        (partial / target).write_text(_text(index), encoding="utf-8")
-                    else:
-                        shutil.copyfile(files[file], partial / target)
-                if changed := differences(contents(partial), {target: wanted[file] for target, file in here.items()}):
-                    raise SlipwayError(
-                        f"the copy of {folder} in {place} is not what was written ({changed}): the disk is full, or "
-                        "somebody edits it; nothing that is served was changed"
-                    )
-
-
-def _recorded(index: dict, golden: Path) -> dict[str, str]:
-    """Return {file: SHA-256} of every file of a version: the files in its index, that index, the golden answers."""
-    text = hashlib.sha256(_text(index).encode()).hexdigest()
-    return {**index["files"], INDEX: text, GOLDEN: sha256(golden)}
-
-
-def _text(index: dict) -> str:
-    return json.dumps(index, indent=2) + "\n"
+    def roots(self, name: str) -> dict[str, Path]:
+        """Return the folder with configurations and proofs, and the one that Triton reads."""
+        return {"": self._published / name, f"{VERSION}/": self.models / name}
 
 
 def _link(source: Path, target: Path) -> None:

@@ -38,7 +38,7 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[str, int | None]:
     """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
-    live = installation.store.live_sets.live()
+    live = installation.store.ledger.live()
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
 

@@ -14,7 +14,7 @@ from helpers.models import parts
 import undeploy
 from slipway.core.errors import SlipwayError
 from slipway.deploy import transaction
-from slipway.deploy.ledger import LiveSets
+from slipway.deploy.ledger import Ledger
 from slipway.deploy.local import server_state
 from slipway.deploy.local.installation import TRIAL, UNSERVED_S, lock
 from slipway.deploy.local.platform import Local
@@ -66,8 +66,8 @@ class WaitingPlace:
         return self.state
 
     @property
-    def live_sets(self):
-        return LiveSets(self.state / "live.json")
+    def ledger(self):
+        return Ledger(self.state / "live.json")
 
     def select(self, name, number):
         self.selected[name] = number
@@ -114,7 +114,7 @@ def replaced(place, prove=lambda _: ["proof"], ports=NEW, before=BEFORE):
 
 
 def test_what_is_gone_back_to_is_all_that_was_live(place):
-    place.store.live_sets.went_live({"m": 1, "left out now": 3})
+    place.store.ledger.went_live({"m": 1, "left out now": 3})
     assert live_before(place, RELEASE.versions) == {"m": 1, "added": None, "left out now": 3}
 
 
@@ -185,7 +185,7 @@ def test_a_full_disk_right_after_the_start_leaves_no_server(place, monkeypatch):
 
 def test_a_server_that_does_not_answer_is_replaced_at_once(place, monkeypatch):
     stopped = []
-    place.store.live_sets.went_live(BEFORE | {"added": 1})
+    place.store.ledger.went_live(BEFORE | {"added": 1})
     monkeypatch.setattr(
         "slipway.deploy.local.platform.stop_process", lambda pid, s: stopped.append(s) or psutil.Process(pid).kill()
     )
