@@ -71,9 +71,9 @@ def local_installation(
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> Server:
     """Start a server. If interrupted at any point, the record names the intended or the running server."""
-    server_state.write_intent(state, server.id, start, asdict(server.ports), identity)
-    process = server.start()
-    server_state.write_state(state, process.pid, start, asdict(server.ports), identity, server.id)
+    told = start, asdict(server.ports), identity, server.id
+    server_state.write_state(state, None, *told)
+    server_state.write_state(state, server.start().pid, *told)
     return server
 
 

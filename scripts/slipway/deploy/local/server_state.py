@@ -52,20 +52,16 @@ def read_state(folder: Path = FOLDER) -> dict | None:
     return read_record(state_file(folder), STATE)
 
 
-def write_intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None = None) -> None:
-    """Record a server that is about to be started: its id, the number of the start, its ports, its identity."""
-    write_json(state_file(folder), _intent(folder, server_id, start, listening, identity))
-
-
 def write_state(
-    folder: Path, pid: int, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
+    folder: Path, pid: int | None, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
 ) -> dict:
-    """Record a server that was started: its process, beside the entries of `write_intent`.
+    """Record a server: its process (None if it is about to be started), id, number of the start, ports, identity.
 
     `created` is the creation time of the process, in seconds after boot.
     """
-    intent = _intent(folder, server_id, start, listening, identity)
-    state = {"pid": pid, "created": _created(psutil.Process(pid)), **intent}
+    process = {"pid": pid, "created": _created(psutil.Process(pid))} if pid else {}
+    told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
+    state = process | told | {"folder": str(folder.resolve())}
     write_json(state_file(folder), state)
     return state
 
@@ -173,12 +169,6 @@ def _server_in(receipt: Path) -> dict | None:
     content = read_record(receipt, dict) or {}
     contents = content.get("contents", content)
     return contents["server"] if has_shape(contents, {"server": STATE}) else None
-
-
-def _intent(folder: Path, server_id: str, start: int, listening: dict, identity: dict | None) -> dict:
-    """Return the record of a server before it is started."""
-    told = {"id": server_id, "start": start, "listening": listening, "identity": identity}
-    return told | {"folder": str(folder.resolve())}
 
 
 def _is_anothers(state: dict, folder: Path) -> bool:

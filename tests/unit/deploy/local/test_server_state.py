@@ -20,7 +20,6 @@ from slipway.deploy.local.server_state import (
     start_number,
     state_file,
     who_listens,
-    write_intent,
     write_state,
 )
 
@@ -137,14 +136,14 @@ def test_a_damaged_record_without_a_server_is_in_nobodys_way(tmp_path, content):
 
 def test_a_server_that_was_started_and_not_recorded_is_the_one_that_was_intended(tmp_path, own):
     server_id = psutil.Process(own.pid).cmdline()[-1].removeprefix("--id=")
-    write_intent(tmp_path, server_id, 6, LISTENING, {"program": "tritonserver"})
+    write_state(tmp_path, None, 6, LISTENING, {"program": "tritonserver"}, server_id)
     found = running_server(tmp_path)
     assert (found["pid"], found["identity"]) == (own.pid, {"program": "tritonserver"})
     assert is_running(found)
 
 
 def test_an_intent_without_a_server_is_of_none(tmp_path):
-    write_intent(tmp_path, new_id(tmp_path, 6), 6, LISTENING)
+    write_state(tmp_path, None, 6, LISTENING, server_id=new_id(tmp_path, 6))
     assert running_server(tmp_path) is None
     assert start_number(tmp_path) == 7
 

@@ -172,8 +172,9 @@ def test_what_was_changed_since_it_was_proven_is_not_started_again(place):
 
 
 def test_a_full_disk_right_after_the_start_leaves_no_server(place, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(folder, pid, *_):
+        if pid is not None:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(server_state, "write_state", full)
     with pytest.raises(OSError, match="No space left on device"):
@@ -230,4 +231,4 @@ def test_a_file_in_place_of_the_trials_folder_is_no_obstacle(tmp_path, in_the_wa
     else:
         trial.symlink_to("nowhere")
     stop_trial(tmp_path)
-    server_state.write_intent(trial, "stand-in", 0, asdict(NEW))
+    server_state.write_state(trial, None, 0, asdict(NEW), server_id="stand-in")
