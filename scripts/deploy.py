@@ -4,12 +4,13 @@ If any step fails, and even after a kill, the live version goes on serving. The 
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from slipway.core.cli import run, unwind_when_terminated
 from slipway.core.job_settings import add_planned
-from slipway.deploy.deployments import add_snakemake_options, deployment_parser, deployments
-from slipway.deploy.publishing import Publisher
+from slipway.deploy.deployments import add_rollout, deployment_parser, deployments
+from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
 from slipway.deploy.transaction import deploy
 from slipway.deploy.verification import announce
@@ -20,11 +21,9 @@ from slipway.triton.server.tls import add_tls
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = deployment_parser(__doc__)
-    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
-    arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
+    add_rollout(arguments)
     add_planned(arguments, "public_key_sha256")
     arguments.add_argument("--artifacts", type=Path, nargs="*", default=[], help="what is deployed, as it was made")
-    add_snakemake_options(arguments)
     cluster = arguments.add_argument_group("in a cluster")
     cluster.add_argument("--publish-to", help="folder or storage to publish repositories to; none if left out")
     cluster.add_argument("--keep-published", type=int, default=3, help="versions of a repository to keep there")
@@ -47,12 +46,13 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read each release, deploy it, print the live version."""
     unwind_when_terminated()
-    publishing = (arguments.publish_to, arguments.keep_published, arguments.signed, arguments.public_key)
+    publishing = {"to": arguments.publish_to, "keep": arguments.keep_published}
+    publishing |= {"signed": arguments.signed, "public_key": arguments.public_key}
     for found in deployments(arguments):
         release = Release.read(found.results, found.to, arguments.target)
         platform = found.platform({"place": release.place})
-        publish = Publisher(found.results[0], *publishing).publish
-        receipts = deploy(platform, release, found.history, publish, arguments.keep_versions)
+        published = partial(publish, results=found.results[0], **publishing)
+        receipts = deploy(platform, release, found.history, published, arguments.keep_versions)
         announce(receipts, arguments.snakemake_options)
 
 

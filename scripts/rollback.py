@@ -1,11 +1,10 @@
 """Serve the release that was live before the live one again, and prove it again."""
 
 import argparse
-from pathlib import Path
 
 from slipway.core.cli import progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError, amended
-from slipway.deploy.deployments import Deployment, add_snakemake_options, deployment_parser, deployments
+from slipway.deploy.deployments import Deployment, add_rollout, deployment_parser, deployments
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import INSTEAD, ROLLBACK
 from slipway.deploy.transaction import deploy
@@ -16,9 +15,7 @@ from slipway.triton.repository.versions import DEPLOYED_AGAIN
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line."""
     arguments = deployment_parser(__doc__)
-    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
-    add_snakemake_options(arguments)
-    arguments.add_argument("--public-key", type=Path, help="key that every version must be signed with (.pem)")
+    add_rollout(arguments)
     return arguments.parse_args(argv)
 
 

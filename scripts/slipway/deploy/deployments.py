@@ -45,8 +45,10 @@ def deployment_parser(description: str, platform: bool = True) -> argparse.Argum
     return arguments
 
 
-def add_snakemake_options(arguments: argparse.ArgumentParser) -> None:
-    """Add the options with which snakemake finds the same configuration, for the commands that are shown at the end."""
+def add_rollout(arguments: argparse.ArgumentParser) -> None:
+    """Add the options of the programs that change what is live."""
+    arguments.add_argument("--keep-versions", type=int, default=3, help="versions to keep, the live one too")
+    arguments.add_argument("--public-key", type=Path, help="key that must verify the signatures (.pem)")
     arguments.add_argument("--snakemake-options", default="", help="options for the commands that are shown at the end")
 
 

@@ -16,7 +16,7 @@ from slipway.deploy.container_platform import ContainerPlatform, require_deploya
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DeploymentState
 from slipway.manifests import common
-from slipway.triton.server.tritonserver import Ports
+from slipway.triton.client.ports import Ports
 
 
 class Kubernetes(ContainerPlatform):

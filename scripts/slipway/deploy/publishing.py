@@ -1,6 +1,5 @@
 """Publishing a release's model repositories for its platform, or stating where somebody else has to put them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from slipway.core.cli import progress
@@ -11,52 +10,46 @@ from slipway.deploy.release_store import versions_in_use
 from slipway.triton.repository.versions import read_index
 
 
-@dataclass(frozen=True)
-class Publisher:
-    """Copies repositories below `to`, a folder or storage that the cluster reads. Without `to` nothing is copied.
+def publish(
+    release: Release,
+    results: Path,
+    to: str | None = None,
+    keep: int = 3,
+    signed: bool = False,
+    public_key: Path | None = None,
+) -> dict[str, dict]:
+    """Copy a release's repositories below `to`, a folder or storage that the cluster reads. Without `to` copy nothing.
 
     `results` is the model's folder. With `signed`, the signature is published too. With `public_key`, each repository
     needs a signature that this key verifies.
+
+    Returns {target: record of the publication}. A record's "published" says whether Slipway copied the repository.
+    Raises SlipwayError if a repository is incomplete, or if its copy fails.
     """
-
-    results: Path
-    to: str | None = None
-    keep: int = 3
-    signed: bool = False
-    public_key: Path | None = None
-
-    def publish(self, release: Release) -> dict[str, dict]:
-        """Publish the repository of each target; return {target: record of the publication}.
-
-        A record's "published" says whether Slipway copied the repository. Raises SlipwayError if a repository is
-        incomplete, or if its copy fails.
-        """
-        for part in release.parts:
-            self._require_whole(part)
-        if PLATFORMS[release.to].on_this_machine:
-            return {part.target: {"published": False, "why": HERE} for part in release.parts}
-        if self.to is None:
-            return {part.target: _not_by_slipway(part) for part in release.parts}
-        return {part.target: self._publish(release.model, part) for part in release.parts}
-
-    def _publish(self, model: str, part: Part) -> dict:
-        from slipway.triton.repository.publishing import destination_of, publish
-
-        destination = destination_of(self.to, part.values["claim_path"], model, part.target)
-        protected, signature = versions_in_use(self.results, part.target), part.signature if self.signed else None
-        published = publish(part.repository.parent, part.index, destination, self.keep, protected, signature=signature)
-        done = "published to" if published["copied"] else "is in"
-        progress(f"  {model}: {published['version']} {done} {published['destination']}")
-        return {"published": True, "signed": self.signed, **published}
-
-    def _require_whole(self, part: Part) -> None:
-        """Raise SlipwayError unless a repository matches its index and, with a public key, its signature."""
+    for part in release.parts:
         with amended(after=". Nothing was changed."):
             read_index(part.repository.parent, part.index)
-            if self.public_key:
-                from slipway.triton.repository.signing import verify_repository
+            if public_key:
+                from slipway.triton.repository.signing import verify_repository  # it takes half a second to import
 
-                verify_repository(part.repository.parent, self.public_key, part.signature)
+                verify_repository(part.repository.parent, public_key, part.signature)
+    if PLATFORMS[release.to].on_this_machine:
+        return {part.target: {"published": False, "why": HERE} for part in release.parts}
+    if to is None:
+        return {part.target: _not_by_slipway(part) for part in release.parts}
+    return {part.target: _published(release.model, part, results, to, keep, signed) for part in release.parts}
+
+
+def _published(model: str, part: Part, results: Path, to: str, keep: int, signed: bool) -> dict:
+    from slipway.triton.repository import publishing  # it takes long to import
+
+    destination = publishing.destination_of(to, part.values["claim_path"], model, part.target)
+    protected, signature = versions_in_use(results, part.target), part.signature if signed else None
+    folder = part.repository.parent
+    published = publishing.publish(folder, part.index, destination, keep, protected, signature=signature)
+    done = "published to" if published["copied"] else "is in"
+    progress(f"  {model}: {published['version']} {done} {published['destination']}")
+    return {"published": True, "signed": signed, **published}
 
 
 def _not_by_slipway(part: Part) -> dict:

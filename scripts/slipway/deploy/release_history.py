@@ -145,8 +145,9 @@ class ReleaseHistory:
 
     def begin(self, release: Release, snapshot: dict, action: str) -> None:
         """Record that a stored release is about to replace the state in `snapshot`."""
-        replaced = self._replaced() if action == ROLLBACK else {}
-        receipts = {}
+        rollout, receipts, replaced = self.pending(), {}, {}
+        if action == ROLLBACK:  # what it takes out of service: a deployment that did not end, else what is live
+            replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
         for path in self.receipts:
             for part in release.of_model(path.parents[1].name).parts:
                 earlier = replaced.get(part.name, part.number)
@@ -217,11 +218,6 @@ class ReleaseHistory:
 
     def _numbers(self) -> Versions:
         return {receipt["served_as"]: receipt["number"] for receipt in self.live().values()}
-
-    def _replaced(self) -> Versions:
-        """Return the versions that a rollback takes out of service."""
-        rollout = self.pending()
-        return rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
 
     def _on_the_platform(self) -> list[Path]:
         """Return the existing receipts, also of models that the configuration does not name."""

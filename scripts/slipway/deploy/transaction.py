@@ -33,7 +33,12 @@ def deploy(
         release = history.store.keep(release)
         history.begin(release, snapshot, action)
         proofs = replace(platform, release, snapshot, history, under_load=action == DEPLOYMENT)
-        finish(platform, release, snapshot)
+        with amended(
+            before=f"{release.model} is live on {release.to} and proven, but objects that only the version before "
+            "needed are still there: ",
+            after="\nRun snakemake again, which goes on there; no receipt was written yet.",
+        ):
+            platform.finish(release, snapshot)
         receipts = receipts_of(platform, release, proofs, published=published, preflight=checked)
         history.record(receipts)
         history.prune(release, keep)
@@ -91,13 +96,3 @@ def roll_back(
         ) from error
     history.restored()
     return now
-
-
-def finish(platform: Platform, release: Release, snapshot: dict) -> None:
-    """Remove the objects that only the previous version needed."""
-    proven = f"{release.model} is live on {release.to} and proven"
-    with amended(
-        before=f"{proven}, but objects that only the version before needed are still there: ",
-        after="\nRun snakemake again, which goes on there; no receipt was written yet.",
-    ):
-        platform.finish(release, snapshot)

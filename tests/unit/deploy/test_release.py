@@ -10,7 +10,7 @@ from helpers.artifacts.receipts import local_receipt
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.container_platform import ContainerPlatform, require_deployable
-from slipway.deploy.publishing import Publisher
+from slipway.deploy.publishing import publish
 from slipway.deploy.release import Release
 from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
@@ -86,7 +86,7 @@ def test_a_repository_that_was_cut_is_refused_before_it_is_published(trained):
     labels.write_text("other\n", encoding="utf-8")
     try:
         with pytest.raises(SlipwayError, match=r"edited or truncated.*Nothing was changed"):
-            Publisher(trained.results).publish(candidate_of(trained))
+            publish(candidate_of(trained), trained.results)
     finally:
         labels.write_text(text, encoding="utf-8")
 

@@ -13,7 +13,7 @@ import publish_repository as publish_program
 import sign_repository as program
 from slipway.core.artifacts import read_json, sha256, tree_digest, write_json
 from slipway.core.errors import SlipwayError
-from slipway.deploy.publishing import Publisher
+from slipway.deploy import publishing
 from slipway.deploy.release import Part, Release
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.triton.repository.publishing import destination_of
@@ -269,7 +269,7 @@ def test_a_deployment_refuses_what_is_not_signed_before_anything_is_copied(tmp_p
     part = Part("m", "cpu", made.model, made.index, tmp_path / "golden.npz")
 
     def publish(public_key):
-        return Publisher(tmp_path, public_key=public_key).publish(Release("local", (part,)))
+        return publishing.publish(Release("local", (part,)), tmp_path, public_key=public_key)
 
     publish(keys[1])
     made.engine.write_text("edited")
