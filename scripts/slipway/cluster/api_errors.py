@@ -3,13 +3,12 @@
 import json
 import re
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import urllib3.exceptions as http
 from kubernetes.client import ApiException
 
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, causes
 
 # The API server's error for an object that is not of its stated kind. It has the code 500.
 MALFORMED = ("failed to create typed patch object", "failed to convert new object")
@@ -149,7 +148,7 @@ def _causes(status: dict) -> list[dict]:
 
 def why_unreachable(error: Exception, request: Asked, timeout_s: float) -> str:
     """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
-    chain = list(_chain(error))
+    chain = causes(error)
     message = " ".join(str(each) for each in chain)
 
     def has(*kinds: type[BaseException]) -> bool:
@@ -176,10 +175,3 @@ def _tls(message: str) -> str:
     if "WRONG_VERSION_NUMBER" in message or "RECORD_LAYER" in message:
         return "it does not speak TLS; correct `server` in the kubeconfig"
     return "the handshake failed; see whether this is the right server and whether your client certificate is valid"
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        reason = getattr(error, "reason", None)
-        error = reason if isinstance(reason, BaseException) else error.__cause__ or error.__context__

@@ -7,19 +7,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+import tenacity
 import urllib3
 from kubernetes import client
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    retry_if_not_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_exponential_jitter,
-    wait_fixed,
-)
 
 from slipway.cluster import api_errors
 from slipway.cluster.api_errors import Asked, Refused, Unauthorized, Unreachable
@@ -36,7 +26,7 @@ OUTAGE_S = 60
 PAUSE_S = 0.5
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
 
-_backoff = wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S)
+_backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S)
 
 
 @dataclass(frozen=True)
@@ -74,9 +64,8 @@ class Transport:
         After a passing failure the request is sent again, so it must be safe to send twice. Raises Refused or
         Unreachable with the reason.
         """
-        retrying = Retrying(
-            retry=retry_if_exception(_may_pass), stop=stop_after_attempt(ATTEMPTS), wait=_wait, reraise=True
-        )
+        retry, stop = tenacity.retry_if_exception(_may_pass), tenacity.stop_after_attempt(ATTEMPTS)
+        retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)
         try:
             return retrying(
                 self.client.call_api,
@@ -113,8 +102,11 @@ class Transport:
 
         While the API starts, it forbids everything until it knows the roles.
         """
-        away = retry_if_exception_type((Unreachable, Refused)) & retry_if_not_exception_type(Unauthorized)
-        Retrying(retry=away, stop=stop_after_delay(OUTAGE_S), wait=wait_fixed(PAUSE_S), reraise=True)(self.now)
+        away = tenacity.retry_if_exception(
+            lambda error: isinstance(error, (Unreachable, Refused)) and not isinstance(error, Unauthorized)
+        )
+        stop, wait = tenacity.stop_after_delay(OUTAGE_S), tenacity.wait_fixed(PAUSE_S)
+        tenacity.Retrying(retry=away, stop=stop, wait=wait, reraise=True)(self.now)
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -124,7 +116,7 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, urllib3.exceptions.ProtocolError)
 
 
-def _wait(state: RetryCallState) -> float:
+def _wait(state: tenacity.RetryCallState) -> float:
     """Return the seconds until the next attempt: the API's Retry-After, else a growing time."""
     headers = getattr(state.outcome.exception(), "headers", None) or {}
     with contextlib.suppress(ValueError, TypeError):

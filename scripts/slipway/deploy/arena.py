@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from slipway.cluster import rollout
 from slipway.cluster.api_resources import servers
 from slipway.core.errors import SlipwayError
 from slipway.deploy.cluster_objects import provenance
@@ -41,7 +42,7 @@ class Arena(Kubernetes):
         return {"releases": [each for each in existing if each not in unproven], "unproven": unproven}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Delete releases that a killed deployment left, and start the missing ones."""
+        """Delete releases that a killed deployment left, start the missing ones, and wait for their rollout."""
         wanted = releases(release)
         self._delete(each for each in snapshot["unproven"] if each not in wanted)
         for arena_release, server, command in _of_each_target(release):
@@ -50,6 +51,7 @@ class Arena(Kubernetes):
                 self._delete([arena_release])
             if unproven or self.cluster.get(server) is None:
                 output_of(command, COMMAND_S)
+        rollout.wait(self.cluster, release.objects, self._patience_s)
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Delete the earlier releases that are no part of this version."""

@@ -62,14 +62,11 @@ class Compose(ContainerPlatform):
         return {"file": state.baseline["file"] if running and running == attempted else running}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the project, or replace it, and wait until its services are healthy."""
+        """Start or replace the project, and wait for its health checks, which test that the model is ready."""
         try:
             self._up(release.files[0])
         except SlipwayError as error:
             raise SlipwayError(f"{error}{_end_of_log(release.files[0])}") from None
-
-    def wait(self, release: Release) -> None:
-        """Return at once: `start` waited for the health check, which tests that the model is ready."""
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:

@@ -57,11 +57,8 @@ class Kubernetes(ContainerPlatform):
         return {"objects": [each for each in earlier.values() if each], "absent": absent}
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Apply every object."""
+        """Apply every object, and wait for the rollout on every target."""
         self._apply(release.objects)
-
-    def wait(self, release: Release) -> None:
-        """Wait for the rollout on every target."""
         rollout.wait(self.cluster, release.objects, self._patience_s)
 
     @contextmanager

@@ -55,10 +55,7 @@ class Platform(Protocol):
         """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release, or begin to start it."""
-
-    def wait(self, release: Release) -> None:
-        """Wait until the release is ready on every target; raise SlipwayError if it cannot become ready."""
+        """Start the release, and wait until it is ready on every target; raise SlipwayError if it cannot become so."""
 
     def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
         """Yield {target: ports of its new server, as reached from this machine}."""

@@ -105,9 +105,9 @@ class Local:
             self._started = switching.start_trial(self._installation, release, self.ports.tls)
         else:
             self._replace_server(release, snapshot)
+        self._wait()
 
-    def wait(self, release: Release) -> None:
-        """Wait until the models are ready in the server that was started."""
+    def _wait(self) -> None:
         progress(f"  ready after {self._started.wait_until_ready(self._options.ready_timeout_s):.1f} s")
 
     @contextmanager
@@ -133,7 +133,7 @@ class Local:
             switching.load(self._installation, release.versions, self.ports)
         else:
             self._replace_server(release, snapshot)
-            self.wait(release)
+            self._wait()
         return True
 
     def finish(self, release: Release, snapshot: dict) -> None:
