@@ -10,7 +10,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from slipway.benchmark.comparison import PYTORCH, PYTORCH_FP16
 from slipway.benchmark.cuda_timing import measure_forward, stream_of
 from slipway.benchmark.timing import Effort, sample_latency, warm_up
-from slipway.contract.contract import BATCH, Contract, Tensors
+from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
@@ -33,14 +33,12 @@ def cpu_subjects(
     model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
     """Return PyTorch eager and each loaded engine, measured as functions of named arrays in host memory."""
-
-    def measured(infer: Callable[[Tensors], Any], cast: Callable[[Tensors], Tensors] = dict) -> Measure:
-        return lambda inputs, effort: measure_host(infer, cast(inputs), batch_size(contract, inputs), effort)
-
     eager = eager_on_cpu(ServedNetwork(model, contract))
     return {
-        PYTORCH: measured(eager),
-        **{name: measured(engine.infer, built.cast) for name, (built, engine) in engines.items()},
+        PYTORCH: partial(measure_host, contract, eager, dict),
+        **{
+            name: partial(measure_host, contract, engine.infer, built.cast) for name, (built, engine) in engines.items()
+        },
     }
 
 
@@ -53,16 +51,15 @@ def gpu_subjects(
 ) -> dict[str, Measure]:
     """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
 
-    def measured(built: BuiltEngine, engine: Any) -> Measure:
-        return lambda inputs, effort: engine.measure(
-            batch_size(contract, inputs), built.cast(inputs), streams=list(streams), **asdict(effort)
-        )
+    def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
+        batch = batch_size(contract, inputs)
+        return engine.measure(batch, built.cast(inputs), streams=list(streams), **asdict(effort))
 
     return {
         PYTORCH: partial(measure_eager, model, contract, streams=streams),
         PYTORCH_FP16: partial(measure_fp16, model, contract, streams=streams),
         "onnxruntime": partial(measure_onnxruntime, onnx, contract),
-        **{name: measured(*pair) for name, pair in engines.items()},
+        **{name: partial(measure_engine, *pair) for name, pair in engines.items()},
     }
 
 
@@ -71,13 +68,20 @@ def batch_size(contract: Contract, inputs: Tensors) -> int:
     return contract.sizes_of(inputs).get(BATCH, 1)
 
 
-def measure_host(infer: Callable[[Tensors], Any], inputs: Tensors, batch: int, effort: Effort) -> dict:
-    """Measure a function of named arrays in host memory on a batch. The latency is the whole call."""
-    calls = warm_up(lambda: infer(inputs), effort.warmup_seconds)
-    latencies = sample_latency(lambda: infer(inputs), effort.seconds, effort.min_samples)
+def measure_host(
+    contract: Contract,
+    infer: Callable[[Tensors], Any],
+    cast: Callable[[Tensors], Tensors],
+    inputs: Tensors,
+    effort: Effort,
+) -> dict:
+    """Measure a function of named arrays in host memory on a batch, `cast` before. The latency is the whole call."""
+    call = partial(infer, cast(inputs))
+    calls = warm_up(call, effort.warmup_seconds)
+    latencies = sample_latency(call, effort.seconds, effort.min_samples)
     return {
         "samples_ms": {"end_to_end": latencies},
-        "throughput_per_s": {"1": round(batch * 1e3 / float(np.mean(latencies)), 2)},
+        "throughput_per_s": {"1": round(batch_size(contract, inputs) * 1e3 / float(np.mean(latencies)), 2)},
         "warmup_calls": calls,
     }
 
@@ -87,29 +91,54 @@ def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]
 
     @torch.inference_mode()
     def infer(inputs: Tensors) -> list[np.ndarray]:
-        return [output.numpy() for output in network(*map(torch.from_numpy, in_order(network, inputs)))]
+        return [output.numpy() for output in network(*map(torch.from_numpy, in_order(network.inputs, inputs)))]
 
     return infer
 
 
-def in_order(network: ServedNetwork, inputs: Tensors) -> list[np.ndarray]:
+def in_order(tensors: Sequence[Tensor], inputs: Tensors) -> list[np.ndarray]:
     """Return named inputs by position."""
-    return [inputs[tensor.name] for tensor in network.inputs]
+    return [inputs[tensor.name] for tensor in tensors]
 
 
+def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
+    """Let a measurement of (subject, contract, inputs, ...) free its GPU memory at the end.
+
+    Raises SlipwayError if this PyTorch cannot use a GPU here, or if the memory does not suffice.
+    """
+
+    @wraps(measure)
+    def measured(subject: Any, contract: Contract, inputs: Tensors, *arguments: Any, **options: Any) -> dict:
+        if not torch.cuda.is_available():
+            raise SlipwayError(
+                f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
+                "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
+            )
+        try:
+            return measure(subject, contract, inputs, *arguments, **options)
+        except torch.cuda.OutOfMemoryError as error:
+            raise SlipwayError(
+                f"PyTorch runs out of GPU memory at batch size {batch_size(contract, inputs)} "
+                f"({str(error).splitlines()[0]}); lower `batch_sizes` of `benchmark` in config.yaml, or end other "
+                "programs that use the GPU"
+            ) from None
+        finally:
+            gc.collect()
+            torch.cuda.empty_cache()
+
+    return measured
+
+
+@freeing_gpu_memory
 def measure_eager(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
     """Measure a network (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
-    batch = batch_size(contract, inputs)
-
-    def measure() -> dict:
-        network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
-        return measure_forward(network, in_order(network, inputs), batch, effort, streams)
-
-    return _freeing_memory(batch, measure)
+    network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
+    return measure_forward(network, in_order(contract.inputs, inputs), batch_size(contract, inputs), effort, streams)
 
 
+@freeing_gpu_memory
 def measure_fp16(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
@@ -118,17 +147,28 @@ def measure_fp16(
     Inputs and outputs have the types of an engine, so the conversions are measured, too. Raises SlipwayError if the
     network does not run in FP16.
     """
-    batch = batch_size(contract, inputs)
-
-    def measure() -> dict:
-        with cudnn_benchmark():
-            halved = half_precision(model, contract).to("cuda")
-            return measure_forward(halved, in_order(halved, inputs), batch, effort, streams, graph=True)
-
     try:
-        return _freeing_memory(batch, measure)
+        with cudnn_benchmark():
+            halved, arrays = half_precision(model, contract).to("cuda"), in_order(contract.inputs, inputs)
+            return measure_forward(halved, arrays, batch_size(contract, inputs), effort, streams, graph=True)
+    except torch.cuda.OutOfMemoryError:
+        raise
     except (RuntimeError, TypeError) as error:
         raise SlipwayError(f"PyTorch cannot run the network in FP16 ({str(error).splitlines()[0]})") from None
+
+
+@freeing_gpu_memory
+def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
+    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
+
+    It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
+    `device_memory_bytes` is null.
+    """
+    if onnx is None:
+        raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
+    session = BoundSession(onnx, contract, contract.sizes_of(inputs), stream_of(0))
+    figures = measure_forward(session, in_order(contract.inputs, inputs), batch_size(contract, inputs), effort)
+    return {**figures, "device_memory_bytes": None}
 
 
 def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
@@ -173,33 +213,11 @@ def torch_settings() -> dict:
     }
 
 
-def _freeing_memory(batch: int, measure: Callable[[], dict]) -> dict:
-    """Return the result of `measure`, and free its GPU memory.
-
-    Raises SlipwayError if this PyTorch cannot use a GPU here, or if the memory does not suffice.
-    """
-    if not torch.cuda.is_available():
-        raise SlipwayError(
-            f"PyTorch {torch.__version__} finds no GPU here (its CUDA is {torch.version.cuda}); run this on the "
-            "target's machine, with a PyTorch built for CUDA and a driver that is new enough for it"
-        )
-    try:
-        return measure()
-    except torch.cuda.OutOfMemoryError as error:
-        raise SlipwayError(
-            f"PyTorch runs out of GPU memory at batch size {batch} ({str(error).splitlines()[0]}); lower "
-            "`batch_sizes` of `benchmark` in config.yaml, or end other programs that use the GPU"
-        ) from None
-    finally:
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
 class BoundSession:
     """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
-    def __init__(self, onnx: str | Path, contract: Contract, stream: torch.cuda.Stream) -> None:
-        """Load the ONNX file. Raise SlipwayError with the reason if it cannot run on the GPU."""
+    def __init__(self, onnx: Path, contract: Contract, sizes: Mapping[str, int], stream: torch.cuda.Stream) -> None:
+        """Load the ONNX file, for these sizes of the axes. SlipwayError with the reason if it cannot run on the GPU."""
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():
@@ -213,6 +231,14 @@ class BoundSession:
             raise SlipwayError(
                 f"onnxruntime {ort.__version__} cannot start its CUDA provider; the log names the library it misses"
             )
+        if unknown := [tensor.name for tensor in contract.outputs if None in tensor.shape]:
+            raise SlipwayError(
+                f"onnxruntime needs memory for the output {unknown[0]}, whose size depends on the values"
+            )
+        self._outputs = tuple(
+            torch.empty(tensor.sizes(sizes.get(BATCH, 1), sizes), dtype=getattr(torch, tensor.dtype), device="cuda")
+            for tensor in contract.outputs
+        )
         self._contract = contract
         self._options = ort.RunOptions()
         # Without this, each run waits for the stream at its end, and batches cannot be enqueued ahead.
@@ -230,19 +256,6 @@ class BoundSession:
         return self._outputs
 
     def _bind(self, inputs: Sequence[torch.Tensor]) -> None:
-        sizes: dict[str, int] = {}
-        for tensor, values in zip(self._contract.inputs, inputs, strict=True):
-            sizes |= {
-                name: size for name, size in zip(tensor.shape, values.shape, strict=True) if isinstance(name, str)
-            }
-        if unknown := [tensor.name for tensor in self._contract.outputs if None in tensor.shape]:
-            raise SlipwayError(
-                f"onnxruntime needs memory for the output {unknown[0]}, whose size depends on the values"
-            )
-        self._outputs = tuple(
-            torch.empty(tensor.sizes(sizes.get(BATCH, 1), sizes), dtype=getattr(torch, tensor.dtype), device="cuda")
-            for tensor in self._contract.outputs
-        )
         self._binding = self._session.io_binding()
         for bind, tensors, arrays in (
             (self._binding.bind_input, self._contract.inputs, inputs),
@@ -250,20 +263,3 @@ class BoundSession:
         ):
             for tensor, values in zip(tensors, arrays, strict=True):
                 bind(tensor.name, "cuda", 0, np.dtype(tensor.dtype).type, tuple(values.shape), values.data_ptr())
-
-
-def measure_onnxruntime(onnx: str | Path | None, contract: Contract, inputs: Tensors, effort: Effort) -> dict:
-    """Measure the ONNX file in ONNX Runtime's CUDA provider. Raise SlipwayError with the reason if it cannot run.
-
-    It uses one stream, since a session is bound to its stream. PyTorch does not see the session's memory, so
-    `device_memory_bytes` is null.
-    """
-    if onnx is None:
-        raise SlipwayError("no ONNX file was given to measure onnxruntime with (--onnx)")
-    batch = batch_size(contract, inputs)
-
-    def measure() -> dict:
-        session = BoundSession(onnx, contract, stream_of(0))
-        return measure_forward(session, [inputs[tensor.name] for tensor in contract.inputs], batch, effort)
-
-    return {**_freeing_memory(batch, measure), "device_memory_bytes": None}

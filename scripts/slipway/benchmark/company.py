@@ -5,8 +5,7 @@ may hardly differ, at any precision. Batches of different sizes may use differen
 answers may differ as much as the precision allows. So may the answers to a sample that was lengthened to the others.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,23 +66,20 @@ def in_company(
         return {"batches": [], "by_size": 0.0, "by_company": 0.0}
     company = [samples[0], *strangers(contract, samples)]
     alone = [_answers(answer, contract, [sample])[0] for sample in company]
-    distances = _Distances(contract, alone)
-    by_size, in_batches = [], defaultdict(list)
+    by_size, by_company, first = [], [], {}
     for batch in batches:
         together = _answers(answer, contract, [company[number] for number in batch])
         for position, (number, own) in enumerate(zip(batch, together, strict=True)):
-            by_size.append(distances.between(number, alone[number], own))
-            in_batches[len(batch), position, number].append(own)
-    by_company = [
-        distances.between(number, first, own)
-        for (_, _, number), (first, *others) in in_batches.items()
-        for own in others
-    ]
+            by_size.append((number, alone[number], own))
+            place = len(batch), position, number
+            if place in first:
+                by_company.append((number, first[place], own))
+            first.setdefault(place, own)
     finite = all(np.isfinite(alone[0][tensor.name]).all() for tensor in contract.outputs)
     found = {
         "batches": sorted({len(batch) for batch in batches}),
-        "by_size": distances.worst(by_size) if finite else float("inf"),
-        "by_company": distances.worst(by_company),
+        "by_size": _distance(contract, alone, by_size) if finite else float("inf"),
+        "by_company": _distance(contract, alone, by_company),
     }
     pairs = [[samples[0], other] for other in samples_of_other_sizes(contract, samples)] if takes(2) else []
     return {**found, "by_padding": max(_by_padding(answer, contract, pair) for pair in pairs)} if pairs else found
@@ -112,51 +108,31 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
     return None
 
 
-class _Distances:
-    """The distances between answers to the same sample, by output, relative to the answers to the sample alone."""
+def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tuple[int, Tensors, Tensors]]) -> float:
+    """Return the worst output's distance over pairs of answers to the same sample: (its number, one, the other).
 
-    def __init__(self, contract: Contract, alone: Sequence[Tensors]) -> None:
-        self._outputs = contract.outputs
-        self._alone = alone
-        self._usual = {tensor.name: _usual_norm([own[tensor.name] for own in alone]) for tensor in contract.outputs}
-
-    def between(self, number: int, one: Tensors, other: Tensors) -> dict[str, float]:
-        """Return {output: distance} of two answers to sample `number`.
-
-        An output is left out if the answer to the sample alone has NaN or infinities. If an output's sizes depend on
-        values, the part that both answers have is compared.
-        """
-        distances = {}
-        for tensor in self._outputs:
-            first, second = one[tensor.name], other[tensor.name]
-            if np.isfinite(self._alone[number][tensor.name]).all():
-                first, second = _common_part(tensor, first, second)
-                distances[tensor.name] = _apart(first, second, self._usual[tensor.name])
-        return distances
-
-    def worst(self, distances: Iterable[Mapping[str, float]]) -> float:
-        """Return the worst output's distance: the largest one, or of integers and booleans the mean.
-
-        One integer of many can be another by rounding alone.
-        """
-        by_output = defaultdict(list)
-        for of_answer in distances:
-            for name, distance in of_answer.items():
-                by_output[name].append(distance)
-        exact = {tensor.name for tensor in self._outputs if not np.issubdtype(np.dtype(tensor.dtype), np.inexact)}
-        return max(
-            (float(np.mean(each) if name in exact else max(each)) for name, each in by_output.items()), default=0.0
-        )
+    It is the largest one, relative to the answers to the sample `alone`; of integers and booleans the mean, since one
+    of many can be another by rounding alone. An answer whose values alone are not finite cannot be compared.
+    """
+    by_output = []
+    for tensor in contract.outputs:
+        usual = float(np.median([_norm(own[tensor.name].astype(np.float64)) for own in alone]))
+        distances = [
+            _apart(*_common_part(tensor, one[tensor.name], other[tensor.name]), usual)
+            for number, one, other in pairs
+            if np.isfinite(alone[number][tensor.name]).all()
+        ]
+        worst = max if np.issubdtype(np.dtype(tensor.dtype), np.inexact) else np.mean
+        by_output += [float(worst(distances))] if distances else []
+    return max(by_output, default=0.0)
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
     """Return the distance between answers to samples of several sizes alone and padded in one batch."""
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
-    distances = _Distances(contract, alone)
     together = _answers(answer, contract, padded(contract, samples))
-    sizes = [contract.sizes_of(sample) for sample in samples]
-    cut = [_cut_back(contract, own, size) for own, size in zip(together, sizes, strict=True)]
-    return distances.worst(distances.between(number, alone[number], own) for number, own in enumerate(cut))
+    cut = [_cut_back(contract, own, contract.sizes_of(one)) for own, one in zip(together, samples, strict=True)]
+    return _distance(contract, alone, [(number, alone[number], own) for number, own in enumerate(cut)])
 
 
 def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) -> Tensors:
@@ -194,17 +170,13 @@ def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
     """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger."""
     if not np.issubdtype(one.dtype, np.inexact):
         return float((one != other).mean()) if one.size else 0.0
-    if not np.isfinite(other).all():
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return float("inf")
     one, other = one.astype(np.float64), other.astype(np.float64)
     distance, scale = _norm(one - other), max(_norm(one), usual)
     if not distance:
         return 0.0
     return distance / scale if scale else float("inf")
-
-
-def _usual_norm(outputs: list[np.ndarray]) -> float:
-    return float(np.median([_norm(output.astype(np.float64)) for output in outputs]))
 
 
 def _norm(output: np.ndarray) -> float:
