@@ -6,12 +6,18 @@ CODE = "code"
 
 
 class JobKey(dict):
-    """The key of one job. As text, it is a list of command-line options.
+    """The key of one job, joined from parts. As text, it is a list of command-line options.
 
     {"batch_sizes": [1, 8], "seconds": 4} becomes "--batch-sizes 1 8 --seconds=4". Snakemake stores the representation
     and reruns the job when it changes, so it is sorted and complete. None means that the option is not given. True and
     False become --name and --no-name. `code` ({file: SHA-256}) becomes no option: the program that runs is this code.
     """
+
+    def __init__(self, *parts: dict, **settings: object) -> None:
+        super().__init__()
+        for part in (*parts, settings):
+            code = self.get(CODE, {}) | part.get(CODE, {})
+            self.update(part, **({CODE: code} if code else {}))
 
     def __str__(self) -> str:
         return shlex.join(word for name in sorted(self) if name != CODE for word in _option(name, self[name]))

@@ -32,15 +32,12 @@ class JobKeys:
 
     def sample_inputs(self, model: str) -> JobKey:
         """Return the key of the samples of a model's inputs."""
+        program = self._parts.program("sample_inputs")
         if source := self.resolved.samples(model):
-            code = self._parts.code("sample_inputs") | self._parts.code_of_samples(source)
             targets = self.resolved.metric_targets(model) or None
-            return JobKey(self._parts.samples(source), batched=self.resolved.batched(model), targets=targets, code=code)
-        return JobKey(
-            self._parts.input(model),
-            image_sha256=self._parts.content(self.resolved.image(model)),
-            code=self._parts.code("sample_inputs"),
-        )
+            return JobKey(program, self._parts.samples(source), batched=self.resolved.batched(model), targets=targets)
+        image_sha256 = self._parts.content(self.resolved.image(model))
+        return JobKey(program, self._parts.input(model), image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
         """Return the key of the canonical checkpoint."""
@@ -48,11 +45,11 @@ class JobKeys:
         checkpoint = self.resolved.checkpoint(model)
         published = {"weights": settings["weights"], **versions("torchvision")}
         return JobKey(
+            self._parts.program_with_network("fetch_weights", model),
             {"checkpoint_sha256": self._parts.content(checkpoint)} if checkpoint else published,
             architecture=settings["architecture"],
             weights_key=settings["weights_key"],
             arguments=json.dumps(settings["arguments"], sort_keys=True),
-            code=self._parts.code_of_model("fetch_weights", model),
         )
 
     def make_contract(self, model: str) -> JobKey:
@@ -60,61 +57,50 @@ class JobKeys:
         settings = self.resolved.config["models"][model]
         of_samples = {name: json.dumps(settings[name]) for name in ("inputs", "axes", "outputs")}
         return JobKey(
+            self._parts.program_with_network("make_contract", model),
             of_samples if self.resolved.samples(model) else self._parts.input(model),
+            versions("torch", "torchvision"),
             meaning=settings["output"],
             labels_from_sha256=self._parts.content(settings["labels"]),
-            **versions("torch", "torchvision"),
-            code=self._parts.code_of_model("make_contract", model),
         )
 
     def reference_outputs(self, model: str) -> JobKey:
         """Return the key of the golden answers."""
-        return JobKey(versions("torch"), code=self._parts.code_of_model("reference_outputs", model))
+        return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:
         """Return the key of the profile."""
-        return JobKey(
-            self.resolved.config["profile"],
-            **self._parts.interface(model),
-            **versions("torch"),
-            code=self._parts.code_of_model("profile_model", model),
-        )
+        program = self._parts.program_with_network("profile_model", model)
+        return JobKey(program, self.resolved.config["profile"], self._parts.interface(model), versions("torch"))
 
     def export_onnx(self, model: str) -> JobKey:
         """Return the key of the ONNX file."""
-        return JobKey(
-            self._parts.interface(model),
-            opset=self.resolved.opset(),
-            # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
-            **versions("torch", "onnxscript", "onnxslim"),
-            code=self._parts.code_of_model("export_onnx", model),
-        )
+        program = self._parts.program_with_network("export_onnx", model)
+        # PyTorch's exporters write the graph with onnxscript, and onnxslim simplifies it.
+        exporters = versions("torch", "onnxscript", "onnxslim")
+        return JobKey(program, self._parts.interface(model), exporters, opset=self.resolved.opset())
 
     def cast_onnx(self) -> JobKey:
         """Return the key of an ONNX file of lower precision."""
-        return JobKey(versions("modelopt"), code=self._parts.code("cast_onnx"))
+        return JobKey(self._parts.program("cast_onnx"), versions("modelopt"))
 
     def quantize_onnx(self, model: str) -> JobKey:
         """Return the key of a quantized ONNX file."""
         calibration = self.resolved.calibration(model)
-        data, code = self._parts.calibration(model)
-        return JobKey(
-            data,
-            **{name: calibration[name] for name in ("max_samples", "min_samples", "method")},
-            **versions("modelopt"),
-            code=self._parts.code("quantize_onnx") | code,
-        )
+        settings = {name: calibration[name] for name in ("max_samples", "min_samples", "method")}
+        program = self._parts.program("quantize_onnx")
+        return JobKey(program, self._parts.calibration(model), settings, versions("modelopt"))
 
     def build_engine(self, target: str, precision: str) -> JobKey:
         """Return the key of an engine."""
         runtime = self.resolved.runtime(target)
         return JobKey(
+            self._parts.program("build_engine", self.resolved.traits(target).module),
             self._parts.builder(target, precision) if self.resolved.runs_tensorrt(target) else {},
             runtime=runtime,
             runtime_version=self.resolved.runtime_version(runtime, target),
             precision=precision,
             hardware=self.resolved.hardware(target),
-            code=self._parts.code("build_engine", self.resolved.traits(target).module),
         )
 
     def gates(self, model: str, target: str, precision: str) -> str:
@@ -126,12 +112,11 @@ class JobKeys:
 
     def preflight_onnx(self) -> JobKey:
         """Return the key of the trial build without a GPU."""
-        preflight = self.resolved.config["preflight"]
         return JobKey(
-            compute_capability=preflight["compute_capability"],
+            self._parts.program("preflight_onnx", "tensorrt_rtx"),
+            compute_capability=self.resolved.config["preflight"]["compute_capability"],
             profiles=json.dumps([sizes_of(profile) for profile in self.resolved.config["tensorrt"]["profiles"]]),
             tensorrt_rtx_version=packages.runtime_version("tensorrt_rtx"),
-            code=self._parts.code("preflight_onnx", "tensorrt_rtx"),
         )
 
     def benchmark(self, model: str, target: str) -> JobKey:
@@ -139,68 +124,60 @@ class JobKeys:
         settings = dict(self.resolved.config["benchmark"])
         if not self.resolved.runs_on_gpu(target):
             settings.pop("streams")
-        return JobKey(
-            settings,
-            hardware=self.resolved.hardware(target),
-            **versions("torch"),
-            code=self._parts.code_with_runtime("benchmark", target) | self._parts.code_of_architecture(model),
-        )
+        program = self._parts.program_with_runtime("benchmark", target)
+        hardware = self.resolved.hardware(target)
+        return JobKey(program, self._parts.network(model), settings, versions("torch"), hardware=hardware)
 
     def check_accuracy(self, model: str, target: str, precision: str) -> JobKey:
         """Return the key of the comparison of an engine's outputs with PyTorch's."""
+        program = self._parts.program_with_runtime("check_accuracy", target)
         limits = self.resolved.accuracy(model)["limits"][precision]
-        return JobKey(
-            {**limits, **self._parts.evaluation(model)},
-            code=self._parts.code_with_runtime("check_accuracy", target) | self._parts.code_of_evaluation(model),
-        )
+        return JobKey(program, limits, self._parts.evaluation(model))
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
         """Return the key of PyTorch's answers to the evaluation data. How its inputs are made is in the contract."""
         return JobKey(
+            self._parts.program_with_network("evaluate_checkpoint", model),
             self._parts.evaluation(model),
+            versions("torch"),
             labels_from_sha256=self._parts.content(self.resolved.config["models"][model]["labels"]),
-            **versions("torch"),
-            code=self._parts.code_of_model("evaluate_checkpoint", model) | self._parts.code_of_evaluation(model),
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
         """Return the key of the load test. The limits are no part of it: they only choose among its results."""
         settings, limits = self.resolved.config["load_test"], self._parts.limits()
         return JobKey(
+            self._parts.server_program("load_test", target),
             {name: value for name, value in settings.items() if name not in limits},
+            versions("pytriton", "perf_analyzer", "model_analyzer"),
             hardware=self.resolved.hardware(target),
-            **versions("pytriton", "perf_analyzer", "model_analyzer"),
-            code=self._parts.code_with_runtime("load_test", target) | self._parts.code_hashes.of_adapter(),
         )
 
     def render_load_test(self) -> JobKey:
         """Return the key of the load test's reports."""
-        return JobKey(self._parts.limits(), code=self._parts.code("render_load_test"))
+        return JobKey(self._parts.program("render_load_test"), self._parts.limits())
 
     def choose_configuration(self) -> JobKey:
         """Return the key of the choice of a configuration."""
-        return JobKey(self._parts.limits(), code=self._parts.code("choose_configuration"))
+        return JobKey(self._parts.program("choose_configuration"), self._parts.limits())
 
     def write_report(self, model: str) -> JobKey:
         """Return the key of the report page of a model."""
         return JobKey(
+            self._parts.program("write_report"),
             engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
             variants=self.resolved.variants(),
             evaluated=self.resolved.has_evaluation(model),
-            code=self._parts.code("write_report"),
         )
 
     def write_repository(self, model: str, target: str) -> JobKey:
         """Return the key of the model repository."""
-        return JobKey(
-            name=f"{model}_trt",
-            triton_release=self.resolved.config["triton"]["release"],
-            code=self._parts.code_with_runtime("write_repository", target) | self._parts.code_hashes.of_adapter(),
-        )
+        program = self._parts.server_program("write_repository", target)
+        return JobKey(program, name=f"{model}_trt", triton_release=self.resolved.config["triton"]["release"])
 
     def write_monitoring(self) -> JobKey:
         """Return the key of the alerts and the dashboard. Their thresholds come from input files."""
-        return JobKey(code=self._parts.code("write_monitoring"))
+        return JobKey(self._parts.program("write_monitoring"))
 
     def publish_repository(self, record: str = "") -> JobKey:
         """Return the key of a published repository.
@@ -215,11 +192,11 @@ class JobKeys:
                 "mounted, or to storage such as s3://bucket/prefix"
             )
         return JobKey(
+            self._parts.program("publish_repository"),
+            self._parts.public_key(),
             to=to,
             claim_path=self.resolved.config["deploy"]["cluster"]["claim_path"],
             publication=publication_number(Path(record)),
-            public_key_sha256=self._parts.public_key(),
-            code=self._parts.code("publish_repository"),
         )
 
     def sign_repository(self, signature: str = "") -> JobKey:
@@ -235,8 +212,8 @@ class JobKeys:
         from slipway.triton.repository.signing_keys import signer  # only here, where something is signed
 
         signed_by = signer(private_key, Path(signature), self._parts.file_hashes.remember)
-        key = {"private_key": private_key, "signed_by": signed_by, "public_key_sha256": self._parts.public_key()}
-        return JobKey(key, code=self._parts.code("sign_repository"))
+        program = self._parts.program("sign_repository")
+        return JobKey(program, self._parts.public_key(), private_key=private_key, signed_by=signed_by)
 
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
         """Return the key of a deployment. Manifests are input files.
@@ -247,11 +224,11 @@ class JobKeys:
         settings, to = self.resolved.config["deploy"], self.resolved.config["deploy"]["to"]
         elsewhere = {"context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]}
         return JobKey(
+            self._parts.program_with_traits("deploy", [self.resolved.deployed_target]),
+            self._parts.public_key(),
             self._local_server(silent) if PLATFORMS[to].together else elsewhere,
             to=to,
-            public_key_sha256=self._parts.public_key(),
-            code=self._parts.code_with_traits("deploy", [self.resolved.deployed_target])
-            | self._parts.code_hashes.of_deployment(to),
+            code=self._parts.code_hashes.of_deployment(to),
         )
 
     def _local_server(self, silent: dict[str, str] | None) -> dict:
@@ -270,9 +247,9 @@ class JobKeys:
     def write_manifests(self) -> JobKey:
         """Return the key of a model's deployment manifests. The measurements are input files."""
         settings, triton = self.resolved.config["deploy"], self.resolved.config["triton"]
-        code = self._parts.code_with_traits("write_manifests", self.resolved.fleet)
         server_settings = ("host", "http_port", "grpc_port", "metrics_port", "ready_timeout_s")
         return JobKey(
+            self._parts.program_with_traits("write_manifests", self.resolved.fleet),
             {name: settings[name] for name in server_settings},
             targets=self.resolved.fleet,
             cluster=json.dumps({**settings["cluster"], "context": None}, sort_keys=True),
@@ -281,7 +258,7 @@ class JobKeys:
             triton_release=triton["release"],
             oldest=triton["oldest"],
             image=triton["image"],
-            code=code | self._parts.code_hashes.of_manifests(),
+            code=self._parts.code_hashes.of_manifests(),
         )
 
     def write_sbom(self) -> JobKey:
@@ -289,8 +266,8 @@ class JobKeys:
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(
+            self._parts.program_with_traits("write_sbom", self.resolved.fleet),
             targets=self.resolved.fleet,
             packages=[f"{name}=={version}" for name, version in building.items() if version != ABSENT],
             serving_packages=[f"{name}=={version}" for name, version in serving.items() if version != ABSENT],
-            code=self._parts.code_with_traits("write_sbom", self.resolved.fleet),
         )
