@@ -10,7 +10,7 @@ from helpers.workplace import REPOSITORY
 
 # {edit: (file in scripts/, text, its replacement)}
 REWORDED = {
-    "an error of the program": ("build_engine.py", "correct it first", "correct that before"),
+    "a message of the program": ("build_engine.py", "it will not take new weights", "it takes no new weights"),
     "an error of a module": ("slipway/core/artifacts.py", "nothing was written to", "there is no content in"),
     "a module that explains errors": ("slipway/core/os_errors.py", "\nfrom slipway", "\nEDITED = True\nfrom slipway"),
     "the frame of the programs": ("slipway/core/cli.py", "\nfrom slipway", "\nEDITED = True\nfrom slipway"),
