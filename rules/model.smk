@@ -43,6 +43,7 @@ rule make_contract:
         # Not `rules.sample_inputs.output.samples`: where a rule calls that `ancient`, Snakemake marks it for all of them.
         program=program("make_contract"),
         samples="results/{model}/samples.npz",
+        samples_record=rules.sample_inputs.output.record,
     output:
         contract=update("results/{model}/contract.json"),
         interface=update("results/{model}/interface.json"),
@@ -55,8 +56,9 @@ rule make_contract:
         "Finding the inputs and outputs of {wildcards.model}"
     shell:
         "python {input.program:q} --weights {input.weights:q} --weights-record {input.record:q} --samples "
-        "{input.samples:q} {params.settings} {params.samples_from} {params.labels_from} --contract {output.contract:q} "
-        "--interface {output.interface:q} --labels {output.labels:q} --log {log:q}"
+        "{input.samples:q} --samples-record {input.samples_record:q} {params.settings} {params.samples_from} "
+        "{params.labels_from} --contract {output.contract:q} --interface {output.interface:q} --labels "
+        "{output.labels:q} --log {log:q}"
 
 
 # For jobs that only need some samples of the right shapes: their values change nothing there. Another interface changes the

@@ -12,6 +12,7 @@ from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.finding import find_contract
 from slipway.contract.golden import read_samples
+from slipway.contract.sizes import Sizes
 from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
@@ -25,7 +26,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(
         __doc__,
-        *("weights", "weights_record", "samples"),
+        *("weights", "weights_record", "samples", "samples_record"),
         contract="JSON to write: the whole contract",
         interface="JSON to write: the part that graphs and engines depend on",
         labels="names of an output's values to write, as lines",
@@ -69,7 +70,8 @@ def of_samples(
     """Return the contract of a model with samples, and the names of the first output's values that can have names."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):
-        contract = replace(find_contract(model, samples, stated), facts={"task": "tensors"})
+        extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])
+        contract = replace(find_contract(model, samples, stated, extremes), facts={"task": "tensors"})
     scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
     if not scores:
         return contract, []

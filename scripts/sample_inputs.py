@@ -7,6 +7,7 @@ from slipway.classification.sample_photographs import add_sample, photographs_of
 from slipway.contract.contract import Tensors
 from slipway.contract.golden import write_samples
 from slipway.contract.samples import inputs_alone, require_targets
+from slipway.contract.sizes import Sizes
 from slipway.contract.source_options import add_source, has_source, name_of, samples_of
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
@@ -45,9 +46,11 @@ def main(arguments: argparse.Namespace) -> None:
 def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
     """Return the samples, and the facts about their source for the record."""
     if has_source(arguments):
-        samples = samples_of(arguments, SAMPLES)
+        sizes = Sizes()
+        samples = samples_of(arguments, SAMPLES, sizes)
         require_targets(samples, arguments.targets, str(arguments.function or arguments.files))
-        return inputs_alone(samples, arguments.targets), {"source": name_of(arguments)}
+        samples = inputs_alone(samples, arguments.targets)
+        return samples, {"source": name_of(arguments), "sizes": {name: sizes[name] for name in samples[0]}}
     return photographs_of(arguments.image, preprocessing_of(arguments), arguments.input)
 
 

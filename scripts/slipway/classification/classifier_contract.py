@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
+from slipway.classification.finding_meaning import find_meaning, last_operation
 from slipway.classification.images import Preprocessing
 from slipway.classification.label_files import read_labels
 from slipway.classification.logits import logits_of
@@ -39,7 +39,6 @@ def contract_of(
     answers = logits_of(model, pictures, normalisation)
     network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
-    require_no_lone_softmax(last, answers.shape[1])
     labels = class_names(labels_from, answers.shape[1], weights["architecture"])
     meaning = meaning_of(last, answers, stated, weights, labels, bool(labels_from))
     contract = Contract(

@@ -34,35 +34,59 @@ _UNBOUNDED = {
 _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
 # So many scores are in order by chance for fewer than one network of 100,000 (two of the 9! orders).
 _SORTED_BY_CHANCE = 9
+_SOFTMAX = ("softmax", "log_softmax")
+_UNKNOWN_NUMBER = (
+    "the meaning of its single output is not known; say `output: sigmoid` in config.yaml if it is a yes or no, or "
+    "`output: tensor` if it is any other number"
+)
+_UNKNOWN = (
+    "the meaning of its {count} outputs is not known; say `output: logits` in config.yaml or name the classes by "
+    "`labels` if they are class scores, `output: sigmoid` if each is a yes or no of its own, or `output: tensor` if "
+    "they are neither"
+)
 # The number of last operations to record. Their results stay in memory meanwhile.
 _REMEMBERED = 256
 
 
-def find_meaning(stated: str | None, last: str, outputs: np.ndarray, named_by: str | None) -> Meaning:
+def find_meaning(
+    stated: str | None, last: str, outputs: np.ndarray, named_by: str | None, key: str = "output"
+) -> Meaning:
     """Return the meaning of outputs (N, values): the stated one, else the one that the network shows.
 
     `last` is the network's last operation. `named_by` says in words where the names of the classes come from; None if
-    the classes have no names. Raises SlipwayError if the network contradicts the stated meaning, or if its softmax is
-    over another axis.
+    the classes have no names. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the
+    network contradicts the stated meaning, or if softmax and sigmoid make no probabilities of the outputs.
     """
+    values = outputs.astype(np.float64)
+    count = values.shape[1]
+    if count == 1 and last in _SOFTMAX:
+        raise SlipwayError(
+            f"the network ends in a {last} over its single output, which is the same whatever it is shown; let the "
+            f"factory of `architecture` leave it out, and say `{key}: sigmoid` in config.yaml for a yes or no"
+        )
     if stated == "tensor":
         return Meaning("tensor", because=STATED)
-    proven = _proven_meaning(last, outputs)
+    if no_scores := _why_no_scores(last, values):
+        problem, remedy = no_scores
+        raise SlipwayError(
+            f"{problem}; let the factory of `architecture` {remedy}, or say `{key}: tensor` in config.yaml"
+        )
+    proven = _proven_meaning(last, values)
     if stated:
-        _require_no_contradiction(stated, proven, outputs)
+        _require_no_contradiction(stated, proven, values, key)
         if proven:
             return replace(proven, because=f"{STATED}, and {proven.because}")
         if stated == "logits":
             return replace(LOGITS, because=STATED)
-        return Meaning("sigmoid", None if _may_be_sigmoid(last, outputs) else "sigmoid", because=STATED)
+        return Meaning("sigmoid", None if _may_be_sigmoid(last, values) else "sigmoid", because=STATED)
     if proven:
         return proven
-    if outputs.shape[1] > 1:
-        if _may_be_sigmoid(last, outputs) and not _of_unit_length(outputs):
-            return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
-        if named_by:
-            return replace(LOGITS, because=named_by)
-    return Meaning("tensor", because=_unknown(outputs.shape[1]))
+    if count == 1:
+        return Meaning("tensor", because=_UNKNOWN_NUMBER)
+    # A vector of length 1 is an embedding.
+    if _may_be_sigmoid(last, values) and not _all_one(np.linalg.norm(values, axis=1)):
+        return Meaning("sigmoid", because="they are between 0 and 1 and do not sum to one")
+    return replace(LOGITS, because=named_by) if named_by else Meaning("tensor", because=_UNKNOWN.format(count=count))
 
 
 def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
@@ -90,15 +114,6 @@ def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
     return name
 
 
-def require_no_lone_softmax(last: str, count: int) -> None:
-    """Raise SlipwayError if the network ends in the softmax of a single output, which is always 1."""
-    if last in ("softmax", "log_softmax") and count == 1:
-        raise SlipwayError(
-            f"the network ends in a {last} over its single output, which is the same whatever it is shown; let the "
-            "factory of `architecture` leave it out, and say `output: sigmoid` in config.yaml for a yes or no"
-        )
-
-
 def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
     """Return the last operations of a run as (name, arguments, result), and as last entry an output."""
     done = collections.deque(maxlen=_REMEMBERED)
@@ -114,120 +129,77 @@ def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
     return [*done, answers[output]]
 
 
-def _proven_meaning(last: str, outputs: np.ndarray) -> Meaning | None:
-    """Return the meaning that the last operation and the values prove; None if they prove nothing."""
-    values = outputs.astype(np.float64)
-    _require_score_per_class(last, values)
-    if last in ("softmax", "log_softmax"):
-        return _of_softmax(last, values)
-    if last == "sigmoid":
-        return Meaning("sigmoid", because="the network ends in a sigmoid")
-    if last in ("log_sigmoid", "log_sigmoid_forward"):
-        raise SlipwayError(
-            "the network ends in a log-sigmoid, whose results are neither probabilities nor scores that a sigmoid "
-            "makes some of; let the factory of `architecture` leave it out, or say `output: tensor` in config.yaml"
-        )
-    if values.shape[1] == 1:
+def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
+    """Return a problem and its remedy if values (N, classes) are no class scores; None if they may be."""
+    count, sums, steps = values.shape[1], values.sum(axis=1), np.diff(values, axis=1)
+    in_order = count >= _SORTED_BY_CHANCE and steps.any() and ((steps <= 0).all() or (steps >= 0).all())
+    if last in ("topk", "sort") or in_order:
+        problem = f"the {count} outputs are sorted by size in every answer, so their places do not tell their classes"
+        return problem, "return the scores as they are, without topk or sort"
+    if last != "softmax" and count > 1 and np.isin(values, (0, 1)).all() and (sums == 1).all():
+        problem = "each answer is a single 1 among zeros: a class that was decided, not the scores of the classes"
+        return problem, "return these scores"
+    if last in _SOFTMAX and not _sum_to_one(np.exp(values) if last == "log_softmax" else values):
+        problem = f"the network ends in a {last} that is not over its {count} outputs, since they do not sum to one"
+        return problem, "take it over dimension 1"
+    if last.startswith("log_sigmoid"):
+        problem = "the network ends in a log-sigmoid, of which neither softmax nor sigmoid makes probabilities"
+        return problem, "leave it out"
+    if count == 1 or last in (*_SOFTMAX, "sigmoid"):
         return None
-    _require_no_other_logarithm(values)
-    if (values < 0).any():
-        return None
-    sums = values.sum(axis=1)
-    if _sum_to_one(values):
-        return Meaning("probabilities", because="they are never negative and sum to one in every answer")
+    for name, factor in _OTHER_LOGARITHMS.items():
+        with np.errstate(over="ignore"):
+            is_logarithm = _sum_to_one(np.exp(factor * values))
+        if is_logarithm:
+            problem = f"the {count} outputs are logarithms of probabilities ({name}), of which softmax makes others"
+            return problem, "return log_softmax or logits"
     # Sums that vary far less than the values are no coincidence.
-    if (last == "add" or last not in _UNBOUNDED) and np.ptp(sums) < _SHARES * variation(values) * sums[0]:
-        raise SlipwayError(
-            f"the {values.shape[1]} outputs are never negative and sum to {sums[0]:g} in every answer, so they are "
-            f"shares of that; let the factory of `architecture` divide them by it, which makes probabilities of "
-            "them, or say `output: tensor` in config.yaml"
-        )
+    has_one_sum = (values >= 0).all() and np.ptp(sums) < _SHARES * variation(values) * sums[0]
+    if has_one_sum and (last == "add" or last not in _UNBOUNDED) and not _all_one(sums):
+        problem = f"the {count} outputs are never negative and sum to {sums[0]:g} in every answer: shares of that"
+        return problem, "divide them by it, which makes probabilities of them"
     return None
 
 
-def _require_score_per_class(last: str, values: np.ndarray) -> None:
-    """Raise SlipwayError if values (N, classes) are sorted, or a single 1 among zeros: neither has class scores."""
-    steps = np.diff(values, axis=1)
-    in_order = values.shape[1] >= _SORTED_BY_CHANCE and ((steps <= 0).all() or (steps >= 0).all())
-    if last in ("topk", "sort") or (in_order and steps.any()):
-        raise SlipwayError(
-            f"the {values.shape[1]} outputs are sorted by size in every answer, so their places do not tell their "
-            "classes; let the factory of `architecture` return the scores as they are, without topk or sort, or say "
-            "`output: tensor` in config.yaml"
-        )
-    decided = values.shape[1] > 1 and np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()
-    if decided and last != "softmax":
-        raise SlipwayError(
-            "each answer is a single 1 among zeros: a class that was decided, not the scores that it was decided by; "
-            "let the factory of `architecture` return these scores, or say `output: tensor` in config.yaml"
-        )
-
-
-def _require_no_other_logarithm(values: np.ndarray) -> None:
-    """Raise SlipwayError if values are logarithms of probabilities in a form that softmax does not undo."""
-    for name, factor in _OTHER_LOGARITHMS.items():
-        with np.errstate(over="ignore"):
-            if not _sum_to_one(np.exp(factor * values)):
-                continue
-        raise SlipwayError(
-            f"the {values.shape[1]} outputs are logarithms of probabilities ({name}), of which softmax makes others; "
-            "let the factory of `architecture` return log_softmax or logits, or say `output: tensor` in config.yaml"
-        )
-
-
-def _of_softmax(last: str, values: np.ndarray) -> Meaning:
-    if not _sum_to_one(np.exp(values) if last == "log_softmax" else values):
-        raise SlipwayError(
-            f"the network ends in a {last} that is not over its {values.shape[1]} outputs, since they do not sum to "
-            "one; take it over dimension 1, or say `output: tensor` in config.yaml for numbers that are no class scores"
-        )
+def _proven_meaning(last: str, values: np.ndarray) -> Meaning | None:
+    """Return the meaning that the last operation and the values prove; None if they prove nothing."""
+    if last == "softmax":
+        return Meaning("probabilities", because="the network ends in a softmax")
     if last == "log_softmax":
         return replace(LOGITS, because="the network ends in a log_softmax, which softmax undoes")
-    return Meaning("probabilities", because="the network ends in a softmax")
+    if last == "sigmoid":
+        return Meaning("sigmoid", because="the network ends in a sigmoid")
+    if values.shape[1] > 1 and _sum_to_one(values):
+        return Meaning("probabilities", because="they are never negative and sum to one in every answer")
+    return None
 
 
-def _require_no_contradiction(stated: str, proven: Meaning | None, outputs: np.ndarray) -> None:
-    count = outputs.shape[1]
-    if count == 1 and stated in ("logits", "probabilities"):
+def _require_no_contradiction(stated: str, proven: Meaning | None, values: np.ndarray, key: str) -> None:
+    says = f"config.yaml says `{key}: {stated}`, but"
+    if values.shape[1] == 1 and stated in ("logits", "probabilities"):
         raise SlipwayError(
-            f"config.yaml says `output: {stated}`, but the model has a single output, whose softmax is always 100 %; "
-            "say `output: sigmoid` for a yes or no, `output: tensor` for any other number"
+            f"{says} the model has a single output, whose softmax is always 100 %; say `{key}: sigmoid` for a yes or "
+            f"no, `{key}: tensor` for any other number"
         )
-    if stated == "probabilities" and (proven is None or proven.kind != "probabilities"):
-        sums = outputs.astype(np.float64).sum(axis=1)
+    if stated == "probabilities" and (proven is None or proven.kind != stated):
+        sums = values.sum(axis=1)
         raise SlipwayError(
-            f"config.yaml says `output: probabilities`, but the outputs do not sum to one: their sums are "
-            f"{sums.min():.3g} to {sums.max():.3g}, the values {outputs.min():.3g} to {outputs.max():.3g}; say "
-            f"`output: {proven.kind if proven else 'logits'}`, or `output: tensor` for numbers that are no class "
-            "scores, or add the softmax to the network"
+            f"{says} the outputs do not sum to one: their sums are {sums.min():.3g} to {sums.max():.3g}, the values "
+            f"{values.min():.3g} to {values.max():.3g}; say `{key}: {proven.kind if proven else 'logits'}`, or "
+            f"`{key}: tensor` for numbers that are no class scores, or add the softmax to the network"
         )
     if proven and proven.kind != stated:
         raise SlipwayError(
-            f"config.yaml says `output: {stated}`, but the outputs are {proven.in_words}: {proven.because}; say "
-            f"`output: {proven.kind}`, or leave it out"
+            f"{says} the outputs are {proven.in_words}: {proven.because}; say `{key}: {proven.kind}`, or leave it out"
         )
-
-
-def _unknown(count: int) -> str:
-    if count == 1:
-        return (
-            "the meaning of its single output is not known; say `output: sigmoid` in config.yaml if it is a yes or no, "
-            "or `output: tensor` if it is any other number"
-        )
-    return (
-        f"the meaning of its {count} outputs is not known; say `output: logits` in config.yaml or name the classes by "
-        "`labels` if they are class scores, `output: sigmoid` if each is a yes or no of its own, or `output: tensor` "
-        "if they are neither"
-    )
 
 
 def _sum_to_one(values: np.ndarray) -> bool:
-    return bool((values >= 0).all() and np.allclose(values.sum(axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE))
+    return bool((values >= 0).all() and _all_one(values.sum(axis=1)))
 
 
-def _of_unit_length(values: np.ndarray) -> bool:
-    """Return whether every output is a vector of length 1, as an embedding is."""
-    return np.allclose(np.linalg.norm(values.astype(np.float64), axis=1), 1.0, rtol=0, atol=SUM_TOLERANCE)
+def _all_one(numbers: np.ndarray) -> bool:
+    return np.allclose(numbers, 1.0, rtol=0, atol=SUM_TOLERANCE)
 
 
 def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:

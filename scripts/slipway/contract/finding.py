@@ -20,18 +20,21 @@ _BATCH = 3
 _ALIKE = 3
 
 
-def find_contract(model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object]) -> Contract:
+def find_contract(
+    model: torch.nn.Module, samples: Sequence[Tensors], stated: Mapping[str, object], extremes: Sequence[Tensors] = ()
+) -> Contract:
     """Return the contract of a network for real samples.
 
     `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
+    `extremes` have the lowest and highest sizes of all samples, and no values: no network gets them.
     An output of a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError with the
     lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network cannot be
     served.
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
-    inputs = inputs_of(model, samples, stated.get("inputs") or {}, axes)
+    inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
     asked = Contract(inputs, (), axes)
-    for sample in samples:
+    for sample in (*samples, *extremes):
         asked.sizes_of(sample)
     meanings: Mapping[str, str | None] = stated.get("outputs") or {}
     network = ServedNetwork(model, Contract(inputs, tuple(Tensor(name, "", ()) for name in meanings), axes))
@@ -153,7 +156,7 @@ def _with_meaning(
 
 
 def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[_Run]) -> Meaning:
-    from slipway.classification.finding_meaning import find_meaning, last_operation, require_no_lone_softmax
+    from slipway.classification.finding_meaning import find_meaning, last_operation
 
     two_axes = len(output.shape) == 2 and isinstance(output.shape[1], int) and output.shape[0] == BATCH
     if not two_axes or output.dtype != "float32":
@@ -162,11 +165,6 @@ def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[
             f"numbers (batch, scores); say `{output.name}: tensor`"
         )
     last = last_operation(network, runs[0].inputs, output.name)
-    require_no_lone_softmax(last, output.shape[1])
     rows = np.concatenate([run.outputs[output.name] for run in runs])
-    try:
-        return find_meaning(stated, last, rows, None)
-    except SlipwayError as error:
-        # The classification task has one output, and the key `output`.
-        about = str(error).replace("`output: ", f"`outputs.{output.name}: ")
-        raise SlipwayError(f"the output {output.name}: {about}") from None
+    with amended(f"the output {output.name}: "):
+        return find_meaning(stated, last, rows, None, f"outputs.{output.name}")

@@ -126,8 +126,7 @@ def _what_to_state(
     ]
     lines = f"`inputs: {{{', '.join(proposed.values())}}}`"
     if ranges:
-        count = len(next(iter(shapes.values())))
-        lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of {count} samples; let them hold for all)"
+        lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of the samples; let them hold for all requests)"
     reasons = [
         f"axis {axis} of the input {name} has the sizes {_sizes(shapes[name], axis)} in the samples"
         for name, of_input in open_axes.items()

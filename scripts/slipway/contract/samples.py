@@ -1,7 +1,7 @@
 """Real inputs of a model, evenly spread, from a function of the user's or from .npz files. A mistake is told."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from slipway.contract.archives import DAMAGED, read_arrays
 from slipway.contract.batches import rows
 from slipway.contract.contract import Tensors
 from slipway.contract.sample_sources import evenly, files_of, is_function
+from slipway.contract.sizes import Sizes
 from slipway.core.errors import SlipwayError, explained_by, listed
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
@@ -20,22 +21,28 @@ LONGEST = 2000
 _HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
 
 
-def take_samples(source: str, count: int, batched: bool | None = None, targets: Collection[str] = ()) -> list[Tensors]:
+def take_samples(
+    source: str, count: int, batched: bool | None = None, targets: Collection[str] = (), sizes: Sizes | None = None
+) -> list[Tensors]:
     """Return at most `count` samples of a source, evenly spread; the first sample is always among them.
 
     `source` is "package.module:function", a .npz file, or a folder of them. `batched`: whether the first axis of all
     inputs is the batch axis, so that several rows are several samples; None if config.yaml does not say. Then several
     rows of a file are several samples, if all its inputs have as many. `targets` are arrays that no network gets, of
-    any dtype and shape. Raises SlipwayError with the place of a mistake.
+    any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up to LONGEST files or samples
+    of the function. Raises SlipwayError with the place of a mistake.
     """
+    most = count if sizes is None else max(LONGEST, count)
     if is_function(source):
-        samples = list(spread(_rows_of_function(source, count, bool(batched), targets), count))
+        given, batched = _results(source, most), bool(batched)
     else:
-        files = evenly(files_of(source), count)
-        samples = list(spread(_rows_of_files(files, batched, targets), count))
-    if not samples:
+        given = ((_read(path), str(path)) for path in evenly(files_of(source), most))
+    samples = _rows(given, batched, targets)
+    if sizes is not None:
+        samples = map(sizes.including, samples)
+    if not (taken := spread(samples, count)):
         raise SlipwayError(f"`samples` in config.yaml, {source}, gives no sample; {_HOW}")
-    return samples
+    return taken
 
 
 def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[Tensors]:
@@ -64,18 +71,20 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
     return evenly(kept, count)
 
 
-def _rows_of_function(source: str, count: int, batched: bool, targets: Collection[str]) -> Iterator[Tensors]:
-    function = _imported(source)
+def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
+    """Yield the samples in what a source gives, each entry with its place in words."""
     first = None
-    for index, (sample, place) in enumerate(_results(source, function, count)):
-        where = f"the sample {index} of {source}{place}"
+    for sample, where in given:
         arrays = _arrays(sample, where, targets)
         first = first or arrays
         _require_alike(arrays, first, where, targets)
-        yield from _split(arrays, where, targets) if batched else [arrays]
+        counts = {array.shape[:1] for name, array in arrays.items() if name not in targets}
+        has_rows = len(counts) == 1 and counts != {()} if batched is None else batched
+        yield from _split(arrays, where, targets) if has_rows else [arrays]
 
 
-def _imported(source: str) -> Callable[[], object]:
+def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
+    """Yield what the user's function yields, each entry with its number and its line in words."""
     explanation = explained_by(
         lambda error: (
             f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){place_of(error)}; "
@@ -86,11 +95,6 @@ def _imported(source: str) -> Callable[[], object]:
         function = import_users(source)
     if not callable(function):
         raise SlipwayError(f"`samples` in config.yaml, {source}, is no function; {_HOW}")
-    return function
-
-
-def _results(source: str, function: Callable[[], object], count: int) -> Iterator[tuple[object, str]]:
-    """Yield what the user's function yields, each with the line that it came from."""
     explanation = explained_by(
         lambda error: (
             f"`samples` in config.yaml, {source}, fails ({first_sentence(error)})"
@@ -105,8 +109,8 @@ def _results(source: str, function: Callable[[], object], count: int) -> Iterato
             )
         if isinstance(given, Sequence):
             given = map(given.__getitem__, evenly(range(len(given)), count))
-        for sample in islice(given, max(LONGEST, count)):
-            yield sample, at(_line_of(given) or _line_of(function))
+        for index, sample in enumerate(islice(given, max(LONGEST, count))):
+            yield sample, f"the sample {index} of {source}{at(_line_of(given) or _line_of(function))}"
 
 
 def _line_of(source: object) -> str | None:
@@ -116,17 +120,6 @@ def _line_of(source: object) -> str | None:
         return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
     code = getattr(inspect.unwrap(source), "__code__", None) if callable(source) else None
     return f"{shown(code.co_filename)}:{code.co_firstlineno}" if code else None
-
-
-def _rows_of_files(files: Sequence[Path], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
-    first = None
-    for path in files:
-        arrays = _arrays(_read(path), str(path), targets)
-        first = first or arrays
-        _require_alike(arrays, first, str(path), targets)
-        firsts = {array.shape[:1] for name, array in arrays.items() if name not in targets}
-        alike = len(firsts) == 1 and firsts != {()}
-        yield from _split(arrays, str(path), targets) if batched or (batched is None and alike) else [arrays]
 
 
 def _read(path: Path) -> Tensors:

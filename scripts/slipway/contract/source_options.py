@@ -5,6 +5,7 @@ from pathlib import Path
 
 from slipway.contract.contract import Tensors
 from slipway.contract.samples import take_samples
+from slipway.contract.sizes import Sizes
 from slipway.core.job_settings import add_planned
 
 
@@ -28,9 +29,9 @@ def has_source(arguments: argparse.Namespace) -> bool:
     return bool(arguments.function or arguments.files)
 
 
-def samples_of(arguments: argparse.Namespace, count: int) -> list[Tensors]:
-    """Return at most `count` samples of the source in the options, evenly spread, with the targets that they have."""
-    return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets)
+def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = None) -> list[Tensors]:
+    """Return at most `count` samples of the source in the options, as `take_samples` does, with their targets."""
+    return take_samples(arguments.function or str(arguments.files), count, arguments.batched, arguments.targets, sizes)
 
 
 def name_of(arguments: argparse.Namespace) -> str:

@@ -74,6 +74,8 @@ def test_the_meaning_of_one_output_of_several_is_proven():
     assert meaning(contract, "first").because.endswith("the network ends in a softmax")
     assert "say `outputs.first: probabilities`" in refusal(model, samples, outputs={"first": "sigmoid"})
     assert "`outputs.second: tensor` for numbers" in refusal(model, samples, outputs={"second": "probabilities"})
+    lone = functional(lambda x: x[:, :1].softmax(1))
+    assert "say `outputs.score: sigmoid` in config.yaml" in refusal(lone, samples, outputs={"score": "sigmoid"})
 
 
 @dataclass
@@ -149,7 +151,7 @@ def test_axes_that_differ_between_samples_are_asked_for_with_the_lines():
     assert "axis 1 of the input input_ids has the sizes 5, 7, 12 in the samples" in said
     assert (
         "`inputs: {input_ids: {shape: [batch, length]}, attention_mask: {shape: [batch, length]}}` and "
-        "`axes: {length: {min: 5, opt: 7, max: 12}}` (sizes of 3 samples; let them hold for all)"
+        "`axes: {length: {min: 5, opt: 7, max: 12}}` (sizes of the samples; let them hold for all requests)"
     ) in said
 
 

@@ -19,7 +19,7 @@ OPTIONS_OF = {
     "fetch_weights": ("fetch_weights", f"{IN_OUT} --samples s", ("m",)),
     "make_contract": (
         "make_contract",
-        "--weights w --weights-record r --samples s --contract c --interface i --labels l",
+        "--weights w --weights-record r --samples s --samples-record s --contract c --interface i --labels l",
         ("m",),
     ),
     "reference_outputs": (

@@ -8,8 +8,8 @@ from helpers.models.tiny_network import CROP, PREPROCESS, checkpoint
 from safetensors.torch import save_file
 
 import make_contract
+import sample_inputs
 from slipway.contract.contract import BATCH, Contract, Normalisation
-from slipway.contract.golden import write_samples
 from slipway.core.artifacts import read_json, sha256
 from slipway.core.errors import SlipwayError
 
@@ -58,14 +58,19 @@ STATED = {
 }
 
 
-def contract_of(folder, stated, *options, more=None):
-    """Make the contract of the network of texts; return what its files hold."""
+def contract_of(folder, stated, *options, more=None, lengths=(3, 8)):
+    """Make the contract of the network of texts of some lengths; return what its files hold."""
     torch.manual_seed(0)
     save_file(Text().state_dict(), folder / "weights.safetensors")
+    (folder / "texts").mkdir(exist_ok=True)
     record = {"architecture": f"{__name__}:Text", "arguments": {}, "sha256": sha256(folder / "weights.safetensors")}
     (folder / "weights.json").write_text(json.dumps(record), encoding="utf-8")
-    write_samples(folder / "samples.npz", [{"input_ids": np.arange(1, n)[None] % 30, **(more or {})} for n in (4, 9)])
+    for length in lengths:
+        np.savez(folder / f"texts/{length:03}.npz", input_ids=np.arange(length)[None] % 30, **(more or {}))
+    taken = f"--files {folder}/texts --batched --output {folder}/samples.npz --record {folder}/samples.json"
+    sample_inputs.main(sample_inputs.parse_arguments(taken.split()))
     files = {"weights": "weights.safetensors", "weights-record": "weights.json", "samples": "samples.npz"}
+    files |= {"samples-record": "samples.json"}
     files |= {"contract": "contract.json", "interface": "interface.json", "labels": "labels.txt"}
     given = [f"--{name}={folder / file}" for name, file in files.items()]
     given += [f"--{name}={json.dumps(value)}" for name, value in stated.items()]
@@ -96,6 +101,27 @@ def test_without_a_word_on_the_outputs_nothing_has_labels(tmp_path):
 def test_an_axis_that_nobody_names_is_asked_for_with_the_lines_to_add(tmp_path):
     with pytest.raises(SlipwayError, match=r"add `inputs: \{input_ids: \{shape: \[batch, length\]\}\}` and `axes: "):
         contract_of(tmp_path, {})
+    assert not (tmp_path / "contract.json").exists()
+
+
+# Nine samples are run, of the lengths 4, 6, 8, ...: the longest one is in the record of all samples alone.
+LENGTHS = range(4, 22)
+
+
+def test_the_suggested_sizes_of_an_axis_are_those_of_all_samples(tmp_path):
+    with pytest.raises(SlipwayError, match=r"`axes: \{length: \{min: 4, opt: 12, max: 21\}\}`"):
+        contract_of(tmp_path, {}, lengths=LENGTHS)
+    fixed = {"inputs": {"input_ids": {"shape": ["batch", 4]}}}
+    with pytest.raises(SlipwayError, match=r"the shape \(1, 6\) in a sample, but config.yaml says \[batch, 4\]"):
+        contract_of(tmp_path, fixed, lengths=LENGTHS)
+
+
+def test_a_sample_beyond_the_stated_sizes_is_refused_though_it_is_not_among_those_that_are_run(tmp_path):
+    axes = {"axes": {"sequence": {"min": 1, "opt": 4, "max": 20}}}
+    with pytest.raises(
+        SlipwayError, match=r"the axis sequence of the inputs has the size 21, but the model takes 1 to"
+    ):
+        contract_of(tmp_path, STATED | axes, lengths=LENGTHS)
     assert not (tmp_path / "contract.json").exists()
 
 
