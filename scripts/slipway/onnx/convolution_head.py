@@ -35,7 +35,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
     """Return whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
-    attributes = {entry.name: entry.f if entry.name in ("alpha", "beta") else entry.i for entry in gemm.attribute}
+    attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in gemm.attribute}
     scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
     stored = {weights.name for weights in model.graph.initializer}
     return not scaled and bool(attributes.get("transB", 0)) and len(gemm.input) == 3 and set(gemm.input[1:]) <= stored
@@ -59,17 +59,17 @@ def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -
     filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
     weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
     make = onnx.helper.make_node
-    pooled, nodes = maker.input[0], []
+    pooled, pools = maker.input[0], []
     if maker.op_type == "ReduceMean":
         pooled = f"{values}_pooled"
-        nodes.append(make("GlobalAveragePool", [maker.input[0]], [pooled], f"{gemm.name}_pool"))
-    nodes += [
+        pools = [make("GlobalAveragePool", [maker.input[0]], [pooled], f"{gemm.name}_pool")]
+    layer = [
         # Without kernel_shape TensorRT 8.5 refuses a kernel that a DequantizeLinear makes.
         make("Conv", [pooled, *gemm.input[1:]], [f"{values}_pixel"], f"{gemm.name}_convolution", kernel_shape=[1, 1]),
         make("Flatten", [f"{values}_pixel"], [values], f"{gemm.name}_flatten", axis=1),
     ]
-    other_nodes = [node for node in model.graph.node if node.output[0] not in (maker.output[0], values)]
-    position = next(index for index, node in enumerate(model.graph.node) if node.output[0] == values) - 1
+    new = {maker.output[0]: pools, values: layer}
+    nodes = [made for node in model.graph.node for made in new.get(node.output[0], [node])]
     del model.graph.value_info[:]  # shapes inferred for the old nodes
     del model.graph.node[:]
-    model.graph.node.extend([*other_nodes[:position], *nodes, *other_nodes[position:]])
+    model.graph.node.extend(nodes)

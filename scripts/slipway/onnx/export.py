@@ -31,7 +31,11 @@ def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], o
     }
     inputs = example_of(contract, samples)
     torch.onnx.export(network, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
-    finish(onnx.load(path) if is_new else simplified(path), contract, path)
+    model = onnx.load(path) if is_new else simplified(path)
+    forget_sources(model)
+    lower_einsum(model)
+    name_axes(model, contract)
+    onnx.save(model, path)
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
@@ -81,14 +85,6 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
         if name in names and size.HasField("dim_value"):
             example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
             raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))
-
-
-def finish(model: onnx.ModelProto, contract: Contract, path: Path) -> None:
-    """Name the dynamic axes, lower the letters of Einsum equations, forget where the sources are, and save."""
-    forget_sources(model)
-    lower_einsum(model)
-    name_axes(model, contract)
-    onnx.save(model, path)
 
 
 def name_axes(model: onnx.ModelProto, contract: Contract) -> None:

@@ -1,6 +1,7 @@
 """Inspect and convert a quantised ONNX graph: its Q/DQ nodes, invalid scales, older opset, FP32 scales."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -13,15 +14,15 @@ COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Quantized:
-    """Counts of a graph: compute nodes with quantised data and weights, other compute nodes, and Q/DQ nodes."""
+    """The compute nodes of a graph, with quantised data and weights or without, and its Q/DQ nodes."""
 
-    compute: int = 0
-    skipped: list[str] = field(default_factory=list)  # names of the unquantised compute nodes
-    quantize: int = 0
-    dequantize: int = 0
-    bad_scales: list[str] = field(default_factory=list)  # names of nodes whose scale is zero, negative or not finite
+    compute: int  # the quantised ones
+    skipped: list[str]  # names of the unquantised compute nodes
+    quantize: int
+    dequantize: int
+    bad_scales: list[str]  # names of nodes whose scale is zero, negative or not finite
 
     @property
     def share(self) -> str:
@@ -42,19 +43,13 @@ def inspect(model: onnx.ModelProto) -> Quantized:
     """Count the quantised and unquantised compute nodes of a graph, and collect invalid scales."""
     constants = arrays_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
-    counts = Quantized()
-    for node in model.graph.node:
-        if node.op_type in (_Q, _DQ):
-            counts.quantize += node.op_type == _Q
-            counts.dequantize += node.op_type == _DQ
-            scale = constants.get(node.input[1], np.array(np.nan))
-            if not (np.isfinite(scale) & (scale > 0)).all():
-                counts.bad_scales.append(node.name)
-        elif node.op_type in COMPUTE and all(producers.get(name) == _DQ for name in node.input[:2]):
-            counts.compute += 1
-        elif node.op_type in COMPUTE:
-            counts.skipped.append(node.name)
-    return counts
+    compute = [node for node in model.graph.node if node.op_type in COMPUTE]
+    skipped = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
+    quantizing = [node for node in model.graph.node if node.op_type in (_Q, _DQ)]
+    scales = [(node.name, constants.get(node.input[1], np.array(np.nan))) for node in quantizing]
+    bad_scales = [name for name, scale in scales if not (np.isfinite(scale) & (scale > 0)).all()]
+    count = Counter(node.op_type for node in quantizing)
+    return Quantized(len(compute) - len(skipped), skipped, count[_Q], count[_DQ], bad_scales)
 
 
 def arrays_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
