@@ -10,9 +10,8 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.deploy.client_options import add_sending, add_server, batch_size, require_sensible, served_model
 from slipway.triton.client.connection import Connection
-from slipway.triton.client.finding import find_model
 from slipway.triton.client.npz_files import ONLY, read_requests, require_writable, write_answers
-from slipway.triton.client.remote_model import RemoteModel, ask, ask_model
+from slipway.triton.client.remote_model import RemoteModel, ask, ask_model, find_model
 from slipway.triton.client.sample_batches import answers_to
 
 

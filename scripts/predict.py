@@ -19,7 +19,7 @@ from slipway.core.errors import SlipwayError
 from slipway.deploy import client_options
 from slipway.outputs.meaning import KINDS
 from slipway.triton.client.connection import Connection
-from slipway.triton.client.finding import find_model
+from slipway.triton.client.remote_model import find_model
 from slipway.triton.client.shared_memory import SharedBatch
 
 

@@ -26,20 +26,17 @@ def as_label(*parts: str) -> str:
     return name if name[:1].isalpha() else f"m-{name}"
 
 
-def metadata_of_model(d: dict) -> dict:
-    """Return the metadata of the objects that all targets share. Their only source is the weights."""
-    weights = {"slipway/weights": annotations(d)["slipway/weights"]}
-    return _metadata(d["app"], d["namespace"], selector_of_model(d), weights)
-
-
 def metadata_of_target(d: dict) -> dict:
     """Return the metadata of a model's objects for one target."""
-    return _metadata(d["name"], d["namespace"], selector_of_target(d), annotations(d))
+    labels = selector_of_target(d) | {"app.kubernetes.io/managed-by": "slipway"}
+    return {"name": d["name"], "namespace": d["namespace"], "labels": labels, "annotations": annotations(d)}
 
 
-def _metadata(name: str, namespace: str, selector: dict[str, str], annotations: dict[str, str]) -> dict:
-    labels = {**selector, "app.kubernetes.io/managed-by": "slipway"}
-    return {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations}
+def metadata_of_model(d: dict) -> dict:
+    """Return the metadata of the objects that all targets share. Their only source is the weights."""
+    labels = selector_of_model(d) | {"app.kubernetes.io/managed-by": "slipway"}
+    weights = {"slipway/weights": annotations(d)["slipway/weights"]}
+    return {"name": d["app"], "namespace": d["namespace"], "labels": labels, "annotations": weights}
 
 
 def selector_of_model(d: dict) -> dict[str, str]:

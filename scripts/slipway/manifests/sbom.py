@@ -20,11 +20,6 @@ from slipway.runtimes import RUNTIMES
 
 # The UUID namespace of the serial numbers. It must never change.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/slipway")
-# The properties of an engine's build, by their names in its key.
-_OF_ENGINE = ("precision", "hardware")
-# The properties of an ONNX file, by their names in its record.
-_OF_ONNX = ("variant", "opset")
-_OF_MODEL = ("origin", "architecture", "arguments", "weights", "parameters")
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,8 @@ def bill(
     bom.metadata.timestamp = None
     made = {name: _package(name, version) for name, version in sorted(packages.items())}
     workflow = _component(ComponentType.APPLICATION, "slipway", "workflow")
-    kind, told = ComponentType.MACHINE_LEARNING_MODEL, _told(weights, _OF_MODEL)
+    told = _told(weights, "origin", "architecture", "arguments", "weights", "parameters")
+    kind = ComponentType.MACHINE_LEARNING_MODEL
     learned = _component(kind, model, f"model:{model}", told, weights["sha256"], version=version)
     file = _file("weights.safetensors", weights["sha256"], "weights")
     served_by = [_package(*package) for package in sorted(serving_packages.items() - packages.items())]
@@ -68,7 +64,9 @@ def _of_target(
 ) -> list[Component]:
     """Add the components of one target; return the direct dependencies of the deployment: image and served files."""
     index, key, chain = served.index, served.index["engine_key"], served.index["chain"]
-    told = _told(served.onnx, _OF_ONNX) | _tensors(index)
+    contract, told = Contract.of(index["contract"]), _told(served.onnx, "variant", "opset")
+    for side in ("inputs", "outputs"):
+        told[side] = [tensor.in_words() for tensor in getattr(contract, side)]
     onnx = _file(f"{served.onnx['variant']}.onnx", chain["onnx_sha256"], "onnx", **told)
     image = _image(served.image)
     _need(bom, image, [])
@@ -76,8 +74,8 @@ def _of_target(
     _need(bom, onnx, [weights, workflow])
     engines = {}
     for name, digest in chain["engine_files"].items():
-        told = {"target": served.target, **_told(key, _OF_ENGINE)}
-        engines[digest] = _file(f"{served.target}/{name}", digest, "engine", **told)
+        told = _told(key, "precision", "hardware")
+        engines[digest] = _file(f"{served.target}/{name}", digest, "engine", target=served.target, **told)
         _need(bom, engines[digest], [onnx, runtime, workflow])
     files = []
     for name, digest in index["files"].items():
@@ -122,8 +120,8 @@ def _runtime(index: dict, packages: dict[str, Component]) -> Component:
     if package and package.version == version:
         return package
     url = PackageURL("pypi", name=RUNTIMES[name].package, version=version)
-    told = _told(key, ("cuda",))
-    return _component(ComponentType.FRAMEWORK, name, f"runtime:{name}@{version}", told, version=version, purl=url)
+    ref, told = f"runtime:{name}@{version}", _told(key, "cuda")
+    return _component(ComponentType.FRAMEWORK, name, ref, told, version=version, purl=url)
 
 
 def _image(image: str) -> Component:
@@ -137,14 +135,8 @@ def _image(image: str) -> Component:
     return _component(kind, repository, f"image:{image}", digest=sha256, version=version, purl=url)
 
 
-def _told(record: dict, names: tuple[str, ...]) -> dict:
+def _told(record: dict, *names: str) -> dict:
     return {name: record[name] for name in names if record.get(name) not in (None, {}, "")}
-
-
-def _tensors(index: dict) -> dict[str, list[str]]:
-    """Return the inputs and outputs of a repository's model in words."""
-    contract = Contract.of(index["contract"])
-    return {side: [tensor.in_words() for tensor in getattr(contract, side)] for side in ("inputs", "outputs")}
 
 
 def _text(bom: Bom) -> str:

@@ -11,8 +11,6 @@ from slipway.monitoring.rules import filled_in
 from slipway.monitoring.slo import ServiceLevel
 
 TEMPLATE = Path(__file__).with_name("dashboard.yaml.j2")
-# The schema version of these panels. Grafana itself converts them to newer ones.
-SCHEMA_VERSION = 39
 GRID_WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${source}"}
 
@@ -21,32 +19,17 @@ def dashboard(slo: ServiceLevel) -> dict:
     """Return the JSON model of the dashboard. Its user selects the Prometheus data source in Grafana."""
     content = filled_in(TEMPLATE, slo)
     graphs = [_graph(**graph) for graph in content["graphs"]]
-    rows = [(5, [*(_figure(**figure) for figure in content["figures"]), _text(content["promised_by_the_load_test"])])]
+    promised = {"mode": "markdown", "content": "  \n".join(content["promised_by_the_load_test"])}
+    text = {"type": "text", "title": "Promised by the load test", "options": promised}
+    rows = [(5, [*(_figure(**figure) for figure in content["figures"]), text])]
     rows += [(8, graphs[start : start + 2]) for start in range(0, len(graphs), 2)]
-    return {
-        "uid": f"slipway-{hashlib.sha256(slo.model.encode()).hexdigest()[:16]}",
-        "title": f"Slipway: {slo.model}",
-        "tags": ["slipway", "triton", slo.origin],
-        "schemaVersion": SCHEMA_VERSION,
-        "editable": True,
-        "graphTooltip": 1,  # one crosshair through all graphs
-        "refresh": "30s",
-        "time": {"from": "now-1h", "to": "now"},
-        "templating": {
-            "list": [{"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}]
-        },
-        "panels": _placed(rows),
-    }
+    uid = f"slipway-{hashlib.sha256(slo.model.encode()).hexdigest()[:16]}"
+    return {"uid": uid, **content["frame"], "panels": _placed(rows)}
 
 
 def _figure(title: str, expr: str, unit: str, steps: dict | None = None, lowest: str = "green") -> dict:
     """Return a panel with one number. `lowest` is the colour below all steps."""
     return _panel("stat", title, {title: expr}, steps, lowest, unit=unit)
-
-
-def _text(lines: list[str]) -> dict:
-    options = {"mode": "markdown", "content": "  \n".join(lines)}
-    return {"type": "text", "title": "Promised by the load test", "options": options}
 
 
 def _graph(

@@ -44,13 +44,9 @@ def alerting(slo: ServiceLevel) -> list[dict]:
     if slo.origin == "rehearsal":
         sources["rehearsal"] = "random weights: its predictions mean nothing"
     return [
-        {
-            "alert": alert["alert"],
-            "expr": alert["expr"],
-            "for": alert["for"],
-            "labels": {"severity": alert["severity"], **slo.scope},
-            "annotations": {"summary": alert["summary"], "description": alert["description"], **sources},
-        }
+        {name: alert[name] for name in ("alert", "expr", "for")}
+        | {"labels": {"severity": alert["severity"], **slo.scope}}
+        | {"annotations": {"summary": alert["summary"], "description": alert["description"], **sources}}
         for alert in filled_in(TEMPLATE, slo)["alerts"]
     ]
 

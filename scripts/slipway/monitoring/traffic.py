@@ -1,5 +1,6 @@
 """The traffic of one version of a model on a live server: requests, latency and waiting requests, from its metrics."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from slipway.triton.client.metrics import read_page, samples
@@ -28,24 +29,20 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
     """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
-    found = [
-        (name.removeprefix("nv_inference_"), labels, value)
-        for name, labels, value, *_ in samples(page)
-        if (labels.get("model"), labels.get("version")) == (model, version)
-    ]
-
-    def total(wanted: str) -> float:
-        return sum(value for name, _, value in found if name == wanted)
-
-    if not any(name == "request_success" for name, _, _ in found):
+    total, summary = Counter(), {}
+    for name, labels, value, *_ in samples(page):
+        if (labels.get("model"), labels.get("version")) == (model, version):
+            total[name.removeprefix("nv_inference_")] += value
+            if name == "nv_inference_request_summary_us":
+                summary[labels["quantile"]] = value
+    if "request_success" not in total:
         return None
-    requests = total("request_success")
-    summary = {labels["quantile"]: value for name, labels, value in found if name == "request_summary_us"}
+    requests = total["request_success"]
     return Traffic(
         requests=int(requests),
-        failures=int(total("request_failure")),
-        pending=int(total("pending_request_count")),
-        mean_ms=total("request_duration_us") / max(requests, 1) / 1e3,
-        queue_ms=total("queue_duration_us") / max(requests, 1) / 1e3,
+        failures=int(total["request_failure"]),
+        pending=int(total["pending_request_count"]),
+        mean_ms=total["request_duration_us"] / max(requests, 1) / 1e3,
+        queue_ms=total["queue_duration_us"] / max(requests, 1) / 1e3,
         quantiles_ms={quantile: value / 1e3 for quantile, value in summary.items() if value == value},
     )

@@ -7,7 +7,7 @@ from tritonclient.grpc import service_pb2
 from slipway.classification import client as classification_client
 from slipway.classification.client import assumed_meaning, labels_of
 from slipway.triton.client.connection import RequestFailed
-from slipway.triton.client.finding import why_no_model
+from slipway.triton.client.remote_model import why_no_model
 
 
 def index_of(*entries):

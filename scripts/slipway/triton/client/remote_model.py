@@ -1,7 +1,7 @@
-"""A model on any Triton server, as the server describes it: its tensors, their dtypes, its batches."""
+"""A model on any Triton server: find it, read its tensors, dtypes and batches from the server, ask it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from tritonclient.utils import triton_to_np_dtype
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.served_form import as_served, as_stated, cast_exactly, served_dims
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection
+from slipway.triton.client.connection import Connection, Restricted
 from slipway.triton.client.sample_batches import without_missing
 from slipway.triton.repository.model_config import CONTRACT
 
@@ -54,6 +54,39 @@ class RemoteModel:
         if self.datatypes[name] == BFLOAT16 and (np.ascontiguousarray(cast).view(np.uint32) & 0xFFFF).any():
             raise SlipwayError(f"the model takes {name} as bfloat16, and values would change; round them to bfloat16")
         return cast
+
+
+def find_model(connection: Connection, model: str | None, version: str) -> str:
+    """Return the given model or the only one; SlipwayError with the names of the server's, unless it is ready."""
+    if model and connection.call(connection.client.is_model_ready, model, version):
+        return model
+    try:
+        index = connection.call(connection.client.get_model_repository_index).models
+    except Restricted:
+        why = f"model {model} is not ready" if model else "name the model with --model"
+        raise SlipwayError(f"{why}: {connection.endpoint} keeps to itself which models it has") from None
+    ready = sorted({entry.name for entry in index if entry.state == "READY"})
+    if model is None and len(ready) == 1:
+        return ready[0]
+    raise SlipwayError(why_no_model(index, model, version) + f" on {connection.endpoint}")
+
+
+def why_no_model(
+    index: Sequence[service_pb2.RepositoryIndexResponse.ModelIndex], model: str | None, version: str
+) -> str:
+    """Return as a sentence why a server with this repository index does not have the model."""
+    ready = sorted({entry.name for entry in index if entry.state == "READY"})
+    ready_models = f"ready are {', '.join(ready)}" if ready else "no model is ready"
+    if model is None:
+        return f"name the model with --model: {ready_models}"
+    own = [entry for entry in index if entry.name == model]
+    versions = [entry.version for entry in own if entry.state == "READY"]
+    if versions and version:
+        return f"model {model} has no version {version} that is ready, but {', '.join(versions)}"
+    if not own:
+        return f"there is no model {model}: {ready_models}"
+    reasons = "; ".join(dict.fromkeys(entry.reason for entry in own if entry.reason))
+    return f"model {model} is not ready{f' ({reasons})' if reasons else ''}: {ready_models}"
 
 
 def ask_model(connection: Connection, name: str, version: str) -> RemoteModel:

@@ -99,13 +99,17 @@ def _put_version(
     documents = _documents(storage, listed)
     newest = max((each["ordinal"] for name, each in documents.items() if name != version), default=0)
     document = {"version": version, "ordinal": newest + 1, "index_sha256": digest, "index": content}
-    published = documents.get(version)
-    copied = not _is_same(published, document) or _present(storage, version) != _files(version, content)
+    published, files = documents.get(version), _files(version, content)
+    copied = not _is_same(published, document) or _present(storage, version) != files
     if copied:
         # Only an index that existed from the start is broken: another publisher may have finished meanwhile.
         if f"{version}.json" in listed:
             storage.remove(f"{version}.json")
-        _copy(storage, folder, version, content)
+        if storage.files(version) - set(files):
+            storage.remove_folder(version)
+        # A killed publication goes on: only the missing files are copied.
+        for name, file_digest in files.items():
+            _put(storage, folder / name.removeprefix(f"{version}/"), name, file_digest)
     if signature:
         _put(storage, signature, f"{version}.sig", sha256(signature))
     if copied or published["ordinal"] <= newest:
@@ -121,15 +125,6 @@ def _files(version: str, content: dict) -> dict[str, str]:
 def _present(storage: Storage, version: str) -> dict[str, str]:
     """Return {file of a version: SHA-256} of its folder, read back."""
     return {name: storage.sha256(name) or "gone" for name in storage.files(version)}
-
-
-def _copy(storage: Storage, folder: Path, version: str, content: dict) -> None:
-    """Copy the missing files of a version, also after a killed publication, and read them back."""
-    files = _files(version, content)
-    if storage.files(version) - set(files):
-        storage.remove_folder(version)
-    for name, digest in files.items():
-        _put(storage, folder / name.removeprefix(f"{version}/"), name, digest)
 
 
 def _put(storage: Storage, source: Path, name: str, digest: str) -> None:

@@ -33,7 +33,9 @@ class TritonPythonModel:
         self._outputs = [tensor["name"] for tensor in config["output"]]
         self._batched = config["max_batch_size"] > 0
         path = Path(args["model_repository"]) / args["model_version"] / parameters["engine"]
-        self._engine = Engine(path, parameters["precision"], threads=_threads_of_one_instance(config))
+        instances = sum(group.get("count", 1) for group in config["instance_group"])
+        threads = max(1, len(os.sched_getaffinity(0)) // instances)
+        self._engine = Engine(path, parameters["precision"], threads=threads)
         if "contract" in parameters:  # only then the sizes are known
             self._warm_up(json.loads(parameters["contract"]), max(1, config["max_batch_size"]))
 
@@ -92,8 +94,3 @@ class TritonPythonModel:
             responses.append(pb_utils.InferenceResponse(tensors))
             start = end
         return responses
-
-
-def _threads_of_one_instance(config: dict) -> int:
-    instances = sum(group.get("count", 1) for group in config["instance_group"])
-    return max(1, len(os.sched_getaffinity(0)) // instances)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import get_filesystem_class, known_implementations
 from fsspec.utils import get_protocol
@@ -32,9 +33,9 @@ class Storage:
 
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
-        self._system, root = _opened(address)
-        self._root = root.rstrip("/")
-        self._local = isinstance(self._system, LocalFileSystem)
+        system, root = _opened(address)
+        self._files = DirFileSystem(root or "/", system)
+        self._folder = Path(root) if isinstance(system, LocalFileSystem) else None
 
     def below(self, path: str) -> str:
         """Return the storage below `path`."""
@@ -42,7 +43,7 @@ class Storage:
 
     def require_folder(self) -> None:
         """Raise SlipwayError if this is a folder that does not exist. A missing bucket fails when it is written."""
-        if self._local and not Path(self._root).is_dir():
+        if self._folder and not self._folder.is_dir():
             raise SlipwayError(
                 f"{self.address} does not exist: is the claim mounted there? Mount it, or correct `deploy.publish.to` "
                 "in config.yaml"
@@ -51,79 +52,72 @@ class Storage:
     def entries(self) -> dict[str, bool]:
         """Return the direct entries: {name: whether it is a folder}."""
         with self._in_words("list it"), suppress(FileNotFoundError):
-            self._system.invalidate_cache()
-            listed = self._system.ls(self._root, detail=True)
-            return {Path(each["name"]).name: each["type"] == "directory" for each in listed}
+            self._files.invalidate_cache()
+            return {Path(each["name"]).name: each["type"] == "directory" for each in self._files.ls("", detail=True)}
         return {}
 
     def files(self, folder: str) -> set[str]:
         """Return the names of all files below a folder; an empty list if it is absent."""
         with self._in_words(f"list {folder}"):
-            self._system.invalidate_cache()
-            paths = self._system.find(self._path(folder))
-        # Not every file system in fsspec begins its paths with a slash.
-        return {path.strip("/").removeprefix(self._root.strip("/")).strip("/") for path in paths}
+            self._files.invalidate_cache()
+            return {path.strip("/") for path in self._files.find(folder)}
 
     def sha256(self, name: str) -> str | None:
         """Return the SHA-256 of a file that is read back; None if it is absent."""
-        with self._in_words(f"read {name}"), suppress(FileNotFoundError), self._system.open(self._path(name)) as file:
+        with self._in_words(f"read {name}"), suppress(FileNotFoundError), self._files.open(name) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
         return None
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a small file; None if it is absent."""
         with self._in_words(f"read {name}"), suppress(FileNotFoundError):
-            return self._system.cat_file(self._path(name))
+            return self._files.cat_file(name)
         return None
 
     def get(self, name: str, target: Path) -> None:
         """Copy a file from here to this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._in_words(f"read {name}"):
-            self._system.get_file(self._path(name), str(target))
+            self._files.get_file(name, str(target))
 
     def put(self, source: Path, name: str) -> None:
         """Copy a file of this machine here."""
         with self._in_words(f"write {name}"):
-            if self._local:
+            if self._folder:
                 self._write_whole(name, lambda partial: shutil.copyfile(source, partial))
             else:
-                self._system.put_file(str(source), self._path(name))
+                self._files.put_file(str(source), name)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file."""
         with self._in_words(f"write {name}"):
-            if self._local:
+            if self._folder:
                 self._write_whole(name, lambda partial: partial.write_bytes(content))
             else:
-                self._system.pipe_file(self._path(name), content)
+                self._files.pipe_file(name, content)
 
     def remove(self, name: str) -> None:
         """Remove a file, which may be absent."""
         with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
-            self._system.rm_file(self._path(name))
+            self._files.rm_file(name)
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder with all its content; it may be absent."""
         with self._in_words(f"remove {name}"), suppress(FileNotFoundError):
-            self._system.rm(self._path(name), recursive=True)
+            self._files.rm(name, recursive=True)
 
     def clear_up(self, name: str) -> None:
         """Remove unfinished files of a folder, or with this prefix: files that were written but never renamed."""
-        if self._local:
-            for partial in Path(self._root).glob(f".partial.{name}*"):
-                partial.unlink(missing_ok=True)
-
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
+        for partial in self._folder.glob(f".partial.{name}*") if self._folder else ():
+            partial.unlink(missing_ok=True)
 
     # Other publishers of the same version clear up once each, and may remove a file that is being written here.
     @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
     def _write_whole(self, name: str, fill: Callable[[Path], Any]) -> None:
         """Write a file into a folder, readable for every user, and flush it to the disk."""
-        path = Path(self._path(name))
+        path = self._folder / name
         _make_folder(path.parent)
-        partial = Path(self._root) / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
+        partial = self._folder / f".partial.{name.split('/')[0]}.{uuid.uuid4().hex}"
         try:
             fill(partial)
             with partial.open("rb+") as file:
@@ -147,15 +141,6 @@ def _opened(address: str) -> tuple[Any, str]:
     protocol = get_protocol(address)
     if "::" in address:
         raise SlipwayError(f"{address}: a cache in front of the storage would be read back instead of it; leave it out")
-    _require_package(protocol)
-    try:
-        return url_to_fs(address, skip_instance_cache=True)
-    except Exception as error:
-        raise SlipwayError(f"{address}: could not be opened: {_reason(error)}") from error
-
-
-def _require_package(protocol: str) -> None:
-    """Raise SlipwayError if a protocol is unknown, or its package is not installed."""
     try:
         get_filesystem_class(protocol)
     except ValueError:
@@ -167,6 +152,10 @@ def _require_package(protocol: str) -> None:
         package = known_implementations[protocol]["class"].split(".")[0]
         install = f"pip install {package}" if package != "fsspec" else str(error)
         raise SlipwayError(f"the package for {protocol}:// is not installed: {install}") from None
+    try:
+        return url_to_fs(address, skip_instance_cache=True)
+    except Exception as error:
+        raise SlipwayError(f"{address}: could not be opened: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

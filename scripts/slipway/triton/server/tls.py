@@ -97,22 +97,18 @@ def server_tls(host: str, *files: str | Path | None) -> ServerTls:
     paths = {name: Path(file) if file else None for name, file in zip_longest(SETTINGS, files)}
     certificate, _, client_ca, own, _ = paths.values()
     with amended(after=". Nothing was changed."):
-        _require_together(certificate, client_ca, own)
+        if not certificate:
+            raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
+        if (client_ca is None) != (own is None):
+            raise SlipwayError(
+                "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together: a server that "
+                "admits only clients with a certificate must admit this workflow, which proves and switches it"
+            )
         contexts = _contexts(*paths.values())
         name = _name_for(host, certificate, _shown(contexts, certificate, client_ca, own), contexts)
     settings = {name: str(path.absolute()) if path else None for name, path in paths.items()}
     digest = sha256(client_ca) if client_ca else None
     return ServerTls(**settings, certificate_sha256=sha256(certificate), client_ca_sha256=digest, server_name=name)
-
-
-def _require_together(certificate: Path | None, client_ca: Path | None, own: Path | None) -> None:
-    if not certificate:
-        raise SlipwayError("`deploy.tls` needs `certificate` and `key`: without them nothing is encrypted")
-    if (client_ca is None) != (own is None):
-        raise SlipwayError(
-            "`deploy.tls.client_ca`, `deployer_certificate` and `deployer_key` are needed together: a server that "
-            "admits only clients with a certificate must admit this workflow, which proves and switches it"
-        )
 
 
 def _contexts(certificate: Path, key: Path, client_ca: Path | None, own: Path | None, own_key: Path | None) -> Contexts:
