@@ -14,8 +14,6 @@ import shlex
 
 from slipway.keys.validation import require_batches, resolve
 from slipway.keys.config import complete
-from slipway.keys.config_text import require_keys_once
-from slipway.keys.config_scalars import require_read_as_written
 from slipway.core.hardware import usable_cores
 from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
@@ -23,10 +21,6 @@ from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.notices import notices
 
 with refused_by_snakemake():
-    # Not once more in each job.
-    for file in hooks.configfiles() if hooks.plans else []:
-        require_keys_once(file)
-        require_read_as_written(file)
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)

@@ -14,7 +14,7 @@ import yaml
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.config_schema import schema
-from slipway.keys.config_text import FAST_LOADER
+from slipway.keys.config_text import read_tree
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
@@ -25,12 +25,14 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 
 
 def require_read_as_written(path: str | Path) -> None:
-    """Raise SlipwayError with key, line and correction if YAML reads a value or key differently than written."""
-    text = Path(path).read_text(encoding="utf-8-sig")
-    with contextlib.suppress(ValueError, RecursionError):
-        json.loads(text)
-        return  # Snakemake reads it as JSON, whose numbers need no correction
-    for node, key, schemas in _scalars(yaml.compose(text, Loader=FAST_LOADER), "", [schema()]):
+    """Raise SlipwayError unless a configuration file is sound YAML whose keys and values are read as they are written.
+
+    The sentence has the key, the line and the correction. A missing file is left to Snakemake.
+    """
+    root = read_tree(path)
+    if root is None or _is_json(path):
+        return
+    for node, key, schemas in _scalars(root, "", [schema()]):
         if advice := _advice(node, _kinds(schemas)):
             raise SlipwayError(
                 f"config: `{key}` in line {node.start_mark.line + 1} of {path} is written {node.value}, which YAML "
@@ -38,7 +40,15 @@ def require_read_as_written(path: str | Path) -> None:
             )
 
 
-def _scalars(node: yaml.Node | None, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
+def _is_json(path: str | Path) -> bool:
+    """Return whether Snakemake reads a file as JSON, whose numbers need no correction."""
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(Path(path).read_bytes())
+        return True
+    return False
+
+
+def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
     """Yield each unquoted scalar with its key and the schemas for it. Without a schema, any value is allowed."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas

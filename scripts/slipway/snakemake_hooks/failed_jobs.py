@@ -54,25 +54,19 @@ class FailedJobs:
         return f"{record.rule_name} failed without an error of its own; look into {logs[0]}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
-        """Log the setting to raise if jobs exceeded the memory that they requested on a cluster."""
+        """Show which setting to raise if jobs exceeded the memory that they requested on a cluster, by their logs."""
+        if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
+            return None
         jobs = self._jobs(jobids)
-        asked = [mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)]
-        advice = memory_advice((job.rule.name for job in jobs), logs, max(asked, default=None))
-        if advice:
-            logger.error(advice)
+        rules = ", ".join(sorted({job.rule.name for job in jobs}))
+        asked_mb = max((mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)), default=None)
+        had = f" of {asked_mb} MB" if asked_mb else ""
+        advice = f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
+        logger.error(advice)
         return advice
 
     def _jobs(self, jobids: list[int]) -> list:
         return [job for job in self._workflow.dag.jobs if job.jobid in jobids]
-
-
-def memory_advice(names: Iterable[str], logs: Iterable[str], asked_mb: int | None) -> str | None:
-    """Return a sentence with advice if a job's log shows that it ran out of memory, else None."""
-    if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
-        return None
-    rules = ", ".join(sorted(set(names)))
-    had = f" of {asked_mb} MB" if asked_mb else ""
-    return f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
 
 
 def _own_error(log: Path, since: float) -> str | None:

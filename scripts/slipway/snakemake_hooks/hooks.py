@@ -14,7 +14,7 @@ from snakemake.settings.types import DeploymentMethod
 
 from slipway.core.cli import prefer_this_interpreter, restrict_umask
 from slipway.keys import code_hash
-from slipway.keys.config_text import require_readable
+from slipway.keys.config_scalars import require_read_as_written
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.snakemake_hooks import cluster_resources
@@ -62,7 +62,7 @@ class Hooks:
         with refused_by_snakemake():
             require_folders("results", "logs", str(SNAKEMAKE))
             for file in self.configfiles():
-                require_readable(file)
+                require_read_as_written(file)
 
     @property
     def configuration_is_named(self) -> bool:
@@ -109,13 +109,13 @@ class Hooks:
 
     def require_rules(self, resolved: ResolvedConfig) -> None:
         """Raise WorkflowError unless the runtime of each target has its rule."""
-        names = {rule.name for rule in self._workflow.rules}
-        for runtime in sorted({resolved.runtime(target) for target in resolved.targets}):
-            if f"build_{runtime}" not in names:
-                raise WorkflowError(
-                    f"the runtime {runtime} has no rule `build_{runtime}`, which makes {runtime}'s engines; add it to "
-                    "rules/engine.smk"
-                )
+        needed = {f"build_{resolved.runtime(target)}" for target in resolved.targets}
+        for name in sorted(needed - {rule.name for rule in self._workflow.rules}):
+            runtime = name.removeprefix("build_")
+            raise WorkflowError(
+                f"the runtime {runtime} has no rule `{name}`, which makes {runtime}'s engines; add it to "
+                "rules/engine.smk"
+            )
 
     def complete_rules(self, conda: str) -> None:
         """Give each rule with a program its log and, for --sdm conda, this environment, unless the rule names its own.

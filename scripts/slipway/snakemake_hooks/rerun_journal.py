@@ -1,7 +1,7 @@
 """Explain in Snakemake's log why each job runs."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,49 +46,39 @@ class RerunJournal:
     def why(self, job: Any) -> str:
         """Return in words why a job has to run."""
         reason = self.workflow.dag.reason(job)
-        words = [
-            *self._edited(job),
-            *self._left(job, reason),
-            *([f"{listed(sorted(map(str, reason.missing_output)), NAMED)} missing"] if reason.missing_output else []),
-            *self._other_content(job, reason),
-            *self._upstream(job, reason),
+        return "; ".join(self._words(job, reason)) or str(reason)
+
+    def _words(self, job: Any, reason: Any) -> Iterator[str]:
+        outputs = list(map(str, job.output))
+        changed = [name for name in outputs if name in self.changed]
+        # A rollback rewrites every receipt, even if it does not change the model.
+        yield from rerun_reasons.of_rollback(changed) or [
+            f"{rerun_reasons.of_content(name, *self.changed[name])}, edited or truncated since it was made"
+            for name in changed
         ]
+        # Snakemake's own reason is only "forced".
+        if reason.forced and (left := self.incomplete.intersection(outputs)):
+            yield f"{listed(sorted(left), NAMED)} left by a run that failed or was killed"
+        if reason.missing_output:
+            yield f"{listed(sorted(map(str, reason.missing_output)), NAMED)} missing"
+        for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
+            before = next(iter(self.workflow.persistence.input_checksums(job, file)), None)
+            # A file in remote storage has no copy here.
+            yield rerun_reasons.of_content(
+                file, before, self.file_hashes.sha256(file) if Path(file).is_file() else None
+            )
+        dag = self.workflow.dag
+        makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
+        if makers and reason.updated_input_run:
+            yield f"after {', '.join(sorted(makers))}"
         if reason.params_changed:
-            words += rerun_reasons.of_settings(reason.params_changed.only_old, reason.params_changed.only_new)
+            yield from rerun_reasons.of_settings(reason.params_changed.only_old, reason.params_changed.only_new)
         if reason.input_changed:
-            words.append("made from other files than before")
+            yield "made from other files than before"
         if reason.code_changed:
-            words.append(f"the command of rule {job.rule.name} edited")
-        return "; ".join(words) or str(reason)
+            yield f"the command of rule {job.rule.name} edited"
 
     def _job(self, jobid: int) -> Any:
         if jobid not in self._jobs:
             self._jobs = {job.jobid: job for job in self.workflow.dag.jobs}
         return self._jobs.get(jobid)
-
-    def _edited(self, job: Any) -> list[str]:
-        changed = [name for name in map(str, job.output) if name in self.changed]
-        # A rollback rewrites every receipt, even if it does not change the model.
-        return rerun_reasons.of_rollback(changed) or [
-            f"{rerun_reasons.of_content(name, *self.changed[name])}, edited or truncated since it was made"
-            for name in changed
-        ]
-
-    def _left(self, job: Any, reason: Any) -> list[str]:
-        """Return the outputs that a failed or killed run did not replace. Snakemake's own reason is only "forced"."""
-        left = self.incomplete.intersection(map(str, job.output)) if reason.forced else ()
-        return [f"{listed(sorted(left), NAMED)} left by a run that failed or was killed"] if left else []
-
-    def _other_content(self, job: Any, reason: Any) -> list[str]:
-        words = []
-        for file in sorted(map(str, reason.updated_input - reason.updated_input_run)):
-            before = next(iter(self.workflow.persistence.input_checksums(job, file)), None)
-            # A file in remote storage has no copy here.
-            now = self.file_hashes.sha256(file) if Path(file).is_file() else None
-            words.append(rerun_reasons.of_content(file, before, now))
-        return words
-
-    def _upstream(self, job: Any, reason: Any) -> list[str]:
-        dag = self.workflow.dag
-        makers = {maker.rule.name for maker in dag.dependencies[job] if dag.needrun(maker)}
-        return [f"after {', '.join(sorted(makers))}"] if makers and reason.updated_input_run else []

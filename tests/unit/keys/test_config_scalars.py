@@ -67,7 +67,6 @@ def test_what_yaml_reads_otherwise_than_it_is_written_is_told_in_a_sentence(tmp_
         "models: {m: {arguments: {num_classes: 12, pretrained: true, none: null, name: abc}}}",
         '{"load_test": {"p99_limit_ms": 1e3}}',
         "unknown: {to: [the, schema]}",
-        "",
     ],
 )
 def test_what_is_read_as_it_is_written_is_left_alone(tmp_path, text):

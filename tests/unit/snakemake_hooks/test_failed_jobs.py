@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from slipway.snakemake_hooks.failed_jobs import FailedJobs, memory_advice
+from slipway.snakemake_hooks.failed_jobs import FailedJobs
 
 LAST = "At least one job did not complete successfully."
 
@@ -16,7 +16,9 @@ class Run:
     def __init__(self, folder):
         self.logs = {jobid: folder / f"{name}.log" for jobid, name in enumerate(["benchmark", "load_test"], 1)}
         jobs = [
-            SimpleNamespace(jobid=jobid, log=[str(log)], resources={}, rule=SimpleNamespace(name=log.stem))
+            SimpleNamespace(
+                jobid=jobid, log=[str(log)], resources={"mem_mb": 8000}, rule=SimpleNamespace(name=log.stem)
+            )
             for jobid, log in self.logs.items()
         ]
         self.failed_jobs = FailedJobs(SimpleNamespace(dag=SimpleNamespace(jobs=jobs)))
@@ -26,9 +28,10 @@ class Run:
         assert self.failed_jobs.filter(record)
         return record.msg.splitlines()
 
-    def fail(self, jobid, indent=False):
+    def fail(self, jobid, indent=False, *cluster_logs):
         log = self.logs[jobid]
-        self.log(LogEvent.JOB_ERROR, jobid=jobid, rule_name=log.stem, indent=indent, log=[str(log)])
+        logs = [str(log), *map(str, cluster_logs)]
+        self.log(LogEvent.JOB_ERROR, jobid=jobid, rule_name=log.stem, indent=indent, log=logs)
 
     def last_lines(self):
         self.failed_jobs.run_ended = True
@@ -71,13 +74,6 @@ def test_the_error_of_an_earlier_run_is_not_repeated(run, indent):
     assert run.last_lines() == ([] if indent else [words])
 
 
-def test_a_job_without_memory_ends_the_run_with_its_advice(run):
-    run.logs[1].write_text("Out of memory: Killed process 7\n")
-    run.fail(1)
-    (advice,) = run.last_lines()
-    assert advice.startswith("benchmark ran out of its memory; raise `mem_mb`")
-
-
 @pytest.mark.parametrize(
     "said",
     [
@@ -86,10 +82,14 @@ def test_a_job_without_memory_ends_the_run_with_its_advice(run):
         "State: OUT_OF_MEMORY",
     ],
 )
-def test_a_job_that_was_killed_for_its_memory_is_told_from_others(tmp_path, said):
-    log, other = tmp_path / "1.log", tmp_path / "2.log"
-    log.write_text(f"Building DAG of jobs...\n{said}\n")
-    other.write_text("error: the accuracy is below its limit\n")
-    advice = memory_advice(["benchmark", "benchmark"], [str(other), str(log)], 8000)
-    assert advice.startswith("benchmark ran out of its memory of 8000 MB; raise `mem_mb`")
-    assert memory_advice(["benchmark"], [str(other), str(tmp_path / "absent")], 8000) is None
+def test_a_job_that_was_killed_for_its_memory_is_told_from_others(run, tmp_path, said):
+    slurm, absent = tmp_path / "7.log", tmp_path / "8.log"
+    slurm.write_text(f"Building DAG of jobs...\n{said}\n")
+    run.fail(1, False, absent, slurm)
+    run.logs[2].write_text("error: the accuracy is below its limit\n")
+    run.fail(2)
+    advice, *others = run.last_lines()
+    assert advice == (
+        "benchmark ran out of its memory of 8000 MB; raise `mem_mb` of it under `set-resources` in the profile"
+    )
+    assert others == [f"load_test failed ({run.logs[2]}):", "error: the accuracy is below its limit"]
