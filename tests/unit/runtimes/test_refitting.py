@@ -204,8 +204,8 @@ def test_the_plan_of_a_refit_is_what_was_built_but_for_the_weights(gpu, files):
 def test_every_weight_of_an_exported_network_is_found_by_layer_and_role(tmp_path, opset):
     path, _ = exported(tmp_path, "uint8", opset, training=1)
     trt = import_library("tensorrt_rtx")
-    parsed = builder.parsed(trt, logger(trt), path)
-    layers = refitting._layers_by_name(parsed.network)
+    network, *_holders = builder.parsed(trt, logger(trt), path)
+    layers = refitting._layers_by_name(network)
     roles = {"CONVOLUTION": ("KERNEL", "BIAS"), "CONSTANT": ("CONSTANT",)}
     found = [
         refitting._weights(trt, layers, name, role)

@@ -18,9 +18,9 @@ class Buffer:
     def __init__(self, device: Any, dtype: str, largest: Sequence[int]) -> None:
         self._dtype = np.dtype(dtype)
         self.nbytes = self._bytes_of(largest)
-        self._memory = device.pinned((max(1, self.nbytes),), np.dtype(np.uint8))
+        nbytes = max(1, self.nbytes)
+        self._memory, self.address = device.pinned(nbytes), device.allocate(nbytes)
         self._memory[:] = 0
-        self.address = device.allocate(max(1, self.nbytes))
         self.set_shape(largest)
 
     def set_shape(self, shape: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ The capabilities of a TensorRT release are found in its module (`hasattr`), not 
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import explain, timing_cache
 from .inspector import ENDS, ONE_REQUEST, UNBATCHED, describe, facts_of_network, tensors_of_network
@@ -18,14 +18,6 @@ _WEAK_FLAGS = {"fp32": (), "fp16": ("FP16",), "bf16": ("BF16",), "int8": ("INT8"
 _AS_GIVEN = ("workspace_mb", "compatibility", "profiles", "inputs", "axes")
 
 BATCH = "batch"
-
-
-class Parsed(NamedTuple):
-    """A network, with its builder and its parser: both must live as long, since the parser holds the weights."""
-
-    builder: Any
-    network: Any
-    parser: Any
 
 
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
@@ -40,7 +32,7 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     """
     trt = import_library(edition_of(path))
     log = logger(trt)
-    builder, network, _ = parsed(trt, log, onnx)
+    network, builder, _parser = parsed(trt, log, onnx)
     config = builder.create_builder_config()
     settings = _configure(trt, builder, network, config, precision, options)
     with timing_cache.attached(config, options.get("timing_cache"), options.get("measure_anew", False)) as cached:
@@ -64,8 +56,11 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
     }
 
 
-def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
-    """Return the network of an ONNX file. Raise ValueError with the unsupported parts."""
+def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> tuple[Any, Any, Any]:
+    """Return the network of an ONNX file, with its builder and its parser. Raise ValueError with the unsupported parts.
+
+    Both must live as long as the network, since the parser holds the weights.
+    """
     builder = started(trt, trt.Builder, log)
     kinds = trt.NetworkDefinitionCreationFlag
     network = builder.create_network(1 << int(kinds.STRONGLY_TYPED if _strongly_typed(trt) else kinds.EXPLICIT_BATCH))
@@ -73,7 +68,7 @@ def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> Parsed:
     if not parser.parse_from_file(str(onnx)):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         raise ValueError(explain.parser_errors(trt, onnx, errors))
-    return Parsed(builder, network, parser)
+    return network, builder, parser
 
 
 def _strongly_typed(trt: ModuleType) -> bool:
@@ -144,13 +139,10 @@ def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> Non
 def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | str]:
     """Return an input's shape with the names of its dynamic axes. Undeclared, only the batch axis may be dynamic."""
     sizes = list(tensor.shape)
-    if declared is None:
-        named = [BATCH if size == -1 else size for size in sizes]
-        fits = -1 not in sizes[1:]
-    else:
-        named = declared.get(tensor.name, [])
-        fits = len(named) == len(sizes) and all(size in (-1, name) for size, name in zip(sizes, named, strict=True))
-    if not fits:
+    batched = [BATCH if size == -1 else size for size in sizes[:1]] + sizes[1:]
+    named = batched if declared is None else declared.get(tensor.name, [])
+    fits = len(named) == len(sizes) and all(size in (-1, name) for size, name in zip(sizes, named, strict=True))
+    if not fits or -1 in named:
         raise ValueError(
             f"the ONNX file has the input {tensor.name} {tuple(sizes)}, which its record does not describe; remove the "
             "file and run snakemake again"

@@ -22,7 +22,7 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
         event()                             .record(stream), .synchronize()
         milliseconds(before, after)         time between two recorded events
         allocate(nbytes)                    address (int) of device memory, valid until close()
-        pinned(shape, dtype)                page-locked NumPy array, valid until close()
+        pinned(nbytes)                      page-locked NumPy array of bytes, valid until close()
         upload(address, array, stream), download(array, address, stream)
         close()                             frees its allocations, and leaves its context
 

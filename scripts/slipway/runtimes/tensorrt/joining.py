@@ -54,18 +54,11 @@ def _require_inputs(inputs: Sequence[dict], request: Tensors) -> None:
         if not fits or not (array.dtype == dtype or (array.dtype == np.int64 and dtype == np.int32)):
             sizes = ", ".join("?" if size == -1 else str(size) for size in tensor["shape"])
             raise ValueError(f"the engine takes {dtype} ({sizes}) as {tensor['name']}, not {array.dtype} {array.shape}")
-        if array.dtype != dtype and array.size:
-            _require_exact(tensor["name"], array, dtype)
-
-
-def _require_exact(name: str, array: np.ndarray, dtype: np.dtype) -> None:
-    limits = np.iinfo(dtype)
-    lowest, highest = array.min(), array.max()
-    if lowest < limits.min or highest > limits.max:
-        raise ValueError(
-            f"{name} has values from {lowest} to {highest}, but the engine computes with it in {dtype}, which TensorRT "
-            "before 10 has instead of int64"
-        )
+        if array.dtype != dtype and not np.array_equal(array.astype(dtype), array):
+            raise ValueError(
+                f"{tensor['name']} has values from {array.min()} to {array.max()}, but the engine computes with it in "
+                f"{dtype}, which TensorRT before 10 has instead of int64"
+            )
 
 
 def _listed(request: Tensors) -> str:

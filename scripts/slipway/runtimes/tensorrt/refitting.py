@@ -80,7 +80,7 @@ def _set_by_layer(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) ->
     scale of a batch normalisation, are computed in the same way.
     """
     holder = parsed(trt, log, onnx)
-    layers = _layers_by_name(holder.network)
+    layers = _layers_by_name(holder[0])
     for name, role in zip(*refitter.get_all(), strict=True):
         weights = _weights(trt, layers, name, role.name)
         if weights.size and not refitter.set_weights(name, role, weights):

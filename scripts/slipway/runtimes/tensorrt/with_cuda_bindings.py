@@ -1,7 +1,6 @@
 """A GPU through cuda-bindings, NVIDIA's own Python layer over the driver. See device.open_device."""
 
 import ctypes
-import math
 from typing import Any
 
 import numpy as np
@@ -73,13 +72,11 @@ class Device:
         self._device_memory.append(memory)
         return int(memory)
 
-    def pinned(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return a page-locked array."""
-        nbytes = math.prod(shape) * np.dtype(dtype).itemsize
-        address = checked(driver.cuMemAllocHost(max(1, nbytes)))
+    def pinned(self, nbytes: int) -> np.ndarray:
+        """Return page-locked memory."""
+        address = checked(driver.cuMemAllocHost(nbytes))
         self._host_memory.append(address)
-        raw = (ctypes.c_ubyte * nbytes).from_address(int(address))
-        return np.frombuffer(raw, dtype).reshape(shape)
+        return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(int(address)), np.uint8)
 
     def upload(self, address: int, array: np.ndarray, stream: _Stream) -> None:
         """Copy a contiguous host array to device memory, asynchronously."""

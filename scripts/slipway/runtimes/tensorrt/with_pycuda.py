@@ -48,9 +48,9 @@ class Device:
         self._kept.append(memory)
         return int(memory)
 
-    def pinned(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return a page-locked array."""
-        return cuda.pagelocked_empty(shape, dtype)
+    def pinned(self, nbytes: int) -> np.ndarray:
+        """Return page-locked memory."""
+        return cuda.pagelocked_empty((nbytes,), np.uint8)
 
     def upload(self, address: int, array: np.ndarray, stream: cuda.Stream) -> None:
         """Copy a contiguous host array to device memory, asynchronously."""
