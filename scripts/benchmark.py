@@ -86,11 +86,12 @@ def main(arguments: argparse.Namespace) -> None:
         inputs = {batch: batch_of(contract, real, batch) for batch in batches}
         results, samples, left_out = measure_all(subjects, inputs, effort, monitor)
         sizes = by_size({name: subjects[name] for name in subjects if name not in OPTIONAL}, contract, real)
+    axes = "".join(f", {name} {size}" for name, size in contract.optimum.items())
     record = {
         "origin": weights["origin"],
         "key": settings_of(arguments),
         "engines": {name: engine.record["key"] for name, engine in built.items()},
-        "inputs": in_words(contract),
+        "inputs": f"real samples of {' and '.join(tensor.in_words() for tensor in contract.inputs)}{axes}",
         "quantities": QUANTITIES,
         "results": results,
         "left_out": left_out,
@@ -103,12 +104,6 @@ def main(arguments: argparse.Namespace) -> None:
     write_json(arguments.output, record)
     if disturbed := disturbance(surroundings):
         progress(f"  {disturbed}")
-
-
-def in_words(contract: Contract) -> str:
-    """Return the inputs in words, such as "real samples of input float32 (batch, 3, 224, 224)"."""
-    axes = "".join(f", {name} {size}" for name, size in contract.optimum.items())
-    return f"real samples of {' and '.join(tensor.in_words() for tensor in contract.inputs)}{axes}"
 
 
 def subjects_of(
@@ -173,13 +168,11 @@ def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None =
 
     `gpu_state`: the GPU's clocks, power and temperature during the measurement; None without a GPU.
     """
-    facts = {key: value for key, value in measurement.items() if key != "samples_ms"}
-    latency = {quantity: distribution(series) for quantity, series in series_of(measurement).items()}
     return {
         "subject": name,
         "batch": batch,
-        "latency": latency,
-        **facts,
+        "latency": {quantity: distribution(series) for quantity, series in series_of(measurement).items()},
+        **{key: value for key, value in measurement.items() if key != "samples_ms"},
         **({"gpu_state": gpu_state} if gpu_state else {}),
     }
 

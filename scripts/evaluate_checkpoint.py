@@ -32,19 +32,13 @@ def main(arguments: argparse.Namespace) -> None:
     """Evaluate; write the answers, then the figures. Raise SlipwayError if the checkpoint breaks a limit."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     samples = evaluation_data(arguments, contract)
-    network = load_model(arguments.weights, weights)
-    served = ServedNetwork(network, contract)
-    labelling, facts = None, {}
+    network, labelling, facts = load_model(arguments.weights, weights), None, {}
     if isinstance(samples, PhotographInputs):
         labelling, facts = checkpoint_on_labels.labelling_of(arguments, contract, samples)
-    evaluation = evaluated(partial(answers_of, served, contract), contract, samples)
+    evaluation = evaluated(partial(answers_of, ServedNetwork(network, contract), contract), contract, samples)
     facts |= {"metric": metric_of(arguments, evaluation.answers, samples)}
     evaluation = replace(evaluation, facts=facts)
-    record = {
-        **about_weights(arguments, weights),
-        "samples": len(evaluation.samples),
-        "metric": facts["metric"],
-    }
+    record = about_weights(arguments, weights) | {"samples": len(evaluation.samples), "metric": facts["metric"]}
     if labelling:
         record |= checkpoint_on_labels.figures_on_labels(network, weights, contract, samples, labelling, evaluation)
         checkpoint_on_labels.require_floor(record, arguments.min_top1)

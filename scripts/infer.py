@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slipway.contract.contract import Tensors
 from slipway.core.cli import parser, progress, run
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import amended
 from slipway.deploy.client_options import add_sending, add_server, batch_size, require_sensible, served_model
 from slipway.triton.client.connection import Connection
 from slipway.triton.client.npz_files import ONLY, read_requests, require_writable, write_answers
@@ -58,10 +58,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def cast_request(model: RemoteModel, number: str, inputs: Tensors) -> Tensors:
     """Return a request with the model's dtypes. Raise SlipwayError, with its number, if the model does not take it."""
-    try:
+    with amended("" if number == ONLY else f"sample {number}: "):
         return model.cast(inputs)
-    except SlipwayError as error:
-        raise error if number == ONLY else SlipwayError(f"sample {number}: {error}") from None
 
 
 if __name__ == "__main__":

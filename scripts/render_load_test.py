@@ -11,7 +11,7 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Table, TableStyle
 
 from slipway.core.artifacts import read_json, written_whole
 from slipway.core.cli import parser, progress, run
@@ -74,11 +74,9 @@ def summary(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     return [
         *conditions(tested, arguments),
         table(rows, NOT_IN_SUMMARY, over),
-        Spacer(1, 4 * mm),
         paragraph(
             "Rows in red exceed a limit and are not chosen." if over else "Every configuration holds the limits."
         ),
-        Spacer(1, 4 * mm),
         drawing(arguments.chart),
     ]
 
@@ -90,7 +88,6 @@ def detail(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
         story += [
             paragraph(rows[0]["variant"], "Heading2"),
             paragraph(in_words(rows[0])),
-            Spacer(1, 2 * mm),
             table(rows, NOT_IN_DETAIL, over_limit(rows, arguments)),
         ]
     story += [PageBreak(), paragraph("Model Analyzer's plots", "Heading2")]
@@ -115,7 +112,7 @@ def conditions(tested: dict, arguments: argparse.Namespace) -> list[Flowable]:
     ]
     if tested["origin"] == "rehearsal":
         lines.append("<b>Rehearsal</b>: random weights. Speed and memory are real, answers mean nothing.")
-    return [*(paragraph(line) for line in lines), Spacer(1, 4 * mm)]
+    return list(map(paragraph, lines))
 
 
 def by_variant(rows: list[dict]) -> list[list[dict]]:
@@ -163,13 +160,10 @@ def typeset(path: Path, title: str, story: list[Flowable], arguments: argparse.N
     document = SimpleDocTemplate(
         str(path),
         pagesize=A4,
-        leftMargin=20 * mm,
-        rightMargin=20 * mm,
-        topMargin=18 * mm,
-        bottomMargin=18 * mm,
         title=heading,
         author="Slipway",
         invariant=True,
+        **{f"{side}Margin": 20 * mm for side in ("left", "right", "top", "bottom")},
     )
     document.build([paragraph(heading, "Title"), *story], onFirstPage=number_page, onLaterPages=number_page)
 
@@ -195,7 +189,7 @@ def table(rows: list[dict], left_out: set[str], marked: list[int]) -> Table:
         ("ALIGN", (0, 0), (-1, -1), "RIGHT"),
         *(("TEXTCOLOR", (0, index + 1), (-1, index + 1), colors.red) for index in marked),
     ]
-    return Table(cells, style=TableStyle(look), hAlign="LEFT", repeatRows=1)
+    return Table(cells, style=TableStyle(look), hAlign="LEFT", repeatRows=1, spaceBefore=4 * mm, spaceAfter=4 * mm)
 
 
 def paragraph(text: str, style: str = "BodyText") -> Paragraph:

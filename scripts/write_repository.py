@@ -27,8 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     records = {read_json(path)["key"]["precision"]: path for path in arguments.engine_records}
     engine_record = records[selection["precision"]]
     engine = RecordedEngine.of_record(engine_record)
-    weights = read_json(arguments.weights_record)
-    contract = Contract.read(arguments.contract)
+    weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     served = served_model(arguments.name, engine, contract, selection["max_batch_size"], selection["instances"])
     with written_whole(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)

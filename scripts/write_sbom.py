@@ -34,7 +34,8 @@ def main(arguments: argparse.Namespace) -> None:
     indexes = [Artifact.read(path) for path in arguments.indexes]
     for index in indexes:
         refuse_rehearsal(arguments.model, index, "no bill of materials is written")
-        require_weights(index, weights)
+        if index.content["chain"]["weights_sha256"] != weights.content["sha256"]:
+            raise SlipwayError(f"{index.path} was made from other weights than {weights.path}; run snakemake again")
     records = {record["sha256"]: record for record in map(read_json, arguments.onnx_records)}
     values = read_json(arguments.manifests)["values"]
     served = [
@@ -53,12 +54,6 @@ def require_packages(packages: dict[str, str], version_of: Callable[[str], str])
         if installed != version:
             here = "none" if installed == ABSENT else installed
             raise SlipwayError(f"this job was planned for {name} {version}, but {here} is here; run snakemake again")
-
-
-def require_weights(index: Artifact, weights: Artifact) -> None:
-    """Raise SlipwayError unless a repository was made from these weights."""
-    if index.content["chain"]["weights_sha256"] != weights.content["sha256"]:
-        raise SlipwayError(f"{index.path} was made from other weights than {weights.path}; run snakemake again")
 
 
 def onnx_of(index: Artifact, records: dict[str, dict]) -> dict:

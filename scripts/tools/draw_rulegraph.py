@@ -43,19 +43,13 @@ def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
     """
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)
-    past = leading_past(graph, spine)
+    past = {rule for rule in graph if not networkx.descendants(graph, rule).intersection(spine[:-1])}
     positions: dict[str, tuple[float, float]] = {}
     for rule, column in columns.items():
         side = 0 if rule in spine else -1 if rule in past else 1
         stacked = sum(other_column == column and row * side > 0 for other_column, row in positions.values())
         positions[rule] = (column, side * (1.0 + 0.8 * stacked))
     return positions
-
-
-def leading_past(graph: networkx.DiGraph, spine: list[str]) -> set[str]:
-    """Return the rules off the path `spine` of which no rule on it depends, directly or indirectly, except its end."""
-    within = set(spine[:-1])
-    return {rule for rule in set(graph) - set(spine) if not within & networkx.descendants(graph, rule)}
 
 
 def draw(graph: networkx.DiGraph, path: Path) -> None:

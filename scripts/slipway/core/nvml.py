@@ -21,21 +21,15 @@ def open_device() -> tuple[ModuleType, Any]:
         pynvml.nvmlInit()
         if isinstance(device, int):
             return pynvml, pynvml.nvmlDeviceGetHandleByIndex(device)
-        return pynvml, _by_uuid(pynvml, device)
+        # A UUID may be shortened.
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        matching = (handle for handle in handles if pynvml.nvmlDeviceGetUUID(handle).startswith(device))
+        return pynvml, next(matching, None) or pynvml.nvmlDeviceGetHandleByUUID(device)
     except pynvml.NVMLError as error:
         raise SlipwayError(
             f"the GPU's clocks and power cannot be read: NVML says '{error}'; it comes with NVIDIA's driver, and in a "
             "container with the driver capability `utility`"
         ) from None
-
-
-def _by_uuid(nvml: ModuleType, uuid: str) -> Any:
-    """Return the device of a UUID, which may be shortened in CUDA_VISIBLE_DEVICES."""
-    for index in range(nvml.nvmlDeviceGetCount()):
-        device = nvml.nvmlDeviceGetHandleByIndex(index)
-        if nvml.nvmlDeviceGetUUID(device).startswith(uuid):
-            return device
-    return nvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
 def query(nvml: ModuleType, function: str, *arguments: object) -> Any:

@@ -63,22 +63,15 @@ def _names(runtime: str) -> tuple[str, ...]:
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
     """Return {distribution: version}; {} if the interpreter cannot be started (its job will report the error)."""
-    if python is None or _is_this(python):
+    there, here = Path(python or sys.executable), Path(sys.executable)
+    # The interpreters of several environments can be links to the same file, but not their folders.
+    if there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve():
         return {name: version for name in names if (version := package_version(name)) != ABSENT}
     try:
         process = subprocess.run([python, "-c", _ASK, *names], capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError):
         return {}
     return json.loads(process.stdout)
-
-
-def _is_this(python: str) -> bool:
-    """Return whether `python` is this interpreter.
-
-    The folders are compared, too, because the interpreters of several environments can be links to the same file.
-    """
-    there, here = Path(python), Path(sys.executable)
-    return there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve()
 
 
 def required_packages(files: tuple[str, ...] = BUILDING) -> list[str]:

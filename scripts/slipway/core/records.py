@@ -36,17 +36,15 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 def has_shape(value: object, shape: Shape) -> bool:
     """Return whether a JSON value has a shape. A mapping may have further entries."""
     match shape:
+        case {} if not isinstance(value, dict):
+            return False
+        case {} if str in shape:
+            return all(has_shape(entry, shape[str]) for entry in value.values())
         case {}:
-            return isinstance(value, dict) and _has_entries(value, shape)
+            return all(name in value and has_shape(value[name], of_entry) for name, of_entry in shape.items())
         case [item]:
             return isinstance(value, list) and all(has_shape(entry, item) for entry in value)
         case tuple():
             return any(has_shape(value, alternative) for alternative in shape)
     # In Python, JSON's true would count as an int.
     return isinstance(value, shape) and (shape is not int or not isinstance(value, bool))
-
-
-def _has_entries(value: dict, shape: dict) -> bool:
-    if str in shape:
-        return all(has_shape(entry, shape[str]) for entry in value.values())
-    return all(name in value and has_shape(value[name], entry_shape) for name, entry_shape in shape.items())

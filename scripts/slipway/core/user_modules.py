@@ -30,7 +30,8 @@ def find_users_module(name: str) -> ModuleSpec | None:
 def users_modules_first() -> Iterator[None]:
     """Let imports find the user's modules first. The modules of scripts/ stay last on the path, for lazy imports."""
     sys.path.sort(key=_is_scripts)
-    ours = {name: module for name, module in sys.modules.items() if _lies_in_scripts(name, module)}
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
+    ours = {name: sys.modules[name] for name, file in files.items() if file and Path(file).is_relative_to(SCRIPTS)}
     shadowed = {top for top in {_top(name) for name in ours} if find_users_module(top)}
     for name in ours:
         if _top(name) in shadowed:
@@ -58,12 +59,6 @@ def import_users(reference: str) -> Any:
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _lies_in_scripts(name: str, module: ModuleType | None) -> bool:
-    """Return whether a loaded module comes from scripts/ and is not the running program itself."""
-    file = getattr(module, "__file__", None)
-    return name != "__main__" and file is not None and Path(file).is_relative_to(SCRIPTS)
 
 
 def _is_scripts(folder: str) -> bool:

@@ -23,7 +23,15 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
-    return {"tensor": _summary(values)}
+    flat = values.ravel()
+    tensor = {
+        "dtype": values.dtype.name,
+        "shape": list(values.shape),
+        "min": _short(flat.min()) if flat.size else 0,
+        "max": _short(flat.max()) if flat.size else 0,
+        "values": [_short(value) for value in flat[: flat.size if flat.size <= WHOLE else FIRST]],
+    }
+    return {"tensor": tensor}
 
 
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
@@ -71,28 +79,17 @@ def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
     return [*stated, f"for {sample}: {sentence_of(answer, 1) if known else UNKNOWN}"]
 
 
-def _summary(values: np.ndarray) -> dict:
-    flat = values.ravel()
-    return {
-        "dtype": values.dtype.name,
-        "shape": list(values.shape),
-        "min": _short(flat.min()) if flat.size else 0,
-        "max": _short(flat.max()) if flat.size else 0,
-        "values": [_short(value) for value in flat[: flat.size if flat.size <= WHOLE else FIRST]],
-    }
-
-
 def _short(value: np.generic) -> float:
     """Return a value with six digits; an integer or a boolean exactly."""
     return float(f"{value:.6g}") if isinstance(value, np.inexact) else int(value)
 
 
 def _sentence_of_tensor(tensor: dict) -> str:
-    shape, shown = tensor["shape"], ", ".join(map(_text, tensor["values"]))
+    shape, shown = tuple(tensor["shape"]), ", ".join(map(_text, tensor["values"]))
     size = int(np.prod(shape))
     if size == 0:
-        return f"no values, {_in_words(shape)}"
-    several = f" {_in_words(shape)}" if len(shape) > 1 else ""
+        return f"no values, {shape}"
+    several = f" {shape}" if len(shape) > 1 else ""
     if size == len(tensor["values"]):
         return f"{size} value{'s' if size > 1 else ''}{several}: {shown}"
     return f"{size} values{several} from {_text(tensor['min'])} to {_text(tensor['max'])}: {shown}, ..."
@@ -100,7 +97,3 @@ def _sentence_of_tensor(tensor: dict) -> str:
 
 def _text(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
-
-
-def _in_words(shape: list[int]) -> str:
-    return f"({', '.join(map(str, shape))})"
