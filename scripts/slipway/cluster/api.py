@@ -3,10 +3,10 @@
 from contextlib import suppress
 from typing import Any
 
-from slipway.cluster.api_errors import Asked, NotFound
-from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, root
+from slipway.cluster.api_errors import NotFound, Request
+from slipway.cluster.api_resources import Kind, in_order, key, kinds_of, named, root
 from slipway.cluster.kubeconfig import connected
-from slipway.cluster.transport import APPLY, JSON, Transport
+from slipway.cluster.transport import JSON, Transport
 from slipway.core.errors import SlipwayError
 
 # The field manager that the cluster records.
@@ -43,8 +43,7 @@ class Cluster:
         applied: list[dict] = []
         for wanted in in_order(objects):
             try:
-                path, request = self.place(wanted, "patch")
-                applied.append(self.transport.request("PATCH", path, request, query=query, body=wanted, content=APPLY))
+                applied.append(self.transport.send(self.request("patch", wanted), query=query, body=wanted))
             except SlipwayError as error:
                 before = "" if dry_run else ", ".join(map(key, applied))
                 error.args = (f"{error}. {f'Applied before it: {before}' if before else 'Nothing was changed'}",)
@@ -54,7 +53,7 @@ class Cluster:
     def get(self, found: dict, accept: str = JSON) -> dict | None:
         """Return the live object of the same kind and name; None if the object or its kind does not exist."""
         with suppress(NotFound):
-            return self.transport.request("GET", *self.place(found, "get"), accept=accept)
+            return self.transport.send(self.request("get", found), accept=accept)
         return None
 
     def delete(self, found: dict, unchanged: bool = False) -> bool:
@@ -66,61 +65,56 @@ class Cluster:
         if unchanged:
             options["preconditions"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
         with suppress(NotFound):
-            self.transport.request("DELETE", *self.place(found, "delete"), body=options)
+            self.transport.send(self.request("delete", found), body=options)
             return True
         return False
 
     def create(self, found: dict) -> dict:
         """Create an object and return it. Raise Conflict if it exists already."""
-        kind = self.kind(found["kind"], found["apiVersion"])
-        asked = self.asked("create", kind, found["metadata"].get("name", ""))
-        return self.transport.request("POST", kind.path(self.namespace), asked, body=found)
+        return self.transport.send(self.request("create", found), body=found)
 
     def replace(self, found: dict) -> dict:
         """Replace an object of this resourceVersion and return it. Raise Conflict if it was changed."""
-        return self.transport.request("PUT", *self.place(found, "update"), body=found)
+        return self.transport.send(self.request("update", found), body=found)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:
         """Return the last lines of a container's log, or with `previous` of the log before its restart."""
-        kind = self.kind("Pod", "v1")
         query = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
-        path = f"{kind.path(self.namespace, pod)}/log"
-        return self.transport.request("GET", path, self.asked("get", kind, pod, "log"), accept="*/*", query=query)
+        return self.transport.send(self.request("get", named("Pod", pod), "log"), query=query, accept="*/*")
 
     def kind(self, kind: str, api_version: str) -> Kind:
         """Return the API resource of a kind; raise SlipwayError with advice if the cluster does not have it."""
         known = self._kinds.get(api_version, {})  # several threads may ask at the same time
         if kind not in known:
-            request = Asked(resource=f"the kinds of {api_version}")
+            request = Request(root(api_version), resource=f"the kinds of {api_version}")
             with suppress(NotFound):
-                known = kinds_of(self.transport.request("GET", root(api_version), request), api_version)
+                known = kinds_of(self.transport.send(request), api_version)
             self._kinds[api_version] = known
         if kind not in known:
             advice = INSTALLED.get(api_version.partition("/")[0], "this version of Kubernetes does not have it")
             raise NotFound(f"{self.context} has no {kind} of {api_version}: {advice}")
         return known[kind]
 
-    def place(self, found: dict, verb: str) -> tuple[str, Asked]:
-        """Return the path of an object, and the description of the request for error messages."""
-        kind = self.kind(found["kind"], found["apiVersion"])
-        name = found["metadata"]["name"]
-        return kind.path(found["metadata"].get("namespace") or self.namespace, name), self.asked(verb, kind, name)
+    def request(self, verb: str, found: dict, part: str = "") -> Request:
+        """Return a request for an object or a subresource such as "log"; without a name, for all objects of the kind.
 
-    def asked(self, verb: str, kind: Kind, name: str = "", part: str = "") -> Asked:
-        """Return the description of a request for a kind, an object, or a subresource such as "log"."""
+        The namespace is the cluster's if the object names none; None means all namespaces.
+        """
+        kind, metadata = self.kind(found["kind"], found["apiVersion"]), found["metadata"]
+        name = metadata.get("name", "")
+        path = kind.path(metadata.get("namespace", self.namespace), "" if verb == "create" and not part else name, part)
         resource = f"{kind.resource}/{part}" if part else kind.resource
         said = f"{part} of {kind.name} {name}" if part else f"{kind.name} {name}" if name else resource
-        return Asked(verb, resource, self.namespace if kind.namespaced else None, said)
+        return Request(path, verb, resource, self.namespace if kind.namespaced else None, said)
 
     def listed(self, kind: str, api_version: str, everywhere: bool = False, **selectors: str) -> dict:
         """Return the list of a kind with these selectors. Its metadata has the resourceVersion for a watch.
 
         It covers this namespace, or all with `everywhere`. `selectors` are labelSelector and fieldSelector.
         """
-        of_kind = self.kind(kind, api_version)
-        path = of_kind.path(None if everywhere else self.namespace)
-        query = {name: selector for name, selector in selectors.items() if selector}
-        return self.transport.request("GET", path, self.asked("list", of_kind), query=query)
+        place = {"namespace": None} if everywhere else {}
+        request = self.request("list", {"apiVersion": api_version, "kind": kind, "metadata": place})
+        return self.transport.send(request, query={name: value for name, value in selectors.items() if value})
 
     def list(self, kind: str, api_version: str = "v1", label_selector: str = "") -> "list[dict]":
         """Return the namespace's objects of a kind with these labels, such as "app=a,tier=b"."""

@@ -46,20 +46,30 @@ class Gone(Refused):
 _CLASSES = {401: Unauthorized, 403: Forbidden, 404: NotFound, 409: Conflict, 410: Gone}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A request to a cluster, for messages: "patch", "deployments.apps", "serving", "Deployment resnet50"."""
+# The HTTP methods of the API's verbs; the others read.
+METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a cluster: its path, and for messages "patch", "deployments.apps", "serving", "Deployment tiny"."""
+
+    path: str
     verb: str = "get"
     resource: str = ""
     namespace: str | None = None
     name: str = ""
 
+    @property
+    def method(self) -> str:
+        """Return the HTTP method."""
+        return METHODS.get(self.verb, "GET")
+
     def __str__(self) -> str:
         return f"{self.verb} {self.name or self.resource}".strip()
 
 
-def refusal(error: ApiException, request: Asked, context: str) -> Refused:
+def refusal(error: ApiException, request: Request, context: str) -> Refused:
     """Return the API's refusal of a request as a sentence."""
     reason = _why_refused(error.status, status_of(error), request)
     return _CLASSES.get(error.status, Refused)(f"{context} {reason}")
@@ -82,7 +92,7 @@ def is_malformed(error: ApiException) -> bool:
     return error.status == 500 and status_of(error)["message"].startswith(MALFORMED)
 
 
-def _why_refused(code: int, status: dict, request: Asked) -> str:
+def _why_refused(code: int, status: dict, request: Request) -> str:
     message = status["message"].rstrip(".")
     if code == 401:
         return (
@@ -106,7 +116,7 @@ def _why_refused(code: int, status: dict, request: Asked) -> str:
     return f"refuses to {request} ({code}: {message}){advice}"
 
 
-def _allowed(message: str, request: Asked) -> str:
+def _allowed(message: str, request: Request) -> str:
     """Return the remedy for a forbidden request: a role grants rights, anything else is a policy of the cluster."""
     if "quota" in message:
         return "Free some of the namespace's quota, or have it raised"
@@ -146,7 +156,7 @@ def _causes(status: dict) -> list[dict]:
     return (status.get("details") or {}).get("causes") or []
 
 
-def why_unreachable(error: Exception, request: Asked, timeout_s: float) -> str:
+def why_unreachable(error: Exception, request: Request, timeout_s: float) -> str:
     """Return why nothing answers within `timeout_s` seconds, from the innermost of the chained errors."""
     chain = causes(error)
     message = " ".join(str(each) for each in chain)

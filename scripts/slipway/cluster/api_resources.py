@@ -28,15 +28,20 @@ class Kind:
         """Return the resource as `kubectl` and messages of the API name it, such as "deployments.apps"."""
         return f"{self.plural}.{self.api_version.rpartition('/')[0]}".rstrip(".")
 
-    def path(self, namespace: str | None = None, name: str | None = None) -> str:
-        """Return the path of an object; without a name, the path of all objects of the kind."""
+    def path(self, namespace: str | None = None, name: str = "", part: str = "") -> str:
+        """Return the path of an object or its subresource; without a name, the path of all objects of the kind."""
         place = f"namespaces/{namespace}" if self.namespaced and namespace else ""
-        return "/".join(filter(None, (root(self.api_version), place, self.plural, name)))
+        return "/".join(filter(None, (root(self.api_version), place, self.plural, name, part)))
 
 
 def key(found: dict) -> str:
     """Return an object's kind and name, unique in its namespace, such as "Deployment resnet50-h100"."""
     return f"{found['kind']} {found['metadata']['name']}"
+
+
+def named(kind: str, name: str, api_version: str = "v1") -> dict:
+    """Return the part of an object that identifies it in its namespace."""
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
 def provenance(found: dict) -> dict[str, str]:

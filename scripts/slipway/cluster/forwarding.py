@@ -1,18 +1,17 @@
 """Port forwarding: ports of a pod as local ports, through the API server."""
 
-import contextlib
 import re
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from kubernetes import client
 from kubernetes.stream import portforward
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_resources import is_ready, selector
+from slipway.cluster.api_resources import is_ready, named, selector
 from slipway.cluster.pod_diagnostics import state_of
 from slipway.core.errors import SlipwayError
 
@@ -63,7 +62,7 @@ class _Relay(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         listener = self.server
         listener.clients.add(self.request)
-        with contextlib.suppress(SlipwayError):
+        with suppress(SlipwayError):
             # If the pod has gone, the client's connection closes.
             pod = _connected(listener.cluster, listener.pod, listener.pods_port)
             back = (pod, self.request, socket.SHUT_RDWR)
@@ -87,7 +86,7 @@ def _listening(cluster: Cluster, pod: str, port: int) -> Iterator[int]:
             listener.shutdown()
             thread.join()
             for connection in list(listener.clients):
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
 
@@ -100,8 +99,8 @@ def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
     try:
         stream = portforward(api.connect_get_namespaced_pod_portforward, pod, cluster.namespace, ports=str(port))
     except client.ApiException as error:
-        asked = cluster.asked("create", cluster.kind("Pod", "v1"), pod, "portforward")
-        raise cluster.transport.explained(_answered(error), asked) from None
+        request = cluster.request("create", named("Pod", pod), "portforward")
+        raise cluster.transport.explained(_answered(error), request) from None
     return stream.socket(port)
 
 
@@ -121,17 +120,17 @@ def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> N
 
     Read the bytes that a receiver does not take any more, too: else the library's thread would fail on a closed stream.
     """
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         while data := sender.recv(CHUNK):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 receiver.sendall(data)
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         receiver.shutdown(at_the_end)
 
 
 def _stop(pod: socket.socket) -> None:
     """Close a stream that was only a trial."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         pod.shutdown(socket.SHUT_WR)
         while pod.recv(CHUNK):
             pass

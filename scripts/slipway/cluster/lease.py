@@ -1,6 +1,5 @@
 """A Lease in the cluster: one deployment at a time in a namespace, from any machine."""
 
-import contextlib
 import getpass
 import os
 import socket
@@ -8,11 +7,12 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Conflict
+from slipway.cluster.api_resources import named
 from slipway.core.errors import SlipwayError
 
 # The holder of a lease that is not renewed for DURATION_S counts as dead. A living one renews three times in that time.
@@ -47,9 +47,8 @@ class HeldLease:
         self.ended = threading.Event()
         self._renewing = threading.Lock()
         self.identity = f"{_user()}@{socket.gethostname()} (process {os.getpid()}, {uuid.uuid4().hex[:8]})"
-        self._cluster = cluster
-        self._name = name
-        self._lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name}}
+        self._cluster, self._name = cluster, name
+        self._lease = named("Lease", name, "coordination.k8s.io/v1")
         self._live: dict = {}
         self._lost = ""
         self._offset_s = cluster.transport.now() - time.monotonic()
@@ -60,7 +59,10 @@ class HeldLease:
         live = self._cluster.get(self._lease) or {}
         self._require_free(live)
         try:
-            self._live = (self._cluster.replace if live else self._cluster.create)(self._of_mine(live))
+            held = {"holderIdentity": self.identity, "leaseDurationSeconds": DURATION_S}
+            held |= dict.fromkeys(("acquireTime", "renewTime"), self._now())
+            put = self._cluster.replace if live else self._cluster.create
+            self._live = put({**self._lease, **live, "spec": held})
         except Conflict:
             # Somebody else was faster, or this very request succeeded and its answer was lost.
             self._live = self._cluster.get(self._lease) or {}
@@ -72,7 +74,7 @@ class HeldLease:
         """Renew the lease until it is released, or somebody else has it."""
         while not self.ended.wait(RENEW_S) and not self._lost:
             # The next attempt may succeed. Until then the others wait for the lease to expire.
-            with contextlib.suppress(SlipwayError):
+            with suppress(SlipwayError):
                 self._renew()
 
     def require(self) -> None:
@@ -95,7 +97,7 @@ class HeldLease:
     def release(self) -> None:
         """Release the lease, if it is still held."""
         # Refused if somebody else has it by now. After another error it expires by itself.
-        with contextlib.suppress(SlipwayError):
+        with suppress(SlipwayError):
             self._cluster.delete(self._live, unchanged=True)
 
     def _renew(self) -> None:
@@ -107,10 +109,6 @@ class HeldLease:
                 return
             self._live = self._cluster.replace({**live, "spec": {**live["spec"], "renewTime": self._now()}})
             self._renewed_at = time.monotonic()
-
-    def _of_mine(self, live: dict) -> dict:
-        held = {"holderIdentity": self.identity, "leaseDurationSeconds": DURATION_S}
-        return {**self._lease, **live, "spec": held | dict.fromkeys(("acquireTime", "renewTime"), self._now())}
 
     def _require_free(self, live: dict) -> None:
         spec = live.get("spec", {})

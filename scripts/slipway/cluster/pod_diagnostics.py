@@ -49,10 +49,9 @@ class PodDiagnosis:
 
     def explained(self, cluster: Cluster) -> str:
         """Return the diagnosis as text, with the remedy or else the end of the container's log."""
-        subject = (
-            f"the rollout of Deployment {self.pod} is stuck" if self.of_rollout else f"pod {self.pod} does not start"
-        )
-        problem = f"{subject} ({self.reason}): {self.message.rstrip('.') or 'the cluster says no more'}"
+        stuck, idle = f"the rollout of Deployment {self.pod} is stuck", f"pod {self.pod} does not start"
+        message = self.message.rstrip(".") or "the cluster says no more"
+        problem = f"{stuck if self.of_rollout else idle} ({self.reason}): {message}"
         if advice := ADVICE.get(self.reason):
             return f"{problem}; {advice}"
         return problem if self.of_rollout else f"{problem}{_last_words(cluster, self)}"

@@ -5,11 +5,11 @@ import re
 import kubernetes_validate
 
 from slipway.cluster.api import Cluster
-from slipway.cluster.api_errors import Asked, Forbidden
-from slipway.cluster.api_resources import key
+from slipway.cluster.api_errors import Forbidden
+from slipway.cluster.api_resources import key, named
 from slipway.cluster.rbac import missing, needed
 from slipway.cluster.scheduling_check import room
-from slipway.cluster.transport import METADATA_ONLY
+from slipway.cluster.transport import METADATA_ONLY, VERSION
 from slipway.core.errors import SlipwayError
 from slipway.manifests.validation import OLDEST
 
@@ -40,7 +40,7 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
     """Return the cluster's version, and whether the manifests were validated for it."""
-    version = cluster.transport.request("GET", "/version", Asked(resource="the version")).get("gitVersion", "")
+    version = cluster.transport.send(VERSION).get("gitVersion", "")
     if not re.match(r"v?\d+\.\d+", version):
         raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
     newest = kubernetes_validate.latest_version()
@@ -61,7 +61,7 @@ def _number(version: str) -> list[int]:
 def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
     name = cluster.namespace
     try:
-        namespace = cluster.get({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        namespace = cluster.get(named("Namespace", name))
     except Forbidden:
         return [], [f"whether the namespace {name} is there: reading namespaces is forbidden"]
     if not namespace:
@@ -90,7 +90,7 @@ def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]
 
 
 def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    claim = cluster.get({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}})
+    claim = cluster.get(named("PersistentVolumeClaim", name))
     place = f"{cluster.namespace} in {cluster.context}"
     if not claim:
         raise SlipwayError(f"there is no claim {name} in {place}: make it, or correct `deploy.cluster.claim`")
@@ -110,9 +110,8 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
     """Check that a secret exists, without reading its content."""
-    wanted = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
     try:
-        secret = cluster.get(wanted, METADATA_ONLY)
+        secret = cluster.get(named("Secret", name), METADATA_ONLY)
     except Forbidden:
         return [], [f"whether the secret {name} is there: reading secrets is forbidden"]
     if not secret:

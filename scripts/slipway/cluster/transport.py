@@ -12,12 +12,13 @@ import urllib3
 from kubernetes import client
 
 from slipway.cluster import api_errors
-from slipway.cluster.api_errors import Asked, Refused, Unauthorized, Unreachable
+from slipway.cluster.api_errors import Refused, Request, Unauthorized, Unreachable
 from slipway.core.errors import SlipwayError
 
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata only, so that the content of a secret is never transferred.
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+VERSION = Request("/version", resource="the version")
 # HTTP codes that may pass, the number of attempts, and the waits between them.
 PASSING = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
@@ -37,27 +38,19 @@ class Transport:
     context: str
     timeout_s: float
 
-    def request(self, method: str, path: str, asked: Asked, **sent: Any) -> Any:
+    def send(self, request: Request, **sent: Any) -> Any:
         """Return the API's answer: parsed JSON, or else text. `opened` describes the arguments and errors."""
-        response = self.opened(method, path, asked, **sent)
+        response = self.opened(request, **sent)
         try:
             text = response.data.decode("utf-8", errors="replace")
             return json.loads(text) if "json" in response.headers.get("Content-Type", JSON) else text
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self.explained(error, asked) from None
+            raise self.explained(error, request) from None
         except ValueError:
-            raise Refused(f"{self.context} answers to {asked} with no JSON: is it a Kubernetes API?") from None
+            raise Refused(f"{self.context} answers to {request} with no JSON: is it a Kubernetes API?") from None
 
     def opened(
-        self,
-        method: str,
-        path: str,
-        asked: Asked,
-        query: dict[str, str] | None = None,
-        body: dict | None = None,
-        content: str = JSON,
-        accept: str = JSON,
-        timeout_s: float | None = None,
+        self, request: Request, query: dict | None = None, body: Any = None, accept: str = JSON, wait_s: float = 0
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
@@ -69,30 +62,30 @@ class Transport:
         try:
             return retrying(
                 self.client.call_api,
-                path,
-                method,
+                request.path,
+                request.method,
                 query_params=list((query or {}).items()),
-                header_params={"Content-Type": content, "Accept": accept},
+                header_params={"Content-Type": APPLY if request.verb == "patch" else JSON, "Accept": accept},
                 body=body,
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
                 _preload_content=False,
                 # The client ignores a timeout that is a single float.
-                _request_timeout=(self.timeout_s, timeout_s or self.timeout_s),
+                _request_timeout=(self.timeout_s, wait_s or self.timeout_s),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self.explained(error, asked) from None
+            raise self.explained(error, request) from None
 
-    def explained(self, error: Exception, asked: Asked) -> SlipwayError:
+    def explained(self, error: Exception, request: Request) -> SlipwayError:
         """Return the error of a request as a sentence."""
         if isinstance(error, client.ApiException) and error.status:
-            return api_errors.refusal(error, asked, self.context)
-        reason = api_errors.why_unreachable(error, asked, self.timeout_s)
+            return api_errors.refusal(error, request, self.context)
+        reason = api_errors.why_unreachable(error, request, self.timeout_s)
         return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:
         """Return the API server's time in seconds of the epoch. The clocks of two deploying machines may differ."""
-        response = self.opened("GET", "/version", Asked(resource="the version"))
+        response = self.opened(VERSION)
         response.drain_conn()
         date = response.headers.get("Date")
         return parsedate_to_datetime(date).timestamp() if date else time.time()

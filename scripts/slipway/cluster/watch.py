@@ -1,11 +1,10 @@
 """Watches of a cluster: list the objects, then follow their changes; resume each watch when it breaks."""
 
-import contextlib
 import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import urllib3
@@ -13,6 +12,7 @@ from kubernetes import client, watch
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_errors import Gone, Refused, Unreachable
+from slipway.cluster.api_resources import named
 from slipway.cluster.transport import OUTAGE_S, PAUSE_S
 from slipway.core.errors import SlipwayError
 
@@ -53,7 +53,7 @@ class Followed:
 
     def await_change(self, timeout_s: float) -> None:
         """Return at the next change, or at the timeout; raise SlipwayError if watching fails for good."""
-        with contextlib.suppress(queue.Empty):
+        with suppress(queue.Empty):
             error = self.changes.get(timeout=max(0.0, timeout_s))
             while error is None:
                 error = self.changes.get_nowait()
@@ -117,7 +117,7 @@ class _Follower(threading.Thread):
 
     def _hang_up(self) -> None:
         # Raised if the watch is not open, or is closed already.
-        with contextlib.suppress(OSError, ValueError, RuntimeError, AttributeError):
+        with suppress(OSError, ValueError, RuntimeError, AttributeError):
             self._open.shutdown()
 
     def _list(self) -> str:
@@ -149,13 +149,12 @@ class _Follower(threading.Thread):
 
     def _opened(self, resource_version: str, timeout_seconds: int, **_: object) -> urllib3.HTTPResponse:
         cluster, interest = self._cluster, self._interest
-        kind = cluster.kind(interest.kind, interest.api_version)
         parameters = {"watch": "true", "resourceVersion": resource_version, "timeoutSeconds": str(timeout_seconds)}
-        path, request = kind.path(cluster.namespace), cluster.asked("watch", kind)
+        request = cluster.request("watch", named(interest.kind, "", interest.api_version))
         # A quiet cluster sends nothing, so only the watch's own duration limits the wait.
         patience_s = timeout_seconds + cluster.transport.timeout_s
         query = parameters | interest.selectors
-        self._open = cluster.transport.opened("GET", path, request, query=query, timeout_s=patience_s)
+        self._open = cluster.transport.opened(request, query, wait_s=patience_s)
         self._failing_since.clear()
         if self._ended.is_set():
             self._hang_up()

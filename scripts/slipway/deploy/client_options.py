@@ -91,24 +91,19 @@ def batch_size(model: str, largest: int | None, requested: int | None, units: st
 
 
 def served_model(arguments: argparse.Namespace) -> ServedModel:
-    """Return the model on the server of --url, else the one that this checkout deployed."""
+    """Return the model on the server of --url, else the model on this checkout's live server that --model names.
+
+    Raises SlipwayError if no server is live, or if the name, in config.yaml or on the server, does not select one.
+    """
     tls = Tls(arguments.ca, arguments.certificate, arguments.key, arguments.server_name) if arguments.tls else None
     if arguments.url:
         return ServedModel(Endpoint.parse(arguments.url, tls), arguments.model)
-    return deployed_model(arguments.state, arguments.model, tls)
-
-
-def deployed_model(state_folder: Path, name: str | None, tls: Tls | None = None) -> ServedModel:
-    """Return a model of this checkout's live server; `name` is its name in config.yaml or on the server.
-
-    Raises SlipwayError if no server is live, or if `name` does not select one model.
-    """
-    if (state := server_state.recorded_server(state_folder)) is None:
+    if (state := server_state.recorded_server(arguments.state)) is None:
         raise SlipwayError(
             "no server of this checkout is live; run `make deploy`, or name another's with --url HOST:PORT"
         )
-    results = state_folder.parent
-    receipt = _receipt_of(results, state["pid"], name)
+    results = arguments.state.parent
+    receipt = _receipt_of(results, state["pid"], arguments.model)
     golden = require_record(
         results / receipt["model"] / "golden.json", {"weights_sha256": str, "key": dict}, "run snakemake again"
     )

@@ -50,7 +50,11 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
 def find_runtime(runtime: str, host: Host, server_version: str | None = None) -> RuntimeVersion:
     """Return the version of the runtime that will run an engine on this host."""
     if not host.native_backends:
-        return RuntimeVersion(_version_in(host.python, runtime), f"the packages of {_interpreter(host)}")
+        if is_separate() and host.python == serving_python():
+            version = serving_version(RUNTIMES[runtime].serving_package)
+        else:
+            version = runtime_version(runtime, str(host.python) if host.python else None)
+        return RuntimeVersion(version, f"the packages of {_interpreter(host)}")
     if runtime == "tensorrt":
         return _tensorrt_of_server(host.environment, server_version)
     return RuntimeVersion(None, f"the server's {runtime} backend does not tell its version")
@@ -65,13 +69,6 @@ def require_runtime(name: str, key: dict, host: Host, serving: RuntimeVersion) -
     if serving.version == ABSENT:
         problem = f"which {_interpreter(host)} does not have"
     raise SlipwayError(f"{built}, {problem}; {_way_out(key, host)}")
-
-
-def _version_in(python: Path | None, runtime: str) -> str:
-    """Return the version of a runtime in an interpreter (None: this one), or "absent"."""
-    if is_separate() and python == serving_python():
-        return serving_version(RUNTIMES[runtime].serving_package)
-    return runtime_version(runtime, str(python) if python else None)
 
 
 def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | None) -> RuntimeVersion:

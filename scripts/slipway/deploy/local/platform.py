@@ -138,7 +138,7 @@ class Local:
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Give the live server the generation number of this deployment: its versions were proven once more."""
-        server_state.renumber(self.state, self._start(snapshot))
+        server_state.recover_state(self.state, start=self._start(snapshot))
 
     def rollback(self, release: Release, snapshot: dict) -> str:
         """Load the earlier versions again, or start the earlier server again; it serves on if it was not touched."""

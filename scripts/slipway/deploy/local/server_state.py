@@ -97,17 +97,12 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
             yield state | {"pid": process.pid, "created": _created(process)}
 
 
-def recover_state(folder: Path = FOLDER) -> dict | None:
-    """Return the state of the running server, and record it if its record does not match."""
-    if (running := running_server(folder)) and read_state(folder) != running:
+def recover_state(folder: Path = FOLDER, **changes: int) -> dict | None:
+    """Return the state of the running server, with `changes`, and record it if its record does not match."""
+    running = running_server(folder)
+    if running and read_state(folder) != (running := running | changes):
         write_json(state_file(folder), running)
     return running
-
-
-def renumber(folder: Path, start: int) -> None:
-    """Give the running server another generation number, because its versions were proven once more."""
-    if (running := running_server(folder)) and running["start"] != start:
-        write_json(state_file(folder), running | {"start": start})
 
 
 def forget_state(folder: Path) -> None:

@@ -57,10 +57,8 @@ def settle_if_unlocked(platform: LocalServer, history: ReleaseHistory) -> None:
     try:
         with platform.lock():
             settle(platform, history, may_load=False)
-    except SlipwayError as error:
-        progress(f"  {error}")
-    except OSError as error:  # a folder that is read-only, in which nothing can be settled
-        progress(f"  {explained(error) or error}")
+    except (SlipwayError, OSError) as error:  # such as a read-only folder, in which nothing can be settled
+        progress(f"  {(isinstance(error, OSError) and explained(error)) or error}")
 
 
 def served(platform: LocalServer, rollout: Rollout) -> Versions:
