@@ -94,8 +94,7 @@ class Arena(Kubernetes):
     def _listed(self, name: str) -> list[ArenaRelease]:
         """Return the releases of one name in the cluster, in every version."""
         found = self.cluster.list("Deployment", "apps/v1", f"servingName={name},servingType=triton-serving")
-        labels = [each["metadata"]["labels"] for each in found]
-        return sorted([each["servingName"], each["servingVersion"]] for each in labels)
+        return sorted(map(_release_of, found))
 
     def _require_current_context(self) -> None:
         """Raise SlipwayError if Arena would use another cluster: it takes the kubeconfig's current context."""
@@ -123,8 +122,7 @@ class Arena(Kubernetes):
 
 def releases(release: Release) -> list[ArenaRelease]:
     """Return the name and version of each target's release, as Arena labels its objects."""
-    labels = [each["metadata"]["labels"] for each in servers(release.objects)]
-    return [[each["servingName"], each["servingVersion"]] for each in labels]
+    return list(map(_release_of, servers(release.objects)))
 
 
 def commands_of(script: Path) -> list[list[str]]:
@@ -132,6 +130,11 @@ def commands_of(script: Path) -> list[list[str]]:
     text = script.read_text(encoding="utf-8").partition("\ndeploy() {\n")[2].partition("\n}\n")[0]
     lines = text.replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
+
+
+def _release_of(deployment: dict) -> ArenaRelease:
+    labels = deployment["metadata"]["labels"]
+    return [labels["servingName"], labels["servingVersion"]]
 
 
 def _of_each_target(release: Release) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:

@@ -15,7 +15,6 @@ from slipway.deploy.receipts import local_receipts
 from slipway.triton.client.connection import Deadline
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.client.ports import Ports
-from slipway.triton.client.smoke_test import Expected
 from slipway.triton.server.ownership import require_own
 
 # Deadline for the golden answer of a model: long for a busy server, short for a person who waits.
@@ -25,38 +24,31 @@ REPLACEMENT_DEADLINE_S = 15.0
 DEAD = (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED, psutil.STATUS_DEAD)
 
 
-class Damaged(SlipwayError):
-    """The golden request of a version cannot be read, so nobody can send it."""
-
-
-def why_silent(
-    folder: Path = server_state.FOLDER, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
-) -> dict[str, str]:
+def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> dict[str, str]:
     """Return {name of a live model that does not answer: the reason}."""
     live = ModelStore(folder).ledger.live()
     if not live:  # a checkout that has lost its history still has the receipts
         live = {receipt["served_as"]: receipt["number"] for receipt in local_receipts(folder.parent)}
-    whys = {name: why_no_answer(folder, name, number, deadline_s, strict) for name, number in live.items()}
+    whys = {name: why_no_answer(folder, name, number, replacing) for name, number in live.items()}
     return {name: why for name, why in whys.items() if why}
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a running server has a model that does not answer. Print the models and the reasons."""
-    silent = why_silent(folder, REPLACEMENT_DEADLINE_S, strict=False)
+    """Say whether a running server, to be replaced then, has a silent model. Print the models and the reasons."""
+    silent = why_silent(folder, replacing=True)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
     return bool(silent)
 
 
-def why_no_answer(
-    folder: Path, name: str, number: int, deadline_s: float = ANSWER_DEADLINE_S, strict: bool = True
-) -> str | None:
+def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
     """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
 
-    With `strict`, it also fails if its golden request is damaged here, or if another version answers in its place.
+    If the server is to be replaced then, it gets more time. Then it also may be another version that answers, or a
+    version whose golden request is damaged here.
     """
-    deadline, running = Deadline(deadline_s), server_state.running_server(folder)
-    if running is None:
+    deadline = Deadline(REPLACEMENT_DEADLINE_S if replacing else ANSWER_DEADLINE_S)
+    if (running := server_state.running_server(folder)) is None:
         return "its server has ended"
     try:
         server = psutil.Process(running["pid"])
@@ -66,26 +58,24 @@ def why_no_answer(
         require_own(server.pid, running.get("id", server_state.NO_ID), ports, deadline.left_s())
         with ModelClient(ports, name, deadline) as client:
             client.require_ready()
-            return _why_dead(client, server) or _why_wrong(client, _expected(folder, name, number), number, strict)
+            return _why_dead(client, server) or _why_wrong(client, folder, number, replacing)
     except SlipwayError as error:
-        return None if isinstance(error, Damaged) and not strict else str(error)
+        return str(error)
     except psutil.NoSuchProcess:
         return "its server ended just now"
 
 
-def _expected(folder: Path, name: str, number: int) -> Expected:
-    try:
-        return ModelStore(folder).proven_by(name, number).expected
-    except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
-        raise Damaged(f"version {number} of it in {folder}, with its golden request, is damaged: {error}") from None
-
-
-def _why_wrong(client: ModelClient, expected: Expected, number: int, strict: bool) -> str | None:
+def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) -> str | None:
     """Return why the answer to the golden request is not the answer of this version; None if it is."""
+    try:
+        expected = ModelStore(folder).proven_by(client.model, number).expected
+    except (SlipwayError, OSError, ValueError, KeyError, EOFError) as error:
+        damaged = f"version {number} of it in {folder}, with its golden request, is damaged: {error}"
+        return None if replacing else damaged
     answer = client.infer(expected.request)
     if answer.version != str(number):
         other = f"version {answer.version} of it answers, not version {number}, which was proven"
-        return other if strict else None
+        return None if replacing else other
     return expected.why_wrong(answer.outputs)
 
 
