@@ -6,10 +6,9 @@ from pathlib import Path
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
-from slipway.triton.repository.contents import remove_bytecode
 from slipway.triton.repository.signing import sign, verify
 from slipway.triton.repository.signing_keys import public_sha256
-from slipway.triton.repository.versions import read_index
+from slipway.triton.repository.versions import read_index, remove_bytecode
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

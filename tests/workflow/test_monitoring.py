@@ -22,8 +22,7 @@ from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import alerting, recording, rule_file
 from slipway.monitoring.slo import read_service_level
 from slipway.monitoring.traffic import read_traffic
-from slipway.triton.client.grpc_client import ModelClient
-from slipway.triton.client.metrics import read_page
+from slipway.triton.client.grpc_client import ModelClient, read_page
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.tritonserver import Ports, Server, find_installation
 

@@ -13,7 +13,7 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.ledger import Ledger
 from slipway.deploy.release import Release
-from slipway.triton.repository.contents import contents, differences, remove_bytecode
+from slipway.triton.repository.versions import contents, differences, remove_bytecode
 
 # Files of a version: the path in its release, and the SHA-256.
 Files = dict[str, str]

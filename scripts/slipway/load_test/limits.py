@@ -20,8 +20,3 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     """Return the instances and the batches of a configuration in words. Triton states 0 without a batch axis."""
     largest = chosen["max_batch_size"]
     return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
-
-
-def samples_in_a_run(max_batch_size: int) -> int:
-    """Return how many samples an instance computes at once: one if there are no batches."""
-    return max(1, max_batch_size)

@@ -9,7 +9,7 @@ from pathlib import Path
 from slipway.core.templates import shell_script, yaml_documents
 from slipway.manifests import common
 from slipway.manifests.fleet import Fleet, header, kubectl_file
-from slipway.manifests.names import annotations
+from slipway.manifests.names import provenance
 from slipway.manifests.pod_resources import MIG, PRODUCT_LABEL, SHARED_GPU
 
 COMMANDS, OBJECTS = Path(__file__).with_name("arena.sh.j2"), Path(__file__).with_name("arena.yaml.j2")
@@ -19,7 +19,7 @@ DRAIN_S = 25
 
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
-    functions = {"flags": _flags, "node_labels": _node_labels, "annotations_of": _annotations}
+    functions = {"flags": _flags, "node_labels": _node_labels, "annotations_of": provenance}
     values = {"fleet": fleet.deployments, "common": common, "SHARED_GPU": SHARED_GPU, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {
@@ -38,10 +38,6 @@ def _node_labels(d: dict) -> dict[str, str]:
     if not is_part or PRODUCT_LABEL not in labels:
         return labels
     return labels | {PRODUCT_LABEL: f"{labels[PRODUCT_LABEL].partition('-MIG-')[0]}-MIG-{profile}"}
-
-
-def _annotations(d: dict) -> dict[str, str]:
-    return {key: value for key, value in annotations(d).items() if key != "slipway/warnings"}
 
 
 def _flags(d: dict) -> str:

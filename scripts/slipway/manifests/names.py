@@ -35,7 +35,7 @@ def metadata_of_target(d: dict) -> dict:
 def metadata_of_model(d: dict) -> dict:
     """Return the metadata of the objects that all targets share. Their only source is the weights."""
     labels = selector_of_model(d) | {"app.kubernetes.io/managed-by": "slipway"}
-    weights = {"slipway/weights": annotations(d)["slipway/weights"]}
+    weights = {"slipway/weights": provenance(d)["slipway/weights"]}
     return {"name": d["app"], "namespace": d["namespace"], "labels": labels, "annotations": weights}
 
 
@@ -50,8 +50,13 @@ def selector_of_target(d: dict) -> dict[str, str]:
 
 
 def annotations(d: dict) -> dict[str, str]:
-    """Return the provenance of a deployment: the SHA-256 of each artifact, the served version, and the warnings."""
-    provenance = {
+    """Return the provenance of a deployment, and the warnings."""
+    return provenance(d) | ({"slipway/warnings": "; ".join(d["warnings"])} if d["warnings"] else {})
+
+
+def provenance(d: dict) -> dict[str, str]:
+    """Return the SHA-256 of each artifact, the served version, and the server's release."""
+    return {
         "slipway/hardware": d["hardware"],
         "slipway/load-test": f"sha256:{d['load_test_sha256']}",
         "slipway/repository-index": f"sha256:{d['index_sha256']}",
@@ -62,4 +67,3 @@ def annotations(d: dict) -> dict[str, str]:
         "slipway/triton-release": d["triton_release"] or "not declared",
         "slipway/weights": f"sha256:{d['weights_sha256']}",
     }
-    return provenance | ({"slipway/warnings": "; ".join(d["warnings"])} if d["warnings"] else {})

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slipway.core.hardware import is_gpu
-from slipway.load_test.limits import samples_in_a_run
 from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # The margin of p99 above its measured value before an alert, as a share of that value.
@@ -68,8 +67,10 @@ class ServiceLevel:
 
         It is the larger of two numbers: the full batches of all instances, and the load test's requests in flight.
         """
+        # Without batches, the largest batch is 0, and an instance computes one sample at once.
         levels = (self, *self.faster)
-        return max(max(samples_in_a_run(each.max_batch_size) * each.instances, each.concurrency) for each in levels)
+        full_batches = max(max(1, each.max_batch_size) * each.instances for each in levels)
+        return max(full_batches, *(each.concurrency for each in levels))
 
 
 def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:

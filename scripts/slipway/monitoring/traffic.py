@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from slipway.triton.client.metrics import read_page, samples
+from slipway.triton.client.grpc_client import read_page, samples
 from slipway.triton.client.ports import Ports
 
 

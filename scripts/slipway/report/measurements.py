@@ -127,27 +127,18 @@ def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluat
 
 
 def _read_target(folder: Path, model: str, precisions: list[str]) -> Target:
-    """Return the measurements in results/<model>/<target>/."""
-    target = Target(
-        name=folder.name,
-        engines=[_read_engine(folder, model, precision) for precision in precisions],
-        benchmark=read_json(folder / f"{model}.benchmark.json"),
-        load_test=read_json(folder / "analysis" / "analysis.json"),
-        selection=read_json(folder / "selection.json"),
-        chart=folder / "analysis" / "throughput_latency.png",
-    )
-    for engine in target.engines:
-        same = engine.build["key"] == target.benchmark["engines"].get(engine.precision)
-        _require(same, folder, f"the benchmark is of another {engine.precision} engine")
-    tested = target.selection["chosen_from"]["load_test_sha256"]
-    _require(tested == sha256(folder / "analysis" / "analysis.json"), folder, "the choice is from another load test")
-    return target
-
-
-def _read_engine(folder: Path, model: str, precision: str) -> Engine:
-    build, accuracy = (read_json(folder / f"{model}.{precision}.{kind}.json") for kind in ("engine", "accuracy"))
-    _require(build["key"] == accuracy["engine_key"], folder, f"the accuracy is of another {precision} engine")
-    return Engine(precision, build, accuracy)
+    load_test, chart = (folder / "analysis" / name for name in ("analysis.json", "throughput_latency.png"))
+    benchmark, selection = (read_json(folder / name) for name in (f"{model}.benchmark.json", "selection.json"))
+    engines = []
+    for precision in precisions:
+        build, accuracy = (read_json(folder / f"{model}.{precision}.{kind}.json") for kind in ("engine", "accuracy"))
+        _require(build["key"] == accuracy["engine_key"], folder, f"the accuracy is of another {precision} engine")
+        measured = benchmark["engines"].get(precision)
+        _require(build["key"] == measured, folder, f"the benchmark is of another {precision} engine")
+        engines.append(Engine(precision, build, accuracy))
+    tested = selection["chosen_from"]["load_test_sha256"]
+    _require(tested == sha256(load_test), folder, "the choice is from another load test")
+    return Target(folder.name, engines, benchmark, read_json(load_test), selection, chart)
 
 
 def _require(holds: bool, folder: Path, otherwise: str) -> None:

@@ -15,7 +15,7 @@ from slipway.deploy.release import Release
 from slipway.deploy.release_history import DEPLOYMENT, DeploymentState, ReleaseHistory
 from slipway.deploy.release_store import ReleaseStore, versions_in_use
 from slipway.deploy.transaction import look
-from slipway.triton.repository.contents import contents
+from slipway.triton.repository.versions import contents
 from slipway.triton.server.releases import release_with
 
 

@@ -12,9 +12,8 @@ import publish_repository as program
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.release_store import ReleaseStore
-from slipway.triton.repository.contents import contents
 from slipway.triton.repository.publishing import destination_of
-from slipway.triton.repository.versions import publication_number
+from slipway.triton.repository.versions import contents, publication_number
 
 
 @pytest.mark.parametrize(

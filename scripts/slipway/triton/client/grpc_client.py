@@ -1,22 +1,26 @@
 """A gRPC client of one model on a running Triton server: inference, metadata, and the server's counters."""
 
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 import tritonclient.grpc as grpc
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 from tritonclient.utils import np_to_triton_dtype
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError
 from slipway.triton.client.connection import Deadline, connect, errors_as
 from slipway.triton.client.endpoint import endpoint_of
-from slipway.triton.client.metrics import read_page, samples
 from slipway.triton.client.ports import Ports
 
 # How long after its answer a request may still be missing from the metrics.
 COUNTED_WITHIN_S = 5.0
+METRICS_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,12 @@ class ModelClient(AbstractContextManager):
     def successes_by_version(self) -> dict[str, int]:
         """Return {version: number of answered requests} for every version on the server."""
         try:
-            samples = read_metrics(self._ports).items()
+            counters = read_metrics(self._ports).items()
         except OSError as error:
             raise SlipwayError(f"the metrics of the server that has {self.model} cannot be read: {error}") from None
         return {
             version: int(value)
-            for (metric, model, version), value in samples
+            for (metric, model, version), value in counters
             if (metric, model) == ("nv_inference_request_success", self.model)
         }
 
@@ -105,6 +109,29 @@ class ModelClient(AbstractContextManager):
     def _asked(self, question: str, *arguments: str, **options: bool) -> Any:
         with errors_as(f"the server on port {self._ports.grpc} does not answer"):
             return getattr(self._client, question)(*arguments, client_timeout=self._timeout_s(), **options)
+
+
+def read_page(ports: Ports) -> str:
+    """Return a server's page of metrics, read directly and never through a proxy; raise OSError if it has none."""
+    # No `Connection: close`: through a tunnel, the close may overtake the answer.
+    with closing(HTTPConnection(ports.clear_host, ports.metrics, timeout=METRICS_TIMEOUT_S)) as connection:
+        try:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            text = answer.read().decode(errors="replace")
+        except HTTPException as error:
+            raise OSError(f"port {ports.metrics} does not speak HTTP ({type(error).__name__})") from None
+    if answer.status != 200:
+        raise OSError(f"port {ports.metrics} has no metrics: {answer.status} {answer.reason}")
+    return text
+
+
+def samples(page: str) -> Iterator[Sample]:
+    """Yield the samples of a page, with Triton's own names."""
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            # The parser adds OpenMetrics' ending `_total` to counters. Triton's names do not have it.
+            yield sample._replace(name=sample.name.removesuffix("_total"))
 
 
 def read_metrics(ports: Ports) -> dict[tuple[str, str, str], float]:

@@ -14,9 +14,8 @@ from pathlib import Path
 from slipway.core.artifacts import sha256
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError, amended
-from slipway.triton.repository.contents import differences
 from slipway.triton.repository.storage import Storage
-from slipway.triton.repository.versions import read_index, repository_path, version_of
+from slipway.triton.repository.versions import differences, read_index, repository_path, version_of
 
 _VERSION = re.compile(r"v[0-9a-f]{12}")
 

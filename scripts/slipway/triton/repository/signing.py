@@ -13,8 +13,8 @@ from model_signing import hashing, signing, verifying
 from slipway.core.artifacts import written_whole
 from slipway.core.errors import SlipwayError
 from slipway.snakemake_hooks.layout import TIME_STAMP
-from slipway.triton.repository.contents import remove_bytecode
 from slipway.triton.repository.signing_keys import require_private_key, require_public_key
+from slipway.triton.repository.versions import remove_bytecode
 
 
 def sign(folder: Path, private_key: Path, signature: Path) -> None:

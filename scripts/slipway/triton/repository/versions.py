@@ -1,12 +1,14 @@
-"""Versions of a model's repository: their names, their folders, and the check of files against an index."""
+"""Versions of a model's repository: their names, their folders, and their files compared with an index."""
 
+import contextlib
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from slipway.core.artifacts import tree_digest
+from slipway.core.artifacts import sha256, tree_digest
 from slipway.core.errors import SlipwayError
 from slipway.core.records import read_record, require_record
-from slipway.triton.repository.contents import contents, differences
 
 # Printed after every rollback.
 DEPLOYED_AGAIN = (
@@ -17,6 +19,8 @@ DEPLOYED_AGAIN = (
 INDEX = {"name": str, "files": {str: str}}
 # The index of a published version, beside its folder.
 PUBLISHED = {"index_sha256": str, "index": INDEX}
+# The value in place of a SHA-256 for a link and for a file that cannot be read. No record has it, so it always differs.
+UNREADABLE = "unreadable"
 # `user:password@` before a host.
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
@@ -73,3 +77,36 @@ def read_index(repository: Path, index: Path) -> dict:
             f"{folder} is not what {index.name} says: edited or truncated ({changes}); remove {index} and run again"
         )
     return content
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return {path below `folder`: SHA-256} of every file, hidden ones and links too; {} if the folder is absent."""
+    return {
+        path.relative_to(folder).as_posix(): _digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+    }
+
+
+def differences(present: Mapping[str, str], recorded: Mapping[str, str]) -> str:
+    """Return the differences of {path: SHA-256} from its record, as text such as "edited: a, b; missing: c", or ""."""
+    kinds = {
+        "edited": [path for path in recorded if path in present and present[path] != recorded[path]],
+        "missing": [path for path in recorded if path not in present],
+        "not part of it": [path for path in present if path not in recorded],
+    }
+    return "; ".join(f"{kind}: {', '.join(sorted(paths))}" for kind, paths in kinds.items() if paths)
+
+
+def remove_bytecode(folder: Path) -> None:
+    """Remove compiled bytecode: Python would run it in place of the compared files."""
+    for found in list(folder.rglob("__pycache__")):
+        if found.is_dir() and not found.is_symlink():
+            shutil.rmtree(found)
+
+
+def _digest(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        if path.is_file() and not path.is_symlink():
+            return sha256(path)
+    return UNREADABLE

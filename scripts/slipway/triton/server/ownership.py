@@ -1,5 +1,6 @@
 """Check that the server at some ports is the process that was started here: it states the id of its command line."""
 
+import contextlib
 from types import ModuleType
 
 import psutil
@@ -46,38 +47,31 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
     """Return the ports for a proof, gRPC and metrics, on which the process and its children do not listen."""
-    try:
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)
-        if server.status() == psutil.STATUS_ZOMBIE:
-            return [ports.grpc, ports.metrics]
-        listening = {
-            connection.laddr.port
-            for process in (server, *server.children(recursive=True))
-            for connection in _connections(process)
-            if connection.status == psutil.CONN_LISTEN
-        }
-    except psutil.NoSuchProcess:
-        listening = set()
+        if server.status() != psutil.STATUS_ZOMBIE:
+            family = [server, *server.children(recursive=True)]
+    listening = {address.port for process in family for address, _ in _listening(process)}
     return [port for port in (ports.grpc, ports.metrics) if port not in listening]
 
 
 def require_below(ports: Ports) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
     own = {process.pid for process in psutil.Process().children(recursive=True)}
-    for connection in _connections(psutil):
-        address = connection.laddr.ip.removeprefix("::ffff:") if connection.laddr else None
-        if connection.status != psutil.CONN_LISTEN or address not in {ports.host, "0.0.0.0", "::"}:
-            continue
-        if connection.laddr.port in (ports.grpc, ports.metrics) and connection.pid not in own:
+    for (ip, port), pid in _listening(psutil):
+        here = ip.removeprefix("::ffff:") in {ports.host, "0.0.0.0", "::"}
+        if here and port in (ports.grpc, ports.metrics) and pid not in own:
             raise SlipwayError(
-                f"port {connection.laddr.port} was taken by {who_listens(connection.laddr.port)} before the server "
-                "that is measured could listen there; nothing was measured, run again"
+                f"port {port} was taken by {who_listens(port)} before the server that is measured could listen there; "
+                "nothing was measured, run again"
             )
 
 
-def _connections(process: psutil.Process | ModuleType) -> list:
-    """Return the connections of a process, or of the whole machine if `process` is psutil itself."""
+def _listening(process: psutil.Process | ModuleType) -> list[tuple]:
+    """Return (address, process id) of a process's listening sockets, or the whole machine's if `process` is psutil."""
     try:
-        return process.net_connections(kind="inet")
+        connections = process.net_connections(kind="inet")
     except psutil.Error:  # a child that has ended meanwhile
         return []
+    return [(each.laddr, getattr(each, "pid", None)) for each in connections if each.status == psutil.CONN_LISTEN]

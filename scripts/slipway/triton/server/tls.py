@@ -140,7 +140,14 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
 def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
     """Return the name in the certificate that identifies a server at `host`."""
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
-    for name in _names_of(host, named):
+    names = [host]
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified:  # clients may use any name of this machine
+            names = [name.replace("*", "server") for name in named]
+        elif address.is_loopback:
+            names.append("localhost")
+    for name in names:
         with contextlib.suppress(_Refused):
             _shake_hands(*contexts, name)
             return name
@@ -148,17 +155,6 @@ def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> 
         f"`deploy.tls.certificate` {certificate} is for {', '.join(named) or 'no host'}, but clients reach the server "
         f"at {host} (`deploy.host`): name a certificate with that as a subjectAltName"
     )
-
-
-def _names_of(host: str, named: list[str]) -> list[str]:
-    """Return the names that clients may use for a server at `host`; at all addresses, any name of this machine."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return [host]
-    if address.is_unspecified:
-        return [name.replace("*", "server") for name in named]
-    return [host, *(["localhost"] if address.is_loopback else [])]
 
 
 class _Refused(Exception):

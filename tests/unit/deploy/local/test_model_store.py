@@ -11,9 +11,9 @@ from slipway.core.artifacts import read_json, remove, tree_digest, write_json
 from slipway.core.errors import SlipwayError
 from slipway.deploy.local.model_store import ModelStore
 from slipway.deploy.release import Part
-from slipway.triton.repository.contents import contents
 from slipway.triton.repository.model_config import Served, model_config, read_config, write_config
 from slipway.triton.repository.signing import sign
+from slipway.triton.repository.versions import contents
 
 
 @pytest.fixture
