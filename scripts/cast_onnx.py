@@ -16,7 +16,6 @@ from slipway.networks.user_code import first_sentence
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.onnx_files import session_of
 
-VARIANTS = ("fp16", "bf16")
 CHECKED_BATCHES = (2, 5)
 # A node with values above 1/8 of FP16's largest number stays FP32. AutoCast's own limit of 512 leaves
 # whole convolutions of a ResNet-50 in FP32, which FP16 computes with a relative error below 1e-3.
@@ -25,7 +24,7 @@ LARGEST_VALUE = 65504 / 8
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = variant_parser(__doc__, VARIANTS)
+    arguments = variant_parser(__doc__, ("fp16", "bf16"))
     add_planned(arguments, "modelopt_version")
     return arguments.parse_args(argv)
 

@@ -14,8 +14,6 @@ from slipway.core.packages import require_runtime
 from slipway.keys.optimization_profiles import dynamic_axes
 from slipway.runtimes import runtime
 
-WORKSPACE_MB = 2048
-
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options. The lists have one entry per ONNX file, in the same order."""
@@ -32,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     version = require_runtime("tensorrt_rtx", arguments.tensorrt_rtx_version)
     options = {
         "profiles": json.loads(arguments.profiles),
-        "workspace_mb": WORKSPACE_MB,
+        "workspace_mb": 2048,
         "optimization_level": 3,
         "tf32": False,
         "tactic_sources": None,

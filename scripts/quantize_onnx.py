@@ -19,11 +19,8 @@ from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, inspect, lowered, widened
 
-METHODS = ("entropy", "max")
 # The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8
-
-
 # {variant: the quantised type, and the type of everything else}
 VARIANTS = {"int8": ("int8", "fp32"), "int8-fp16": ("int8", "fp16"), "fp8": ("fp8", "fp16")}
 
@@ -34,9 +31,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     add_photographs(add_source(arguments))
     arguments.add_argument("--max-samples", type=int, default=512, help="largest number of samples to calibrate on")
     arguments.add_argument("--min-samples", type=int, default=32, help="required number of samples")
-    arguments.add_argument(
-        "--method", choices=METHODS, default="entropy", help="how ranges are chosen from observed values"
-    )
+    methods = {"choices": ("entropy", "max"), "default": "entropy"}
+    arguments.add_argument("--method", **methods, help="how ranges are chosen from observed values")
     add_planned(arguments, "images_sha256", "modelopt_version")
     add_input(arguments)
     add_preprocessing(arguments)

@@ -10,8 +10,6 @@ from slipway.monitoring.dashboard import dashboard
 from slipway.monitoring.rules import rule_file
 from slipway.monitoring.slo import read_slowest
 
-LINE_LENGTH = 120
-
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
@@ -25,7 +23,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the Prometheus rules and the dashboard. The same selections and indexes give the same bytes."""
     slo = read_slowest(arguments.selections, arguments.indexes)
     rules = rule_file(slo)
-    write_text(arguments.rules, yaml.safe_dump(rules, width=LINE_LENGTH, allow_unicode=True))
+    write_text(arguments.rules, yaml.safe_dump(rules, width=120, allow_unicode=True))
     write_json(arguments.dashboard, dashboard(slo))
     alerts = sum("alert" in rule for group in rules["groups"] for rule in group["rules"])
     progress(f"  {slo.model}: {alerts} alerts; p99 above {slo.p99_alert_ms:g} ms is slower than promised")

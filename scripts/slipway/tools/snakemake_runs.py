@@ -16,7 +16,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-SNAKEFILE = REPOSITORY / "Snakefile"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def write_config(folder: Path, config: dict) -> None:
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
-def snakemake(folder: Path, *options: str, snakefile: Path = SNAKEFILE, shown: bool = False) -> Outcome:
+def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snakefile", shown: bool = False) -> Outcome:
     """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the output instead.
 
     Raises SlipwayError with its messages if it fails.
