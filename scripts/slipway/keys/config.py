@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from slipway.core.errors import SlipwayError
 from slipway.deploy.platforms import PLATFORMS
-from slipway.keys.config_models import check_model
+from slipway.keys.config_models import mistakes_of_model
 from slipway.keys.config_schema import fill_in
 from slipway.manifests.names import as_label
 from slipway.triton.repository.versions import require_no_password
@@ -23,20 +23,23 @@ def complete(config: dict) -> dict:
     """
     _rename(config)
     fill_in(config)
+    for mistake in _mistakes(config):
+        raise SlipwayError(f"config: {mistake}")
+    return config
+
+
+def _mistakes(config: dict) -> Iterator[str]:
+    """Yield a sentence for each mistake that the schema accepts."""
     for key, text in _texts(config):
         if _CONTROL.search(text):  # in a name or path it is a mistake, and breaks other programs
-            raise SlipwayError(
-                f"config: `{key}` is {text!r}, but must hold no line end and no other control character; take it out"
-            )
-    _check_order(config)
+            yield f"`{key}` is {text!r}, but must hold no line end and no other control character; take it out"
+    yield from _of_order(config)
     for model, settings in config["models"].items():
-        check_model(f"models.{model}", settings)
-        _check_evaluation(config, model)
-        _check_calibration(config, model)
-    _check_targets_named(config["deploy"], list(config["targets"]))
-    _check_names(list(config["models"]), list(config["targets"]))
-    _check_deployment(config["deploy"], list(config["models"]))
-    return config
+        yield from mistakes_of_model(f"models.{model}", settings)
+        yield from _of_evaluation(config, model)
+        yield from _of_calibration(config, model)
+    yield from _of_names(list(config["models"]), list(config["targets"]), config["deploy"])
+    yield from _of_deployment(config["deploy"], list(config["models"]))
 
 
 def _rename(config: dict) -> None:
@@ -64,97 +67,87 @@ def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
                 yield from _texts(content, f"{key}.{name}" if key else str(name))
 
 
-def _check_order(config: dict) -> None:
-    """Refuse numbers in the wrong order: lists that do not ascend, and minima above their maxima."""
+def _of_order(config: dict) -> Iterator[str]:
+    """Find numbers in the wrong order: lists that do not ascend, and minima above their maxima."""
     lists = {"benchmark": ["batch_sizes", "streams"], "load_test": ["concurrency", "instances", "max_batch_sizes"]}
     for section, names in lists.items():
         for name in names:
             values = config[section][name]
             if values != sorted(values):
-                raise SlipwayError(f"config: `{section}.{name}` is {values}, but must ascend: {sorted(values)}")
+                yield f"`{section}.{name}` is {values}, but must ascend: {sorted(values)}"
     sections = {"": config, **{f"targets.{name}.": target for name, target in config["targets"].items()}}
     for key, section in sections.items():
         for sizes in section["tensorrt"].get("profiles", []):
             if not sizes["min"] <= sizes["opt"] <= sizes["max"]:
-                raise SlipwayError(f"config: `{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max")
+                yield f"`{key}tensorrt.profiles` has {sizes}, but must hold min <= opt <= max"
 
 
-def _check_evaluation(config: dict, model: str) -> None:
-    """Refuse a floor of accuracy and a metric of a model without evaluation data."""
+def _of_evaluation(config: dict, model: str) -> Iterator[str]:
+    """Find a floor of accuracy and a metric of a model without evaluation data."""
     settings = config["models"][model]
     accuracy = config["accuracy"] | settings["accuracy"]
     if settings["samples"] or accuracy["labelled"] is not None:
         return
     if accuracy["min_top1"] is not None:
         owner = f"models.{model}." if "min_top1" in settings["accuracy"] else ""
-        raise SlipwayError(
-            f"config: `{owner}accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; "
-            f"name a folder of labelled photographs as `{owner}accuracy.labelled`"
+        yield (
+            f"`{owner}accuracy.min_top1` is {accuracy['min_top1']:g}, but there are no labelled photographs; name a "
+            f"folder of labelled photographs as `{owner}accuracy.labelled`"
         )
-
     if settings["metric"]:
-        raise SlipwayError(
-            f"config: `models.{model}.metric` is a function of the answers to evaluation data, but there are none; "
-            "name a folder of photographs as `accuracy.labelled`, or the model's `samples`"
+        yield (
+            f"`models.{model}.metric` is a function of the answers to evaluation data, but there are none; name a "
+            "folder of photographs as `accuracy.labelled`, or the model's `samples`"
         )
 
 
-def _check_calibration(config: dict, model: str) -> None:
-    """Refuse a number of calibration data that is more than are taken."""
+def _of_calibration(config: dict, model: str) -> Iterator[str]:
+    """Find a number of calibration data that is more than are taken."""
     own = config["models"][model]["calibration"]
     calibration = config["calibration"] | own
     least, most = calibration["min_samples"], calibration["max_samples"]
     has_data = calibration["images"] is not None or calibration.get("samples") is not None
     if has_data and least > most:
         owner = f"models.{model}." if {"min_samples", "max_samples"} & set(own) else ""
-        raise SlipwayError(
-            f"config: `{owner}calibration.min_samples` is {least}, but must be at most "
-            f"`{owner}calibration.max_samples`, {most}"
-        )
+        key = f"{owner}calibration"
+        yield f"`{key}.min_samples` is {least}, but must be at most `{key}.max_samples`, {most}"
 
 
-def _check_targets_named(deploy: dict, targets: list[str]) -> None:
-    named = {
-        "target": [deploy["target"]] if deploy["target"] is not None else [],
-        "fleet": deploy["fleet"] or [],
-        **{f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")},
-    }
+def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[str]:
+    """Find names of targets that do not exist, and names that are equal in Kubernetes.
+
+    There, the second of two such models would be deployed over the first.
+    """
+    named = {"target": [deploy["target"] or targets[0]], "fleet": deploy["fleet"] or []}
+    named |= {f"cluster.{name}": deploy["cluster"][name] for name in ("gpu_resources", "node_labels")}
     for key, names in named.items():
         if unknown := [name for name in names if name not in targets]:
-            raise SlipwayError(
-                f"config: `deploy.{key}` names {unknown[0]!r}, but must name one of the targets: {', '.join(targets)}"
-            )
+            yield f"`deploy.{key}` names {unknown[0]!r}, but must name one of the targets: {', '.join(targets)}"
+    words = {(model,): f"`models.{model}`" for model in models}
+    words |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
+    first: dict[tuple[int, str], str] = {}
+    for parts, place in words.items():
+        label = as_label(*parts)
+        earlier = first.setdefault((len(parts), label), place)
+        if earlier != place:
+            yield f"{earlier} and {place} are both {label} in Kubernetes; rename one"
 
 
-def _check_deployment(deploy: dict, models: list[str]) -> None:
-    """Refuse a password, equal ports, and settings that a platform here would refuse after it stopped another model."""
+def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
+    """Find a password, equal ports, and settings that a platform here would refuse after it stopped another model."""
     require_no_password(deploy["publish"]["to"] or "")
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):
-        raise SlipwayError(f"config: `deploy` has the ports {ports}, but each must be different")
+        yield f"`deploy` has the ports {ports}, but each must be different"
     if PLATFORMS[deploy["to"]].together or not PLATFORMS[deploy["to"]].on_this_machine:
         return
     if len(models) > 1:
-        raise SlipwayError(
-            f"config: `deploy.to` is {deploy['to']}, where each of the models {', '.join(models)} would listen at the "
-            "same ports; leave only one model in this configuration"
+        yield (
+            f"`deploy.to` is {deploy['to']}, where each of the models {', '.join(models)} would listen at the same "
+            "ports; leave only one model in this configuration"
         )
     try:
         ipaddress.ip_address(deploy["host"])
     except ValueError:
-        raise SlipwayError(
-            f"config: `deploy.host` is {deploy['host']!r}, but {deploy['to']} takes an IP address, such as 127.0.0.1"
-        ) from None
-
-
-def _check_names(models: list[str], targets: list[str]) -> None:
-    """Refuse names that are equal in Kubernetes: the second model would be deployed over the first."""
-    named = {(model,): f"`models.{model}`" for model in models}
-    named |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
-    words_by_label: dict[tuple[int, str], str] = {}
-    for parts, words in named.items():
-        label = as_label(*parts)
-        earlier = words_by_label.setdefault((len(parts), label), words)
-        if earlier != words:
-            raise SlipwayError(f"config: {earlier} and {words} are both {label} in Kubernetes; rename one")
+        yield f"`deploy.host` is {deploy['host']!r}, but {deploy['to']} takes an IP address, such as 127.0.0.1"

@@ -24,7 +24,7 @@ class KeyParts:
         self.file_hashes = file_hashes
         self.code_hashes = CodeHashes(file_hashes)
         # Each folder is read once for all engines.
-        self._digest_of_images = cache(lambda folder, limit: digest_of_images(folder, limit, file_hashes))
+        self._images = cache(self._images)
 
     def input(self, model: str) -> dict:
         """Return the settings that turn a photograph into the model's input: preprocessing and element type."""
@@ -54,7 +54,7 @@ class KeyParts:
         if source := self.resolved.samples(model):
             data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
         else:
-            data = {"labelled_sha256": self.images(accuracy["labelled"], accuracy["max_samples"])}
+            data = {"labelled_sha256": self._images(accuracy["labelled"], accuracy["max_samples"])}
         data |= {name: accuracy[name] for name in ("max_samples", "min_top1")}
         if metric is None:
             return JobKey(data)
@@ -66,7 +66,7 @@ class KeyParts:
         calibration = self.resolved.calibration(model)
         if source := calibration["samples"]:
             return {**self.samples(source), "batched": self.resolved.batched(model)}
-        images = self.images(calibration["images"], calibration["max_samples"])
+        images = self._images(calibration["images"], calibration["max_samples"])
         return {**self.input(model), "images_sha256": images}
 
     def samples(self, source: str) -> dict:
@@ -99,9 +99,9 @@ class KeyParts:
         """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None
 
-    def images(self, folder: str | None, limit: int) -> str | None:
+    def _images(self, folder: str | None, limit: int) -> str | None:
         """Return one SHA-256 of at most `limit` photographs, spread evenly over a folder; None without a folder."""
-        return None if folder is None else self._digest_of_images(folder, limit)
+        return folder and digest_of_images(folder, limit, self.file_hashes)
 
     def program(self, name: str, *runtimes: str) -> dict:
         """Return {"code": {file: SHA-256}} of a program, and of runtimes that it imports by name."""

@@ -34,32 +34,31 @@ def resolve(config: dict) -> ResolvedConfig:
 def require_files(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError unless every file and folder named in a configuration exists and has the right type."""
     config = resolved.config
-    named = {
-        "image": config["image"],
-        # Only the machine that signs needs the private key.
-        "deploy.signing.public_key": config["deploy"]["signing"]["public_key"],
-        **{f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()},
-    }
+    # Only the machine that signs needs the private key.
+    files = {"image": config["image"], "deploy.signing.public_key": config["deploy"]["signing"]["public_key"]}
+    files |= {f"deploy.tls.{name}": path for name, path in config["deploy"]["tls"].items()}
+    folders, sources = {}, {}
     for model, settings in config["models"].items():
-        files = {"weights": resolved.checkpoint(model), "image": settings["image"], "labels": settings["labels"]}
-        named |= {f"models.{model}.{name}": path for name, path in files.items()}
-    for key, path in named.items():
+        named = {"weights": resolved.checkpoint(model), "image": settings["image"], "labels": settings["labels"]}
+        files |= {f"models.{model}.{name}": path for name, path in named.items()}
+        named = {"samples": settings["samples"], "calibration.samples": settings["calibration"].get("samples")}
+        sources |= {f"models.{model}.{name}": source for name, source in named.items()}
+    for owner, settings in {
+        "": config,
+        **{f"models.{name}.": model for name, model in config["models"].items()},
+    }.items():
+        folders[f"{owner}accuracy.labelled"] = settings["accuracy"].get("labelled")
+        folders[f"{owner}calibration.images"] = settings["calibration"].get("images")
+    for key, path in files.items():
         if path is not None and not Path(path).is_file():
             problem = "is a folder" if Path(path).is_dir() else "does not exist"
             last = key.rsplit(".", maxsplit=1)[-1]
             raise SlipwayError(f"config: `{key}` is {path!r}, which {problem}; correct `{last}` in config.yaml")
-    owners = {"": config, **{f"models.{model}.": settings for model, settings in config["models"].items()}}
-    for owner, settings in owners.items():
-        for section, key in (("accuracy", "labelled"), ("calibration", "images")):
-            if settings[section].get(key) is not None:
-                with amended(f"config: `{owner}{section}.{key}`: "):
-                    require_images(settings[section][key])
-    for model, settings in config["models"].items():
-        sources = {"samples": settings["samples"], "calibration.samples": settings["calibration"].get("samples")}
-        for key, source in sources.items():
-            if source is not None and not is_function(source):
-                with amended(f"config: `models.{model}.{key}`: "):
-                    files_of(source)
+    for named, check in ((folders, require_images), (sources, files_of)):
+        for key, path in named.items():
+            if path is not None and not is_function(path):
+                with amended(f"config: `{key}`: "):
+                    check(path)
 
 
 def require_labels(resolved: ResolvedConfig) -> None:
@@ -85,7 +84,8 @@ def require_weights_keys(resolved: ResolvedConfig) -> None:
 
 
 def require_precisions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless every configured engine can be built on its target's hardware."""
+    """Raise SlipwayError unless every configured engine can be built: on its hardware, from data, with a profile."""
+    uncalibrated = [model for model in resolved.models if not resolved.is_calibrated(model)]
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)
@@ -97,9 +97,16 @@ def require_precisions(resolved: ResolvedConfig) -> None:
                 f"'{identity}'; correct one of them; a GPU is named like \"NVIDIA L4 (compute capability 8.9)\""
             )
         for precision in resolved.precisions(target):
+            has = f"config: `targets.{target}.precisions` has {precision}"
             if reason := precisions.refusal(runtime, version, identity, precision):
-                raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, but {reason}")
-            _require_inputs_of(resolved, target, precision)
+                raise SlipwayError(f"{has}, but {reason}")
+            if precision in ("int8", "fp8") and uncalibrated:
+                raise SlipwayError(f"{has}, which needs {_calibration_data(resolved, uncalibrated[0])}")
+            if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
+                raise SlipwayError(
+                    f"config: `tensorrt.profiles` has no profile for the {precision} engine of the target {target}; "
+                    f"add {precision} to the `precisions` of a profile, or leave `precisions` out of a profile"
+                )
 
 
 def require_batches(resolved: ResolvedConfig) -> None:
@@ -139,7 +146,11 @@ def require_servers(resolved: ResolvedConfig) -> None:
     """
     platform, triton = resolved.config["deploy"]["to"], resolved.config["triton"]
     if platform == "local":
-        _require_accepted_release(resolved)
+        host = resolved.config["deploy"]["host"]
+        if not is_loopback(host):  # others may reach the server
+            from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
+
+            require_accepted(host, {resolved.runtime(resolved.deployed_target)}, triton["oldest"])
         return
     unservable = [name for name in resolved.fleet or resolved.targets if not resolved.traits(name).native_backend]
     if unservable:
@@ -153,15 +164,6 @@ def require_servers(resolved: ResolvedConfig) -> None:
         raise SlipwayError(
             f"config: `deploy.to` is {platform}, but nothing says which Triton serves there; set `triton.release`"
         )
-
-
-def _require_accepted_release(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if a local server that is open to other machines is older than `triton.oldest`."""
-    host = resolved.config["deploy"]["host"]
-    if not is_loopback(host):
-        from slipway.triton.server.exposure import require_accepted  # only here, since it takes long to import
-
-        require_accepted(host, {resolved.runtime(resolved.deployed_target)}, resolved.config["triton"]["oldest"])
 
 
 def require_versions(resolved: ResolvedConfig) -> None:
@@ -193,16 +195,3 @@ def _calibration_data(resolved: ResolvedConfig, model: str) -> str:
         return f"inputs of {model} to take its scales from; name their source as `models.{model}.calibration.samples`"
     place = "calibration.images" if len(resolved.models) == 1 else f"models.{model}.calibration.images"
     return f"photographs to take its scales from; name a folder of them as `{place}`"
-
-
-def _require_inputs_of(resolved: ResolvedConfig, target: str, precision: str) -> None:
-    """Raise SlipwayError if an engine lacks photographs to calibrate on, or an optimization profile."""
-    uncalibrated = [model for model in resolved.models if not resolved.is_calibrated(model)]
-    if precision in ("int8", "fp8") and uncalibrated:
-        needed = _calibration_data(resolved, uncalibrated[0])
-        raise SlipwayError(f"config: `targets.{target}.precisions` has {precision}, which needs {needed}")
-    if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):
-        raise SlipwayError(
-            f"config: `tensorrt.profiles` has no profile for the {precision} engine of the target {target}; "
-            f"add {precision} to the `precisions` of a profile, or leave `precisions` out of a profile"
-        )

@@ -4,7 +4,6 @@ Jobs are keyed on this module, so it imports none of the modules that only plann
 """
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,24 +16,14 @@ from slipway.snakemake_hooks.layout import FOLDER, TIME_STAMP, kept_mark, kept_r
 ARTIFACTS = FOLDER / "artifacts.json"
 
 
-@dataclasses.dataclass(frozen=True)
-class ArtifactStamp:
-    """The stamp of an artifact: its SHA-256, and the time (s since the epoch) at which its job ended."""
-
-    sha256: str
-    ended: float | None = None
+# A stamp: the SHA-256 of an artifact, and the time (s since the epoch) at which its job ended.
+STAMP = {"sha256": str, "ended": (*records.NUMBER, type(None))}
 
 
-def made_artifacts() -> dict[str, ArtifactStamp]:
+def made_artifacts() -> dict[str, dict]:
     """Return {path of artifact: its stamp}. A damaged stamp counts as a missing one."""
-    notes = records.read_record(ARTIFACTS, dict) or {}
-    stamps = {}
-    for name, note in notes.items():
-        if isinstance(note, str):  # the form of earlier versions
-            note = {"sha256": note}
-        with contextlib.suppress(TypeError):
-            stamps[name] = ArtifactStamp(**note)
-    return stamps
+    stamps = records.read_record(ARTIFACTS, dict) or {}
+    return {name: stamp for name, stamp in stamps.items() if records.has_shape(stamp, STAMP)}
 
 
 def recorded_end(path: Path) -> float | None:
@@ -63,14 +52,14 @@ def require_as_made(paths: Iterable[Path]) -> None:
     stamps = made_artifacts() if outputs else {}
     for path in paths:
         stamp = stamps.get(str(path))
-        if stamp is None or path in outputs or not path.exists() or stamp.ended != recorded_end(path):
+        if stamp is None or path in outputs or not path.exists() or stamp["ended"] != recorded_end(path):
             continue
         sha256 = digest(path, FileHashCache())
-        if sha256 != stamp.sha256:
+        if sha256 != stamp["sha256"]:
             _show_a_change(path)
             raise SlipwayError(
-                f"{path} has changed since it was made (SHA-256 {stamp.sha256[:8]}.. -> {sha256[:8]}..): it was edited "
-                "or damaged; run snakemake again, which makes it anew"
+                f"{path} has changed since it was made (SHA-256 {stamp['sha256'][:8]}.. -> {sha256[:8]}..): it was "
+                "edited or damaged; run snakemake again, which makes it anew"
             )
 
 

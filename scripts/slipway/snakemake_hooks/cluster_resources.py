@@ -10,7 +10,7 @@ def require_declared(config: dict) -> None:
     """Raise SlipwayError if a target has values to detect: the jobs' machine has them, not this one."""
     for target, chosen in config["targets"].items():
         missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
-        if missing := missing + _undeclared_tensorrt(config, target):
+        if missing := missing + _undeclared(chosen, {**config["tensorrt"], **chosen["tensorrt"]}):
             raise SlipwayError(
                 f"config: the target {target} leaves {' and '.join(missing)} to be detected, but its jobs run on "
                 "another machine than this one; declare it, as `snakemake --cores 1 status` prints it on such a node. "
@@ -26,20 +26,18 @@ def require_image(config: dict) -> None:
             "docker://registry.example.com/slipway@sha256:..., or leave that option out"
         )
     for target, chosen in config["targets"].items():
-        python = {**config["tensorrt"], **chosen["tensorrt"]}["python"]
-        if python is None and (missing := _undeclared_tensorrt(config, target)):
+        tensorrt = {**config["tensorrt"], **chosen["tensorrt"]}
+        if tensorrt["python"] is None and (missing := _undeclared(chosen, tensorrt)):
             raise SlipwayError(
                 f"config: the target {target} leaves {' and '.join(missing)} to be detected, but its jobs run in an "
                 "image (`--sdm apptainer`), whose TensorRT cannot be seen from here; declare what the image has"
             )
 
 
-def _undeclared_tensorrt(config: dict, target: str) -> list[str]:
-    """Return the settings to declare of a target with TensorRT; [] for another runtime."""
-    chosen = config["targets"][target]
-    settings = {**config["tensorrt"], **chosen["tensorrt"]}
-    undeclared = [f"`tensorrt.{name}`" for name in ("version", "cuda") if settings[name] is None]
-    return undeclared if chosen["runtime"] == "tensorrt" else []
+def _undeclared(target: dict, tensorrt: dict) -> list[str]:
+    """Return the `tensorrt` settings that a target with TensorRT has to declare; [] for another runtime."""
+    names = ("version", "cuda") if target["runtime"] == "tensorrt" else ()
+    return [f"`tensorrt.{name}`" for name in names if tensorrt[name] is None]
 
 
 def on_target(resolved: ResolvedConfig) -> dict:

@@ -4,7 +4,6 @@ Both are stored with the results, in results/.provenance/. So a lost .snakemake/
 results on another machine is as fresh as the original.
 """
 
-import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +15,7 @@ from slipway.core import records
 from slipway.core.artifacts import make_folder, remove, write_json
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import artifact_stamps, layout
-from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, ArtifactStamp, made_artifacts, recorded_end
+from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, made_artifacts, recorded_end
 from slipway.snakemake_hooks.layout import KEPT_MARKS, KEPT_RECORDS, SNAKEMAKE, artifact_of, kept_mark, stamp_of
 
 # The reason in the mark of an artifact that must be made again because it was edited.
@@ -79,38 +78,35 @@ class ArtifactRecords:
         An artifact that a killed run made anew is in `made_anew` instead: only its stamp is outdated.
         """
         found = {}
-        for name, made in self._made.items():
+        for name, stamp in self._made.items():
             path = Path(name)
-            if not path.exists() or (now := self.digest(path)) == made.sha256:
-                continue
-            if self._made_by_a_killed_run(path):
-                self.made_anew.append(name)
-            else:
-                found[name] = (made.sha256, now)
+            if path.exists() and (now := self.digest(path)) != stamp["sha256"]:
+                if self._made_by_a_killed_run(path):
+                    self.made_anew.append(name)
+                else:
+                    found[name] = (stamp["sha256"], now)
         return found
 
     def remember(self, names: Iterable[str]) -> None:
         """Store the stamps of artifacts that were just made."""
-        known = dict(self._made)
-        for name in map(str, names):
-            if (path := Path(name)).exists():
-                known[name] = ArtifactStamp(self.digest(path), recorded_end(path))
-        if known != self._made:
-            self._made = known
-            write_json(ARTIFACTS, {name: dataclasses.asdict(made) for name, made in known.items()})
+        paths = {str(name): Path(name) for name in names if Path(name).exists()}
+        stamps = {name: {"sha256": self.digest(path), "ended": recorded_end(path)} for name, path in paths.items()}
+        if self._made | stamps != self._made:
+            self._made |= stamps
+            write_json(ARTIFACTS, self._made)
 
     def forgotten(self, names: Iterable[str]) -> list[str]:
         """Return the complete artifacts for which a killed run had not yet stored a stamp."""
-        unknown = [name for name in map(str, names) if name not in self._made and Path(name).exists()]
-        return [name for name in unknown if self._made_by_a_killed_run(Path(name))]
+        unknown = {str(name): Path(name) for name in names if str(name) not in self._made}
+        return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
         """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""
-        ended, noted = recorded_end(path), self._made.get(str(path))
-        if ended is None or (noted and noted.ended == ended):
+        ended, stamp = recorded_end(path), self._made.get(str(path))
+        if ended is None or (stamp and stamp["ended"] == ended):
             return False
-        stamp = stamp_of(path)
-        return stamp.exists() and abs(stamp.stat().st_mtime - ended) < 1e-6
+        time_stamp = stamp_of(path)
+        return time_stamp.exists() and abs(time_stamp.stat().st_mtime - ended) < 1e-6
 
 
 def mark_incomplete(names: Iterable[str]) -> None:

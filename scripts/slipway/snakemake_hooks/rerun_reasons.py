@@ -83,11 +83,15 @@ def _changes(before: dict, now: dict) -> list[str]:
     for name in _differing(before, now):
         old, new = _unpacked(before.get(name)), _unpacked(now.get(name))
         if name == "code":
-            words += _edits(old or {}, new or {})
+            verbs = {(True, True): "edited", (False, True): "added", (True, False): "removed"}
+            old, new = old or {}, new or {}
+            words += [f"{file} {verbs[file in old, file in new]}" for file in _differing(old, new)]
         elif isinstance(old, dict) and isinstance(new, dict):
             words += _changes(old, new)
         else:
-            words.append(f"{_called(name, now)} {short(old)} -> {short(new)}")
+            setting = name.removesuffix("_version")
+            setting = now.get("runtime", setting) if setting == "runtime" else setting
+            words.append(f"{_NAMES.get(setting, setting)} {short(old)} -> {short(new)}")
     return words
 
 
@@ -99,17 +103,5 @@ def _unpacked(value: object) -> object:
     return value
 
 
-def _edits(before: dict, now: dict) -> list[str]:
-    verbs = {(True, True): "edited", (False, True): "added", (True, False): "removed"}
-    return [f"{name} {verbs[name in before, name in now]}" for name in _differing(before, now)]
-
-
 def _differing(before: dict, now: dict) -> list[str]:
     return [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
-
-
-def _called(name: str, settings: dict) -> str:
-    setting = name.removesuffix("_version")
-    if setting == "runtime":
-        setting = settings.get("runtime", setting)
-    return _NAMES.get(setting, setting)

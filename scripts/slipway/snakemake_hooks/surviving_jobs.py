@@ -18,7 +18,13 @@ def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
 
     Child processes of these programs are not included: the live server is one, and must stay.
     """
-    return [process for process in psutil.process_iter() if run and _is_program_of(process, run, scripts)]
+    programs = []
+    for process in psutil.process_iter() if run else ():
+        with contextlib.suppress(psutil.Error):  # it has just ended, or belongs to another user
+            program = _program(process)
+            if program and program.parent == scripts.resolve() and process.environ().get(VARIABLE) == run:
+                programs.append(process)
+    return programs
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
@@ -36,14 +42,6 @@ def end(programs: list[psutil.Process]) -> list[str]:
             f"end it with: kill -9 {pids}"
         )
     return names
-
-
-def _is_program_of(process: psutil.Process, run: str, scripts: Path) -> bool:
-    try:
-        program = _program(process)
-        return program is not None and program.parent == scripts.resolve() and process.environ().get(VARIABLE) == run
-    except psutil.Error:
-        return False  # it has just ended, or belongs to another user
 
 
 def _program(process: psutil.Process) -> Path | None:
