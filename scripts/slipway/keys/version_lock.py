@@ -4,6 +4,7 @@ An engine loads only in exactly the TensorRT version that built it, unless it wa
 server found the mismatch, a build, a benchmark and a load test would be lost. Planning finds it at no cost.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slipway.core.errors import SlipwayError
@@ -79,14 +80,13 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
     )
 
 
-def notice(target: str, built: str, triton: dict) -> str | None:
-    """Return a sentence if a release was named but its TensorRT is unknown, else None."""
-    served = served_tensorrt(triton)
-    if triton["release"] is None or served.version:
-        return None
+def notices(target: str, built: str, triton: dict) -> Iterator[str]:
+    """Yield a sentence if a release was named but its TensorRT is unknown."""
+    if triton["release"] is None or served_tensorrt(triton).version:
+        return
     image = triton["image"] or releases.IMAGE.format(release=triton["release"])
     builder = "the TensorRT that builds" if built == ABSENT else f"TensorRT {built}"
-    return (
+    yield (
         f"target {target}: not verified that Triton {triton['release']} serves with {builder}: the table of releases "
         f"does not have it, and no image {image} on this machine tells it; `docker pull` it, or compare the release "
         "notes yourself"

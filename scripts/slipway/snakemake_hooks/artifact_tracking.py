@@ -74,8 +74,8 @@ class ArtifactTracking:
         lock = self._lock
         if not lock.take(PATIENCE_S):
             raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
-        if caution := lock.caution():
-            logger.warning(caution)
+        if lock.caution:
+            logger.warning(lock.caution)
         with refused_by_snakemake():
             for program in surviving_jobs.end(self._jobs_of_killed_run()):
                 logger.warning(f"{program} had outlived its snakemake, which was killed, and was ended before this run")
@@ -95,7 +95,7 @@ class ArtifactTracking:
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
             return self._records.changed()
-        if self._jobs_of_killed_run() or lock.caution():
+        if self._jobs_of_killed_run() or lock.caution:
             edited = self._records.changed()
             mark_incomplete(edited)
         else:

@@ -6,6 +6,7 @@ installed Snakemake.
 
 import base64
 import contextlib
+from functools import partial
 from pathlib import Path
 
 SNAKEMAKE = Path(".snakemake")
@@ -28,14 +29,9 @@ def record_of(path: Path, folder: Path) -> Path:
     return folder.joinpath(*(f"@{part}" for part in first), last)
 
 
-def kept_record(path: Path) -> Path:
-    """Return the path of Snakemake's record of an artifact of this workflow."""
-    return record_of(path, KEPT_RECORDS)
-
-
-def kept_mark(path: Path) -> Path:
-    """Return the path of Snakemake's mark of an incomplete artifact of this workflow."""
-    return record_of(path, KEPT_MARKS)
+# Of a path: Snakemake's record of an artifact of this workflow, and its mark of an incomplete one.
+kept_record = partial(record_of, folder=KEPT_RECORDS)
+kept_mark = partial(record_of, folder=KEPT_MARKS)
 
 
 def artifact_of(record: Path, folder: Path) -> str | None:

@@ -33,8 +33,9 @@ class RunLock:
         self._file = folder / "slipway" / "running.json"
         self._snakemakes = folder / LOCKS
         self._held: IO | None = None
-        self._no_locks: OSError | None = None
         self.run = uuid.uuid4().hex
+        # A warning if the file system has no locks: a killed run's Snakemake lock then remains.
+        self.caution: str | None = None
         # The id of the last run if it was killed on this machine, else None.
         self.killed_run: str | None = None
 
@@ -53,7 +54,10 @@ class RunLock:
             self._held.close()
             return False
         except OSError as error:
-            self._no_locks = error
+            self.caution = (
+                f"the file system of {self._file.parent} has no locks ({error.strerror}): run one snakemake at a time "
+                "here, on one machine; should a killed run have left Snakemake's own lock, remove it with --unlock"
+            )
             return True
         last = read_record(self._file, HOLDER)
         # The locks of a network file system may be valid only within one machine.
@@ -78,15 +82,6 @@ class RunLock:
     def give_back(self) -> None:
         """Release the lock of a read-only command, and keep the record of a killed run for the next run."""
         self._held.close()
-
-    def caution(self) -> str | None:
-        """Return a warning if the file system has no locks: a killed run's Snakemake lock then remains. Else None."""
-        if self._no_locks is None:
-            return None
-        return (
-            f"the file system of {self._file.parent} has no locks ({self._no_locks.strerror}): run one snakemake at a "
-            "time here, on one machine; should a killed run have left Snakemake's own lock, remove it with --unlock"
-        )
 
     def holder(self) -> str:
         """Return in words the run that holds the lock."""

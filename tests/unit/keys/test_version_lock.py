@@ -68,7 +68,7 @@ def test_the_same_tensorrt_is_verified():
         "verified": True,
         "source": releases.release_with("triton", "25.09").source,
     }
-    assert notices(found) == []
+    assert list(notices(found)) == []
 
 
 def test_another_tensorrt_is_refused_with_both_versions_and_both_ways_out():
@@ -207,7 +207,7 @@ def test_nvidias_image_is_not_asked_in_place_of_a_named_one(image):
 
 
 def test_what_is_not_verified_is_said_beside_what_was_decided():
-    told = notices(decide({"cpu": {"hardware": CPU}, "h100": target()}, UNKNOWN))
+    told = list(notices(decide({"cpu": {"hardware": CPU}, "h100": target()}, UNKNOWN)))
     assert [notice.split(":")[0] for notice in told] == ["target cpu", "target h100"]
 
 
@@ -216,14 +216,14 @@ def test_what_is_not_verified_is_said_beside_what_was_decided():
 
 def test_without_a_release_nothing_is_compared():
     found = decide({"h100": target()})
-    assert notices(found) == []
+    assert list(notices(found)) == []
     assert found.lock("h100")["verified"] is False
     assert "`triton.release` is not set" in found.lock("h100")["source"]
 
 
 def test_tensorrt_for_rtx_is_left_alone():
     found = decide({"rtx": target("1.6.0.1", runtime="tensorrt_rtx") | {"hardware": L4}}, "25.09")
-    assert notices(found) == []
+    assert list(notices(found)) == []
     assert found.lock("rtx") == {
         "triton_release": "25.09",
         "tensorrt_of_release": None,
@@ -234,13 +234,13 @@ def test_tensorrt_for_rtx_is_left_alone():
 
 def test_a_cpu_is_left_alone():
     found = decide({"cpu": {"runtime": "openvino", "hardware": CPU}}, UNKNOWN)
-    assert notices(found) == []
+    assert list(notices(found)) == []
     assert found.lock("cpu")["source"] == "openvino has no version lock"
 
 
 def test_no_image_is_asked_for_a_cpu(monkeypatch):
     monkeypatch.setattr(version_lock, "served_tensorrt", lambda triton: pytest.fail("asked"))
-    notices(decide({"cpu": {"runtime": "openvino", "hardware": CPU}}, UNKNOWN))
+    list(notices(decide({"cpu": {"runtime": "openvino", "hardware": CPU}}, UNKNOWN)))
 
 
 # The settings

@@ -111,13 +111,13 @@ def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
     lock = RunLock(tmp_path)
     assert lock.take()
     assert kept.exists()
-    assert "has no locks (Operation not supported)" in lock.caution()
+    assert "has no locks (Operation not supported)" in lock.caution
 
 
 def test_where_there_are_locks_nothing_is_cautioned_against(tmp_path):
     lock = RunLock(tmp_path)
     assert lock.take()
-    assert lock.caution() is None
+    assert lock.caution is None
 
 
 def test_an_unreadable_note_names_nobody(tmp_path):
