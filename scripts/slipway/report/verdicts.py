@@ -1,7 +1,5 @@
 """Answer three questions about the engine to be served: is it right, is it fast, how busy may it be."""
 
-from dataclasses import dataclass
-
 from slipway.benchmark import metric
 from slipway.benchmark.agreement import figures_in_words
 from slipway.benchmark.comparison import PYTORCH
@@ -10,21 +8,19 @@ from slipway.classification.reporting import proof_in_words
 from slipway.load_test.limits import configuration_in_words
 from slipway.report.measurements import Measurements, Target
 
+# "open": the measurements do not decide it.
 YES, NO, OPEN = "yes", "no", "open"
+# The state of an answer, and the answer in one sentence.
+Verdict = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """An answer in one sentence. `state` is "yes", "no", or "open" if the measurements do not decide it."""
-
-    question: str
-    state: str
-    text: str
-
-
-def answers(target: Target, evidence: Measurements) -> list[Verdict]:
-    """Return the answers for the engine and the configuration chosen on a target."""
-    return [is_it_right(target, evidence), is_it_fast(target, evidence), how_busy_may_it_be(target)]
+def answers(target: Target, evidence: Measurements) -> dict[str, Verdict]:
+    """Return the answer to each question about the engine and the configuration chosen on a target."""
+    return {
+        "Is it right?": is_it_right(target, evidence),
+        "Is it fast?": is_it_fast(target, evidence),
+        "How busy may it be?": how_busy_may_it_be(target),
+    }
 
 
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
@@ -32,7 +28,7 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
 
     It is "open" unless true answers or limits of the user's metric prove something.
     """
-    accuracy, question = target.chosen.accuracy, "Is it right?"
+    accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
     if accuracy.get("metric"):
         engine, pytorch = (metric.in_words(accuracy["metric"][name]) for name in ("engine", "pytorch"))
@@ -40,15 +36,15 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     if proofs:
         text = "; ".join(proofs)
         if evidence.warnings:
-            return Verdict(question, OPEN, f"{text}; but {'; '.join(evidence.warnings)}")
+            return OPEN, f"{text}; but {'; '.join(evidence.warnings)}"
         proven = accuracy["proven_on_labels"] or accuracy["key"].get("metric_limits")
-        return Verdict(question, YES if proven and not evidence.is_rehearsal else OPEN, text)
+        return YES if proven and not evidence.is_rehearsal else OPEN, text
     weak = accuracy.get("variation", {}).get("weakness")
     text = (
         f"it repeats PyTorch's answer to {evidence.words.first} ({figures_in_words(accuracy['sample'])}); without "
         f"{evidence.words.proof} nothing more is proven"
     )
-    return Verdict(question, OPEN, f"{text}; {weak}" if weak else text)
+    return OPEN, f"{text}; {weak}" if weak else text
 
 
 def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
@@ -66,8 +62,8 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
         f"{measured['bytes_over_fp32_onnx']:.2f} of the FP32 ONNX file's size"
     )
     if disturbed := disturbance(target.benchmark["environment"]):
-        return Verdict("Is it fast?", OPEN, f"{text}; but {disturbed}")
-    return Verdict("Is it fast?", YES if latency < 1 else NO, text)
+        return OPEN, f"{text}; but {disturbed}"
+    return YES if latency < 1 else NO, text
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:
@@ -79,4 +75,4 @@ def how_busy_may_it_be(target: Target) -> Verdict:
         f"{measured['throughput_per_s']:,.1f} requests/s through Triton at p99 {measured['p99_ms']:.1f} ms "
         f"({limit}{memory}) with {measured['concurrency']} in flight, {configuration_in_words(measured)}"
     )
-    return Verdict("How busy may it be?", YES, text)
+    return YES, text

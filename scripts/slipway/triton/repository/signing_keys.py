@@ -8,16 +8,12 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-    load_pem_public_key,
-)
 
 from slipway.core.errors import SlipwayError
 
@@ -32,25 +28,16 @@ def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | No
     password = os.environ.get(PASSWORD, "").encode() if b"ENCRYPTED" in pem else None
     if password == b"":
         raise SlipwayError(f"the private key {path} is encrypted; set its password as {PASSWORD} in the environment")
-    try:
-        key = load_pem_private_key(pem, password)
-    except Exception:  # its message might quote the key
-        wrong = f"{PASSWORD} is not its password, or it is broken" if password else "it is broken, or a public key"
-        raise SlipwayError(f"{path} cannot be read as a private key in PEM: {wrong}; {_HOW}") from None
-    _require_curve(path, key, EllipticCurvePrivateKey)
-    return key, password
+    wrong = f"{PASSWORD} is not its password, or it is broken" if password else "it is broken, or a public key"
+    load = partial(serialization.load_pem_private_key, pem, password)
+    return _loaded(path, load, EllipticCurvePrivateKey, f"a private key in PEM: {wrong}; {_HOW}"), password
 
 
 def require_public_key(path: Path) -> None:
     """Raise SlipwayError unless a public key can verify signatures."""
-    try:
-        key = load_pem_public_key(_read(path, "public"))
-    except (ValueError, UnsupportedAlgorithm):
-        raise SlipwayError(
-            f"{path} cannot be read as a public key in PEM: it is broken, or a private key; make it with: "
-            "openssl ec -pubout"
-        ) from None
-    _require_curve(path, key, EllipticCurvePublicKey)
+    load = partial(serialization.load_pem_public_key, _read(path, "public"))
+    wrong = "it is broken, or a private key; make it with: openssl ec -pubout"
+    _loaded(path, load, EllipticCurvePublicKey, f"a public key in PEM: {wrong}")
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
@@ -67,7 +54,8 @@ def signer(private_key: str, signature: Path, remember: Callable[[str, str, Call
 def public_sha256(private_key: Path) -> str:
     """Return the SHA-256 of a private key's public half in PEM, as in signatures; SlipwayError if it cannot sign."""
     key, _ = require_private_key(private_key)
-    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, form)
     return hashlib.sha256(pem).hexdigest()
 
 
@@ -79,11 +67,16 @@ def signer_of(signature: Path) -> str | None:
         return None
 
 
-def _require_curve(path: Path, key: object, kind: type) -> None:
+def _loaded(path: Path, load: Callable[[], Any], kind: type, described: str) -> Any:
+    try:
+        key = load()
+    except Exception:  # its message might quote the key
+        raise SlipwayError(f"{path} cannot be read as {described}") from None
     if not isinstance(key, kind) or key.curve.name not in _CURVES:
         raise SlipwayError(
             f"{path} is no key of the curves {', '.join(_CURVES)}, which signatures are made with; {_HOW}"
         )
+    return key
 
 
 def _read(path: Path, half: str) -> bytes:
