@@ -19,11 +19,12 @@ DRAIN_S = 25
 
 def files(fleet: Fleet) -> dict[str, str]:
     """Return {file: text} of Arena's commands and of the objects that it makes."""
-    functions = {"flags": _flags, "node_labels": _node_labels, "annotations_of": provenance}
-    values = {"fleet": fleet.deployments, "common": common, "SHARED_GPU": SHARED_GPU, **functions}
+    functions = {"node_labels": _node_labels, "annotations_of": provenance}
+    constants = {"common": common, "SHARED_GPU": SHARED_GPU, "DRAIN_S": DRAIN_S}
+    values = {"fleet": fleet.deployments, **constants, **functions}
     comment = header(fleet.deployments, "bash arena.sh deploy | status | undeploy")
     return {
-        **kubectl_file("arena.yaml", yaml_documents(OBJECTS, command_line=_command_line, **values), fleet),
+        **kubectl_file("arena.yaml", yaml_documents(OBJECTS, **values), fleet),
         "arena.sh": shell_script(COMMANDS, comment=comment, **values),
     }
 
@@ -38,18 +39,3 @@ def _node_labels(d: dict) -> dict[str, str]:
     if not is_part or PRODUCT_LABEL not in labels:
         return labels
     return labels | {PRODUCT_LABEL: f"{labels[PRODUCT_LABEL].partition('-MIG-')[0]}-MIG-{profile}"}
-
-
-def _flags(d: dict) -> str:
-    """Return the flags that the chart's shell adds; the shell makes the key of the restricted APIs."""
-    return " ".join([*common.triton_flags(d, DRAIN_S), *common.guards(d, common.DRAWN)])
-
-
-def _command_line(d: dict) -> str:
-    """Return the command line that the chart's shell runs.
-
-    The shell is bash, which replaces itself with Triton, so that Triton gets SIGTERM. The chart's default, sh, would
-    stay in front of it.
-    """
-    command = common.triton_command(d, models=f"{common.MODELS}/{d['repository_path']}", drain_s=DRAIN_S)
-    return " ".join([*command, *common.guards(d, common.DRAWN)])

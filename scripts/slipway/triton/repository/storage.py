@@ -34,7 +34,7 @@ class Storage:
     def __init__(self, address: str) -> None:
         self.address = address if address.endswith("://") else address.rstrip("/") or "/"
         system, root = _opened(address)
-        self._files = DirFileSystem(root or "/", system)
+        self._files = DirFileSystem(root or "/", system, skip_instance_cache=True)
         self._folder = Path(root) if isinstance(system, LocalFileSystem) else None
 
     def below(self, path: str) -> str:
