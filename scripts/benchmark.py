@@ -68,9 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     require_hardware(arguments.hardware)
     monitor = GpuMonitor() if is_gpu(arguments.hardware) else None
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
-    built = {
-        engine.record["key"]["precision"]: engine for engine in map(BuiltEngine.of_record, arguments.engine_records)
-    }
+    built = {each.record["key"]["precision"]: each for each in map(BuiltEngine.of_record, arguments.engine_records)}
     # Without a batch axis, there are only single requests.
     batches = arguments.batch_sizes if contract.batched else [1]
     for engine in built.values():
@@ -129,7 +127,7 @@ def measure_all(
         for name in [name for name in subjects if name not in left_out]:
             try:
                 with monitor.watching() if monitor else nullcontext():
-                    measurement = subjects[name](tensors, effort)
+                    measured = subjects[name](tensors, effort)
             except SlipwayError as error:
                 if name not in OPTIONAL:
                     raise
@@ -137,10 +135,8 @@ def measure_all(
                 progress(f"  {name} is left out: {error}")
                 left_out[name] = str(error)
                 continue
-            results.append(result_of(name, batch, measurement, monitor and monitor.summary()))
-            samples |= {
-                f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(measurement).items()
-            }
+            results.append(result_of(name, batch, measured, monitor and monitor.summary()))
+            samples |= {f"{name}/{batch}/{quantity}": thin(series) for quantity, series in series_of(measured).items()}
             progress(line_of(results[-1], results))
     return results, samples, left_out
 

@@ -36,9 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--timing-cache", help="file with the builder's earlier measurements on this GPU")
     arguments.add_argument("--golden", type=Path, help="PyTorch's outputs (.npz), which the engine must reproduce")
     arguments.add_argument("--limits", help="limits of the differences, as JSON: `accuracy.limits` of the precision")
-    arguments.add_argument(
-        "--max-slowdown", type=float, default=0.05, help="allowed slowdown over the old engine, a share"
-    )
+    arguments.add_argument("--max-slowdown", type=float, default=0.05, help="allowed slowdown (share) over the old one")
     return arguments.parse_args(argv)
 
 

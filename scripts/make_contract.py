@@ -34,9 +34,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     arguments.add_argument("--labels-from", type=Path, help="text file with the names of an output's values")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
-    arguments.add_argument(
-        "--inputs", type=json.loads, help="of a model with samples, JSON: its `inputs` in config.yaml"
-    )
+    arguments.add_argument("--inputs", type=json.loads, help="JSON: `inputs` in config.yaml, of a model with samples")
     arguments.add_argument("--axes", type=json.loads, help="JSON: its `axes`")
     arguments.add_argument("--outputs", type=json.loads, help="JSON: its `outputs`")
     add_planned(arguments, "labels_from_sha256", "torch_version", "torchvision_version")

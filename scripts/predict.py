@@ -36,11 +36,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     answers = arguments.add_argument_group("answers")
     answers.add_argument("--top", type=int, default=5, help="classes to name for each photograph")
     answers.add_argument("--labels", type=Path, help="class names, one a line; left out, the server's")
-    answers.add_argument(
-        "--output-meaning",
-        choices=KINDS,
-        help="meaning of the scores, if the server does not state it; left out, assumed",
-    )
+    answers.add_argument("--output-meaning", choices=KINDS, help="of the scores; left out, the server's, or assumed")
     answers.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
     answers.add_argument("--strict", action="store_true", help="stop at the first photograph that has no answer")
     return arguments.parse_args(argv)

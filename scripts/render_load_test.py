@@ -176,11 +176,9 @@ def number_page(canvas: Canvas, document: SimpleDocTemplate) -> None:
 
 def table(rows: list[dict], left_out: set[str], marked: list[int]) -> Table:
     """Return a table of the rows, with the `marked` ones in red. Columns that the measurements lack are left out."""
-    columns = {key: column for key, column in COLUMNS.items() if key in rows[0] and key not in left_out}
-    cells = [[heading for heading, _ in columns.values()]]
-    cells += [
-        ["-" if row[key] is None else form.format(row[key]) for key, (_, form) in columns.items()] for row in rows
-    ]
+    shown = {key: column for key, column in COLUMNS.items() if key in rows[0] and key not in left_out}
+    cells = [[heading for heading, _ in shown.values()]]
+    cells += [["-" if row[key] is None else form.format(row[key]) for key, (_, form) in shown.items()] for row in rows]
     look = [
         ("FONTSIZE", (0, 0), (-1, -1), 8),
         ("FONTNAME", (0, 0), (-1, 0), "Helvetica-Bold"),

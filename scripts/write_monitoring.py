@@ -13,9 +13,7 @@ from slipway.monitoring.slo import read_slowest
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
-    arguments = parser(
-        __doc__, "selections", "indexes", rules="Prometheus rules to write", dashboard="Grafana's to write"
-    )
+    arguments = parser(__doc__, "selections", "indexes", rules="Prometheus' rules", dashboard="Grafana's dashboard")
     return arguments.parse_args(argv)
 
 

@@ -134,13 +134,11 @@ def page(found: list[Rule]) -> str:
 
 
 def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
-    artifacts = "<br>".join(f"`{_shown(output)}`" for output in rule.outputs)
+    paths = "<br>".join(f"`{_shown(output)}`" for output in rule.outputs)
     by_target = names[rule.key_method]
     runtime = rule.name.removeprefix("build_")
     keyed_on = by_target[runtime] if runtime in by_target else sorted(set().union(*by_target.values()))
-    return (
-        f"| {artifacts} | `{rule.name}` | {_program(rule)} | {', '.join(keyed_on) or 'its inputs'} | {_test(rule)} |\n"
-    )
+    return f"| {paths} | `{rule.name}` | {_program(rule)} | {', '.join(keyed_on) or 'its inputs'} | {_test(rule)} |\n"
 
 
 def _shown(output: str) -> str:

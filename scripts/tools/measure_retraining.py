@@ -67,11 +67,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     arguments = parser(__doc__)
     arguments.add_argument("--configuration", type=Path, required=True, help="<model>.yaml of docs/measurements/<gpu>")
     arguments.add_argument("--precision", default="fp16", help="precision of the engine")
-    arguments.add_argument(
-        "--profiles",
-        type=profiles,
-        help="optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone",
-    )
+    content = "optimization profiles as JSON; left out, the configuration's. TensorRT 8.5 refits one alone"
+    arguments.add_argument("--profiles", type=profiles, help=content)
     arguments.add_argument("--weights", type=Path, help="checkpoint to start from; left out, seeded random weights")
     add_machine_options(arguments)
     arguments.add_argument("--output", type=Path, help="JSON to write; left out, <configuration>.retraining.json")

@@ -45,14 +45,12 @@ def _quoted(value: object) -> str:
 
 
 @cache
-def _compiled(
-    template: Path, inserted: Callable[[Any], str], around: tuple[str, str] = ("{{", "}}")
-) -> jinja2.Template:
+def _compiled(template: Path, inserted: Callable[[Any], str], marks: tuple[str, str] = ("{{", "}}")) -> jinja2.Template:
     environment = jinja2.Environment(
         finalize=inserted,
         undefined=jinja2.StrictUndefined,
-        variable_start_string=around[0],
-        variable_end_string=around[1],
+        variable_start_string=marks[0],
+        variable_end_string=marks[1],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
