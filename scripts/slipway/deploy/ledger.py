@@ -23,8 +23,7 @@ from slipway.core.records import read_record
 
 # The versions that were live at one time: {name of a model: its version}.
 Versions = dict[str, int]
-_EMPTY = {"live": [], "stored": {}, "last": {}, "rollout": None, "receipts": {}}
-_EMPTY |= {"modified_ns": {}, "published": {}}
+_EMPTY = {"live": [], "rollout": None, "stored": {}, "last": {}, "receipts": {}, "modified_ns": {}, "published": {}}
 
 
 def _object_of(values: dict, **more: object) -> dict:

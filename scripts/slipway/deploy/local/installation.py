@@ -103,10 +103,8 @@ def lock(state: Path) -> Iterator[None]:
     file = state / "deploying.lock"
     make_way_for_file(file)
     try:
-        with filelock.FileLock(file, timeout=0):
-            try:
-                yield
-            finally:
-                remove_server_leftovers(state)
+        with filelock.FileLock(file, timeout=0), contextlib.ExitStack() as ending:
+            ending.callback(remove_server_leftovers, state)
+            yield
     except filelock.Timeout:
         raise SlipwayError("another deployment of this checkout is under way; wait for it, then run again") from None
