@@ -34,9 +34,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = parser(
         __doc__,
-        *("model", "engine_records", "weights_record", "interface", "samples", "hardware"),
+        *("model", "engine_records", "weights_record", "interface", "samples", "hardware", "record"),
         table="CSV to write: one row per measurement",
-        record="JSON to write: these rows and their conditions",
         original="Model Analyzer's own table to keep (.csv)",
         plots="folder to write Model Analyzer's plots to",
     )

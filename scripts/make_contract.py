@@ -24,13 +24,8 @@ from slipway.outputs.meaning import KINDS
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
-    arguments = parser(
-        __doc__,
-        *("weights", "weights_record", "samples", "samples_record"),
-        contract="JSON to write: the whole contract",
-        interface="JSON to write: the part that graphs and engines depend on",
-        labels="names of an output's values to write, as lines",
-    )
+    written = ("contract", "interface", "labels")
+    arguments = parser(__doc__, "weights", "weights_record", "samples", "samples_record", *written)
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     arguments.add_argument("--labels-from", type=Path, help="text file with the names of an output's values")
     arguments.add_argument("--meaning", choices=KINDS, help="meaning of the outputs; default: found from the network")
@@ -71,9 +66,7 @@ def of_samples(
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])
         contract = replace(find_contract(model, samples, stated, extremes), facts={"task": "tensors"})
     scores = [tensor for tensor in contract.outputs if tensor.meaning.has_classes]
-    if not scores:
-        return contract, []
-    return contract, class_names(arguments.labels_from, scores[0].shape[-1])
+    return contract, class_names(arguments.labels_from, scores[0].shape[-1]) if scores else []
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ CHOSEN = ("triton_release", "oldest", "image", "host", "http_port", "grpc_port",
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line; the lists have one entry for each target, in the same order."""
-    arguments = parser(__doc__, "model", "indexes", "selections", record="JSON to write: each value and its source")
+    arguments = parser(__doc__, "model", "indexes", "selections", "record")
     arguments.add_argument("--targets", nargs="*", default=[], help="names of the targets to deploy")
     arguments.add_argument("--load-tests", type=Path, nargs="*", default=[], help="records of the load tests (.json)")
     arguments.add_argument("--cluster", required=True, help="JSON: `deploy.cluster` in config.yaml")

@@ -21,8 +21,8 @@ PART_OF_KEYS = False
 _COMMON = {
     "weights": "canonical checkpoint (.safetensors)",
     "weights_record": "record of the canonical checkpoint (.json)",
-    "contract": "contract of the model (.json)",
-    "interface": "inputs and outputs of the model (.json)",
+    "contract": "contract of the model: its tensors, samples and facts (.json)",
+    "interface": "inputs and outputs of the model, on which graphs and engines depend (.json)",
     "labels": "names of output values, one a line",
     "samples": "samples of the inputs (.npz)",
     "samples_record": "record of the samples (.json)",
