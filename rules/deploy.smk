@@ -3,7 +3,7 @@
 # repository, and results/<model>/deploy/receipt.json or receipt.<to>.json.
 
 
-# The rules below run in no image, also with `--sdm apptainer`: they need the user's home, programs and servers here.
+# The rules below run in no container, also with `--sdm apptainer`: they need the user's home, programs and servers here.
 container: None
 
 
