@@ -1,7 +1,8 @@
 # The platform that models are deployed to, and what is deployed there together.
 from slipway.deploy.local.planned_liveness import silent_models
 from slipway.deploy.platforms import PLATFORMS, manifest_files
-from slipway.keys.validation import require_servers, require_supported_release
+from slipway.keys.validation import require_servers
+from slipway.triton.server.releases import require_supported
 
 PLATFORM = PLATFORMS[config["deploy"]["to"]]
 # A release has all models if one server serves them, and else one model, which is a wildcard then.
@@ -37,5 +38,5 @@ def deployment(wildcards):
 def supported_release(wildcards):
     """Return nothing, unless the Triton that would serve elsewhere is unknown, or older than what is accepted."""
     with refused_by_snakemake():
-        require_supported_release(resolved)
+        require_supported(*(config["triton"][name] for name in ("release", "image", "oldest")))
     return []

@@ -147,11 +147,14 @@ class ResolvedConfig:
         `source`: the origin of this version, in words. `verified`: True if that TensorRT is known to load these
         engines. Only TensorRT has a version lock: for another runtime `verified` is False.
         """
+        triton = self.config["triton"]
+        lock = {"triton_release": triton["release"], "tensorrt_of_release": None, "verified": False}
         if target not in self.locked_targets():
-            release, source = self.config["triton"]["release"], f"{self.runtime(target)} has no version lock"
-            return {"triton_release": release, "tensorrt_of_release": None, "verified": False, "source": source}
-        compatibility = self.tensorrt(target)["compatibility"]
-        return version_lock.record(self.runtime_version("tensorrt", target), self.config["triton"], compatibility)
+            return {**lock, "source": f"{self.runtime(target)} has no version lock"}
+        built, served = self.runtime_version("tensorrt", target), version_lock.served_tensorrt(triton)
+        if served.version is not None and built != ABSENT:
+            lock["verified"] = version_lock.runs_under(built, served.version, self.tensorrt(target)["compatibility"])
+        return {**lock, "tensorrt_of_release": served.version, "source": served.told_by}
 
     def locked_targets(self) -> list[str]:
         """Return the targets under the version lock: those of the runtime `tensorrt`.

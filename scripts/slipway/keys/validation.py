@@ -12,9 +12,7 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import require_same_version
 from slipway.keys import optimization_profiles, precisions, version_lock
 from slipway.keys.resolved_config import ResolvedConfig
-from slipway.runtimes.traits import RuntimeTraits
 from slipway.triton.client.hosts import is_loopback
-from slipway.triton.server import releases
 
 
 def resolve(config: dict) -> ResolvedConfig:
@@ -133,12 +131,6 @@ def require_batches(resolved: ResolvedConfig) -> None:
                 )
 
 
-def require_supported_release(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if the Triton on another platform would be unknown or older than `triton.oldest`."""
-    triton = resolved.config["triton"]
-    releases.require_supported(triton["release"], triton["image"], triton["oldest"])
-
-
 def require_servers(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if no Triton at `deploy.to` would or should serve the configured engines.
 
@@ -169,24 +161,18 @@ def require_servers(resolved: ResolvedConfig) -> None:
 def require_versions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if another version of a target's runtime would serve its engines than builds them."""
     for target in resolved.targets:
+        runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
         if target in resolved.locked_targets():
             version = resolved.runtime_version("tensorrt", target)
-            compatibility = resolved.tensorrt(target)["compatibility"]
             version_lock.require_lock(target, version, resolved.config["triton"], compatibility)
-        elif not resolved.runs_tensorrt(target):
-            _require_same_version(target, resolved.traits(target))
+        elif not runtime.is_tensorrt and (built := package_version(runtime.package)) != ABSENT:
+            try:
+                require_same_version(f"config: target {target}", runtime, built)
+            except SlipwayError:
+                from slipway.triton.server.tritonserver import on_path_with  # only here, since it takes long to import
 
-
-def _require_same_version(target: str, runtime: RuntimeTraits) -> None:
-    built = package_version(runtime.package)
-    try:
-        if built != ABSENT:
-            require_same_version(f"config: target {target}", runtime, built)
-    except SlipwayError:
-        from slipway.triton.server.tritonserver import on_path_with  # only here, since it takes long to import
-
-        if not on_path_with({runtime.backend}):  # a tritonserver with its own backend serves them, and proves them then
-            raise
+                if not on_path_with({runtime.backend}):  # its own backend would serve the engines, and prove them then
+                    raise
 
 
 def _calibration_data(resolved: ResolvedConfig, model: str) -> str:

@@ -91,15 +91,3 @@ def notices(target: str, built: str, triton: dict) -> Iterator[str]:
         f"does not have it, and no image {image} on this machine tells it; `docker pull` it, or compare the release "
         "notes yourself"
     )
-
-
-def record(built: str, triton: dict, compatibility: str) -> dict:
-    """Return the version lock as {"triton_release", "tensorrt_of_release", "verified", "source"}."""
-    served = served_tensorrt(triton)
-    comparable = served.version is not None and built != ABSENT
-    return {
-        "triton_release": triton["release"],
-        "tensorrt_of_release": served.version,
-        "verified": comparable and runs_under(built, served.version, compatibility),
-        "source": served.told_by,
-    }
