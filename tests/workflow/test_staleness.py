@@ -152,7 +152,12 @@ def test_another_triton_release_with_the_same_tensorrt_writes_repositories_alone
 def test_an_engine_of_another_version_than_the_planned_is_never_built(place):
     place.configure("targets.l4.tensorrt.version", "1.0.0.1")
     before = place.artifacts()
-    place.snakemake("results/tiny/l4/tiny.fp32.engine.json").refused("planned for tensorrt_rtx 1.0.0.1, but")
+    said = (
+        place.snakemake("results/tiny/l4/tiny.fp32.engine.json").refused("planned for tensorrt_rtx 1.0.0.1, but").said
+    )
+    rule, error = said.splitlines()[-2:]
+    assert rule == "build_tensorrt_rtx failed (logs/tiny/l4/build_tensorrt_rtx.fp32.log):"
+    assert error.startswith("error: this job was planned for tensorrt_rtx 1.0.0.1, but")
     assert place.artifacts() == before
 
 

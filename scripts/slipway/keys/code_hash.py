@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from importlib.util import resolve_name
+from itertools import chain
 from pathlib import Path
 
 from slipway.core.artifacts import sha256
@@ -50,18 +51,16 @@ class CodeHashes:
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
         the given runtimes, which programs import by name.
         """
-        return self._of_files(
-            SCRIPTS / f"{name}.py", *(file for runtime in runtimes for file in runtime_files(runtime))
-        )
+        return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
         """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
-        return self._of_files(*(traits_file(runtime) for runtime in sorted(set(runtimes))))
+        return self._of_files(*map(traits_file, sorted(set(runtimes))))
 
     def of_manifests(self) -> dict[str, str]:
         """Return {file: SHA-256} of the code that makes each platform's manifests. The traits name this code."""
         modules = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
-        return self._of_files(*(file for module in modules for file in _files(module)))
+        return self._of_files(*chain.from_iterable(map(_files, modules)))
 
     def of_deployment(self, platform: str) -> dict[str, str]:
         """Return {file: SHA-256} of a platform's traits and of its deployment code, which the traits name."""

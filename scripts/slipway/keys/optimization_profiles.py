@@ -10,11 +10,6 @@ def sizes_of(profile: dict) -> dict[str, int]:
     return {end: profile[end] for end in ENDS}
 
 
-def of_precision(listed: Iterable[dict], precision: str) -> list[dict]:
-    """Return the profiles for the engines of a precision: the general profiles and the profiles of this precision."""
-    return [sizes_of(profile) for profile in listed if precision in profile.get("precisions", [precision])]
-
-
 def dynamic_axes(onnx_record: dict) -> dict:
     """Return the builder's options for dynamic axes beside the batch axis, from an ONNX record; {} without any."""
     interface = onnx_record.get("interface") or {}

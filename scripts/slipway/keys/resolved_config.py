@@ -8,7 +8,8 @@ from slipway.contract.sample_sources import is_function
 from slipway.core import hardware, packages
 from slipway.core.errors import SlipwayError
 from slipway.core.package_versions import ABSENT, package_version
-from slipway.keys import optimization_profiles, precisions, version_lock
+from slipway.keys import precisions, version_lock
+from slipway.keys.optimization_profiles import sizes_of
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
@@ -224,7 +225,8 @@ class ResolvedConfig:
 
     def profiles(self, target: str, precision: str) -> list[dict]:
         """Return the optimization profiles of an engine: the general ones and the ones of its precision."""
-        return optimization_profiles.of_precision(self.tensorrt(target)["profiles"], precision)
+        profiles = self.tensorrt(target)["profiles"]
+        return [sizes_of(profile) for profile in profiles if precision in profile.get("precisions", [precision])]
 
     def opset(self) -> int:
         """Return the newest ONNX opset that the runtimes of all targets read."""

@@ -45,28 +45,24 @@ class FailedJobs:
     def _error(self, record: logging.LogRecord) -> str:
         """Return the error of a failed job with the names of its rule and log; "" for another job of a failed group."""
         advice = self._advise([record.jobid], record.log)
-        logs = [Path(log) for job in self._jobs([record.jobid]) for log in job.log]
-        for log in logs:
-            if error := _own_error(log, self._started):
-                return f"{record.rule_name} failed ({log}):\n{error}"
-        if advice or record.indent or not logs:  # of a group all jobs are announced, also the ones that succeeded
+        log = next(iter(record.log), None)  # the rule's own is the first; a cluster's follow
+        if log and (error := _own_error(Path(log), self._started)):
+            return f"{record.rule_name} failed ({log}):\n{error}"
+        if advice or record.indent or not log:  # of a group all jobs are announced, also the ones that succeeded
             return advice or ""
-        return f"{record.rule_name} failed without an error of its own; look into {logs[0]}"
+        return f"{record.rule_name} failed without an error of its own; look into {log}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
         """Show which setting to raise if jobs exceeded the memory that they requested on a cluster, by their logs."""
         if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
             return None
-        jobs = self._jobs(jobids)
+        jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]
         rules = ", ".join(sorted({job.rule.name for job in jobs}))
         asked_mb = max((mb for job in jobs if isinstance(mb := job.resources.get("mem_mb"), int)), default=None)
         had = f" of {asked_mb} MB" if asked_mb else ""
         advice = f"{rules} ran out of its memory{had}; raise `mem_mb` of it under `set-resources` in the profile"
         logger.error(advice)
         return advice
-
-    def _jobs(self, jobids: list[int]) -> list:
-        return [job for job in self._workflow.dag.jobs if job.jobid in jobids]
 
 
 def _own_error(log: Path, since: float) -> str | None:

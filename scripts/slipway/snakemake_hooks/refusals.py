@@ -29,11 +29,7 @@ def refused_by_snakemake() -> Iterator[None]:
 def reduce_refusal(record: logging.LogRecord) -> bool:
     """Replace the message of a refusal in Snakemake's log by its sentence. Pass every record."""
     if getattr(record, "event", None) is LogEvent.ERROR:
-        record.msg = plain(str(record.msg))
+        message = str(record.msg)
+        if found := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):
+            record.msg = _CODE_LINE.sub("", found["sentence"]).strip()
     return True
-
-
-def plain(message: str) -> str:
-    """Return only the sentence of a refusal; any other message unchanged."""
-    found = _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message)
-    return _CODE_LINE.sub("", found["sentence"]).strip() if found else message

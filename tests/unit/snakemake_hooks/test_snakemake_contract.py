@@ -53,7 +53,7 @@ ATTRIBUTES = {
         "wildcard_names",
     ],
     "dag": ["jobs", "finished_jobs", "needrun_jobs", "needrun", "dependencies", "reason", "bfs", "update_needrun"],
-    "job": ["jobid", "log", "output", "resources.get", "rule.name"],
+    "job": ["jobid", "output", "resources.get", "rule.name"],
     "reason": [
         "code_changed",
         "forced",
