@@ -35,31 +35,24 @@ def build(architecture: str, arguments: dict | None = None, sample: Tensors | No
     # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
         model = call_factory(_factory(architecture), architecture, arguments or {})
-    for module, heads in _networks_with_heads(model).values():
+    for _, module, head in _heads_of(model):
         module.aux_logits = False
-        for head in heads:
-            setattr(module, head, None)
+        setattr(module, head, None)
     return model if sample is None else _settled(model, sample)
 
 
 def head_names(model: torch.nn.Module) -> tuple[str, ...]:
     """Return the prefixes of the names of the auxiliary heads' tensors, such as "AuxLogits."."""
-    return tuple(
-        f"{path}.{head}." if path else f"{head}."
-        for path, (_, heads) in _networks_with_heads(model).items()
-        for head in heads
-    )
+    return tuple(f"{path}.{head}.".lstrip(".") for path, _, head in _heads_of(model))
 
 
-def _networks_with_heads(model: torch.nn.Module) -> dict[str, tuple[torch.nn.Module, tuple[str, ...]]]:
+def _heads_of(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module, str]]:
+    """Return each network of torchvision in a model, by its path, with each of its auxiliary heads by name."""
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
-        return {}
-    kinds = {attrgetter(kind)(torchvision.models): heads for kind, heads in _HEADS.items()}
-    modules = model.named_modules()
-    return {
-        path: (module, heads) for path, module in modules for kind, heads in kinds.items() if isinstance(module, kind)
-    }
+        return []
+    kinds = [(attrgetter(kind)(torchvision.models), head) for kind, heads in _HEADS.items() for head in heads]
+    return [(*named, head) for named in model.named_modules() for kind, head in kinds if isinstance(named[1], kind)]
 
 
 def _settled(model: torch.nn.Module, sample: Tensors) -> torch.nn.Module:

@@ -61,11 +61,6 @@ def inputs_record(sample: Tensors) -> dict:
     return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()}
 
 
-def zeros_of(inputs: dict) -> Tensors:
-    """Return zeros of the dtypes and shapes in the record of the weights, by input."""
-    return {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
-
-
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
 
@@ -73,7 +68,9 @@ def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """
     from safetensors import safe_open
 
-    model = build(record["architecture"], record["arguments"], zeros_of(record.get("inputs", _ONE_PICTURE)))
+    inputs = record.get("inputs", _ONE_PICTURE)
+    sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
+    model = build(record["architecture"], record["arguments"], sample)
     with safe_open(weights, framework="pt") as file:
         state = OrderedDict((name, file.get_tensor(name)) for name in file.keys())  # noqa: SIM118
         state._metadata = json.loads((file.metadata() or {}).get(_VERSIONS, "{}"))

@@ -30,10 +30,8 @@ class Choice:
     def __str__(self) -> str:
         """Return the choice in a sentence."""
         where = "at the top of the file" if self.weights_key == TOP else f"of `{self.weights_key}`"
-        more = [
-            f"; {words}: {tensors}" for words, tensors in (("left out", self.left_out), ("cast", self.cast)) if tensors
-        ]
-        return f"the weights are those {where}, {self.why}{''.join(more)}"
+        left_out = f"; left out: {self.left_out}" if self.left_out else ""
+        return f"the weights are those {where}, {self.why}{left_out}{f'; cast: {self.cast}' if self.cast else ''}"
 
 
 def load_checkpoint(
@@ -86,7 +84,11 @@ def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
 
 
 def _misfit(fits: list[Fit]) -> str:
-    nearest = max(fits, key=lambda tried: (_matches(tried), len(tried.tensors), len(tried.reading.key.strip(TOP))))
+    def nearness(tried: Fit) -> tuple[int, ...]:
+        matches = len(tried.tensors) - len(tried.differences.unexpected) - len(tried.differences.reshaped)
+        return matches, len(tried.tensors), len(tried.reading.key.strip(TOP))
+
+    nearest = max(fits, key=nearness)
     if not nearest.differences:
         return (
             f"holds numbers of another kind than the network's: {few(nearest.refused)}; whole numbers, truth "
@@ -98,10 +100,6 @@ def _misfit(fits: list[Fit]) -> str:
         f"is of another architecture{where}: {nearest.differences}; correct `architecture`, its `arguments` (such as "
         "num_classes) or `weights` in config.yaml"
     )
-
-
-def _matches(candidate: Fit) -> int:
-    return len(candidate.tensors) - len(candidate.differences.unexpected) - len(candidate.differences.reshaped)
 
 
 def _ambiguity(exact: list[Fit]) -> str:
@@ -117,11 +115,9 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
     """Return the key of an average that is about as large as the network but does not fit it; None if none."""
-    exact = [candidate.reading.names for candidate in fits if candidate.is_exact]
-    readable = frozenset().union(*exact, choice.reading.names)
-    unread = [candidate.reading for candidate in fits if not candidate.reading.names & readable]
-    averages = [one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)]
-    return averages[0] if averages else None
+    readable = choice.reading.names.union(*(candidate.reading.names for candidate in fits if candidate.is_exact))
+    unread = (candidate.reading for candidate in fits if not candidate.reading.names & readable)
+    return next((one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)), None)
 
 
 def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:

@@ -40,9 +40,8 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
     The modules' own hooks run, so they accept names of their older versions. With `assign`, the tensors become the
     parameters themselves with their own dtype, instead of being copied.
     """
-    incompatible, tied = [], _tied_names(model)
+    incompatible, problems, tied = [], [], tied_names(model)
     hook = model.register_load_state_dict_post_hook(lambda _, keys: incompatible.append(keys))
-    problems = []
     try:
         with warnings.catch_warnings(action="ignore"):
             model.load_state_dict(state, strict=False, assign=assign)
@@ -55,8 +54,9 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
         model.train(model.training)  # a hook may have added new modules, which start in training mode
     missing, unexpected = incompatible[-1] if incompatible else ([], [])
     absent = {name for name in missing if name.rpartition(".")[2] != COUNTER}
+    loaded = {name for names in tied if not absent.issuperset(names) for name in names}
     return Differences(
-        missing=sorted(name for name in absent if tied.get(name, {name}) <= absent),
+        missing=sorted(absent - loaded),
         unexpected=sorted(unexpected),
         reshaped=sorted(_shapes(match) for problem in problems if (match := _RESHAPED.search(problem))),
         others=[problem for problem in problems if not _RESHAPED.search(problem)],
@@ -65,7 +65,11 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
 
 def tied_names(model: torch.nn.Module) -> list[list[str]]:
     """Return the names of each tensor that several modules share."""
-    return [sorted(names) for names in {frozenset(names) for names in _tied_names(model).values()}]
+    names_by_tensor: dict[int, list[str]] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, torch.Tensor):
+            names_by_tensor.setdefault(id(tensor), []).append(name)
+    return [sorted(names) for names in names_by_tensor.values() if len(names) > 1]
 
 
 def few(items: list[str]) -> str:
@@ -73,19 +77,7 @@ def few(items: list[str]) -> str:
     return "none" if not items else f"{len(items)} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
 
 
-def _tied_names(model: torch.nn.Module) -> dict[str, set[str]]:
-    """Return {name: all names of the same tensor} for tensors with several names."""
-    names_by_tensor: dict[int, set[str]] = {}
-    for name, tensor in model.state_dict(keep_vars=True).items():
-        if isinstance(tensor, torch.Tensor):
-            names_by_tensor.setdefault(id(tensor), set()).add(name)
-    return {name: names for names in names_by_tensor.values() if len(names) > 1 for name in names}
-
-
 def _shapes(match: re.Match) -> str:
-    name, given, expected = match.groups()
-    return f"{name} is {_as_tuple(given)}, not {_as_tuple(expected)}"
-
-
-def _as_tuple(sizes: str) -> tuple[int, ...]:
-    return tuple(int(size) for size in sizes.split(",") if size.strip())
+    name, *shapes = match.groups()
+    given, expected = (tuple(int(size) for size in shape.split(",") if size.strip()) for shape in shapes)
+    return f"{name} is {given}, not {expected}"

@@ -55,7 +55,11 @@ def readings(content: Content, size: int, weights_key: str | None) -> list[Readi
 
     If `weights_key` is given, only readings at or below it count.
     """
-    candidates = [reading for reading in _all_readings(content, size) if _is_below(reading.key, weights_key)]
+    candidates = [
+        reading
+        for reading in _all_readings(content, size)
+        if weights_key in (None, TOP, reading.key) or reading.key.startswith(f"{weights_key}.")
+    ]
     large = [reading for reading in candidates if 2 * len(reading.tensors) >= size]
     return large or sorted(candidates, key=lambda reading: -len(reading.tensors))[:3]
 
@@ -68,14 +72,12 @@ def fit(reading: Reading, network: Network) -> Fit:
         # A tensor is not renamed if another one has the new name. It stays unknown to the network, and is reported.
         tensors[name if spelling in reading.tensors or spelling in tensors else spelling] = tensor
     tensors = {name: tensor for name, tensor in tensors.items() if network.needs(name, tensor)}
-    best = None
+    fits: list[Fit] = []
     for versions in [*([reading.versions] if reading.versions else []), *network.versions()]:
-        tried = _try_in_copy(Fit(reading, tensors, versions), network)
-        if best is None or len(tried.differences) < len(best.differences):
-            best = tried
-        if not best.differences:
+        fits.append(_try_in_copy(Fit(reading, tensors, versions), network))
+        if not fits[-1].differences:
             break
-    return best
+    return min(fits, key=lambda tried: len(tried.differences))
 
 
 def _try_in_copy(candidate: Fit, network: Network) -> Fit:
@@ -158,7 +160,3 @@ def _reading(content: Content, prefix: str, names: list[str]) -> Reading:
     }
     tensors = {name[start:]: content.tensors[name] for name in names}
     return Reading(prefix or TOP, tensors, frozenset(names), versions)
-
-
-def _is_below(key: str, weights_key: str | None) -> bool:
-    return weights_key in (None, TOP, key) or key.startswith(f"{weights_key}.")
