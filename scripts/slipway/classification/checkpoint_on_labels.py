@@ -105,9 +105,8 @@ def require_floor(record: dict, floor: float | None) -> None:
             "the photographs of each class into a folder with the class's label or index as its name"
         )
     if record["top1"] < floor:
-        hints = [*record["warnings"]]
-        if record["origin"] == "rehearsal":
-            hints.append("the weights are random, so leave `min_top1` out to rehearse")
+        rehearses = record["origin"] == "rehearsal"
+        hints = record["warnings"] + ["the weights are random, so leave `min_top1` out to rehearse"] * rehearses
         raise SlipwayError(
             f"PyTorch's own top-1 accuracy is {record['top1']:.1%} on {record['labelled']} labelled photographs, below "
             f"`accuracy.min_top1`, {floor:.1%}; {'; '.join(hints) or 'look at the checkpoint and at `preprocess`'}"

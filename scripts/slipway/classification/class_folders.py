@@ -13,7 +13,7 @@ from pathlib import Path
 
 from slipway.classification.image_files import class_folders, find_images, holds_image
 from slipway.classification.label_files import Labels
-from slipway.core.errors import SlipwayError
+from slipway.core.errors import SlipwayError, listed
 
 # The names of the rules for reading a folder, in records and reports.
 NAME, SPELLING, SYNONYM = "name", "name in another spelling", "one of its names"
@@ -21,6 +21,7 @@ INDEX, ORDER, NUMBER_ORDER, FILE_NAME = "index", "sorted order", "order of the n
 # Names of a data set's splits, which are no classes.
 _SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 _FEW = 3
+_NUMBER = re.compile("[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,8 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
         return list(named.values()), []
     if source == "none" and len(named) < len(folders):
         named = {}  # the labels are only the default names "class 0", "class 1"
-    numbers = {name: int(name) for name in folders if re.fullmatch("[0-9]+", name)}
-    indices = {name: ClassFolder(name, number, INDEX) for name, number in numbers.items()}
-    if any(number >= count for number in numbers.values()):  # such as numbers that start at 1
+    indices = {name: ClassFolder(name, int(name), INDEX) for name in folders if _NUMBER.fullmatch(name)}
+    if any(reading.index >= count for reading in indices.values()):  # such as numbers that start at 1
         indices = {}
     for name in sorted(indices.keys() & named.keys()):
         one, two = named[name].index, indices[name].index
@@ -101,9 +101,11 @@ class Names:
     def of_file(self, name: str) -> int | None:
         """Return the class whose index or ID starts a file's name; None if there is none."""
         first, separator, _ = name.partition("_")
-        if separator and re.fullmatch("[0-9]+", first) and int(first) < len(self.labels.names):
+        if not separator:
+            return None
+        if _NUMBER.fullmatch(first) and int(first) < len(self.labels.names):
             return int(first)
-        return next(iter(self._by_id.get(first, [])), None) if separator else None
+        return next(iter(self._by_id.get(first, [])), None)
 
 
 def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
@@ -123,7 +125,7 @@ def _exact(name: str) -> str:
 def _loose(name: str) -> str:
     """Return a name without case, punctuation and leading zeros, to match the usual spellings of folders."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
-    return str(int(words)) if re.fullmatch("[0-9]+", words) else words
+    return str(int(words)) if _NUMBER.fullmatch(words) else words
 
 
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
@@ -147,34 +149,30 @@ def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFo
             f"`accuracy.labelled` to one of them, such as {parent / splits[-1]}"
         )
     readings = [ClassFolder(name, index, ORDER) for index, name in enumerate(ordered)]
-    if not all(re.fullmatch("[0-9]+", name) for name in ordered):
-        return readings, []
-    by_number = sorted(ordered, key=int)
+    by_number = sorted(ordered, key=int) if all(map(_NUMBER.fullmatch, ordered)) else ordered
     other = [ClassFolder(name, by_number.index(name), NUMBER_ORDER) for name in ordered]
     return readings, other if by_number != ordered else []
 
 
 def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) -> str:
     """Return a sentence about folders that match no class."""
+
+    def has_only_folders(folder: Path) -> bool:
+        return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())
+
     loose = {_loose(name): name for name in reversed(labels.names)}
-    described = []
-    for name in folders[:_FEW]:
-        nearest = difflib.get_close_matches(_loose(name), loose, n=1)
-        described.append(f"{name} (nearest: {loose[nearest[0]]})" if nearest else name)
-    more = f" and {len(folders) - _FEW} more" if len(folders) > _FEW else ""
+    nearest = {name: difflib.get_close_matches(_loose(name), loose, n=1) for name in folders[:_FEW]}
+    described = [f"{name} (nearest: {loose[found[0]]})" if found else name for name, found in nearest.items()]
     whose = {"file": "the label file", "torchvision": "torchvision's weights", "none": "the model"}[source]
     advice = (
         f"rename each to a label or to an index from 0 to {len(labels.names) - 1}, or correct `labels` in config.yaml"
     )
-    if split := next((name for name in folders if name.lower() in _SPLITS or _has_only_folders(parent / name)), None):
+    if split := next((name for name in folders if name.lower() in _SPLITS or has_only_folders(parent / name)), None):
         advice = f"where the class folders lie in it, set `accuracy.labelled` to {parent / split}; else {advice}"
-    return f"in {parent} the class folder(s) {', '.join(described)}{more} match no label of {whose}; {advice}"
+    shown = listed(described + folders[_FEW:], _FEW)
+    return f"in {parent} the class folder(s) {shown} match no label of {whose}; {advice}"
 
 
 def with_images(folder: Path) -> list[str]:
     """Return the sorted names of the folders in a folder that have an image below them."""
     return [name for name in class_folders(folder) if holds_image(folder / name)]
-
-
-def _has_only_folders(folder: Path) -> bool:
-    return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())

@@ -1,6 +1,7 @@
 """A client of classification models on any Triton server: describe a model, classify pictures."""
 
 import time
+from functools import partial
 
 import numpy as np
 import tritonclient.grpc as grpc
@@ -34,7 +35,7 @@ def ask(
     Also returns the facts about the request: the version that answered, the latency with all retries, and the attempts.
     """
     array = batch if classifier.batched else batch[0]
-    tensor = _tensor(classifier, array.shape)
+    tensor = grpc.InferInput(classifier.input, list(array.shape), np_to_triton_dtype(array.dtype))
     if shared:
         shared.fill(tensor, array)
     else:
@@ -45,13 +46,13 @@ def ask(
         nonlocal attempts
         attempts += 1
         try:
-            return _infer(connection, classifier, tensor, client_timeout)
+            return _infer(connection, classifier, tensor, 0, client_timeout)
         except InferenceServerException as error:
             if not (shared and FORGOTTEN in error.message()):
                 raise
             # The server was restarted and has lost the region.
             shared.register(client_timeout)
-            return _infer(connection, classifier, tensor, client_timeout)
+            return _infer(connection, classifier, tensor, 0, client_timeout)
 
     start = time.perf_counter()
     result = connection.call(attempt)
@@ -68,12 +69,9 @@ def ask_labels(connection: Connection, classifier: Classifier, side: int) -> lis
     """
     if not (classifier.has_labels and classifier.classes):
         return []
-    shape = (1, 3, side, side) if classifier.batched else (3, side, side)
-    tensor = _tensor(classifier, shape).set_data_from_numpy(np.zeros(shape, classifier.dtype))
-
-    def attempt(client_timeout: float) -> grpc.InferResult:
-        return _infer(connection, classifier, tensor, client_timeout, class_count=classifier.classes)
-
+    picture = np.zeros((1, 3, side, side) if classifier.batched else (3, side, side), classifier.dtype)
+    tensor = grpc.InferInput(classifier.input, list(picture.shape), np_to_triton_dtype(picture.dtype))
+    attempt = partial(_infer, connection, classifier, tensor.set_data_from_numpy(picture), classifier.classes)
     named = connection.call(attempt).as_numpy(classifier.output)
     return labels_of([entry.decode("utf-8", errors="replace") for entry in named.ravel()], classifier.classes)
 
@@ -106,16 +104,12 @@ def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
     return Meaning("logits", LOGITS.activation, because="the server does not say, and this is usual")
 
 
-def _tensor(classifier: Classifier, shape: tuple[int, ...]) -> grpc.InferInput:
-    return grpc.InferInput(classifier.input, list(shape), np_to_triton_dtype(np.dtype(classifier.dtype)))
-
-
 def _infer(
-    connection: Connection, classifier: Classifier, tensor: grpc.InferInput, timeout_s: float, class_count: int = 0
+    connection: Connection, classifier: Classifier, tensor: grpc.InferInput, class_count: int, client_timeout: float
 ) -> grpc.InferResult:
-    output = grpc.InferRequestedOutput(classifier.output, class_count=class_count)
+    output = [grpc.InferRequestedOutput(classifier.output, class_count=class_count)]
     return connection.client.infer(
-        classifier.name, [tensor], classifier.version, outputs=[output], client_timeout=timeout_s
+        classifier.name, [tensor], classifier.version, outputs=output, client_timeout=client_timeout
     )
 
 

@@ -103,7 +103,7 @@ def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
     name = ""
     while operations:
         operation, arguments, result = operations.pop()
-        if not any(output is tensor for output in (result if isinstance(result, tuple | list) else [result])):
+        if not any(made is tensor for made in (result if isinstance(result, tuple | list) else [result])):
             continue
         name = _ALIASES.get(operation.strip("_"), operation.strip("_"))
         if name not in _TRANSPARENT:

@@ -27,9 +27,8 @@ class Labelling:
 
     def record(self, names: list[str]) -> list[dict]:
         """Return {folder, class, label, rule, photographs} of each folder, and one entry for classes in file names."""
-        rows = [(reading.folder, reading.index, names[reading.index], reading.rule) for reading in self.folders]
-        if self.photographs[None]:
-            rows.append((None, None, None, FILE_NAME))
+        rows = [(each.folder, each.index, names[each.index], each.rule) for each in self.folders]
+        rows += [(None, None, None, FILE_NAME)] if self.photographs[None] else []
         facts = ("folder", "class", "label", "rule")
         return [dict(zip(facts, row, strict=True), photographs=self.photographs[row[0]]) for row in rows]
 

@@ -40,15 +40,15 @@ def try_alternatives(
     `photographs` are files with their class indices. `chance`: the probability of such a gain by chance alone.
     """
     others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
-    hits: list[list[np.ndarray]] = []
+    ways = (configured, *(other.prepare for other in others))
+    hits: list[list[bool]] = [[] for _ in ways]
     for start in range(0, len(photographs), BATCH):
         files, classes = zip(*photographs[start : start + BATCH], strict=True)
         images = [load_image(file) for file in files]
-        hits.append([])
-        for prepare in (configured, *(other.prepare for other in others)):
+        for prepare, right in zip(ways, hits, strict=True):
             scores = meaning.scores(logits_of(model, np.stack([prepare(image) for image in images])))
-            hits[-1].append(scores.argmax(axis=1) == classes)
-    before, *after = np.concatenate(hits, axis=1)
+            right += (scores.argmax(axis=1) == classes).tolist()
+    before, *after = map(np.array, hits)
     return [
         {
             "name": other.name,

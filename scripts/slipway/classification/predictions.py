@@ -75,11 +75,8 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
         f"{summary['pictures_per_second']:.1f} pictures/s, reading included"
     ]
     if summary["requests"]:
-        p50, p99 = summary["request_ms"].values()
-        lines.append(
-            f"requests: {summary['requests']}, of up to {who['batch']} pictures each; "
-            f"latency p50 {p50:.1f} ms, p99 {p99:.1f} ms"
-        )
+        latency = "latency p50 {p50:.1f} ms, p99 {p99:.1f} ms".format(**summary["request_ms"])
+        lines.append(f"requests: {summary['requests']}, of up to {who['batch']} pictures each; {latency}")
     if (meaning := predictions.meaning) and (meaning.kind != "logits" or meaning.because not in ("", STATED_BY_SERVER)):
         lines.append(f"outputs: {meaning.in_words}; {meaning.because}")
     if who["rehearsal"]:

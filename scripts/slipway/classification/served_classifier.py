@@ -1,7 +1,6 @@
 """The description of a classifier on a Triton server: its tensors, their types, its largest batch."""
 
 import json
-import math
 from dataclasses import dataclass
 
 from tritonclient.grpc import model_config_pb2, service_pb2
@@ -53,21 +52,31 @@ def classifier_of(
 
     Raises SlipwayError if its inputs or outputs are unsuitable for this client.
     """
-    pictures = _input_of(metadata)
-    scores = _output_of(metadata, output)
+    pictures, scores = _input_of(metadata), _output_of(metadata, output)
+    batched = len(pictures.shape) == 4
+    if batched and pictures.shape[0] > 1 and not config.max_batch_size:
+        raise SlipwayError(
+            f"{metadata.name} takes batches of exactly {pictures.shape[0]} pictures: it needs a client of its own"
+        )
+    max_batch = (config.max_batch_size or pictures.shape[0]) if batched else 1
+    # (N, classes) or (N, classes, 1, 1)
+    sizes = [size for size in scores.shape[1 if batched else 0 :] if size != 1] or [1]
+    if len(sizes) > 1:
+        raise SlipwayError(
+            f"{metadata.name} answers with {scores.name} of shape {list(scores.shape)}, which is not one score a class"
+        )
     parameters = {name: value.string_value for name, value in config.parameters.items()}
-    labelled = any(entry.label_filename for entry in config.output if entry.name == scores.name)
     return Classifier(
         metadata.name,
         version,
         pictures.name,
         INPUT_DTYPES[pictures.datatype],
         side=_known(pictures.shape[-1]),
-        batched=len(pictures.shape) == 4,
-        max_batch=_max_batch(metadata.name, pictures, config.max_batch_size),
+        batched=batched,
+        max_batch=_known(max_batch),
         output=scores.name,
-        classes=_classes(metadata.name, scores, batched=len(pictures.shape) == 4),
-        has_labels=labelled,
+        classes=_known(sizes[0]),
+        has_labels=any(entry.label_filename for entry in config.output if entry.name == scores.name),
         meaning=Meaning.of_parameters(parameters),
         preprocess=_preprocess_of(parameters),
     )
@@ -117,29 +126,6 @@ def _output_of(metadata: service_pb2.ModelMetadataResponse, name: str | None) ->
             f"those are {', '.join(OUTPUT_TYPES)}"
         )
     return outputs[name]
-
-
-def _max_batch(name: str, pictures: TensorMetadata, stated: int) -> int | None:
-    """Return the largest number of pictures in a request; None if there is no limit."""
-    if len(pictures.shape) == 3:
-        return 1
-    if stated > 0:
-        return stated
-    if pictures.shape[0] > 1:
-        raise SlipwayError(
-            f"{name} takes batches of exactly {pictures.shape[0]} pictures: it needs a client of its own"
-        )
-    return _known(pictures.shape[0])
-
-
-def _classes(name: str, scores: TensorMetadata, batched: bool) -> int | None:
-    """Return the number of classes of the output, (N, classes) or (N, classes, 1, 1); None if that is open."""
-    shape = list(scores.shape)[1 if batched else 0 :]
-    if len([size for size in shape if size != 1]) > 1:
-        raise SlipwayError(
-            f"{name} answers with {scores.name} of shape {list(scores.shape)}, which is not one score a class"
-        )
-    return _known(math.prod(shape))
 
 
 def _known(size: int) -> int | None:

@@ -1,7 +1,7 @@
 """The preprocessing of photographs for a served model, from options, the server, its deployment, or ImageNet's."""
 
 import argparse
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from slipway.classification.images import Preprocessing
 from slipway.classification.served_classifier import Classifier
@@ -21,25 +21,18 @@ def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven
     input is the server's if it states one. Every setting that is guessed from ImageNet's is printed. Raises
     SlipwayError if the options contradict the server, or the resized photograph is smaller than the crop.
     """
-    if classifier.side and options.crop not in (None, classifier.side):
-        side = classifier.side
+    side, default = classifier.side, asdict(IMAGENET)
+    if side and options.crop not in (None, side):
         raise SlipwayError(f"{classifier.name} takes {side} x {side} pixels, not --crop {options.crop}; leave it out")
-    names = [setting.name for setting in fields(Preprocessing)]
-    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given = {name: value for name in default if (value := getattr(options, name)) is not None}
     stated = proven | (classifier.preprocess or {}) | given
-    settings = asdict(IMAGENET) | {name: stated[name] for name in names if name in stated}
-    if classifier.side:
-        settings["crop"] = classifier.side
+    settings = {name: stated.get(name, value) for name, value in default.items()}
+    if side:
+        settings["crop"] = side
     if "resize" not in stated:
         settings["resize"] = round(settings["crop"] * IMAGENET.resize / IMAGENET.crop)
     if settings["resize"] < settings["crop"]:
         raise SlipwayError(f"--resize {settings['resize']} is below the input's side of {settings['crop']} pixels")
-    _report_guesses(classifier, settings, stated)
-    return Preprocessing(**settings)
-
-
-def _report_guesses(classifier: Classifier, settings: dict, stated: dict) -> None:
-    """Print the settings that nobody stated, and the options that change them."""
     guessed = [name for name in settings if name not in stated and name in _USED[classifier.dtype]]
     if guessed:
         shown = ", ".join(f"{name} {settings[name]}" for name in guessed)
@@ -47,3 +40,4 @@ def _report_guesses(classifier: Classifier, settings: dict, stated: dict) -> Non
             f"the server does not state how {classifier.name} wants photographs preprocessed, so ImageNet's way is "
             f"assumed: {shown}; --{', --'.join(guessed)} change that"
         )
+    return Preprocessing(**settings)

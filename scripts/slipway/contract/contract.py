@@ -1,5 +1,6 @@
 """The tensors that a model takes and gives: names, dtypes, shapes with named axes, and the sizes of these axes."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -90,9 +91,7 @@ class Tensor:
 
     def record(self) -> dict:
         """Return the tensor for a record, without the facts that it lacks."""
-        facts = {**asdict(self), "shape": list(self.shape)}
-        if self.normalisation:
-            facts["normalisation"] = {name: list(values) for name, values in vars(self.normalisation).items()}
+        facts = json.loads(json.dumps(asdict(self)))  # with lists, as a record that was read
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod

@@ -42,7 +42,8 @@ def find_contract(
     outputs = _outputs(asked, runs)
     _require_other_names(inputs, outputs)
     _require_use(network, samples[0])
-    return Contract(inputs, tuple(_with_meaning(network, each, meanings, runs) for each in outputs), axes)
+    explained = (replace(each, meaning=_meaning(network, each, meanings.get(each.name), runs)) for each in outputs)
+    return Contract(inputs, tuple(explained), axes)
 
 
 class _Run:
@@ -145,17 +146,10 @@ def _require_use(network: ServedNetwork, sample: Tensors) -> None:
         )
 
 
-def _with_meaning(
-    network: ServedNetwork, output: Tensor, meanings: Mapping[str, str | None], runs: Sequence[_Run]
-) -> Tensor:
-    """Return the output with its stated meaning. Raise SlipwayError if the network contradicts it."""
-    stated = meanings.get(output.name)
+def _meaning(network: ServedNetwork, output: Tensor, stated: str | None, runs: Sequence[_Run]) -> Meaning:
+    """Return the meaning of an output. Raise SlipwayError if the network contradicts the stated one."""
     if stated in (None, "tensor"):
-        return replace(output, meaning=Meaning("tensor", because=STATED if stated else ""))
-    return replace(output, meaning=_proven(network, output, stated, runs))
-
-
-def _proven(network: ServedNetwork, output: Tensor, stated: str, runs: Sequence[_Run]) -> Meaning:
+        return Meaning("tensor", because=STATED if stated else "")
     from slipway.classification.finding_meaning import find_meaning, last_operation
 
     two_axes = len(output.shape) == 2 and isinstance(output.shape[1], int) and output.shape[0] == BATCH

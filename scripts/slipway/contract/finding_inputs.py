@@ -127,10 +127,12 @@ def _what_to_state(
     lines = f"`inputs: {{{', '.join(proposed.values())}}}`"
     if ranges:
         lines += f" and `axes: {{{', '.join(ranges)}}}` (sizes of the samples; let them hold for all requests)"
+    sizes = {
+        (name, axis): sorted({shape[axis] for shape in shapes[name]}) for name in open_axes for axis in open_axes[name]
+    }
     reasons = [
-        f"axis {axis} of the input {name} has the sizes {_sizes(shapes[name], axis)} in the samples"
-        for name, of_input in open_axes.items()
-        for axis in of_input
+        f"axis {axis} of the input {name} has the sizes {listed([*map(str, several)], 4)} in the samples"
+        for (name, axis), several in sizes.items()
     ]
     if rows and not any(0 in each for each in open_axes.values()):
         name = next(name for name, of_input in shapes.items() if of_input[0][0] != 1)
@@ -140,10 +142,6 @@ def _what_to_state(
         f"{'; '.join(reasons[:3])}, and config.yaml does not say whether and how they may vary; add {lines} to the "
         f"model, with the names and sizes that it shall have{without}"
     )
-
-
-def _sizes(shapes: Sequence[tuple], axis: int) -> str:
-    return listed([str(size) for size in sorted({shape[axis] for shape in shapes})], 4)
 
 
 def _input(name: str, arrays: Sequence[np.ndarray], stated: Mapping, shape: Sequence[int | str]) -> Tensor:

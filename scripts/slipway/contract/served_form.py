@@ -29,7 +29,8 @@ def cast(inputs: Tensors, contract: Contract) -> Tensors:
 def as_served(inputs: Tensors, contract: Contract) -> Tensors:
     """Return the inputs of a request as the server takes them, with its dtypes and shapes."""
     given = cast(inputs, contract)
-    return {tensor.name: _with_served_rank(given[tensor.name], tensor) for tensor in contract.inputs}
+    flat = {tensor.name for tensor in contract.inputs if tensor.shape == (BATCH,)}
+    return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in given.items()}
 
 
 def as_stated(outputs: Tensors, contract: Contract) -> Tensors:
@@ -46,16 +47,9 @@ def cast_exactly(name: str, array: np.ndarray, dtype: str | np.dtype) -> np.ndar
     if array.dtype.kind in _NUMBERS and wanted.kind in _NUMBERS:
         with np.errstate(invalid="ignore", over="ignore"):
             changed = array.astype(wanted)
-            returned = changed.astype(array.dtype)
-        # A number that wraps around its sign would come back unchanged.
-        if np.array_equal(returned, array, equal_nan=array.dtype.kind == "f") and np.array_equal(
-            changed < 0, array < 0
-        ):
+            same = np.array_equal(changed.astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
+        if same and np.array_equal(changed < 0, array < 0):  # a number that wraps around its sign comes back unchanged
             return changed
     raise SlipwayError(
         f"the model takes {name} as {wanted}, and values of this {array.dtype} would change; give it as {wanted}"
     )
-
-
-def _with_served_rank(array: np.ndarray, tensor: Tensor) -> np.ndarray:
-    return array[:, None] if tensor.shape == (BATCH,) and array.ndim == 1 else array
