@@ -51,7 +51,6 @@ def alternatives(configured: Preprocessing, architecture: str) -> list[Alternati
 
 
 def _changes(configured: Preprocessing, other: Preprocessing) -> dict:
-    """Return the settings of another preprocessing that differ from the configured ones."""
     changes = {name: value for name, value in asdict(other).items() if value != getattr(configured, name)}
     if np.allclose(other.mean, configured.mean, rtol=0, atol=_NEAR_MEAN):
         changes.pop("mean", None)

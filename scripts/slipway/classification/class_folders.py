@@ -155,8 +155,6 @@ def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFo
 
 
 def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) -> str:
-    """Return a sentence about folders that match no class."""
-
     def has_only_folders(folder: Path) -> bool:
         return bool(class_folders(folder)) and not any(path.is_file() for path in folder.iterdir())
 

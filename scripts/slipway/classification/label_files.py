@@ -148,7 +148,6 @@ def _by_index(document: dict) -> dict[int, object] | None:
 
 
 def _by_name(document: dict) -> dict[int, object] | None:
-    """Return a document {name: index} as {index: name}; None for another form."""
     names = {_index_of(index): str(name) for name, index in document.items()}
     return names if len(names) == len(document) and set(names) == set(range(len(names))) else None
 

@@ -62,7 +62,6 @@ def _table() -> dict[str, list[dict]]:
 
 
 def _is_nearly(one: object, other: object) -> bool:
-    """Return whether two settings are the same apart from rounding."""
     if isinstance(one, list):
         return all(math.isclose(a, b, abs_tol=2e-3) for a, b in zip(one, other, strict=True))
     return one == other

@@ -93,7 +93,6 @@ def _preprocess_of(parameters: dict[str, str]) -> dict | None:
 
 
 def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:
-    """Return the only input, if pictures fit it."""
     if len(metadata.inputs) != 1:
         names = ", ".join(tensor.name for tensor in metadata.inputs)
         raise SlipwayError(f"{metadata.name} has {len(metadata.inputs)} inputs ({names}), but pictures fill one")
@@ -113,7 +112,6 @@ def _input_of(metadata: service_pb2.ModelMetadataResponse) -> TensorMetadata:
 
 
 def _output_of(metadata: service_pb2.ModelMetadataResponse, name: str | None) -> TensorMetadata:
-    """Return the output with the scores: the named one, or the only one."""
     outputs = {tensor.name: tensor for tensor in metadata.outputs}
     if name is None and len(outputs) == 1:
         (name,) = outputs

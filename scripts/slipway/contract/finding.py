@@ -72,7 +72,6 @@ def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]
 
 
 def _of_each_size(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return at most _ALIKE samples of each combination of sizes."""
     by_size: dict[tuple, list[Tensors]] = {}
     for sample in samples:
         by_size.setdefault(tuple(sorted(contract.sizes_of(sample).items())), []).append(sample)

@@ -19,13 +19,17 @@ def inputs_of(
 ) -> tuple[Tensor, ...]:
     """Return the inputs: the stated ones first, the others in the order of the parameters of the network's forward.
 
-    Raises SlipwayError if samples differ in their inputs, if they or the network contradict config.yaml, and with the
-    lines to add to config.yaml if the axes of an input are not known.
+    The samples have the same inputs, with the same dtypes and ranks. Raises SlipwayError if they or the network
+    contradict config.yaml, and with the lines to add to config.yaml if the axes of an input are not known.
     """
-    names = _names(samples, stated)
+    names = list(samples[0])
+    if absent := [name for name in stated if name not in names]:
+        raise SlipwayError(
+            f"`inputs` in config.yaml has {listed(absent, 5)}, but the samples have {', '.join(names)}; correct the "
+            "name, or add it to the samples"
+        )
     in_order = dict.fromkeys((*stated, *call_of(model, names).names))
     arrays = {name: [sample[name] for sample in samples] for name in in_order}
-    _require_axes(stated, axes)
     shapes = {name: stated[name]["shape"] for name in in_order if stated.get(name, {}).get("shape")}
     shapes |= _found(arrays, shapes, axes)
     inputs = tuple(_input(name, arrays[name], stated.get(name, {}), shapes[name]) for name in in_order)
@@ -35,46 +39,7 @@ def inputs_of(
             "but requests are put together along the first axis of all; begin the shape of each in `inputs` with "
             "`batch`, or none"
         )
-    if unused := [name for name in axes if not any(name in tensor.axes for tensor in inputs)]:
-        raise SlipwayError(
-            f"`axes` in config.yaml has {listed(unused, 3)}, which no input has; name it in the shape of an input, "
-            "such as `inputs: {" + f"{inputs[0].name}: {{shape: [batch, {unused[0]}]}}" + "}`, or leave it out"
-        )
     return inputs
-
-
-def _names(samples: Sequence[Tensors], stated: Mapping[str, Mapping]) -> list[str]:
-    if not samples:
-        raise SlipwayError("`samples` of the model in config.yaml gives no sample; give at least one")
-    names = list(samples[0])
-    for index, sample in enumerate(samples):
-        if set(sample) != set(names):
-            raise SlipwayError(
-                f"sample 0 has the inputs {', '.join(names)}, but sample {index} has {', '.join(sample)}; let every "
-                "sample have the same inputs"
-            )
-    if absent := [name for name in stated if name not in names]:
-        raise SlipwayError(
-            f"`inputs` in config.yaml has {listed(absent, 5)}, but the samples have {', '.join(names)}; correct the "
-            "name, or add it to the samples"
-        )
-    return names
-
-
-def _require_axes(stated: Mapping[str, Mapping], axes: Mapping[str, Axis]) -> None:
-    """Raise SlipwayError if the shape of an input names an axis without sizes, or the batch not as its first axis."""
-    for name, entry in stated.items():
-        shape = entry.get("shape") or []
-        if BATCH in shape[1:]:
-            raise SlipwayError(
-                f"`inputs.{name}.shape` in config.yaml has `batch` as axis {shape.index(BATCH, 1)}, but requests are "
-                "put together along the first axis; let `architecture` name a factory whose network has it there"
-            )
-        if unknown := [axis for axis in shape if isinstance(axis, str) and axis != BATCH and axis not in axes]:
-            raise SlipwayError(
-                f"`inputs.{name}.shape` in config.yaml names the axis {unknown[0]}, whose sizes are not known; add "
-                f"`axes: {{{unknown[0]}: {{min: 1, opt: 64, max: 128}}}}` with the sizes that the model shall take"
-            )
 
 
 def _found(
@@ -86,11 +51,6 @@ def _found(
     for config.yaml if the samples leave an axis open.
     """
     unknown = {name: [array.shape for array in arrays[name]] for name in arrays if name not in stated}
-    for name, shapes in unknown.items():
-        if len(numbers := sorted({str(len(shape)) for shape in shapes})) > 1:
-            raise SlipwayError(
-                f"the input {name} has {' or '.join(numbers)} axes in the samples; let all samples have the same number"
-            )
     firsts = {shape[:1] for shapes in unknown.values() for shape in shapes}
     batched = all(list(shape[:1]) == [BATCH] for shape in stated.values()) and firsts <= {(1,)}
     open_axes = {
@@ -145,18 +105,11 @@ def _what_to_state(
 
 
 def _input(name: str, arrays: Sequence[np.ndarray], stated: Mapping, shape: Sequence[int | str]) -> Tensor:
-    dtypes = sorted({str(array.dtype) for array in arrays})
-    dtype = stated.get("dtype") or dtypes[0]
-    if dtypes != [dtype]:
-        says = f"config.yaml says {dtype}" if stated.get("dtype") else "all must be alike"
+    dtype = str(arrays[0].dtype)
+    if stated.get("dtype") not in (None, dtype):
         raise SlipwayError(
-            f"the input {name} is {' and '.join(dtypes)} in the samples, but {says}; let the samples have one dtype "
-            f"(.astype), and correct `inputs.{name}.dtype` if it is stated"
-        )
-    if arrays[0].dtype.kind not in "biuf":
-        raise SlipwayError(
-            f"the input {name} is {dtype} in the samples, but a network takes numbers; turn it into integers or "
-            "floating-point numbers in `samples`"
+            f"the input {name} is {dtype} in the samples, but config.yaml says {stated['dtype']}; let the samples have "
+            f"that dtype (.astype), or correct `inputs.{name}.dtype`"
         )
     tensor = Tensor.of({**stated, "name": name, "dtype": dtype, "shape": shape})
     for array in arrays:

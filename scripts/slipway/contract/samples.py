@@ -133,7 +133,6 @@ def _read(path: Path) -> Tensors:
 
 
 def _arrays(sample: object, where: str, targets: Collection[str]) -> Tensors:
-    """Return a sample as arrays of finite numbers. Raise SlipwayError with the first mistake."""
     if not isinstance(sample, Mapping):
         raise SlipwayError(f"{where} is {_described(sample)}; {_HOW}")
     if not set(sample) - set(targets):

@@ -53,7 +53,6 @@ _WRAP = (
 
 
 def _entries(answer: object) -> dict[str, object]:
-    """Return the entries of an answer by name, without nesting."""
     if isinstance(answer, Mapping):
         pairs = [(str(key), value) for key, value in answer.items()]
     elif dataclasses.is_dataclass(answer):
@@ -81,7 +80,6 @@ def _chosen(entries: dict[str, object], names: Sequence[str]) -> dict[str, objec
 
 
 def _require_tensor(name: str, value: object, tensors: list[str], answer: object) -> None:
-    """Raise SlipwayError unless an entry of an answer is a tensor that can be served."""
     if not isinstance(value, torch.Tensor):
         if isinstance(answer, list | tuple) and isinstance(value, Mapping):
             raise SlipwayError(

@@ -89,7 +89,6 @@ def _parameters(network: torch.nn.Module) -> Mapping[str, inspect.Parameter]:
 
 
 def _takes_one(named: Mapping[str, inspect.Parameter], required: list[str]) -> bool:
-    """Return whether a single positional argument satisfies the parameters."""
     first = next(iter(named.values()), None)
     return first is not None and first.kind in _BY_POSITION and required in ([], [first.name])
 

@@ -197,7 +197,6 @@ def _line_of_node(error: Exception) -> str | None:
 
 
 def _nodes(error: Exception) -> Iterator[object]:
-    """Yield the graph nodes in the frames of an error's traceback."""
     for cause in causes(error):
         for frame, _ in traceback.walk_tb(cause.__traceback__):
             if (node := frame.f_locals.get("node")) is not None:
