@@ -57,27 +57,26 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return the samples to calibrate on, and their SHA-256: of their files, or of the values."""
+    """Return the samples to calibrate on, and their SHA-256: of their files, or of the values.
+
+    Raises SlipwayError if there are too few samples, or if one does not fit the inputs of the model.
+    """
     if has_source(arguments):
         samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
-        require_enough(arguments, contract, samples)
-        return samples, digest_of_values(samples)
-    require_same_input(arguments, contract)
-    return read_calibration(
-        arguments.images, arguments.max_samples, arguments.min_samples, preprocessing_of(arguments), arguments.input
-    )
-
-
-def require_enough(arguments: argparse.Namespace, contract: Contract, samples: list[Tensors]) -> None:
-    """Raise SlipwayError if there are too few samples, or if one does not fit the inputs of the model."""
+        digest = digest_of_values(samples)
+    else:
+        require_same_input(arguments, contract)
+        preprocess = preprocessing_of(arguments)
+        samples, digest = read_calibration(arguments.images, arguments.max_samples, preprocess, arguments.input)
     if len(samples) < arguments.min_samples:
         raise SlipwayError(
-            f"`calibration.samples`, {name_of(arguments)}, gives {len(samples)} sample(s), and at least "
-            f"{arguments.min_samples} are needed to measure the ranges of activations; add some like those that the "
-            "model will see, or lower `calibration.min_samples` in config.yaml"
+            f"the source of `calibration`, {arguments.images or name_of(arguments)}, gives {len(samples)} sample(s), "
+            f"and at least {arguments.min_samples} are needed to measure the ranges of activations; add some like "
+            "those that the model will see, or lower `calibration.min_samples` in config.yaml"
         )
     for sample in samples:
         contract.sizes_of(sample)
+    return samples, digest
 
 
 def require_same_input(arguments: argparse.Namespace, contract: Contract) -> None:

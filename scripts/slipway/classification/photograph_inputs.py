@@ -9,7 +9,6 @@ from slipway.classification.image_files import digest_of_images, find_images
 from slipway.classification.images import Preprocessing, load_image
 from slipway.classification.tensor_names import INPUT
 from slipway.contract.contract import Contract, Tensors
-from slipway.core.errors import SlipwayError
 
 
 def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:
@@ -41,19 +40,10 @@ class PhotographInputs:
         return ({INPUT: self.preprocess(load_image(file), self.dtype)[None]} for file in self.files)
 
 
-def read_calibration(
-    folder: Path, most: int, fewest: int, preprocess: Preprocessing, dtype: str
-) -> tuple[list[Tensors], str]:
+def read_calibration(folder: Path, most: int, preprocess: Preprocessing, dtype: str) -> tuple[list[Tensors], str]:
     """Return at most `most` photographs of a folder as samples, spread evenly over it, and the SHA-256 of their files.
 
-    Raises SlipwayError if the folder is missing, has fewer than `fewest`, or has a broken file, which it names. Scales
-    measured on other images than the user's would make a model wrong without any error.
+    Raises SlipwayError if the folder is missing or has a broken file, which it names. Scales measured on other images
+    than the user's would make a model wrong without any error.
     """
-    files = find_images(folder, most)
-    if len(files) < fewest:
-        raise SlipwayError(
-            f"calibration folder {folder} holds {len(files)} image(s), and at least {fewest} are needed to "
-            "measure the ranges of activations; add photographs like those that the model will see, or lower "
-            "`calibration.min_samples` in config.yaml"
-        )
-    return list(PhotographInputs(files, preprocess, dtype)), digest_of_images(folder, most)
+    return list(PhotographInputs(find_images(folder, most), preprocess, dtype)), digest_of_images(folder, most)

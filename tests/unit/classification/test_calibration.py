@@ -14,8 +14,8 @@ def folder(tmp_path):
     return photographs(tmp_path / "calibration")
 
 
-def read(folder, max_samples=100, min_samples=4, input_dtype="float32"):
-    return read_calibration(folder, max_samples, min_samples, PREPROCESS, input_dtype)
+def read(folder, max_samples=100, input_dtype="float32"):
+    return read_calibration(folder, max_samples, PREPROCESS, input_dtype)
 
 
 @pytest.mark.parametrize("input_dtype", ["float32", "uint8"])
@@ -57,12 +57,6 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_folder_without_photographs_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("none yet")
     assert f"{tmp_path} holds no image" in refusal(tmp_path)
-
-
-def test_too_few_photographs_are_counted(folder):
-    message = refusal(folder, min_samples=13)
-    assert f"{folder} holds 12 image(s), and at least 13" in message
-    assert "calibration.min_samples" in message
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text"])

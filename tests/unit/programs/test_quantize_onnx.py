@@ -166,6 +166,8 @@ def test_no_scales_without_the_users_photographs(files, tmp_path, fault):
     with pytest.raises(SlipwayError) as caught:
         quantize(files[CASES[0]][0], folder, CASES[0], tmp_path / "out.onnx")
     assert str(folder / "04.png" if fault == "broken" else folder) in str(caught.value)
+    few = f"{folder}, gives 3 sample(s), and at least 8 are needed to measure the ranges of activations"
+    assert (few in str(caught.value)) == (fault == "too few")
     assert not (tmp_path / "out.onnx").exists()
 
 
