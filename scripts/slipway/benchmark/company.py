@@ -118,7 +118,7 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
     for tensor in contract.outputs:
         usual = float(np.median([_norm(own[tensor.name].astype(np.float64)) for own in alone]))
         distances = [
-            _apart(*_common_part(tensor, one[tensor.name], other[tensor.name]), usual)
+            apart(*_common_part(tensor, one[tensor.name], other[tensor.name]), usual)
             for number, one, other in pairs
             if np.isfinite(alone[number][tensor.name]).all()
         ]
@@ -166,8 +166,13 @@ def _common_part(tensor: Tensor, one: np.ndarray, other: np.ndarray) -> tuple[np
     return one[common], other[common]
 
 
-def _apart(one: np.ndarray, other: np.ndarray, usual: float) -> float:
-    """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger."""
+def apart(one: np.ndarray, other: np.ndarray, usual: float = 0.0) -> float:
+    """Return the distance of two answers over the norm of the first, or over the usual norm if it is larger.
+
+    Of integers and booleans it is the share of unequal values; of answers that have other shapes, infinity.
+    """
+    if one.shape != other.shape:
+        return float("inf")
     if not np.issubdtype(one.dtype, np.inexact):
         return float((one != other).mean()) if one.size else 0.0
     if not (np.isfinite(one).all() and np.isfinite(other).all()):

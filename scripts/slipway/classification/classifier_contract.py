@@ -16,7 +16,6 @@ from slipway.contract.contract import BATCH, Contract, Normalisation, Tensor
 from slipway.contract.network import ServedNetwork
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
-from slipway.outputs.meaning import Meaning
 
 
 def contract_of(
@@ -40,7 +39,12 @@ def contract_of(
     network = ServedNetwork(model, Contract(inputs, (Tensor(OUTPUT, "", ()),)))
     last = last_operation(network, {INPUT: pictures[:1]}, OUTPUT)
     labels = class_names(labels_from, answers.shape[1], weights["architecture"])
-    meaning = meaning_of(last, answers, stated, weights, labels, bool(labels_from))
+    named_by = "`labels` names a class for each" if labels_from else _named_by(weights, answers.shape[1])
+    meaning = find_meaning(stated, last, answers, named_by)
+    if labels_from and not (meaning.has_classes or meaning.is_stated):
+        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
+    if meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2:
+        meaning = replace(meaning, negative=labels[0])  # the first label is the name of the no
     contract = Contract(
         inputs,
         (Tensor(OUTPUT, answers.dtype.name, (BATCH, *answers.shape[1:]), meaning=meaning),),
@@ -72,22 +76,6 @@ def class_names(labels_from: Path | None, count: int, architecture: str | None =
         if len(names) == count:
             return names
     return [f"class {index}" for index in range(count)]
-
-
-def meaning_of(
-    last: str, answers: np.ndarray, stated: str | None, weights: dict, labels: list[str], has_labels: bool
-) -> Meaning:
-    """Return the meaning of the outputs of a model whose last operation is `last`.
-
-    For a single yes or no with two labels, the first label is the name of the no. Raises SlipwayError if the user named
-    classes (`has_labels`), but the outputs are no class scores.
-    """
-    named_by = "`labels` names a class for each" if has_labels else _named_by(weights, answers.shape[1])
-    meaning = find_meaning(stated, last, answers, named_by)
-    if not (meaning.has_classes or meaning.is_stated) and has_labels:
-        raise SlipwayError(f"`labels` in config.yaml names classes, but {meaning.because}")
-    two = meaning.kind == "sigmoid" and answers.shape[1] == 1 and len(labels) == 2
-    return replace(meaning, negative=labels[0]) if two else meaning
 
 
 def _named_by(weights: dict, outputs: int) -> str | None:

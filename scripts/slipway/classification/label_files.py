@@ -124,7 +124,9 @@ def _of_document(document: object, path: Path) -> Labels:
         return _of_entries(dict(enumerate(document)), path)
     if not isinstance(document, dict) or not document:
         raise SlipwayError(f"{path} has no class names; it may have a list, {{name: index}} or {{index: name}}")
-    readings = [reading for reading in (_by_index(document), _by_name(document)) if reading is not None]
+    by_name = {_index_of(index): str(name) for name, index in document.items()}
+    by_index = {_index_of(index): entry for index, entry in document.items() if not isinstance(entry, int)}
+    readings = [reading for reading in (by_index, by_name) if set(reading) == set(range(len(document)))]
     if not readings:
         raise SlipwayError(
             f"{path} is neither {{name: index}} nor {{index: name}} for all indices from 0 to {len(document) - 1}; "
@@ -139,25 +141,8 @@ def _of_document(document: object, path: Path) -> Labels:
     return _of_entries(readings[0], path)
 
 
-def _by_index(document: dict) -> dict[int, object] | None:
-    """Return a document {index: entry} with numbers as keys; None for another form, such as {name: index}."""
-    if any(isinstance(entry, int) for entry in document.values()):
-        return None
-    entries = {_index_of(index): entry for index, entry in document.items()}
-    return entries if set(entries) == set(range(len(document))) else None
-
-
-def _by_name(document: dict) -> dict[int, object] | None:
-    names = {_index_of(index): str(name) for name, index in document.items()}
-    return names if len(names) == len(document) and set(names) == set(range(len(names))) else None
-
-
 def _index_of(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    return int(value) if isinstance(value, str) and re.fullmatch(r"\s*\d+\s*", value) else None
+    return int(value) if not isinstance(value, bool) and re.fullmatch(r"\s*\d+\s*", str(value)) else None
 
 
 def _of_entries(entries: dict[int, object], path: Path) -> Labels:

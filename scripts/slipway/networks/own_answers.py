@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import torch
 
-from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, dependence, in_company
+from slipway.benchmark.company import BATCHES, IN_32_BITS, IN_FEWER_BITS, Tolerance, apart, dependence, in_company
 from slipway.benchmark.strangers import strangers
 from slipway.contract.batches import joined
 from slipway.contract.contract import Contract, Tensors
@@ -75,12 +75,12 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
     again = answers_of(network, contract, sample)
     _require_unchanged(buffers, network.network)
     allowed = min(_REPEATED, _tolerance(network).by_company)
-    distances = {name: _apart(first[name], again[name]) for name in first}
+    distances = {name: apart(first[name], again[name]) for name in first}
     name = max(distances, key=distances.get)
     if distances[name] <= allowed:
         return
-    apart = f"{distances[name]:.2g} of the norm of {name} apart"
-    problem = f"two runs of the network answer the same sample differently ({apart})"
+    distance = f"{distances[name]:.2g} of the norm of {name} apart"
+    problem = f"two runs of the network answer the same sample differently ({distance})"
     left_on = [
         f"{name or 'the network'} ({type(module).__name__})"
         for name, module in network.network.named_modules()
@@ -97,14 +97,6 @@ def _require_repeatable(network: ServedNetwork, contract: Contract, sample: Tens
         f"{problem}: it draws random numbers, or remembers earlier requests, in eval mode too{_where(begins)}; let it "
         "do so only `if self.training`, such as F.dropout(x, p, self.training)"
     )
-
-
-def _apart(first: np.ndarray, again: np.ndarray) -> float:
-    """Return the distance of two answers, relative to the norm of the first; infinity for different shapes."""
-    if first.shape != again.shape:
-        return float("inf")
-    first, again = first.astype(np.float64), again.astype(np.float64)
-    return float(np.linalg.norm(first - again) / max(np.linalg.norm(first), np.finfo(float).tiny))
 
 
 def _require_unchanged(buffers: dict[str, torch.Tensor], model: torch.nn.Module) -> None:
