@@ -4,8 +4,6 @@ import argparse
 from dataclasses import fields
 
 from slipway.classification.images import INPUT_DTYPES, Preprocessing
-from slipway.classification.normalisation import implausible
-from slipway.core.errors import SlipwayError
 
 
 def add_preprocessing(
@@ -21,9 +19,7 @@ def add_preprocessing(
 
 
 def preprocessing_of(arguments: argparse.Namespace) -> Preprocessing:
-    """Return the preprocessing in the options. Raise SlipwayError if it is implausible for pixels of 0..1."""
-    if arguments.mean and (reason := implausible(arguments.mean, arguments.std, "--")):
-        raise SlipwayError(reason)
+    """Return the preprocessing in the options."""
     return Preprocessing.of({setting.name: getattr(arguments, setting.name) for setting in fields(Preprocessing)})
 
 

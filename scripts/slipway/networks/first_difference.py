@@ -23,16 +23,6 @@ class Difference:
     before: str | None
 
 
-@dataclass(frozen=True)
-class _Step:
-    """The input or the output of one call of a module. `caller`: the module whose forward called it."""
-
-    name: str
-    caller: str
-    is_output: bool
-    tensors: list[torch.Tensor]
-
-
 def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, allowed: float) -> Difference | None:
     """Return the first difference in the user's network between a sample run alone and as the last of a batch.
 
@@ -40,30 +30,31 @@ def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, 
     example in a network that calls other modules for another batch.
     """
     runs = [_steps(network, inputs) for inputs in (alone, together)]
-    modules = dict(network.network.named_modules())
     count = max(len(array) for array in together.values()) // max(len(array) for array in alone.values())
-    for one, other in zip(*runs, strict=False):
-        if (one.name, one.is_output) != (other.name, other.is_output):
+    for (place, one), (other_place, other) in zip(*runs, strict=False):
+        if place != other_place:
             return None
-        if _differ(one.tensors, other.tensors, count, allowed):
-            name = one.name if one.is_output else one.caller
-            return Difference(name, modules[name], None if one.is_output else one.name)
+        if _differ(one, other, count, allowed):
+            return place
     return None
 
 
-def _steps(network: ServedNetwork, inputs: Tensors) -> list[_Step]:
-    """Run inputs and return the inputs and outputs of each module, in the order of execution."""
-    steps: list[_Step] = []
-    running: list[str] = []
+def _steps(network: ServedNetwork, inputs: Tensors) -> list[tuple[Difference, list[torch.Tensor]]]:
+    """Run inputs; return the inputs and outputs of each module in the order of execution.
 
-    def enter(name: str, _: torch.nn.Module, inputs: tuple, named: dict) -> None:
+    Each has the difference that it would show first: an input is made by the module that calls the other.
+    """
+    steps: list[tuple[Difference, list[torch.Tensor]]] = []
+    running: list[tuple[str, torch.nn.Module]] = []
+
+    def enter(name: str, module: torch.nn.Module, inputs: tuple, named: dict) -> None:
         if running:  # the inputs of the network itself are the same
-            steps.append(_Step(name, running[-1], False, _copied([inputs, named])))
-        running.append(name)
+            steps.append((Difference(*running[-1], before=name), _copied([inputs, named])))
+        running.append((name, module))
 
-    def leave(name: str, _: torch.nn.Module, __: tuple, outputs: object) -> None:
+    def leave(name: str, module: torch.nn.Module, _: tuple, outputs: object) -> None:
         running.pop()
-        steps.append(_Step(name, running[-1] if running else "", True, _copied(outputs)))
+        steps.append((Difference(name, module, before=None), _copied(outputs)))
 
     with ExitStack() as hooks:
         for name, module in network.network.named_modules():
