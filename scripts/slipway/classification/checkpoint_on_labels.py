@@ -56,7 +56,7 @@ def labelling_of(
         )
     labelling = label_photographs(photographs.files, arguments.labelled, labels, source)
     classes = labelling.classes if meaning.has_classes else np.full_like(labelling.classes, -1)
-    return labelling, {"classes": classes.tolist(), "folders": labelling.record(labels.names)}
+    return labelling, {"classes": classes.tolist(), "folders": labelling.record}
 
 
 def figures_on_labels(

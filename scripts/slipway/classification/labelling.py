@@ -16,21 +16,15 @@ UNKNOWN = -1
 class Labelling:
     """The class of each photograph as int64 (N,), -1 if it is unknown, and the folders that define the classes.
 
-    `alternative`: the classes by a second possible reading of the folders; all -1 if there is none.
+    `alternative`: the classes by a second possible reading of the folders; all -1 if there is none. `record`: {folder,
+    class, label, rule, photographs} of each folder, and one entry for classes in file names.
     """
 
     classes: np.ndarray
     folders: list[ClassFolder]
     alternative: np.ndarray
     alternative_folders: list[ClassFolder]
-    photographs: Counter  # {folder: count}; None counts the photographs with the class in their file name
-
-    def record(self, names: list[str]) -> list[dict]:
-        """Return {folder, class, label, rule, photographs} of each folder, and one entry for classes in file names."""
-        rows = [(each.folder, each.index, names[each.index], each.rule) for each in self.folders]
-        rows += [(None, None, None, FILE_NAME)] if self.photographs[None] else []
-        facts = ("folder", "class", "label", "rule")
-        return [dict(zip(facts, row, strict=True), photographs=self.photographs[row[0]]) for row in rows]
+    record: list[dict]
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
@@ -47,13 +41,12 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
     classes = _classes(relative, folders, names, within_folders)
     known = {reading.folder for reading in folders}
     first_parts = [image.parts[0] if len(image.parts) > 1 and image.parts[0] in known else None for image in relative]
-    return Labelling(
-        classes=classes,
-        folders=folders,
-        alternative=_classes(relative, other, names, True),
-        alternative_folders=other,
-        photographs=Counter(part for part, index in zip(first_parts, classes, strict=True) if index != UNKNOWN),
-    )
+    counts = Counter(part for part, index in zip(first_parts, classes, strict=True) if index != UNKNOWN)
+    rows = [(each.folder, each.index, labels.names[each.index], each.rule) for each in folders]
+    rows += [(None, None, None, FILE_NAME)] if counts[None] else []
+    facts = ("folder", "class", "label", "rule")
+    record = [dict(zip(facts, row, strict=True), photographs=counts[row[0]]) for row in rows]
+    return Labelling(classes, folders, _classes(relative, other, names, True), other, record)
 
 
 def _classes(images: list[Path], folders: list[ClassFolder], names: Names, within_folders: bool) -> np.ndarray:

@@ -272,7 +272,7 @@ def test_what_tells_nothing_is_unknown(tmp_path, path):
 
 def test_the_record_says_by_what_each_folder_was_told_and_how_many_photographs_it_has(tmp_path):
     paths = ["goldfish/a.jpg", "goldfish/deep/b.jpg", "Tench/a.jpg", "2/a.jpg", "1_a.jpg", "b.jpg"]
-    assert labelled(tmp_path, paths).record(NAMES) == [
+    assert labelled(tmp_path, paths).record == [
         {"folder": "2", "class": 2, "label": "great white shark", "rule": "index", "photographs": 1},
         {"folder": "Tench", "class": 0, "label": "tench", "rule": "name in another spelling", "photographs": 1},
         {"folder": "goldfish", "class": 1, "label": "goldfish", "rule": "name", "photographs": 2},
