@@ -54,17 +54,15 @@ _WRAP = (
 
 def _entries(answer: object) -> dict[str, object]:
     if isinstance(answer, Mapping):
-        pairs = [(str(key), value) for key, value in answer.items()]
+        entries = {str(key): value for key, value in answer.items()}
     elif dataclasses.is_dataclass(answer):
-        pairs = [(entry.name, getattr(answer, entry.name)) for entry in dataclasses.fields(answer)]
+        entries = {entry.name: getattr(answer, entry.name) for entry in dataclasses.fields(answer)}
     elif hasattr(answer, "_fields"):  # a named tuple
-        pairs = list(zip(answer._fields, answer, strict=True))
-    elif isinstance(answer, tuple | list):
-        values = [value for value in answer if value is not None]
-        pairs = [("output" if len(values) == 1 else f"output_{index}", value) for index, value in enumerate(values)]
+        entries = answer._asdict()
     else:
-        pairs = [("output", answer)]
-    return {name: value for name, value in pairs if value is not None}
+        values = [value for value in (answer if isinstance(answer, tuple | list) else [answer]) if value is not None]
+        entries = {"output" if len(values) == 1 else f"output_{index}": value for index, value in enumerate(values)}
+    return {name: value for name, value in entries.items() if value is not None}
 
 
 def _chosen(entries: dict[str, object], names: Sequence[str]) -> dict[str, object]:

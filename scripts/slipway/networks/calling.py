@@ -64,7 +64,9 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     takes_any_name = inspect.Parameter.VAR_KEYWORD in kinds
     takes_any_number = inspect.Parameter.VAR_POSITIONAL in kinds
     unknown = [name for name in names if name not in named]
-    takes_it = len(names) == 1 and len(required) <= 1 and (takes_any_number or _takes_one(named, required))
+    first = next(iter(named.values()), None)
+    takes_one = first is not None and first.kind in _BY_POSITION and required in ([], [first.name])
+    takes_it = len(names) == 1 and len(required) <= 1 and (takes_any_number or takes_one)
     takes_all = unknown == list(names) and takes_any_number and not required
     if (unknown and takes_it) or takes_all:
         return Call(positional=tuple(names))
@@ -86,11 +88,6 @@ def _parameters(network: torch.nn.Module) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(network.forward).parameters
     except (TypeError, ValueError):  # code without a signature, such as a module of another library
         return {"inputs": inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)}
-
-
-def _takes_one(named: Mapping[str, inspect.Parameter], required: list[str]) -> bool:
-    first = next(iter(named.values()), None)
-    return first is not None and first.kind in _BY_POSITION and required in ([], [first.name])
 
 
 def _why_unknown(unknown: list[str], names: Sequence[str], parameters: list[str], required: list[str]) -> str:
