@@ -46,8 +46,8 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
         )
     if match := _OPERATOR.search(messages):
         return _of_operator(_operator(error, match), place, messages, opset)
-    for pattern, words in _CAUSES:
-        if pattern.search(messages):
+    for pattern, words in _CAUSES.items():
+        if re.search(pattern, messages):
             if words is _OF_A_DECISION and line and _TAKES_A_NUMBER.search(line):
                 words = _OF_A_NUMBER
             return words.format(place=place)
@@ -148,30 +148,25 @@ _OF_A_DECISION = (
     "its Python code decides by the values of a tensor{place}, which no graph can do; compute both sides and "
     "choose with torch.where, or use torch.cond, or decide by shapes alone"
 )
-# (pattern in the exporters' messages, explanation with the place in the user's code). The first match counts.
-_CAUSES = (
-    (
-        re.compile(r"numpy\(\)|NumPy|as_numpy|to numpy", re.IGNORECASE),
-        "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators",
+# {pattern in the exporters' messages: explanation with the place in the user's code}. The first match counts.
+_CAUSES = {
+    r"(?i)numpy\(\)|as_numpy|to numpy|NumPy": (
+        "it leaves PyTorch for NumPy{place}, which no graph can do; write that line with PyTorch's operators"
     ),
-    (re.compile(r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow"), _OF_A_DECISION),
-    (re.compile(r"Could not extract specialized integer|symbolic.*not.*bool", re.IGNORECASE), _OF_A_DECISION),
-    (
-        re.compile(r"modified in-?place|view of a leaf|single memory location|is a view and", re.IGNORECASE),
+    r"GuardOnDataDependentSymNode|data-dependent|Data-dependent|Dynamic control flow": _OF_A_DECISION,
+    r"(?i)Could not extract specialized integer|symbolic.*not.*bool": _OF_A_DECISION,
+    r"(?i)modified in-?place|view of a leaf|single memory location|is a view and": (
         "it changes a view of a tensor in place{place}, which no graph can do; change a copy (.clone()) or make a new "
-        "tensor (x = x + 1, torch.where, torch.cat)",
+        "tensor (x = x + 1, torch.where, torch.cat)"
     ),
-    (
-        re.compile(r"2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds", re.IGNORECASE),
-        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller "
-        "architecture",
+    r"(?i)2 ?Gi?B|maximum protobuf size|EncodeError|serializ.* exceeds": (
+        "its ONNX file would be larger than 2 GB, which is the most that one file can hold; take a smaller architecture"
     ),
-    (
-        re.compile(r"^(Unsupported|InternalTorchDynamoError): ", re.MULTILINE),
+    r"(?m)^(Unsupported|InternalTorchDynamoError): ": (
         "it does something{place} that PyTorch's exporter cannot follow; keep forward to PyTorch's own operators and "
-        "modules, without other packages, files, prints of values or generators",
+        "modules, without other packages, files, prints of values or generators"
     ),
-)
+}
 
 
 def _operator(error: Exception, match: re.Match) -> str:
