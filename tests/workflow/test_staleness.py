@@ -52,7 +52,7 @@ def test_what_changes_no_content_makes_nothing_stale(place):
     place.configure("models.tiny.weights", "elsewhere.pth")
     os.utime(place.path("pictures/0.png"))
     appended(place, "scripts/build_engine.py", "\n# A comment.\n")
-    reworded(place, "scripts/build_engine.py", "correct it first", "correct that before")
+    reworded(place, "scripts/build_engine.py", "it will not take new weights", "it takes no new weights")
     reworded(place, "scripts/slipway/core/artifacts.py", "nothing was written to", "no content was written to")
     appended(place, "scripts/status.py", "\nEDITED = True\n")
     before = place.path("rules/evidence.smk").read_text(encoding="utf-8")
