@@ -11,12 +11,16 @@ from helpers.artifacts.measured import container, gpu_target
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.job_keys import JobKeys
-from slipway.keys.validation import require_supported_release
 from slipway.triton.server import releases
 
 GUARDED = "logging,model-repository,shared-memory,trace:slipway-key="
 TELL = f"#!{sys.executable}\nimport sys\nprint(*sys.argv[1:], sep='\\n')\n"
 OLD = {"release": "23.02", "oldest": "23.02"}
+
+
+def require_supported_release(resolved):
+    """Hold the Triton of another platform to `triton.oldest`, as rules/platform.smk does."""
+    releases.require_supported(*(resolved.config["triton"][name] for name in ("release", "image", "oldest")))
 
 
 def guards(words):
