@@ -21,7 +21,7 @@ from slipway.core.packages import require_runtime
 from slipway.engines.build_strategy import COLD, IN_WORDS, TOLERATED, Job, build_history, is_current, job_of, make
 from slipway.keys.code_hash import CodeHashes, digest
 from slipway.keys.optimization_profiles import dynamic_axes
-from slipway.runtimes import RUNTIMES, runtime
+from slipway.runtimes import RUNTIMES, engine_files, runtime
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -48,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     if is_current(job.previous, job.head):
         keep(job)
         return
-    files = job.module.engine_files(arguments.engine)
+    files = engine_files(arguments.runtime, arguments.engine)
     with contextlib.ExitStack() as stack:
         partials = [stack.enter_context(written_whole(file)) for file in files]
         attempts = make(job, partials[0])

@@ -10,7 +10,7 @@ from slipway.benchmark import metric
 from slipway.benchmark.agreement import compare, compare_requests, figures_in_words, violations
 from slipway.benchmark.company import dependence, in_company, tolerance_of
 from slipway.benchmark.evaluation import Evaluation, evaluated
-from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data, metric_of
+from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import engine_on_labels
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import Golden
@@ -107,7 +107,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors]
     figures = compare_requests(pytorch.answers, engine.answers, contract)
     if "classes" in pytorch.facts:
         figures |= engine_on_labels.figures_on_labels(contract, pytorch, engine)
-    values = metric_of(arguments, engine.answers, samples)
+    values = metric.measure(arguments.metric, engine.answers, samples, arguments.metric_limits)
     return {
         "evaluation": figures,
         "metric": {"pytorch": pytorch.facts["metric"], "engine": values} if values else None,

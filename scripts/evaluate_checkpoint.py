@@ -6,7 +6,7 @@ from functools import partial
 
 from slipway.benchmark import metric
 from slipway.benchmark.evaluation import evaluated
-from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data, metric_of
+from slipway.benchmark.evaluation_data import add_evaluation_data, evaluation_data
 from slipway.classification import checkpoint_on_labels
 from slipway.classification.photograph_inputs import PhotographInputs
 from slipway.contract.contract import Contract
@@ -36,13 +36,13 @@ def main(arguments: argparse.Namespace) -> None:
     if isinstance(samples, PhotographInputs):
         labelling, facts = checkpoint_on_labels.labelling_of(arguments, contract, samples)
     evaluation = evaluated(partial(answers_of, ServedNetwork(network, contract), contract), contract, samples)
-    facts |= {"metric": metric_of(arguments, evaluation.answers, samples)}
-    evaluation = replace(evaluation, facts=facts)
-    record = about_weights(arguments, weights) | {"samples": len(evaluation.samples), "metric": facts["metric"]}
+    values = metric.measure(arguments.metric, evaluation.answers, samples, arguments.metric_limits)
+    evaluation = replace(evaluation, facts={**facts, "metric": values})
+    record = about_weights(arguments, weights) | {"samples": len(evaluation.samples), "metric": values}
     if labelling:
         record |= checkpoint_on_labels.figures_on_labels(network, weights, contract, samples, labelling, evaluation)
         checkpoint_on_labels.require_floor(record, arguments.min_top1)
-    if problems := metric.broken(facts["metric"], arguments.metric_limits):
+    if problems := metric.broken(values, arguments.metric_limits):
         raise SlipwayError(
             f"PyTorch itself breaks the limits of {arguments.metric}: {'; '.join(problems)}; look at the checkpoint, "
             "its samples, and the limits of `metric` in config.yaml"

@@ -13,7 +13,7 @@ from slipway.contract.contract import Contract
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.engines.recorded_engine import RecordedEngine
-from slipway.runtimes import RUNTIMES, runtime
+from slipway.runtimes import RUNTIMES, engine_files, runtime
 from slipway.triton.client.grpc_client import ModelClient
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.tritonserver import Ports, Server, find_installation
@@ -42,7 +42,7 @@ def write(folder, name, runtime_name, interface):
     path = folder / f"{name}{RUNTIMES[runtime_name].suffixes[0]}"
     runtime(runtime_name).build(folder / f"{name}.onnx", path, "fp32", {})
     record = {
-        "files": {file.name: sha256(file) for file in runtime(runtime_name).engine_files(path)},
+        "files": {file.name: sha256(file) for file in engine_files(runtime_name, path)},
         "key": {"runtime": runtime_name, "precision": "fp32"},
         "tensors": runtime(runtime_name).Engine(path, "fp32").tensors(),
     }

@@ -1,11 +1,10 @@
-"""The data that a checkpoint and its engines are evaluated on, and the user's metric of the answers."""
+"""The data that a checkpoint and its engines are evaluated on."""
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from slipway.benchmark import metric
 from slipway.classification.photograph_inputs import PhotographInputs, add_labelled
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.samples import take_samples
@@ -31,12 +30,3 @@ def evaluation_data(arguments: argparse.Namespace, contract: Contract) -> Iterab
         return PhotographInputs.of(arguments.labelled, arguments.max_samples, contract)
     source = arguments.function or arguments.files
     return take_samples(str(source), arguments.max_samples, contract.batched, arguments.targets) if source else None
-
-
-def metric_of(
-    arguments: argparse.Namespace, answers: Sequence[Tensors], samples: Iterable[Tensors]
-) -> Mapping[str, float]:
-    """Return the values of the user's metric of answers to samples; {} without a metric."""
-    if not arguments.metric:
-        return {}
-    return metric.measure(arguments.metric, answers, list(samples), arguments.metric_limits)

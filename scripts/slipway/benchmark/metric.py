@@ -12,13 +12,15 @@ from slipway.networks.user_code import first_sentence, place_of
 
 
 def measure(
-    function: str, answers: Sequence[Tensors], samples: Sequence[Tensors], limited: Iterable[str] = ()
+    function: str | None, answers: Sequence[Tensors], samples: Iterable[Tensors], limited: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Call the user's metric, "package.module:function", with the answers and the samples; return {name: value}.
+    """Call the user's metric, "package.module:function", with answers and samples; return {name: value}.
 
-    Raises SlipwayError with the line of the user's code if the function fails or returns something else, and if it does
-    not return a value that is `limited`.
+    Without a function it is {}. Raises SlipwayError with the line of the user's code if it fails or returns something
+    else, and if it does not return a value that is `limited`.
     """
+    if not function:
+        return {}
     explanation = explained_by(
         lambda error: (
             f"the metric {function} fails ({first_sentence(error)}){place_of(error)}; it is called with the list of "

@@ -13,6 +13,7 @@ from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.engines.gates import Findings, judge, limits_of, seconds_since, why_no_proof
 from slipway.engines.recorded_engine import RecordedEngine
+from slipway.runtimes import engine_files
 
 # {precision: other precisions in which some layers may run}; most compute layers must have the engine's precision.
 TOLERATED = {
@@ -63,7 +64,7 @@ class Attempt:
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
     """Return the job, with respect to the existing engine."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
-    previous = previous_engine(arguments.record, module.engine_files(arguments.engine))
+    previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
     why_no_gates = "only TensorRT's engines are compared with those that they replace"
     if arguments.runtime == "tensorrt":
         why_no_gates = why_not_comparable(previous, head)

@@ -26,7 +26,7 @@ def workspace() -> Iterator[Path]:
         # Without locks, the next load test cannot lock this file either, so it leaves the folder alone.
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
-        folder = _folder_of(Path(lock.name))
+        folder = Path(lock.name).with_suffix("")
         folder.mkdir(mode=0o700)  # the script that starts the server contains its key
         try:
             yield folder
@@ -37,7 +37,7 @@ def workspace() -> Iterator[Path]:
 def clear_left_over() -> None:
     """Stop the processes of killed load tests, whose servers would disturb this one, and remove their files."""
     for path in temporary_folder().glob(f"{PREFIX}*{LOCK}"):
-        folder = _folder_of(path)
+        folder = path.with_suffix("")
         # A running load test holds its lock; another user's files are not accessible.
         with contextlib.suppress(OSError), path.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,7 +46,3 @@ def clear_left_over() -> None:
                 shutil.rmtree(folder)
                 path.unlink()
                 progress(f"  removed {folder}, left by a load test that was killed")
-
-
-def _folder_of(lock: Path) -> Path:
-    return lock.with_suffix("")

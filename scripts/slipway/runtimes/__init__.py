@@ -3,7 +3,6 @@
 A runtime's folder is a package that imports nothing of Slipway: it is also copied into a Triton model repository, where
 the Python backend's model.py runs it. It has:
 
-    engine_files(path)              all files of the engine at `path`
     build(onnx, path, precision, options)
                                     write the engine; return this runtime's own facts for the record, may be {};
                                     raise ValueError if the engine cannot be built
@@ -30,7 +29,7 @@ from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(__file__).parent
 TRAITS = "traits.py"  # in the folder of each runtime
-INTERFACE = ("engine_files", "build", "Engine")
+INTERFACE = ("build", "Engine")
 
 RUNTIMES: dict[str, RuntimeTraits] = {
     path.parent.name: read_traits(path, path.parent.name) for path in sorted(FOLDER.glob(f"*/{TRAITS}"))
@@ -52,6 +51,12 @@ def runtime(name: str) -> ModuleType:
 def runtime_code(name: str) -> list[Path]:
     """Return the files that build and run a runtime's engines, sorted: its package without the traits."""
     return sorted(path for path in (FOLDER / RUNTIMES[name].module).glob("*.py") if path.name != TRAITS)
+
+
+def engine_files(name: str, path: Path) -> list[Path]:
+    """Return all files of a runtime's engine: the one at `path`, which is loaded, and those beside it."""
+    first, *others = RUNTIMES[name].suffixes
+    return [path, *(path.with_name(path.name.removesuffix(first) + suffix) for suffix in others)]
 
 
 def traits_file(name: str) -> Path:

@@ -8,7 +8,7 @@ from slipway.contract.contract import Axis, Contract, Tensor
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
 from slipway.outputs.meaning import LOGITS
-from slipway.runtimes import RUNTIMES, runtime
+from slipway.runtimes import RUNTIMES, engine_files, runtime
 
 WORDS, WIDTH, CLASSES = 50, 4, 3
 TEXT = Contract(
@@ -77,7 +77,7 @@ def _built(folder, model, contract, nodes, weights, name):
     path = folder / f"{model}.fp32{RUNTIMES[name].suffixes[0]}"
     runtime(name).build(folder / f"{model}.onnx", path, "fp32", {})
     record = folder / f"{model}.engine.json"
-    files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}
+    files = {file.name: sha256(file) for file in engine_files(name, path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / f"{model}.onnx")}
     write_json(record, {"files": files, "key": key, "tensors": runtime(name).Engine(path, "fp32").tensors()})
     return BuiltEngine.of_record(record)

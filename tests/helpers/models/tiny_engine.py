@@ -12,7 +12,7 @@ from helpers.models.golden_answers import classifier
 from slipway.contract.contract import Contract
 from slipway.core.artifacts import sha256, write_json
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.runtimes import RUNTIMES, runtime
+from slipway.runtimes import RUNTIMES, engine_files, runtime
 
 CROP, CLASSES = 16, 5
 TYPES = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}
@@ -66,7 +66,7 @@ def tiny_engine(folder, name="openvino", input_dtype="float32", seed=0, mixing=F
     write_onnx(folder / "tiny.onnx", input_dtype, seed, mixing)
     path = folder / f"tiny.fp32{RUNTIMES[name].suffixes[0]}"
     runtime(name).build(folder / "tiny.onnx", path, "fp32", {})
-    files = {file.name: sha256(file) for file in runtime(name).engine_files(path)}
+    files = {file.name: sha256(file) for file in engine_files(name, path)}
     key = {"runtime": name, "precision": "fp32", "onnx_sha256": sha256(folder / "tiny.onnx")}
     write_json(folder / "tiny.engine.json", {"files": files, "key": key, **record})
     write_json(folder / "weights.json", {"classes": CLASSES, "origin": "checkpoint", "sha256": "0" * 64})

@@ -12,11 +12,6 @@ _NUMPY = {"float": "float32", "double": "float64"}
 _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger", "MatMulIntegerToFloat"}
 
 
-def engine_files(path: str | Path) -> list[Path]:
-    """Return the only file of an engine."""
-    return [Path(path)]
-
-
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 

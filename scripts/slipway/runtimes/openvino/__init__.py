@@ -19,11 +19,6 @@ _NAMES = {"f32": "fp32", "bf16": "bf16", "f16": "fp16", "i8": "int8", "u8": "int
 _COMPUTE = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "RNNSeq", "LSTMSequence"}
 
 
-def engine_files(path: str | Path) -> list[Path]:
-    """Return the two files of an IR: the graph and the weights."""
-    return [Path(path), Path(path).with_suffix(".bin")]
-
-
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Convert an ONNX file to IR at `path` (.xml, and .bin beside it). There are no options.
 

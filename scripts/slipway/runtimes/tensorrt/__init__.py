@@ -5,17 +5,10 @@ the interpreter that has TensorRT, and is copied into a Triton model repository.
 .rtx is TensorRT for RTX; .trt (results) and .plan (Triton) are TensorRT.
 """
 
-from pathlib import Path
-
 from .builder import build
 from .comparing import trial
 from .device import gpu_here
 from .refitting import refit
 from .runner import Engine
 
-__all__ = ["Engine", "build", "engine_files", "gpu_here", "refit", "trial"]
-
-
-def engine_files(path: str | Path) -> list[Path]:
-    """Return the only file of an engine."""
-    return [Path(path)]
+__all__ = ["Engine", "build", "gpu_here", "refit", "trial"]
