@@ -127,13 +127,12 @@ def compare_with_pytorch(
     Raises SlipwayError if it is poor. Real samples and very different ones are compared, since the network's code may
     make decisions by their values.
     """
-    session = session_of_file(path, network)
+    answer = onnx_files.answering(session_of_file(path, network), contract)
     agreements = {}
     for words, requests in requests_by_size(contract, samples):
         references = [answers_of(network, contract, inputs) for inputs in requests]
         try:
-            answers = [onnx_files.answers_of(session, contract, inputs) for inputs in requests]
-            agreements[words] = compare_requests(references, answers, contract)
+            agreements[words] = compare_requests(references, list(map(answer, requests)), contract)
             problem = poor(agreements[words])
         except Exception:  # a shape that is fixed in the file, or any other error of ONNX Runtime
             traceback.print_exc()

@@ -14,10 +14,9 @@ from slipway.contract.source_options import add_source, has_source, name_of, sam
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
-from slipway.onnx.calibration_reader import SampleReader
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
-from slipway.onnx.quantized import Quantized, inspect, lowered, widened
+from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered, widened
 
 # The number of calibration samples for the comparison with the FP32 file, and their batch size.
 COMPARED, BATCH = 32, 8

@@ -18,7 +18,7 @@ from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT, package_version
-from slipway.onnx.onnx_files import answers_of, described, require_own_answers, require_served_tensors, session_of
+from slipway.onnx.onnx_files import answering, described, require_own_answers, require_served_tensors, session_of
 
 PACKAGE = "nvidia-modelopt"
 
@@ -116,19 +116,14 @@ def agreement_with_base(
     Raises SlipwayError if only the variant's outputs are not finite.
     """
     try:
-        answers = _answers(variant, contract, requests)
+        answers = list(map(answering(session_of(variant), contract), requests))
     except Exception as error:  # ONNX Runtime has no common class for its errors
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    agreement = compare_requests(_answers(base, contract, requests), answers, contract)
+    references = list(map(answering(session_of(base), contract), requests))
+    agreement = compare_requests(references, answers, contract)
     if not agreement["finite"] or not math.isfinite(agreement.get("relative_error", 0.0)):
         raise SlipwayError(
             "the converted model answers with infinities where the FP32 model does not: some value is beyond the range "
             "of the lower precision; leave that precision out of `targets.*.precisions` in config.yaml"
         )
     return agreement, None
-
-
-def _answers(model: onnx.ModelProto, contract: Contract, requests: list[Tensors]) -> list[Tensors]:
-    """Return the outputs of a model for requests, on the CPU without optimisations."""
-    session = session_of(model)
-    return [answers_of(session, contract, inputs) for inputs in requests]

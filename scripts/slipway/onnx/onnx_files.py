@@ -1,5 +1,6 @@
 """Common operations on ONNX files: their facts, checks of their tensors, and running them in ONNX Runtime."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -57,8 +58,7 @@ def require_own_answers(
     Raises SlipwayError if an answer depends on the other samples of its batch. ONNX Runtime must be able to run the
     model.
     """
-    session = session_of(model)
-    differences = in_company(lambda inputs: answers_of(session, contract, inputs), contract, samples)
+    differences = in_company(answering(session_of(model), contract), contract, samples)
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
@@ -68,10 +68,10 @@ def require_own_answers(
     return differences
 
 
-def answers_of(session: onnxruntime.InferenceSession, contract: Contract, inputs: Tensors) -> Tensors:
-    """Return a session's outputs for the inputs of a request, by name."""
+def answering(session: onnxruntime.InferenceSession, contract: Contract) -> Callable[[Tensors], Tensors]:
+    """Return a session as a function of a request's named inputs, which returns the named outputs."""
     names = [tensor.name for tensor in contract.outputs]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
 def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

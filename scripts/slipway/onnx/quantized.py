@@ -1,4 +1,4 @@
-"""Inspect and convert a quantised ONNX graph: its Q/DQ nodes, invalid scales, older opset, FP32 scales."""
+"""Calibrate on samples; inspect and convert a quantised ONNX graph: Q/DQ nodes, invalid scales, older opset."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,12 +6,34 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import numpy_helper
+from onnxruntime.quantization.calibrate import CalibrationDataReader
 
+from slipway.contract.contract import Tensors
 from slipway.onnx.onnx_files import opset_of
 from slipway.onnx.onnx_structure import constants_of
 
 COMPUTE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
+
+
+class SampleReader(CalibrationDataReader):
+    """Calibration data for ONNX Runtime and ModelOpt: each sample by itself, so that all may have other sizes."""
+
+    def __init__(self, samples: list[Tensors]) -> None:
+        self._samples = samples
+        self.rewind()
+
+    def get_next(self) -> Tensors | None:
+        """Return the next sample; None after the last one."""
+        return next(self._rest, None)
+
+    def get_first(self) -> Tensors:
+        """Return the first sample, wherever the reading stands. ModelOpt runs the model on it once."""
+        return self._samples[0]
+
+    def rewind(self) -> None:
+        """Begin with the first sample again."""
+        self._rest = iter(self._samples)
 
 
 @dataclass(frozen=True)
