@@ -23,7 +23,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the command-line options."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--engine", required=True, help="engine to run (.trt, .plan or .rtx)")
-    arguments.add_argument("--precision", required=True, help="precision of the engine")
     return arguments.parse_args(argv)
 
 
@@ -35,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
         request = json.loads(line)
         arrays = read_arrays(requests, request.pop("arrays"))
         try:
-            engine = engine or Engine(arguments.engine, arguments.precision)
+            engine = engine or Engine(arguments.engine)
             answer, outputs = answered(engine, arrays, **request)
         except ValueError as error:
             answer, outputs = {"error": str(error)}, None

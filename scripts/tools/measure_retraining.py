@@ -177,7 +177,7 @@ def compare(retraining: Retraining, python: str | None) -> list[dict]:
     """
     engines = [str(retraining.folder / f"{name}.trt") for name in ("timing_cache", "refittable")]
     scripts = str(Path(__file__).resolve().parents[1])
-    command = [python or sys.executable, "-c", _COMPARE, scripts, *engines, retraining.precision]
+    command = [python or sys.executable, "-c", _COMPARE, scripts, *engines]
     process = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if process.returncode:
         raise SlipwayError(f"the two kinds of engine could not be compared on {retraining.target}; see above")

@@ -84,7 +84,7 @@ def test_it_is_kept_while_nothing_changes(built):
 
 
 def test_it_answers_as_onnx_runtime_does_at_every_batch_size_again_and_again(built, reference, capfd):
-    with SubprocessEngine(built.engine, "fp32", PYTHON) as engine:
+    with SubprocessEngine(built.engine, PYTHON) as engine:
         for seed, batch in enumerate([1, 3, 8, 11, 3, 8, 1, 3]):  # from the second time on as a CUDA graph
             images = random_batch("uint8", batch, tiny_network.CROP, seed)
             assert compare(reference(images), engine.infer({"input": images})["logits"])["relative_error"] < 1e-3, batch
@@ -114,7 +114,7 @@ def test_both_ways_to_cuda_give_the_same(built, reference):
 
 
 def test_it_is_measured(built):
-    with SubprocessEngine(built.engine, "fp32", PYTHON) as engine:
+    with SubprocessEngine(built.engine, PYTHON) as engine:
         found = engine.measure(4, seconds=0.5, warmup_seconds=0.1, min_samples=5, streams=[1, 2])
     assert found["profile"] == 1
     assert all(len(samples) >= 5 for samples in found["samples_ms"].values() if samples is not None)
@@ -126,7 +126,7 @@ def test_a_truncated_engine_is_called_that(built):
     short = built.folder / "short.trt"
     short.write_bytes(built.engine.read_bytes()[:20000])
     with (
-        SubprocessEngine(short, "fp32", PYTHON) as engine,
+        SubprocessEngine(short, PYTHON) as engine,
         pytest.raises(SlipwayError, match="truncated, or built by another version"),
     ):
         engine.infer({"input": random_batch("uint8", 1, tiny_network.CROP)})
@@ -211,7 +211,7 @@ class Retrained(Built):
     def assert_answers_as_trained(self):
         """Compare the engine that lies there with what was trained last."""
         golden = np.load(self.golden)
-        with SubprocessEngine(self.engine, self.precision, PYTHON) as engine:
+        with SubprocessEngine(self.engine, PYTHON) as engine:
             found = compare(golden["variation_logits"], engine.infer({"input": golden["variations"]})["logits"])
         assert found["relative_error"] < LIMITS[self.precision]["max_relative_error"], found
 

@@ -53,7 +53,7 @@ class Named(Build):
         return read_json(self.record)
 
     def loaded(self):
-        return SubprocessEngine(self.engine, "fp32", PYTHON)
+        return SubprocessEngine(self.engine, PYTHON)
 
 
 @pytest.fixture(scope="module")

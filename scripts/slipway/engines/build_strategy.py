@@ -53,7 +53,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to make an engine: strategy, facts about the engine, time (s), and the findings of `Gates`."""
+    """One attempt to make an engine: strategy, facts about the engine, time (s), and the findings of the gates."""
 
     strategy: str
     facts: dict

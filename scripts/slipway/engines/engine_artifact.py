@@ -22,7 +22,7 @@ class BuiltEngine(RecordedEngine):
         """
         key = self.record["key"]
         if RUNTIMES[key["runtime"]].is_tensorrt:
-            return SubprocessEngine(self.path, key["precision"], python)
+            return SubprocessEngine(self.path, python)
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:

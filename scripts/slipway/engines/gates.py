@@ -43,7 +43,7 @@ def judge(
     unproven, slowdown = why_no_proof(arguments.golden, limits), arguments.max_slowdown
     try:
         golden = None if unproven else Golden.read(arguments.golden)
-        tried = module.trial(previous, engine, arguments.precision, golden and golden.inputs)
+        tried = module.trial(previous, engine, golden and golden.inputs)
         accuracy = golden and compare_requests(golden.answers, tried["outputs"], golden.contract)
     except Exception as error:  # the GPU libraries have no common class for their errors
         traceback.print_exc()

@@ -19,10 +19,10 @@ WORKER = Path(__file__).resolve().parents[2] / "tensorrt_worker.py"
 class SubprocessEngine(contextlib.AbstractContextManager):
     """An engine in its own process. As a context manager, it ends the process."""
 
-    def __init__(self, path: str | Path, precision: str, python: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path, python: str | Path | None = None) -> None:
         """Start the worker with `python`, or with this interpreter. The first request loads the engine."""
         self._python = str(python or sys.executable)
-        command = [self._python, str(WORKER), "--engine", str(path), "--precision", precision]
+        command = [self._python, str(WORKER), "--engine", str(path)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as error:

@@ -34,7 +34,7 @@ def python(tmp_path):
 def test_a_remote_engine(python, tmp_path, dtype):
     path = write_engine(tmp_path / "m.trt", dtype=dtype, profiles=TWO_PROFILES)
     kind = np.uint8 if dtype == "UINT8" else np.float32
-    with SubprocessEngine(path, "fp16", python) as engine:
+    with SubprocessEngine(path, python) as engine:
         for count in (1, 3, 300, 3):
             batch = pictures(count, count, kind)
             assert_answers(logits(engine, batch), batch)
@@ -54,7 +54,7 @@ def test_a_remote_engine(python, tmp_path, dtype):
 
 def test_a_remote_engine_of_several_tensors(python, tmp_path):
     path = write_text_engine(tmp_path / "m.trt", batch=(), name=UNBATCHED)
-    with SubprocessEngine(path, "fp32", python) as engine:
+    with SubprocessEngine(path, python) as engine:
         assert_texts(engine.infer(texts(7)), texts(7))
         assert_texts(engine.infer_all([texts(3)]), texts(3))
         with pytest.raises(SlipwayError, match="no batch axis, so it runs one request at a time"):
@@ -65,7 +65,7 @@ def test_a_remote_engine_of_several_tensors(python, tmp_path):
 
 def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tmp_path):
     path = write_engine(tmp_path / "m.trt", profiles=[{"min": 2, "opt": 4, "max": 8}])
-    with SubprocessEngine(path, "fp32", python) as engine:
+    with SubprocessEngine(path, python) as engine:
         for _ in range(2):
             with pytest.raises(SlipwayError, match="takes batch size 1"):
                 logits(engine, pictures(1))
@@ -77,7 +77,7 @@ def test_a_remote_engines_error_is_told_and_the_next_request_answered(python, tm
 def test_a_remote_engine_that_cannot_be_loaded_is_told(python, tmp_path):
     (tmp_path / "m.trt").write_bytes(b"ftrt")
     with (
-        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        SubprocessEngine(tmp_path / "m.trt", python) as engine,
         pytest.raises(SlipwayError, match="cannot load"),
     ):
         logits(engine, pictures(1))
@@ -88,7 +88,7 @@ def test_an_interpreter_without_tensorrt_is_told(tmp_path):
     customize = tmp_path / "site" / "sitecustomize.py"
     customize.write_text("import sys\nsys.modules['tensorrt'] = None\n", encoding="utf-8")
     with (
-        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        SubprocessEngine(tmp_path / "m.trt", python) as engine,
         pytest.raises(SlipwayError, match="no usable tensorrt"),
     ):
         logits(engine, pictures(1))
@@ -96,12 +96,12 @@ def test_an_interpreter_without_tensorrt_is_told(tmp_path):
 
 def test_an_interpreter_that_cannot_be_started_is_told(tmp_path):
     with pytest.raises(SlipwayError, match=r"cannot be started .*tensorrt\.python"):
-        SubprocessEngine(tmp_path / "m.trt", "fp32", tmp_path / "absent")
+        SubprocessEngine(tmp_path / "m.trt", tmp_path / "absent")
 
 
 def test_a_worker_that_dies_is_told(python, tmp_path):
     path = write_engine(tmp_path / "m.trt", vice="dies")
-    with SubprocessEngine(path, "fp32", python) as engine:
+    with SubprocessEngine(path, python) as engine:
         for _ in range(2):  # at work, and long ago
             with pytest.raises(SlipwayError, match="ended with exit code 7"):
                 logits(engine, pictures(8))
@@ -112,7 +112,7 @@ def test_a_worker_that_dies_while_it_answers_is_told(tmp_path):
     python.write_text('#!/bin/sh\necho \'{"arrays": ["logits"]}\'\nexit 3\n', encoding="utf-8")
     python.chmod(0o755)
     with (
-        SubprocessEngine(tmp_path / "m.trt", "fp32", python) as engine,
+        SubprocessEngine(tmp_path / "m.trt", python) as engine,
         pytest.raises(SlipwayError, match="ended with exit code 3"),
     ):
         logits(engine, pictures(1))

@@ -169,7 +169,7 @@ def test_both_engines_run_in_turn(gpu, tmp_path, monkeypatch):
     slow, fast = (
         write_engine(tmp_path / f"{ms}.trt", milliseconds=ms, profiles=TWO_PROFILES, refittable=True) for ms in (4, 1)
     )
-    found = trial(slow, fast, "fp16", [{"input": pictures()}, {"input": pictures(1)}])
+    found = trial(slow, fast, [{"input": pictures()}, {"input": pictures(1)}])
     assert [each["batch"] for each in found["speed"]] == [1, 4]
     for each in found["speed"]:
         assert each["graph"]
@@ -177,14 +177,14 @@ def test_both_engines_run_in_turn(gpu, tmp_path, monkeypatch):
         assert each["ratio"] == pytest.approx(each["new_ms"] / each["previous_ms"], rel=1e-3)
     assert [outputs["logits"].shape for outputs in found["outputs"]] == [(3, 5), (1, 5)]
     assert not gpu.pinned, "a buffer was left behind"
-    assert trial(slow, fast, "fp16", None)["outputs"] is None
+    assert trial(slow, fast, None)["outputs"] is None
 
 
 def test_without_graphs_they_run_as_they_are(gpu, tmp_path, monkeypatch):
     monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.SECONDS", 0.001)
     plain = write_engine(tmp_path / "plain.trt", profiles=[{"min": 2, "opt": 4, "max": 8}])
     waits = write_engine(tmp_path / "waits.trt", vice="waits", profiles=[{"min": 2, "opt": 4, "max": 8}])
-    (found,) = trial(plain, waits, "fp16", None)["speed"]
+    (found,) = trial(plain, waits, None)["speed"]
     assert (found["batch"], found["graph"]) == (4, False)
 
 

@@ -129,7 +129,7 @@ def test_a_new_engine_answers_samples_of_several_lengths_beside_the_one_it_would
     monkeypatch.setattr("slipway.runtimes.tensorrt.comparing.WARM_UP_SECONDS", 0.001)
     paths = [write_text_engine(tmp_path / f"{index}.trt", profiles=TWO_PROFILES) for index in range(2)]
     samples = [texts(1, length, seed=length) for length in (3, 9, 1)]
-    found = trial(*paths, "fp32", samples)
+    found = trial(*paths, samples)
     assert [each["batch"] for each in found["speed"]] == [1, 128]
     for outputs, sample in zip(found["outputs"], samples, strict=True):
         assert_texts(outputs, sample)

@@ -16,7 +16,7 @@ ROUNDS, SECONDS, MINIMUM = 6, 0.04, 10
 WARM_UP_SECONDS = 0.1
 
 
-def trial(previous: str | Path, new: str | Path, precision: str, samples: Sequence[Tensors] | None) -> dict:
+def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | None) -> dict:
     """Return the outputs of the engine at `new` for each sample (named arrays), and the speed of both engines.
 
     The speed is a list of {"batch", "previous_ms", "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it,
@@ -26,7 +26,7 @@ def trial(previous: str | Path, new: str | Path, precision: str, samples: Sequen
     """
     with closing(open_device()) as device:
         # No variable holds the engines, so they end before their device is closed.
-        return _tried([Engine(path, precision, device=device) for path in (previous, new)], samples)
+        return _tried([Engine(path, device=device) for path in (previous, new)], samples)
 
 
 def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:

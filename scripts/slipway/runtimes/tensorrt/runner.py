@@ -19,11 +19,11 @@ MOST_GRAPHS = 512
 class Engine:
     """An engine on this process's GPU, fed from page-locked memory, with a CUDA graph for each used size of inputs."""
 
-    def __init__(self, path: str | Path, precision: str, threads: int = 0, device: Any = None) -> None:
+    def __init__(self, path: str | Path, precision: str = "", threads: int = 0, device: Any = None) -> None:
         """Load the engine at `path`. `precision` and `threads` are not used: the plan fixes the precision."""
         self.trt = import_library(edition_of(path))
         self.device = device or open_device()
-        self._path, self._precision = path, precision
+        self._path = path
         self._log = logger(self.trt)
         plan = Path(path).read_bytes()
         self.plan_bytes = len(plan)
@@ -95,7 +95,7 @@ class Engine:
         a device frees their buffers only when it closes.
         """
         while len(self._twins) < count - 1:
-            self._twins.append(Engine(self._path, self._precision, device=self.device))
+            self._twins.append(Engine(self._path, device=self.device))
         return [self, *self._twins[: count - 1]]
 
     def layers(self) -> dict[str, int]:
