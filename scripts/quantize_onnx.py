@@ -1,6 +1,7 @@
 """Quantise an ONNX file to INT8 or FP8 with ModelOpt: explicit Q/DQ nodes, calibrated on real inputs."""
 
 import argparse
+from dataclasses import asdict
 
 import onnx
 
@@ -47,7 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
     model = quantized(arguments, samples, base["opset"], base["ir_version"])
     counted = require_quantized(inspect(model))
     calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
-    facts = {"quantized": counted.record(), "calibration": calibrated}
+    facts = {"quantized": asdict(counted), "calibration": calibrated}
     record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
     progress(
         f"  {arguments.variant}: {counted.share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; "
@@ -121,10 +122,10 @@ def require_quantized(counts: Quantized) -> Quantized:
             f"quantisation gave scales that are not finite and positive at {', '.join(counts.bad_scales[:5])}; the "
             "model answers the calibration data with constants or infinities: look at the checkpoint and at these data"
         )
-    if counts.compute <= len(counts.skipped):
+    if counts.compute_nodes <= len(counts.compute_nodes_left):
         raise SlipwayError(
-            f"only {counts.share} compute nodes were quantised; omitted: {', '.join(counts.skipped[:5])}; leave INT8 "
-            "and FP8 out of `targets.*.precisions` in config.yaml"
+            f"only {counts.share} compute nodes were quantised; omitted: {', '.join(counts.compute_nodes_left[:5])}; "
+            "leave INT8 and FP8 out of `targets.*.precisions` in config.yaml"
         )
     return counts
 

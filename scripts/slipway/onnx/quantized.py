@@ -40,25 +40,16 @@ class SampleReader(CalibrationDataReader):
 class Quantized:
     """The compute nodes of a graph, with quantised data and weights or without, and its Q/DQ nodes."""
 
-    compute: int  # the quantised ones
-    skipped: list[str]  # names of the unquantised compute nodes
-    quantize: int
-    dequantize: int
+    compute_nodes: int  # with quantised data and weights
+    compute_nodes_left: list[str]  # names of the others
+    quantize_nodes: int
+    dequantize_nodes: int
     bad_scales: list[str]  # names of nodes whose scale is zero, negative or not finite
 
     @property
     def share(self) -> str:
         """Return the share of quantised compute nodes in words, such as "20 of 21"."""
-        return f"{self.compute} of {self.compute + len(self.skipped)}"
-
-    def record(self) -> dict:
-        """Return the counts for a record."""
-        return {
-            "compute_nodes": self.compute,
-            "compute_nodes_left": self.skipped,
-            "quantize_nodes": self.quantize,
-            "dequantize_nodes": self.dequantize,
-        }
+        return f"{self.compute_nodes} of {self.compute_nodes + len(self.compute_nodes_left)}"
 
 
 def inspect(model: onnx.ModelProto) -> Quantized:
@@ -66,12 +57,12 @@ def inspect(model: onnx.ModelProto) -> Quantized:
     constants = arrays_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
-    skipped = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
+    left = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
     quantizing = [node for node in model.graph.node if node.op_type in (_Q, _DQ)]
     scales = [(node.name, constants.get(node.input[1], np.array(np.nan))) for node in quantizing]
     bad_scales = [name for name, scale in scales if not (np.isfinite(scale) & (scale > 0)).all()]
     count = Counter(node.op_type for node in quantizing)
-    return Quantized(len(compute) - len(skipped), skipped, count[_Q], count[_DQ], bad_scales)
+    return Quantized(len(compute) - len(left), left, count[_Q], count[_DQ], bad_scales)
 
 
 def arrays_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
