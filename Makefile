@@ -52,14 +52,14 @@ test-long: $(VENV)/installed-test ## Run the longest tests: a whole chain on Slu
 	PATH="$$PWD/$(BIN):$$PATH" pytest -m long tests
 
 examples: $(VENV)/installed-test ## Carry every example of docs/examples from its checkpoint to answers through Triton
-	PATH="$$PWD/$(BIN):$$PATH" pytest tests/workflow/test_examples.py
+	PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/workflow/test_examples.py
 
 # Options: OPTIONS="--only 'full disk' --output faults.json"
 faults: $(VENV)/installed-test ## Let hundreds of faults happen to a deployed model under traffic; tell which it survived
 	PATH="$$PWD/$(BIN):$$PATH" PYTHONPATH=scripts:tests python -m faults.campaign $(OPTIONS)
 
 families: $(VENV)/installed-test ## Take all of torchvision's classifiers through weights, reference outputs and export
-	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest tests/unit/programs/test_torchvision_families.py
+	SLIPWAY_ALL_FAMILIES=1 PATH="$$PWD/$(BIN):$$PATH" pytest -o tmp_path_retention_policy=failed tests/unit/programs/test_torchvision_families.py
 
 format: $(VENV)/installed-test ## Format programs, tests and rules
 	PATH="$$PWD/$(BIN):$$PATH" ruff format scripts tests docs/examples

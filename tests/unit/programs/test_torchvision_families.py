@@ -50,7 +50,7 @@ CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 ALL = {name: (QUICK if name in ("googlenet", "inception_v3") else {}, 224) for name in CLASSIFIERS}
 ALL["inception_v3"] = (QUICK, 299)
 # With the statistics of some pictures these deep networks, untrained, make a rounding error a hundredth of the answer.
-WITHOUT_STATISTICS = tuple(name for name in CLASSIFIERS if name.startswith("efficientnet"))
+WITHOUT_STATISTICS = tuple(name for name in CLASSIFIERS if name.startswith(("efficientnet", "regnet_y")))
 CHOSEN = SMALL | (ALL if os.environ.get("SLIPWAY_ALL_FAMILIES") else {})
 OPSET = "20"
 
