@@ -107,7 +107,7 @@ def main(arguments: argparse.Namespace) -> None:
 def subjects_of(
     arguments: argparse.Namespace, weights: dict, contract: Contract, engines: dict[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return the subjects to measure on the target's hardware, PyTorch first."""
+    """Return {subject: function that measures it} on the target's hardware, PyTorch first."""
     torch.set_num_threads(usable_cores())
     model = load_model(arguments.weights, weights)
     if is_gpu(arguments.hardware):
@@ -118,9 +118,9 @@ def subjects_of(
 def measure_all(
     subjects: dict[str, Measure], inputs: dict[int, Tensors], effort: Effort, monitor: GpuMonitor | None
 ) -> tuple[list[dict], dict[str, list[float]], dict[str, str]]:
-    """Return the results, samples by "subject/batch/quantity", and the reasons why subjects were left out.
+    """Return (results, {"subject/batch/quantity": samples (ms)}, {subject that was left out: the reason}).
 
-    `inputs` are those of a request of each batch size.
+    `inputs` is {batch size: inputs of a request}.
     """
     results, samples, left_out = [], {}, {}
     for batch, tensors in inputs.items():
@@ -142,9 +142,9 @@ def measure_all(
 
 
 def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tensors]) -> list[dict]:
-    """Return short measurements of single requests with all dynamic axes at their smallest, and at their largest size.
+    """Return results of single requests with all dynamic axes at their smallest, and then at their largest size.
 
-    Without dynamic axes, there are none.
+    Each result has "axes", the sizes. Without dynamic axes, there are none.
     """
     ends = [{name: getattr(axis, end) for name, axis in contract.axes.items()} for end in ("min", "max")]
     return [
@@ -155,12 +155,12 @@ def by_size(subjects: dict[str, Measure], contract: Contract, samples: list[Tens
 
 
 def series_of(measurement: dict) -> dict[str, list[float]]:
-    """Return the samples (ms) of each measured quantity."""
+    """Return {quantity: samples (ms)} of the quantities that were measured."""
     return {quantity: series for quantity, series in measurement["samples_ms"].items() if series}
 
 
 def result_of(name: str, batch: int, measurement: dict, gpu_state: dict | None = None) -> dict:
-    """Return one subject at one batch size: a summary of each quantity, and all facts except the samples.
+    """Return one subject at one batch size: {"subject", "batch", "latency": {quantity: distribution}} and other facts.
 
     `gpu_state`: the GPU's clocks, power and temperature during the measurement; None without a GPU.
     """

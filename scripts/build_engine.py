@@ -84,7 +84,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
 
 def key_of(arguments: argparse.Namespace, exported: dict) -> dict:
-    """Return everything that the engine depends on. `exported` is the ONNX file's record."""
+    """Return the engine's key: everything on which the engine depends. `exported` is the ONNX file's record."""
     key = {
         "onnx_sha256": exported["sha256"],
         "runtime": arguments.runtime,

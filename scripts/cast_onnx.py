@@ -30,7 +30,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Convert, check, compare with the FP32 file, record."""
+    """Convert the file, check it, compare it with the FP32 file, write its record."""
     base = base_record(arguments)
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     model = lowered(arguments.onnx, arguments.variant, samples)
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto:
-    """Return the model of the file at `path` in a lower precision, in the oldest ONNX version that can express it.
+    """Return the model of the file at `path` in a lower precision, with the oldest IR version that its operators allow.
 
     AutoCast keeps nodes in FP32 that have large values for the samples.
     """
@@ -70,7 +70,7 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
 
 
 def largest_values(model: onnx.ModelProto, samples: list[Tensors]) -> Tensors:
-    """Return the largest absolute value of each tensor of a model for the samples, by name; 0 of integers, which stay.
+    """Return {tensor: its largest absolute value for the samples}; 0 for integers, which are not cast.
 
     AutoCast would run the model with ONNX Runtime's optimisations. One of them, GatherToSliceFusion, removes the Range
     of position numbers, although it is an output of that run.

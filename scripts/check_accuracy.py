@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> None:
 def require_interface(record: dict, contract: Contract) -> None:
     """Raise SlipwayError if an engine was made for other tensors than the model has now.
 
-    Planning does not see that samples have other dtypes or sizes, where config.yaml does not state these.
+    If config.yaml does not state the dtypes and sizes of samples, planning does not see that they changed.
     """
     if record.get("interface", contract.interface()) != contract.interface():
         raise SlipwayError(
@@ -79,7 +79,7 @@ def require_interface(record: dict, contract: Contract) -> None:
 def on_golden_samples(
     answer: Callable[[Tensors], Tensors], golden: Golden, profiles: list[dict], limits: dict[str, float]
 ) -> dict:
-    """Return the agreement on the golden request, the distances in company, and whether the answers vary as PyTorch's.
+    """Return {"sample": agreement on the golden request, "company": distances in batches, "variation": `following`}.
 
     Raises SlipwayError if an output has another dtype than the contract.
     """
@@ -95,9 +95,9 @@ def on_golden_samples(
 
 
 def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors], Tensors], contract: Contract) -> dict:
-    """Return the agreement on the evaluation data, the values of the metric and, on true answers, both accuracies.
+    """Return {"evaluation": agreement, "metric": values of PyTorch and the engine, "proven_on_labels"}.
 
-    Raises SlipwayError if the data are not those on which PyTorch was asked.
+    With true answers, "evaluation" has both accuracies. Raises SlipwayError if PyTorch's answers are to other data.
     """
     samples = evaluation_data(arguments, contract)
     if samples is None:
@@ -116,7 +116,7 @@ def on_evaluation_data(arguments: argparse.Namespace, answer: Callable[[Tensors]
 
 
 def require_dtypes(contract: Contract, outputs: Tensors) -> None:
-    """Raise SlipwayError if an engine answers in another floating-point type than the served one."""
+    """Raise SlipwayError if an engine answers in another floating-point type than the contract's."""
     for tensor in contract.outputs:
         dtype = outputs[tensor.name].dtype
         if np.issubdtype(tensor.dtype, np.floating) and dtype != tensor.dtype:
@@ -129,9 +129,9 @@ def require_dtypes(contract: Contract, outputs: Tensors) -> None:
 def following(references: list[Tensors], answers: list[Tensors], limits: dict[str, float]) -> dict:
     """Compare the variation of PyTorch's answers over the golden samples with the engine's, by output.
 
-    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is of
-    the outputs that vary by less than the limits can show, if there are any. An output that is always the same beside
-    one that varies, such as a table of positions, counts nothing.
+    `error` is 0 if the engine's answers vary as PyTorch's do, and 1 if they are no better than equal answers. It is the
+    largest error of the outputs that vary less than the limits can show; without such outputs, of all. An output that
+    is always the same, such as a table of positions, is ignored if another one varies.
     """
     varies = variations(references)
     finite = all(np.isfinite(output).all() for answer in answers for output in answer.values())
@@ -147,9 +147,9 @@ def following(references: list[Tensors], answers: list[Tensors], limits: dict[st
 
 
 def not_following(record: dict) -> list[str]:
-    """Return in words that the engine is no better than one answer for all samples; [] if it is better.
+    """Return a sentence if the engine is no better than one answer for all samples; [] if it is better.
 
-    A rehearsal may be so. The check applies only if the limits cannot show this themselves.
+    Rehearsals are exempt. The check applies only if the limits cannot show this themselves.
     """
     found = record["variation"]
     if not found["weakness"] or record["origin"] == "rehearsal" or (found["error"] or 0) < 1:
@@ -161,7 +161,7 @@ def not_following(record: dict) -> list[str]:
 
 
 def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
-    """Return in words the limits that the figures of an engine break."""
+    """Return a sentence for each limit that the figures of an engine break; [] if there are none."""
     limits, figures, metrics = record["limits"], record["evaluation"], record["metric"]
     problems = violations(record["sample"], limits) + not_following(record)
     if problem := dependence(record["company"], tolerance_of(limits)):

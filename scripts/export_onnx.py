@@ -49,7 +49,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Export, check, compare, record."""
+    """Export the checkpoint, check the file, compare it with PyTorch, write its record."""
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.interface)
     samples = read_samples(arguments.samples)
     network = ServedNetwork(load_model(arguments.weights, weights), contract)
@@ -89,7 +89,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> list[str]:
-    """Export, and return the user's lines that the exporter replaced by their result for one input.
+    """Export; return the lines of the user's code that the exporter replaced by their result for one input.
 
     Raises SlipwayError with the operator or line that cannot be exported, or that fixes the size of a dynamic axis.
     """
@@ -122,9 +122,9 @@ def require_valid(path: Path, contract: Contract) -> None:
 def compare_with_pytorch(
     network: ServedNetwork, contract: Contract, samples: list[Tensors], path: Path, frozen: list[str]
 ) -> dict[str, dict]:
-    """Return the agreement of the file in ONNX Runtime with PyTorch, by the size of the inputs in words.
+    """Return {size of the inputs in words: agreement of the file in ONNX Runtime with PyTorch}.
 
-    Raises SlipwayError if it is poor. Real samples and very different ones are compared, since the network's code may
+    Raises SlipwayError if one is poor. Real samples and very different ones are compared, since the network's code may
     make decisions by their values.
     """
     answer = onnx_files.answering(session_of_file(path, network), contract)
@@ -144,7 +144,7 @@ def compare_with_pytorch(
 
 
 def requests_by_size(contract: Contract, samples: list[Tensors]) -> Iterator[tuple[str, list[Tensors]]]:
-    """Yield requests at several sizes of each axis, with the sizes in words, then real samples and strangers."""
+    """Yield (words, requests): requests at several sizes of each axis, then real samples, then strangers."""
     if contract.batched:
         for batch in CHECKED_BATCHES:
             yield f"batch {batch}", [batch_of(contract, samples, batch)]

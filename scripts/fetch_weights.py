@@ -98,10 +98,10 @@ def sample_of(path: Path) -> Tensors:
 
 
 def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":
-    """Return the origin ("checkpoint", "torchvision" or "rehearsal"), the content, and the published weights or None.
+    """Return (origin, content of the checkpoint, torchvision's published weights or None).
 
-    A rehearsal replaces the published weights and has no content. Raises SlipwayError if the download fails for weights
-    other than `default`.
+    The origin is "checkpoint", "torchvision" or "rehearsal". A rehearsal replaces published weights and has no content.
+    Raises SlipwayError if the download fails for weights other than `default`.
     """
     if arguments.checkpoint:
         content = read_checkpoint(arguments.checkpoint)
@@ -159,7 +159,7 @@ def download(weights: "WeightsEnum") -> dict:
 
 
 def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> list[str]:
-    """Return notes for the user about the network in sentences."""
+    """Return sentences for the user about the network; [] if there is nothing to say."""
     if arguments.architecture not in TRANSFORMING or published or "transform_input" in arguments.arguments:
         return []
     return [

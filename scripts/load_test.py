@@ -99,7 +99,7 @@ def require_covered_batches(engines: dict[str, RecordedEngine], max_batch_sizes:
 def find_server(engines: dict[str, RecordedEngine], workspace: Path, python: Path | None) -> Installation:
     """Return the server for the engines of one target. `python` is the interpreter of TensorRT engines.
 
-    Raises SlipwayError if another version of an engine's runtime would serve it than the one that built it.
+    Raises SlipwayError if the runtime that would serve an engine is not the version that built it.
     """
     runtimes = {engine.record["key"]["runtime"] for engine in engines.values()}
     runs_tensorrt = any(RUNTIMES[name].is_tensorrt for name in runtimes)
@@ -168,7 +168,7 @@ def narrate(memory: PeakMemory, require_own: Callable[[], None], line: str) -> N
 
 
 def instances_of(row: dict, workspace: Path) -> int:
-    """Return the instances of a measured variant from its configuration: Model Analyzer's table multiplies by GPUs."""
+    """Return a variant's number of instances from its configuration: Model Analyzer's table multiplies it by GPUs."""
     config = read_config(workspace / "variants" / row["variant"] / "config.pbtxt")
     return sum(group.count for group in config.instance_group)
 

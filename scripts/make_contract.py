@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
 def of_samples(
     arguments: argparse.Namespace, model: torch.nn.Module, samples: list[Tensors]
 ) -> tuple[Contract, list[str]]:
-    """Return the contract of a model with samples, and the names of the first output's values that can have names."""
+    """Return (contract of a model with samples, names of the first output's values that can have names, or [])."""
     stated = {name: getattr(arguments, name) for name in ("inputs", "axes", "outputs")}
     with naming(arguments.samples_from):
         extremes = Sizes(read_json(arguments.samples_record)["sizes"]).extremes(samples[0])

@@ -80,7 +80,7 @@ def summarised(model: client_options.ServedModel, settings: Classification, as_j
 
 
 def require_sensible(arguments: argparse.Namespace) -> None:
-    """Raise SlipwayError with the option if its value, or its presence, makes no sense."""
+    """Raise SlipwayError, with the option, if the value or the presence of an option makes no sense."""
     client_options.require_sensible(arguments, top=1)
     if reason := implausible(arguments.mean or IMAGENET.mean, arguments.std or IMAGENET.std, "--"):
         raise SlipwayError(reason)

@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def verdict_on(onnx: Path, options: dict) -> dict:
-    """Return the result of a build: seconds, engine size (bytes) and layers by precision, or the problem in words."""
+    """Return {"problem": None, "seconds", "bytes", "layers"} of a build, or {"problem": why it failed}."""
     with tempfile.TemporaryDirectory(prefix="slipway-preflight-") as folder:
         engine = Path(folder) / "trial.rtx"
         start = time.perf_counter()

@@ -22,7 +22,7 @@ from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
 from slipway.models import load_model
 
-# Parts of the names of operators: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
+# Substrings of operator names: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")
 DISPATCH = ("empty", "view", "reshape", "flatten", "as_strided", "permute", "transpose", "expand", "select", "slice")
 FOLDABLE = ("batch_norm", "relu", "clamp", "add_", "hardtanh", "silu", "hardswish")
@@ -32,7 +32,7 @@ OF_THE_PROFILER = ("Activity Buffer Request",)
 
 @dataclass(frozen=True)
 class Seconds:
-    """The total duration (s) of the forward passes."""
+    """The total durations (s) of the same number of forward passes."""
 
     wall: float
     cpu: float  # of all threads

@@ -57,10 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def calibration_of(arguments: argparse.Namespace, contract: Contract) -> tuple[list[Tensors], str]:
-    """Return the samples to calibrate on, and their SHA-256: of their files, or of the values.
-
-    Raises SlipwayError if there are too few samples, or if one does not fit the inputs of the model.
-    """
+    """Return (samples to calibrate on, SHA-256 of their files or values)."""
     if has_source(arguments):
         samples = inputs_alone(samples_of(arguments, arguments.max_samples), arguments.targets)
         digest = digest_of_values(samples)
@@ -131,7 +128,7 @@ def require_quantized(counts: Quantized) -> Quantized:
 
 
 def compared(contract: Contract, samples: list[Tensors]) -> list[Tensors]:
-    """Return some of the calibration samples, evenly spread, as requests: in batches where all have the same sizes."""
+    """Return some evenly spread calibration samples as requests, joined into batches if all sizes are fixed."""
     chosen = samples[:: max(1, len(samples) // COMPARED)][:COMPARED]
     if not contract.batched or contract.axes:
         return chosen

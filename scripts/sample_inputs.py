@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def taken(arguments: argparse.Namespace) -> tuple[list[Tensors], dict]:
-    """Return the samples, and the facts about their source for the record."""
+    """Return (samples, facts about their source for the record)."""
     if has_source(arguments):
         sizes = Sizes()
         samples = samples_of(arguments, SAMPLES, sizes)

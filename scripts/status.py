@@ -26,10 +26,9 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def live_on(arguments: argparse.Namespace, to: str) -> list[Deployment]:
-    """Return the deployments to a platform.
+    """Return the deployments to a platform; [] if no model has a receipt of it, so that its clients are not imported.
 
-    If no model has a receipt of the platform, its clients are not imported. A platform that serves all models together
-    is always asked.
+    A platform that serves all models together is always asked.
     """
     traits = PLATFORMS[to]
     if traits.together:

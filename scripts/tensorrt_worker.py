@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
 def answered(
     engine: Engine, arrays: dict[str, np.ndarray], do: str, **effort: object
 ) -> tuple[dict, dict[str, np.ndarray] | None]:
-    """Do as a request says: "infer", "infer_all" or, for any other word, a measurement with the options `effort`.
+    """Carry out a request: "infer", "infer_all" or, for any other `do`, a measurement with the options `effort`.
 
     Return the answer, and the arrays to send after it; None without arrays.
     """

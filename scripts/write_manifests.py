@@ -53,7 +53,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def read_evidence(arguments: argparse.Namespace) -> list[DeploymentFacts]:
-    """Return the artifacts of each target."""
+    """Return the index, selection and load test of each target."""
     lists = (arguments.indexes, arguments.selections, arguments.load_tests)
     artifacts = [[Artifact.read(path) for path in paths] for paths in lists]
     return [DeploymentFacts(*each) for each in zip(arguments.targets, *artifacts, strict=True)]
@@ -72,7 +72,7 @@ def texts(deployments: list[dict], arguments: argparse.Namespace) -> dict[Path, 
 
 
 def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], files: list[Path]) -> dict:
-    """Return the source of each value, the place of each repository, and the SHA-256 of each written file."""
+    """Return the record: each value with its source, each repository's place, the SHA-256 of each artifact and file."""
     return {
         "key": settings_of(arguments),
         "model": arguments.model,
@@ -87,7 +87,7 @@ def record(arguments: argparse.Namespace, fleet: dict[str, dict[str, Value]], fi
 
 
 def place_of(d: dict) -> dict:
-    """Return the folder that must have a target's repository before anything is applied, and its index."""
+    """Return {"from", "claim", "path", "index_sha256"}: where a repository must be before manifests are applied."""
     return {
         "from": f"results/{d['model']}/{d['target']}/repository",
         "claim": d["claim"],

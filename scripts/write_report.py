@@ -1,4 +1,4 @@
-"""Write the report page with all measurements of a model: is it right, is it fast, how busy may it be, and why."""
+"""Write the report page with all measurements of a model: accuracy, speed, load, and the reasons of the choice."""
 
 import argparse
 

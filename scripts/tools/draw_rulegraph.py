@@ -36,10 +36,10 @@ def read_graph(dot: str) -> networkx.DiGraph:
 
 
 def positions_of(graph: networkx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Return a position for each rule: right of all its dependencies, with the longest path in one row.
+    """Return {rule: (column, row)}. A rule is to the right of its dependencies; the longest path is in row 0.
 
-    Dependencies of this path are above it. Rules from which only its end depends are below it. Several in a column are
-    stacked.
+    The path's other dependencies are above it. Rules on which only its end depends are below it. Rules with the same
+    column on the same side are stacked.
     """
     columns = {rule: column for column, rules in enumerate(networkx.topological_generations(graph)) for rule in rules}
     spine = networkx.dag_longest_path(graph)

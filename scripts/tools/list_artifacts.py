@@ -52,7 +52,7 @@ CONFIG = {
     },
     "deploy": {"to": "kubernetes", "publish": {"to": "claim"}, "signing": {"private_key": "key.pem"}},
 }
-# It is added to the Snakefile, to tell what the workflow holds.
+# Code that is added to the Snakefile; it writes a list of the workflow's rules.
 TELL_RULES = 'import json\nPath("rules.json").write_text(json.dumps(hooks.list_rules()))\n'
 # The methods of JobKeys that make the key of a rule, by name.
 KEY_METHODS = {
@@ -112,7 +112,7 @@ def rules() -> list[Rule]:
 
 @cache
 def key_names() -> dict[str, dict[str, list[str]]]:
-    """Return the names in the keys that each method makes, by target."""
+    """Return {method of JobKeys: {target: names in the keys that the method makes}}."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         configs = [CONFIG, CONFIG | {"deploy": CONFIG["deploy"] | {"to": "local"}}]
         keys = [JobKeys(ResolvedConfig(complete(config))) for config in configs]
@@ -142,7 +142,7 @@ def _row(rule: Rule, names: dict[str, dict[str, list[str]]]) -> str:
 
 
 def _shown(output: str) -> str:
-    """Return a path with <model> for its wildcard, also where the rule names the models of the configuration."""
+    """Return the path of an output below results/, with <model> for the model, and <name> for any other wildcard."""
     path = re.sub(r"\{(\w+)(,[^}]*)?\}", r"<\1>", output.removeprefix("results/"))
     return re.sub(f"^{MODEL}/", "<model>/", path)
 

@@ -1,7 +1,7 @@
 """Measure a GPU with the workflow: run every configuration in a folder, and collect its records in one JSON file.
 
-The accuracy, the benchmark and the load test are three steps. What was measured is written after each of them, as
-<model>.incomplete.json until all are done. So a step that fails or is stopped loses only itself.
+The accuracy, the benchmark and the load test are three steps. The collected records are written after each step, as
+<model>.incomplete.json until all are done. So a step that fails or is stopped loses only its own results.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def add_machine_options(arguments: argparse.ArgumentParser) -> None:
 
 
 def interpreter(text: str) -> str:
-    """Return an interpreter's path valid in any folder: absolute with its links, or a name on PATH."""
+    """Return an interpreter as valid in any folder: its absolute path with unresolved links, or its name on PATH."""
     return str(Path(text).absolute()) if os.sep in text else text
 
 
@@ -100,7 +100,7 @@ def weights_of(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def target_of(model: str, config: dict) -> tuple[str, list[str]]:
-    """Return the only target of a configuration and its precisions. Raise SlipwayError unless both are stated."""
+    """Return (only target of a configuration, its precisions). Raise SlipwayError unless both are stated."""
     targets = list((config.get("targets") or {}).items())
     stated = [(name, target["precisions"]) for name, target in targets if isinstance(target.get("precisions"), list)]
     if len(targets) != 1 or not stated or model not in (config.get("models") or {}):

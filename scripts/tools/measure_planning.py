@@ -122,7 +122,7 @@ def tiny_config() -> dict:
 
 
 def runs_with_nothing_to_do(empty: Path, built: Path, deploy: bool) -> dict[str, Callable[[], Outcome]]:
-    """Return the runs to measure in turn, by name."""
+    """Return {name: run} of the runs to measure in turn."""
     options = {"dry_run": ("-n", *BUILT), "nothing_to_do": BUILT}
     if deploy:
         options |= {"dry_run_of_deploy": ("-n", "deploy"), "deploy_with_nothing_to_do": ("deploy",)}
@@ -142,7 +142,7 @@ def require_nothing_to_do(outcomes: dict[str, list[Outcome]]) -> None:
 
 
 def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
-    """Return all samples (s), their medians, and the ratios of the medians to the empty workflow's."""
+    """Return {"seconds": all samples, "median_seconds", "ratio_to_empty": ratio of the medians}, each by run."""
     samples = {name: [outcome.seconds for outcome in several] for name, several in outcomes.items()}
     medians = {name: statistics.median(seconds) for name, seconds in samples.items()}
     return {
@@ -153,7 +153,7 @@ def summarise(outcomes: dict[str, list[Outcome]]) -> dict:
 
 
 def measure_growth(folder: Path, rounds: int) -> dict:
-    """Return the times (s) of dry runs of growing configurations, and straight lines fitted to them."""
+    """Return {"points": times of dry runs of growing configurations, "by_combinations", "by_jobs": fitted lines}."""
     folders = {shape: folder / f"combinations-{shape.combinations}" for shape in SHAPES}
     for shape, place in folders.items():
         write_config(place, synthetic_config(shape))
@@ -183,7 +183,7 @@ def synthetic_config(shape: Shape) -> dict:
 
 
 def point(shape: Shape, outcomes: list[Outcome]) -> dict:
-    """Return the measurements of one shape."""
+    """Return the sizes of one shape, its number of jobs, and its times in seconds: all, and their median."""
     seconds = [outcome.seconds for outcome in outcomes]
     return {
         **asdict(shape),
@@ -203,7 +203,7 @@ def planned_jobs(output: str) -> int:
 
 
 def fit(counts: list[int], seconds: list[float]) -> dict:
-    """Return the least-squares line through (count, seconds), and the largest relative deviation of a point."""
+    """Return the least-squares line of seconds over count, and the largest relative deviation of a point from it."""
     slope, intercept = statistics.linear_regression(counts, seconds)
     deviations = [abs(intercept + slope * count - time) / time for count, time in zip(counts, seconds, strict=True)]
     return {

@@ -159,7 +159,7 @@ def configure(retraining: Retraining, config: dict, arguments: argparse.Namespac
 
 
 def summary(weeks: dict[str, dict]) -> dict:
-    """Return strategy and seconds (gates included) of each week, and their ratio to the cold build."""
+    """Return {"gpu", "versions", "ways", "seconds" (with gates), "of_cold" (ratio to the cold build)}, by week."""
     seconds = {name: record["spent_seconds"] for name, record in weeks.items()}
     return {
         "gpu": weeks["cold"]["gpu"],
@@ -171,7 +171,7 @@ def summary(weeks: dict[str, dict]) -> dict:
 
 
 def compare(retraining: Retraining, python: str | None) -> list[dict]:
-    """Return the GPU times of a refittable engine and of one that is not refittable, measured in turn.
+    """Return the "speed" of `trial`: GPU times of a plain and a refittable engine, measured in turn.
 
     Raises SlipwayError if they cannot be compared.
     """

@@ -52,7 +52,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def measure(workplace: Path, ports: Ports) -> dict:
-    """Return all measurements."""
+    """Return the record: the seconds of each deploy, the benchmark, and serving against the engine alone."""
     progress("first deploy, everything is built and measured")
     seconds = {"first_deploy": seconds_of(workplace, "deploy")}
     progress("deploys with nothing to do")
@@ -75,7 +75,7 @@ def measure(workplace: Path, ports: Ports) -> dict:
 
 
 def configure(workplace: Path) -> Ports:
-    """Write the shipped configuration with free ports."""
+    """Write the shipped configuration with free ports; return these ports."""
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
     ports = Ports.free()
     config["deploy"] |= {"http_port": ports.http, "grpc_port": ports.grpc, "metrics_port": ports.metrics}
@@ -89,7 +89,7 @@ def seconds_of(workplace: Path, target: str) -> float:
 
 
 def compare_serving(workplace: Path, ports: Ports, receipt: dict) -> dict:
-    """Return the throughput of Triton over the throughput of the engine called directly, at batch 1, round by round."""
+    """Return {"median_ratio_by_requests_in_flight", "rounds"}: Triton's throughput over the engine's, batch 1."""
     results, precision = workplace / "results" / MODEL, receipt["targets"][TARGET]["engine_key"]["precision"]
     engine = BuiltEngine.of_record(results / TARGET / f"{MODEL}.{precision}.engine.json").load()
     crop = read_json(results / f"{MODEL}.onnx.json")["interface"]["inputs"][0]["shape"][-1]

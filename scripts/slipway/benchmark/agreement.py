@@ -10,23 +10,23 @@ from slipway.classification.score_figures import agreement_of_decisions
 from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.core.errors import SlipwayError
 
-# Whether a figure gets worse upwards. The others are better the higher they are.
+# {figure: function that returns the worst of several values}; of all other figures, the lowest is the worst.
 _WORST = {"max_abs_error": max, "relative_error": max, "finite": all}
 
 
 def compare(reference: Tensors, outputs: Tensors, contract: Contract) -> dict:
-    """Compare the answer to one request with PyTorch's. See `compare_requests`."""
+    """Compare the answer to one request with PyTorch's. The figures are those of `compare_requests`."""
     return compare_requests([reference], [outputs], contract)
 
 
 def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], contract: Contract) -> dict:
-    """Compare the answers to requests with PyTorch's, by the figures that suit the meaning of each output.
+    """Return figures that compare the answers to requests with PyTorch's, by the meaning of each output.
 
     `relative_error`: the Frobenius norm of the difference / the norm of the reference. `max_abs_error`: the largest
     difference of one value. `min_cosine`: the smallest cosine similarity of a sample's two vectors; not for outputs
     that mean `tensor`. `top1_agreement`, `decision_agreement`: see `agreement_of_decisions`. `equal_values`: the share
-    of equal values of an output of integers or booleans, which has no other figures. `other_sizes`: an output whose
-    sizes depend on the values has others than PyTorch's; it has no other figures.
+    of equal values; the only figure of integers and booleans. `other_sizes`: both shapes, if an output's sizes depend
+    on the values and differ from PyTorch's; such an output has no other figures.
 
     Each figure is the worst of the outputs; `outputs` has the figures by output. Raises SlipwayError for another shape.
     """
@@ -42,7 +42,7 @@ def compare_requests(references: Sequence[Tensors], answers: Sequence[Tensors], 
 
 
 def violations(figures: dict, limits: dict[str, float]) -> list[str]:
-    """Return in words the limits that the figures of `compare` violate, by output.
+    """Return a sentence for each limit that the figures of `compare` violate, by output; [] if there are none.
 
     A limit without its figure does not count. Equal values of integers and booleans are held like equal decisions.
     """
@@ -106,7 +106,7 @@ def _figures(tensor: Tensor, references: list[np.ndarray], answers: list[np.ndar
 
 
 def _only_where_unknown(tensor: Tensor, reference: np.ndarray, answer: np.ndarray) -> str:
-    """Return both shapes in words. Raise SlipwayError unless only sizes differ that depend on the input's values."""
+    """Return both shapes in words. Raise SlipwayError if sizes differ that do not depend on the input's values."""
     free = len(tensor.shape) == reference.ndim == answer.ndim and all(
         declared is None or one == other
         for declared, one, other in zip(tensor.shape, reference.shape, answer.shape, strict=True)

@@ -1,4 +1,4 @@
-"""The subjects of a benchmark, PyTorch, ONNX Runtime and each engine, each as a function: inputs -> measurement.
+"""The subjects of a benchmark (PyTorch, ONNX Runtime and each engine) as functions: inputs -> measurement.
 
 A measurement is {"samples_ms": {quantity: [...]}, "throughput_per_s": {streams: inferences/s}, ...}. A quantity that
 could not be measured is null.
@@ -32,7 +32,7 @@ PROVIDER = "CUDAExecutionProvider"
 def cpu_subjects(
     model: torch.nn.Module, contract: Contract, engines: Mapping[str, tuple[BuiltEngine, Any]]
 ) -> dict[str, Measure]:
-    """Return PyTorch eager and each loaded engine, measured as functions of named arrays in host memory."""
+    """Return {name: function that measures it} of PyTorch eager and each loaded engine, with arrays in host memory."""
     eager = eager_on_cpu(ServedNetwork(model, contract))
     return {
         PYTORCH: partial(measure_host, contract, eager, dict),
@@ -49,7 +49,10 @@ def gpu_subjects(
     streams: Sequence[int],
     onnx: Path | None = None,
 ) -> dict[str, Measure]:
-    """Return PyTorch eager FP32 and FP16, ONNX Runtime with the `onnx` file, and each loaded engine, on the GPU."""
+    """Return {name: function that measures it} on the GPU: PyTorch FP32 and FP16, ONNX Runtime, each loaded engine.
+
+    ONNX Runtime runs the `onnx` file. `streams` are the numbers of CUDA streams to measure the throughput with.
+    """
 
     def measure_engine(built: BuiltEngine, engine: Any, inputs: Tensors, effort: Effort) -> dict:
         batch = batch_size(contract, inputs)
@@ -75,7 +78,7 @@ def measure_host(
     inputs: Tensors,
     effort: Effort,
 ) -> dict:
-    """Measure a function of named arrays in host memory on a batch, `cast` before. The latency is the whole call."""
+    """Measure `infer` on a batch in host memory, converted by `cast` before. The latency is that of the whole call."""
     call = partial(infer, cast(inputs))
     calls = warm_up(call, effort.warmup_seconds)
     latencies = sample_latency(call, effort.seconds, effort.min_samples)
@@ -97,12 +100,12 @@ def eager_on_cpu(network: ServedNetwork) -> Callable[[Tensors], list[np.ndarray]
 
 
 def in_order(tensors: Sequence[Tensor], inputs: Tensors) -> list[np.ndarray]:
-    """Return named inputs by position."""
+    """Return the arrays of named inputs in the order of `tensors`."""
     return [inputs[tensor.name] for tensor in tensors]
 
 
 def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
-    """Let a measurement of (subject, contract, inputs, ...) free its GPU memory at the end.
+    """Decorate a measurement of (subject, contract, inputs, ...), so that it frees its GPU memory at the end.
 
     Raises SlipwayError if this PyTorch cannot use a GPU here, or if the memory does not suffice.
     """
@@ -133,7 +136,7 @@ def freeing_gpu_memory(measure: Callable[..., dict]) -> Callable[..., dict]:
 def measure_eager(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a network (on the CPU, FP32) on the GPU with PyTorch's defaults and the current TF32 settings."""
+    """Measure a GPU copy of an FP32 network with PyTorch's defaults and the current TF32 settings."""
     network = ServedNetwork(copy.deepcopy(model), contract).to("cuda")
     return measure_forward(network, in_order(contract.inputs, inputs), batch_size(contract, inputs), effort, streams)
 
@@ -142,7 +145,7 @@ def measure_eager(
 def measure_fp16(
     model: torch.nn.Module, contract: Contract, inputs: Tensors, effort: Effort, streams: Sequence[int]
 ) -> dict:
-    """Measure a network (on the CPU, FP32) in FP16, 4-D inputs channels last, without and with a CUDA graph.
+    """Measure a GPU copy of a network in FP16, 4-D inputs channels last, without and with a CUDA graph.
 
     Inputs and outputs have the types of an engine, so the conversions are measured, too. Raises SlipwayError if the
     network does not run in FP16.
@@ -172,7 +175,7 @@ def measure_onnxruntime(onnx: Path | None, contract: Contract, inputs: Tensors, 
 
 
 def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
-    """Return a copy that computes in FP16, from an engine's inputs to float32 outputs. Integers stay."""
+    """Return a copy that computes in FP16. It takes an engine's inputs and returns float32. Integers stay integers."""
     network = copy.deepcopy(model).half()
     if all(parameter.ndim < 5 for parameter in network.parameters()):
         network = network.to(memory_format=torch.channels_last)
@@ -180,7 +183,7 @@ def half_precision(model: torch.nn.Module, contract: Contract) -> ServedNetwork:
 
 
 class HalfPrecision(ServedNetwork):
-    """A network in FP16: floating-point inputs are halved after their normalisation, and 4-D ones channels last."""
+    """A network in FP16: floating-point inputs become FP16 after their normalisation, and 4-D inputs channels last."""
 
     def _normalised(self, index: int, values: torch.Tensor) -> torch.Tensor:
         values = super()._normalised(index, values)
@@ -192,7 +195,7 @@ class HalfPrecision(ServedNetwork):
 
 @contextlib.contextmanager
 def cudnn_benchmark() -> Iterator[None]:
-    """Let cuDNN time its algorithms and choose the fastest for each shape."""
+    """Let cuDNN time its algorithms, and choose the fastest for each shape, while the block runs."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -217,7 +220,7 @@ class BoundSession:
     """A session that reads and writes PyTorch's GPU tensors and enqueues on one of PyTorch's streams."""
 
     def __init__(self, onnx: Path, contract: Contract, sizes: Mapping[str, int], stream: torch.cuda.Stream) -> None:
-        """Load the ONNX file, for these sizes of the axes. SlipwayError with the reason if it cannot run on the GPU."""
+        """Load the ONNX file for these sizes of the axes. Raise SlipwayError if it cannot run on the GPU."""
         import onnxruntime as ort
 
         if PROVIDER not in ort.get_available_providers():

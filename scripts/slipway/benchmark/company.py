@@ -2,7 +2,7 @@
 
 There are three cases. Batches of the same size, with the sample at the same place, use the same kernels: their answers
 may hardly differ, at any precision. Batches of different sizes may use different kernels with different rounding: their
-answers may differ as much as the precision allows. So may the answers to a sample that was lengthened to the others.
+answers may differ as much as the precision allows. The same is true of a sample that was padded to another's size.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +17,8 @@ from slipway.core.errors import SlipwayError
 
 Answer = Callable[[Tensors], Tensors]
 
-# Batches of samples: 0 is the sample, other numbers are strangers. Each place of the sample occurs twice with
-# different neighbours, so that only the company differs.
+# Batches of samples: 0 is the sample, other numbers are strangers. Each batch size has two batches with the
+# sample at the same place, so that only its neighbours differ.
 BATCHES = ((0, 1), (0, 2), (1, 2, 3, 0), (3, 4, 2, 0))
 # The allowed distance of one sample's answers, relative to their norm, if only its neighbours differ.
 MAX_BY_COMPANY = 0.01
@@ -26,7 +26,7 @@ MAX_BY_COMPANY = 0.01
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The allowed distances of a sample's answers, relative to their norm: in other company, in other batch sizes."""
+    """The allowed distances of a sample's answers, relative to their norm, if neighbours or batch size differ."""
 
     by_company: float
     by_size: float
@@ -52,14 +52,14 @@ def in_company(
     takes: Callable[[int], bool] = lambda size: True,
     batches: Sequence[Sequence[int]] = BATCHES,
 ) -> dict:
-    """Run the first sample and strangers, each alone and together in batches of the accepted sizes.
+    """Run the first sample and strangers, each alone and together in batches; return the distances of their answers.
 
     `answer` maps the inputs of a batch to its outputs. `takes` says whether a batch size is accepted. Returns the batch
-    sizes and the distances of one sample's answers, relative to their norm, of the worst output: `by_size` between
-    alone and in a batch, `by_company` between batches that differ only in its neighbours. Where the contract pads,
-    `by_padding` is the distance between alone and lengthened to another sample. For integers and booleans the distance
-    is the share of unequal values. Without a batch axis there is nothing to compare. Raises SlipwayError if a batch has
-    not as many answers as samples.
+    sizes ("batches") and the distances of one sample's answers, relative to their norm, of the worst output: `by_size`
+    between alone and in a batch, `by_company` between batches that differ only in its neighbours. If the contract pads,
+    `by_padding` is the distance between alone and padded to another sample's size. For integers and booleans the
+    distance is the share of unequal values. Without a batch axis all are 0. Raises SlipwayError if a batch has not as
+    many answers as samples.
     """
     batches = [batch for batch in batches if contract.batched and takes(len(batch))]
     if not batches:
@@ -111,8 +111,8 @@ def dependence(distances: dict, tolerance: Tolerance) -> str | None:
 def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tuple[int, Tensors, Tensors]]) -> float:
     """Return the worst output's distance over pairs of answers to the same sample: (its number, one, the other).
 
-    It is the largest one, relative to the answers to the sample `alone`; of integers and booleans the mean, since one
-    of many can be another by rounding alone. An answer whose values alone are not finite cannot be compared.
+    An output's distance is the largest of the pairs, relative to the answers `alone`. For integers and booleans it is
+    the mean, since rounding alone can change one of many. An answer that is not finite alone cannot be compared.
     """
     by_output = []
     for tensor in contract.outputs:
@@ -128,7 +128,7 @@ def _distance(contract: Contract, alone: Sequence[Tensors], pairs: Sequence[tupl
 
 
 def _by_padding(answer: Answer, contract: Contract, samples: list[Tensors]) -> float:
-    """Return the distance between answers to samples of several sizes alone and padded in one batch."""
+    """Return the distance between the answers to samples of different sizes: alone, and padded in one batch."""
     alone = [_answers(answer, contract, [sample])[0] for sample in samples]
     together = _answers(answer, contract, padded(contract, samples))
     cut = [_cut_back(contract, own, contract.sizes_of(one)) for own, one in zip(together, samples, strict=True)]
@@ -146,7 +146,7 @@ def _cut_back(contract: Contract, outputs: Tensors, sizes: Mapping[str, int]) ->
 
 
 def _answers(answer: Answer, contract: Contract, samples: list[Tensors]) -> list[Tensors]:
-    """Return the answers to samples in one batch, one for each."""
+    """Run samples as one batch, and return the answer to each."""
     outputs = answer(joined(samples))
     for tensor in contract.outputs:
         if len(outputs[tensor.name]) != len(samples):

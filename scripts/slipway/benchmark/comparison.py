@@ -17,9 +17,9 @@ PROMISED = {"latency_over_pytorch": 0.2, "bytes_over_fp32_onnx": 0.5}
 
 
 def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
-    """Return p50 over the baseline's p50 for each quantity that both have.
+    """Return {quantity: p50 over the baseline's p50} for each quantity that both have.
 
-    The baseline is taken at its best, in its CUDA graph if it has one, even if the subject ran without a graph.
+    The baseline's p50 is that of its CUDA graph, if it has one, even if the subject ran without a graph.
     """
     ratios = {}
     for quantity in QUANTITIES:
@@ -31,7 +31,7 @@ def latency_ratios(result: dict, baseline: dict) -> dict[str, float]:
 
 
 def best_quantity(latency: dict) -> str:
-    """Return the latency that represents a subject: the GPU's, if possible in a CUDA graph, else the whole call's."""
+    """Return the quantity that represents a subject: "gpu_graph", else "gpu", else "end_to_end" (the whole call)."""
     return next(name for name in BEST_FIRST if name in latency)
 
 
@@ -47,7 +47,7 @@ def highest_throughput(result: dict) -> dict:
 
 
 def compare(results: Sequence[dict]) -> dict:
-    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}} over PyTorch's."""
+    """Return {subject: {batch: {baseline: {"p50": latency ratios, "throughput": ratio}}}} over PyTorch baselines."""
     results_by_subject = {(result["subject"], result["batch"]): result for result in results}
     ratios: dict[str, dict] = {}
     for (subject, batch), result in results_by_subject.items():
@@ -85,9 +85,10 @@ def best_throughput_ratios(best: dict[str, dict]) -> dict[str, dict[str, float]]
 
 
 def tutorial(results: Sequence[dict], bytes_over_onnx: dict[str, float]) -> dict:
-    """Return the tutorial's promises, and the ratios of each engine in `bytes_over_onnx` at the smallest batch size.
+    """Return {"promised", "batch", "measured": {engine: ratios}}, at the smallest measured batch size.
 
-    The latency is the GPU's, in a CUDA graph if there is one; on a CPU it is the whole call's.
+    `bytes_over_onnx` is {engine: ratio of sizes}. The latency is the GPU's, in a CUDA graph if there is one; on a CPU
+    it is the whole call's.
     """
     batch = min(result["batch"] for result in results)
     ratios = compare([result for result in results if result["batch"] == batch])

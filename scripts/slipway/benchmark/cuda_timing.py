@@ -1,6 +1,6 @@
-"""Time forward passes that PyTorch or ONNX Runtime enqueues on a CUDA stream. Engine workers measure the same times.
+"""Time forward passes that PyTorch or ONNX Runtime enqueues on a CUDA stream, with the same quantities as for engines.
 
-`QUANTITIES` in scripts/benchmark.py has the meaning of each one.
+`QUANTITIES` in scripts/benchmark.py explains each quantity.
 """
 
 import math
@@ -65,7 +65,7 @@ class StreamContext:
         self._outputs = self._graph_outputs
 
     def run_of(self, suffix: str) -> Callable[[], None]:
-        """Return the forward pass of the quantities with this suffix: "", or "_graph" for the captured one."""
+        """Return the function that enqueues a forward pass: captured for the suffix "_graph", plain for ""."""
         return self.replay if suffix else self.enqueue
 
     def upload(self) -> None:
@@ -123,7 +123,7 @@ def measure_forward(
 
 
 def _capture(context: StreamContext) -> str | None:
-    """Capture the graph of a stream context. Return the reason of a failure, or None."""
+    """Capture the graph of a stream context. Return why it failed, None if it did not."""
     try:
         context.capture()
     except RuntimeError as error:
@@ -134,7 +134,7 @@ def _capture(context: StreamContext) -> str | None:
 def _sample_way(
     context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
-    """Return the samples of one way to run ("" or "_graph") after warming up, each quantity for `seconds`."""
+    """Return {quantity: times (ms)} of plain ("") or captured ("_graph") runs, after a warm-up, `seconds` for each."""
     run = context.run_of(suffix)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     gpu, enqueue = [], []
@@ -162,7 +162,7 @@ def _sample_way(
 
 
 def _sample_transfers(context: StreamContext, seconds: float, minimum: int) -> dict[str, list[float]]:
-    """Return the times (ms) of the copies to the GPU and back."""
+    """Return {"h2d", "d2h": times (ms) of the copies of all inputs to the GPU, and of all outputs back}."""
     begin, between, end = (torch.cuda.Event(enable_timing=True) for _ in range(3))
     samples: dict[str, list[float]] = {"h2d": [], "d2h": []}
 

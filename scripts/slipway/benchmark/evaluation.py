@@ -1,4 +1,4 @@
-"""PyTorch's answers to evaluation data, asked for once a model: every engine is compared with them.
+"""PyTorch's answers to evaluation data. They are computed once for a model, and every engine is compared with them.
 
 The archive has "samples", the SHA-256 of each sample, "facts", further facts as JSON, and PyTorch's answers as
 arrays "<sample>/<output>".
@@ -26,7 +26,7 @@ MAX_BYTES = 4 << 30
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers to evaluation data: the SHA-256 of each sample with its targets, and the outputs for it."""
+    """Answers to evaluation data: each sample's SHA-256 (targets included), and the outputs for each sample."""
 
     samples: tuple[str, ...]
     answers: tuple[Tensors, ...]
@@ -68,7 +68,7 @@ class Evaluation:
 
 
 def evaluated(answer: Callable[[Tensors], Tensors], contract: Contract, samples: Iterable[Tensors]) -> Evaluation:
-    """Return the answers of a model, a function of a batch's inputs, to evaluation data.
+    """Return the answers to evaluation data. `answer` runs a model on the inputs of a batch.
 
     Samples of equal sizes that follow each other are answered together. The targets of a sample are not given to
     the model. Raises SlipwayError if there are no samples, or if their answers need too much memory.
@@ -102,5 +102,5 @@ def _batches(contract: Contract, samples: Iterable[Tensors]) -> Iterator[list[Te
 
 
 def stacked(answers: Sequence[Tensors], output: str) -> np.ndarray:
-    """Return an output (N, ...) of the answers to N samples."""
+    """Return one output of the answers to N samples as an array (N, ...)."""
     return np.concatenate([answer[output] for answer in answers])

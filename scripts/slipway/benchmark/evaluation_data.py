@@ -1,4 +1,4 @@
-"""The data that a checkpoint and its engines are evaluated on."""
+"""The data on which a checkpoint and its engines are evaluated, and the user's metric of the answers."""
 
 import argparse
 import json

@@ -31,8 +31,8 @@ HARMLESS = {"idle", "application clocks"}
 class GpuMonitor:
     """The first GPU in CUDA_VISIBLE_DEVICES, for one reading or for repeated ones.
 
-    If NVML is missing or not permitted, `unavailable` has the reason, and every method returns this reason or None. An
-    index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    If NVML is missing or not permitted, `unavailable` has the reason, and the methods return {"unavailable": reason} or
+    None. An index in CUDA_VISIBLE_DEVICES counts in PCI bus order, as with CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
 
     def __init__(self, interval_seconds: float = 0.2) -> None:
@@ -64,13 +64,13 @@ class GpuMonitor:
         return summarise_readings(self._readings)
 
     def used_memory_mb(self) -> float | None:
-        """Return the GPU memory in use now, by all processes, in MB (10^6 bytes)."""
+        """Return the GPU memory in use now, by all processes, in MB (10^6 bytes); None if it is unknown."""
         return None if self.unavailable is not None else self.read()["memory_used_mb"]
 
     def read(self) -> dict:
-        """Return one reading of the GPU, which must be available: quantities, and the `reasons` for its clocks.
+        """Return {quantity: value, "reasons": why the clocks are not higher} of the GPU now, which must be available.
 
-        None: this GPU, driver or virtual machine does not report the value.
+        A value that this GPU, driver or virtual machine does not report is None.
         """
         library, device, ask = self._library, self._device, self._ask
         bits = ask("nvmlDeviceGetCurrentClocksEventReasons", device)
@@ -116,9 +116,9 @@ def reasons_of(bits: int) -> list[str]:
 
 
 def summarise_readings(readings: Sequence[dict]) -> dict:
-    """Return the lowest, median and highest value of each quantity, and the share of readings with each reason.
+    """Return {"min", "median", "max"} of each quantity, and {reason: share of readings} as "clock_reasons".
 
-    `throttled`: whether any reading had a reason that reduces the clocks; null if the GPU does not report reasons.
+    "throttled": whether any reading had a reason that reduces the clocks; None if the GPU does not report reasons.
     """
     reported = [reading["reasons"] for reading in readings if reading["reasons"] is not None]
     counts = Counter(reason for reasons in reported for reason in reasons)
@@ -133,7 +133,7 @@ def summarise_readings(readings: Sequence[dict]) -> dict:
 
 
 def cuda_version(number: int | None) -> str | None:
-    """Return the version number 13020 of NVML and CUDA as "13.2"."""
+    """Return a CUDA version number of NVML, such as 13020, as text ("13.2"); None for None."""
     return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
 
 
@@ -149,5 +149,5 @@ def _thousandth(value: float | None) -> float | None:
 
 
 def _switched_on(modes: Sequence[int] | None) -> bool | None:
-    """Return whether a mode is on now. NVML's answer is [now, after the next restart]."""
+    """Say whether a mode is on now; None if unknown. NVML's answer is [now, after the next restart]."""
     return None if modes is None else bool(modes[0])

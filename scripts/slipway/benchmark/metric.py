@@ -1,4 +1,4 @@
-"""The user's own metric: a function of answers and samples whose values must hold limits."""
+"""The user's own metric: a function of answers and samples. Its values may have limits."""
 
 import math
 import numbers
@@ -14,10 +14,10 @@ from slipway.networks.user_code import first_sentence, place_of
 def measure(
     function: str | None, answers: Sequence[Tensors], samples: Iterable[Tensors], limited: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Call the user's metric, "package.module:function", with answers and samples; return {name: value}.
+    """Call the user's metric, "package.module:function", with the answers and the samples; return {name: value}.
 
-    Without a function it is {}. Raises SlipwayError with the line of the user's code if it fails or returns something
-    else, and if it does not return a value that is `limited`.
+    Raises SlipwayError with the line of the user's code if the function fails, or if it does not return {name: number}
+    with every name in `limited`.
     """
     if not function:
         return {}
@@ -45,7 +45,7 @@ def measure(
 
 
 def broken(values: Mapping[str, float], limits: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return in words the limits, {name: {"min", "max"}}, that values break."""
+    """Return a sentence for each limit {name: {"min", "max"}} that the values break; [] if there are none."""
     problems = []
     for name, limit in limits.items():
         # NaN is within no limit.

@@ -11,11 +11,11 @@ STRANGERS = 4
 
 
 def strangers(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return STRANGERS samples of the first one's sizes, unlike it and each other, always the same ones.
+    """Return STRANGERS samples with the first one's sizes, unlike it and each other, always the same ones.
 
     Floating-point inputs and pixels are noise over the first sample's range, and low, high and coarse values with a
-    little noise; none is constant. Other inputs have the values of the samples, since other values may have no meaning:
-    their positions change places, in the same way in all inputs of a stranger.
+    little noise; none is constant. Other inputs keep the values of the samples, since other values may have no meaning;
+    their positions are permuted, in the same way in all inputs of a stranger.
     """
     sizes = contract.sizes_of(samples[0])
     noises = {
@@ -43,7 +43,7 @@ def strangers(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
 
 
 def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return a smaller and a larger sample than the first one, as far as the contract pads and allows them.
+    """Return a smaller and a larger sample than the first one; one or none if the contract does not pad or allow them.
 
     They are real samples, or the next sample cut to half and repeated to twice the size.
     """
@@ -63,13 +63,13 @@ def samples_of_other_sizes(contract: Contract, samples: Sequence[Tensors]) -> li
 
 
 def _takes_any_value(tensor: Tensor) -> bool:
-    """Return whether an input takes every value of a range: floating-point numbers, and uint8 pixels."""
+    """Say whether an input takes every value of a range: floating-point numbers, and uint8 pixels."""
     pixels = tensor.dtype == "uint8" and (tensor.normalisation is not None or len(tensor.shape) > 2)
     return pixels or np.issubdtype(np.dtype(tensor.dtype), np.floating)
 
 
 def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Return STRANGERS arrays like an input of a sample: noise, low, high, coarse."""
+    """Return STRANGERS arrays of the shape, dtype and range of `sample`: noise, low, high, coarse."""
     random = np.random.default_rng(seed)
     shape = sample.shape
     noise, grain = random.uniform(0, 1, shape), random.uniform(0, 0.1, shape)
@@ -85,9 +85,9 @@ def _noise(sample: np.ndarray, seed: int) -> list[np.ndarray]:
 
 
 def _permuted(contract: Contract, tensor: Tensor, array: np.ndarray, order: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Return an input whose positions along its dynamic axes have another order: equal sizes, equal orders.
+    """Return an input with its positions permuted along its dynamic axes; axes of equal size get the same `order`.
 
-    If the model has no dynamic axes, the positions along the last axis have.
+    If the model has no dynamic axes, the positions along the last axis are permuted.
     """
     last = () if contract.axes else range(1, array.ndim)[-1:]
     moved = [axis for axis, name in enumerate(tensor.shape) if name in tensor.axes or axis in last]

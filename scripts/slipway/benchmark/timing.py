@@ -9,7 +9,7 @@ import numpy as np
 PERCENTILES = (50, 90, 95, 99, 99.9)
 # The largest number of samples of one series in a record.
 KEPT_SAMPLES = 2000
-# The workflow's own jobs before a benchmark cause no load average per core above this.
+# The load average per core that other jobs of the workflow, before a benchmark, do not exceed.
 BUSY = 1.5
 
 
@@ -23,7 +23,7 @@ class Effort:
 
 
 def disturbance(environment: dict) -> str | None:
-    """Return a sentence if the machine was busy before a benchmark, else None. The record has the `environment`."""
+    """Return a sentence if the machine was busy before a benchmark, else None, from the record of its `environment`."""
     load, threads = environment["load_average_1min"], environment["threads"]
     if load <= BUSY * threads:
         return None

@@ -1,4 +1,4 @@
-"""The accuracy of a checkpoint on labelled photographs, in PyTorch: whether it is plausible and high enough."""
+"""Compute the accuracy of a checkpoint on labelled photographs in PyTorch, and check it."""
 
 import argparse
 from pathlib import Path
@@ -25,12 +25,12 @@ from slipway.contract.sample_sources import evenly
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 
-# The number of photographs for trying other preprocessings.
+# Other preprocessings are tried on so many photographs.
 SAMPLE = 200
 
 
 def add_labels(arguments: argparse.ArgumentParser) -> None:
-    """Add the options for labelled photographs."""
+    """Add --labels, --labels-from and --min-top1."""
     arguments.add_argument("--labels", type=Path, required=True, help="class names, one a line")
     arguments.add_argument("--labels-from", type=Path, help="the user's label file, if the names come from one")
     arguments.add_argument("--min-top1", type=float, help="lowest top-1 accuracy, of 0..1")
@@ -39,9 +39,10 @@ def add_labels(arguments: argparse.ArgumentParser) -> None:
 def labelling_of(
     arguments: argparse.Namespace, contract: Contract, photographs: PhotographInputs
 ) -> tuple[Labelling, dict]:
-    """Return the classes of the photographs, and how their folders were read, for a record.
+    """Return (labelling, {"classes": class index of each photograph, "folders": their readings} for a record).
 
-    Raises SlipwayError if labels would prove nothing, or if a folder is ambiguous.
+    A class is -1 if it is unknown or if the outputs are no class scores. Raises SlipwayError if labels would prove
+    nothing, or if a folder is ambiguous.
     """
     meaning = contract.outputs[0].meaning
     labels, source = served_labels(arguments.labels, arguments.labels_from)
@@ -67,7 +68,11 @@ def figures_on_labels(
     labelling: Labelling,
     evaluation: Evaluation,
 ) -> dict:
-    """Return the record of the accuracy on the photographs of known class, with checks of its plausibility."""
+    """Return the record of the accuracy on photographs of known class, with checks of its plausibility.
+
+    It has "images", "labelled", "folders", "published_top1", "alternatives" and "warnings". If a class is known, it
+    also has "top1", "top5" and "top1_interval". Random weights are not checked for plausibility.
+    """
     meaning = contract.outputs[0].meaning
     (indices,) = np.nonzero(np.array(evaluation.facts["classes"]) >= 0)
     record = {

@@ -1,7 +1,7 @@
 """Find the class of each folder of photographs. The Snakefile calls this while it is parsed.
 
-A folder is read by the name of its class, else as a class index. Only without labels is it read by its place in the
-sorted order, as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
+A folder is read by the name of its class, else as a class index. Only if there are no labels is it read by its place in
+the sorted order, as in torchvision's ImageFolder. An ambiguous folder is an error: nothing is guessed.
 """
 
 import difflib
@@ -34,10 +34,11 @@ class ClassFolder:
 
 
 def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the class of each folder in `folder`, and a second possible reading, which is empty in most cases.
+    """Return (the reading of each folder in `folder`, a second possible reading). Both lists can be empty.
 
-    Raises SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some
-    folders have a class. Hidden folders and folders without photographs are skipped.
+    The second one is empty in most cases. `source` is the source of the labels: "file", "torchvision" or "none". Raises
+    SlipwayError if a folder is ambiguous, if labels were given and a folder matches none, or if only some folders have
+    a class. Hidden folders and folders without photographs are skipped.
     """
     names, count = Names(labels), len(labels.names)
     folders = with_images(folder)
@@ -71,7 +72,7 @@ def read_class_folders(folder: Path, labels: Labels, source: str) -> tuple[list[
 
 
 class Names:
-    """The classes by their names: first in the exact spelling of the labels, then in looser spellings."""
+    """Find classes by their names: first in the exact spelling of the labels, then in looser spellings."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -82,7 +83,7 @@ class Names:
         self._by_id = _classes_by_name(labels.ids, _exact)
 
     def read(self, folder: str, parent: Path) -> ClassFolder | None:
-        """Return the class with a folder's name in the strictest spelling that matches; None if none matches.
+        """Return the reading of a folder by its name, in the strictest spelling that matches; None if none matches.
 
         Raises SlipwayError if two classes have this name. `parent` is the folder around it.
         """
@@ -99,7 +100,7 @@ class Names:
         return None
 
     def of_file(self, name: str) -> int | None:
-        """Return the class whose index or ID starts a file's name; None if there is none."""
+        """Return the class index of a file whose name begins with an index or ID and "_"; None for another name."""
         first, separator, _ = name.partition("_")
         if not separator:
             return None
@@ -109,7 +110,7 @@ class Names:
 
 
 def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> dict[str, list[int]]:
-    """Return {name in a spelling: indices of the classes with it} of the names of each class."""
+    """Return {spelled(name): indices of the classes with this name}. `names` has the names of each class."""
     classes: dict[str, list[int]] = {}
     for index, given in enumerate(names):
         for name in filter(None, dict.fromkeys(map(spelled, given))):
@@ -118,7 +119,7 @@ def _classes_by_name(names: list[list[str]], spelled: Callable[[str], str]) -> d
 
 
 def _exact(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC). File systems keep composed and decomposed names apart."""
+    """Return a name in Unicode's composed form (NFC) with single spaces. File systems allow both Unicode forms."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
@@ -129,7 +130,7 @@ def _loose(name: str) -> str:
 
 
 def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[ClassFolder]:
-    """Return the reading of folders 0, 1, ..., 10 in text order (0, 1, 10, 2, ...), if it differs from their index."""
+    """Return readings of numbered folders by their text order (0, 1, 10, 2, ...); [] if the classes are the same."""
     order = {name: index for index, name in enumerate(sorted(map(str, range(count))))}
     if not all(reading.rule == INDEX and reading.folder in order for reading in readings):
         return []
@@ -138,7 +139,11 @@ def _in_imagefolders_order(readings: list[ClassFolder], count: int) -> list[Clas
 
 
 def _by_order(parent: Path, count: int) -> tuple[list[ClassFolder], list[ClassFolder]]:
-    """Return the folders in sorted order if there is one per class. Numbers are also read in numeric order."""
+    """Return (readings in sorted order, readings in order of the folders' numbers).
+
+    Both are empty unless there is one folder per class. The second one is empty unless all names are numbers and the
+    two orders differ.
+    """
     everything, folders = class_folders(parent), with_images(parent)
     ordered = everything if len(everything) == count else folders
     if len(ordered) != count:
@@ -172,5 +177,5 @@ def _unmatched(folders: list[str], parent: Path, labels: Labels, source: str) ->
 
 
 def with_images(folder: Path) -> list[str]:
-    """Return the sorted names of the folders in a folder that have an image below them."""
+    """Return the sorted names of the subfolders that have an image at any depth."""
     return [name for name in class_folders(folder) if holds_image(folder / name)]

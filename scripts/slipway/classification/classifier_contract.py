@@ -56,8 +56,8 @@ def contract_of(
 def class_names(labels_from: Path | None, count: int, architecture: str | None = None) -> list[str]:
     """Return `count` class names: the user's, else torchvision's for its `architecture`, else "class i".
 
-    A single output may have two names from the user: the name of the no and the name of the yes. Raises SlipwayError
-    for another number of names.
+    For a single output, the user may give two names, of the negative and of the positive class. Raises SlipwayError for
+    another number of names.
     """
     if labels_from:
         names = read_labels(labels_from).names
@@ -79,7 +79,7 @@ def class_names(labels_from: Path | None, count: int, architecture: str | None =
 
 
 def _named_by(weights: dict, outputs: int) -> str | None:
-    """Return in words where the names of a model's classes come from; None if they have no names."""
+    """Return in words the evidence that a model's outputs are class scores; None without evidence."""
     if ":" not in weights["architecture"]:
         return f"{weights['architecture']} is a classifier of torchvision"
     if counts := [name for name, value in weights["arguments"].items() if "class" in name and value == outputs]:

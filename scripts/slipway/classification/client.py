@@ -21,7 +21,7 @@ FORGOTTEN = "Unable to find shared memory region"
 
 
 def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
-    """Return the model as the server describes it; raise SlipwayError if it is no classifier of pictures."""
+    """Return the classifier that the server describes. Raise SlipwayError if the model is no classifier of pictures."""
     metadata = connection.call(connection.client.get_model_metadata, model, version)
     config = connection.call(connection.client.get_model_config, model, version).config
     return classifier_of(metadata, config, version, output)
@@ -30,9 +30,9 @@ def ask_tensors(connection: Connection, model: str, version: str, output: str | 
 def ask(
     connection: Connection, classifier: Classifier, batch: np.ndarray, shared: SharedBatch | None = None
 ) -> tuple[np.ndarray, dict]:
-    """Return the scores (N, classes) of a batch (N, 3, side, side), sent through `shared` memory if given.
+    """Return (scores (N, classes), facts) for a batch (N, 3, side, side), sent through `shared` memory if given.
 
-    Also returns the facts about the request: the version that answered, the latency with all retries, and the attempts.
+    The facts are {"version": the version that answered, "latency_ms" with all retries, "attempts"}.
     """
     array = batch if classifier.batched else batch[0]
     tensor = grpc.InferInput(classifier.input, list(array.shape), np_to_triton_dtype(array.dtype))
@@ -62,9 +62,9 @@ def ask(
 
 
 def ask_labels(connection: Connection, classifier: Classifier, side: int) -> list[str]:
-    """Return the server's own class names of the output; an empty list if it has none.
+    """Return the server's class names of the output; [] if it has none.
 
-    Triton's classification extension returns them: a request for all classes, with any picture, is answered with
+    A request for all classes, with any picture, returns them: Triton's classification extension answers it with
     "score:index:label" for each class.
     """
     if not (classifier.has_labels and classifier.classes):
@@ -87,7 +87,7 @@ def labels_of(named: list[str], classes: int) -> list[str]:
 
 
 def assumed_meaning(scores: np.ndarray, kind: str | None = None) -> Meaning:
-    """Return the assumed meaning of scores (N, classes) that the model does not state: `kind`, else by their values.
+    """Return the meaning to assume if the model states none: `kind` if given, else by the scores (N, classes).
 
     Probabilities are never negative and sum to 1 in every row; logits never do. A single value says nothing.
     """

@@ -1,4 +1,4 @@
-"""The accuracy of an engine on labelled photographs, beside PyTorch's."""
+"""Compare the accuracy of an engine on labelled photographs with PyTorch's."""
 
 import numpy as np
 
@@ -10,7 +10,11 @@ from slipway.core.cli import progress
 
 
 def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluation) -> dict:
-    """Return both accuracies on the photographs of known class, and how their folders were read."""
+    """Return {"images", "labelled", "folders", "pytorch", "engine"} for a record.
+
+    "labelled" counts the photographs of known class. "pytorch" and "engine" are the accuracies on them, missing if
+    there are none. "folders" says how the folders were read.
+    """
     classes, meaning = np.array(pytorch.facts["classes"]), contract.outputs[0].meaning
     known = classes >= 0
     figures = {"images": len(classes), "labelled": int(known.sum()), "folders": pytorch.facts["folders"]}
@@ -22,7 +26,7 @@ def figures_on_labels(contract: Contract, pytorch: Evaluation, engine: Evaluatio
 
 
 def dropped(figures: dict, limit: float) -> list[str]:
-    """Return in words a loss of top-1 accuracy beyond the limit; [] if it is within the limit."""
+    """Return [text about the loss of top-1 accuracy] if the loss exceeds `limit`, else []."""
     if not figures["labelled"]:
         return []
     drop = figures["pytorch"]["top1"] - figures["engine"]["top1"]
@@ -30,7 +34,7 @@ def dropped(figures: dict, limit: float) -> list[str]:
 
 
 def below_floor(figures: dict, floor: float | None) -> list[str]:
-    """Return in words each top-1 accuracy below `accuracy.min_top1`; [] if none is."""
+    """Return texts about top-1 accuracies that are below `accuracy.min_top1` or not known; [] if there are none."""
     if floor is None:
         return []
     if not figures["labelled"]:
@@ -43,7 +47,7 @@ def below_floor(figures: dict, floor: float | None) -> list[str]:
 
 
 def show(photographs: dict | None) -> None:
-    """Print the figures of an engine of class scores on the labelled photographs in a line."""
+    """Print an engine's figures on the labelled photographs in a line. `photographs` is None if none are configured."""
     if photographs and photographs["labelled"]:
         decided = "decision_agreement" in photographs
         words = "decision" if decided else "top class"

@@ -32,7 +32,7 @@ _UNBOUNDED = {
 }
 # Logarithms of probabilities that softmax does not undo: {name: factor that makes natural logarithms of them}.
 _OTHER_LOGARITHMS = {"negative": -1.0, "to base 10": np.log(10), "to base 2": np.log(2)}
-# So many scores are in order by chance for fewer than one network of 100,000 (two of the 9! orders).
+# Fewer than one of 100,000 networks has so many scores in order by chance (two of the 9! orders).
 _SORTED_BY_CHANCE = 9
 _SOFTMAX = ("softmax", "log_softmax")
 _UNKNOWN_NUMBER = (
@@ -53,9 +53,9 @@ def find_meaning(
 ) -> Meaning:
     """Return the meaning of outputs (N, values): the stated one, else the one that the network shows.
 
-    `last` is the network's last operation. `named_by` says in words where the names of the classes come from; None if
-    the classes have no names. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the
-    network contradicts the stated meaning, or if softmax and sigmoid make no probabilities of the outputs.
+    `last` is the network's last operation. `named_by` is the evidence, in words, that the outputs are classes; None
+    without evidence. `key` is the output's key in config.yaml, for messages. Raises SlipwayError if the network
+    contradicts the stated meaning, or if softmax and sigmoid make no probabilities of the outputs.
     """
     values = outputs.astype(np.float64)
     count = values.shape[1]
@@ -115,7 +115,7 @@ def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
 
 
 def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
-    """Return the last operations of a run as (name, arguments, result), and as last entry an output."""
+    """Return the last operations of a run as (name, arguments, result), and as the last entry the output's tensor."""
     done = collections.deque(maxlen=_REMEMBERED)
 
     class Recorder(TorchDispatchMode):
@@ -130,7 +130,7 @@ def _recorded(network: ServedNetwork, inputs: Tensors, output: str) -> list:
 
 
 def _why_no_scores(last: str, values: np.ndarray) -> tuple[str, str] | None:
-    """Return a problem and its remedy if values (N, classes) are no class scores; None if they may be."""
+    """Return (problem, remedy), both in words, if values (N, classes) are no class scores; None if they may be."""
     count, sums, steps = values.shape[1], values.sum(axis=1), np.diff(values, axis=1)
     in_order = count >= _SORTED_BY_CHANCE and steps.any() and ((steps <= 0).all() or (steps >= 0).all())
     if last in ("topk", "sort") or in_order:
@@ -203,5 +203,5 @@ def _all_one(numbers: np.ndarray) -> bool:
 
 
 def _may_be_sigmoid(last: str, values: np.ndarray) -> bool:
-    """Return whether values are within 0..1, and the last operation does not make that a coincidence."""
+    """Return whether all values are within 0..1, and the last operation is none of `_UNBOUNDED`."""
     return last not in _UNBOUNDED and bool((values >= 0).all() and (values <= 1).all())

@@ -1,4 +1,4 @@
-"""Classification of photographs by a served model: read them, send them in batches, interpret the scores."""
+"""Classify photographs by a served model: read them, send them in batches, interpret the scores."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -22,8 +22,8 @@ from slipway.triton.client.shared_memory import SharedBatch
 class Classification:
     """The settings of a classification: the model, its input, the size of a batch, and the form of the answers.
 
-    `labels` are the class names, as far as known. `stated` is the meaning of the outputs in --output-meaning. `top` is
-    the number of classes to name. With `strict`, the first photograph without an answer ends it.
+    `labels` are the known class names. `stated` is the meaning of the outputs in --output-meaning. `top` is the number
+    of classes to name. With `strict`, the first photograph without an answer raises an error.
     """
 
     classifier: Classifier
@@ -41,7 +41,7 @@ class Classification:
 
 
 def require_same_meaning(classifier: Classifier, stated: str | None) -> str | None:
-    """Return the meaning in --output-meaning; raise SlipwayError if it contradicts the server."""
+    """Return `stated`, the meaning in --output-meaning. Raise SlipwayError if it contradicts the server."""
     meaning = classifier.meaning
     if meaning and stated not in (None, meaning.kind):
         raise SlipwayError(
@@ -52,7 +52,7 @@ def require_same_meaning(classifier: Classifier, stated: str | None) -> str | No
 
 
 def read_labels(path: Path, classifier: Classifier) -> list[str]:
-    """Return a file's class names; raise SlipwayError unless it has one for each class."""
+    """Return a file's class names. Raise SlipwayError unless it has one for each class, or two for a single output."""
     if not path.is_file():
         raise SlipwayError(f"--labels {path} is no file; correct the path")
     labels = label_files.read_labels(path).names
@@ -68,7 +68,7 @@ def read_labels(path: Path, classifier: Classifier) -> list[str]:
 def meaning_of(settings: Classification, scores: np.ndarray) -> Meaning:
     """Return the meaning of scores (N, classes): the server's, else the stated or assumed one.
 
-    For a single output with two labels, the first label is the name of the no.
+    For a single output with two labels, the first label names the negative class.
     """
     labels = settings.labels
     meaning = settings.classifier.meaning or assumed_meaning(scores, settings.stated)
@@ -82,7 +82,7 @@ def classify(
     predictions: Predictions,
     shared: SharedBatch | None,
 ) -> Iterator[list[dict]]:
-    """Send the photographs, a batch at a time; add each answer to `predictions`, and yield its pictures."""
+    """Send the photographs in batches, add the answers to `predictions`, and yield the new entries of each batch."""
     for group in batched(readable(files, settings, predictions), settings.batch):
         sent = [file for file, _ in group]
         try:
@@ -99,7 +99,10 @@ def classify(
 def readable(
     files: list[Path], settings: Classification, predictions: Predictions
 ) -> Iterator[tuple[Path, np.ndarray]]:
-    """Yield each photograph as an input (3, side, side) of the model's dtype; report broken files, and go on."""
+    """Yield (file, input (3, side, side) of the model's dtype) of each photograph that can be read.
+
+    A broken file becomes a failure in `predictions`. With `strict`, it raises SlipwayError.
+    """
     for file in files:
         try:
             yield file, settings.preprocess(load_image(file), settings.classifier.dtype)
@@ -110,7 +113,7 @@ def readable(
 
 
 def batched(items: Iterable, size: int) -> Iterator[list]:
-    """Yield lists of `size` items, the last one shorter; no item is taken before it is needed."""
+    """Yield lists of `size` items. The last list may be shorter. Items are taken only when they are needed."""
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
         yield batch

@@ -12,7 +12,7 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", "
 
 
 def find_images(folder: str | Path, limit: int | None = None) -> list[Path]:
-    """Return the images below `folder`, sorted; at most `limit`, spread evenly over them.
+    """Return the sorted images below `folder`. With `limit`, return at most so many, evenly spread.
 
     Raises SlipwayError if there is no such folder, or no image below it.
     """
@@ -31,7 +31,7 @@ def require_images(folder: str | Path) -> None:
 
 
 def class_folders(folder: str | Path) -> list[str]:
-    """Return the sorted names of the folders in a folder, without hidden ones."""
+    """Return the sorted names of the subfolders of a folder, without hidden ones."""
     return sorted(path.name for path in Path(folder).iterdir() if path.is_dir() and not is_hidden(path.name))
 
 
@@ -41,7 +41,7 @@ def holds_image(folder: str | Path) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a name is hidden, such as .ipynb_checkpoints, or a rest of macOS archives, such as ._a.jpg."""
+    """Return whether a name is of a hidden file or of a macOS archive's extra files, such as ._a.jpg and __MACOSX."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -1,4 +1,4 @@
-"""Load photographs of any kind (or refuse them by name), and preprocess them as for ImageNet.
+"""Load photographs of many kinds, and preprocess them as for ImageNet.
 
 The preprocessing is torchvision's ImageClassification preset, written with Pillow and NumPy alone, so that a client
 needs no PyTorch.
@@ -35,7 +35,7 @@ class Preprocessing:
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
 
     def __call__(self, image: Image.Image, dtype: str = "float32") -> np.ndarray:
-        """Return an RGB image as input (3, crop, crop) of a dtype: normalised float32, or its uint8 pixels."""
+        """Return an RGB image as input (3, crop, crop): normalised float32, or its pixels if `dtype` is uint8."""
         return self.pixels(image) if dtype == "uint8" else self.normalised(self.pixels(image))
 
     def normalised(self, pixels: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ class Preprocessing:
 
 
 def sample_photograph() -> Path:
-    """Return the photograph that Matplotlib installs: Grace Hopper, ImageNet class "military uniform"."""
+    """Return the path of Matplotlib's sample photograph: Grace Hopper, ImageNet class "military uniform"."""
     from matplotlib.cbook import get_sample_data
 
     return Path(get_sample_data("grace_hopper.jpg", asfileobj=False))

@@ -86,7 +86,7 @@ def _of_lines(text: str, path: Path) -> Labels:
 
 
 def _numbered(lines: list[str]) -> tuple[int, list[int], list[str]] | None:
-    """Return the first number, the numbers and the texts of lines numbered from 0 or 1, in any order; None else."""
+    """Return (first number, numbers, texts) of lines numbered from 0 or 1, in any order; else None."""
     for pattern in _NUMBERED:
         matches = [pattern.fullmatch(line) for line in lines]
         if not all(matches):

@@ -28,9 +28,9 @@ class Labelling:
 
 
 def label_photographs(images: list[Path], folder: Path, labels: Labels, source: str) -> Labelling:
-    """Return the class of each image below `folder`.
+    """Return the labelling of the images below `folder`.
 
-    `source`: where the names of the classes come from: "file" (the user's label file), "torchvision" or "none". Raises
+    `source` is the source of the class names: "file" (the user's label file), "torchvision" or "none". Raises
     SlipwayError like `read_class_folders`.
     """
     names = Names(labels)
@@ -50,7 +50,7 @@ def label_photographs(images: list[Path], folder: Path, labels: Labels, source: 
 
 
 def _classes(images: list[Path], folders: list[ClassFolder], names: Names, within_folders: bool) -> np.ndarray:
-    """Return the classes of images by their folder, or by their file name if no folder is a class."""
+    """Return the class index of each image, as int64 (N,), by its folder; by its file name if no folder is a class."""
     indices = {reading.folder: reading.index for reading in folders}
 
     def class_of(image: Path) -> int:

@@ -1,4 +1,4 @@
-"""PyTorch's logits of a classifier."""
+"""Compute a classifier's logits in PyTorch."""
 
 import numpy as np
 

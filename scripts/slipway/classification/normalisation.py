@@ -7,9 +7,9 @@ LOWEST_STD = 0.003
 
 
 def implausible(mean: Sequence[float], std: Sequence[float], prefix: str = "") -> str | None:
-    """Return in words why `mean` or `std` is impossible for pixels from 0 to 1, and its correction; None if neither.
+    """Return in words why `mean` or `std` is wrong for pixels from 0 to 1, with a correction; None if both are right.
 
-    `prefix` precedes "mean" and "std" in the message: the place where the reader wrote them.
+    `prefix` precedes "mean" and "std" in the text, such as "--" for options.
     """
     of_bytes, twice = "are of pixels from 0 to 255", "were divided by 255 twice"
     rules = (

@@ -1,4 +1,4 @@
-"""Photographs as inputs of a model: labelled ones, and those to calibrate on."""
+"""Photographs as inputs of a model, for evaluation and for calibration."""
 
 import argparse
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from slipway.contract.contract import Contract, Tensors
 
 
 def add_labelled(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add the option for labelled photographs as evaluation data."""
+    """Add --labelled, the folder of labelled photographs for evaluation."""
     source.add_argument("--labelled", type=Path, help="folder of photographs, labelled by folder or file name")
 
 
 def add_photographs(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add the option for the photographs to calibrate on, which is one of several sources of samples."""
+    """Add --images, the folder of calibration photographs, to the group of the sources of samples."""
     source.add_argument("--images", type=Path, help="folder of photographs to calibrate on")
 
 
@@ -31,7 +31,7 @@ class PhotographInputs:
 
     @classmethod
     def of(cls, folder: Path, most: int, contract: Contract) -> "PhotographInputs":
-        """Return at most `most` photographs of a folder, spread evenly over it. Raise SlipwayError if it has none."""
+        """Return at most `most` photographs of a folder, evenly spread. Raise SlipwayError if it has none."""
         preprocess = Preprocessing.of(contract.facts["preprocess"])
         return cls(find_images(folder, most), preprocess, contract.inputs[0].dtype)
 

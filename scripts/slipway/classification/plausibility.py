@@ -1,4 +1,4 @@
-"""Check whether an accuracy on labelled photographs is plausible, or the network was trained on other inputs.
+"""Check whether an accuracy on labelled photographs is plausible. If not, the preprocessing may be wrong.
 
 Differences between accuracies count only if they are significant.
 """
@@ -20,7 +20,7 @@ from slipway.core.pytorch import torch
 from slipway.outputs.meaning import Meaning
 
 BATCH = 8
-# Reasons for a warning: this gain in top-1 accuracy by another preprocessing, this loss against the published accuracy.
+# A warning needs this gain in top-1 accuracy by another preprocessing, or this loss against the published accuracy.
 CLEAR_GAIN, LARGE_DROP = 0.01, 0.05
 # At most one false warning about preprocessing in 20 correctly configured networks.
 CHANCE_OF_ALARM = 0.05
@@ -35,13 +35,16 @@ _USUAL = {
     "pixels from 0 to 1": ((0.0,) * 3, (1.0,) * 3),
     "pixels from 0 to 255": ((0.0,) * 3, (round(1 / 255, 8),) * 3),
 }
-# Smaller differences of means (0..1) and deviations (relative) count as none, such as 0.498 and 0.5.
+# Smaller differences of means (absolute) and of deviations (relative) are ignored, such as 0.498 and 0.5.
 _NEAR_MEAN, _NEAR_STD = 0.02, 0.1
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another preprocessing: name, function that makes the input (3, crop, crop), side length, advice to set it."""
+    """An alternative preprocessing. `prepare` makes the input (3, crop, crop) from an RGB image.
+
+    `advice` says how to configure it.
+    """
 
     name: str
     prepare: Callable[[Image.Image], np.ndarray]
@@ -50,7 +53,10 @@ class Alternative:
 
 
 def alternatives(configured: Preprocessing, architecture: str) -> list[Alternative]:
-    """Return the obvious alternatives: the ones of torchvision's weights for the architecture, usual ones, and BGR."""
+    """Return the preprocessings to try: torchvision's for the architecture, usual means and deviations, and BGR.
+
+    Preprocessings that equal the configured one are left out.
+    """
     names: dict[Preprocessing, str] = {}
     for weights in published(architecture):
         names.setdefault(Preprocessing.of(weights.preprocess), f"as published for {weights}")
@@ -86,9 +92,10 @@ def try_alternatives(
     configured: Preprocessing,
     architecture: str,
 ) -> list[dict]:
-    """Return the top-1 accuracy with each obvious alternative and as configured, on the same photographs.
+    """Return the top-1 accuracy with each alternative preprocessing and as configured, on the same photographs.
 
-    `photographs` are files with their class indices. `chance`: the probability of such a gain by chance alone.
+    `photographs` are (file, class index). Each entry has "name", "images", "configured_top1", "top1", "advice" and
+    "chance", the probability of such a gain by chance alone.
     """
     others = [other for other in alternatives(configured, architecture) if _takes(model, other.crop)]
     ways = (configured, *(other.prepare for other in others))
@@ -124,7 +131,10 @@ def _takes(model: torch.nn.Module, side: int) -> bool:
 
 
 def clear_gains(tried: list[dict]) -> list[str]:
-    """Return in words the best alternative if its gain is significant, corrected for the number of alternatives."""
+    """Return [text about the best alternative whose gain is significant], or [] if there is none.
+
+    The significance is corrected for the number of alternatives.
+    """
     return [
         f"on {best['images']} labelled photographs PyTorch's top-1 accuracy is {best['configured_top1']:.1%} as "
         f"configured and {best['top1']:.1%} with {best['name']}, so the network seems to have been trained so: set "
@@ -135,7 +145,7 @@ def clear_gains(tried: list[dict]) -> list[str]:
 
 
 def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
-    """Return in words that an accuracy is far below the published one; [] if it is not."""
+    """Return [text] if an accuracy is significantly below the published one (by LARGE_DROP), else []."""
     if published is None or accuracy["top1_interval"][1] >= published - LARGE_DROP:
         return []
     return [
@@ -146,7 +156,10 @@ def drop_from_published(accuracy: dict, published: float | None) -> list[str]:
 
 
 def require_reading(labelling: Labelling, best_classes: np.ndarray) -> None:
-    """Raise SlipwayError unless the network's best classes (N,) decide between two readings of the folders."""
+    """Raise SlipwayError unless the network's answers favour the first of two readings of the folders.
+
+    `best_classes` are the network's best classes for the photographs of known class.
+    """
     has_class = labelling.classes >= 0
     correct = best_classes == labelling.classes[has_class]
     correct_otherwise = best_classes == labelling.alternative[has_class]

@@ -1,4 +1,4 @@
-"""A server's answers to photographs: collect them, and show them as a table or as JSON."""
+"""Collect a server's answers to photographs, and show them as a table or as JSON."""
 
 import json
 import time
@@ -27,7 +27,7 @@ class Predictions:
     def add(
         self, files: Sequence[Path], outputs: np.ndarray, meaning: Meaning, labels: list[str], top: int, request: dict
     ) -> list[dict]:
-        """Add one request's outputs (N, values). Return its pictures with their answers: the `top` most likely classes.
+        """Add one request's outputs (N, values). Return the new entries of `pictures`, with the `top` best classes.
 
         `request` has the request's facts, among them `latency_ms`. A class without a label is named "class i".
         """
@@ -41,13 +41,16 @@ class Predictions:
         return new
 
     def fail(self, files: Sequence[Path], error: SlipwayError) -> None:
-        """Add photographs without an answer, and print their names."""
+        """Record photographs without an answer, and print their names with the error."""
         for file in files:
             self.failed.append({"file": str(file), "error": str(error)})
             progress(f"no answer for {file}: {error}")
 
     def summary(self) -> dict:
-        """Return the number of answered pictures, pictures/s (reading included), and percentiles of latencies (ms)."""
+        """Return {"answered", "failed", "seconds", "pictures_per_second", "requests", "request_ms": {"p50", "p99"}}.
+
+        "seconds" is the time since the start, reading of files included. Without requests, the percentiles are None.
+        """
         seconds = time.perf_counter() - self.start
         p50, p99 = np.percentile(self.requests_ms, [50, 99]).round(3).tolist() if self.requests_ms else (None, None)
         return {
@@ -68,7 +71,10 @@ def table(pictures: list[dict], width: int) -> list[str]:
 
 
 def conclusion(predictions: Predictions, who: dict) -> list[str]:
-    """Return the lines below the table: number of pictures, server, throughput, and a warning for a rehearsal."""
+    """Return the lines below the table: number of pictures, server, throughput, and a warning for a rehearsal.
+
+    `who` has "model", "server", "batch" and "rehearsal".
+    """
     summary = predictions.summary()
     lines = [
         f"{summary['answered']} answered, {summary['failed']} not, by {who['model']} at {who['server']}: "
@@ -85,7 +91,7 @@ def conclusion(predictions: Predictions, who: dict) -> list[str]:
 
 
 def document(predictions: Predictions, who: dict) -> str:
-    """Return everything as JSON: the server and the request, pictures, failures, figures."""
+    """Return JSON text with the entries of `who` (server and request), the pictures, the failures and the summary."""
     meaning = predictions.meaning and predictions.meaning.record()
     answers = {"pictures": predictions.pictures, "failed": predictions.failed, "summary": predictions.summary()}
     return json.dumps({**who, "output": meaning, **answers}, indent=2)

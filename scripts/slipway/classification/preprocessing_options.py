@@ -9,7 +9,7 @@ from slipway.classification.images import INPUT_DTYPES, Preprocessing
 def add_preprocessing(
     arguments: argparse.ArgumentParser, description: str | None = None, interpolation: str | None = "bilinear"
 ) -> None:
-    """Add --resize, --crop, --mean, --std and --interpolation, which may all be left out."""
+    """Add the optional --resize, --crop, --mean, --std and --interpolation."""
     group = arguments.add_argument_group("preprocessing", description)
     group.add_argument("--resize", type=int, help="length of the short side after scaling, in pixels")
     group.add_argument("--crop", type=int, help="side of the square cut from the centre, in pixels")

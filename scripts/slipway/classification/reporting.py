@@ -9,7 +9,7 @@ TEMPLATE = "report.html.j2"
 
 
 def values_in_words(output: Tensor) -> str:
-    """Return the number of values of an output (batch, values) in words; they are not always classes."""
+    """Return the number of values of an output (batch, values), such as "1000 classes" or "3 output values"."""
     count = output.shape[-1]
     if count == 1:
         return "one output"
@@ -17,7 +17,7 @@ def values_in_words(output: Tensor) -> str:
 
 
 def proof_in_words(figures: dict) -> str:
-    """Return the accuracies on labelled photographs in words."""
+    """Return in words the engine's and PyTorch's accuracy on labelled photographs."""
     return (
         f"top-1 {figures['engine']['top1']:.1%} on {figures['labelled']} labelled photographs, PyTorch's "
         f"{figures['pytorch']['top1']:.1%}"

@@ -48,10 +48,10 @@ def scaled_to_8_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, path: Path) -> None:
-    """Raise SlipwayError if the 8 bits that Pillow takes from a deeper image do not show the picture.
+    """Raise SlipwayError if Pillow's conversion of an image to 8 bits does not show the picture.
 
-    For colours with 16 bits a sample (see `rawmodes`) Pillow takes the upper 8 bits. They are black if the samples use
-    fewer bits.
+    `colours` is the converted image. `rawmodes` names Pillow's raw modes of the file. With 16 bits a sample (";16"),
+    Pillow takes the upper 8 bits, which are black if the samples use fewer bits. Signed samples are refused.
     """
     if _SIGNED in _tag(image, _FORMAT):
         raise SlipwayError(f"image {path} has samples with a sign, and no range that is known; {_ADVICE}")
@@ -66,7 +66,7 @@ def require_full_range(image: Image.Image, colours: Image.Image, rawmodes: str, 
 
 
 def _range(image: Image.Image, path: Path) -> tuple[float, float]:
-    """Return the values of black and white that the file or its format states."""
+    """Return (lowest, highest) value that samples may have, as the file or its format states."""
     if highest := _tag(image, _HIGHEST):
         low, high = float(min(_tag(image, _LOWEST), default=0)), float(max(highest))
         if not (math.isfinite(low) and math.isfinite(high) and low < high):

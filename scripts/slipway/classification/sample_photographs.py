@@ -18,14 +18,14 @@ PART, DARKER, BRIGHTER = 0.8, 0.6, 1.3
 
 
 def add_sample(source: argparse._MutuallyExclusiveGroup) -> None:
-    """Add the option for the sample photograph, which is the source of samples if no other is named."""
+    """Add --image, the sample photograph, which is the source of samples if no other is named."""
     source.add_argument("--image", type=Path, help="photograph; default: the one that Matplotlib installs")
 
 
 def photographs_of(path: Path | None, preprocess: Preprocessing, dtype: str) -> tuple[list[Tensors], dict]:
-    """Return 9 samples (1, 3, crop, crop) of a photograph (default: Matplotlib's), and its facts for the record.
+    """Return (9 samples (1, 3, crop, crop) of a photograph, {"image": its name, "image_sha256"}).
 
-    SlipwayError names a broken file.
+    The default is Matplotlib's photograph. SlipwayError names a broken file.
     """
     path = path or sample_photograph()
     image = load_image(path)

@@ -8,9 +8,9 @@ from slipway.outputs.meaning import Meaning
 
 
 def agreement_of_decisions(meaning: Meaning, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """Return the share of equal decisions in pairs of scores (N, classes): `top1_agreement` or `decision_agreement`.
+    """Return {"top1_agreement": share of equal decisions} for pairs of scores (N, classes).
 
-    The second one is for scores whose classes are each a yes or no of its own.
+    For sigmoid outputs, the key is "decision_agreement", and each class of each row is a decision of its own.
     """
     name = "decision_agreement" if meaning.kind == "sigmoid" else "top1_agreement"
     equal = [(meaning.decisions(one) == meaning.decisions(other)).ravel() for one, other in pairs]
@@ -18,7 +18,7 @@ def agreement_of_decisions(meaning: Meaning, pairs: Iterable[tuple[np.ndarray, n
 
 
 def accuracy(scores: np.ndarray, classes: np.ndarray) -> dict:
-    """Return top-1 and top-5 accuracy of scores (N, classes) against the true class indices (N,)."""
+    """Return {"top1", "top5"}, the accuracies (0..1) of scores (N, classes) against the true class indices (N,)."""
     best = np.argsort(-scores, axis=1)[:, :5]
     hits = best == classes[:, None]
     return {"top1": float(hits[:, 0].mean()), "top5": float(hits.any(axis=1).mean())}

@@ -20,12 +20,11 @@ OUTPUT_TYPES = ("FP16", "BF16", "FP32", "FP64")
 
 @dataclass(frozen=True)
 class Classifier:
-    """The interface of a model: input (N, 3, side, side) of `dtype`, output (N, classes).
+    """A classifier on a server: input (N, 3, side, side) of `dtype`, output (N, classes).
 
-    `side` and `classes` are None if the server leaves them open, `max_batch` if it states no limit. A model that is not
-    `batched` takes (3, side, side). With `version` "" the server chooses. `meaning` describes the scores, and
-    `preprocess` has the settings of slipway.classification.images.Preprocessing. Both are None unless the model's
-    parameters state them.
+    `side`, `classes` and `max_batch` are None if the server leaves them open. A model that is not `batched` takes (3,
+    side, side). With `version` "" the server chooses. `meaning` describes the scores, and `preprocess` has the settings
+    of slipway.classification.images.Preprocessing. Both are None unless the model's parameters state them.
     """
 
     name: str
@@ -83,7 +82,7 @@ def classifier_of(
 
 
 def _preprocess_of(parameters: dict[str, str]) -> dict | None:
-    """Return the preprocessing in a model's parameters; None if there is none, or another program's."""
+    """Return the preprocessing in a model's parameters; None if there is none in the form of Slipway."""
     try:
         stated = json.loads(parameters.get(PREPROCESS, ""))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The preprocessing of photographs for a served model, from options, the server, its deployment, or ImageNet's."""
+"""Choose the preprocessing of photographs for a served model, from options, server, deployment or ImageNet."""
 
 import argparse
 from dataclasses import asdict
@@ -10,16 +10,16 @@ from slipway.core.errors import SlipwayError
 
 # The preprocessing of torchvision's ImageNet classifiers, the default.
 IMAGENET = Preprocessing(232, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# The settings that change an input of each dtype, beside its side: a model with uint8 inputs normalises them itself.
+# {dtype of an input: settings that change it, beside its side}. A model with uint8 inputs normalises them itself.
 _USED = {"float32": ("resize", "mean", "std", "interpolation"), "uint8": ("resize", "interpolation")}
 
 
 def preprocessing_of(options: argparse.Namespace, classifier: Classifier, proven: dict) -> Preprocessing:
-    """Return the preprocessing: each setting from the options, the server, `proven`, or ImageNet's models.
+    """Return the preprocessing. Each setting comes from the options, else the server, else `proven`, else ImageNet.
 
-    The first of these that has the setting counts. `proven` has the settings of the model's deployment. The side of the
-    input is the server's if it states one. Every setting that is guessed from ImageNet's is printed. Raises
-    SlipwayError if the options contradict the server, or the resized photograph is smaller than the crop.
+    `proven` has the settings of the model's deployment. If the server states the side of the input, it is the crop.
+    Every setting that is guessed from ImageNet's is printed. Raises SlipwayError if the options contradict the server,
+    or the resized photograph is smaller than the crop.
     """
     side, default = classifier.side, asdict(IMAGENET)
     if side and options.crop not in (None, side):

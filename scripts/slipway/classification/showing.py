@@ -5,18 +5,18 @@ import numpy as np
 from slipway.core.records import NUMBER
 from slipway.outputs.meaning import THRESHOLD, Meaning
 
-# What a record of an answer has at least.
+# The shape of a recorded answer, which may have further entries.
 SHAPE = {"top": [{"label": str, "confidence": NUMBER}]}
 # The name of a single output's class if no label names it.
 POSITIVE = "positive class"
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: int = 5) -> dict:
-    """Return the answer to one sample for a record, from its scores (classes,).
+    """Return the answer to one sample for a record, from its output values (classes,).
 
-    {"top": [{"index", "label", "confidence"}, ...]} has the `count` most likely classes. If each class has a
-    probability of its own, "present" has the labels of the classes from "threshold" on. A class without a label is
-    named "class i".
+    {"top": [{"index", "label", "confidence"}, ...]} has the `count` most likely classes. For a sigmoid output,
+    "present" has the labels of the classes whose probability is at least "threshold". A class without a label is named
+    "class i".
     """
     scores = meaning.scores(values[None])[0]
     names = labels + [f"class {index}" for index in range(len(labels), len(scores))]
@@ -37,7 +37,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, labels: list[str], count: in
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer as lines, the most likely class first."""
+    """Return an answer as lines, the most likely class first. For a sigmoid, the last line has those present."""
     lines = [f"{entry['confidence']:6.1%}  {entry['label']}{_number(entry, ' (class {})')}" for entry in answer["top"]]
     if "present" in answer:
         lines.append(f"each by itself; from {answer['threshold']:.0%} on: {', '.join(answer['present']) or 'none'}")
@@ -45,7 +45,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line: the `count` most likely classes."""
+    """Return an answer in one line: the `count` most likely classes (None: all in the answer)."""
     return ", ".join(
         f"{entry['confidence']:.1%} {entry['label']}{_number(entry, ' ({})')}" for entry in answer["top"][:count]
     )

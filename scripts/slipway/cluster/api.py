@@ -19,7 +19,7 @@ INSTALLED = {
 
 
 class Cluster:
-    """A namespace of a cluster, with the user's own rights. `context` is the kubeconfig's name of it, for receipts."""
+    """A namespace of a cluster, with the user's own rights. `context` is the cluster's name in the kubeconfig."""
 
     def __init__(self, transport: Transport, namespace: str) -> None:
         self.transport, self.context = transport, transport.context
@@ -51,7 +51,7 @@ class Cluster:
         return applied
 
     def get(self, found: dict, accept: str = JSON) -> dict | None:
-        """Return the live object of the same kind and name; None if the object or its kind does not exist."""
+        """Return the live object with the kind and name of `found`; None if the object or its kind does not exist."""
         with suppress(NotFound):
             return self.transport.send(self.request("get", found), accept=accept)
         return None
@@ -74,7 +74,7 @@ class Cluster:
         return self.transport.send(self.request("create", found), body=found)
 
     def replace(self, found: dict) -> dict:
-        """Replace an object of this resourceVersion and return it. Raise Conflict if it was changed."""
+        """Replace the live object if it still has `found`'s resourceVersion, and return it; else raise Conflict."""
         return self.transport.send(self.request("update", found), body=found)
 
     def log(self, pod: str, container: str, lines: int, previous: bool = False) -> str:

@@ -20,7 +20,7 @@ class Unreachable(SlipwayError):
 
 
 class Refused(SlipwayError):
-    """The API answered with an error. The more frequent ones are subclasses."""
+    """The API answered with an error. Frequent errors have subclasses."""
 
 
 class Unauthorized(Refused):
@@ -70,13 +70,13 @@ class Request:
 
 
 def refusal(error: ApiException, request: Request, context: str) -> Refused:
-    """Return the API's refusal of a request as a sentence."""
+    """Return the exception for the API's refusal of a request, with a sentence."""
     reason = _why_refused(error.status, status_of(error), request)
     return _CLASSES.get(error.status, Refused)(f"{context} {reason}")
 
 
 def status_of(error: ApiException) -> dict:
-    """Return the Status object in the API's answer, or its nearest substitute."""
+    """Return the Status object in the API's answer, or else {"message": text of the answer}."""
     body = error.body.decode("utf-8", errors="replace") if isinstance(error.body, bytes) else error.body or ""
     try:
         status = json.loads(body)

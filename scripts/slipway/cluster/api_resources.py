@@ -40,7 +40,7 @@ def key(found: dict) -> str:
 
 
 def named(kind: str, name: str, api_version: str = "v1") -> dict:
-    """Return the part of an object that identifies it in its namespace."""
+    """Return {"apiVersion", "kind", "metadata": {"name"}}, which identifies an object in its namespace."""
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}}
 
 
@@ -79,12 +79,12 @@ def is_ready(found: dict) -> bool:
 
 
 def root(api_version: str) -> str:
-    """Return the path of an API group's version."""
+    """Return the path of an API group's version, such as "/apis/apps/v1"."""
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
 def kinds_of(listed: dict[str, Any], api_version: str) -> dict[str, Kind]:
-    """Return the kinds in an APIResourceList, without subresources such as the status."""
+    """Return {name: Kind} of an APIResourceList, without subresources such as the status."""
     return {
         each["kind"]: Kind(each["kind"], api_version, each["name"], each["namespaced"])
         for each in listed["resources"]

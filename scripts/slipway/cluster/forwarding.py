@@ -26,7 +26,7 @@ def forwarded(cluster: Cluster, labels: dict[str, str], ports: tuple[int, ...]) 
     pod is ready, or if the user may not forward its ports.
     """
     pod = ready_pod(cluster, labels)
-    # Report a missing right here. A client would only see a closed connection.
+    # If the user lacks the right, this raises. A client would only see a closed connection.
     _stop(_connected(cluster, pod, ports[0]))
     with ExitStack() as listening:
         yield {port: listening.enter_context(_listening(cluster, pod, port)) for port in ports}
@@ -105,7 +105,7 @@ def _connected(cluster: Cluster, pod: str, port: int) -> socket.socket:
 
 
 def _answered(error: client.ApiException) -> client.ApiException:
-    """Return the error with the API's status and message, which the library puts into a text."""
+    """Return an error with the API's status and message, parsed from the text into which the library puts them."""
     text = str(error.reason)
     status = re.search(r"Handshake status (\d+)", text)
     message = re.search(r'"message":\s*"((?:[^"\\]|\\.)*)"', text)
@@ -116,9 +116,9 @@ def _answered(error: client.ApiException) -> client.ApiException:
 
 
 def _carry(sender: socket.socket, receiver: socket.socket, at_the_end: int) -> None:
-    """Relay bytes, and shut the receiver down when they end: for writing, or both ways.
+    """Relay bytes until the sender ends; then shut the receiver down as `at_the_end` says (for writing, or both ways).
 
-    Read the bytes that a receiver does not take any more, too: else the library's thread would fail on a closed stream.
+    Bytes are also read if the receiver takes no more of them: else the library's thread would fail on a closed stream.
     """
     with suppress(OSError):
         while data := sender.recv(CHUNK):

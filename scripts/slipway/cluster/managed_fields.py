@@ -35,7 +35,7 @@ def _merge(fields: dict, more: dict) -> None:
 
 
 def _chosen(value: Any, fields: dict) -> Any:
-    """Return the named parts of a value. A value without named parts was set as a whole."""
+    """Return the parts of a value that `fields` names; the whole value if it names none."""
     if not set(fields) - {"."}:
         return value
     if isinstance(value, dict):

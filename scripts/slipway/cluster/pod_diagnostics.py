@@ -36,7 +36,7 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class PodDiagnosis:
-    """Why a pod does not serve. `container` is the container at fault, if it is one of them.
+    """Why a pod does not serve. `container` is the container at fault, "" if none is.
 
     For a whole Deployment, `pod` is the Deployment's name and `of_rollout` is true.
     """
@@ -76,7 +76,7 @@ def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
 
 
 def trouble_of_rollout(deployment: dict) -> PodDiagnosis | None:
-    """Return why a Deployment does not get its pods, as its controller states it; None if it does."""
+    """Return why a Deployment does not get its pods, as its controller states it; None if it states no problem."""
     for each in deployment.get("status", {}).get("conditions", []):
         refused = each["type"] == "ReplicaFailure" and each["status"] == "True"
         if refused or each.get("reason") == "ProgressDeadlineExceeded":

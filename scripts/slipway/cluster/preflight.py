@@ -39,7 +39,7 @@ def check(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> dict:
 
 
 def _version(cluster: Cluster) -> tuple[str, list[str], list[str]]:
-    """Return the cluster's version, and whether the manifests were validated for it."""
+    """Return (Kubernetes version, verified facts, unverified facts) on the validation of manifests for it."""
     version = cluster.transport.send(VERSION).get("gitVersion", "")
     if not re.match(r"v?\d+\.\d+", version):
         raise SlipwayError(f"{cluster.context} does not say which Kubernetes it is: is it a Kubernetes API?")
@@ -78,7 +78,7 @@ def _namespace(cluster: Cluster) -> tuple[list[str], list[str]]:
 
 
 def _rights(cluster: Cluster, objects: list[dict]) -> tuple[list[str], list[str]]:
-    """Check every right, so that the user can request all missing rights at once."""
+    """Check all rights; return (verified facts, []). Raise SlipwayError with all missing rights at once."""
     rights = needed(cluster, objects)
     if lacking := missing(cluster, rights):
         raise SlipwayError(
@@ -109,7 +109,7 @@ def _claim(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
 
 
 def _secret(cluster: Cluster, name: str) -> tuple[list[str], list[str]]:
-    """Check that a secret exists, without reading its content."""
+    """Check that a secret exists, without reading its content. Return (verified facts, unverified facts)."""
     try:
         secret = cluster.get(named("Secret", name), METADATA_ONLY)
     except Forbidden:

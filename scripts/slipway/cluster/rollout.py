@@ -79,7 +79,7 @@ def _missing(goal: dict, followed: Followed) -> str:
 
 
 def _behind(made: dict | None) -> str:
-    """Return how a Deployment lags behind: unseen by its controller, or replicas that are old or unavailable."""
+    """Return why a Deployment is behind: unseen by its controller, or old or unavailable replicas; "" if it is not."""
     if made is None:
         return "is not there"
     if not _is_seen(made):
@@ -94,7 +94,7 @@ def _behind(made: dict | None) -> str:
 
 
 def _is_seen(found: dict) -> bool:
-    """Say whether the status belongs to the present generation; without an observedGeneration it is believed."""
+    """Say whether the status belongs to the present generation; without an observedGeneration it counts as present."""
     generation = found["metadata"].get("generation", 0)
     status = found.get("status") or {}
     return bool(status) and status.get("observedGeneration", generation) >= generation
@@ -115,7 +115,7 @@ def _require_there(goals: list[dict], followed: Followed) -> None:
 
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
-    """Raise SlipwayError for a problem that lasts too long; `since` has the start time of each."""
+    """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start time}, and is updated."""
     troubles = _troubles(followed)
     for ended in set(since) - set(troubles):
         del since[ended]
@@ -131,7 +131,7 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
 
 
 def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
-    """Return the problems of new pods and of their rollouts; the problems of replaced pods end with them."""
+    """Return {(name, reason): problem} of new pods and of Deployments. Problems of replaced pods do not count."""
     events = followed.of("Event")
     found = [trouble_of(pod, events) for pod in _new_pods(followed)]
     found += [trouble_of_rollout(made) for made in followed.of("Deployment") if _is_seen(made)]

@@ -16,7 +16,7 @@ from slipway.manifests.pod_resources import resources
 
 @dataclass
 class Node:
-    """A node for pods, with its free resources."""
+    """A node that can run pods, with its free resources {name: quantity}."""
 
     name: str
     labels: dict[str, str]
@@ -24,7 +24,7 @@ class Node:
     free: Counter
 
     def takes(self, d: dict) -> bool:
-        """Say whether a target's pods may run there: the node's labels match, and the pods tolerate its taints."""
+        """Say whether a target's pods may run on this node: its labels match, and the pods tolerate its taints."""
         borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
         lasting = [taint for taint in self.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
         labelled = all(self.labels.get(key) == value for key, value in d["node_labels"].items())
@@ -32,9 +32,9 @@ class Node:
 
 
 def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list[str], list[str]]:
-    """Return the verified and the unverified facts on a fleet's room; raise SlipwayError if room is missing.
+    """Return (verified facts, unverified facts) on the room for a fleet's pods; raise SlipwayError if room is missing.
 
-    Pods that the rollout replaces leave their room to it.
+    The room of pods that the rollout replaces counts as free.
     """
     try:
         listed = cluster.listed("Node", "v1")["items"]
@@ -60,7 +60,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
 
 
 def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
-    """Return the pods that take room, separately the pods to be replaced, and the facts that stayed unknown."""
+    """Return (running pods that stay, running pods that the rollout replaces, facts that stayed unknown)."""
     try:
         pods = cluster.listed("Pod", "v1", everywhere=True)["items"]
     except Forbidden:
@@ -77,7 +77,7 @@ def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], l
 
 
 def _requests(spec: dict) -> Counter:
-    """Return a pod's requests: the sum of its containers, or an init container that requests more."""
+    """Return a pod's requests {resource: quantity}: the sum of its containers, or an init container's if larger."""
     total = Counter()
     for container in spec["containers"]:
         total.update(_quantities(container.get("resources", {}).get("requests") or {}))

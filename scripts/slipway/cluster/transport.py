@@ -19,7 +19,7 @@ APPLY, JSON = "application/apply-patch+yaml", "application/json"
 # Metadata only, so that the content of a secret is never transferred.
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 VERSION = Request("/version", resource="the version")
-# HTTP codes that may pass, the number of attempts, and the waits between them.
+# HTTP codes of transient failures, and the number of attempts.
 PASSING = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
 # How long an outage of the API may last, as during an upgrade of the cluster, and the interval of the checks.
@@ -32,7 +32,7 @@ _backoff = tenacity.wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST
 
 @dataclass(frozen=True)
 class Transport:
-    """The sender of requests to a cluster. `context` is its name in errors, `timeout_s` the longest silence."""
+    """The sender of requests to a cluster. `context` is its name in errors, `timeout_s` the limit for an answer."""
 
     client: client.ApiClient
     context: str
@@ -54,7 +54,7 @@ class Transport:
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
-        After a passing failure the request is sent again, so it must be safe to send twice. Raises Refused or
+        After a transient failure the request is sent again, so it must be safe to send twice. Raises Refused or
         Unreachable with the reason.
         """
         retry, stop = tenacity.retry_if_exception(_may_pass), tenacity.stop_after_attempt(ATTEMPTS)
@@ -77,14 +77,14 @@ class Transport:
             raise self.explained(error, request) from None
 
     def explained(self, error: Exception, request: Request) -> SlipwayError:
-        """Return the error of a request as a sentence."""
+        """Return the exception that explains a request's error in a sentence."""
         if isinstance(error, client.ApiException) and error.status:
             return api_errors.refusal(error, request, self.context)
         reason = api_errors.why_unreachable(error, request, self.timeout_s)
         return Unreachable(f"the cluster {self.context} ({self.client.configuration.host}) {reason}")
 
     def now(self) -> float:
-        """Return the API server's time in seconds of the epoch. The clocks of two deploying machines may differ."""
+        """Return the API server's time in seconds since the epoch. The clocks of two deploying machines may differ."""
         response = self.opened(VERSION)
         response.drain_conn()
         date = response.headers.get("Date")

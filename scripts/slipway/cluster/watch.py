@@ -40,7 +40,7 @@ class Interest:
 class Followed:
     """The present objects of all interests, by kind and name, and the objects that are gone.
 
-    `changes` has a failure, or None for a change.
+    `changes` gets None at each change, and an error when a watch fails for good.
     """
 
     objects: dict[tuple[str, str], dict] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class _Follower(threading.Thread):
                 self._ended.wait(PAUSE_S)
 
     def _is_final(self, error: Refused | Unreachable) -> bool:
-        """Say whether a failure will not pass. An expired resourceVersion passes: the objects are listed anew."""
+        """Say whether a failure is permanent. An expired resourceVersion is not: the objects are listed anew."""
         if isinstance(error, Gone):
             return False
         kind, lasting_s = (Refused, REFUSED_S) if isinstance(error, Refused) else (Unreachable, OUTAGE_S)
@@ -121,7 +121,7 @@ class _Follower(threading.Thread):
             self._open.shutdown()
 
     def _list(self) -> str:
-        """Take the present objects, and return the resourceVersion from which to follow the changes."""
+        """Store the present objects, and return the resourceVersion from which to follow the changes."""
         interest = self._interest
         listed = self._cluster.listed(interest.kind, interest.api_version, **interest.selectors)
         now = {found["metadata"]["name"]: found for found in listed["items"]}
@@ -134,7 +134,7 @@ class _Follower(threading.Thread):
         return listed["metadata"]["resourceVersion"]
 
     def _follow(self, version: str) -> None:
-        """Take changes from a resourceVersion on, with as many watches as needed; return when it has expired."""
+        """Store the changes since a resourceVersion, with as many watches as needed; return when it has expired."""
         while not self._ended.is_set():
             watcher = watch.Watch("object")
             try:

@@ -1,1 +1,1 @@
-"""The contract of a model: the tensors that it takes and gives, and samples of them. Every later step reads it."""
+"""The contract of a model: its input and output tensors, and samples of them. Every later step reads it."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from slipway.core.artifacts import written_whole
 
-# What reading a missing or damaged archive can raise, and looking for an array that it lacks.
+# The exceptions for a missing or damaged archive, and for an array that an archive lacks.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile)
 
 
@@ -19,18 +19,18 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
-    """Write an archive, completely or not at all."""
+    """Write named arrays to an archive, completely or not at all."""
     with written_whole(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)
 
 
 def numbered(samples: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the arrays of several samples by the names that they have in an archive."""
+    """Return {"<sample>/<array>": array} for an archive. <sample> is the index of the sample."""
     return {f"{index}/{name}": array for index, sample in enumerate(samples) for name, array in sample.items()}
 
 
 def by_number(arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Return the samples of which `numbered` made these arrays. Raise ValueError or KeyError for other names."""
+    """Return the samples, as they were before `numbered`. Raise ValueError or KeyError for other names."""
     samples: dict[int, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         index, _, name = key.partition("/")

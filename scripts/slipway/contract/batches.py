@@ -1,4 +1,4 @@
-"""Batches of samples: put together, lengthened to a size, and taken apart."""
+"""Join samples to batches, resize or pad samples, and take rows out of batches."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,22 +8,22 @@ from slipway.contract.contract import Contract, Tensors
 
 
 def joined(samples: Sequence[Tensors]) -> Tensors:
-    """Return several requests as one, concatenated along the batch axis. Their other sizes must be equal."""
+    """Return one batch of several samples, concatenated along the batch axis. Their other sizes must be equal."""
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
 def rows(tensors: Tensors, start: int, end: int) -> Tensors:
-    """Return the samples from `start` to before `end` of a batch."""
+    """Return the rows `start` to `end` - 1 of a batch, as a batch."""
     return {name: array[start:end] for name, array in tensors.items()}
 
 
 def batch_of(
     contract: Contract, samples: Sequence[Tensors], batch: int, axes: Mapping[str, int] | None = None
 ) -> Tensors:
-    """Return a batch of `batch` samples, taken in turns, all of the sizes `axes` (default: the contract's optimum).
+    """Return a batch of `batch` samples, taken in turn, with the dynamic axes resized to `axes`.
 
-    A sample of another size is repeated along the axis, and cut: its values stay those of real inputs. Without a batch
-    axis it is the first sample.
+    Axes that are not in `axes` get the contract's optimal size. `resized` explains how. Without a batch axis, return
+    the first sample, resized.
     """
     sizes = {**contract.optimum, **(axes or {})}
     if not contract.batched:
@@ -32,13 +32,13 @@ def batch_of(
 
 
 def resized(contract: Contract, sample: Tensors, axes: Mapping[str, int]) -> Tensors:
-    """Return a sample whose dynamic axes have other sizes: its values repeated along each axis, and cut."""
+    """Return a sample with other sizes of its dynamic axes. Its values are repeated along each axis, and cut off."""
     batch = len(sample[contract.inputs[0].name]) if contract.batched else 1
     return {tensor.name: _repeated(sample[tensor.name], tensor.sizes(batch, axes)) for tensor in contract.inputs}
 
 
 def padded(contract: Contract, samples: Sequence[Tensors]) -> list[Tensors]:
-    """Return samples lengthened to the largest of them, by the `pad` of each input, so that they fit in one batch.
+    """Return samples padded to the largest size of each axis by the `pad` of each input, so that they fit in one batch.
 
     Every input whose size differs must have a `pad`.
     """

@@ -1,4 +1,4 @@
-"""The tensors that a model takes and gives: names, dtypes, shapes with named axes, and the sizes of these axes."""
+"""The input and output tensors of a model: names, dtypes, shapes with named axes, and the sizes of these axes."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from slipway.outputs.meaning import Meaning
 
 # Named arrays: the inputs of a model, or its outputs.
 Tensors = dict[str, np.ndarray]
-# The axis along which Triton puts requests together. It is the first one of every tensor, or of none.
+# The name of the batch axis, along which Triton joins requests. It is the first axis of all tensors, or of none.
 BATCH = "batch"
 
 _SIDES = ("inputs", "outputs")
@@ -33,7 +33,7 @@ class Axis:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """Return the smallest, usual and largest size, each once."""
+        """Return the smallest, optimal and largest size without duplicates."""
         return tuple(dict.fromkeys((self.min, self.opt, self.max)))
 
 
@@ -47,11 +47,11 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output.
+    """An input or output of a model.
 
     `dtype` is NumPy's name. An entry of `shape` is a size, the name of a dynamic axis, or None: the size follows from
     the input's values or from other axes. `pad` is the value that lengthens an input along its dynamic axes, so that
-    samples of several sizes fit in one batch; None if that would change the answers. `meaning` belongs to outputs.
+    samples of several sizes fit in one batch; None if padding would change the answers. `meaning` belongs to outputs.
     """
 
     name: str
@@ -67,16 +67,16 @@ class Tensor:
         return tuple(size for size in self.shape if isinstance(size, str) and size != BATCH)
 
     def sizes(self, batch: int, axes: Mapping[str, int]) -> tuple[int, ...]:
-        """Return the shape for a batch size and sizes of the dynamic axes. Every size must be known."""
+        """Return the shape for a batch size and sizes of the dynamic axes. No entry of `shape` may be None."""
         return tuple({**axes, BATCH: batch}[size] if isinstance(size, str) else size for size in self.shape)
 
     def fits(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
-        """Return whether an array may have a shape, for sizes of named axes. An unknown size may be any."""
+        """Return whether an array may have `shape`. An axis whose size is None or not in `sizes` may have any size."""
         expected = [sizes.get(size) if isinstance(size, str) else size for size in self.shape]
         return len(shape) == len(expected) and all(map(lambda own, size: own in (None, size), expected, shape))
 
     def dims(self, batched: bool) -> list[int]:
-        """Return the shape as Triton writes it: without the batch axis, -1 for a dynamic size."""
+        """Return the shape as Triton writes it: -1 for a dynamic size, and without the first axis if `batched`."""
         shape = self.shape[1:] if batched else self.shape
         return [size if isinstance(size, int) else -1 for size in shape]
 
@@ -90,13 +90,13 @@ class Tensor:
         return f"{self.name} {self.dtype} {self.shape_in_words}"
 
     def record(self) -> dict:
-        """Return the tensor for a record, without the facts that it lacks."""
+        """Return the tensor as a dict for JSON, without the fields that are None."""
         facts = json.loads(json.dumps(asdict(self)))  # with lists, as a record that was read
         return {name: value for name, value in facts.items() if value is not None}
 
     @classmethod
     def of(cls, record: dict) -> "Tensor":
-        """Return the tensor in a record."""
+        """Return the tensor that `record` wrote."""
         normalisation, meaning = record.get("normalisation"), record.get("meaning")
         return cls(
             record["name"],
@@ -122,18 +122,19 @@ class Contract:
 
     @property
     def batched(self) -> bool:
-        """Return whether requests can be put together into batches: whether the first axis is the batch axis."""
+        """Return whether requests can be joined to batches, because the first axis is the batch axis."""
         return self.inputs[0].shape[:1] == (BATCH,)
 
     @property
     def optimum(self) -> dict[str, int]:
-        """Return the size of each dynamic axis that engines are tuned for."""
+        """Return {dynamic axis: the size for which engines are tuned}."""
         return {name: axis.opt for name, axis in self.axes.items()}
 
     def of_engine(self, tensors: Mapping[str, list[dict]]) -> "Contract":
-        """Return the contract with the dtypes of an engine: {"inputs": [{"name", "dtype", ...}], "outputs": [...]}.
+        """Return the contract with the dtypes of an engine's tensors.
 
-        Raises SlipwayError if the engine has other tensors.
+        `tensors` is {"inputs": [{"name", "dtype", ...}], "outputs": [...]}. Raises SlipwayError if the engine has other
+        tensors.
         """
         changed = {}
         for side in _SIDES:
@@ -172,7 +173,7 @@ class Contract:
         return sizes
 
     def interface(self) -> dict:
-        """Return the part of the contract that graphs and engines depend on, without meanings."""
+        """Return {"inputs", "outputs", "axes"} of contract.json without meanings. Graphs and engines depend on it."""
         sides = {side: [replace(tensor, meaning=None).record() for tensor in getattr(self, side)] for side in _SIDES}
         return {**sides, "axes": {name: vars(axis) for name, axis in self.axes.items()}}
 
@@ -192,5 +193,5 @@ class Contract:
 
     @classmethod
     def read(cls, path: str | Path) -> "Contract":
-        """Return the contract in a file: contract.json, or its part interface.json without the meanings."""
+        """Return the contract in contract.json or in interface.json, which has no meanings."""
         return cls.of(read_json(path))

@@ -14,9 +14,9 @@ from slipway.contract.unused_inputs import unused_inputs
 from slipway.core.errors import SlipwayError, amended, listed
 from slipway.outputs.meaning import STATED, Meaning
 
-# A batch that no network has as another size by chance.
+# A batch size that no other axis of a network is likely to have.
 _BATCH = 3
-# Samples of the same sizes that are run, to see whether sizes of outputs follow from values.
+# So many samples of the same sizes are run, to see whether the sizes of outputs depend on values.
 _ALIKE = 3
 
 
@@ -26,10 +26,10 @@ def find_contract(
     """Return the contract of a network for real samples.
 
     `stated` has the entries `inputs`, `axes` and `outputs` of a model in config.yaml; each may be absent or None.
-    `extremes` have the lowest and highest sizes of all samples, and no values: no network gets them.
-    An output of a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError with the
-    lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network cannot be
-    served.
+    `extremes` are arrays without values that have the lowest and the highest sizes of all samples. No network gets
+    them. An output with a stated meaning other than `tensor` must have the shape (batch, scores). Raises SlipwayError
+    with the lines to add to config.yaml if a fact is neither stated nor found, and with the reason if the network
+    cannot be served.
     """
     axes = {name: Axis(**sizes) for name, sizes in (stated.get("axes") or {}).items()}
     inputs = inputs_of(model, [*samples, *extremes], stated.get("inputs") or {}, axes)
@@ -47,7 +47,7 @@ def find_contract(
 
 
 class _Run:
-    """One run: the inputs, the sizes of the axes, and the outputs."""
+    """One run of the network: the inputs, {axis: its size}, and the outputs."""
 
     def __init__(self, network: ServedNetwork, contract: Contract, inputs: Tensors) -> None:
         self.inputs, self.sizes = inputs, contract.sizes_of(inputs)
@@ -55,7 +55,7 @@ class _Run:
 
 
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
-    """Yield runs of samples as they are, of a batch, and of each axis at its smallest, usual and largest size."""
+    """Yield runs of the samples, of a batch if there is a batch axis, and of each size in `ends` of each axis."""
     for inputs in _of_each_size(contract, samples):
         yield _Run(network, contract, inputs)
     trials = {
@@ -116,7 +116,7 @@ def _output(contract: Contract, name: str, runs: Sequence[_Run]) -> Tensor:
 
 
 def _size(contract: Contract, name: str, axis: int, runs: Sequence[_Run]) -> int | str | None:
-    """Return the batch axis, a fixed size, the name of a dynamic axis, or None for an axis of an output."""
+    """Return an output's entry for an axis in `Tensor.shape`: BATCH, a size, the name of a dynamic axis, or None."""
     if contract.batched and axis == 0:
         return BATCH
     sizes = [run.outputs[name].shape[axis] for run in runs]

@@ -10,7 +10,7 @@ from slipway.contract.contract import BATCH, Axis, Tensor, Tensors
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.calling import call_of
 
-# Names that are proposed for axes, by the number of axes of a tensor: {number: {axis: name}}.
+# Proposed names of axes: {number of axes of a tensor: {index of an axis: its name}}.
 _PROPOSED = {2: {1: "length"}, 3: {1: "length", 2: "length"}, 4: {2: "height", 3: "width"}}
 
 
@@ -45,7 +45,7 @@ def inputs_of(
 def _found(
     arrays: Mapping[str, Sequence[np.ndarray]], stated: Mapping[str, Sequence], axes: Mapping[str, Axis]
 ) -> dict[str, list]:
-    """Return the shapes of the inputs without a stated one: as the samples have them, with `batch` first.
+    """Return {input: shape} of the inputs without a stated shape, taken from the samples.
 
     The first axis is the batch axis if it has the size 1 in every sample of every input. Raises SlipwayError with lines
     for config.yaml if the samples leave an axis open.
@@ -66,7 +66,11 @@ def _found(
 def _what_to_state(
     shapes: Mapping[str, Sequence[tuple]], open_axes: Mapping[str, list[int]], axes: Mapping[str, Axis], rows: bool
 ) -> str:
-    """Return a sentence about axes that the samples leave open, with the lines for config.yaml."""
+    """Return the message about axes that the samples leave open, with the lines to add to config.yaml.
+
+    `open_axes` is {input: indexes of the axes whose sizes vary}. `rows`: the first axis is not known to be the batch
+    axis.
+    """
     names: dict[tuple, str] = {}  # {sizes of an axis in all samples: its proposed name}
     proposed = {}
     for name, of_input in shapes.items():

@@ -1,7 +1,7 @@
-"""Golden answers: samples of a model's inputs with PyTorch's answers, in one NumPy archive that explains itself.
+"""Golden answers: samples of a model's inputs with PyTorch's answers, in one self-describing NumPy archive.
 
 Arrays are named "<sample>/inputs/<input>" and "<sample>/outputs/<output>"; sample 0 is the golden request. "contract"
-holds the contract as JSON.
+has the contract as JSON.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from slipway.outputs.meaning import Meaning
 
 @dataclass(frozen=True)
 class Sample:
-    """One sample (batch size 1 where the model is batched) and the reference's answer to it."""
+    """One sample, of batch size 1 if the model has a batch axis, and PyTorch's outputs for it."""
 
     inputs: Tensors
     outputs: Tensors
@@ -28,14 +28,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Golden:
-    """The golden answers of a model. The first sample is the golden request."""
+    """The golden answers of a model: samples with PyTorch's outputs. The first sample is the golden request."""
 
     contract: Contract
     samples: tuple[Sample, ...]
 
     @property
     def request(self) -> Sample:
-        """Return the golden request and its answer."""
+        """Return the golden request with its outputs."""
         return self.samples[0]
 
     @property
@@ -45,7 +45,7 @@ class Golden:
 
     @property
     def answers(self) -> list[Tensors]:
-        """Return the reference's answer to each sample."""
+        """Return PyTorch's outputs for each sample."""
         return [sample.outputs for sample in self.samples]
 
     def write(self, path: str | Path) -> None:
@@ -58,7 +58,7 @@ class Golden:
 
     @classmethod
     def read(cls, path: str | Path) -> "Golden":
-        """Return the golden answers in an archive, also in one of an earlier Slipway.
+        """Return the golden answers in an archive. Archives of earlier versions of Slipway can be read, too.
 
         Raises SlipwayError if it is missing or damaged.
         """
@@ -73,7 +73,7 @@ class Golden:
 
 
 def write_samples(path: str | Path, samples: Sequence[Tensors]) -> None:
-    """Write samples (inputs alone) as an archive whose arrays are named "<sample>/<input>"."""
+    """Write the inputs of samples to an archive whose arrays are named "<sample>/<input>"."""
     write_arrays(path, numbered(samples))
 
 
@@ -88,7 +88,7 @@ def digest_of_values(samples: Sequence[Tensors]) -> str:
 
 
 def read_samples(path: str | Path) -> list[Tensors]:
-    """Return the samples of an archive of `write_samples`. Raise SlipwayError if it is missing or damaged."""
+    """Return the samples that `write_samples` wrote. Raise SlipwayError if the archive is missing or damaged."""
     try:
         return by_number(read_arrays(path))
     except DAMAGED as error:
@@ -110,7 +110,7 @@ def _of(arrays: dict[str, np.ndarray]) -> Golden:
 
 
 def _of_classifier(arrays: dict[str, np.ndarray]) -> Golden:
-    """Return the answers in the form of an earlier Slipway, which carried one input and one output."""
+    """Return the golden answers in an archive of an earlier version of Slipway, with one input and one output."""
     meaning = Meaning.of(json.loads(str(arrays["output"])) if "output" in arrays else None)
     pairs = [("input", "logits"), ("variations", "variation_logits")]
     inputs, outputs = (

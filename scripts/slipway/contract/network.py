@@ -1,4 +1,4 @@
-"""A network behind its contract: it takes the contract's inputs by position and answers with the contract's outputs."""
+"""A network behind its contract: it takes the contract's inputs by position and returns the contract's outputs."""
 
 import numpy as np
 import torch
@@ -16,9 +16,9 @@ CAST = (torch.float64, torch.float16, torch.bfloat16)
 class ServedNetwork(torch.nn.Module):
     """The user's network with normalised pixels, chosen outputs, and casts to float32.
 
-    It takes tensors in the order of the contract's inputs. It returns a tuple of tensors in the order of the contract's
-    outputs, or all outputs of the network if the contract has none yet. Raises SlipwayError if the network does not
-    take the inputs by name.
+    It takes tensors in the order of the contract's inputs, and returns a tuple of tensors in the order of the
+    contract's outputs. If the contract has no outputs yet, it returns all outputs of the network. Raises SlipwayError
+    if the network does not take the inputs by name.
     """
 
     def __init__(self, network: torch.nn.Module, contract: Contract) -> None:
@@ -36,16 +36,16 @@ class ServedNetwork(torch.nn.Module):
         self.eval()
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the outputs in the contract's order."""
+        """Return the outputs in the contract's order. Float outputs are float32."""
         return tuple(map(_served, self.outputs(*inputs).values()))
 
     def outputs(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the outputs by name, in the network's own dtypes."""
+        """Return {output: tensor}, in the network's own dtypes."""
         tensors = {tensor.name: self._normalised(index, inputs[index]) for index, tensor in enumerate(self.inputs)}
         return named_outputs(self.call(self.network, tensors), self.names)
 
     def run(self, inputs: Tensors) -> dict[str, torch.Tensor]:
-        """Return the outputs for named arrays by name, in the network's own dtypes, computed on the CPU."""
+        """Return {output: tensor} for named arrays, in the network's own dtypes, computed on the CPU."""
         with torch.inference_mode():
             return self.outputs(*(tensor_of(inputs[tensor.name]) for tensor in self.inputs))
 
@@ -74,7 +74,7 @@ def answers_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 
 def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> Tensors:
-    """Return PyTorch's outputs by name, finite and of any shape. Only the contract's inputs need to be known."""
+    """Return PyTorch's outputs by name. They must be finite, but may have any shape; `contract` needs only inputs."""
     with explained_by(lambda error: why_it_fails(network.network, inputs, error, network.run, contract.batched)):
         outputs = network.run(inputs)
     for name, values in outputs.items():
@@ -83,7 +83,7 @@ def outputs_of(network: ServedNetwork, contract: Contract, inputs: Tensors) -> T
 
 
 def dtypes_of(network: ServedNetwork, inputs: Tensors) -> dict[str, str]:
-    """Return the names of the outputs' own dtypes, before any cast to float32."""
+    """Return {output: name of the network's own dtype}, before any cast to float32."""
     return {name: dtype_of(values) for name, values in network.run(inputs).items()}
 
 
@@ -116,7 +116,7 @@ def _require_shape(tensor: Tensor, values: np.ndarray, sizes: dict[str, int]) ->
 
 
 def rows_differ(name: str, batch: int, shape: tuple[int, ...]) -> str:
-    """Return a sentence about an output that has not one row for each sample of a batch."""
+    """Return the message about an output whose rows are not one for each sample of a batch."""
     return (
         f"the network answers a batch of {batch} with an output {name} of shape {shape}, not with one row for each "
         "sample; let it keep the batch axis, the first one, as it is, or leave this output out by `outputs` of the "

@@ -1,4 +1,4 @@
-"""The forms of `samples` in config.yaml: a function of the user's, a .npz file, or a folder of them."""
+"""The forms of `samples` in config.yaml: the user's function, a .npz file, or a folder of .npz files."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SUFFIX = ".npz"
 
 
 def is_function(source: str) -> bool:
-    """Return whether a source is "package.module:function", and no path."""
+    """Return whether a source is "package.module:function" (True) or a path (False)."""
     return bool(_FUNCTION.fullmatch(source))
 
 
@@ -34,7 +34,7 @@ def files_of(source: str | Path) -> list[Path]:
 
 
 def evenly(items: Sequence, count: int) -> list:
-    """Return at most `count` of the items, evenly spread, the first one included."""
+    """Return at most `count` of the items, evenly spread. The first item is always among them."""
     if len(items) <= count:
         return list(items)
     return [items[index * len(items) // count] for index in range(count)]

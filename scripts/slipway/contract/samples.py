@@ -1,4 +1,4 @@
-"""Real inputs of a model, evenly spread, from a function of the user's or from .npz files. A mistake is told."""
+"""Take real inputs of a model, evenly spread, from the user's function or from .npz files, and check them."""
 
 import inspect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from slipway.core.errors import SlipwayError, explained_by, listed
 from slipway.core.user_modules import import_users, users_modules_first
 from slipway.networks.user_code import at, first_sentence, line_of, place_of, shown
 
-# The most samples that are read from the user's function, which may yield without end.
+# At most so many samples are read from the user's function, which may yield without end.
 LONGEST = 2000
 _HOW = "let it yield a dictionary of arrays for each sample, {input: array with the batch axis}"
 
@@ -24,13 +24,13 @@ _HOW = "let it yield a dictionary of arrays for each sample, {input: array with 
 def take_samples(
     source: str, count: int, batched: bool | None = None, targets: Collection[str] = (), sizes: Sizes | None = None
 ) -> list[Tensors]:
-    """Return at most `count` samples of a source, evenly spread; the first sample is always among them.
+    """Return at most `count` samples of a source, evenly spread. The first sample is always among them.
 
-    `source` is "package.module:function", a .npz file, or a folder of them. `batched`: whether the first axis of all
-    inputs is the batch axis, so that several rows are several samples; None if config.yaml does not say. Then several
-    rows of a file are several samples, if all its inputs have as many. `targets` are arrays that no network gets, of
-    any dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up to LONGEST files or samples
-    of the function. Raises SlipwayError with the place of a mistake.
+    `source` is "package.module:function", a .npz file, or a folder of .npz files. `batched`: whether the first axis of
+    all inputs is the batch axis, so that each row is a sample; None if config.yaml does not say. With None, the rows
+    are samples if all inputs of a file have the same number of rows. `targets` are arrays that no network gets, of any
+    dtype and shape. `sizes`, if given, gets the sizes of all inputs of the source, up to LONGEST files or samples of
+    the function. Raises SlipwayError with the place of a mistake.
     """
     most = count if sizes is None else max(LONGEST, count)
     if is_function(source):
@@ -46,12 +46,12 @@ def take_samples(
 
 
 def inputs_alone(samples: Sequence[Tensors], targets: Collection[str]) -> list[Tensors]:
-    """Return samples without their targets."""
+    """Return the samples without the arrays in `targets`."""
     return [{name: array for name, array in sample.items() if name not in targets} for sample in samples]
 
 
 def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: str) -> None:
-    """Raise SlipwayError if the samples of a source, which all have the same arrays, lack a target."""
+    """Raise SlipwayError if the first sample, which has the same arrays as all others, lacks a target."""
     if absent := [name for name in targets if name not in samples[0]]:
         raise SlipwayError(
             f"`samples` in config.yaml, {source}, has no {listed(absent, 5)}, which `metric.targets` names; it has "
@@ -60,7 +60,7 @@ def require_targets(samples: Sequence[Tensors], targets: Sequence[str], source: 
 
 
 def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
-    """Return at most `count` of samples whose number is not known, evenly spread. Keeps fewer than 2 * `count`."""
+    """Return at most `count` evenly spread samples of an iterable of unknown length. Hold at most 2 * `count`."""
     kept: list[Tensors] = []
     stride = 1
     for index, sample in enumerate(samples):
@@ -72,7 +72,7 @@ def spread(samples: Iterable[Tensors], count: int) -> list[Tensors]:
 
 
 def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Collection[str]) -> Iterator[Tensors]:
-    """Yield the samples in what a source gives, each entry with its place in words."""
+    """Yield the samples in (entry, its place in words) of a source. An entry may have several rows, each a sample."""
     first = None
     for sample, where in given:
         arrays = _arrays(sample, where, targets)
@@ -84,7 +84,7 @@ def _rows(given: Iterable[tuple[object, str]], batched: bool | None, targets: Co
 
 
 def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
-    """Yield what the user's function yields, each entry with its number and its line in words."""
+    """Yield (entry, its place in words) of each entry that the user's function yields."""
     explanation = explained_by(
         lambda error: (
             f"`samples` in config.yaml, {source}, cannot be imported ({first_sentence(error)}){place_of(error)}; "
@@ -114,7 +114,7 @@ def _results(source: str, count: int) -> Iterator[tuple[object, str]]:
 
 
 def _line_of(source: object) -> str | None:
-    """Return the line where a generator stands, or where a function begins; None if it is not known."""
+    """Return "file:line" where a generator is, or where a function begins; None if it is not known."""
     frame = getattr(source, "gi_frame", None)
     if frame is not None:
         return f"{shown(frame.f_code.co_filename)}:{frame.f_lineno}"
@@ -168,7 +168,7 @@ def _array(name: object, value: object, where: str, is_target: bool) -> np.ndarr
 
 
 def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collection[str]) -> None:
-    """Raise SlipwayError unless a sample has the names, and inputs of the dtypes and ranks, of the first sample."""
+    """Raise SlipwayError unless a sample has the first sample's names and, for inputs, its dtypes and ranks."""
     if set(arrays) != set(first):
         raise SlipwayError(
             f"{where} has the arrays {', '.join(arrays)}, but the first sample has {', '.join(first)}; let every "
@@ -183,9 +183,9 @@ def _require_alike(arrays: Tensors, first: Tensors, where: str, targets: Collect
 
 
 def _split(arrays: Tensors, where: str, targets: Collection[str]) -> Iterator[Tensors]:
-    """Yield the rows of a batch as samples. Raise SlipwayError unless all arrays have as many.
+    """Yield each row of a batch as a sample. Raise SlipwayError unless all arrays have the same number of rows.
 
-    Beside inputs with one row, a target may have any shape.
+    If all inputs have one row, targets may have any shape.
     """
     if all(array.shape[:1] == (1,) for name, array in arrays.items() if name not in targets):
         yield {name: array.copy() for name, array in arrays.items()}

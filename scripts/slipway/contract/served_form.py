@@ -1,7 +1,7 @@
-"""The form in which a served model takes and gives its tensors.
+"""Convert tensors between the contract's form and the form in which a server takes and returns them.
 
-An engine may have a narrower dtype than the network: TensorRT below 10 has int32 in place of int64. And Triton has no
-tensor with the batch axis alone: one of shape (batch,) is served as (batch, 1).
+An engine may have a narrower dtype than the network: TensorRT below 10 has int32 in place of int64. Triton has no
+tensor with the batch axis alone, so a tensor of shape (batch,) is served as (batch, 1).
 """
 
 import numpy as np
@@ -14,33 +14,33 @@ _NUMBERS = "biuf"
 
 
 def served_dims(tensor: Tensor) -> list[int]:
-    """Return the shape of a tensor as Triton's metadata state it: -1 for a dynamic size."""
+    """Return the shape of a tensor as Triton's metadata give it, with -1 for a dynamic size."""
     return [-1, 1] if tensor.shape == (BATCH,) else tensor.dims(batched=False)
 
 
 def cast(inputs: Tensors, contract: Contract) -> Tensors:
-    """Return the inputs of a request with the dtypes of the contract, which are those of the engine.
+    """Return the inputs of a request in the dtypes of `contract`, which is an engine's contract.
 
-    Raises SlipwayError with the input whose values would change.
+    Raises SlipwayError with the name of an input whose values would change.
     """
     return {tensor.name: cast_exactly(tensor.name, inputs[tensor.name], tensor.dtype) for tensor in contract.inputs}
 
 
 def as_served(inputs: Tensors, contract: Contract) -> Tensors:
-    """Return the inputs of a request as the server takes them, with its dtypes and shapes."""
+    """Return the inputs of a request in the server's dtypes and shapes."""
     given = cast(inputs, contract)
     flat = {tensor.name for tensor in contract.inputs if tensor.shape == (BATCH,)}
     return {name: array[:, None] if name in flat and array.ndim == 1 else array for name, array in given.items()}
 
 
 def as_stated(outputs: Tensors, contract: Contract) -> Tensors:
-    """Return the outputs of a server with the shapes that the contract states. Unknown ones stay as they are."""
+    """Return a server's outputs in the shapes of the contract. Outputs that the contract lacks stay as they are."""
     flat = {tensor.name for tensor in contract.outputs if tensor.shape == (BATCH,)}
     return {name: array.reshape(-1) if name in flat else array for name, array in outputs.items()}
 
 
 def cast_exactly(name: str, array: np.ndarray, dtype: str | np.dtype) -> np.ndarray:
-    """Return the tensor `name` with another dtype. Raise SlipwayError if one of its values would change."""
+    """Return `array`, the tensor called `name`, with another dtype. Raise SlipwayError if a value would change."""
     wanted = np.dtype(dtype)
     if array.dtype == wanted:
         return array

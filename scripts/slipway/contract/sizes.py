@@ -1,4 +1,4 @@
-"""The sizes of the inputs in all samples of a source, of which a few alone are kept."""
+"""Record the lowest and highest sizes of the inputs in all samples of a source."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ class Sizes(dict[str, list[list[int]]]):
     """The sizes that the inputs of many samples have: {input: [[lowest, highest] of each axis]}."""
 
     def including(self, sample: Tensors) -> Tensors:
-        """Return a sample; its sizes are included from now on."""
+        """Include the sizes of a sample, and return the sample."""
         for name, array in sample.items():
             ranges = self.setdefault(name, [[size, size] for size in array.shape])
             for ends, size in zip(ranges, array.shape, strict=False):  # a target may have any rank
@@ -17,7 +17,7 @@ class Sizes(dict[str, list[list[int]]]):
         return sample
 
     def extremes(self, like: Tensors) -> list[Tensors]:
-        """Return a sample of the lowest sizes and one of the highest, without values and with the dtypes of another."""
+        """Return two samples without values: one of the lowest sizes, one of the highest. `like` gives the dtypes."""
         return [
             {
                 name: np.broadcast_to(np.zeros((), array.dtype), [ends[end] for ends in self[name]])

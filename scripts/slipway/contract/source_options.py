@@ -10,7 +10,7 @@ from slipway.core.job_settings import add_planned
 
 
 def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add --function or --files, and --batched. Return the group of the sources, of which one may be given."""
+    """Add --function, --files, --batched and --targets. Return the exclusive group of --function and --files."""
     source = arguments.add_mutually_exclusive_group()
     source.add_argument("--function", help="package.module:function that yields {input: array} for each sample")
     source.add_argument("--files", type=Path, help=".npz file of samples, or folder of them")
@@ -25,7 +25,7 @@ def add_source(arguments: argparse.ArgumentParser) -> argparse._MutuallyExclusiv
 
 
 def has_source(arguments: argparse.Namespace) -> bool:
-    """Return whether the options name a source of samples."""
+    """Return whether --function or --files is given."""
     return bool(arguments.function or arguments.files)
 
 
@@ -35,5 +35,5 @@ def samples_of(arguments: argparse.Namespace, count: int, sizes: Sizes | None = 
 
 
 def name_of(arguments: argparse.Namespace) -> str:
-    """Return the source in the options for a record: the function, or the name of the file or folder."""
+    """Return the name of the source for a record: the function, or the name of the file or folder."""
     return arguments.function or arguments.files.name

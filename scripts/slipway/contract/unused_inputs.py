@@ -13,7 +13,7 @@ from slipway.networks.answer_structure import tensors_in
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
     """Return the names of the inputs from which no operation leads to an output.
 
-    An input counts as used if the network's Python code reads a number of it. Returns [] if the operations cannot be
+    An input counts as used if the network's Python code reads a value of it. Returns [] if the operations cannot be
     observed.
     """
     tensors = {name: tensor_of(inputs[name]).clone() for name in (tensor.name for tensor in network.inputs)}
@@ -29,7 +29,7 @@ def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
 
 
 class _Sources(TorchDispatchMode):
-    """Follows from which inputs the memory of each tensor was computed. Views share their memory."""
+    """Track from which inputs each tensor was computed, by its memory. Views share their memory."""
 
     def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files that are complete or absent: hashing, atomic writing, JSON records."""
+"""Write files completely or not at all; hash files; read and write JSON records."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def record_of_file(path: Path, record_path: Path) -> dict:
-    """Return the record of a file. Raise SlipwayError if its SHA-256 is that of another file."""
+    """Return the record of a file. Raise SlipwayError if the record's "sha256" is not the file's."""
     record = read_json(record_path)
     if sha256(path) != record["sha256"]:
         raise SlipwayError(f"{path} is not the file of its record: edited or truncated; remove it, run again")
@@ -72,14 +72,14 @@ def record_of_file(path: Path, record_path: Path) -> dict:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for Slipway's own files. Remove a file or a broken link of that name first."""
+    """Make a folder for Slipway's own files. If a file or a broken link is in its place, remove it first."""
     if not path.is_dir():
         remove(path)
     path.mkdir(parents=True, exist_ok=True)
 
 
 def make_way_for_file(path: Path) -> None:
-    """Make the folder of one of Slipway's own files. Remove a folder in the file's place first."""
+    """Make the parent folder of one of Slipway's own files. If a folder is in the file's place, remove it."""
     make_folder(path.parent)
     if path.is_dir():
         remove(path)
@@ -122,7 +122,7 @@ def _replace_folder(new: Path, path: Path) -> None:
 
 
 def _settle(path: Path) -> None:
-    """Make the written file, or every file of the folder, readable for a server's user, and flush it to disk."""
+    """Make the written file, or each file of the folder, readable for all users, and flush it to disk."""
     if not path.exists():
         raise FileNotFoundError(f"nothing was written to {path}")
     for file in [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file()]:

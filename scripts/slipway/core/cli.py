@@ -17,7 +17,7 @@ from slipway.core.os_errors import explained, without_number
 # It reads options, checks the plan and shows messages, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-# {option that programs have in common: its help}. All are required, and files unless the next two say otherwise.
+# {option that programs have in common: its help}. All are required. Each is a path, unless it is in _TEXTS.
 _COMMON = {
     "weights": "canonical checkpoint (.safetensors)",
     "weights_record": "record of the canonical checkpoint (.json)",
@@ -44,7 +44,7 @@ _COMMON = {
     "hardware": "identity of the CPU or GPU that must do it",
 }
 _TEXTS = {"model", "target", "hardware"}
-# There may be no target to deploy: `write_manifests` says why.
+# {option with several values: argparse's nargs}. "*" allows no target to deploy: `write_manifests` explains it then.
 _SEVERAL = {"engine_records": "+", "onnx_records": "+", "selections": "*", "indexes": "*"}
 _terminal = sys.stderr
 # C0 and C1 control characters except tab and line feed, and the characters that change the writing direction.
@@ -52,7 +52,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def parser(description: str, *common: str, **files: str) -> argparse.ArgumentParser:
-    """Return an argument parser with --log, required `common` options by name, and required `files` with their help."""
+    """Return a parser with --log and required options: `common` by their names in _COMMON, `files` by name=help."""
     arguments = argparse.ArgumentParser(
         description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
@@ -64,7 +64,7 @@ def parser(description: str, *common: str, **files: str) -> argparse.ArgumentPar
 
 
 def progress(line: str) -> None:
-    """Print a line to the terminal, and keep it in the log."""
+    """Print a line to the terminal and, if the program writes a log, to the log."""
     line = without_number(printable(line))
     print(line, file=_terminal, flush=True)
     if _terminal is not sys.stderr:
@@ -72,12 +72,12 @@ def progress(line: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text of unknown origin, safe for a terminal: control characters as escapes, with tabs and line feeds."""
+    """Return a text of unknown origin with its control characters as escapes, except tabs and line feeds."""
     return _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> None:
-    """Check the job's preconditions and run a program's `main`. On an error, print one sentence and exit."""
+    """Check the job's preconditions, and call a program's `main`. On an error, print one sentence and exit."""
     restrict_umask()
     try:
         if arguments.log:
@@ -96,7 +96,7 @@ def run(main: Callable[[argparse.Namespace], None], arguments: argparse.Namespac
 
 
 def restrict_umask() -> None:
-    """Let only the owner write new files and folders, with any umask that this process was started with."""
+    """Add 022 to the umask of this process, so that only the owner can write new files and folders."""
     os.umask(os.umask(0o022) | 0o022)
 
 
@@ -118,7 +118,7 @@ def unwind_when_terminated() -> None:
 
 
 def prefer_this_interpreter() -> None:
-    """Put this interpreter's folder first on PATH, so that jobs use it although its environment is not activated."""
+    """Put this interpreter's folder first on PATH, so that jobs use it even if its environment is not activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 

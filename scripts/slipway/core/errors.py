@@ -11,7 +11,7 @@ class SlipwayError(Exception):
 
 @contextmanager
 def amended(before: str = "", after: str = "") -> Iterator[None]:
-    """Raise a SlipwayError of the block again, with text before and after its own."""
+    """Raise a SlipwayError of the block again, with `before` and `after` around its text."""
     try:
         yield
     except SlipwayError as error:
@@ -20,7 +20,7 @@ def amended(before: str = "", after: str = "") -> Iterator[None]:
 
 @contextmanager
 def explained_by(why: Callable[[Exception], str]) -> Iterator[None]:
-    """Raise an exception of other people's code as a SlipwayError with the sentence of `why`, its traceback in the log.
+    """Raise an exception of the block as a SlipwayError with the sentence why(error), and log its traceback.
 
     A SlipwayError is raised as it is.
     """
@@ -40,7 +40,7 @@ def listed(items: list[str], most: int) -> str:
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
-    """Return an error, then its cause (or the error during whose handling it was raised), and so on."""
+    """Return an error, its cause (or the error during whose handling it was raised), the cause of that, and so on."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

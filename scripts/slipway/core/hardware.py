@@ -40,19 +40,19 @@ def usable_cores() -> int:
 
 
 def cpu_identity() -> str:
-    """Return the CPU in one line for the keys of artifacts: name, instruction sets, cores."""
+    """Return the CPU's name, instruction sets and cores in one line, for the keys of artifacts."""
     facts = cpu()
     return f"{facts['name']} [{' '.join(facts['instruction_sets'])}] x{facts['cores']}"
 
 
 def describe_gpu(name: str, compute_capability: str) -> str:
-    """Return a GPU in one line for the keys of artifacts."""
+    """Return a GPU's identity, such as "NVIDIA L4 (compute capability 8.9)", for the keys of artifacts."""
     return f"{name} (compute capability {compute_capability})"
 
 
 @cache
 def gpu_identity() -> str | None:
-    """Return this machine's first visible GPU in one line; None if there is none."""
+    """Return the identity of this machine's first visible GPU; None without a GPU."""
     try:
         library, device = nvml.open_device()
     except SlipwayError:
@@ -61,7 +61,7 @@ def gpu_identity() -> str | None:
 
 
 def is_gpu(identity: str) -> bool:
-    """Return whether an identity names a GPU (else a CPU)."""
+    """Return whether an identity is of a GPU (True) or of a CPU (False)."""
     return compute_capability_of(identity) is not None
 
 

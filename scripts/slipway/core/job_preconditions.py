@@ -13,7 +13,7 @@ from slipway.core.serving_environment import MAKE_IT, serving_version
 from slipway.snakemake_hooks.artifact_stamps import require_as_made
 
 _CONTENT = "_sha256"
-# The option that declares the content of a .npz file of samples, or of a folder of them.
+# The option that declares the content of a .npz file of samples, or of a folder of such files.
 _SAMPLES = "files_sha256"
 
 
@@ -36,7 +36,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
 
 
 def installed_version(option: str) -> str:
-    """Return the version here of the package that an option such as "torch_version" declares, or "absent"."""
+    """Return the installed version of the package behind an option such as "torch_version", or "absent"."""
     return (serving_version if option in SERVING else package_version)(PACKAGES[option])
 
 

@@ -14,14 +14,14 @@ PACKAGES = {
     "perf_analyzer_version": "tritonclient",
     "model_analyzer_version": "triton-model-analyzer",
 }
-# The options whose package is in the environment that serves.
+# The options whose package is in the serving environment.
 SERVING = {"pytriton_version", "perf_analyzer_version"}
-# Options without influence on the result: files to write, and the way in which a job works.
+# Options without influence on the result, such as files to write and timeouts.
 _NO_SETTINGS = {"log", "lock", "timing_cache", "tensorrt_python", "ready_timeout_s", "keep_versions"}
 
 
 def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
-    """Add the options that declare a job's plan. `names` are such as "torch_version" and "checkpoint_sha256"."""
+    """Add the options that declare a job's plan, such as --torch-version for the name "torch_version"."""
     for name in names:
         option = name.replace("_", "-")
         content = f"the {PACKAGES[name]}" if name in PACKAGES else f"the SHA-256 of --{option.removesuffix('-sha256')}"
@@ -29,7 +29,7 @@ def add_planned(arguments: argparse.ArgumentParser, *names: str) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """Return the options of a program except files, for its record: its job is keyed on these settings."""
+    """Return {option: value} of the options that influence a program's result, except files, for its record."""
     return {
         name: value
         for name, value in sorted(vars(arguments).items())
@@ -43,5 +43,5 @@ def about_weights(arguments: argparse.Namespace, weights: dict) -> dict:
 
 
 def paths_of(value: object) -> list[Path]:
-    """Return the paths in the value of an option."""
+    """Return the paths in the value of an option, which may be a list."""
     return [entry for entry in (value if isinstance(value, list) else [value]) if isinstance(entry, Path)]

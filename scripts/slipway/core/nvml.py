@@ -9,7 +9,10 @@ from slipway.core.errors import SlipwayError
 
 
 def open_device() -> tuple[ModuleType, Any]:
-    """Return pynvml and the device. NVML counts its users, and stays open until the process ends."""
+    """Return (pynvml, handle of the first visible GPU). NVML stays open until the process ends.
+
+    Raises SlipwayError if nvidia-ml-py is not installed, or if NVML fails.
+    """
     try:
         import pynvml
     except ImportError:

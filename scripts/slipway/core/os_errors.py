@@ -33,12 +33,12 @@ _WAYS_OUT = {
 
 
 def without_number(error: OSError | str) -> str:
-    """Return the text of an error without Python's "[Errno 28]": the number tells a reader nothing."""
+    """Return the text of an error without Python's "[Errno 28]", which tells a reader nothing."""
     return re.sub(r"\[Errno -?\d+\] ", "", str(error))
 
 
 def explained(error: OSError) -> str | None:
-    """Return a sentence with a remedy for an error of the operating system; None if there is none for its errno."""
+    """Return a sentence with a remedy for an error of the operating system; None if no remedy is known."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return _explained_copy(error.args[0])
     if error.errno not in _WAYS_OUT:
@@ -48,7 +48,7 @@ def explained(error: OSError) -> str | None:
 
 
 def of_system(error: BaseException) -> OSError | None:
-    """Return the first OSError in the chain of causes of an error that `explained` knows; None if there is none."""
+    """Return the first OSError in an error's chain of causes for which `explained` has a sentence; None without one."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError) and explained(cause)), None)
 
 

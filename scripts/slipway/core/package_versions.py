@@ -8,7 +8,7 @@ ABSENT = "absent"
 
 @cache
 def package_version(package: str) -> str:
-    """Return the installed version of a package, or "absent": a package may be absent where its jobs do not run."""
+    """Return the installed version of a package, or "absent". Packages may be absent where their jobs do not run."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The versions of runtimes in interpreters, found without importing them, and the packages that Slipway requires."""
+"""Find the versions of runtimes in any interpreter without importing them, and the packages that Slipway requires."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from slipway.runtimes import RUNTIMES
 
 CUDA_MAJORS = range(11, 16)
 ENVIRONMENTS = Path(__file__).resolve().parents[3] / "envs"
-# The pinned packages of the environment that builds, and of the one that serves.
+# The files with the pinned packages of the build environment and of the serving environment.
 BUILDING = ("requirements.txt",)
 SERVING = ("serving.txt", "triton.txt")
 
@@ -32,7 +32,10 @@ def runtime_version(runtime: str, python: str | None = None) -> str:
 
 
 def require_runtime(name: str, declared: str | None) -> str:
-    """Return the version of a runtime in this interpreter. SlipwayError if it is absent, or not the `declared` one."""
+    """Return the version of a runtime in this interpreter.
+
+    Raises SlipwayError if the runtime is absent, or has another version than `declared`.
+    """
     installed = runtime_version(name)
     if installed == ABSENT and name == "tensorrt":
         raise SlipwayError(
@@ -50,7 +53,7 @@ def require_runtime(name: str, declared: str | None) -> str:
 
 
 def cuda_version(runtime: str, python: str | None = None) -> str:
-    """Return the CUDA version in the name of a runtime's package. Older wheels have none: they link CUDA inside."""
+    """Return the CUDA version in the name of a runtime's package, or "linked into the library" without one there."""
     names_with_cuda = [name for name in _installed(python, _names(runtime)) if "-cu" in name]
     return names_with_cuda[0].rsplit("-", maxsplit=1)[-1] if names_with_cuda else "linked into the library"
 
@@ -62,7 +65,10 @@ def _names(runtime: str) -> tuple[str, ...]:
 
 @cache
 def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
-    """Return {distribution: version}; {} if the interpreter cannot be started (its job will report the error)."""
+    """Return {distribution: version} of those of `names` that an interpreter has. `python` is None for this one.
+
+    Returns {} if the interpreter cannot be started. Then its job will report the error.
+    """
     there, here = Path(python or sys.executable), Path(sys.executable)
     # The interpreters of several environments can be links to the same file, but not their folders.
     if there.parent.resolve() == here.parent.resolve() and there.resolve() == here.resolve():
@@ -75,6 +81,6 @@ def _installed(python: str | None, names: tuple[str, ...]) -> dict[str, str]:
 
 
 def required_packages(files: tuple[str, ...] = BUILDING) -> list[str]:
-    """Return the sorted names of the packages that files of envs/ pin."""
+    """Return the sorted names of the packages pinned in `files`, which are files of envs/."""
     lines = [line for file in files for line in (ENVIRONMENTS / file).read_text(encoding="utf-8").splitlines()]
     return sorted(match[1] for line in lines if (match := re.match(r"([A-Za-z0-9][\w.-]*)(\[[^]]*\])?==", line)))

@@ -1,4 +1,4 @@
-"""PyTorch, for modules that need it: without it, their program ends with a sentence."""
+"""Import PyTorch. If it is not installed, end the program with one sentence."""
 
 try:
     import torch

@@ -26,7 +26,7 @@ def read_record(path: str | Path, shape: Shape) -> Any:
 
 
 def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
-    """Return the content of a JSON record. Raise SlipwayError with its name and `what_to_do` if it is damaged."""
+    """Return the content of a JSON record. Raise SlipwayError, ending in `what_to_do`, if it is missing or damaged."""
     content = read_record(path, shape)
     if content is None:
         raise SlipwayError(f"{path} is missing or damaged; {what_to_do}")
@@ -34,7 +34,7 @@ def require_record(path: str | Path, shape: Shape, what_to_do: str) -> Any:
 
 
 def has_shape(value: object, shape: Shape) -> bool:
-    """Return whether a JSON value has a shape. A mapping may have further entries."""
+    """Return whether a JSON value has a shape. A mapping may have more entries than the shape names."""
     match shape:
         case {} if not isinstance(value, dict):
             return False

@@ -1,8 +1,8 @@
-"""The environment that serves: Triton's wheel, the Python of its Python backend, and perf_analyzer.
+"""The serving environment: Triton's wheel, the Python of its Python backend, and perf_analyzer.
 
-The wheel's server needs NumPy 1, and a Python that NumPy 1 has. So `make` puts it into an environment of its own: the
-folder `serving` of the environment that builds. Where there is no such folder (a machine with one Python for
-everything), the packages of this interpreter serve.
+The wheel's server needs NumPy 1, and a Python that NumPy 1 supports. So `make` puts it into a separate environment, the
+folder `serving` in the build environment. Without this folder (a machine with one Python for everything), the packages
+of this interpreter serve.
 """
 
 import os
@@ -18,26 +18,26 @@ from slipway.core.package_versions import ABSENT, package_version
 from slipway.runtimes.traits import RuntimeTraits
 
 FOLDER = Path(sys.prefix) / "serving"
-# Where `make` puts the wheels whose programs are used: no interpreter has this folder on its path.
+# The folder of the wheels whose programs are used. `make` fills it. No interpreter has it on its path.
 PROGRAMS = FOLDER / "triton"
-# The command that makes it.
+# The command that makes the serving environment.
 MAKE_IT = f"scripts/make_serving {shlex.quote(sys.prefix)}"
-# Through these variables the packages of another environment would reach its interpreter.
+# The variables that would make the packages of another environment visible to the serving interpreter.
 _LEADING_ELSEWHERE = {"PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE"}
 
 
 def is_separate() -> bool:
-    """Say whether the environment that serves is another one than this interpreter's."""
+    """Say whether the serving environment is separate from this interpreter's environment."""
     return (FOLDER / "bin" / "python").exists()
 
 
 def serving_python() -> Path:
-    """Return the interpreter of the environment that serves."""
+    """Return the interpreter of the serving environment."""
     return FOLDER / "bin" / "python" if is_separate() else Path(sys.executable)
 
 
 def environment_of(python: Path) -> dict[str, str]:
-    """Return the environment variables to start an interpreter with: the serving one takes only its own packages."""
+    """Return the environment variables for starting an interpreter. The serving one gets only its own packages."""
     if not is_separate() or python != serving_python():
         return dict(os.environ)
     kept = {name: value for name, value in os.environ.items() if name not in _LEADING_ELSEWHERE}
@@ -46,7 +46,7 @@ def environment_of(python: Path) -> dict[str, str]:
 
 @cache
 def serving_version(package: str) -> str:
-    """Return the version of a package in the environment that serves, or "absent"."""
+    """Return the version of a package in the serving environment, or "absent"."""
     if not is_separate():
         return package_version(package)
     folders = [PROGRAMS, *sorted(FOLDER.glob("lib/python3.*/site-packages"))]
@@ -55,7 +55,7 @@ def serving_version(package: str) -> str:
 
 
 def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
-    """Raise SlipwayError if the environment that serves has another version of a runtime than the one that built.
+    """Raise SlipwayError if a separate serving environment has another version of a runtime than `built`.
 
     An engine is proven for one version of its runtime. `name` is what is built, such as a target's name.
     """
@@ -69,7 +69,7 @@ def require_same_version(name: str, runtime: RuntimeTraits, built: str) -> None:
 
 
 def wheel() -> Path | None:
-    """Return the folder of nvidia-pytriton's package, which has the tritonserver; None if it is not there."""
+    """Return the folder of nvidia-pytriton's package, which contains tritonserver; None if it is not installed."""
     if is_separate():
         folder = PROGRAMS / "pytriton"
         return folder if folder.is_dir() else None
@@ -78,5 +78,5 @@ def wheel() -> Path | None:
 
 
 def serving_program(name: str) -> Path:
-    """Return the path at which a program of the environment that serves would be."""
+    """Return the path of a program in the serving environment. The program may be missing."""
     return PROGRAMS / "bin" / name if is_separate() else Path(sys.executable).with_name(name)

@@ -1,4 +1,4 @@
-"""Templates for Jinja beside the code. An inserted value is quoted, so it cannot change the structure around it."""
+"""Fill in Jinja templates that lie beside the code. Inserted values are quoted, so they cannot change the structure."""
 
 import json
 import re
@@ -16,25 +16,25 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def yaml_documents(template: Path, **values: Any) -> list:
-    """Return the documents of a YAML template. Its `{{ value }}` becomes JSON, which is YAML, too."""
+    """Return the documents of a YAML template. Each `{{ value }}` is inserted as JSON, which is valid YAML."""
     text = _compiled(template, _as_json).render(values)
     return list(yaml.load_all(text, Loader=_LOADER))
 
 
 def shell_script(template: Path, **values: Any) -> str:
-    """Return the text of a template for a shell. Its `{{ value }}` is quoted, unless it is marked `safe`."""
+    """Return the text of a template for a shell. Each `{{ value }}` is quoted for the shell unless marked `safe`."""
     return _compiled(template, _quoted).render(values)
 
 
 def data_of(template: Path, **values: Any) -> Any:
-    """Return the content of a YAML template whose `<< value >>` becomes text as it is, within a longer text."""
+    """Return the content of a YAML template. Each `<< value >>` is inserted as text, without quotes."""
     return yaml.load(_compiled(template, str, ("<<", ">>")).render(values), Loader=_LOADER)
 
 
 def _as_json(value: object) -> str:
-    r"""Return a value as JSON in ASCII that YAML reads, too: each escape is one character, never a surrogate pair.
+    r"""Return a value as ASCII JSON that is valid YAML. Each escape is one character, never a surrogate pair.
 
-    Left as they are, U+0085, U+2028 and U+2029 would end the line, and other signs would be refused.
+    Unescaped, U+0085, U+2028 and U+2029 would end the line, and YAML would refuse other characters.
     """
     text = json.dumps(value, ensure_ascii=False)
     return re.sub(r"[^ -~]", lambda sign: f"\\U{ord(sign[0]):08x}", text)

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# The user's modules that have the names of loaded modules of the workflow. Only `users_modules_first` shows them.
+# Loaded modules of the user with the same names as the workflow's. Only `users_modules_first` makes them importable.
 _hidden: dict[str, ModuleType] = {}
 
 
@@ -28,7 +28,7 @@ def find_users_module(name: str) -> ModuleSpec | None:
 
 @contextmanager
 def users_modules_first() -> Iterator[None]:
-    """Let imports find the user's modules first. The modules of scripts/ stay last on the path, for lazy imports."""
+    """Let imports in the block find the user's modules first. The modules of scripts/ stay last, for lazy imports."""
     sys.path.sort(key=_is_scripts)
     files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items() if name != "__main__"}
     ours = {name: sys.modules[name] for name, file in files.items() if file and Path(file).is_relative_to(SCRIPTS)}
@@ -46,7 +46,7 @@ def users_modules_first() -> Iterator[None]:
 
 
 def import_users(reference: str) -> Any:
-    """Return what "package.module:name" or "package.module:Class.name" refers to in the user's code.
+    """Return the object in the user's code that "package.module:name" or "package.module:Class.name" names.
 
     Must be called within `users_modules_first`. Raises ModuleNotFoundError if only the workflow has such a module, and
     any exception of the user's module.

@@ -27,14 +27,14 @@ class Arena(Kubernetes):
     """A namespace of a cluster in which Arena makes the objects."""
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the checks. Refuse a change of an existing release: Arena makes none."""
+        """Return the checks' results; raise SlipwayError if an existing release would change: Arena changes none."""
         require_program("arena", "install Arena's client (github.com/kubeflow/arena), or deploy to `kubernetes`")
         self._require_current_context()
         self._require_same_where_there(release, state)
         return super().preflight(release, state)
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"releases": the proven ones that exist, "unproven": the ones left by a killed deployment}."""
+        """Return the existing Arena releases: {"releases", "unproven": releases that a killed deployment left}."""
         existing = self._releases(release, state)
         proven = state.baseline["releases"] if state.baseline else existing
         begun = releases(state.attempted) if state.attempted else []
@@ -60,7 +60,7 @@ class Arena(Kubernetes):
         self._delete(each for each in snapshot["releases"] if each not in wanted)
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Delete the new releases; the old ones were never touched."""
+        """Delete the new releases, and return a sentence on what serves now. The old releases were never touched."""
         self.require_lock()
         self._delete(each for each in releases(release) if each not in snapshot["releases"])
         if not snapshot["releases"]:
@@ -68,15 +68,15 @@ class Arena(Kubernetes):
         return f"What was live before was never touched and serves on: {', '.join(_named(snapshot['releases']))}."
 
     def contents(self, release: Release) -> dict:
-        """Return the objects and their Arena releases."""
+        """Return the entries of a receipt: {"objects": references with SHA-256, "releases": the Arena releases}."""
         return super().contents(release) | {"releases": releases(release)}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete every release."""
+        """Delete the Arena releases of these receipts; return "name version" of each release that existed."""
         return _named(self._delete(each for entry in contents for each in entry["releases"]))
 
     def _delete(self, doomed: Iterable[ArenaRelease]) -> list[ArenaRelease]:
-        """Delete the releases that exist; return them."""
+        """Delete those of the releases that exist; return the deleted ones."""
         deleted = []
         for name, version in doomed:
             if [name, version] in self._listed(name):
@@ -121,7 +121,7 @@ class Arena(Kubernetes):
 
 
 def releases(release: Release) -> list[ArenaRelease]:
-    """Return the name and version of each target's release, as Arena labels its objects."""
+    """Return [name, version] of each target's Arena release, from the labels of its objects."""
     return list(map(_release_of, servers(release.objects)))
 
 
@@ -138,7 +138,7 @@ def _release_of(deployment: dict) -> ArenaRelease:
 
 
 def _of_each_target(release: Release) -> Iterable[tuple[ArenaRelease, dict, list[str]]]:
-    """Return the Arena release of each target, its Deployment, and the command that starts it."""
+    """Return one tuple per target: its Arena release, its Deployment, the words of the command that starts it."""
     return zip(releases(release), servers(release.objects), commands_of(release.files[1]), strict=True)
 
 

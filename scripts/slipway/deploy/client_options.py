@@ -1,6 +1,6 @@
 """The options that all clients share: the server, its model, TLS, and how long and how often to ask.
 
-Without a server they are about the model that this checkout's live server was proven with.
+Without --url, the server is the live one of this checkout.
 """
 
 import argparse
@@ -63,9 +63,9 @@ def add_sending(arguments: argparse.ArgumentParser, units: str = "samples") -> a
 
 
 def require_sensible(arguments: argparse.Namespace, **lowest: int) -> None:
-    """Raise SlipwayError with the option if its value, or its presence, makes no sense.
+    """Raise SlipwayError if an option's value is too low or not finite, or if a TLS option is given without --tls.
 
-    `lowest` has the lowest values of further options of a client.
+    `lowest` has {option: its lowest value} for further options of a client.
     """
     for name, low in {"batch": 1, "retries": 0, "deadline_ms": 1, **lowest}.items():
         value = getattr(arguments, name)
@@ -117,7 +117,7 @@ def served_model(arguments: argparse.Namespace) -> ServedModel:
 
 
 def _receipt_of(results: Path, pid: int, name: str | None) -> dict:
-    """Return the receipt of the model with this name on the server with this process id."""
+    """Return the receipt of the model `name` (None: the only one) on the server with this process id."""
     live = [each for each in local_receipts(results) if each["contents"].get("server", {}).get("pid") == pid]
     matching = [each for each in live if name in (None, each["model"], each["served_as"])]
     if len(matching) != 1:

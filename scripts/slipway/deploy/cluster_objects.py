@@ -23,7 +23,7 @@ def digest(found: dict) -> str:
 
 
 def applicable(live: dict) -> dict:
-    """Return a live object in a form to apply again: the fields that were set, without the cluster's own."""
+    """Return a live object in a form to apply again: with the fields that were set, without those the cluster added."""
     live = set_fields(live)
     metadata = {name: value for name, value in live["metadata"].items() if name not in ADDED}
     notes = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in ADDED_NOTES}
@@ -32,13 +32,13 @@ def applicable(live: dict) -> dict:
 
 
 def summary(server: dict) -> str:
-    """Return a server's name and the SHA-256 of its repository's index, as text."""
+    """Return text: the name of a Deployment or InferenceService, and the SHA-256 of its repository's index."""
     index = provenance(server).get(f"{MARK}repository-index", "sha256:unknown").partition(":")[2]
     return f"{key(server)} (repository {index[:12]})"
 
 
 def readiness(live: dict) -> str:
-    """Return the number of a server's ready pods, as the cluster states it."""
+    """Return text: the number of a Deployment's ready pods, or whether an InferenceService is ready."""
     status = live.get("status") or {}
     if live["kind"] == "InferenceService":
         return "ready" if is_ready(live) else "NOT READY"

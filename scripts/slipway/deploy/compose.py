@@ -30,7 +30,7 @@ LOG_LINES = 8
 
 
 class Compose(ContainerPlatform):
-    """The machine of this program. `folder` has the model's releases, and the lock of its deployments."""
+    """Docker Compose on this machine. `folder` has the model's stored releases, and the lock of its deployments."""
 
     def __init__(self, folder: Path, patience_s: float) -> None:
         self._folder = folder
@@ -46,7 +46,7 @@ class Compose(ContainerPlatform):
         return lock(self._folder)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return Compose's version; raise SlipwayError if it refuses the file, or another program has a port."""
+        """Return {"compose": version, "verified"}; raise SlipwayError if it refuses the file, or a port is taken."""
         require_deployable(release)
         require_program("docker", "install Docker with its Compose plugin, or set `deploy.to` to local")
         version = output_of(["docker", "compose", "version", "--short"], COMMAND_S).strip()
@@ -56,7 +56,10 @@ class Compose(ContainerPlatform):
         return {"compose": version, "verified": ["Compose takes the file", "the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"file": the manifest of the running project, or None}."""
+        """Return {"file": Compose file of the running project, None if none runs}.
+
+        If that file is of an unverified release, "file" is the file before it.
+        """
         running = running_file(project_of(release.files[0]))
         attempted = state.attempted and str(state.attempted.files[0].resolve())
         return {"file": state.baseline["file"] if running and running == attempted else running}
@@ -70,14 +73,14 @@ class Compose(ContainerPlatform):
 
     @contextmanager
     def reach(self, release: Release) -> Iterator[dict[str, Ports]]:
-        """Yield {target: ports of this machine in the manifest}."""
+        """Yield {target: Triton's ports on this machine, from the manifest}."""
         yield {part.target: ports_of(part.values) for part in release.parts}
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove nothing: Compose removed the services that the new file does not have."""
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Start the project from its earlier file again, or stop it if it did not run before."""
+        """Start the project from its earlier file, or stop it without one; return a sentence on what serves now."""
         if snapshot["file"] is None:
             self._down(release.files[0])
             return "Nothing of it was live before, and nothing of it runs now."
@@ -89,23 +92,23 @@ class Compose(ContainerPlatform):
         return f"What was live before was started again and serves: {snapshot['file']}. It did not answer meanwhile."
 
     def place(self) -> dict:
-        """Return this machine's name."""
+        """Return {"machine": the name of this machine}."""
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return the project, its file and its ports."""
+        """Return the entries of a receipt: {"project": its name, "file": its Compose file, "ports": Triton's ports}."""
         file = release.files[0]
         return {"project": project_of(file), "file": file.as_posix(), "ports": vars(ports_of(release.parts[0].values))}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Stop the project. Its volumes stay, with the metrics that Prometheus recorded."""
+        """Stop the projects of these receipts; return their names. Their volumes stay, with Prometheus's metrics."""
         running = {entry["project"]: Path(entry["file"]) for entry in contents if running_file(entry["project"])}
         for file in running.values():
             self._down(file)
         return [f"the Compose project {project}" for project in running]
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return the state of each service, as Compose states it."""
+        """Return a line for each service with its state; or a line that says that the project does not run."""
         contents = receipt["contents"]
         if (running := running_file(contents["project"])) is None:
             return [f"  GONE       the Compose project {contents['project']} does not run; deploy again"]
@@ -149,7 +152,7 @@ def ports_of(values: dict) -> Ports:
 
 
 def _compose(file: Path) -> list[str]:
-    """Return the command for a file's project, independent of the environment's settings."""
+    """Return the start of each `docker compose` command for a file; environment variables do not change its project."""
     return ["docker", "compose", "--file", str(file.resolve()), "--project-name", project_of(file)]
 
 

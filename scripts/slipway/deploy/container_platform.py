@@ -36,11 +36,11 @@ class ContainerPlatform:
         return history.state()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Do nothing: the next rollout, also that of a rollback, replaces what is there."""
+        """Do nothing and return False: the next deployment or rollback replaces what is there."""
         return False
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the runtime in the image that serves; raise SlipwayError if it cannot run the engine."""
+        """Return the record of the serving image's runtime; raise SlipwayError if it cannot run the engine."""
         key = part.index_content["engine_key"]
         serving = find_runtime(key["runtime"], ELSEWHERE, server_version)
         if server_version is None and key["runtime"] == "tensorrt":
@@ -49,7 +49,7 @@ class ContainerPlatform:
         return serving.record()
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Do nothing: the rollout took the place of the earlier release."""
+        """Do nothing and return False: the rollout has already replaced the earlier release."""
         return False
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
@@ -70,7 +70,7 @@ class ContainerPlatform:
 
 
 def require_deployable(release: Release) -> None:
-    """Raise SlipwayError unless manifests, repositories and indexes belong together and may leave this machine."""
+    """Raise SlipwayError if a manifest was edited, an index does not match the manifests, or the weights are random."""
     for path in release.files:
         if sha256(path) != release.record["files"][path.name]:
             raise SlipwayError(

@@ -21,11 +21,14 @@ class Deployment:
     options: argparse.Namespace
 
     def platform(self, receipt: dict) -> Platform:
-        """Return the platform at the place of a receipt."""
+        """Return the platform that the "place" of a receipt identifies."""
         return kind_of(self.to).at(receipt, self.history.store.folder, self.options)
 
     def live_platform(self) -> Platform | None:
-        """Return the platform at the place of what is live or was begun; None if nothing was."""
+        """Return the platform of the live release, else of an unfinished one; None if there is neither.
+
+        The platform of the local server always exists.
+        """
         attempted, nowhere = self.history.attempted(), {"place": {}} if PLATFORMS[self.to].together else None
         begun = {"place": attempted.place} if attempted else nowhere
         receipt = next(iter(self.history.live().values()), begun)
@@ -55,9 +58,9 @@ def add_rollout(arguments: argparse.ArgumentParser) -> None:
 def deployments(
     options: argparse.Namespace, to: str | None = None, results: list[Path] | None = None
 ) -> list[Deployment]:
-    """Return the deployments of the models in `results`: one of all if one server has them all, else one of each.
+    """Return one Deployment of all models if one server has them all, else one Deployment for each model.
 
-    By default they are those of the options, as is the platform.
+    `to` is the platform and `results` has the models' folders; both come from the options by default.
     """
     traits, folders = PLATFORMS[to or options.to], results or options.results
     found = []

@@ -32,7 +32,7 @@ class Kubernetes(ContainerPlatform):
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Kubernetes":
-        """Return a namespace of a cluster. Without a context it is in the kubeconfig's current one."""
+        """Return the namespace of a receipt's place, in the context of that place, of `options`, or the current one."""
         place = receipt["place"]
         cluster = Cluster.connect(place["namespace"], place.get("context", options.context))
         return cls(cluster, place["app"], common.PULL_S + options.ready_timeout_s)
@@ -44,13 +44,13 @@ class Kubernetes(ContainerPlatform):
             yield
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the results of the checks; raise SlipwayError if one fails, or if the model is live elsewhere."""
+        """Return the result of `preflight.check`; raise SlipwayError if it fails, or the model is live elsewhere."""
         require_deployable(release)
         self._require_this_place(release, state)
         return preflight.check(self.cluster, release.objects, [part.values for part in release.parts])
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return {"objects": the existing ones, "absent": the others}, of all objects that the rollout may change."""
+        """Return {"objects": objects that a rollback restores, "absent": references to objects that it deletes}."""
         affected = {key(each): each for each in [*_objects_of(state), *release.objects]}
         earlier = {name: self._rollback_target(each, state) for name, each in affected.items()}
         absent = [reference(each) for name, each in affected.items() if earlier[name] is None]
@@ -85,7 +85,7 @@ class Kubernetes(ContainerPlatform):
             self._held.require()
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Apply the earlier objects, delete the new ones, and wait for that rollout.
+        """Apply the earlier objects, delete the new ones, wait for that rollout; return a sentence on what serves now.
 
         An outage of the API may be the reason for this rollback, so wait first until the API answers.
         """
@@ -100,21 +100,24 @@ class Kubernetes(ContainerPlatform):
         return f"What was live before was applied again and serves: {', '.join(map(summary, serving))}."
 
     def place(self) -> dict:
-        """Return the cluster's context, the namespace, and the model's name there."""
+        """Return {"context", "namespace", "app": the model's name in the cluster}."""
         return {"context": self.cluster.context, "namespace": self.cluster.namespace, "app": self._app}
 
     def contents(self, release: Release) -> dict:
-        """Return a reference to every object, with the SHA-256 of the applied object."""
+        """Return {"objects": a reference to each object, with the "sha256" of the applied object}."""
         return {"objects": [{**reference(each), "sha256": digest(each)} for each in release.objects]}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Delete every object. Servers go last, so that no Service sends a request to a deleted server."""
+        """Delete the objects of these receipts; return the names of those that existed.
+
+        Servers go last, so that no Service sends a request to a deleted server.
+        """
         objects = [each for entry in contents for each in entry["objects"]]
         last = sorted(objects, key=lambda each: each["kind"] in SERVERS)
         return [key(each) for each in last if self.cluster.delete(reference(each))]
 
     def describe(self, receipt: dict) -> list[str]:
-        """Return the readiness of each Deployment or InferenceService, and the objects that are gone."""
+        """Return lines: the readiness of each Deployment or InferenceService, and each object that is gone."""
         lines = []
         for each in receipt["contents"]["objects"]:
             if (live := self.cluster.get(reference(each))) is None:
@@ -124,7 +127,7 @@ class Kubernetes(ContainerPlatform):
         return lines
 
     def _require_this_place(self, release: Release, state: DeploymentState) -> None:
-        """Raise SlipwayError if the model is live elsewhere, or was about to be: nobody would see that one again."""
+        """Raise SlipwayError if the model is live or was begun elsewhere, or if `release` is for another namespace."""
         here, model = self.place(), release.model
         there = state.receipt["place"] if state.receipt else here | (state.attempted.place if state.attempted else {})
         other_context = there["context"] != here["context"] and not self._serves(state.live)
@@ -142,7 +145,7 @@ class Kubernetes(ContainerPlatform):
             )
 
     def _serves(self, version: Release | None) -> bool:
-        """Say whether a version is live here, as when only the cluster's name in the kubeconfig changed."""
+        """Say whether a version is live in this cluster, even if the cluster has a new name in the kubeconfig."""
         wanted = servers(version.objects) if version else []
         return bool(wanted) and all(_as_applied(version, self.cluster.get(reference(each))) for each in wanted)
 
@@ -150,7 +153,7 @@ class Kubernetes(ContainerPlatform):
         self.cluster.apply([self._counted(each) for each in objects])
 
     def _counted(self, wanted: dict) -> dict:
-        """Return an autoscaled Deployment with its live number of replicas, if Slipway had set that number.
+        """Return the object to apply. An autoscaled Deployment keeps its live number of replicas if Slipway had set it.
 
         Without it the number would fall to 1 until the autoscaler's next round.
         """
@@ -190,6 +193,6 @@ def _objects_of(state: DeploymentState) -> list[dict]:
 
 
 def _as_applied(release: Release | None, live: dict | None) -> dict | None:
-    """Return the object of a release that is live; None if there is none, or if it comes from elsewhere."""
+    """Return the release's object with the key and provenance of the `live` one; None if there is none."""
     objects = release.objects if release and live else []
     return next((each for each in objects if key(each) == key(live) and provenance(each) == provenance(live)), None)

@@ -1,16 +1,16 @@
 """The ledger of a release history: the stored versions, the live versions, and the rollout that is under way.
 
-It is one file that is replaced as a whole, so all its parts are of the same moment:
+Each write replaces its one file as a whole, so all parts are of the same moment:
 
     live       [{model: version}, ...]             the versions that were live together, the oldest first
-    stored     {model: {version: {file: SHA-256}}} every file of each stored version; one without it does not exist
+    stored     {model: {version: {file: SHA-256}}} every file of each stored version; other versions do not exist
     last       {model: version}                    the highest number that was given to a version
     rollout    {...} or null                       the rollout that is under way
-    receipts   {file: receipt}                     the receipts of what is live
+    receipts   {file: receipt}                     the receipts of the live models
     modified_ns  {model: ns}                       the newest time stamp that Triton has seen of a model's files
     published  {model: {version: {target: ...}}}   where the repositories of a stored version were published
 
-It lies outside of the versions' folders. So a version whose files and index are both edited still differs from it.
+It lies outside the versions' folders. So a version whose files and index were both edited still differs from it.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ _EMPTY = {"live": [], "rollout": None, "stored": {}, "last": {}, "receipts": {},
 
 
 def _object_of(values: dict, **more: object) -> dict:
-    """Return the schema of an object with any names, whose values have one schema."""
+    """Return the JSON schema of an object with any property names; all its values have the schema `values`."""
     return {"type": "object", "additionalProperties": values, **more}
 
 
@@ -54,24 +54,24 @@ _SOUND = Draft202012Validator({"type": "object", "required": ["live"], "properti
 
 
 class Ledger:
-    """The ledger's file. It is read again at each access.
+    """The ledger's file. Each method reads it again.
 
-    Its sets of versions that were live are without duplicates, the latest last.
+    Its list `live` has each set of versions once, the latest last.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def read(self) -> dict:
-        """Return the record; a damaged one counts as empty."""
+        """Return the ledger's content; if the file is missing or damaged, all parts are empty."""
         return _EMPTY | (self._sound() or {})
 
     def write(self, **changes: object) -> None:
-        """Replace some parts of the record."""
+        """Replace the parts of the ledger that `changes` names."""
         write_json(self.file, self.read() | changes)
 
     def set_aside_if_damaged(self) -> None:
-        """Move a damaged record out of the way, and print the consequences."""
+        """Rename the file if it is damaged, and print the consequences."""
         if self._sound() is not None or not self.file.exists():
             return
         aside = self.file.with_name(f"{self.file.name}.damaged")
@@ -84,7 +84,7 @@ class Ledger:
         )
 
     def live(self) -> Versions:
-        """Return the set that became live last; {} before the first time."""
+        """Return {model: version} of the versions that became live last; {} if none ever did."""
         return (self.read()["live"] or [{}])[-1]
 
     def went_live(self, versions: Versions, **changes: object) -> None:
@@ -110,7 +110,7 @@ class Ledger:
         return None
 
     def last_of(self, name: str, count: int | None = None) -> list[int]:
-        """Return the last `count` versions of a model that were live; all by default."""
+        """Return the last `count` versions of a model that were live, the latest first; all of them by default."""
         newest_first = dict.fromkeys(each[name] for each in reversed(self.read()["live"]) if name in each)
         return list(newest_first)[:count]
 

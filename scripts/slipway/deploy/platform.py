@@ -18,7 +18,7 @@ class Platform(Protocol):
 
     @classmethod
     def store(cls, to: str, results: Path, options: argparse.Namespace) -> VersionStore:
-        """Return the stored versions of the releases there; `results` is the folder of the release's first model."""
+        """Return the store of this platform's releases; `results` is the folder of the release's first model."""
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Platform":
@@ -33,18 +33,18 @@ class Platform(Protocol):
         """Lock out a second deployment of the model while the block runs."""
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Return the recorded state, after record and platform were made to agree where that has to come first."""
+        """Settle an interrupted rollout if the platform needs that before a new one; return the recorded state."""
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Make the record agree with the platform before it is read; say whether a deployment was taken back.
+        """Make the record agree with the platform before it is read; return True if a deployment was taken back.
 
         Without `may_change` the platform does not change: an interrupted rollout is only reported.
         """
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return {"runtime", "runtime_version", "told_by"} of the runtime that will run a part's engine.
+        """Return {"runtime", "runtime_version", "told_by": its source} of the runtime that will run a part's engine.
 
-        `runtime` is False if the version is not known. `server_version` is what the running server states. Raises
+        "runtime" is False if the version is not known. `server_version` is what the running server states. Raises
         SlipwayError if that runtime cannot run the engine.
         """
 
@@ -55,13 +55,13 @@ class Platform(Protocol):
         """Return the current state as JSON, for `rollback`. It is stored until the transaction has ended."""
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release, and wait until it is ready on every target; raise SlipwayError if it cannot become so."""
+        """Start the release, and wait until it is ready on every target; raise SlipwayError if it fails."""
 
     def reach(self, release: Release) -> AbstractContextManager[dict[str, Ports]]:
         """Yield {target: ports of its new server, as reached from this machine}."""
 
     def switch(self, release: Release, snapshot: dict) -> bool:
-        """Let clients reach the proven release; say whether it is served by another server than the proven one now."""
+        """Let clients reach the proven release; return True if another server than the proven one serves it now."""
 
     def finish(self, release: Release, snapshot: dict) -> None:
         """Remove the parts that only the previous version needed. The release is live and proven by now."""
@@ -70,7 +70,7 @@ class Platform(Protocol):
         """Restore the snapshot; return a sentence that says which version serves now."""
 
     def place(self) -> dict:
-        """Return the platform's location, for receipts."""
+        """Return the "place" of a receipt, which identifies the platform."""
 
     def contents(self, release: Release) -> dict:
         """Return the entries of a receipt that `remove` and `describe` need."""
@@ -79,7 +79,7 @@ class Platform(Protocol):
         """Remove the objects in the contents of receipts; return the names of the objects that existed."""
 
     def diagnose(self, receipt: dict, history: ReleaseHistory) -> str | None:
-        """Return why the release of a receipt does not answer as it was proven; None if it does."""
+        """Return why the release of a receipt does not give the proven answer; None if it does."""
 
     def describe(self, receipt: dict) -> list[str]:
         """Return lines with the platform's report on the objects in a receipt's contents."""

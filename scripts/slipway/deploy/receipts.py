@@ -54,7 +54,7 @@ def outputs_of(entry: dict) -> dict[str, dict]:
 
 
 def _renewed(earlier: dict) -> dict:
-    """Return the receipt of a local server that an earlier Slipway wrote, in today's form."""
+    """Return a local server's receipt that an earlier Slipway wrote, converted to the present form."""
     index = earlier["chain"]["repository_index_sha256"]
     of_model = ("origin", "model", "served_as", "deployed_at", "rolled_back_from")
     of_target = ("chain", "served_files", "engine_key", "output", "proven_on_labels")

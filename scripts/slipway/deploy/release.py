@@ -16,7 +16,7 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.triton.client.smoke_test import Expected
 from slipway.triton.repository.versions import INDEX, version_of
 
-# Where a repository is that is not published for a cluster.
+# The place of a repository that was not published for a cluster.
 HERE = "served from this machine's disk"
 RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
 
@@ -25,8 +25,8 @@ RECORD, GOLDEN = "deploy/manifests.json", "golden.npz"
 class Part:
     """A release's part: one model for one target. `number` is its stored version, None if it is not stored yet.
 
-    `repository` is the model's folder in Triton's layout; of a stored version it may have only the labels. `values` are
-    its values in the manifests.
+    `repository` is the model's folder in Triton's layout; in a stored version it may have only labels.txt. `values` are
+    the part's values in the manifests.
     """
 
     model: str
@@ -64,7 +64,7 @@ class Part:
 
     @cached_property
     def expected(self) -> Expected:
-        """Return the expected answers. The index of an earlier Slipway has no contract."""
+        """Return the golden answers with their limits and labels. The index of an earlier Slipway has no contract."""
         index = self.index_content
         labels = self.repository / "labels.txt"
         return Expected.of(self.name, self.golden, labels, index["accuracy_limits"], index.get("contract"))
@@ -119,7 +119,7 @@ class Release:
 
     @cached_property
     def identity(self) -> dict:
-        """Return the identity of this version: the SHA-256 of its manifests, and of each target's index."""
+        """Return the version's identity: {"manifests": {file: SHA-256}, "indexes": {target: SHA-256 of its index}}."""
         return {
             "manifests": {path.name: sha256(path) for path in self.files},
             "indexes": {part.target: part.index_sha256 for part in self.parts},

@@ -73,12 +73,12 @@ class ReleaseHistory:
         self.store, self.receipts = store, list(receipts)
 
     def live(self) -> dict[str, dict]:
-        """Return {model: receipt} of the live models; of a damaged receipt, the recorded copy counts."""
+        """Return {model: receipt} of the live models; the ledger's copy replaces a damaged receipt."""
         found = [self._receipt(path) for path in self.receipts if path.exists()]
         return {receipt["model"]: receipt for receipt in found if receipt}
 
     def with_unconfigured(self) -> "ReleaseHistory":
-        """Return the history of these models and of all others that are live there."""
+        """Return a history that also has the live models outside the configuration."""
         return ReleaseHistory(self.store, [*self.receipts, *self._unconfigured()])
 
     def is_live(self) -> bool:
@@ -86,11 +86,14 @@ class ReleaseHistory:
         return any(path.exists() for path in self.receipts)
 
     def damaged(self) -> list[Path]:
-        """Return the receipts that cannot be read, and of which there is no copy."""
+        """Return the paths of the receipts that cannot be read, and of which the ledger has no copy."""
         return [path for path in self.receipts if path.exists() and not self._receipt(path)]
 
     def release(self, versions: Versions) -> Release:
-        """Return a stored release, unchanged, of models that are live or that a rollout is about."""
+        """Return the stored release with these versions; its models are live or in the rollout under way.
+
+        Raises SlipwayError if a stored version was changed.
+        """
         rollout = self.pending()
         entries = rollout.receipts.values() if rollout else ()
         begun = {entry["model"]: {"targets": ["local"], **entry} for entry in entries}
@@ -124,7 +127,7 @@ class ReleaseHistory:
         return DeploymentState(receipt, live, self.pending().snapshot if attempted else None, attempted)
 
     def before(self) -> Release:
-        """Return the release that was live before the live one; raise SlipwayError unless it is as it was proven.
+        """Return the release that was live before the live one; raise SlipwayError without one, or if it was changed.
 
         After a deployment that was interrupted and not taken back, it is the release before that deployment.
         """
@@ -146,7 +149,7 @@ class ReleaseHistory:
     def begin(self, release: Release, snapshot: dict, action: str) -> None:
         """Record that a stored release is about to replace the state in `snapshot`."""
         rollout, receipts, replaced = self.pending(), {}, {}
-        if action == ROLLBACK:  # what it takes out of service: a deployment that did not end, else what is live
+        if action == ROLLBACK:  # a rollback replaces an interrupted deployment, else the live versions
             replaced = rollout.versions if rollout and rollout.action == DEPLOYMENT else self._numbers()
         for path in self.receipts:
             for part in release.of_model(path.parents[1].name).parts:
@@ -162,7 +165,7 @@ class ReleaseHistory:
         self.store.ledger.write(rollout=asdict(Rollout(action, release.versions, before, receipts, names, snapshot)))
 
     def restored(self) -> None:
-        """Record that the previous state was restored."""
+        """Record that the previous state was restored: the rollout has ended."""
         with contextlib.suppress(OSError):
             rollout = self.pending()
             self.store.ledger.write(rollout=None)
@@ -195,12 +198,12 @@ class ReleaseHistory:
             ) from None
 
     def prune(self, release: Release, keep: int) -> None:
-        """Remove the versions of a release's models but the `keep` that were live last."""
+        """Remove all versions of a release's models except the last `keep` that were live."""
         for name in release.versions:
             self.store.prune(name, keep)
 
     def undeployed(self) -> None:
-        """Record that nothing is live there any more."""
+        """Record that nothing is live on the platform any more."""
         for path in self._on_the_platform():
             remove(path)
         if self.store.is_there():
@@ -225,7 +228,7 @@ class ReleaseHistory:
         return [*existing, *self._unconfigured()]
 
     def _unconfigured(self) -> list[Path]:
-        """Return the receipts of the other models that are live there, on a server that has all models."""
+        """Return the receipts of live models outside the configuration; [] unless one server has all models."""
         if not self.store.of_all_models:
             return []
         first, configured = self.receipts[0], {path.absolute() for path in self.receipts}

@@ -40,13 +40,16 @@ class ReleaseStore(VersionStore):
         return Release.stored(self.folder / str(number), self._to)
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return a stored release, unchanged."""
+        """Return a stored release; raise SlipwayError if its files were changed."""
         ((name, number),) = versions.items()
         self.require_whole(name, number)
         return Release.stored(self.folder / str(number), self._to)
 
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return where a stored release was published; raise SlipwayError unless that is unchanged, and signed."""
+        """Return {target: record of its publication}; raise SlipwayError if a published copy was changed.
+
+        With `public_key`, a copy without a valid signature is an error, too.
+        """
         (number,) = {part.number for part in release.parts}
         published = self.ledger.read()["published"].get(release.parts[0].name, {}).get(str(number), {})
         for part in release.parts:
@@ -62,15 +65,15 @@ class ReleaseStore(VersionStore):
         return published
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return the one folder with versions."""
+        """Return {"": the folder that has one folder for each version}."""
         return {"": self.folder}
 
     def selected(self, name: str) -> int | None:
-        """Return the version that is live by its receipt, even if the record was lost."""
+        """Return the live version by its receipt, even if the ledger was lost; None if there is no receipt."""
         return (read_record(self._receipt, {"number": int}) or {}).get("number")
 
     def next_number(self, name: str) -> int:
-        """Return the number after the ones that exist: a version that never was live leaves nothing."""
+        """Return the highest number of an existing version, plus 1. A removed version's number may be used again."""
         return max([*self._numbers(name), *self.versions(name)], default=0) + 1
 
     def readable(self) -> list[Release]:
@@ -84,7 +87,7 @@ class ReleaseStore(VersionStore):
         ]
 
     def _take_over_earlier_record(self) -> None:
-        """Write the record of versions that an earlier Slipway stored, and remove its own, `versions.json`."""
+        """Turn the record of an earlier Slipway, `versions.json`, into the ledger, and remove it."""
         earlier = self.folder / "versions.json"
         stored = read_record(earlier, {str: {str: str}})
         if stored and not self.ledger.file.exists():
@@ -94,7 +97,7 @@ class ReleaseStore(VersionStore):
                 remove(earlier)
 
     def _record_of(self, stored: dict[str, Files]) -> dict:
-        """Return the record of versions that have a receipt in the folder of each."""
+        """Return the ledger's parts for `stored`, from the receipts in the versions' folders."""
         shape = {"number": int, "served_as": str, "published": dict}
         receipts = [read_record(self.folder / number / "receipt.json", shape) for number in stored]
         receipts = [receipt for receipt in receipts if receipt and str(receipt["number"]) in stored]
@@ -125,7 +128,7 @@ def versions_in_use(results: Path, target: str) -> set[str]:
 def files_of(release: Release) -> list[Path]:
     """Return the files that the deployment of a version and its proof need.
 
-    This machine serves the stored repository itself: all its files are needed, and those that the composition names.
+    For Compose these are also all files of the repository, which it serves, and the files that the composition names.
     """
     on_this_machine = PLATFORMS[release.to].on_this_machine
     files = [release.folder / RECORD, release.folder / GOLDEN, *release.files]

@@ -32,7 +32,7 @@ def describe(
 
 
 def _now(platform: Platform, history: ReleaseHistory, receipt: dict) -> tuple[str, list[str]]:
-    """Return whether the model answers, and the state that the platform reports."""
+    """Return (text that says whether the model answers, the platform's lines on its state)."""
     try:
         described = platform.describe(receipt)
         why = platform.diagnose(receipt, history)

@@ -21,7 +21,7 @@ Publish = Callable[[Release], dict]
 def deploy(
     platform: Platform, release: Release, history: ReleaseHistory, publish: Publish, keep: int, action: str = DEPLOYMENT
 ) -> dict[str, dict]:
-    """Replace the live release, prove the new one, and return its receipts by model.
+    """Replace the live release, prove the new one, and return {model: receipt}. `keep` is the number of kept versions.
 
     Raises SlipwayError with the failed step and the version that serves now.
     """
@@ -46,7 +46,7 @@ def deploy(
 
 
 def look(platform: Platform, release: Release, state: DeploymentState) -> dict:
-    """Return the results of the checks before anything is changed, and the runtime of each target."""
+    """Check the release before anything is changed; return {"versions": {target: its runtime}, "place": results}."""
     progress(f"  {release.model}: looking whether {release.to} takes it")
     checked = platform.preflight(release, state)
     with amended(after=". Nothing was changed."):
@@ -73,7 +73,7 @@ def replace(
 
 
 def verify(platform: Platform, release: Release, under_load: bool) -> list[dict]:
-    """Return the proofs of a release that is ready. Its latency was measured once if it is not `under_load`."""
+    """Return a proof for each part of a ready release. Only with `under_load` its latency is checked under load."""
     targets = dict.fromkeys(part.target for part in release.parts)
     progress(f"  {release.model}: ready; proving it on {', '.join(targets)}")
     with platform.reach(release) as reached:

@@ -17,9 +17,10 @@ from slipway.triton.server import releases
 
 
 def prove(platform: Platform, release: Release, reached: dict[str, Ports], under_load: bool = True) -> list[dict]:
-    """Return the proof of each part, {"smoke_test", "verified", "canary" if `under_load`}; `reached` is by target.
+    """Return the proof of each part: {"smoke_test", "verified", "canary": only if `under_load`}.
 
-    Raises SlipwayError with the part's name if a server's answer is wrong, or slower than the promised latency.
+    `reached` is {target: ports}. Raises SlipwayError with the part's name if a server's answer is wrong, or slower than
+    the promised latency.
     """
     proofs = []
     for part in release.parts:
@@ -50,7 +51,7 @@ def receipts_of(platform: Platform, release: Release, proofs: list[dict], **fact
 def announce(receipts: dict[str, dict], options: str = "") -> None:
     """Print the live models' answers, where they are live, and the commands to stop and to look at them.
 
-    `options` are those of snakemake that these commands need.
+    `options` are the snakemake options of these commands.
     """
     lines, ends = [], {}
     for receipt in receipts.values():
@@ -63,7 +64,7 @@ def announce(receipts: dict[str, dict], options: str = "") -> None:
 
 
 def _address(receipt: dict, server_version: str) -> list[str]:
-    """Return where a model is live, and the known vulnerabilities of its server."""
+    """Return lines: where a model is live, and the known vulnerabilities of its server."""
     place = ", ".join(f"{name} {value}" for name, value in receipt["place"].items() if value)
     live = f"{receipt['served_as']} is live on {receipt['to']} ({place})"
     address = receipt["contents"].get("address")
@@ -116,7 +117,7 @@ def _answer(receipt: dict, target: str, entry: dict) -> list[str]:
 
 
 def _output(output: dict) -> list[str]:
-    """Return the lines about one output's values; a meaning that was found to be none is explained."""
+    """Return the lines about one output's values; if no meaning was found for it, a line says why."""
     meaning = Meaning.of(output["output"])
     unclear = meaning.because and not (meaning.has_classes or meaning.is_stated)
     return [*lines_of(output), *([f"its outputs are {meaning.in_words}: {meaning.because}"] if unclear else [])]

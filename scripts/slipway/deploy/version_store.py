@@ -1,7 +1,7 @@
-"""The stored versions of models: numbered folders, and a record outside of them with the SHA-256 of every file.
+"""The stored versions of models: numbered folders, and a ledger outside of them with the SHA-256 of every file.
 
-A version exists once the record has all its files; the record is written last. A version that differs from it is
-neither served nor gone back to.
+A version exists once the ledger has all its files; the ledger is written last. A version whose files differ from it is
+not served, not even by a rollback.
 """
 
 import shutil
@@ -22,7 +22,7 @@ SIGNATURE = "repository.sig"
 
 
 class VersionStore(ABC):
-    """Versions of models below `folder`, by the name that clients use and a number."""
+    """The stored versions of models below `folder`. A version is a number, under the model's name for clients."""
 
     # Whether all models share this store. Then a refused version stays until another one is live.
     of_all_models = False
@@ -40,22 +40,28 @@ class VersionStore(ABC):
 
     @abstractmethod
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return a stored release, unchanged, from the version of each model; `receipts` are of the same models."""
+        """Return the stored release with these versions, of the models in `receipts`.
+
+        Raises SlipwayError if a stored version was changed.
+        """
 
     @abstractmethod
     def require_proven(self, release: Release, public_key: Path | None) -> dict:
-        """Return where a stored release was published; raise SlipwayError unless that is unchanged, and signed."""
+        """Return {target: record of its publication}; raise SlipwayError if a published copy was changed.
+
+        With `public_key`, a release without a valid signature is an error, too.
+        """
 
     @abstractmethod
     def roots(self, name: str) -> dict[str, Path]:
-        """Return {prefix of files: the folder that has, for each version of a model, a folder with these files}."""
+        """Return {prefix: folder}; `folder`/<version>/ has those files of a version whose names begin with `prefix`."""
 
     @abstractmethod
     def selected(self, name: str) -> int | None:
-        """Return the version that is served although no record may have it; None if there is none."""
+        """Return the version that is served, even if the ledger does not have it; None if there is none."""
 
     def path(self, name: str, number: int, file: str) -> Path:
-        """Return where a file of a version lies."""
+        """Return the path of a file of a stored version."""
         prefix = self._prefix(name, file)
         return self.roots(name)[prefix] / str(number) / file.removeprefix(prefix)
 
@@ -118,7 +124,7 @@ class VersionStore(ABC):
         self.ledger.write(stored=record["stored"] | {name: versions}, last=last)
 
     def prune(self, name: str, keep: int | None = None) -> None:
-        """Remove every version of a model but the `keep` that were live last; by default but those that were live."""
+        """Remove a model's versions, except the last `keep` that were live (None: except all that were live)."""
         kept, record = self.ledger.last_of(name, keep), self.ledger.read()
         stored, live = record["stored"], [each for each in record["live"] if each.get(name) in (None, *kept)]
         remaining = {number: files for number, files in stored.get(name, {}).items() if int(number) in kept}
@@ -171,5 +177,5 @@ class VersionStore(ABC):
         return {int(folder.name) for folder in folders if folder.name.isdecimal()}
 
     def _by_path(self, name: str, number: int, files: Files) -> Files:
-        """Return {path below the store: SHA-256} of the same files, for messages."""
+        """Return {path below the store: SHA-256} of a version's `files`, for messages."""
         return {self.path(name, number, file).relative_to(self.folder).as_posix(): files[file] for file in files}

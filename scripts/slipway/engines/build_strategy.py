@@ -1,4 +1,4 @@
-"""Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, or cold.
+"""Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, build cold.
 
 `head` is the part of a build record that is known before the build: key, code, structure and topology.
 """
@@ -23,7 +23,7 @@ TOLERATED = {
     "int8": {"fp16", "fp32"},
     "fp8": {"fp16", "fp32"},
 }
-# The names of the strategies in records. The last three differ in the kernels that the timing cache knew.
+# The names of the strategies in records. The last three are builds: the timing cache knew all kernels, some, or none.
 REFIT, CACHED, PARTLY_CACHED, COLD = "refit", "timing cache", "timing cache in part", "cold"
 IN_WORDS = {
     REFIT: "refitted",
@@ -35,7 +35,7 @@ IN_WORDS = {
 
 @dataclass(frozen=True)
 class Job:
-    """The production of one engine."""
+    """The production of one engine. `why_no_gates` and `why_no_refit` are None if gates and a refit are possible."""
 
     arguments: argparse.Namespace
     module: ModuleType  # of slipway.runtimes
@@ -47,13 +47,13 @@ class Job:
     why_no_refit: str | None
 
     def judge(self, engine: Path) -> Findings:
-        """Return the gates that a new engine fails to replace the existing one."""
+        """Return the findings of the gates that a new engine must pass to replace the existing one."""
         return judge(self.module, self.arguments, self.limits, self.previous.path, engine)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to make an engine: strategy, facts about the engine, time (s), and the findings of the gates."""
+    """One attempt to make an engine: strategy, facts for its record, time (s), and the gates' findings."""
 
     strategy: str
     facts: dict
@@ -62,7 +62,7 @@ class Attempt:
 
 
 def job_of(arguments: argparse.Namespace, module: ModuleType, head: dict) -> Job:
-    """Return the job, with respect to the existing engine."""
+    """Return the job of building an engine: options, the existing engine, and why gates or a refit are impossible."""
     options, limits = head["key"].get("builder", {}), limits_of(arguments.limits)
     previous = previous_engine(arguments.record, engine_files(arguments.runtime, arguments.engine))
     why_no_gates = "only TensorRT's engines are compared with those that they replace"
@@ -137,7 +137,7 @@ def strategy_of(timing_cache: dict | None) -> str:
 
 
 def build_history(job: Job, attempts: list[Attempt]) -> dict:
-    """Return the final strategy, all attempts, and the saved time for the build record.
+    """Return the entries of the build record about the final strategy, all attempts, and the saved time.
 
     The saving is relative to the last cold build of this network with these settings. If there was none, it is relative
     to the first build, for which the timing cache already knew the kernels shared with other engines. The time spent
@@ -173,8 +173,8 @@ def report_refusal(attempt: Attempt, next_step: str) -> None:
 def require_precision(precision: str, layers: dict[str, int], unread: list[str] | None = None) -> None:
     """Raise SlipwayError unless the layers really run in the requested precision.
 
-    An engine is not refused if the runtime tells the precision of no layer: since it has no compute layers or fuses
-    them all ("fused"), or since `unread`, its text about layers, could not be read. A message says so.
+    `layers` is {precision: number of compute layers}. If the runtime tells the precision of no layer (there are none,
+    all are "fused", or its text about layers, `unread`, could not be read), only a message is printed.
     """
     if not set(layers) - {"fused", "unknown"} and (unread or "fused" in layers or not layers):
         text = f"; its text about {len(unread)} layers, `unread_layers` in the build record, could not be read"
@@ -202,7 +202,7 @@ def previous_engine(record: Path, files: list[Path]) -> RecordedEngine | None:
 
 
 def is_current(previous: RecordedEngine | None, head: dict) -> bool:
-    """Return whether the existing engine has the same key and was built by the same code."""
+    """Say whether the existing engine has the same key and was built by the same code."""
     return previous is not None and all(previous.record.get(name) == head[name] for name in ("key", "code_sha256"))
 
 

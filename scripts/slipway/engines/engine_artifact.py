@@ -13,7 +13,7 @@ from slipway.runtimes import RUNTIMES, runtime
 
 
 class BuiltEngine(RecordedEngine):
-    """A recorded engine that can be loaded. A program that only builds or copies engines takes RecordedEngine."""
+    """A recorded engine that can be loaded. Programs that only build or copy engines use RecordedEngine."""
 
     def load(self, python: str | Path | None = None) -> Any:
         """Return the engine, ready to infer (see slipway.runtimes).
@@ -26,12 +26,12 @@ class BuiltEngine(RecordedEngine):
         return runtime(key["runtime"]).Engine(self.path, key["precision"])
 
     def cast(self, inputs: Tensors) -> Tensors:
-        """Return inputs in the engine's own dtypes. SlipwayError names an input whose values that would change."""
+        """Return inputs in the engine's own dtypes; raise SlipwayError with an input whose values would change."""
         own = {tensor["name"]: tensor["dtype"] for tensor in self.record.get("tensors", {}).get("inputs", [])}
         return {name: cast_exactly(name, array, own.get(name, array.dtype)) for name, array in inputs.items()}
 
     def answering(self, engine: Any) -> Callable[[Tensors], Tensors]:
-        """Return a loaded engine as a function of named inputs in the contract's dtypes."""
+        """Return a function that runs a loaded engine on {input: array} in the contract's dtypes."""
         return lambda inputs: engine.infer(self.cast(inputs))
 
     def loaded(self, python: str | Path | None) -> AbstractContextManager[Any]:

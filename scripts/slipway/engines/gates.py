@@ -17,7 +17,7 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True)
 class Findings:
-    """The gates' findings about one engine. `refused` says in words which gates it fails."""
+    """The gates' findings about one engine. `refused` says which gates it fails, None if it passes all."""
 
     accuracy: dict | None = None
     speed: list[dict] | None = None
@@ -28,14 +28,14 @@ class Findings:
 
 
 def why_no_proof(golden: Path | None, limits: dict[str, float] | None) -> str | None:
-    """Return the reason why the accuracy of an engine cannot be judged; None if PyTorch's outputs are available."""
+    """Return why the accuracy of an engine cannot be judged; None if golden answers and limits were given."""
     return None if golden and limits else "no golden answers and limits were given to judge by"
 
 
 def judge(
     module: ModuleType, arguments: argparse.Namespace, limits: dict[str, float] | None, previous: Path, engine: Path
 ) -> Findings:
-    """Run an engine and the `previous` one, which it would replace, and return the gates that it fails.
+    """Compare a new engine with PyTorch's outputs and with the `previous` engine's speed; return the findings.
 
     `arguments` are those of build_engine.py; `limits` are `accuracy.limits` of the precision.
     """
@@ -64,14 +64,14 @@ def judge(
 
 
 def only_finite(figures: object) -> object:
-    """Return the figures of `compare` with None for numbers that are not finite, which JSON cannot have."""
+    """Return the figures of `compare`, with None for NaN and infinities, which JSON cannot have."""
     if isinstance(figures, dict):
         return {name: only_finite(value) for name, value in figures.items()}
     return None if isinstance(figures, float) and not math.isfinite(figures) else figures
 
 
 def limits_of(text: str | None) -> dict[str, float] | None:
-    """Return the limits in JSON text. Raise SlipwayError unless they are the limits of a precision."""
+    """Return {limit: number} from JSON text, None for None; raise SlipwayError unless it has a precision's limits."""
     if text is None:
         return None
     needed = {"min_cosine", "max_relative_error", "min_top1_agreement"}

@@ -1,4 +1,4 @@
-"""Read a built engine by its record, and prove by its hash that it is the engine of that record."""
+"""Read a built engine by its record, and verify the SHA-256 of its files."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class RecordedEngine:
         return [self.path.with_name(name) for name in self.record["files"]]
 
     def require_batches(self, sizes: Iterable[int], setting: str) -> None:
-        """Raise SlipwayError, which begins with the `setting`, if no optimization profile accepts one of its sizes."""
+        """Raise SlipwayError if no optimization profile accepts one of the sizes; its text begins with `setting`."""
         profiles = self.record.get("profiles") or []
         if missing := unsupported_batches(profiles, sizes):
             raise SlipwayError(

@@ -31,11 +31,11 @@ class SubprocessEngine(contextlib.AbstractContextManager):
             ) from None
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the outputs by name for inputs by name."""
+        """Return {output: array} for {input: array}."""
         return self._outputs("infer", inputs)
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return the outputs of several requests in order, joined along axis 0 and run as one batch."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
         return self._outputs("infer_all", numbered(requests))
 
     def measure(self, batch: int, inputs: dict[str, np.ndarray] | None = None, **effort: object) -> dict:
@@ -93,5 +93,5 @@ def write_message(pipe: BinaryIO, message: dict, arrays: dict[str, np.ndarray] |
 
 
 def read_arrays(pipe: BinaryIO, names: list[str]) -> dict[str, np.ndarray]:
-    """Read exactly these arrays. Raise ValueError if the pipe ends within them."""
+    """Read the named arrays, in this order; return {name: array}. Raise ValueError if the pipe ends within them."""
     return {name: np.lib.format.read_array(SimpleNamespace(read=pipe.read), allow_pickle=False) for name in names}

@@ -4,8 +4,8 @@ Comments, docstrings, line breaks and messages do not count. `code_meaning` has 
 messages count, since other conventions may hold there. The templates and tables (`.j2`, `.yaml`, `.json`) beside a
 module that names them count by their bytes.
 
-A module that makes no part of an artifact says so: `PART_OF_KEYS = False`. Neither the module nor its imports count.
-Such modules only explain errors, or start programs.
+A module with `PART_OF_KEYS = False` does not count, and its imports do not either. Such modules only explain errors or
+start programs.
 """
 
 import ast
@@ -37,7 +37,7 @@ _ADAPTER = SCRIPTS / "slipway" / "triton" / "repository" / "python_backend_model
 
 
 class CodeHashes:
-    """The code of the programs in scripts/ as {file: SHA-256}."""
+    """The hashes of the programs' code. Each method returns {file: shortened SHA-256 of its code}."""
 
     def __init__(self, file_hashes: FileHashCache | None = None) -> None:
         self._file_hashes = file_hashes or FileHashCache()
@@ -46,7 +46,7 @@ class CodeHashes:
         self._of_users_module = cache(self._of_users_module)
 
     def of_program(self, name: str, *runtimes: str) -> dict[str, str]:
-        """Return {file relative to the repository: shortened SHA-256 of its code} of scripts/<name>.py.
+        """Return {file relative to the repository: SHA-256} of scripts/<name>.py.
 
         The result includes every file of `slipway` that the program imports, directly or indirectly, and the files of
         the given runtimes, which programs import by name.
@@ -54,7 +54,7 @@ class CodeHashes:
         return self._of_files(SCRIPTS / f"{name}.py", *chain.from_iterable(map(runtime_files, runtimes)))
 
     def of_traits(self, runtimes: Iterable[str]) -> dict[str, str]:
-        """Return {file: SHA-256} of runtimes' traits, which are found by their folders and never imported."""
+        """Return {file: SHA-256} of the traits of runtimes. They are loaded by path, so no program imports them."""
         return self._of_files(*map(traits_file, sorted(set(runtimes))))
 
     def of_manifests(self) -> dict[str, str]:
@@ -72,10 +72,10 @@ class CodeHashes:
         return self._of_files(_ADAPTER)
 
     def of_architecture(self, architecture: str) -> dict[str, str]:
-        """Return {file: SHA-256} of the user's module in "module:factory"; {} for torchvision's classifiers.
+        """Return {file: SHA-256} of the user's package in "module:factory"; {} for torchvision's classifiers.
 
-        An installed package counts by its version: {package: version}. A package in another place counts by all its
-        files.
+        An installed package counts by its version: {package: version}. An editable or uninstalled package counts by all
+        its Python files. The result is {} if the package cannot be found.
         """
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
@@ -86,7 +86,7 @@ class CodeHashes:
             return {}  # the job says that it cannot be imported
         with contextlib.suppress(metadata.PackageNotFoundError):
             installed = metadata.distribution(name)
-            # Elsewhere than the package's description, it was installed to be edited where it lies.
+            # In an editable installation, the code is not beside the package's metadata.
             if spec.origin and Path(spec.origin).is_relative_to(installed.locate_file("")):
                 return {name: installed.version}
         folders = [Path(folder) for folder in spec.submodule_search_locations or ()]
@@ -117,7 +117,7 @@ def program_file(name: str) -> str:
 
 @cache
 def runtime_files(runtime: str) -> list[Path]:
-    """Return the files of a runtime: the code of its engines, and its traits."""
+    """Return the files of a runtime: its package's code, and its traits."""
     return [*runtime_code(runtime), traits_file(runtime)]
 
 
@@ -127,9 +127,10 @@ def digest(code: dict[str, str]) -> str:
 
 
 def _read(path: Path) -> tuple[str | None, list[str]]:
-    """Return the digest of a file's code, and its imports of `slipway` and its data files, relative to SCRIPTS.
+    """Return (digest of a file's code, paths of the files that it needs, relative to SCRIPTS).
 
-    Of a file that is no part of keys, return None and no files.
+    It needs the modules of `slipway` that it imports, and its data files. Returns (None, []) for a file that is no part
+    of keys.
     """
     if path.suffix != ".py":
         return sha256(path)[:16], []

@@ -40,7 +40,7 @@ _MARK = ast.Name("a message", ast.Load())
 
 
 def meaning(node: object) -> object:
-    """Return a syntax tree as lists that are equal in all versions of Python, without texts as statements."""
+    """Return a syntax tree as nested lists, which are equal in all versions of Python, without texts as statements."""
     if isinstance(node, list):
         return [meaning(element) for element in node if not _is_text_as_statement(element)]
     if not isinstance(node, ast.AST):
@@ -83,9 +83,10 @@ class _Messages(ast.NodeTransformer):
 
 
 def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
-    """Return a mark for a text, and its expressions with effects. Return another expression unchanged.
+    """Return the mark in place of a text. If the text has effects, return a tuple of the mark and these expressions.
 
-    `ends`: the program raises an error with this text, so calls in the text only explain the error.
+    Any other expression is returned unchanged. `ends`: the text belongs to a raised error, so its calls are removed,
+    too.
     """
     if not _is_text(node):
         return node
@@ -94,7 +95,7 @@ def _marked(node: ast.expr, ends: bool = False) -> ast.expr:
 
 
 def _explanation(node: ast.expr) -> ast.expr:
-    """Return a mark for the text of an error, also for the text that a lambda makes of it."""
+    """Return the mark in place of an error's text, also if a lambda returns the text."""
     if isinstance(node, ast.Lambda):
         return ast.Lambda(node.args, _marked(node.body, ends=True))
     return _marked(node, ends=True)
@@ -136,7 +137,7 @@ def _last(name: str) -> str:
 
 
 def _is_class(name: str) -> bool:
-    """Return whether a name is spelled like a class. A function that makes an error may inspect its arguments."""
+    """Say whether a name is spelled like a class. A function that makes an error may inspect its arguments."""
     return _last(name).lstrip("_")[:1].isupper() and _last(name) not in _RETURNING
 
 

@@ -1,4 +1,4 @@
-"""Validate config.yaml and fill in its defaults. Each mistake is one sentence, before any job runs."""
+"""Validate config.yaml and fill in its defaults. Each error is one sentence, raised before any job runs."""
 
 import ipaddress
 import re
@@ -17,7 +17,7 @@ _RENAMED = {"max_images": "max_samples", "min_images": "min_samples"}
 
 
 def complete(config: dict) -> dict:
-    """Return the configuration with the schema's defaults filled in.
+    """Validate a configuration, fill in the schema's defaults in place, and return it.
 
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
@@ -43,7 +43,7 @@ def _mistakes(config: dict) -> Iterator[str]:
 
 
 def _rename(config: dict) -> None:
-    """Give settings with the name of an earlier version their present name. The configuration may be invalid."""
+    """Rename, in place, the settings that have a name of an earlier version. The configuration may be invalid."""
     models = config.get("models")
     for owner in (config, *(models.values() if isinstance(models, dict) else ())):
         for section in ("accuracy", "calibration"):
@@ -54,7 +54,7 @@ def _rename(config: dict) -> None:
 
 
 def _texts(value: object, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (key, text) of every text in a configuration except a factory's own arguments."""
+    """Yield (dotted key, text) of every text and key in a configuration, except in a factory's `arguments`."""
     if isinstance(value, str):
         yield key, value
     elif isinstance(value, list):

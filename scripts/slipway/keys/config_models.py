@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from slipway.classification.normalisation import implausible
 from slipway.keys.config_schema import schema
 
-# Without the imports of slipway.contract.contract, which has the same name.
+# The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
 # How the names of torchvision's detectors begin.
 _DETECTION = ("fasterrcnn_", "fcos_", "keypointrcnn_", "maskrcnn_", "retinanet_", "ssd")
@@ -173,7 +173,7 @@ def _of_axes(key: str, axes: dict, inputs: dict) -> Iterator[str]:
 
 
 def _properties() -> dict:
-    """Return the schema of a model's settings."""
+    """Return {setting: its JSON Schema} of a model."""
     return schema()["$defs"]["model"]["properties"]
 
 

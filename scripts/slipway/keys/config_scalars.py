@@ -25,9 +25,9 @@ _KINDS = {"str": "string", "int": "number", "float": "number", "bool": "boolean"
 
 
 def require_read_as_written(path: str | Path) -> None:
-    """Raise SlipwayError unless a configuration file is sound YAML whose keys and values are read as they are written.
+    """Raise SlipwayError unless a file is sound YAML, and YAML reads its keys and values as they are written.
 
-    The sentence has the key, the line and the correction. A missing file is left to Snakemake.
+    The message has the key, the line and the correction. A missing file is left to Snakemake.
     """
     root = read_tree(path)
     if root is None or _is_json(path):
@@ -49,7 +49,7 @@ def _is_json(path: str | Path) -> bool:
 
 
 def _scalars(node: yaml.Node, key: str, schemas: list[dict]) -> Iterator[tuple[yaml.ScalarNode, str, list]]:
-    """Yield each unquoted scalar with its key and the schemas for it. Without a schema, any value is allowed."""
+    """Yield (scalar, dotted key, its schemas) of each unquoted scalar. Without a schema, any value is allowed."""
     if isinstance(node, yaml.ScalarNode) and not node.style:
         yield node, key, schemas
     elif isinstance(node, yaml.SequenceNode):
@@ -74,7 +74,7 @@ def _property(schemas: list[dict], name: str) -> list[dict]:
 
 
 def _alternatives(schemas: Iterable[dict]) -> Iterator[dict]:
-    """Yield the schemas, with their references and alternatives (anyOf, oneOf) resolved."""
+    """Yield each schema, the schema that it refers to, and its alternatives (anyOf, oneOf), recursively."""
     for each in schemas:
         yield each
         if "$ref" in each:
@@ -93,7 +93,7 @@ def _kinds(schemas: list[dict]) -> set[str]:
 
 
 def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
-    """Return the correction; None if YAML reads the value as intended, or if the schema refuses the value anyway."""
+    """Return the text to write instead; None if YAML reads the value as intended, or if the schema refuses it."""
     written, tag = node.value, node.tag.removeprefix(_TAG)
     number_meant = not kinds or kinds & {"number", "integer"}
     text_meant = not kinds or "string" in kinds
@@ -113,7 +113,7 @@ def _advice(node: yaml.ScalarNode, kinds: set[str]) -> str | None:
 
 
 def _of_garbled_number(written: str, kinds: set[str]) -> str | None:
-    """Return the correction of a number in base 8 or 60, which almost nobody means; None for another number."""
+    """Return the text to write instead of a number in base 8 or 60, which is rarely meant; None for another number."""
     if ":" in written:
         correction = f"{yaml.safe_load(written)} if that is meant"
     elif _OCTAL.fullmatch(written):

@@ -20,7 +20,7 @@ SCHEMA = Path(__file__).resolve().parents[3] / "schemas" / "config.schema.yaml"
 
 
 def fill_in(config: dict) -> None:
-    """Validate a configuration, and fill in the schema's defaults.
+    """Validate a configuration, and fill in the schema's defaults in place.
 
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
@@ -39,7 +39,7 @@ def schema() -> dict:
 
 
 def _fill_defaults(validator: Any, properties: dict, instance: object, schema: dict) -> Iterator:
-    """Validate `properties` after filling in the defaults, in the way of jsonschema's own documentation."""
+    """Fill in defaults in `instance`, then yield its errors, as in jsonschema's documentation."""
     if isinstance(instance, dict):
         for name, subschema in properties.items():
             if "default" in subschema:
@@ -48,14 +48,14 @@ def _fill_defaults(validator: Any, properties: dict, instance: object, schema: d
 
 
 def _match_pattern(validator: Any, pattern: str, instance: object, _: dict) -> Iterator:
-    """Match as JSON Schema's own regular expressions do: `$` is the very end, and digits are ASCII digits."""
+    """Yield an error if a text does not match. `$` matches only the very end, and digits are ASCII digits."""
     to_the_end = re.sub(r"(?<!\\)\$", r"\\Z", pattern)  # Python's `$` also matches before a final line feed
     if validator.is_type(instance, "string") and not re.search(to_the_end, instance, re.ASCII):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
 def _is_integer(_: Any, value: object) -> bool:
-    """Accept 5. Refuse 5.0, which a program's option would not accept, and true."""
+    """Say whether a value is an int and no bool. JSON Schema would accept 5.0, but a program's option would not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -85,7 +85,7 @@ _SIZES = {"Items": "items", "Length": "characters", "Properties": "entries"}
 
 
 def _explain(error: jsonschema.ValidationError) -> str:
-    """Return one sentence with the key, its value and the allowed values."""
+    """Explain an error in one sentence with the key, its value and the allowed values."""
     key = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{key}." if key else ""
     if error.validator == "additionalProperties":

@@ -39,7 +39,10 @@ def read_tree(path: str | Path) -> yaml.Node | None:
 
 
 def _values(node: yaml.Node, path: str | Path, key: str = "", around: tuple = ()) -> Iterator[yaml.Node]:
-    """Yield each key and value of a document, with its aliases filled in. `around` are the nodes that hold `node`."""
+    """Yield each key and value of a document, with aliases filled in. `around` are the nodes that contain `node`.
+
+    Raises SlipwayError if a key is repeated or an alias contains itself.
+    """
     if node in around:
         raise SlipwayError(
             f"config: {path} has an alias in line {node.start_mark.line + 1} that contains itself; remove the alias"

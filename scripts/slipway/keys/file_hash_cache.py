@@ -1,4 +1,4 @@
-"""A cache of files' SHA-256. A file is read again only if its size or one of its times has changed."""
+"""Cache results computed from files, such as their SHA-256, until a file's size or one of its times changes."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 from slipway.core.artifacts import sha256, write_text
 from slipway.core.records import has_shape, read_record
 
-# A file that changed more recently may change again without a change of its times.
+# The result of a file that changed more recently is not cached: its next change may leave its times equal.
 SETTLED_AFTER_S = 2.0
 
 
@@ -35,7 +35,7 @@ class FileHashCache:
         return self.remember("sha256", path, sha256)
 
     def of_many(self, paths: Iterable[Path], folder: str | Path) -> str:
-        """Return one SHA-256 of some files: of their names relative to `folder` and their contents, in order.
+        """Return one SHA-256 of the names (relative to `folder`) and contents of files, in the given order.
 
         A path that is no file, such as a folder, counts by its name only.
         """
@@ -47,7 +47,10 @@ class FileHashCache:
         return total.hexdigest()
 
     def remember(self, question: str, path: str | Path, answer: Callable[[Path], Any]) -> Any:
-        """Return answer(path), a JSON value. Compute it again only if the file has changed since the last call."""
+        """Return answer(path), a JSON value. Compute it only if the cache has no result for the unchanged file.
+
+        `question` is the name of the computation in the cache.
+        """
         status = Path(path).stat()
         state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
         name = f"{question} {path}"

@@ -1,4 +1,4 @@
-"""The key of a job in addition to its input files, as one value that Snakemake compares and a shell passes on."""
+"""The key of a job: its settings, versions and code as one value, from which Snakemake sees that the job is stale."""
 
 import shlex
 

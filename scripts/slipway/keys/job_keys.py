@@ -31,7 +31,7 @@ class JobKeys:
         self._parts = KeyParts(resolved, file_hashes or FileHashCache())
 
     def sample_inputs(self, model: str) -> JobKey:
-        """Return the key of the samples of a model's inputs."""
+        """Return the key of the file of sample inputs of a model."""
         program = self._parts.program("sample_inputs")
         if source := self.resolved.samples(model):
             targets = self.resolved.metric_targets(model) or None
@@ -40,7 +40,7 @@ class JobKeys:
         return JobKey(program, self._parts.input(model), image_sha256=image_sha256)
 
     def fetch_weights(self, model: str) -> JobKey:
-        """Return the key of the canonical checkpoint."""
+        """Return the key of the canonical checkpoint, the model's weights as a safetensors file."""
         settings = self.resolved.config["models"][model]
         checkpoint = self.resolved.checkpoint(model)
         published = {"weights": settings["weights"], **versions("torchvision")}
@@ -65,11 +65,11 @@ class JobKeys:
         )
 
     def reference_outputs(self, model: str) -> JobKey:
-        """Return the key of the golden answers."""
+        """Return the key of the golden answers, PyTorch's outputs for the samples."""
         return JobKey(self._parts.program_with_network("reference_outputs", model), versions("torch"))
 
     def profile_model(self, model: str) -> JobKey:
-        """Return the key of the profile."""
+        """Return the key of the profile of the model in PyTorch."""
         program = self._parts.program_with_network("profile_model", model)
         return JobKey(program, self.resolved.config["profile"], self._parts.interface(model), versions("torch"))
 
@@ -104,7 +104,7 @@ class JobKeys:
         )
 
     def gates(self, model: str, target: str, precision: str) -> str:
-        """Return the options that decide whether a new engine may replace an old one. They are not part of any key."""
+        """Return the command-line options with the limits for replacing an old engine. They are not part of any key."""
         if self.resolved.runtime(target) != "tensorrt":
             return ""
         limits = json.dumps(self.resolved.accuracy(model)["limits"][precision])
@@ -135,7 +135,7 @@ class JobKeys:
         return JobKey(program, limits, self._parts.evaluation(model))
 
     def evaluate_checkpoint(self, model: str) -> JobKey:
-        """Return the key of PyTorch's answers to the evaluation data. How its inputs are made is in the contract."""
+        """Return the key of PyTorch's answers to the evaluation data. The preprocessing is part of the contract."""
         return JobKey(
             self._parts.program_with_network("evaluate_checkpoint", model),
             self._parts.evaluation(model),
@@ -144,7 +144,7 @@ class JobKeys:
         )
 
     def load_test(self, model: str, target: str) -> JobKey:
-        """Return the key of the load test. The limits are no part of it: they only choose among its results."""
+        """Return the key of the load test. It leaves out the limits, which only choose among the test's results."""
         settings, limits = self.resolved.config["load_test"], self._parts.limits()
         return JobKey(
             self._parts.server_program("load_test", target),
@@ -158,7 +158,7 @@ class JobKeys:
         return JobKey(self._parts.program("render_load_test"), self._parts.limits())
 
     def choose_configuration(self) -> JobKey:
-        """Return the key of the choice of a configuration."""
+        """Return the key of the choice of a Triton configuration from the load test."""
         return JobKey(self._parts.program("choose_configuration"), self._parts.limits())
 
     def write_report(self, model: str) -> JobKey:
@@ -182,7 +182,7 @@ class JobKeys:
     def publish_repository(self, record: str = "") -> JobKey:
         """Return the key of a published repository.
 
-        `record` is the path of the last publication's record: if the published files are gone or damaged, the key
+        `record` is the path of the last publication's record. If the published files are gone or damaged, the key
         changes. Raises SlipwayError if `deploy.publish.to` is not set.
         """
         to = self.resolved.config["deploy"]["publish"]["to"]
@@ -200,7 +200,7 @@ class JobKeys:
         )
 
     def sign_repository(self, signature: str = "") -> JobKey:
-        """Return the key of a repository's signature. Of the private key it has only the path and the public half.
+        """Return the key of a repository's signature. It has the private key's path and public half, but no secret.
 
         Raises SlipwayError if `deploy.signing.private_key` is not set.
         """
@@ -218,8 +218,8 @@ class JobKeys:
     def deploy_release(self, silent: dict[str, str] | None = None) -> JobKey:
         """Return the key of a deployment. Manifests are input files.
 
-        `silent` are the models that are live here but do not answer. If there are any, the next generation number of
-        the local server is used.
+        `silent` is {live model: why it does not answer}. Unless it is empty, the next generation number of the local
+        server is used.
         """
         settings, to = self.resolved.config["deploy"], self.resolved.config["deploy"]["to"]
         elsewhere = {"context": settings["cluster"]["context"], "publish_to": settings["publish"]["to"]}
@@ -232,7 +232,7 @@ class JobKeys:
         )
 
     def _local_server(self, silent: dict[str, str] | None) -> dict:
-        """Return the settings of the local server: target, addresses, ports, TLS, and its generation number."""
+        """Return the settings of the local server: target, addresses, ports, TLS; "start" is its generation number."""
         settings = self.resolved.config["deploy"]
         listening = {name: settings[name] for name in ("host", "grpc_port", "metrics_port", "shared_memory")}
         http = {"http_port": settings["http_port"]} if settings["http"] else {}
@@ -262,7 +262,7 @@ class JobKeys:
         )
 
     def write_sbom(self) -> JobKey:
-        """Return the key of a bill of materials. Beside input files, it lists the versions of Slipway's packages."""
+        """Return the key of a bill of materials. It has the installed versions of Slipway's packages."""
         building = {name: package_version(name) for name in packages.required_packages()}
         serving = {name: serving_version(name) for name in packages.required_packages(packages.SERVING)}
         return JobKey(

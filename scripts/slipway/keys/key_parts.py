@@ -13,7 +13,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 
 
 class KeyParts:
-    """The parts of keys that several jobs share: settings, and code as `code`.
+    """The parts of keys that several jobs share: settings, and the hashes of code as "code".
 
     The user's own files enter a key by their content. So a moved or touched file makes nothing stale, and a file that
     was replaced by an older one does. The program of a job enters by its code.
@@ -32,9 +32,10 @@ class KeyParts:
         return {**settings["preprocess"], "input": settings["input"]}
 
     def interface(self, model: str) -> dict[str, str]:
-        """Return the settings that determine a model's tensors: another meaning or label makes no graph stale.
+        """Return {"inputs": JSON text of the settings that determine a model's tensors}, without meanings and labels.
 
-        A dtype or shape that config.yaml does not state is found from the samples. So they are part of it then.
+        If config.yaml does not state every dtype and shape, they are found from the samples. Then the samples' part is
+        included.
         """
         settings = self.resolved.config["models"][model]
         if source := self.resolved.samples(model):
@@ -49,7 +50,7 @@ class KeyParts:
         return {"inputs": json.dumps(stated, sort_keys=True)}
 
     def evaluation(self, model: str) -> JobKey:
-        """Return the part for the evaluation data, and for the user's metric where there is one."""
+        """Return the part for the evaluation data and, if the user has a metric, for the metric."""
         accuracy, metric = self.resolved.accuracy(model), self.resolved.metric(model)
         if source := self.resolved.samples(model):
             data = {**self.samples(source), "targets": self.resolved.metric_targets(model) or None}
@@ -70,17 +71,17 @@ class KeyParts:
         return {**self.input(model), "images_sha256": images}
 
     def samples(self, source: str) -> dict:
-        """Return the part for a source of samples: the name and code of a function, or the content of files."""
+        """Return the part for a source of samples: {"function", "code"} of a function, or {"files_sha256"} of files."""
         if is_function(source):
             return {"function": source, CODE: self.code_hashes.of_architecture(source)}
         return {"files_sha256": digest_of(source, self.file_hashes)}
 
     def limits(self) -> dict:
-        """Return the limits that a configuration of the load test must satisfy."""
+        """Return {"p99_limit_ms", "memory_limit_mb"}, which a configuration of the load test must satisfy."""
         return {name: self.resolved.config["load_test"][name] for name in ("p99_limit_ms", "memory_limit_mb")}
 
     def builder(self, target: str, precision: str) -> dict[str, str]:
-        """Return the part that only TensorRT engines have: CUDA version and builder settings."""
+        """Return {"cuda": version, "builder": JSON text of the build settings}, the part of TensorRT engines alone."""
         runtime, settings = self.resolved.runtime(target), self.resolved.tensorrt(target)
         names = ("workspace_mb", "optimization_level", "tf32", "tactic_sources", "compatibility")
         builder = {name: settings[name] for name in names} | {"profiles": self.resolved.profiles(target, precision)}
@@ -92,7 +93,7 @@ class KeyParts:
         return {"cuda": cuda, "builder": json.dumps(builder, sort_keys=True)}
 
     def public_key(self) -> dict[str, str | None]:
-        """Return the SHA-256 of the public key for signatures, None if none is set."""
+        """Return {"public_key_sha256": SHA-256 of the public key for signatures, or None if none is set}."""
         return {"public_key_sha256": self.content(self.resolved.config["deploy"]["signing"]["public_key"])}
 
     def content(self, path: str | None) -> str | None:
@@ -104,15 +105,15 @@ class KeyParts:
         return folder and digest_of_images(folder, limit, self.file_hashes)
 
     def program(self, name: str, *runtimes: str) -> dict:
-        """Return {"code": {file: SHA-256}} of a program, and of runtimes that it imports by name."""
+        """Return {"code": {file: SHA-256}} of a program and of the runtimes that it imports by name."""
         return {CODE: self.code_hashes.of_program(name, *runtimes)}
 
     def program_with_network(self, name: str, model: str) -> JobKey:
-        """Return the code of a program that runs the model in PyTorch, with the user's module that defines it."""
+        """Return the code of a program that runs a model in PyTorch, and of the user's module with the network."""
         return JobKey(self.program(name), self.network(model))
 
     def network(self, model: str) -> dict:
-        """Return the code of the user's module that defines a model's network."""
+        """Return {"code": {file: SHA-256}} of the user's module that defines a model's network."""
         return {CODE: self.code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:
@@ -122,7 +123,7 @@ class KeyParts:
         return JobKey(self.program(name, self.resolved.runtime(target)), worker)
 
     def server_program(self, name: str, target: str) -> JobKey:
-        """Return the code of a program that writes a model repository, with the code that serves its engines."""
+        """Return the code of a program that writes a model repository, and the code that serves its engines."""
         return JobKey(self.program_with_runtime(name, target), code=self.code_hashes.of_adapter())
 
     def program_with_traits(self, name: str, targets: list[str]) -> JobKey:

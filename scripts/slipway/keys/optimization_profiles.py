@@ -6,12 +6,15 @@ ENDS = ("min", "opt", "max")
 
 
 def sizes_of(profile: dict) -> dict[str, int]:
-    """Return the sizes of a profile or an axis in the configuration, without a profile's precisions."""
+    """Return {"min", "opt", "max"} of a profile or an axis in the configuration."""
     return {end: profile[end] for end in ENDS}
 
 
 def dynamic_axes(onnx_record: dict) -> dict:
-    """Return the builder's options for dynamic axes beside the batch axis, from an ONNX record; {} without any."""
+    """Return the builder's options for the dynamic axes of an ONNX record; {} if only the batch axis is dynamic.
+
+    The options are {"inputs": {name: shape}, "axes": {name: {"min", "opt", "max"}}}.
+    """
     interface = onnx_record.get("interface") or {}
     if not interface.get("axes"):
         return {}
@@ -29,5 +32,5 @@ def unsupported_batches(profiles: list[dict], batches: Iterable[int]) -> list[in
 
 
 def in_words(profiles: list[dict]) -> str:
-    """Return the batch sizes of profiles in words."""
+    """Return the batch sizes of profiles in words, such as "1 to 8 and 16 to 32"."""
     return " and ".join(f"{sizes['min']} to {sizes['max']}" for sizes in profiles)

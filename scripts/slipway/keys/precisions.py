@@ -7,7 +7,7 @@ from slipway.runtimes import RUNTIMES
 # {precision: the GPU's lowest compute capability}, {precision: TensorRT's lowest major version}.
 NEEDED_CAPABILITY = {"fp16": 5.3, "int8": 6.1, "bf16": 8.0, "fp8": 8.9}
 NEEDED_TENSORRT = {"bf16": 10, "fp8": 10}
-# {precision: (instruction sets of a CPU, any of which it needs, and the problem without them)}.
+# {precision: (instruction sets, of which the CPU needs at least one; the problem without any, in words)}.
 _CPU_INSTRUCTIONS = {
     "bf16": (hardware.BF16_INSTRUCTION_SETS, "has no bfloat16 instructions"),
     "int8": (
@@ -15,12 +15,12 @@ _CPU_INSTRUCTIONS = {
         "multiplies bytes only with saturation (no VNNI, AMX or I8MM), which makes int8 wrong",
     ),
 }
-# The precisions of `auto` on a GPU; int8 only with calibration photographs. Other precisions must be configured.
+# The precisions of `auto` on a GPU; int8 only with calibration data. Other precisions must be configured.
 AUTOMATIC_ON_GPU = ("fp32", "fp16", "int8")
 
 
 def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
-    """Return the precisions of `auto` on some hardware."""
+    """Return the precisions of `auto` on the hardware `identity`. `calibrated`: there are calibration data."""
     offered = RUNTIMES[runtime].precisions
     if hardware.is_gpu(identity):
         return [name for name in AUTOMATIC_ON_GPU if name in offered and (calibrated or name != "int8")]
@@ -28,7 +28,7 @@ def automatic(runtime: str, identity: str, calibrated: bool) -> list[str]:
 
 
 def variant(runtime: str, version: str, precision: str) -> str:
-    """Return the ONNX variant from which an engine is built.
+    """Return the ONNX variant from which an engine is built, such as "fp16" or "int8-fp16".
 
     A strongly typed builder takes the precision of all layers from the file. So its INT8 file has FP16 in the layers
     that are not quantized.
@@ -65,7 +65,7 @@ def newest_opset(runtime: str, version: str) -> int:
 
 
 def major(version: str) -> int:
-    """Return the first number of a version."""
+    """Return the first number of a version, such as 10 of "10.13.3"."""
     return int(version.split(".")[0])
 
 

@@ -13,7 +13,7 @@ from slipway.keys.optimization_profiles import sizes_of
 from slipway.runtimes import RUNTIMES
 from slipway.runtimes.traits import RuntimeTraits
 
-# The name of the axis along which requests are put together: slipway.contract.contract.BATCH, without its imports.
+# The name of the batch axis. The same as slipway.contract.contract.BATCH, without the imports of that module.
 BATCH = "batch"
 CHECKPOINT_SUFFIXES = (".pth", ".pt", ".bin", ".tar", ".ckpt", ".safetensors")
 
@@ -44,7 +44,7 @@ class ResolvedConfig:
         return RUNTIMES[self.runtime(target)]
 
     def targets_of(self, runtime: str) -> list[str]:
-        """Return the targets with a runtime."""
+        """Return the targets that have this runtime."""
         return [target for target in self.targets if self.runtime(target) == runtime]
 
     def runs_tensorrt(self, target: str) -> bool:
@@ -62,7 +62,10 @@ class ResolvedConfig:
         return {**self.config["tensorrt"], **self.config["targets"][target]["tensorrt"]}
 
     def metric(self, model: str) -> dict | None:
-        """Return the user's metric of a model, {"function", "limits"}, with the ends that are set; None without one."""
+        """Return a model's metric as {"function": name, "limits": {figure: {"min", "max"}}}; None without a metric.
+
+        Limits that are not set are left out.
+        """
         metric = self.config["models"][model]["metric"]
         if metric is None:
             return None
@@ -73,7 +76,7 @@ class ResolvedConfig:
         return {"function": metric["function"], "limits": limits}
 
     def metric_targets(self, model: str) -> list[str]:
-        """Return the arrays of a model's samples that only its metric reads."""
+        """Return the names of the arrays in a model's samples that only its metric reads."""
         metric = self.config["models"][model]["metric"]
         return metric["targets"] if metric else []
 
@@ -91,7 +94,7 @@ class ResolvedConfig:
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
     def engines(self) -> list[tuple[str, str]]:
-        """Return (target, precision) of each engine of a model."""
+        """Return (target, precision) of each engine that every model gets."""
         return [(target, precision) for target in self.targets for precision in self.precisions(target)]
 
     def all_precisions(self) -> list[str]:
@@ -113,7 +116,7 @@ class ResolvedConfig:
         return list(dict.fromkeys(needed))
 
     def preflight_variants(self) -> list[str]:
-        """Return the ONNX variants to try without a GPU: the targets' variants, FP16 and, if calibrated, INT8."""
+        """Return the ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets' variants."""
         calibrated = all(map(self.is_calibrated, self.models))
         return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *self.variants()]))
 
@@ -169,11 +172,14 @@ class ResolvedConfig:
         return self.config["models"][model]["samples"]
 
     def image(self, model: str) -> str | None:
-        """Return a model's sample photograph; None for the one that Matplotlib installs."""
+        """Return the path of a model's sample photograph; None for Matplotlib's photograph."""
         return self.config["models"][model]["image"] or self.config["image"]
 
     def file_of_samples(self, model: str) -> tuple[str, str | None]:
-        """Return the option and the path of the file or folder that samples come from; None for a function."""
+        """Return (option, path) of a model's samples. The option is --files, or --image for a model of photographs.
+
+        The path is None if a function yields the samples, or if the sample photograph is Matplotlib's.
+        """
         return _file_of(self.samples(model)) or ("--image", self.image(model))
 
     def accuracy(self, model: str) -> dict:
@@ -187,7 +193,7 @@ class ResolvedConfig:
         return {**common, **of_photographs, **own, "limits": limits}
 
     def file_of_evaluation(self, model: str) -> tuple[str, str | None]:
-        """Return the option and the path of the evaluation data; None for a function, and without any."""
+        """Return (option, path) of the evaluation data. The path is None without data, or if a function yields them."""
         return self.file_of_samples(model) if self.samples(model) else ("--labelled", self.accuracy(model)["labelled"])
 
     def has_evaluation(self, model: str) -> bool:
@@ -204,16 +210,16 @@ class ResolvedConfig:
         return common | self.config["models"][model]["calibration"]
 
     def file_of_calibration(self, model: str) -> tuple[str, str | None]:
-        """Return the option and the path of a model's calibration data; None for a function, and without any."""
+        """Return (option, path) of the calibration data. The path is None without data or if a function yields them."""
         calibration = self.calibration(model)
         return _file_of(calibration["samples"]) or ("--images", calibration["images"])
 
     def is_calibrated(self, model: str) -> bool:
-        """Return whether a model has inputs to take the scales of int8 and fp8 from."""
+        """Say whether a model has calibration data, which int8 and fp8 need."""
         return any(self.calibration(model)[name] is not None for name in ("images", "samples"))
 
     def batched(self, model: str) -> bool | None:
-        """Return whether the shapes in a model's `inputs` begin with the batch axis; None if none is stated."""
+        """Say whether the shapes in a model's `inputs` begin with the batch axis. Return None if no shape is stated."""
         inputs = self.config["models"][model]["inputs"] or {}
         shapes = [settings["shape"] for settings in inputs.values() if settings["shape"]]
         return all(shape[0] == BATCH for shape in shapes) if shapes else None
@@ -234,7 +240,7 @@ class ResolvedConfig:
         return min(precisions.newest_opset(name, self.runtime_version(name, target)) for name, target in readers)
 
     def _automatic_fleet(self) -> list[str]:
-        """Return the targets to deploy by manifests: every GPU with a Triton backend, else one CPU."""
+        """Return the targets to deploy by manifests: every GPU target with a native Triton backend, else one CPU."""
         served = [target for target in self.targets if self.traits(target).native_backend]
         on_gpu = [target for target in served if self.traits(target).needs_gpu]
         return on_gpu or ([self.deployed_target] if self.deployed_target in served else served[:1])
@@ -247,5 +253,5 @@ class ResolvedConfig:
 
 
 def _file_of(source: str | None) -> tuple[str, str | None] | None:
-    """Return the option and the path of a source of samples, which is None for a function; None without a source."""
+    """Return ("--files", path of a source of samples; None for a function). Return None without a source."""
     return source and ("--files", None if is_function(source) else source)

@@ -60,7 +60,7 @@ def require_files(resolved: ResolvedConfig) -> None:
 
 
 def require_labels(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError unless each file of labels can be read, and fits the model's folder of photographs."""
+    """Raise SlipwayError unless each file of labels can be read and fits the folders of labelled photographs."""
     for model, settings in resolved.config["models"].items():
         labelled = resolved.accuracy(model)["labelled"]
         if settings["labels"] is not None:
@@ -110,7 +110,7 @@ def require_precisions(resolved: ResolvedConfig) -> None:
 def require_batches(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError unless TensorRT engines accept all batch sizes of the checks, benchmarks and load tests.
 
-    Models without a batch axis are not concerned.
+    Nothing is checked if no model has a batch axis.
     """
     if all(resolved.batched(model) is False for model in resolved.models):
         return
@@ -132,7 +132,7 @@ def require_batches(resolved: ResolvedConfig) -> None:
 
 
 def require_servers(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if no Triton at `deploy.to` would or should serve the configured engines.
+    """Raise SlipwayError if the Triton at `deploy.to` is not configured, cannot serve the engines, or is too exposed.
 
     Problems that only show after a build, such as random weights, are refused when manifests are written.
     """
@@ -159,7 +159,7 @@ def require_servers(resolved: ResolvedConfig) -> None:
 
 
 def require_versions(resolved: ResolvedConfig) -> None:
-    """Raise SlipwayError if another version of a target's runtime would serve its engines than builds them."""
+    """Raise SlipwayError if the server's version of a target's runtime cannot run what the builder's version builds."""
     for target in resolved.targets:
         runtime, compatibility = resolved.traits(target), resolved.tensorrt(target)["compatibility"]
         if target in resolved.locked_targets():
@@ -176,7 +176,7 @@ def require_versions(resolved: ResolvedConfig) -> None:
 
 
 def _calibration_data(resolved: ResolvedConfig, model: str) -> str:
-    """Return in words the calibration data that a model lacks, and where to name them."""
+    """Return in words which calibration data a model lacks and which setting names them."""
     if resolved.samples(model):
         return f"inputs of {model} to take its scales from; name their source as `models.{model}.calibration.samples`"
     place = "calibration.images" if len(resolved.models) == 1 else f"models.{model}.calibration.images"

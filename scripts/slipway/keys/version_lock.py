@@ -17,7 +17,7 @@ FIRST_COMPATIBLE = (8, 6)
 
 @dataclass(frozen=True)
 class RuntimeVersion:
-    """The version of a runtime that will run an engine, None if unknown, and its source, as text."""
+    """The version of the runtime that will run an engine, or None if unknown. `told_by` is its source in words."""
 
     version: str | None
     told_by: str
@@ -28,9 +28,9 @@ class RuntimeVersion:
 
 
 def served_tensorrt(triton: dict) -> RuntimeVersion:
-    """Return the TensorRT version that serves according to the `triton` settings.
+    """Return the TensorRT version in the server that the `triton` settings choose.
 
-    The origins, in this order: a named image, since it can differ from NVIDIA's image of the release; the table of
+    The sources, in this order: a named image, since it can differ from NVIDIA's image of the release; the table of
     releases; NVIDIA's image of a release that is not in the table.
     """
     release, image = triton["release"], triton["image"]
@@ -50,7 +50,7 @@ def served_tensorrt(triton: dict) -> RuntimeVersion:
 def runs_under(built: str, serving: str, compatibility: str) -> bool:
     """Return whether an engine built by TensorRT `built` runs under TensorRT `serving`.
 
-    `compatibility` is the setting of its build: a version-compatible engine runs under later versions, too.
+    If `compatibility` is "version", the engine also runs under later versions.
     """
     if releases.same_tensorrt(built, serving):
         return True
@@ -67,7 +67,7 @@ def require_lock(target: str, built: str, triton: dict, compatibility: str) -> N
     if triton["release"]:
         server = f"Triton {triton['release']}"
         container = f", or in nvcr.io/nvidia/tensorrt:{triton['release']}-py3"
-    # pip takes any continuation of an incomplete version.
+    # For an incomplete version, `.*` lets pip take any version that begins with it.
     pin = served.version if len(releases.numbers(served.version)) > 3 else f"{served.version}.*"
     others = f"a Triton release that has TensorRT {built}; none that is known here does"
     if names := releases.releases_with(built):

@@ -14,14 +14,14 @@ NAME, VALUE = "SLIPWAY_KEY_NAME", "SLIPWAY_KEY_VALUE"
 
 
 class _SendsKey(InferenceServerClientPlugin):
-    """Adds the key to each request."""
+    """A plugin of the client that adds the key to each request."""
 
     def __call__(self, request: object) -> None:
         request.headers[os.environ[NAME]] = os.environ[VALUE]
 
 
 class _KeyedClient(grpc.InferenceServerClient):
-    """Triton's client, with the key."""
+    """Triton's client, which sends the key with each request."""
 
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)

@@ -18,9 +18,10 @@ FEWEST = 20
 
 
 def canary(ports: Ports, name: str, request: Tensors, in_flight: int, p99_limit_ms: float) -> dict:
-    """Send REQUESTS times the same request, `in_flight` at a time. Return the measured latency.
+    """Send the same request up to REQUESTS times, `in_flight` at a time; return the measured latency.
 
-    Raises SlipwayError if the p99 latency is above the limit, or if a request fails.
+    Returns {"requests", "in_flight", "p99_ms", "limit_ms"}. Raises SlipwayError if the p99 latency is above the limit,
+    or if a request fails.
     """
     deadline = time.monotonic() + LONGEST_S
     numbers = itertools.count()

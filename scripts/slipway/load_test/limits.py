@@ -5,14 +5,14 @@ from typing import Any
 
 
 def holds(row: dict, p99_limit_ms: float, memory_limit_mb: float | None) -> bool:
-    """Return whether a measurement is within the limits. None is no limit; unknown memory is within none."""
+    """Say whether a measurement is within the limits. None is no limit; unknown memory exceeds every limit."""
     used = counted_memory_mb(row)
     fits = memory_limit_mb is None or (used is not None and used <= memory_limit_mb)
     return row["p99_ms"] <= p99_limit_ms and fits
 
 
 def counted_memory_mb(row: dict) -> float | None:
-    """Return the memory (MB) that the limit applies to: the GPU's on a GPU target, else the processes'."""
+    """Return the memory (MB) to limit: the GPU's on a GPU target, else the processes'; None if it was not measured."""
     return row["gpu_memory_mb"] if "gpu_memory_mb" in row else row["memory_mb"]
 
 

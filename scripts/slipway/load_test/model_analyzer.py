@@ -53,7 +53,7 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """The varied parameters, and the measurement of a point: three windows that agree within `stability_percent`."""
+    """The swept parameters. Each point is measured until three windows of requests agree within `stability_percent`."""
 
     concurrency: list[int]
     instances: list[int]
@@ -102,7 +102,7 @@ def configuration(
 
 
 def input_data(workspace: Path, model: str) -> Path:
-    """Return the file in a workspace with what perf_analyzer sends to a model."""
+    """Return the path of the file with the samples that perf_analyzer sends to a model."""
     return workspace / f"{model}.input.json"
 
 
@@ -128,7 +128,7 @@ def window(sweep: Sweep) -> int:
 
 
 def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None]) -> None:
-    """Run Model Analyzer on its configuration; pass each line of its output to `on_line`. SlipwayError if it fails."""
+    """Run Model Analyzer, and pass each line of its output to `on_line`; raise SlipwayError if it fails."""
     if find_spec("model_analyzer") is None:
         raise SlipwayError("Model Analyzer is not installed here; pip install -r envs/requirements.txt")
     path = workspace / "model_analyzer.yaml"
@@ -159,7 +159,7 @@ def run(settings: dict, workspace: Path, key: str, on_line: Callable[[str], None
 
 
 def without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for programs that would ask a proxy even for 127.0.0.1, unlike this program's clients."""
+    """Return an environment without proxies, for programs that would use a proxy even for 127.0.0.1."""
     proxies = {"http_proxy", "https_proxy", "all_proxy", "grpc_proxy"}
     return {name: value for name, value in environment.items() if name.lower() not in proxies}
 
@@ -183,9 +183,9 @@ def perf_analyzer() -> str:
 
 
 def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
-    """Return the varied parameters of one model and its options of perf_analyzer, which take `data`.
+    """Return one model's entry in the configuration: its swept parameters, and perf_analyzer's options.
 
-    The rest of its instance group stays unchanged.
+    `data` is the file with its samples. The rest of its instance group stays unchanged.
     """
     swept = {
         "parameters": {"concurrency": sweep.concurrency},
@@ -208,9 +208,10 @@ def _swept(config: pb.ModelConfig, sweep: Sweep, data: Path) -> dict:
 
 
 def _grid(sweep: Sweep) -> dict[str, list[int]]:
-    """Return the values to sweep, {} for none. Model Analyzer always measures config.pbtxt, with the first values.
+    """Return {"instances", "max_batch_sizes"} to sweep; {} for none.
 
-    If both lists have several values, all are swept, and the combination of the first ones is measured twice.
+    Model Analyzer always measures config.pbtxt itself, with the first values. If both lists have several values, all
+    are swept, and the combination of the first ones is measured twice.
     """
     instances, sizes = sweep.instances, sweep.max_batch_sizes
     if len(sizes) == 1:

@@ -1,7 +1,7 @@
 """The values that all manifests share, for one model on one target.
 
-The values are gathered once, each with its source. The functions that make manifests take a plain dict and return plain
-dicts, so the same inputs give the same bytes.
+The values are gathered once, each with its source. The functions that make manifests take and return plain dicts, so
+the same inputs give the same bytes.
 """
 
 from slipway.manifests import names, pod_resources
@@ -32,7 +32,7 @@ BUSY_PERCENT = 70
 
 
 def deployment(model: str, evidence: DeploymentFacts, chosen: dict) -> dict[str, Value]:
-    """Return the values of one model on one target.
+    """Return {name: Value} of one model on one target: all values that manifests may need.
 
     `chosen` has settings of config.yaml: {"cluster", "compose", "triton_release", "oldest", "image",
     "ready_timeout_s"}, and the address and ports of a server on this machine. Raises SlipwayError if the target cannot
@@ -136,7 +136,7 @@ def _of_artifacts(evidence: DeploymentFacts) -> dict[str, Value]:
 
 
 def _image(chosen: dict) -> dict[str, Value]:
-    """Return the image that serves, and its release; the release is None if only an image was named."""
+    """Return {"image", "triton_release"} of the server; the release is None if only an image was named."""
     release, image = chosen["triton_release"], chosen["image"]
     releases.require_supported(release, image, chosen["oldest"])
     of_release = Value(releases.image_of(release or ""), CONFIG, "triton.release", "NVIDIA's image of it")
@@ -160,7 +160,7 @@ def _of_config(chosen: dict) -> dict[str, Value]:
 
 
 def _max_replicas(cluster: dict) -> Value:
-    """Return the autoscaler's highest number of replicas; the present number means no autoscaler."""
+    """Return the autoscaler's highest number of replicas; if it equals the present number, there is no autoscaler."""
     replicas, declared = cluster["replicas"], cluster["max_replicas"]
     if declared is not None:
         return Value(max(replicas, declared), CONFIG, "deploy.cluster.max_replicas")

@@ -42,7 +42,7 @@ class Artifact:
         return Value(found, self.path, ".".join(keys))
 
     def digest(self) -> Value:
-        """Return the artifact's SHA-256."""
+        """Return the artifact's SHA-256 as a Value."""
         return Value(self.sha256, self.path, "", "SHA-256 of the file")
 
 
@@ -69,7 +69,7 @@ class DeploymentFacts:
         return Value(value, self.index.path, "engine_key.hardware", how)
 
     def of_peak(self, value: object, kind: str, how: str) -> Value:
-        """Return a value that was derived from `peak(kind)` and its margin."""
+        """Return a value that was derived from `peak(kind)` and the margin in config.yaml."""
         margin = f"deploy.cluster.{kind.removesuffix('_mb')}_margin"
         how = f"the most that {self._variant} took, times {margin}, {how}"
         return Value(value, self.load_test.path, f"measurements[].{kind}", how)
@@ -90,7 +90,7 @@ class DeploymentFacts:
 
 
 def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError unless every engine may leave this machine, and is the measured and chosen one."""
+    """Raise SlipwayError unless each engine has real weights and a Triton backend, and was measured and chosen."""
     if not evidence:
         raise SlipwayError(
             "no target of config.yaml can be deployed to others: Triton has no backend of its own for the engines of "
@@ -128,12 +128,12 @@ def require_made_from(artifact: Artifact, expected: str, source: Artifact) -> No
 
 
 def plain(values: dict[str, Value]) -> dict:
-    """Return the values without their sources, as the functions that make manifests need them."""
+    """Return {name: value} without the sources, as the functions that make manifests need them."""
     return {name: each.value for name, each in values.items()}
 
 
 def trace(values: dict[str, Value]) -> dict[str, dict]:
-    """Return each value with its source file and key, sorted by name."""
+    """Return {name: {"value", "source", "key", "how"}} of the values, sorted by name, without empty entries."""
     return {
         name: {word: told for word, told in asdict(values[name]).items() if word == "value" or told}
         for name in sorted(values)

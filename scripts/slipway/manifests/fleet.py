@@ -16,7 +16,7 @@ from slipway.monitoring.slo import ServiceLevel
 
 @dataclass(frozen=True)
 class Fleet:
-    """The values of each target's deployment. `here` is the deployment on one machine, `slo` the slowest target's."""
+    """The values of each target's deployment; `here` are those for Compose, `slo` has the slowest target's figures."""
 
     deployments: list[dict]
     here: dict

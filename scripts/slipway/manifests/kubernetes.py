@@ -37,9 +37,9 @@ def kserve_objects(fleet: list[dict]) -> list[dict]:
 
 
 def pod_parts(d: dict, command: list[str], port: str | int) -> dict:
-    """Return {"pod", "container", "volumes", "strategy"} of a target: the parts of a pod that KServe's pods have, too.
+    """Return {"pod", "container", "volumes", "strategy"} of a target, which plain and KServe's pods have in common.
 
-    `port` is the HTTP port for the probes. The caller adds what differs, such as the mount of the repository.
+    `port` is the HTTP port for the probes. The caller adds the differing parts, such as the mount of the repository.
     """
     guarded = [*command, *common.guards(d, common.POD_UID)]
     [parts] = _filled_in("pod.yaml.j2", d=d, command=guarded, port=port)

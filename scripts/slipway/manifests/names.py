@@ -33,7 +33,7 @@ def metadata_of_target(d: dict) -> dict:
 
 
 def metadata_of_model(d: dict) -> dict:
-    """Return the metadata of the objects that all targets share. Their only source is the weights."""
+    """Return the metadata of the objects that all targets share. Its provenance names only the weights."""
     labels = selector_of_model(d) | {"app.kubernetes.io/managed-by": "slipway"}
     weights = {"slipway/weights": provenance(d)["slipway/weights"]}
     return {"name": d["app"], "namespace": d["namespace"], "labels": labels, "annotations": weights}
@@ -50,12 +50,12 @@ def selector_of_target(d: dict) -> dict[str, str]:
 
 
 def annotations(d: dict) -> dict[str, str]:
-    """Return the provenance of a deployment, and the warnings."""
+    """Return {annotation: value}: the provenance of a deployment, and its warnings if there are any."""
     return provenance(d) | ({"slipway/warnings": "; ".join(d["warnings"])} if d["warnings"] else {})
 
 
 def provenance(d: dict) -> dict[str, str]:
-    """Return the SHA-256 of each artifact, the served version, and the server's release."""
+    """Return {annotation: value}: the SHA-256 of each artifact, the served version, and the server's release."""
     return {
         "slipway/hardware": d["hardware"],
         "slipway/load-test": f"sha256:{d['load_test_sha256']}",

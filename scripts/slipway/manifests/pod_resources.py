@@ -40,7 +40,7 @@ def of_pod(evidence: DeploymentFacts, cluster: dict) -> dict[str, Value]:
 
 
 def resources(d: dict) -> dict:
-    """Return a container's resources. Requests equal limits, so no other pod slows this one down or evicts it."""
+    """Return {"limits", "requests"} of a container. They are equal, so no other pod slows it down or evicts it."""
     # Memory is in Kubernetes' own notation, so that applied and live objects look the same.
     mib = d["memory_mib"]
     asked = {"cpu": str(d["cpus"]), "memory": f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi"}

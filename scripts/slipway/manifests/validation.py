@@ -15,7 +15,7 @@ from slipway.core.errors import SlipwayError
 
 # The oldest supported Kubernetes; the newest is the newest with schemas in the library.
 OLDEST = "1.29.0"
-# Schemas of custom resources, derived from those that their projects publish.
+# Schemas of custom resources, derived from the published ones.
 SCHEMAS = Path(__file__).with_name("schemas")
 
 
@@ -28,13 +28,13 @@ def require_valid(objects: list[dict]) -> None:
 
 
 def require_valid_composition(composition: dict) -> None:
-    """Raise SlipwayError with place and reason unless Compose accepts it unchanged."""
+    """Raise SlipwayError with place and reason unless Compose accepts the composition unchanged."""
     validator = jsonschema.Draft202012Validator(_schema("Compose"))
     _require(validator.validate, composition, name="compose.yaml", judge="Compose")
 
 
 def validate(found: dict, version: str) -> None:
-    """Raise jsonschema.ValidationError unless an object is valid in this version of Kubernetes, without more fields."""
+    """Raise jsonschema.ValidationError unless an object is valid in this Kubernetes version, without unknown fields."""
     if (SCHEMAS / f"{found['kind']}.yaml").is_file():
         schema = _schema(found["kind"])
         jsonschema.Draft202012Validator(schema, registry=_kubernetes(version)).validate(found)
@@ -60,7 +60,7 @@ def _schema(kind: str) -> dict:
 
 @cache
 def _kubernetes(version: str) -> Registry:
-    """Return Kubernetes' own definitions. The derived schemas refer to them."""
+    """Return a registry with Kubernetes' own definitions, to which the derived schemas refer."""
     folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
     definitions = json.loads((folder / "_definitions.json").read_text(encoding="utf-8"))
     return Resource.from_contents(definitions) @ Registry()

@@ -15,7 +15,7 @@ from slipway.networks.downloads import download_timeout
 from slipway.networks.factories import call_factory
 from slipway.networks.user_code import first_sentence
 
-# The auxiliary heads of torchvision's networks: they only help to train.
+# The auxiliary heads of torchvision's networks, which are used in training only.
 _HEADS = {
     "GoogLeNet": ("aux1", "aux2"),
     "Inception3": ("AuxLogits",),
@@ -27,10 +27,10 @@ _HEADS = {
 def build(architecture: str, arguments: dict | None = None, sample: Tensors | None = None) -> torch.nn.Module:
     """Return the architecture with its initial weights, in eval mode and without auxiliary heads.
 
-    `architecture` is a torchvision classification model ("resnet50") or "package.module:factory", a callable that
-    returns a torch.nn.Module. `arguments` are its keyword arguments. Lazy modules such as LazyLinear get their shapes
-    from a sample of the inputs, by name. Raises SlipwayError if the factory cannot be imported, cannot be called
-    with these arguments, or returns another type, and if a network with lazy modules does not accept the input.
+    `architecture` is a torchvision model ("resnet50") or "package.module:factory", a callable that returns a
+    torch.nn.Module. `arguments` are its keyword arguments. Lazy modules such as LazyLinear get their shapes from
+    `sample`, {input: array}. Raises SlipwayError if the factory cannot be imported, cannot be called with these
+    arguments, or returns another type, and if a network with lazy modules does not accept the sample.
     """
     # With gradients, networks with the older weight_norm could not be copied.
     with users_modules_first(), torch.no_grad(), download_timeout():
@@ -42,7 +42,7 @@ def build(architecture: str, arguments: dict | None = None, sample: Tensors | No
 
 
 def head_names(model: torch.nn.Module) -> tuple[str, ...]:
-    """Return the prefixes of the names of the auxiliary heads' tensors, such as "AuxLogits."."""
+    """Return the prefixes of the tensors of torchvision's auxiliary heads in a model, such as "AuxLogits."."""
     return tuple(f"{path}.{head}.".lstrip(".") for path, _, head in _heads_of(model))
 
 
@@ -77,7 +77,7 @@ def _factory(architecture: str) -> Callable[..., torch.nn.Module]:
     if ":" not in architecture:
         import torchvision
 
-        # Those of segmentation networks would download a backbone's weights, only to be replaced.
+        # By default, a segmentation network would download weights of its backbone, which are then replaced.
         is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
         no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
         return partial(torchvision.models.get_model, architecture, **no_weights)

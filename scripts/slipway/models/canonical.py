@@ -1,6 +1,6 @@
-"""The canonical form of a network's weights: a safetensors file that loads again exactly.
+"""Write a network's weights in the canonical form, a safetensors file, and load them again exactly.
 
-Its metadata have each module's version from PyTorch's `state_dict`: some modules depend on it when they load.
+The file's metadata have each module's version from PyTorch's `state_dict`, because some modules load by their version.
 """
 
 import json
@@ -17,14 +17,14 @@ from slipway.models.architectures import build
 from slipway.models.loading import load
 
 _VERSIONS = "module_versions"
-# The inputs of a network whose record names none.
+# The inputs of a network whose record has no "inputs".
 _ONE_PICTURE = {"input": {"dtype": "float32", "shape": [1, 3, 224, 224]}}
 
 
 def write_canonical(model: torch.nn.Module, path: Path) -> None:
     """Write the weights of a network to a safetensors file, completely or not at all.
 
-    Raises SlipwayError if the state dict has a value that is no tensor.
+    Raises SlipwayError if the state dict has a value that is not a tensor.
     """
     from safetensors.torch import save
 
@@ -45,9 +45,9 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
 
 
 def _with_sorted_metadata(header: bytes) -> bytes:
-    """Return a safetensors file's header, after its length, with sorted metadata, which safetensors writes at random.
+    """Return the header of a safetensors file, after its length (8 bytes), with sorted metadata.
 
-    Otherwise the same weights would be another file, and all that was made from them would be stale.
+    safetensors writes metadata in random order. Then the same weights would give different files and stale artifacts.
     """
     content = json.loads(header)
     content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
@@ -57,7 +57,7 @@ def _with_sorted_metadata(header: bytes) -> bytes:
 
 
 def inputs_record(sample: Tensors) -> dict:
-    """Return the dtypes and shapes of a sample of the inputs, for the record of the weights."""
+    """Return {input: {"dtype", "shape"}} of a sample, for the record of the weights."""
     return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in sample.items()}
 
 

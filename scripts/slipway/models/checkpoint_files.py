@@ -58,7 +58,7 @@ def read_checkpoint(path: str | Path) -> Content:
 
 
 def content_of(saved: object) -> Content:
-    """Return the named tensors of a saved object, at any depth of its mappings and lists."""
+    """Return the content of a saved object: its named tensors at any depth of mappings and lists."""
     content = Content()
     if isinstance(saved, Mapping):
         content.keys = sorted(map(str, saved))
@@ -114,7 +114,7 @@ def _read_pytorch(path: Path) -> object:
 
 
 def _numpy_values() -> list:
-    """Return the functions and types that unpickle NumPy's numbers and arrays, such as a saved accuracy."""
+    """Return the functions and types that PyTorch must allow to unpickle NumPy's numbers and arrays."""
     import _codecs
 
     import numpy as np

@@ -1,4 +1,4 @@
-"""Choose the weights of a checkpoint: the only reading that fits the network exactly."""
+"""Choose the weights in a checkpoint: the only set of weights that fits the network exactly."""
 
 import re
 from collections import Counter
@@ -20,7 +20,10 @@ _AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|averaged?|shadow|polyak)", re.IGNO
 
 @dataclass(frozen=True)
 class Choice:
-    """The weights that were loaded, and the reason. `left_out` and `cast` describe tensors in words, or are None."""
+    """The chosen weights: their key in the file, and the reason for the choice.
+
+    `left_out` (tensors that were not loaded) and `cast` (tensors with another dtype) are texts, or None.
+    """
 
     weights_key: str
     why: str
@@ -28,7 +31,7 @@ class Choice:
     cast: str | None
 
     def __str__(self) -> str:
-        """Return the choice in a sentence."""
+        """Return the choice as a sentence."""
         where = "at the top of the file" if self.weights_key == TOP else f"of `{self.weights_key}`"
         left_out = f"; left out: {self.left_out}" if self.left_out else ""
         return f"the weights are those {where}, {self.why}{left_out}{f'; cast: {self.cast}' if self.cast else ''}"
@@ -39,8 +42,8 @@ def load_checkpoint(
 ) -> Choice:
     """Load a checkpoint's weights into `model`, and return the choice that was made.
 
-    `weights_key` restricts the choice to one place in the file, such as "model_ema". Raises SlipwayError unless exactly
-    one set of weights there fits the network exactly.
+    `origin` names the checkpoint in errors. `weights_key` restricts the choice to one place in the file, such as
+    "model_ema". Raises SlipwayError unless exactly one set of weights there fits the network exactly.
     """
     network = Network(model)
     fits = [fit(reading, network) for reading in readings(content, network.size, weights_key)]
@@ -68,7 +71,7 @@ def load_checkpoint(
 
 
 def _distinct(exact: list[Fit], weights_key: str | None) -> list[Fit]:
-    """Return one fit for each distinct set of weights; only the fit with the key `weights_key` if there is one."""
+    """Return one fit for each distinct set of weights. If fits have the key `weights_key`, only these count."""
 
     def are_same(one: dict, other: dict) -> bool:
         return one.keys() == other.keys() and all(
@@ -114,7 +117,7 @@ def _ambiguity(exact: list[Fit]) -> str:
 
 
 def _unread_average(fits: list[Fit], choice: Fit, size: int) -> str | None:
-    """Return the key of an average that is about as large as the network but does not fit it; None if none."""
+    """Return the key of an average that is at least half as large as the network but does not fit it; None if none."""
     readable = choice.reading.names.union(*(candidate.reading.names for candidate in fits if candidate.is_exact))
     unread = (candidate.reading for candidate in fits if not candidate.reading.names & readable)
     return next((one.key for one in unread if 2 * len(one.names) >= size and _AVERAGES.search(one.key)), None)
@@ -131,7 +134,7 @@ def _why(fits: list[Fit], choice: Fit, weights_key: str | None) -> str:
 
 
 def _left_out(content: Content, choice: Fit) -> str | None:
-    """Return in words the tensors that were not taken, grouped by the place where they leave the choice's path."""
+    """Return in words the tensors that were not loaded, grouped by place in the file; None if all were loaded."""
     path = choice.reading.key.split(".") if choice.reading.key != TOP else []
     counts: Counter[str] = Counter()
     for name in content.tensors.keys() - choice.reading.names:

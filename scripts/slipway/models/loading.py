@@ -1,4 +1,4 @@
-"""Load a state dict by the network's own method, strictly: report everything that does not fit."""
+"""Load a state dict strictly, by the network's own method, and report everything that does not fit."""
 
 import re
 import warnings
@@ -17,7 +17,10 @@ COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class Differences:
-    """The parts of a state dict that do not fit a network: names, and sentences about shapes and other problems."""
+    """The differences between a state dict and a network.
+
+    `missing` and `unexpected` are names of tensors. `reshaped` and `others` are sentences.
+    """
 
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -25,11 +28,11 @@ class Differences:
     others: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Return the number of differences; with none, the state dict fits."""
+        """Return the number of differences. It is 0 if the state dict fits."""
         return len(self.missing) + len(self.unexpected) + len(self.reshaped) + len(self.others)
 
     def __str__(self) -> str:
-        """Return the differences as a part of a sentence, with examples."""
+        """Return the differences as a part of a sentence, with up to three examples of each kind."""
         names = f"{few(self.missing)} missing, {few(self.unexpected)} unknown, {few(self.reshaped)} of another shape"
         return "; ".join([*([names] if len(self) > len(self.others) else []), *self.others[:3]])
 
@@ -37,8 +40,8 @@ class Differences:
 def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: bool = False) -> Differences:
     """Load `state` into `model` and return the differences. If there are any, the model is unusable.
 
-    The modules' own hooks run, so they accept names of their older versions. With `assign`, the tensors become the
-    parameters themselves with their own dtype, instead of being copied.
+    The modules' own hooks run, so names of older versions of modules are accepted. With `assign`, the tensors become
+    the parameters themselves with their own dtype, instead of being copied.
     """
     incompatible, problems, tied = [], [], tied_names(model)
     hook = model.register_load_state_dict_post_hook(lambda _, keys: incompatible.append(keys))
@@ -64,7 +67,7 @@ def load(model: torch.nn.Module, state: Mapping[str, torch.Tensor], *, assign: b
 
 
 def tied_names(model: torch.nn.Module) -> list[list[str]]:
-    """Return the names of each tensor that several modules share."""
+    """Return the sorted names of each tensor that has several names in the state dict."""
     names_by_tensor: dict[int, list[str]] = {}
     for name, tensor in model.state_dict(keep_vars=True).items():
         if isinstance(tensor, torch.Tensor):

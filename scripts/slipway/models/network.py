@@ -13,12 +13,15 @@ from slipway.models.loading import COUNTER, tied_names
 
 # Prefixes that PyTorch's wrappers (compile, FSDP, DDP) put into the names of parameters.
 _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|module)\.")
-# Names in DenseNet's published files date from when modules could have dots in theirs. torchvision renames them too.
+# DenseNet's published files have names from the time when names of modules could have dots. torchvision renames them.
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 class Network:
-    """A network, and the tensors that it expects in a state dict."""
+    """A network with the names and values of the tensors in its state dict (`expected`).
+
+    `heads` are prefixes of tensors of auxiliary heads. `tied` are the names of each tensor that has several names.
+    """
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
@@ -28,17 +31,17 @@ class Network:
 
     @cached_property
     def size(self) -> int:
-        """Return the number of tensors that the network needs. Counters are not included, since they may be absent."""
+        """Return the number of tensors that a checkpoint must have. Counters do not count, since they may be absent."""
         return sum(name.rpartition(".")[2] != COUNTER for name in self.expected)
 
     @cached_property
     def unsaved_buffers(self) -> dict[str, torch.Tensor]:
-        """Return the buffers that are in no state dict: the network makes them itself."""
+        """Return {name: buffer} of the buffers that are not in the state dict, because the network computes them."""
         return {name: buffer for name, buffer in self.model.named_buffers() if name not in self.expected}
 
     @cached_property
     def common_prefix(self) -> str:
-        """Return the prefix of all names, such as "model." in a network that wraps another; else ""."""
+        """Return the common prefix of all names, such as "model." if the network only wraps another one; else ""."""
         components = zip(*(name.split(".")[:-1] for name in self.expected), strict=False)
         shared = takewhile(lambda names: len(set(names)) == 1, components)
         return "".join(f"{names[0]}." for names in shared)
@@ -51,9 +54,9 @@ class Network:
         return next((variant for variant in variants if variant in self.expected), name)
 
     def needs(self, name: str, tensor: torch.Tensor) -> bool:
-        """Return whether the network needs a tensor.
+        """Return whether the network needs a tensor of a checkpoint.
 
-        It needs no tensor of an auxiliary head. It needs no buffer that it computes itself with equal values.
+        It needs no tensor of an auxiliary head, and no tensor that equals a buffer which it computes itself.
         """
         if name.startswith(self.heads):
             return False
@@ -61,14 +64,14 @@ class Network:
         return own is None or own.shape != tensor.shape or not torch.equal(own, tensor.to(own.dtype))
 
     def versions(self) -> Iterator[dict]:
-        """Yield the module versions to try for a state dict without versions: empty, the network's own, 1 each."""
+        """Yield {module: its version} to try if a state dict has none: empty, the network's own, version 1 for each."""
         yield {}
         current = getattr(self.model.state_dict(), "_metadata", {})
         yield dict(current)
         yield {module: {"version": 1} for module in current}
 
     def skeleton(self) -> torch.nn.Module:
-        """Return a copy whose tensors have shapes but no values, so that trying a checkpoint takes no memory."""
+        """Return a copy whose tensors have shapes but no values, so that trial loads need no memory for them."""
         empty = {}
         for tensor in chain(self.model.parameters(), self.model.buffers()):
             values = torch.empty_like(tensor, device="meta", requires_grad=False)

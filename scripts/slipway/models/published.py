@@ -13,7 +13,7 @@ TRANSFORMING = ("googlenet", "inception_v3")
 
 
 def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | None":
-    """Return torchvision's weights if a local file is a copy of them, by the SHA-256 in their URL; else None."""
+    """Return torchvision's weights if `checkpoint` is a copy of their file, by the SHA-256 in their URL; else None."""
     import torchvision
 
     if ":" in architecture:
@@ -29,7 +29,7 @@ def published_weights(architecture: str, checkpoint: Path) -> "WeightsEnum | Non
 def network_arguments(architecture: str, arguments: dict, weights: "WeightsEnum | None") -> dict:
     """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
 
-    The user's own arguments win. `weights` is None for the user's own checkpoint: then the defaults are the ones of a
+    The user's arguments take precedence. If `weights` is None (the user's own checkpoint), the defaults are those of a
     network without pretrained weights.
     """
     if ":" in architecture:

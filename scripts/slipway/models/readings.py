@@ -1,4 +1,4 @@
-"""The readings of a checkpoint: every place in the file whose tensors may be the network's weights."""
+"""The readings of a checkpoint: the tensors of each place in the file that may hold the network's weights."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ TOP = "."  # the `weights_key` of tensors that lie at the top of a file
 
 @dataclass(frozen=True)
 class Reading:
-    """The tensors of one place in a checkpoint, by the names that they have there.
+    """The tensors of one place in a checkpoint, by their names relative to this place.
 
     `key`: the dotted path of the place, such as "state_dict.module". `names`: the tensors' full names in the file.
     """
@@ -29,7 +29,11 @@ class Reading:
 
 @dataclass(frozen=True)
 class Fit:
-    """The fit of a reading to a network: tensors by the network's names, differences, refused and made casts."""
+    """The result of loading a reading into a network.
+
+    `tensors` have the network's names. `refused` are sentences about tensors that cannot be cast. `casts` counts the
+    casts by their description, such as "float16 to float32".
+    """
 
     reading: Reading
     tensors: dict[str, torch.Tensor]
@@ -40,20 +44,21 @@ class Fit:
 
     @property
     def is_exact(self) -> bool:
-        """Return whether the reading fits the network without any difference and without any refused cast."""
+        """Return whether the reading fits the network without differences and without refused casts."""
         return not self.differences and not self.refused
 
     def state(self) -> OrderedDict[str, torch.Tensor]:
-        """Return a new state dict, since PyTorch changes the versions of the state dict that it loads."""
+        """Return the tensors as a new state dict, since PyTorch changes the versions of a state dict that it loads."""
         state = OrderedDict(self.tensors)
         state._metadata = OrderedDict((module, dict(version)) for module, version in self.versions.items())
         return state
 
 
 def readings(content: Content, size: int, weights_key: str | None) -> list[Reading]:
-    """Return every reading with at least half of `size` tensors, the shortest path first; else the three largest.
+    """Return every reading with at least half of `size` tensors, the shortest path first.
 
-    If `weights_key` is given, only readings at or below it count.
+    If there is none, return the three largest readings. `size` is the network's number of tensors. If `weights_key` is
+    given, only readings at or below it count.
     """
     candidates = [
         reading
@@ -104,9 +109,9 @@ def _try_in_copy(candidate: Fit, network: Network) -> Fit:
 
 
 def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
-    """Return the reason why a tensor cannot be cast to the dtype of the network's own tensor; None if it can.
+    """Return the reason why `tensor` cannot be cast to the dtype of `own`, the network's tensor; None if it can.
 
-    Floats of two bytes and more are cast to each other unless a number overflows; shorter floats are quantized and need
+    Floats of at least two bytes are cast to each other unless a number overflows. Shorter floats are quantized and need
     scales. Integers and booleans are cast only if no value changes.
     """
     words, dtype = f"{dtype_of(tensor)}, not {dtype_of(own)}", own.dtype
@@ -124,9 +129,10 @@ def _refusal(tensor: torch.Tensor, own: torch.Tensor) -> str | None:
 
 
 def _all_readings(content: Content, size: int) -> Iterator[Reading]:
-    """Yield, for each prefix of the dotted names, all tensors below it, then the rest beside another set of weights.
+    """Yield the readings for each prefix of the tensors' dotted names.
 
-    Another set of weights is in a mapping of its own, or below a longer prefix with at least half of `size` tensors.
+    The first reading has all tensors below the prefix. The next ones leave out another set of weights: one in a mapping
+    of its own, or one below a longer prefix with at least half of `size` tensors.
     """
     below: dict[str, list[str]] = {"": list(content.tensors)}
     for name in content.tensors:

@@ -1,4 +1,4 @@
-"""Run a network on a sample of its inputs, before its outputs are known: it works, and its values are determined."""
+"""Run a network on a sample before its outputs are known. It must work, and its answers must be reproducible."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from slipway.networks.forward_failures import why_it_fails
 
 
 def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
-    """Return all tensors in a network's answer to a sample, also of nested answers.
+    """Return the list of all tensors in a network's answer to a sample, also those in nested answers.
 
     Raises SlipwayError if the network fails, or answers with values that are not finite.
     """
@@ -29,8 +29,8 @@ def try_run(model: torch.nn.Module, sample: Tensors) -> list[torch.Tensor]:
 def require_reproducible(model: torch.nn.Module, architecture: str, arguments: dict, sample: Tensors) -> None:
     """Raise SlipwayError if the architecture, built again with the same weights, answers differently.
 
-    Then the network holds random values that are in no state dict, and the values of the training are lost. `sample`
-    has its inputs by name. A network whose own answers vary from run to run passes here; other checks refuse it.
+    Then the network holds random values that are in no state dict, so the values of the training are lost. `sample` is
+    {input: array}. A network whose own answers vary from run to run is accepted here, but refused by other checks.
     """
     again = build(architecture, arguments, sample)
     load(again, model.state_dict())

@@ -28,7 +28,7 @@ def dashboard(slo: ServiceLevel) -> dict:
 
 
 def _figure(title: str, expr: str, unit: str, steps: dict | None = None, lowest: str = "green") -> dict:
-    """Return a panel with one number. `lowest` is the colour below all steps."""
+    """Return a panel with one number. `steps` is {value: colour from it on}, `lowest` the colour below all steps."""
     return _panel("stat", title, {title: expr}, steps, lowest, unit=unit)
 
 
@@ -61,7 +61,7 @@ def _panel(
 
 
 def _placed(rows: list[tuple[int, list[dict]]]) -> list[dict]:
-    """Return the panels of rows, each (height, panels), with ids and positions; a row's last panel fills the rest."""
+    """Return the panels of rows (height, panels) with ids and positions. The last panel fills the rest of its row."""
     placed, top = [], 0
     for height, panels in rows:
         width = GRID_WIDTH // len(panels)

@@ -1,12 +1,12 @@
 """The Prometheus rules of one model: its recorded series, named slipway:..., and its alerts.
 
-They need the metrics of a Triton that was started with METRICS_FLAGS. They need no particular job or label, but in a
-cluster the namespace, because another namespace may serve a model of the same name. A server belongs to a model while
-its metrics have the model's counters.
+They need the metrics of a Triton that was started with METRICS_FLAGS. In a cluster they also need the label
+`namespace`, because another namespace may serve a model of the same name. A server belongs to a model while its metrics
+have the model's counters.
 
 Latency quantiles come from Triton's summaries over the last 60 seconds: Triton has no histograms for models with one
-response per request. Quantiles cannot be averaged, so the slowest of several servers counts. They exclude the network
-to the client, which the measured p99 includes. So an alert on them comes a little late, but never without reason.
+response per request. Quantiles cannot be averaged, so the slowest of several servers counts. Triton's quantiles exclude
+the network to the client, but the measured p99 includes it. So the alert may come late, but it is never a false alarm.
 """
 
 from pathlib import Path
@@ -39,7 +39,10 @@ def recording(slo: ServiceLevel) -> list[dict]:
 
 
 def alerting(slo: ServiceLevel) -> list[dict]:
-    """Return the alerts on availability, correctness, latency, memory and missing requests. Each names its sources."""
+    """Return the alerts on availability, correctness, latency, memory and missing requests.
+
+    Each has annotations with the SHA-256 of the artifacts that it is about.
+    """
     sources = {"sha256": ", ".join(f"{file} {digest}" for file, digest in sorted(slo.artifacts.items()))}
     if slo.origin == "rehearsal":
         sources["rehearsal"] = "random weights: its predictions mean nothing"
@@ -52,7 +55,7 @@ def alerting(slo: ServiceLevel) -> list[dict]:
 
 
 def filled_in(template: Path, slo: ServiceLevel) -> dict:
-    """Return the content of a template about a model. It may use expressions of the model's metrics, and thresholds."""
+    """Return the content of a template, filled in with a model's thresholds and with expressions of its metrics."""
     by = ", ".join(slo.scope)
 
     def series(metric: str, **labels: str) -> str:

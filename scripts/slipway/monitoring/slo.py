@@ -1,4 +1,4 @@
-"""The service level of a model: the load test's figures, which are the limits of its alerts and dashboard."""
+"""The service level of a model: figures of its load test, from which its alerts and dashboard take their limits."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from slipway.manifests.deployment_facts import Artifact, require_made_from
 
 # The margin of p99 above its measured value before an alert, as a share of that value.
 P99_MARGIN = 0.25
-# The factor over the measured ratio of queue time to compute time that raises an alert. A ratio below 1 never does.
+# An alert is raised at this multiple of the measured ratio of queue time to compute time, but never below a ratio of 1.
 QUEUE_FACTOR = 2
 
 
@@ -49,9 +49,9 @@ class ServiceLevel:
 
     @property
     def queue_to_compute(self) -> float:
-        """Return the measured ratio of queue time to compute time; of several targets the highest.
+        """Return the measured ratio of queue time to compute time. With several targets: the highest ratio.
 
-        It is 0 if the compute time was too short to show in the table.
+        It is 0 if the measured compute time is 0.
         """
         ratios = [each.queue_ms / each.compute_ms for each in (self, *self.faster) if each.compute_ms]
         return max(ratios, default=0.0)
@@ -74,7 +74,7 @@ class ServiceLevel:
 
 
 def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
-    """Return the service level in selection.json of a repository's model; `index_path` is the repository's index.
+    """Return the service level of one target, from selection.json and the index of its model repository.
 
     Raises SlipwayError if the repository was made from another selection.
     """
@@ -98,12 +98,12 @@ def read_service_level(selection_path: Path, index_path: Path) -> ServiceLevel:
 
 
 def read_slowest(selections: list[Path], indexes: list[Path]) -> ServiceLevel:
-    """Return the service level of several targets; the lists have one entry for each target, in the same order."""
+    """Return `slowest` of several targets. The lists have one file for each target, in the same order."""
     return slowest([read_service_level(*paths) for paths in zip(selections, indexes, strict=True)])
 
 
 def slowest(levels: list[ServiceLevel]) -> ServiceLevel:
-    """Return the service level of several targets: that of the slowest target, with the others in `faster`.
+    """Return the service level of the slowest target, with the other targets' levels in `faster`.
 
     Triton's metrics do not tell targets apart. An alert that is late on a fast target is better than one that never
     ends on a slow target. The longer queue of a fast target must not raise an endless alert either.

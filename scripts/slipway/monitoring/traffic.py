@@ -1,4 +1,4 @@
-"""The traffic of one version of a model on a live server: requests, latency and waiting requests, from its metrics."""
+"""Read the traffic of one version of a model from a live server's metrics."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,11 @@ from slipway.triton.client.ports import Ports
 
 @dataclass(frozen=True)
 class Traffic:
-    """Counts and mean latencies since the version was loaded. `quantiles_ms`: the last 60 s; {} without requests."""
+    """Counts and mean latencies since the version was loaded.
+
+    `pending` is the number of waiting requests. `quantiles_ms` is {quantile, such as "0.99": latency in the last 60 s},
+    {} without requests.
+    """
 
     requests: int
     failures: int
@@ -20,7 +24,7 @@ class Traffic:
 
 
 def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a version of a model; None if the server does not have it.
+    """Return the traffic of a version of a model; None if the server does not report this version.
 
     Raises OSError if the metrics cannot be read.
     """
@@ -28,7 +32,7 @@ def read_traffic(ports: Ports, model: str, version: str) -> Traffic | None:
 
 
 def traffic_of(page: str, model: str, version: str) -> Traffic | None:
-    """Return the traffic of a version of a model in a page of metrics; None if the page has none."""
+    """Return the traffic of a version of a model in the text of a metrics page; None if the page does not have it."""
     total, summary = Counter(), {}
     for name, labels, value, *_ in samples(page):
         if (labels.get("model"), labels.get("version")) == (model, version):

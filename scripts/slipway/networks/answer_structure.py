@@ -1,4 +1,4 @@
-"""The tensors in a network's answer by name: of a tensor, tuple, list, dictionary, dataclass or named tuple."""
+"""Name the tensors in a network's answer: a tensor, tuple, list, dictionary, dataclass or named tuple."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from slipway.core.errors import SlipwayError
 def named_outputs(answer: object, names: Sequence[str] | None = None) -> dict[str, torch.Tensor]:
     """Return the tensors of an answer by name. Entries that are None do not count.
 
-    `names` are keys of the answer, of which others are left out, or new names for all entries in their order. Without
-    `names`, an entry without a name is "output", or "output_0", "output_1" and so on. Raises SlipwayError if the answer
-    has other entries, or if an entry is no dense tensor of real numbers.
+    `names` are the keys of the entries to take, or new names for all entries in their order. Without `names`, an entry
+    without a name is "output", or "output_0", "output_1" and so on. Raises SlipwayError if the answer has other
+    entries, or if an entry is no dense tensor of real numbers.
     """
     entries = _entries(answer)
     chosen = _chosen(entries, names) if names else entries
@@ -37,7 +37,7 @@ def dtype_of(tensor: torch.Tensor) -> str:
 
 
 def require_finite(name: str, values: torch.Tensor) -> None:
-    """Raise SlipwayError if floating-point values are not finite. `name` is what they are in a sentence."""
+    """Raise SlipwayError if floating-point values are not finite. `name` is their name in the message."""
     if values.is_floating_point() and not torch.isfinite(values).all():
         raise SlipwayError(
             f"the {name} of the network has NaN or infinities in PyTorch already: its checkpoint is of a training that "

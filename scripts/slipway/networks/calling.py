@@ -1,4 +1,4 @@
-"""How a network is called with named inputs: by the names of its forward's parameters, or by position."""
+"""Call a network with named inputs, by the names of its forward's parameters or by position."""
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 @dataclass(frozen=True)
 class Call:
-    """The names of the inputs that a network takes by position, in their order, and of those that it takes by name."""
+    """How a network takes its inputs: the names of those by position, in their order, and of those by keyword."""
 
     positional: tuple[str, ...] = ()
     keyword: tuple[str, ...] = ()
@@ -37,12 +37,12 @@ class Call:
 
 
 class NotTaken(SlipwayError):
-    """A network does not take the arrays of the samples."""
+    """The error that a network does not take the arrays of the samples."""
 
 
 @contextmanager
 def naming(source: str | None) -> Iterator[None]:
-    """Name the source of the samples where a network does not take them."""
+    """Add the source of the samples to the message of a NotTaken error in the block. None adds nothing."""
     try:
         yield
     except NotTaken as error:

@@ -1,4 +1,4 @@
-"""Downloads by a network's code: the timeout is short, and a failure names the address."""
+"""Limit the time of downloads by a network's code, and find the address of a failed one."""
 
 import socket
 import traceback
@@ -13,7 +13,7 @@ _ADDRESSES = ("url", "fullurl", "req", "request", "repo_id", "host")
 
 @contextmanager
 def download_timeout() -> Iterator[None]:
-    """Limit the wait of each new connection for an answer to TIMEOUT_S."""
+    """Let each new connection in the block wait at most TIMEOUT_S seconds for an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_S)
     try:
@@ -38,7 +38,7 @@ def attempted_download(error: BaseException) -> str | None:
 
 
 def _is_of_the_network(error: BaseException) -> bool:
-    """Return whether an exception is about a failed download. Other libraries' exceptions are recognised by name."""
+    """Return whether an exception is about a failed download. Exceptions of other libraries are recognised by name."""
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True
     of_libraries = {"URLError", "RequestException", "HTTPError", "OfflineModeIsEnabled", "LocalEntryNotFoundError"}
@@ -46,6 +46,6 @@ def _is_of_the_network(error: BaseException) -> bool:
 
 
 def _address(candidate: object) -> str | None:
-    """Return the text of an address, or the address of a request; None for another object."""
+    """Return an address that is text or the URL of a request; None for another object."""
     values = (candidate, getattr(candidate, "full_url", None), getattr(candidate, "url", None))
     return next((value for value in values if isinstance(value, str) and value), None)

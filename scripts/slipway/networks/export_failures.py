@@ -1,4 +1,4 @@
-"""Explain a failed export: the unsupported operator or line of code, and the remedy."""
+"""Explain why an export failed: name the unsupported operator or line of code, and the remedy."""
 
 import re
 import traceback
@@ -62,7 +62,7 @@ def _problem(error: Exception, has_scripts: bool, opset: int) -> str:
 def why_the_axis_is_fixed(
     model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str, size: int
 ) -> str:
-    """Return a sentence about the line of a network's code that fixes the size of a dynamic axis in the exported file.
+    """Return a sentence about the line of a network's code that fixes the axis `name` at `size` in the exported file.
 
     `dynamic_shapes` has the dynamic axes of the example in the form of torch.export.
     """
@@ -82,7 +82,7 @@ def why_the_axis_is_fixed(
 
 @contextmanager
 def frozen_lines() -> Iterator[list[str]]:
-    """Yield a list that gets the user's lines whose result for one input the older exporter writes as a constant."""
+    """Yield a list that gets, at the end of the block, the user's lines that the older exporter wrote as constants."""
     lines: list[str] = []
     try:
         with warnings.catch_warnings(record=True, action="always") as caught:
@@ -97,7 +97,7 @@ def frozen_lines() -> Iterator[list[str]]:
 
 
 def why_answers_differ(frozen: list[str], model: torch.nn.Module, opset: int) -> str:
-    """Return the reason why the outputs of ONNX file and network differ, and the remedy."""
+    """Return why ONNX file and network give different outputs, and the remedy. `frozen` is from `frozen_lines`."""
     attention = [name for name, module in model.named_modules() if isinstance(module, torch.nn.MultiheadAttention)]
     advice = (
         "keep to PyTorch's operators there, with torch.where in place of decisions and x.shape[0] in place of numbers"
@@ -170,7 +170,7 @@ _CAUSES = {
 
 
 def _operator(error: Exception, match: re.Match) -> str:
-    """Return the name of an operator in the user's code, if the graph's node still has it; else the exporter's name."""
+    """Return the name of the operator in the user's code if the graph's node has it, else the exporter's name."""
     name = next(group for group in match.groups() if group)
     for node in _nodes(error):
         original = getattr(node, "meta", {}).get("original_aten")
@@ -180,7 +180,7 @@ def _operator(error: Exception, match: re.Match) -> str:
 
 
 def _line_of_node(error: Exception) -> str | None:
-    """Return the line of the user's code for the graph node that the exporter could not write."""
+    """Return the line of the user's code for the graph node that the exporter could not write; None if unknown."""
     for node in _nodes(error):
         if line := line_in_text(str(getattr(node, "stack_trace", None) or "")):
             return line
@@ -201,7 +201,10 @@ def _nodes(error: Exception) -> Iterator[object]:
 def _line_that_fixes(
     model: torch.nn.Module, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple, name: str
 ) -> str | None:
-    """Return the line that PyTorch's diagnosis blames. The first ones may only compare one axis of two inputs."""
+    """Return the user's line that PyTorch's diagnosis blames for a fixed axis; None if it blames none.
+
+    For another axis than the batch axis, this is the last line: the first ones may only compare one axis of two inputs.
+    """
     lines = []
     try:
         report = torch.export.draft_export(model, example, dynamic_shapes=dynamic_shapes, strict=False)._report

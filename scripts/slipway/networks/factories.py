@@ -11,9 +11,9 @@ from slipway.networks.user_code import first_sentence, missing_package, place_of
 
 
 def call_factory(factory: Callable[..., object], architecture: str, arguments: dict) -> torch.nn.Module:
-    """Return the module that a factory makes with its keyword arguments, in eval mode.
+    """Return the network that `factory(**arguments)` makes, in eval mode.
 
-    Raises SlipwayError with the cause and the line of the user's code if the factory fails.
+    Raises SlipwayError with the cause and the line of the user's code if the factory fails or returns another type.
     """
     with explained_by(lambda error: _why_not(error, architecture, arguments)):
         network = factory(**arguments)

@@ -15,7 +15,7 @@ from slipway.networks.answer_structure import tensors_in
 class Difference:
     """The module whose own code causes the difference, with its name ("" for the network).
 
-    `before`: the child called next. It is None if the difference shows in the module's own output.
+    `before`: the child module whose input differs. It is None if the difference shows in the module's own output.
     """
 
     name: str
@@ -26,8 +26,8 @@ class Difference:
 def first_difference(network: ServedNetwork, alone: Tensors, together: Tensors, allowed: float) -> Difference | None:
     """Return the first difference in the user's network between a sample run alone and as the last of a batch.
 
-    Two tensors differ if their distance is more than `allowed` of the norm. Returns None if no difference is found, for
-    example in a network that calls other modules for another batch.
+    Two tensors differ if the norm of their distance is more than `allowed` times the norm of the tensor alone. Returns
+    None if no difference is found, for example in a network that calls other modules for another batch.
     """
     runs = [_steps(network, inputs) for inputs in (alone, together)]
     count = max(len(array) for array in together.values()) // max(len(array) for array in alone.values())
@@ -78,9 +78,10 @@ def _differ(alone: list[torch.Tensor], together: list[torch.Tensor], count: int,
 
 
 def _part(one: torch.Tensor, other: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the last sample's part of a tensor, along the axis that grew with the batch.
+    """Return the part of the batch's tensor `other` that belongs to the last sample, along the axis that grew.
 
-    If no axis grew, as in a mean over the batch, the two count as equal: a later tensor shows the difference.
+    If no axis grew, as in a mean over the batch, return `one`, so that the two count as equal. A later tensor shows the
+    difference.
     """
     if one.shape == other.shape:
         return other if count == 1 else one

@@ -36,7 +36,7 @@ Run = Callable[[Tensors], object]
 def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, run: Run, batched: bool = True) -> str:
     """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
 
-    The network is tried with other inputs, to find out whether their dtype, number or size is the cause.
+    `run` is called with other inputs, to find out whether their dtype, number or size is the cause.
     """
     message = first_sentence(error)
     failed = f"the network fails on {_shapes(inputs)} ({message}){place_of(error)}"
@@ -87,7 +87,11 @@ def _shapes(inputs: Tensors) -> str:
 
 
 def _other_dtypes(inputs: Tensors) -> Iterator[tuple[Tensors, str]]:
-    """Yield the inputs with other dtypes, and these in words: float32 for float64, then int64 for each other one."""
+    """Yield (inputs with other dtypes, these dtypes in words), to try them.
+
+    First, every float64 becomes float32. Then each input by itself gets another dtype: float32 if it has integers or
+    booleans, else int64.
+    """
     if any(array.dtype == np.float64 for array in inputs.values()):
         yield (
             {name: array.astype(np.float32) if array.dtype == np.float64 else array for name, array in inputs.items()},
@@ -112,7 +116,7 @@ def _takes(run: Run, inputs: Tensors) -> bool:
 
 
 def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
-    """Return a height and width that the network accepts, usual sizes first; None if SEARCH_S ends before.
+    """Return a height and width that the network accepts, usual sizes first; None if none is found in SEARCH_S seconds.
 
     Only a single input (N, C, H, W) is tried.
     """
@@ -129,7 +133,7 @@ def _size_that_it_takes(run: Run, inputs: Tensors) -> int | None:
 
 
 def other_types(model: "torch.nn.Module") -> list[str]:
-    """Return the sorted floating-point dtypes of a network's weights; [] if all are float32."""
+    """Return the sorted floating-point dtypes of a network's weights; [] if it has none but float32."""
     weights = model.state_dict().values()
     names = {str(weight.dtype).removeprefix("torch.") for weight in weights if weight.is_floating_point()}
     return sorted(names) if names - {"float32"} else []

@@ -20,15 +20,15 @@ from slipway.networks.user_code import shown
 _REPEATED = 1e-5
 # The batches of the engines' checks and a larger one, since some networks treat large batches differently.
 _BATCHES = (*BATCHES, (4, 3, 2, 1, 0, 1, 2, 3, 4))
-# The distance, relative to the answer's norm, at which answers in 64 bits are equal: the outputs have 32.
+# Answers computed in 64 bits are equal up to this distance, relative to the answer's norm: the outputs have 32 bits.
 _EQUAL_IN_64_BITS = 1e-5
 
 
 def require_own_answers(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> dict:
-    """Return the distances of a network's answers to the first sample between batches with different neighbours.
+    """Return the distances between answers to the first sample in batches with different neighbours.
 
-    See slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a sample's
-    neighbours or padding. The message names the module where the difference begins.
+    They are those of slipway.benchmark.company.in_company. Raises SlipwayError if the answers are random or depend on a
+    sample's neighbours or padding. The message names the module where the difference begins.
     """
     _require_repeatable(network, contract, samples[0])
     tolerance = _tolerance(network)
@@ -52,7 +52,10 @@ def require_own_answers(network: ServedNetwork, contract: Contract, samples: lis
 
 
 def _is_rounding(network: ServedNetwork, contract: Contract, samples: list[Tensors]) -> bool:
-    """Say whether the answers in batches of several sizes are equal once the network computes in 64 bits."""
+    """Return whether a sample's answers in batches of several sizes are equal if the network computes in 64 bits.
+
+    Return False if it cannot compute in 64 bits.
+    """
 
     def answer(inputs: Tensors) -> Tensors:
         wide = {name: array.astype(np.float64) if array.dtype.kind == "f" else array for name, array in inputs.items()}
@@ -141,7 +144,7 @@ def _what_to_do(begins: Difference | None) -> str:
 
 
 def _file_of(module: torch.nn.Module) -> str:
-    """Return the file and line of a class in the user's code; "" for PyTorch's own."""
+    """Return ", file:line" of a module's class in the user's code; "" for a class of PyTorch or Slipway."""
     kind = type(module)
     if kind.__module__.split(".")[0] in ("torch", "slipway"):
         return ""

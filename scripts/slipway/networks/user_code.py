@@ -23,7 +23,7 @@ _TERMINAL_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def line_of(error: BaseException) -> str | None:
     """Return the user's line that raised an error as "file.py:17: its source"; None if no file of the user is involved.
 
-    In a chain of errors the first error counts. Its traceback is searched first, then its text.
+    The first error in a chain counts. The tracebacks are searched first, then the texts.
     """
     for cause in reversed(causes(error)):
         frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(cause.__traceback__)]
@@ -41,22 +41,22 @@ def place_of(error: BaseException) -> str:
 
 
 def at(line: str | None) -> str:
-    """Return a line as part of a sentence; "" for None."""
+    """Return " at " and the line, as part of a sentence; "" for None."""
     return f" at {line}" if line else ""
 
 
 def missing_package(error: BaseException) -> str | None:
-    """Return the name of the package whose absence caused an error; None if that is not its cause."""
+    """Return the name of the missing package that caused an error; None if the error has another cause."""
     return next((cause.name for cause in causes(error) if isinstance(cause, ModuleNotFoundError)), None)
 
 
 def line_in_text(text: str) -> str | None:
-    """Return the last line of the user's code in a text with the form of a traceback; None if there is none."""
+    """Return the last line of the user's code that a traceback in a text names; None if there is none."""
     return last_line([(name, int(number)) for name, number in _IN_TEXT.findall(text)])
 
 
 def last_line(frames: list[tuple[str, int | None]]) -> str | None:
-    """Return the innermost frame (file, line number) in the user's code, with its source; None if there is none."""
+    """Return the innermost of `frames` (file, line) in the user's code as "file.py:17: its source"; None if none is."""
     for name, number in reversed(frames):
         if number and is_users(name):
             source = linecache.getline(name, number).strip()
@@ -65,7 +65,7 @@ def last_line(frames: list[tuple[str, int | None]]) -> str | None:
 
 
 def is_users(name: str) -> bool:
-    """Return whether a file is the user's: not of Python, PyTorch, ONNX or Slipway's programs."""
+    """Return whether a file is the user's code: not of Python, Slipway, PyTorch, ONNX or NumPy."""
     if name.startswith("<"):
         return False
     path = Path(name).resolve()

@@ -34,7 +34,7 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
 
 
 def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
-    """Return whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
+    """Say whether a Gemm computes x W^T + b like a linear layer, with weights stored in the file."""
     attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in gemm.attribute}
     scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0 or attributes.get("transA", 0)
     stored = {weights.name for weights in model.graph.initializer}
@@ -42,7 +42,7 @@ def _is_plain(gemm: onnx.NodeProto, model: onnx.ModelProto) -> bool:
 
 
 def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
-    """Return whether a node makes (N, C) out of (N, C, 1, 1), or out of (N, C, H, W) by their mean."""
+    """Say whether a node turns (N, C, 1, 1) into (N, C), or (N, C, H, W) by a mean over the pixels."""
     before, after = shapes.get(node.input[0], ()), shapes.get(node.output[0], ())
     if node.op_type == "ReduceMean":
         return len(before) == 4 and len(after) == 2 and before[1] == after[1]
@@ -50,7 +50,7 @@ def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) 
 
 
 def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -> None:
-    """Replace `gemm`, and `maker`, which makes its input, by a convolution and a Flatten.
+    """Replace `gemm`, and the node `maker` that makes its input, by a convolution and a Flatten.
 
     If `maker` is a mean, a global average pool comes before the convolution.
     """

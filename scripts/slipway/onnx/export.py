@@ -49,7 +49,7 @@ def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor
 
 
 def dynamic_shapes(contract: Contract) -> tuple[dict[int, object], ...]:
-    """Return the dynamic axes of each input for PyTorch's exporter."""
+    """Return {axis: Dim} of the dynamic axes of each input, for PyTorch's exporter."""
     dims = {name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in dynamic(contract).items()}
     dims[BATCH] = torch.export.Dim(BATCH, min=1, max=LARGEST_BATCH)
     return tuple(
@@ -58,7 +58,7 @@ def dynamic_shapes(contract: Contract) -> tuple[dict[int, object], ...]:
 
 
 def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
-    """Return the dynamic axes of each tensor for the TorchScript exporter."""
+    """Return {tensor: {axis: name}} of the dynamic axes, for the TorchScript exporter."""
     names = {BATCH, *dynamic(contract)}
     return {
         tensor.name: {
@@ -71,7 +71,7 @@ def dynamic_axes(contract: Contract) -> dict[str, dict[int, str]]:
 
 
 def dynamic(contract: Contract) -> dict:
-    """Return the axes of several sizes. An axis with a single size is fixed in the graph."""
+    """Return {name: axis} of the axes with several sizes. An axis with a single size is fixed in the graph."""
     return {name: axis for name, axis in contract.axes.items() if axis.min < axis.max}
 
 
@@ -101,7 +101,7 @@ def name_axes(model: onnx.ModelProto, contract: Contract) -> None:
 
 
 def _sizes(tensors: Iterable[Tensor], values: Iterable[onnx.ValueInfoProto]) -> Iterator[tuple]:
-    """Yield each size of the contract's tensors with the size of the graph's."""
+    """Yield (contract's size, graph's size) of each axis of each tensor."""
     for tensor, value in zip(tensors, values, strict=False):
         yield from zip(tensor.shape, value.type.tensor_type.shape.dim, strict=False)
 
@@ -115,7 +115,7 @@ def forget_sources(model: onnx.ModelProto) -> None:
 
 
 def lower_einsum(model: onnx.ModelProto) -> None:
-    """Replace the upper-case letters in the equations of a model's Einsum nodes: TensorRT reads no others."""
+    """Make the letters in the equations of a model's Einsum nodes lower case: TensorRT reads no others."""
     for node in model.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Einsum" and attribute.name == "equation":
@@ -127,7 +127,7 @@ def lowered(equation: str) -> str:
     taken = set(filter(str.islower, equation))
     replaced = {}
     for letter in dict.fromkeys(filter(str.isupper, equation)):
-        # The letter's own form if no other letter has it.
+        # Take the letter itself in lower case, if it is free.
         candidates = (letter.lower(), *string.ascii_lowercase)
         replaced[letter] = next((lower for lower in candidates if lower not in taken), letter)
         taken.add(replaced[letter])

@@ -24,7 +24,7 @@ PACKAGE = "nvidia-modelopt"
 
 
 def variant_parser(description: str, variants: Iterable[str]) -> argparse.ArgumentParser:
-    """Return an argument parser with the options that each conversion has."""
+    """Return an argument parser with the options that all conversions share."""
     common = ("onnx_record", "samples", "record")
     arguments = parser(description, *common, onnx="FP32 ONNX file", output="ONNX file to write")
     arguments.add_argument("--variant", choices=variants, required=True, help="precision to convert it to")
@@ -59,7 +59,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def base_record(arguments: argparse.Namespace) -> dict:
-    """Return the record of the FP32 file. Raise SlipwayError if it is of another file, or if ModelOpt is missing."""
+    """Return the record of the FP32 file. Raise SlipwayError if the record is of another file, or without ModelOpt."""
     modelopt_version()
     return record_of_file(arguments.onnx, arguments.onnx_record)
 
@@ -72,10 +72,10 @@ def write_variant(
     requests: list[Tensors],
     **facts: dict,
 ) -> dict:
-    """Write a converted model and its record, after its check and its comparison with the FP32 file `base`.
+    """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
     `computed` is the model in a form that ONNX Runtime computes exactly. It is compared on `requests`, and on the
-    samples in company. Returns the record, with the additional `facts`.
+    samples in batches with others. `facts` are more entries of the record.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)

@@ -19,7 +19,7 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def described(path: Path) -> dict:
-    """Return the facts about an ONNX file for its record: hash, size (bytes), versions, number of nodes, digests."""
+    """Return an ONNX file's entries for its record: {"sha256", "bytes", "opset", "ir_version", "nodes"} and digests."""
     model = onnx.load(path)
     return {
         "sha256": sha256(path),
@@ -53,7 +53,7 @@ def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
 def require_own_answers(
     model: onnx.ModelProto, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
-    """Return the differences of the file's answers to the first sample between batches with other samples.
+    """Return the distances (see `in_company`) between a sample's answers alone and in batches with other samples.
 
     Raises SlipwayError if an answer depends on the other samples of its batch. ONNX Runtime must be able to run the
     model.
@@ -83,7 +83,7 @@ def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 
 def _is_served(tensor: Tensor, actual: Tensor) -> bool:
-    """Return whether a graph's tensor is the contract's: no size that is dynamic there is fixed here."""
+    """Say whether a graph's tensor `actual` is the contract's `tensor`: no dynamic size of the contract is fixed."""
     fixed = [(size, own) for size, own in zip(actual.shape, tensor.shape, strict=False) if isinstance(size, int)]
     alike = (actual.name, actual.dtype, len(actual.shape)) == (tensor.name, tensor.dtype, len(tensor.shape))
     return alike and all(size == own for size, own in fixed)

@@ -71,7 +71,7 @@ def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidd
 
 
 def _node(node: onnx.NodeProto) -> list:
-    """Return the description of a node without a Constant's value, which is among the graph's constants."""
+    """Return the description of a node, without the value of a Constant node, which `constants_of` has."""
     attributes = [] if _holds_tensor(node) else sorted(_attribute(entry) for entry in node.attribute)
     return [node.op_type, node.domain, node.name, list(node.input), list(node.output), attributes]
 
@@ -118,7 +118,7 @@ def _readers(graph: onnx.GraphProto) -> dict[str, list[tuple[str, int]]]:
 
 
 def _is_weight(tensor: onnx.TensorProto, readers: list[tuple[str, int]]) -> bool:
-    """Return whether all readers of a constant take it as a weight that TensorRT can refit."""
+    """Say whether all readers of a constant take it as a weight that TensorRT can refit."""
     single = math.prod(tensor.dims) == 1
     refittable = (
         position in _WEIGHTS.get(kind, ()) and not (single and kind in _SCALING) for kind, position in readers

@@ -53,7 +53,7 @@ class Quantized:
 
 
 def inspect(model: onnx.ModelProto) -> Quantized:
-    """Count the quantised and unquantised compute nodes of a graph, and collect invalid scales."""
+    """Return the counts of a graph's compute and Q/DQ nodes, with its invalid scales."""
     constants = arrays_of(model)
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
@@ -71,7 +71,7 @@ def arrays_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
 
 
 def lowered(model: onnx.ModelProto, opset: int, ir_version: int) -> onnx.ModelProto:
-    """Return the model in the older opset and IR of the file it was made from; unchanged if that is not valid.
+    """Return the model with this older opset and IR version; unchanged if that is not valid.
 
     ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
     opset 17 and IR 8 at most.

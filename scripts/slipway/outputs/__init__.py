@@ -1,1 +1,1 @@
-"""The meaning of a model's outputs: find it, state it, show answers. Only `finding` needs PyTorch."""
+"""The meaning of a model's outputs: state it, check answers by it, show answers."""

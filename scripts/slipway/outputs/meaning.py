@@ -33,9 +33,9 @@ _PARAMETER, _ACTIVATION, _NEGATIVE = "output_meaning", "output_activation", "neg
 class Meaning:
     """The meaning of an output (N, values).
 
-    `activation` is the function that makes probabilities of the values: "softmax" or "sigmoid". It is None if the
-    values are probabilities already, or no class scores. `negative` names the other class of a single sigmoid.
-    `because` says where the meaning is known from.
+    `activation` is the function that turns the values into probabilities: "softmax" or "sigmoid". It is None if the
+    values are probabilities already, or no class scores. `negative` is the label of the negative class of a single
+    sigmoid. `because` says how the meaning is known.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class Meaning:
 
     @classmethod
     def of(cls, record: dict | None) -> "Meaning":
-        """Return the meaning in a record. None means logits: a record without a meaning is from an older version.
+        """Return the meaning in a record. A record without a meaning (None) is from an older version, and means logits.
 
         Raises SlipwayError if the record is damaged.
         """
@@ -84,7 +84,7 @@ class Meaning:
         return asdict(self)
 
     def parameters(self) -> dict[str, str]:
-        """Return the meaning as parameters of a served model."""
+        """Return the meaning as parameters of a served model, which `of_parameters` reads."""
         stated = {_PARAMETER: self.kind, _ACTIVATION: self.activation or "", _NEGATIVE: self.negative}
         return {name: value for name, value in stated.items() if value is not None}
 
@@ -110,7 +110,7 @@ class Meaning:
         return np.hstack([1 - probabilities, probabilities]) if single else probabilities
 
     def decisions(self, values: np.ndarray) -> np.ndarray:
-        """Return the decisions for values (N, classes): the best class (N, 1), or the classes present (N, classes)."""
+        """Return the index of the best class (N, 1) for values (N, classes); for a sigmoid, whether each is present."""
         if self.kind == "sigmoid":
             return self.probabilities(values) >= THRESHOLD
         return values.argmax(axis=1)[:, None]

@@ -17,9 +17,10 @@ WHOLE, FIRST = 8, 5
 
 
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
-    """Return the values of an output for one sample, for a record: {"tensor": dtype, shape, range and first values}.
+    """Return one sample's values of an output for a record, as {"tensor": {"dtype", "shape", "min", "max", "values"}}.
 
-    The task whose outputs have such a meaning shows them in its own form, with `names` and its `count` best entries.
+    Class scores are returned as classification.showing.answer_of does, with the labels `names` and the `count` best
+    classes.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -35,7 +36,7 @@ def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int
 
 
 def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[str, dict]:
-    """Return {output: its meaning and its values} of the answer to one sample, for a record."""
+    """Return {output: {"output": its meaning, and the entries of `answer_of`}} of the answer to one sample."""
     rows = {name: array[0] if contract.batched else array for name, array in outputs.items()}
     meanings = {tensor.name: tensor.meaning or TENSOR for tensor in contract.outputs}
     return {
@@ -45,31 +46,34 @@ def record_of(outputs: Tensors, contract: Contract, names: list[str]) -> dict[st
 
 
 def lines_of(answer: dict) -> list[str]:
-    """Return an answer as lines."""
+    """Return an answer, as made by `answer_of`, as lines of text."""
     return [_sentence_of_tensor(answer["tensor"])] if "tensor" in answer else classification.lines_of(answer)
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line: the tensor, or the `count` best entries."""
+    """Return an answer in one line: the tensor, or the `count` best classes (None: all in the answer)."""
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)
 
 
 def sentences_of(outputs: dict[str, dict], count: int) -> list[str]:
-    """Return a sentence about the values of each output of `record_of`."""
+    """Return a sentence about each output in `outputs`, which `record_of` returned."""
     return prefixed({name: [sentence_of(values, count)] for name, values in outputs.items()})
 
 
 def prefixed(lines: dict[str, list[str]]) -> list[str]:
-    """Return the lines about outputs; the first one of each begins with its name if there are several outputs."""
+    """Return all lines in {output: its lines}. With several outputs, each line begins with its output's name."""
     if len(lines) == 1:
         return [line for of_output in lines.values() for line in of_output]
     return [f"{name}: {line}" for name, of_output in lines.items() for line in of_output]
 
 
 def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
-    """Return lines from records that may be damaged: the output's meaning if it has one, its values."""
+    """Return lines about an output: its meaning, if it has one, and the answer to `sample`.
+
+    A damaged record or answer counts as not known.
+    """
     try:
         meaning = Meaning.of(record)
         stated = [meaning.in_words] if meaning.has_classes or meaning.because else []
@@ -80,7 +84,7 @@ def in_words(record: object, answer: dict, sample: str = SAMPLE) -> list[str]:
 
 
 def _short(value: np.generic) -> float:
-    """Return a value with six digits; an integer or a boolean exactly."""
+    """Return a floating-point value rounded to six digits, or an integer or boolean as an int."""
     return float(f"{value:.6g}") if isinstance(value, np.inexact) else int(value)
 
 

@@ -18,9 +18,9 @@ def variation(outputs: np.ndarray) -> float:
 
 
 def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
-    """Return the variation of each output over the answers to several samples; of a single answer {}.
+    """Return {output: its variation} over the answers to several samples; {} for a single answer.
 
-    Answers of several sizes are compared in their common part. An output without one is left out.
+    Answers of several sizes are compared in their common part. An output without a common part is left out.
     """
     if len(answers) < 2:
         return {}
@@ -31,7 +31,7 @@ def variations(answers: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:
 def errors_of_variation(
     references: Sequence[Mapping[str, np.ndarray]], answers: Sequence[Mapping[str, np.ndarray]]
 ) -> dict[str, float]:
-    """Return the error of each output's variation over several samples, relative to the reference's variation.
+    """Return {output: error of its variation over several samples}, relative to the reference's variation.
 
     0: the answers vary exactly as the reference does. 1: as wrong as equal answers to every input.
     """
@@ -45,7 +45,7 @@ def errors_of_variation(
 
 
 def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
-    """Raise SlipwayError if no output of the answers to very different samples depends on the sample."""
+    """Raise SlipwayError if no output depends on the sample. `answers` are those to very different samples."""
     varies = variations(answers)
     if not varies or max(varies.values()) >= ROUNDING:
         return
@@ -63,9 +63,9 @@ def require_variation(answers: Sequence[Mapping[str, np.ndarray]]) -> None:
 
 
 def weakness(varies: Mapping[str, float], limits: Mapping[str, float]) -> str | None:
-    """Return a sentence if the reference's answers prove little under these limits; None if they prove something.
+    """Return a sentence if PyTorch's answers vary so little that the limits prove little; else None.
 
-    `varies` is the variation of each output over the samples.
+    `varies` is {output: its variation over the samples}. Only "max_relative_error" in `limits` counts.
     """
     limit = limits.get("max_relative_error")
     weak = {name: value for name, value in varies.items() if limit is not None and value <= limit}
@@ -80,6 +80,6 @@ def weakness(varies: Mapping[str, float], limits: Mapping[str, float]) -> str | 
 
 
 def _stacked(outputs: list[np.ndarray]) -> np.ndarray:
-    """Return arrays (N, values) in float64, each cut to the sizes that all have."""
+    """Return arrays (N, values) in float64, flattened after each was cut to the sizes that all have."""
     common = tuple(slice(min(sizes)) for sizes in zip(*(output.shape for output in outputs), strict=True))
     return np.stack([output[common].astype(np.float64).ravel() for output in outputs])

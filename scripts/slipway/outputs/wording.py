@@ -1,4 +1,4 @@
-"""The words for the samples of a model: a task's own, or general ones."""
+"""The words for a model's samples in messages: general words, or those of the classification task."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,10 @@ from slipway.contract.contract import Contract
 
 @dataclass(frozen=True)
 class Words:
-    """`unit`: one inference of batch size 1. `first`: the request with the golden answer. `several`: evaluation data.
+    """The words for a model's samples in messages.
 
-    `proof`: what in config.yaml would prove that the model is right.
+    `unit`: one inference of batch size 1. `first`: the sample of the golden request. `several`: evaluation data.
+    `proof`: the setting that would prove that the model is right.
     """
 
     unit: str

@@ -11,7 +11,7 @@ from slipway.report.measurements import Measurements, Target
 # Text stays text, and the ids of elements are reproducible.
 matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "slipway", "font.family": "sans-serif"})
 
-# {quantity of `best_quantity`: words}; on a GPU, latencies with and without a CUDA graph share one chart.
+# {quantity of `best_quantity`: its words}. On a GPU, latencies with and without a CUDA graph share one chart.
 LATENCIES = {"gpu_graph": "on the GPU, in a CUDA graph if any", "gpu": "on the GPU", "end_to_end": "of the whole call"}
 
 

@@ -1,4 +1,4 @@
-"""Measurements as text with units, for the cells of the report's tables. None is an empty cell."""
+"""Format measurements as text with units, for the cells of the report's tables. None is an empty cell."""
 
 
 def megabytes(size: int) -> str:
@@ -7,24 +7,24 @@ def megabytes(size: int) -> str:
 
 
 def milliseconds(value: float | None) -> str | None:
-    """Return a time in ms with at least three significant digits."""
+    """Return a time in ms as text, with three decimals below 1 ms, two below 100 ms, else none."""
     if value is None:
         return None
     return f"{value:.3f} ms" if value < 1 else f"{value:.2f} ms" if value < 100 else f"{value:,.0f} ms"
 
 
 def percent(share: float | None) -> str | None:
-    """Return a share of 0..1."""
+    """Return a share of 0..1 as text in percent, such as "97.3%"."""
     return None if share is None else f"{share:.1%}"
 
 
 def layers(counts: dict[str, int]) -> str:
-    """Return how many layers run in each precision."""
+    """Return the number of layers in each precision as text, such as "54 fp16, 2 fp32"."""
     return ", ".join(f"{count} {precision}" for precision, count in counts.items())
 
 
 def agreement(figures: dict, limit: float) -> str | None:
-    """Return the share of an output's decisions, or of its integer values, that equal PyTorch's."""
+    """Return the share of an output's decisions or integers that equal PyTorch's, and its limit; None for others."""
     for name, words in (("top1_agreement", ""), ("decision_agreement", ""), ("equal_values", " of values")):
         if name in figures:
             return f"{figures[name]:.1%}{words} (at least {limit:.0%})"
@@ -32,7 +32,10 @@ def agreement(figures: dict, limit: float) -> str | None:
 
 
 def largest_error(onnx_record: dict) -> str | None:
-    """Return an ONNX file's largest relative error: against PyTorch at each size, or against the FP32 file."""
+    """Return an ONNX file's largest relative error as text; None if no errors were measured.
+
+    The FP32 file is compared with PyTorch at each size, another one with the FP32 file.
+    """
     agreed = onnx_record["agreement"]
     agreements = (agreed or {}).values() if onnx_record["variant"] == "fp32" else [agreed]
     errors = [each["relative_error"] for each in agreements if each and "relative_error" in each]

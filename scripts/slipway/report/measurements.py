@@ -20,7 +20,7 @@ class Engine:
     accuracy: dict
 
     def metric_limit(self, name: str) -> str | None:
-        """Return the limits of a value of the user's metric in words; None if it has none."""
+        """Return the limits of the value `name` of the user's metric in words; None if it has none."""
         limit = self.accuracy["key"].get("metric_limits", {}).get(name)
         return ", ".join(f"{end} {value:g}" for end, value in limit.items()) if limit else None
 
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Measurements:
-    """All measurements of a model."""
+    """All records of one model that the report page shows. `accuracy` is None if the checkpoint was not evaluated."""
 
     model: str
     weights: dict
@@ -67,12 +67,12 @@ class Measurements:
 
     @property
     def is_classifier(self) -> bool:
-        """Return whether the model has a task of its own, whose words the page takes."""
+        """Return whether the model has the classification task, whose words the page uses."""
         return self.words != GENERAL
 
     @property
     def tensors_in_words(self) -> str:
-        """Return the number of inputs and outputs in words; for the task, the number of output values."""
+        """Return the number of inputs and outputs in words; for a classifier, the number of classes or values."""
         inputs, outputs = self.contract.inputs, self.contract.outputs
         if self.is_classifier:
             return values_in_words(outputs[0])
@@ -86,7 +86,7 @@ class Measurements:
 
     @property
     def explanations(self) -> list[str]:
-        """Return where the meaning of each output is known from."""
+        """Return sentences that say what the outputs mean and how this is known."""
         told = {
             tensor.name: [f"Its outputs are {tensor.meaning.in_words}: {tensor.meaning.because}"]
             for tensor in self.contract.outputs
@@ -101,10 +101,10 @@ class Measurements:
 
 
 def read_evidence(folder: Path, engines: list[str], variants: list[str], evaluated: bool = False) -> Measurements:
-    """Return the measurements in results/<model>/ of its engines, such as "l4/fp16", and ONNX variants.
+    """Return the measurements in `folder`, results/<model>/, for engines such as "l4/fp16" and ONNX variants.
 
-    `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is
-    missing, or belongs to another engine or load test than the records beside it.
+    `evaluated` says whether the checkpoint itself was evaluated. Raises SlipwayError if a record is missing, or belongs
+    to another checkpoint, engine or load test than the records beside it.
     """
     model = folder.name
     precisions: dict[str, list[str]] = {}

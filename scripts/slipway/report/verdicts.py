@@ -1,4 +1,4 @@
-"""Answer three questions about the engine to be served: is it right, is it fast, how busy may it be."""
+"""Answer three questions about the engine that is served: is it right, is it fast, how busy may it be."""
 
 from slipway.benchmark import metric
 from slipway.benchmark.agreement import figures_in_words
@@ -24,9 +24,9 @@ def answers(target: Target, evidence: Measurements) -> dict[str, Verdict]:
 
 
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
-    """Return the verdict on the engine's agreement with PyTorch.
+    """Return the verdict on the engine's agreement with PyTorch: "yes" or "open".
 
-    It is "open" unless true answers or limits of the user's metric prove something.
+    It is "yes" only if labels or limits of the user's metric prove it, without warnings, and the weights are trained.
     """
     accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []
@@ -48,7 +48,10 @@ def is_it_right(target: Target, evidence: Measurements) -> Verdict:
 
 
 def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
-    """Return the served engine's latency and throughput relative to PyTorch's in the same job."""
+    """Return the verdict on the served engine's speed relative to PyTorch's in the same job.
+
+    It is "yes" if the latency is lower than PyTorch's, and "open" if the measurement was disturbed.
+    """
     batched = evidence.contract.batched
     engine = target.chosen.precision
     measured = target.benchmark["tutorial"]["measured"][engine]
@@ -67,7 +70,7 @@ def is_it_fast(target: Target, evidence: Measurements) -> Verdict:
 
 
 def how_busy_may_it_be(target: Target) -> Verdict:
-    """Return the throughput and latency of the chosen configuration under load, and its limits."""
+    """Return the verdict "yes" with the chosen configuration's throughput and latency under load, and its limits."""
     measured, limits = target.selection["measured"], target.selection["limits"]
     limit = f"at most {limits['p99_ms']:g} ms"
     memory = f", memory at most {limits['memory_mb']:g} MB" if limits["memory_mb"] else ""

@@ -45,12 +45,12 @@ class RuntimeTraits:
 
     @property
     def is_tensorrt(self) -> bool:
-        """Return whether the runtime is an edition of TensorRT, which may have its own interpreter."""
+        """Say whether the runtime is an edition of TensorRT, which may have its own interpreter."""
         return self.module == "tensorrt"
 
     @property
     def needs_gpu(self) -> bool:
-        """Return whether the engines run on a GPU."""
+        """Say whether the engines run on a GPU."""
         return self.hardware == "gpu"
 
     @property

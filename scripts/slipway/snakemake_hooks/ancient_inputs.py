@@ -1,7 +1,7 @@
 """Let Snakemake compare the settings of each job, also behind `ancient` inputs.
 
-Snakemake skips this comparison for all jobs behind a job that runs, since they run, too. Behind an `ancient` input they
-do not. Then a changed setting would only be noticed by the next run.
+Snakemake skips this comparison for all jobs behind a job that runs, because it expects them to run, too. But jobs
+behind an `ancient` input do not run. Then only the next run would notice their changed settings.
 """
 
 from collections import deque
@@ -30,7 +30,7 @@ async def _update(dag: DAG, *arguments: Any, **options: Any) -> None:
 
 
 def _jobs_that_follow(_: DAG, depending: Mapping, *jobs: Any) -> Iterator[Any]:
-    """Yield jobs and the jobs that run because of them: not the ones with only `ancient` inputs from them."""
+    """Yield jobs and the jobs that run because of them, recursively. Jobs behind `ancient` inputs are left out."""
     visited, queue = set(jobs), deque(jobs)
     while queue:
         job = queue.popleft()

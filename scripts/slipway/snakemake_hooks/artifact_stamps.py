@@ -1,4 +1,4 @@
-"""Detect edited or damaged artifacts: each artifact has a stamp with its SHA-256 from the end of its job.
+"""Detect edited or damaged artifacts. When a job ends, each of its artifacts gets a stamp with its SHA-256.
 
 Jobs are keyed on this module, so it imports none of the modules that only planning needs.
 """
@@ -27,13 +27,13 @@ def made_artifacts() -> dict[str, dict]:
 
 
 def recorded_end(path: Path) -> float | None:
-    """Return the time at which Snakemake recorded that the job of an artifact ended."""
+    """Return when the job of an artifact ended (s since the epoch), by Snakemake's record; None without a record."""
     record = records.read_record(kept_record(path), {"endtime": records.NUMBER})
     return record and record["endtime"]
 
 
 def digest(path: Path, file_hashes: FileHashCache) -> str:
-    """Return the SHA-256 of a file, or of a folder: the names and contents of all its files."""
+    """Return the SHA-256 of a file, or one SHA-256 of the names and contents of all files in a folder."""
     if path.is_file():
         return file_hashes.sha256(path)
     members = [entry for entry in path.rglob("*") if not _is_left_by_others(entry)]

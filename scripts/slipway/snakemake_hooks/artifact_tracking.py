@@ -21,7 +21,7 @@ from slipway.snakemake_hooks.run_lock import PATIENCE_S, RunLock
 
 
 class ArtifactTracking:
-    """The records of artifacts in a run that works in this folder, or that only reads it (`looks`).
+    """The records of artifacts in a run. `looks`: the run only reads the folder, such as a dry run.
 
     `workflow` is Snakemake's workflow. `acting` are the rules with effects beyond their outputs, such as a server.
     """
@@ -34,14 +34,15 @@ class ArtifactTracking:
         self._attempts = Attempts(self._records.digest, acting)
 
     def open(self) -> dict[str, tuple[str, str]]:
-        """Return {artifact: (SHA-256 when made, SHA-256 now)} of the edited artifacts.
+        """Take the folder's lock, and return {artifact: (SHA-256 when made, SHA-256 now)} of the edited artifacts.
 
-        Raises WorkflowError if another workflow works in this folder, or if the records cannot be written.
+        Raises WorkflowError if another workflow works in this folder, or if the records cannot be written. A run that
+        only reads continues without the lock.
         """
         return self._look_on() if self._looks else self._work_alone()
 
     def begin(self) -> None:
-        """Store the state of the artifacts that the next jobs will replace."""
+        """Store the state of the artifacts that the planned jobs will replace."""
         if self._looks:
             return
         # A killed run may have left backup copies, which Snakemake would not overwrite.
@@ -70,7 +71,7 @@ class ArtifactTracking:
         self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
 
     def _work_alone(self) -> dict[str, tuple[str, str]]:
-        """Take the folder's lock, and end the programs of a killed run."""
+        """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does."""
         lock = self._lock
         if not lock.take(PATIENCE_S):
             raise WorkflowError(f"another snakemake works in this folder ({lock.holder()}); wait for it, or stop it")
@@ -90,7 +91,7 @@ class ArtifactTracking:
         return self._put_in_order()
 
     def _look_on(self) -> dict[str, tuple[str, str]]:
-        """Read the records without disturbing a run that works in this folder."""
+        """Return the edited artifacts as `open` does, without disturbing a run that works in this folder."""
         lock = self._lock
         if not lock.take():
             logger.info(f"Another snakemake works in this folder ({lock.holder()}); things are shown as they are now.")
@@ -107,12 +108,12 @@ class ArtifactTracking:
         return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
 
     def _put_in_order(self) -> dict[str, tuple[str, str]]:
-        """Complete the unfinished work of an earlier run, and mark edited artifacts."""
+        """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does."""
         try:
             keep_records_with_results()
             self._attempts.settle()
             edited = self._records.changed()
-            self._records.remember(self._records.made_anew)  # later edits of them show
+            self._records.remember(self._records.made_anew)  # so that later edits are noticed
             mark_incomplete(edited)
         except OSError as error:
             reason = without_number(error)

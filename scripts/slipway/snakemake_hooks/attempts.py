@@ -23,7 +23,7 @@ ATTEMPT = {"rule": str, "forced": bool, "outputs": {str: STATE}}
 
 
 class Attempts:
-    """The state of the outputs of a run's jobs before the run, stored in a file for the next run if this one is killed.
+    """The states of the jobs' outputs before a run. They are stored in a file, in case this run is killed.
 
     `digest` returns the SHA-256 of an artifact. `acting` are the rules with effects beyond their outputs, such as a
     server. The outputs of such a job do not show how far it came before it was killed, so the job runs again.
@@ -43,9 +43,9 @@ class Attempts:
         write_json(ATTEMPTS, attempts)
 
     def settle(self, finished: Iterable[Any] = ()) -> None:
-        """Restore the outputs of each attempt that failed or was killed.
+        """Restore the outputs of each attempt that failed or was killed. `finished` are the jobs that succeeded.
 
-        An output whose job was forced by the user is marked as incomplete, so that it is made again: its key alone
+        If the user forced the job, its outputs are marked as incomplete, so that they are made again: their key alone
         would give no reason for a rerun.
         """
         made = {str(file) for job in finished for file in job.output}
@@ -55,7 +55,7 @@ class Attempts:
         remove(ATTEMPTS)
 
     def _state(self, path: Path) -> dict:
-        """Return the state of an artifact: content, time, Snakemake's record, and Snakemake's mark as incomplete."""
+        """Return an artifact's {"sha256", "time_ns", "record": Snakemake's record, "mark": its mark as incomplete}."""
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
@@ -71,7 +71,7 @@ class Attempts:
         for path, state in outputs.items():
             self._put_back(path, state)
         if not all(self._is(path, state) for path, state in outputs.items()):
-            return  # made anew; or changed by a killed job and without a copy: it stays marked
+            return  # made anew, or changed by a killed job without a copy of it: then it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
             restore_record(kept_record(path), state["record"])
@@ -80,7 +80,7 @@ class Attempts:
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
-        """Restore Snakemake's copy of an output if the job was killed after it had changed the output."""
+        """Restore an output from Snakemake's backup copy if the job was killed after it had changed the output."""
         if not kept_mark(path).exists():
             return
         clear_up_after_a_kill(path)
@@ -95,6 +95,6 @@ class Attempts:
         return path.exists() and self._digest(path) == state["sha256"]
 
     def _has_key(self, path: Path, state: dict) -> bool:
-        """Return whether Snakemake's record of a failed attempt has the key that the artifact already had."""
+        """Return whether a new record from the failed attempt has the same key as the record before the attempt."""
         before, after = state["record"], read_record(kept_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)

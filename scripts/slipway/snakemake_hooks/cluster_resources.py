@@ -7,7 +7,7 @@ from slipway.keys.resolved_config import ResolvedConfig
 
 
 def require_declared(config: dict) -> None:
-    """Raise SlipwayError if a target has values to detect: the jobs' machine has them, not this one."""
+    """Raise SlipwayError if a target has values to detect: they must be detected where its jobs run, not here."""
     for target, chosen in config["targets"].items():
         missing = [f"`{name}`" for name in ("runtime", "hardware") if chosen[name] == "auto"]
         if missing := missing + _undeclared(chosen, {**config["tensorrt"], **chosen["tensorrt"]}):
@@ -19,7 +19,7 @@ def require_declared(config: dict) -> None:
 
 
 def require_image(config: dict) -> None:
-    """Raise SlipwayError if jobs run in an image that is not named, or whose TensorRT is not declared."""
+    """Raise SlipwayError if no image is named for jobs, or if the TensorRT in the image is not declared."""
     if config["container"] is None:
         raise SlipwayError(
             "config: jobs are to run in an image (`--sdm apptainer`), but `container` names none; name it, such as "
@@ -41,7 +41,7 @@ def _undeclared(target: dict, tensorrt: dict) -> list[str]:
 
 
 def on_target(resolved: ResolvedConfig) -> dict:
-    """Return the resources of rules with jobs on a target: numbers, and functions of the wildcards."""
+    """Return the resources of rules with jobs on a target as {name: number, or function of the wildcards}."""
 
     def declared(key: str) -> Any:
         return lambda wildcards: resolved.config["targets"][wildcards.target]["cluster"][key]

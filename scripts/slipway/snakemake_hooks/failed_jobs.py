@@ -1,4 +1,4 @@
-"""Show why jobs failed: each job's own error in a run's last lines, and at once that a job lacked memory."""
+"""Show why jobs failed: repeat each job's error in the run's last lines, and report a lack of memory at once."""
 
 import contextlib
 import logging
@@ -30,7 +30,7 @@ class FailedJobs:
         self.run_ended = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Note the error of a failed job. Add all of them to the last message. Pass every record."""
+        """Note the errors of failed jobs, and append them to the last message. Always return True."""
         event = getattr(record, "event", None)
         if event is LogEvent.GROUP_ERROR:
             self._advise([info["jobid"] for info in record.job_error_info], record.aux_logs)
@@ -43,7 +43,10 @@ class FailedJobs:
         return True
 
     def _error(self, record: logging.LogRecord) -> str:
-        """Return the error of a failed job with the names of its rule and log; "" for another job of a failed group."""
+        """Return the text for a failed job: its own error with the names of its rule and log, or else advice.
+
+        Returns "" for a job without its own error in a failed group or without a log.
+        """
         advice = self._advise([record.jobid], record.log)
         log = next(iter(record.log), None)  # the rule's own is the first; a cluster's follow
         if log and (error := _own_error(Path(log), self._started)):
@@ -53,7 +56,7 @@ class FailedJobs:
         return f"{record.rule_name} failed without an error of its own; look into {log}"
 
     def _advise(self, jobids: list[int], logs: Iterable[str]) -> str | None:
-        """Show which setting to raise if jobs exceeded the memory that they requested on a cluster, by their logs."""
+        """Log and return advice if logs show that jobs exceeded their requested memory, else return None."""
         if not any(_OUT_OF_MEMORY.search(_end(Path(log))) for log in logs):
             return None
         jobs = [job for job in self._workflow.dag.jobs if job.jobid in jobids]
@@ -66,7 +69,10 @@ class FailedJobs:
 
 
 def _own_error(log: Path, since: float) -> str | None:
-    """Return the end of a log from the line `error: ...` on; None if the log has none, or is of an earlier run."""
+    """Return the end of a log, from its last line `error: ...` on. Return None without such a line.
+
+    None is also returned if the log was last written before `since` (s since the epoch).
+    """
     if not log.is_file() or log.stat().st_mtime < since:
         return None
     _, found, error = f"\n{_end(log)}".rpartition("\nerror: ")

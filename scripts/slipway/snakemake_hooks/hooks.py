@@ -1,4 +1,4 @@
-"""The only interface of rules and Snakefile to the code that depends on Snakemake's internals."""
+"""The only interface between rules or Snakefile and the code that depends on Snakemake's internals."""
 
 import atexit
 import sys
@@ -44,7 +44,7 @@ class Hooks:
         self._failed: FailedJobs | None = None
         self.plans = workflow.is_main_process
         self.builds = not builds_nothing(sys.argv)
-        # The hashes of files when they were last read. The file is only there to save time.
+        # The hashes of files when they were last read. This cache only saves time.
         self.file_hashes = FileHashCache(SNAKEMAKE / "slipway" / "file_hashes.json")
         # Whether jobs copy their files from and to storage, because they share no file system.
         self._in_storage = workflow.storage_settings.default_storage_provider is not None
@@ -66,7 +66,7 @@ class Hooks:
 
     @property
     def configuration_is_named(self) -> bool:
-        """Whether --configfile names the configuration, which then stands alone."""
+        """Whether --configfile names the configuration. Then config.yaml is not read."""
         return bool(self._workflow.overwrite_configfiles)
 
     def configfiles(self) -> Sequence[str]:
@@ -80,7 +80,7 @@ class Hooks:
     # In rules
 
     def program(self, name: str) -> Any:
-        """Return scripts/<name>.py as a rule's input whose changes are ignored: the job's key has the hash of its code.
+        """Return scripts/<name>.py as a rule's input. Snakemake ignores its changes: the key has the hash of its code.
 
         If input files are in storage, the program is not: the image of the jobs contains it.
         """
@@ -88,7 +88,7 @@ class Hooks:
         return ancient(flag(path, "sourcecache_entry", path) if self._in_storage else path)
 
     def expand(self, files: str | Iterable[str], **wildcards: Any) -> list[str]:
-        """Return the paths of Snakemake's own `expand`, also for files of a rule in storage, which `expand` refuses."""
+        """Return the paths of Snakemake's `expand`, also for files of a rule in storage, which `expand` refuses."""
         files = [files] if isinstance(files, str) else files
         if self._in_storage:
             files = [f"results/{file.rpartition('results/')[2]}" for file in files]
@@ -104,11 +104,11 @@ class Hooks:
         return cluster_resources.on_target(resolved)
 
     def group(self, name: str) -> str | None:
-        """Return the group of a rule's jobs on a cluster; None elsewhere. It is only known once jobs are planned."""
+        """Return `name`, the group of a rule's jobs, on a cluster; None elsewhere. Known only once jobs are planned."""
         return None if self._workflow.local_exec else name
 
     def require_rules(self, resolved: ResolvedConfig) -> None:
-        """Raise WorkflowError unless the runtime of each target has its rule."""
+        """Raise WorkflowError unless each target's runtime has its rule `build_<runtime>`."""
         needed = {f"build_{resolved.runtime(target)}" for target in resolved.targets}
         for name in sorted(needed - {rule.name for rule in self._workflow.rules}):
             runtime = name.removeprefix("build_")
@@ -118,9 +118,10 @@ class Hooks:
             )
 
     def complete_rules(self, conda: str) -> None:
-        """Give each rule with a program its log and, for --sdm conda, this environment, unless the rule names its own.
+        """Give each rule with a program a log, and `conda` as its environment, unless the rule names its own.
 
-        The log is logs/<model>/<target>/<rule>.<other wildcards>.log, with the wildcards that the rule has.
+        The log is logs/<model>/<target>/<rule>.<other wildcards>.log, with the wildcards that the rule has. The
+        environment is for --sdm conda.
         """
         for rule in self._workflow.rules:
             if rule.shellcmd and rule.conda_env is None:
@@ -132,7 +133,10 @@ class Hooks:
                 rule.set_log("/".join(["logs", *folders, ".".join([rule.name, *others, "log"])]))
 
     def list_rules(self) -> list[dict]:
-        """Return the name, outputs and program of each rule, and the names that its function for `settings` uses."""
+        """Return {"name", "outputs", "program", "uses"} of each rule.
+
+        "uses" are the names that the rule's function for `settings` uses.
+        """
         return [
             {
                 "name": rule.name,
@@ -164,9 +168,10 @@ class Hooks:
         atexit.register(self.file_hashes.save)
 
     def begin_run(self, config: dict) -> None:
-        """Store the state of artifacts before the jobs.
+        """Store the state of the artifacts that jobs will replace.
 
-        Raises WorkflowError if jobs on other machines need facts that were detected on this machine.
+        Raises WorkflowError if the run would keep no records, or if jobs on other machines need facts that were
+        detected on this machine.
         """
         require_records(self._workflow)  # only now does Snakemake know --drop-metadata
         if self._workflow.non_local_exec:
@@ -175,7 +180,10 @@ class Hooks:
         self._tracking.begin()
 
     def end_run(self) -> None:
-        """Store the stamps of new artifacts, and restore those that failed jobs did not replace. Errors come last."""
+        """Store the stamps of new artifacts, and restore the artifacts that failed jobs did not replace.
+
+        From then on, the next error message is the last one, and gets the errors of all failed jobs.
+        """
         self._tracking.settle()
         self._failed.run_ended = True
 
@@ -193,7 +201,7 @@ def in_report(path: str, category: str) -> Any:
 
 
 def untracked(value: Any) -> Callable[[Any, Any], Any]:
-    """Return a param that Snakemake does not compare with the last run: a value, or a function of the wildcards.
+    """Return a param that Snakemake does not compare with the last run. `value` may be a function of the wildcards.
 
     Snakemake compares the value of every param, except of functions that take `input`.
     """

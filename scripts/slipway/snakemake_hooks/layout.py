@@ -1,4 +1,4 @@
-"""The names of Snakemake's own files: its folder, its record of each artifact, its marks of incomplete artifacts.
+"""The names of Snakemake's own files: its folder, its records of artifacts, its marks of incomplete artifacts.
 
 Jobs are keyed on this module, so it imports nothing of Slipway or Snakemake. A contract test compares it with the
 installed Snakemake.
@@ -15,14 +15,14 @@ RECORDS, MARKS, BACKUPS, LOCKS = "metadata", "incomplete", "backups", "locks"
 # Snakemake's records and marks are kept beside the results. Links in .snakemake/ lead there.
 FOLDER = Path("results/.provenance")
 KEPT_RECORDS, KEPT_MARKS = FOLDER / "snakemake", FOLDER / MARKS
-# The file in a folder that is an artifact. Its time of change is the artifact's.
+# If an artifact is a folder, its modification time is that of this file in the folder.
 TIME_STAMP = ".snakemake_timestamp"
 # The longest file name that file systems accept. Snakemake cuts longer names of its records into parts.
 _LONGEST_NAME = 255
 
 
 def record_of(path: Path, folder: Path) -> Path:
-    """Return the path of Snakemake's record of an artifact: the artifact's path in base 64, cut into valid names."""
+    """Return the path in `folder` of Snakemake's record of an artifact: its path in base 64, cut into valid names."""
     name = base64.urlsafe_b64encode(str(path).encode()).decode()
     length = _LONGEST_NAME - 1
     *first, last = [name[start : start + length] for start in range(0, len(name), length)]
@@ -35,7 +35,10 @@ kept_mark = partial(record_of, folder=KEPT_MARKS)
 
 
 def artifact_of(record: Path, folder: Path) -> str | None:
-    """Return the artifact of a record in `folder`. None if it is no record, such as the folder of a long path's."""
+    """Return the path of the artifact that a record in `folder` belongs to; None if `record` is no record.
+
+    For example, the folders that hold the record of a long path are no records.
+    """
     name = "".join(part.lstrip("@") for part in record.relative_to(folder).parts)
     with contextlib.suppress(ValueError):
         return base64.urlsafe_b64decode(name).decode()
@@ -43,5 +46,5 @@ def artifact_of(record: Path, folder: Path) -> str | None:
 
 
 def stamp_of(path: Path) -> Path:
-    """Return the file whose time of change Snakemake takes for the artifact's."""
+    """Return the file whose modification time Snakemake takes for the artifact's."""
     return path / TIME_STAMP if path.is_dir() else path

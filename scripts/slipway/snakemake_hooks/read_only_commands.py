@@ -21,9 +21,9 @@ PRINTING = (
 
 
 def only_looks(command: Sequence[str]) -> bool:
-    """Return whether `command` (program name first) only prints about the workflow or runs only rules of `_TELLING`.
+    """Return whether a command only prints facts about the workflow, or runs only rules of `_TELLING`.
 
-    Such a command may run beside another one.
+    `command` begins with the program's name. Such a command may run beside another one.
     """
     chosen = _parsed(command)
     return any(getattr(chosen, option, None) for option in PRINTING) or _runs_only(_TELLING, chosen)
@@ -39,7 +39,7 @@ def _runs_only(rules: set[str], chosen: argparse.Namespace) -> bool:
 
 
 def _parsed(command: Sequence[str]) -> argparse.Namespace:
-    """Return Snakemake's options; without any if it is another program or the options are invalid."""
+    """Return Snakemake's options. If the command is invalid or another program, the only one is `targets`, empty."""
     # Snakemake's own parser also reads profiles. It ends the program if the options are invalid.
     with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
         if Path(command[0]).name in ("snakemake", "__main__.py"):

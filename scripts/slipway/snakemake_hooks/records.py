@@ -23,10 +23,10 @@ EDITED = "edited"
 
 
 def keep_records_with_results() -> None:
-    """Store Snakemake's records of artifacts and its marks of incomplete ones beside the results, by symbolic links.
+    """Store Snakemake's records and marks of artifacts beside the results, by symbolic links.
 
-    Damaged records are removed, and their artifacts marked as incomplete. Snakemake treats a record of random bytes as
-    a missing one, so that nothing would be stale. A record of `null` stops every run.
+    Damaged records are removed, and their artifacts marked as incomplete. Otherwise Snakemake would treat a record of
+    random bytes as a missing one, and nothing would be stale. A record of `null` would stop every run.
     """
     make_folder(SNAKEMAKE)
     _keep(SNAKEMAKE / layout.RECORDS, KEPT_RECORDS)
@@ -41,7 +41,7 @@ def keep_records_with_results() -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Return whether a path is neither one of Snakemake's records nor a folder for the record of a long path."""
+    """Return whether a path in a folder of records is a damaged record or a folder that Snakemake did not make."""
     if path.is_dir():
         return not path.name.startswith("@")
     return path.exists() and not path.name.startswith(".") and records.read_record(path, dict) is None
@@ -60,7 +60,7 @@ def _keep(link: Path, kept: Path) -> None:
 
 
 class ArtifactRecords:
-    """The stamps of all artifacts, and the artifacts that have changed since their job made them.
+    """The stamps of all artifacts. They show which artifacts have changed since their job made them.
 
     A stamp has the SHA-256 and, to identify the job, the time at which Snakemake recorded the job's end.
     """
@@ -69,7 +69,7 @@ class ArtifactRecords:
         # The SHA-256 of a file, or of a folder: the names and contents of all its files.
         self.digest = partial(artifact_stamps.digest, file_hashes=file_hashes)
         self._made = made_artifacts()
-        # The artifacts that a killed run made anew, as far as `changed` found them.
+        # The artifacts that a killed run made anew. `changed` fills in this list.
         self.made_anew: list[str] = []
 
     def changed(self) -> dict[str, tuple[str, str]]:
@@ -101,7 +101,7 @@ class ArtifactRecords:
         return [name for name, path in unknown.items() if path.exists() and self._made_by_a_killed_run(path)]
 
     def _made_by_a_killed_run(self, path: Path) -> bool:
-        """Return whether Snakemake's record is newer than the stamp, and the artifact is unchanged since that job."""
+        """Return whether Snakemake recorded a later job than the stamp, and the artifact has not changed since then."""
         ended, stamp = recorded_end(path), self._made.get(str(path))
         if ended is None or (stamp and stamp["ended"] == ended):
             return False
@@ -112,7 +112,7 @@ class ArtifactRecords:
 def mark_incomplete(names: Iterable[str]) -> None:
     """Mark edited artifacts as incomplete, as if their job had been killed, so that Snakemake makes them again.
 
-    Remove this mark from all other artifacts: somebody has restored them.
+    Remove this mark from all other artifacts, which somebody has restored since.
     """
     wanted = {kept_mark(Path(name)) for name in names}
     for marker in KEPT_MARKS.rglob("*"):
@@ -123,19 +123,19 @@ def mark_incomplete(names: Iterable[str]) -> None:
 
 
 def submitted() -> set[str]:
-    """Return the cluster's ids of submitted jobs, from the marks of their artifacts."""
+    """Return the cluster's ids of submitted jobs whose artifacts are still marked as incomplete."""
     marks = map(read_record, KEPT_MARKS.rglob("*"))
     return {str(mark["external_jobid"]) for mark in marks if mark.get("external_jobid")}
 
 
 def incomplete() -> set[str]:
-    """Return the artifacts marked as incomplete: by a failed or killed run, or because they were edited."""
+    """Return the paths of artifacts marked as incomplete, by a failed or killed run or because they were edited."""
     names = (artifact_of(mark, KEPT_MARKS) for mark in KEPT_MARKS.rglob("*"))
     return {name for name in names if name is not None}
 
 
 def read_record(path: Path) -> dict:
-    """Return one of Snakemake's records; {} if it is missing or damaged."""
+    """Return the content of one of Snakemake's records; {} if it is missing or damaged."""
     return records.read_record(path, dict) or {}
 
 

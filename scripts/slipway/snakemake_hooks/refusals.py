@@ -1,4 +1,4 @@
-"""Let Snakemake refuse a configuration in one sentence, without the lines of code around it."""
+"""Let Snakemake print the refusal of a configuration as one sentence, without lines of code around it."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ _CODE_LINE = re.compile(r'^  File ".*\n?', re.MULTILINE)
 
 @contextmanager
 def refused_by_snakemake() -> Iterator[None]:
-    """Convert Slipway's errors to Snakemake's errors, which Snakemake prints without a traceback."""
+    """Raise a SlipwayError of the block as a WorkflowError, which Snakemake prints without a traceback."""
     try:
         yield
     except SlipwayError as error:
@@ -27,7 +27,7 @@ def refused_by_snakemake() -> Iterator[None]:
 
 
 def reduce_refusal(record: logging.LogRecord) -> bool:
-    """Replace the message of a refusal in Snakemake's log by its sentence. Pass every record."""
+    """Reduce the message of a refusal in Snakemake's log to its sentence. Always return True."""
     if getattr(record, "event", None) is LogEvent.ERROR:
         message = str(record.msg)
         if found := _IN_A_FUNCTION.search(message) or _IN_A_SNAKEFILE.match(message):

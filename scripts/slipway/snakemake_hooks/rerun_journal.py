@@ -20,9 +20,8 @@ NAMED = 2
 class RerunJournal:
     """A filter of Snakemake's log that rewrites the reason of each announced job. It passes every record.
 
-    `workflow` is Snakemake's workflow. `changed` are the artifacts edited since they were made
-    (ArtifactRecords.changed). `incomplete` are the other artifacts that were marked before this run. `remember` stores
-    the stamps of a finished job's artifacts before other jobs read them.
+    `changed`: {edited artifact: (SHA-256 when made, SHA-256 now)}. `incomplete`: the other artifacts that were marked
+    before this run. `remember` stores the stamps of a finished job's artifacts before other jobs read them.
     """
 
     workflow: Any
@@ -33,7 +32,7 @@ class RerunJournal:
     _jobs: dict[int, Any] = field(default_factory=dict)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the reason of an announced job. Store the stamps of a finished one. Pass every record."""
+        """Rewrite the reason of an announced job, and store the stamps of a finished job. Always return True."""
         event = getattr(record, "event", None)
         if event is LogEvent.JOB_INFO:
             job = self._job(record.jobid)

@@ -1,4 +1,4 @@
-"""The reasons why a job is stale, in words: its previous settings and inputs, and the present ones."""
+"""Explain in words why a job is stale, from its previous and its present settings and inputs."""
 
 import ast
 import contextlib
@@ -28,9 +28,10 @@ _NAMES = {
 
 
 def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """Return in words how a job's params changed. Each param is given as its representation.
+    """Return in words how a job's params changed. `before` and `now` are Python representations of the params.
 
-    The representation of a dict holds the settings of a job's key. Other params are quoted unchanged.
+    A dict's representation holds the settings of a job's key. Two such dicts, or lists, are compared item by item.
+    Other params are quoted unchanged.
     """
     before, now = set(before), set(now)
     gone, new = before - now, now - before
@@ -43,7 +44,7 @@ def of_settings(before: Iterable[str], now: Iterable[str]) -> list[str]:
 
 
 def of_content(name: str, before: str | None, now: str | None) -> str:
-    """Return in words that the content of a file changed, with both SHA-256."""
+    """Return in words that the content of a file changed, with the SHA-256 before and now."""
     return f"{name} {short(before)} -> {short(now)}"
 
 
@@ -72,7 +73,7 @@ def _literals(representations: Iterable[str], kind: type) -> list:
 
 
 def _exchanged(before: list[list], now: list[list]) -> list[str]:
-    """Return in words the removed and the added items of lists, such as the served models."""
+    """Return in words which items of lists were left out and added, such as the served models."""
     olds, news = ({str(item) for items in lists for item in items} for lists in (before, now))
     changes = {"left out": sorted(olds - news), "added": sorted(news - olds)}
     return [f"{', '.join(items)} {verb}" for verb, items in changes.items() if items]
@@ -96,7 +97,7 @@ def _changes(before: dict, now: dict) -> list[str]:
 
 
 def _unpacked(value: object) -> object:
-    """Return the value of JSON text in a setting: a builder's settings are passed as JSON."""
+    """Return the value of a setting. If it is a JSON mapping as text, return the mapping."""
     if isinstance(value, str) and value.startswith("{"):
         with contextlib.suppress(ValueError):
             return json.loads(value)

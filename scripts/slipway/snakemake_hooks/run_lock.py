@@ -23,7 +23,7 @@ PAUSE_S = 0.1
 
 
 class RunLock:
-    """The operating system's lock on a folder's workflow. It ends with the process that holds it.
+    """The operating system's lock on a folder's workflow. The system releases it when its process ends.
 
     Snakemake's own lock consists of files, which a killed run leaves behind. The holder of this lock knows that no
     other workflow runs here, and removes these files.
@@ -40,9 +40,10 @@ class RunLock:
         self.killed_run: str | None = None
 
     def take(self, patience_s: float = 0.0) -> bool:
-        """Take the lock and remove the locks of a killed run. Return False if another process has the lock.
+        """Take the lock and remove the locks of a killed run. Return False if another process holds it too long.
 
-        On a file system without locks, only Snakemake's own lock keeps other runs out.
+        `patience_s` is the time to wait. On a file system without locks, return True. Then only Snakemake's own lock
+        keeps other runs out.
         """
         make_way_for_file(self._file)
         self._held = open(self._file, "a+", encoding="utf-8")  # noqa: SIM115, open for as long as the lock is held
@@ -67,7 +68,7 @@ class RunLock:
         return True
 
     def work(self) -> None:
-        """Record this run for other runs that want to start, and for the next run if this one is killed."""
+        """Record this run in the lock's file, for runs that start meanwhile, and for the next run after a kill."""
         said = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%F %T"), "run": self.run}
         self._held.truncate(0)
         json.dump(said, self._held)
@@ -80,7 +81,7 @@ class RunLock:
             self._held.close()
 
     def give_back(self) -> None:
-        """Release the lock of a read-only command, and keep the record of a killed run for the next run."""
+        """Release the lock of a read-only command. The file keeps the record of a killed run for the next run."""
         self._held.close()
 
     def holder(self) -> str:

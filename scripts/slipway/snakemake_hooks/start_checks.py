@@ -25,7 +25,7 @@ def require_supported_version(version: str) -> None:
 
 
 def require_records(workflow: Any) -> None:
-    """Raise WorkflowError if this run would store no records in .snakemake/metadata: later runs would miss changes."""
+    """Raise WorkflowError if this run would store no records in .snakemake/metadata. Later runs would miss changes."""
     backend = getattr(workflow.workflow_settings, "persistence_backend", None)  # 9.19 knows files alone
     if backend is not None and backend.name != "FILE":
         raise WorkflowError(

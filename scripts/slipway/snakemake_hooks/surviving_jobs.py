@@ -1,4 +1,4 @@
-"""Find and end jobs that survive their workflow: `kill -9` ends snakemake, but not the programs that it started."""
+"""Find and end the programs of a killed workflow: `kill -9` ends snakemake, but not the programs that it started."""
 
 import contextlib
 from pathlib import Path
@@ -14,7 +14,7 @@ PATIENCE_S = 60
 
 
 def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
-    """Return the programs of `scripts` that still run although the workflow's run has ended.
+    """Return the running processes of programs in `scripts` that the run with the id `run` started; [] if it is None.
 
     Child processes of these programs are not included: the live server is one, and must stay.
     """
@@ -28,7 +28,7 @@ def programs_of(run: str | None, scripts: Path) -> list[psutil.Process]:
 
 
 def end(programs: list[psutil.Process]) -> list[str]:
-    """Terminate programs with a timeout, and return their names. Raise SlipwayError if one does not end."""
+    """Terminate programs, and return their names. Raise SlipwayError if one does not end within PATIENCE_S."""
     names = []
     for process in programs:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -27,23 +27,23 @@ class Outcome:
 
 
 def now() -> dict:
-    """Return the time in UTC, as records have it."""
+    """Return {"measured_at": the time in UTC} for a record."""
     return {"measured_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
 
 
 def machine() -> dict:
-    """Return the time and this machine, as records have them."""
+    """Return {"measured_at", "cpu", "platform"} for a record."""
     return now() | {"cpu": cpu(), "platform": platform.platform()}
 
 
 def write_config(folder: Path, config: dict) -> None:
-    """Write a configuration as config.yaml into a folder, which is made, where the workflow reads it."""
+    """Write `config` as config.yaml into a folder, where the workflow reads it. Create the folder if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
 def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snakefile", shown: bool = False) -> Outcome:
-    """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the output instead.
+    """Run Snakemake as a user would; return time (s) and output. With `shown`, the terminal gets the messages instead.
 
     Raises SlipwayError with its messages if it fails.
     """
@@ -59,7 +59,7 @@ def snakemake(folder: Path, *options: str, snakefile: Path = REPOSITORY / "Snake
 
 
 def alternate(runs: dict[Any, Callable[[], Outcome]], rounds: int) -> dict[Any, list[Outcome]]:
-    """Call every run once per round, in order; return the outcomes of each.
+    """Call every run once per round, in order; return {name of a run: its outcomes}.
 
     A first extra round is not counted: it only brings the files into the machine's page cache.
     """

@@ -24,7 +24,7 @@ RELEASE_VARIABLE = "NVIDIA_TRITON_SERVER_VERSION"
 
 @dataclass(frozen=True)
 class Host:
-    """The host of the engines: a server's own backends, or its Python backend with `python` (None: this interpreter).
+    """The process that runs engines: a server's own backends, or its Python backend with `python` (None: this one).
 
     `environment` is the server's environment. Inside NVIDIA's container it states the installed versions.
     """
@@ -38,8 +38,8 @@ def require_fit(name: str, key: dict, host: Host, server_version: str | None = N
     """Return the verified parts of an engine's key: {"hardware", "runtime", "runtime_version", "told_by"}.
 
     `name` is the model's name, `server_version` the version that the running server states. `runtime` is False if
-    `runtime_version`, the version that will run the engine, is unknown. Raises SlipwayError, with both versions and
-    the remedy, if hardware or runtime do not match the engine.
+    `runtime_version`, the version that will run the engine, is unknown. `told_by` is the source of that version. Raises
+    SlipwayError, with both versions and the remedy, if hardware or runtime do not match the engine.
     """
     require_hardware(key["hardware"])
     serving = find_runtime(key["runtime"], host, server_version)
@@ -84,7 +84,7 @@ def _tensorrt_of_server(environment: Mapping[str, str], server_version: str | No
 
 
 def _runs(key: dict, version: str) -> bool:
-    """Say whether this version of its runtime runs an engine."""
+    """Say whether this version of an engine's runtime can run the engine."""
     if key["runtime"] == "tensorrt":
         return runs_under(key["runtime_version"], version, key.get("builder", {}).get("compatibility", "none"))
     return version == key["runtime_version"]

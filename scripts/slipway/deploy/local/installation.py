@@ -42,7 +42,7 @@ class LocalInstallation:
 
     @property
     def identity(self) -> dict:
-        """Return the options that a server needs to load new versions while it runs, beside its ports."""
+        """Return the options that a running server must have, besides its ports, to load new versions."""
         return {
             "program": [self.tritonserver.program, *self.tritonserver.flags, EXPLICIT],
             "python": str(self.host.python),
@@ -70,7 +70,7 @@ def local_installation(
 
 
 def start_recorded(server: Server, state: Path, start: int, identity: dict | None) -> Server:
-    """Start a server. If interrupted at any point, the record names the intended or the running server."""
+    """Start a server and return it. Its record is written before and after the start, so no interruption loses it."""
     told = start, asdict(server.ports), identity, server.id
     server_state.write_state(state, None, *told)
     server_state.write_state(state, server.start().pid, *told)

@@ -34,7 +34,7 @@ def why_silent(folder: Path = server_state.FOLDER, replacing: bool = False) -> d
 
 
 def is_silent(folder: Path) -> bool:
-    """Say whether a running server, to be replaced then, has a silent model. Print the models and the reasons."""
+    """Say whether a model of the running server does not answer, so the server must be replaced; print the reasons."""
     silent = why_silent(folder, replacing=True)
     for name, why in silent.items():
         progress(f"  {name} does not answer, because {why}")
@@ -44,8 +44,8 @@ def is_silent(folder: Path) -> bool:
 def why_no_answer(folder: Path, name: str, number: int, replacing: bool = False) -> str | None:
     """Return why a version of a model does not answer the golden request with the golden answer; None if it does.
 
-    If the server is to be replaced then, it gets more time. Then it also may be another version that answers, or a
-    version whose golden request is damaged here.
+    `replacing` says that a silent server will be replaced. Then it gets more time, and it is no reason that another
+    version answers, or that the golden request is damaged here.
     """
     deadline = Deadline(REPLACEMENT_DEADLINE_S if replacing else ANSWER_DEADLINE_S)
     if (running := server_state.running_server(folder)) is None:
@@ -80,7 +80,7 @@ def _why_wrong(client: ModelClient, folder: Path, number: int, replacing: bool) 
 
 
 def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
-    """Return as text how many of the processes with the engine died. Another one may still answer."""
+    """Return text with the number of dead engine processes, None if all live. A living one may still answer."""
     config = client.config()
     versions = list(map(str, config.version_policy.specific.versions))
     if config.backend != "python" or not versions:
@@ -92,7 +92,7 @@ def _why_dead(client: ModelClient, server: psutil.Process) -> str | None:
 
 
 def _runs(process: psutil.Process, adapters: list[tuple[str, str, str]]) -> bool:
-    """Say whether a living process runs an instance of a model: its command line has the version's model.py."""
+    """Say whether a process lives and runs one of these (model, version, "model.py"), by its command line."""
     try:
         return process.status() not in DEAD and any(Path(word).parts[-3:] in adapters for word in process.cmdline())
     except psutil.Error:

@@ -40,7 +40,7 @@ class ModelStore(VersionStore):
         return replace(release, parts=tuple(map(self.publish, release.parts)))
 
     def release(self, versions: dict[str, int], receipts: dict[str, dict]) -> Release:
-        """Return the release of stored versions {model: version}; `receipts` {model: receipt} have the rest of it.
+        """Return the release of stored versions {model: version}, with the models and targets of `receipts`.
 
         Raises SlipwayError if the files of a version differ from its record.
         """
@@ -148,7 +148,7 @@ class ModelStore(VersionStore):
                 _link(self.path(name, number, file), folder / name / file)
 
     def roots(self, name: str) -> dict[str, Path]:
-        """Return the folder with configurations and proofs, and the one that Triton reads."""
+        """Return {"": folder with a model's configurations and proofs, "1/": folder that Triton reads}."""
         return {"": self._published / name, f"{VERSION}/": self.models / name}
 
 

@@ -1,4 +1,4 @@
-"""Whether the models that are live here answer, asked while planning, which imports a client only if a server runs."""
+"""Find the live models that do not answer, during planning. The client is imported only if a server runs."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,7 +8,7 @@ from slipway.deploy.local import server_state
 
 @cache
 def silent_models(tell: Callable[[str], None]) -> dict[str, str]:
-    """Return why live models do not answer, by name; `tell` says so to the user, once a run."""
+    """Return {live model that does not answer: the reason}, and call `tell` with each, once a run."""
     if server_state.recorded_server() is None:
         return {}
     from slipway.deploy.local.liveness import why_silent  # it takes half a second to import

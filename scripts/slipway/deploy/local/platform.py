@@ -31,7 +31,7 @@ from slipway.triton.server.tritonserver import DRAIN_S, Server, stop_process
 
 
 class Local:
-    """The server with its state in `options.state`. `receipt` is of the server that ran there before, if any."""
+    """The Triton server of this checkout; its state is in `options.state`. `receipt` is an earlier server's, if any."""
 
     def __init__(self, receipt: dict, options: argparse.Namespace) -> None:
         self.state: Path = options.state
@@ -48,7 +48,7 @@ class Local:
 
     @classmethod
     def at(cls, receipt: dict, folder: Path, options: argparse.Namespace) -> "Local":
-        """Return this machine."""
+        """Return the local server that the receipt and the options describe."""
         return cls(receipt, options)
 
     def lock(self) -> AbstractContextManager[None]:
@@ -56,12 +56,15 @@ class Local:
         return lock(self.state)
 
     def settle(self, history: ReleaseHistory) -> DeploymentState:
-        """Finish an interrupted rollout if its versions serve and are proven; else take the rollout back."""
+        """Finish an interrupted rollout if its versions serve and are proven, else undo it; return an empty state."""
         settling.settle(self, history)
         return DeploymentState()
 
     def refresh(self, history: ReleaseHistory, may_change: bool = False) -> bool:
-        """Settle an interrupted rollout; without `may_change` only one that serves, and no other stops the command."""
+        """Settle an interrupted rollout; return True if a deployment was taken back.
+
+        Without `may_change`, the server does not change, failures are only printed, and the result is False.
+        """
         if not may_change:
             settling.settle_if_unlocked(self, history)
             return False
@@ -76,11 +79,11 @@ class Local:
         return self._installation
 
     def verify_runtime(self, part: Part, server_version: str | None = None) -> dict:
-        """Return the hardware and runtime of the server or its Python. Raise SlipwayError if either does not fit."""
+        """Return the verified parts of the engine's key (see `require_fit`); raise SlipwayError if it does not fit."""
         return require_fit(part.name, part.index_content["engine_key"], self._installation.host, server_version)
 
     def preflight(self, release: Release, state: DeploymentState) -> dict:
-        """Return the ports; raise SlipwayError if another program has one, or if others could reach an old server."""
+        """Return {"verified": texts}; raise SlipwayError if a port is taken, or if others could reach an old server."""
         runtimes = {part.index_content["engine_key"]["runtime"] for part in release.parts}
         if self._server is None:
             require_accepted(self.ports.host, runtimes, self._options.oldest)
@@ -89,7 +92,10 @@ class Local:
         return {"verified": ["the ports are free, or its own"]}
 
     def snapshot(self, release: Release, state: DeploymentState) -> dict:
-        """Return the live server and versions, and whether that server answers: then the release is tried beside it."""
+        """Return {"server": the live server's state or None, "before": {model: version}, "beside": bool}.
+
+        "beside" is True if the live server answers: then the release is tried in another server beside it.
+        """
         running = server_state.running_server(self.state)
         beside = running is not None and not is_silent(self.state)
         return {
@@ -99,7 +105,7 @@ class Local:
         }
 
     def start(self, release: Release, snapshot: dict) -> None:
-        """Start the release in a server on trial beside the live one, or in the live server if none answers."""
+        """Start the release in a trial server beside the live one; if no live one answers, start it as the live one."""
         if snapshot["beside"]:
             progress("  a server of this checkout is live; trying the new repository beside it first")
             self._started = switching.start_trial(self._installation, release, self.ports.tls)
@@ -141,7 +147,7 @@ class Local:
         server_state.recover_state(self.state, start=self._start(snapshot))
 
     def rollback(self, release: Release, snapshot: dict) -> str:
-        """Load the earlier versions again, or start the earlier server again; it serves on if it was not touched."""
+        """Serve the earlier versions again, from the running or a new server; return a sentence on what serves now."""
         self._stop_trial()
         installation, before, running = self._installation, snapshot["before"], snapshot["server"]
         if snapshot["beside"] and server_state.is_running(running):
@@ -155,16 +161,16 @@ class Local:
         return "The versions that were live are served again."
 
     def place(self) -> dict:
-        """Return this machine's name."""
+        """Return {"machine": the name of this machine}."""
         return {"machine": platform.node()}
 
     def contents(self, release: Release) -> dict:
-        """Return the live server, and its address as text."""
+        """Return {"server": state of the live server, "address": its address as text}; {} if no server runs."""
         server = server_state.running_server(self.state)
         return {"server": server, "address": address(Ports.of(server["listening"]))} if server else {}
 
     def remove(self, contents: list[dict]) -> list[str]:
-        """Drain and stop the live server, and stop any server on trial."""
+        """Drain and stop the live server, and stop any trial server; return the live server's name, [] without one."""
         switching.stop_trial(self.state)
         running = server_state.running_server(self.state)
         stop_all(self.state, DRAIN_S)
@@ -180,7 +186,7 @@ class Local:
 
     @cached_property
     def ports(self) -> Ports:
-        """Return the ports to listen on: those of the receipt's server, with the TLS files as they are now."""
+        """Return the ports of the receipt's server, with its present TLS files; without it, those of the options."""
         if self._server is None:
             options = self._options
             return Ports(options.http_port, options.grpc_port, options.metrics_port, options.host, tls_of(options))
@@ -209,7 +215,7 @@ class Local:
         self._started = switching.start_server(self._installation, release.versions, self.ports, self._start(snapshot))
 
     def _reached(self) -> tuple[Callable[[], None], Ports]:
-        """Return the server that was started, or else the live one: a check that it answers, and its ports."""
+        """Return (check that the server is this checkout's, its ports) of the started server, else of the live one."""
         if self._started:
             return self._started.require_own, self._started.ports
         if (running := server_state.running_server(self.state)) is None:
@@ -223,7 +229,7 @@ class Local:
 
 
 def address(ports: Ports) -> str:
-    """Return the address and ports of a server as text, with how gRPC is encrypted, and that the others are not."""
+    """Return the address and ports of a server as text, and which of them are encrypted."""
     secured = (
         f" over {'mutual ' if ports.tls.client_ca else ''}TLS; in the clear on {ports.clear_host}" if ports.tls else ""
     )

@@ -44,7 +44,7 @@ def ending(state: Path) -> list[str]:
 
 
 def traffic(model: str, version: str, ports: Ports) -> list[str]:
-    """Return the server's counters for a version of a model since it was loaded, and whether it is ready."""
+    """Return lines with the server's counters for a version of a model since it was loaded, or why there are none."""
     try:
         with ModelClient(ports, model) as client:
             client.require_ready()
@@ -65,7 +65,7 @@ def traffic(model: str, version: str, ports: Ports) -> list[str]:
 
 
 def memory(pid: int, engine_key: dict) -> str:
-    """Return the memory of the server with its engines' processes, and the used memory of its GPU."""
+    """Return a line: the memory of the server and its engines' processes, and the used memory of its GPU."""
     line = f"  memory     {process_memory_mb(psutil.Process(pid)):.0f} MB, of server and engines"
     if not is_gpu(engine_key["hardware"]):
         return line

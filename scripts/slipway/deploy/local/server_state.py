@@ -55,7 +55,7 @@ def read_state(folder: Path = FOLDER) -> dict | None:
 def write_state(
     folder: Path, pid: int | None, start: int, listening: dict, identity: dict | None = None, server_id: str = NO_ID
 ) -> dict:
-    """Record a server: its process (None if it is about to be started), id, number of the start, ports, identity.
+    """Record a server, and return the record. `pid` is None before its start; `start` is its generation number.
 
     `created` is the creation time of the process, in seconds after boot.
     """
@@ -72,7 +72,7 @@ def running_server(folder: Path = FOLDER) -> dict | None:
 
 
 def recorded_server(folder: Path = FOLDER) -> dict | None:
-    """Return the state of a running server that has a record, without a search of all processes, or None."""
+    """Return the state of a running server that has a record, else None. Other processes are not searched."""
     return next(filter(is_running, _known(folder)), None)
 
 
@@ -98,7 +98,7 @@ def unrecorded_servers(folder: Path = FOLDER) -> Iterator[dict]:
 
 
 def recover_state(folder: Path = FOLDER, **changes: int) -> dict | None:
-    """Return the state of the running server, with `changes`, and record it if its record does not match."""
+    """Return the state of the running server with `changes`, and record it if its record differs; None without one."""
     running = running_server(folder)
     if running and read_state(folder) != (running := running | changes):
         write_json(state_file(folder), running)
@@ -174,7 +174,7 @@ def _is_anothers(state: dict, folder: Path) -> bool:
 
 
 def _told_by(flags: dict[str, str]) -> dict | None:
-    """Return the state in a server's command line. Its identity is unknown then."""
+    """Return the state in a server's command line, with "identity" None; None if its flags are incomplete."""
     try:
         ports = {name: int(flags.get(f"{name}-port", 0)) for name in ("http", "grpc", "metrics")}
         start = int(flags["id"].split("-")[2])

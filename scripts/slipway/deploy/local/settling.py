@@ -1,6 +1,7 @@
 """Settle an interrupted rollout on this machine, so that record and server agree.
 
-If the server serves the rollout's versions and they are proven now, they are recorded as live; else it is taken back.
+If the server serves the rollout's versions and they are proven now, they are recorded as live. Otherwise the rollout is
+taken back.
 """
 
 import time

@@ -37,7 +37,7 @@ def require_own_ports(ports: Ports, running: dict | None) -> None:
 
 
 def live_before(installation: LocalInstallation, names: Iterable[str]) -> dict[str, int | None]:
-    """Return the rollback target: all live versions, also of models that are left out now; None for a new model."""
+    """Return the rollback target {model: live version, None for a new model}, with live models outside `names`."""
     live = installation.store.ledger.live()
     return {name: None if live else installation.store.selected(name) for name in names} | live
 
@@ -95,7 +95,8 @@ def load(
 def load_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports) -> None:
     """Make the running server serve the versions that were live, except those changed in the store since then.
 
-    If the server still has the proven files of a changed version in memory, it serves on. Else the model is unloaded.
+    A changed version serves on if the server still has its proven files in memory. Other changed models are unloaded,
+    and a SlipwayError names them.
     """
     changed = changed_since(installation, before)
     loaded = {name for name in changed if has_loaded(ports, name, before[name])}
@@ -126,7 +127,7 @@ def changed_since(installation: LocalInstallation, before: dict[str, int | None]
 
 
 def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
-    """Start a server with these versions, and return it at once."""
+    """Start a server with these versions, and return it without waiting until it is ready."""
     state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():
@@ -141,7 +142,7 @@ def start_server(installation: LocalInstallation, wanted: dict[str, int | None],
 def start_again(installation: LocalInstallation, before: dict[str, int | None], ports: Ports, start: int) -> None:
     """Start the server with the versions that were live, except those changed in the store since then.
 
-    Stop it again if it does not become ready.
+    Stop it again if it does not become ready. Raises SlipwayError with the changed versions, which are not served.
     """
     changed = changed_since(installation, before)
     whole = {name: number for name, number in before.items() if name not in changed}

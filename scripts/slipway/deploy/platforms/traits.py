@@ -9,7 +9,7 @@ from slipway.core.errors import SlipwayError
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformTraits:
-    """The `TRAITS` in a module of this folder. The module's name is the platform's name in `deploy.to`."""
+    """The class of `TRAITS` in each module of this folder. The module's name is the platform's name in `deploy.to`."""
 
     name: str
     files: tuple[str, ...]  # its manifests; the first file has all objects; () if it needs none
@@ -20,11 +20,11 @@ class PlatformTraits:
 
     @property
     def receipt(self) -> str:
-        """Return the name of a model's receipt from there."""
+        """Return the file name of a model's receipt on this platform."""
         return "receipt.json" if self.name == "local" else f"receipt.{self.name}.json"
 
     def load(self, entry_point: str) -> Any:
-        """Import an entry point, only when it is needed: its clients are large, and need not be installed otherwise."""
+        """Import and return an entry point; raise SlipwayError if that fails. Its packages are needed only then."""
         try:
             return pkgutil.resolve_name(entry_point)
         except (AttributeError, ImportError) as error:

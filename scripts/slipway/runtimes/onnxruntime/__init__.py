@@ -36,12 +36,12 @@ class Engine:
         self._outputs = [tensor["name"] for tensor in tensors["outputs"]]
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
         sides = {"inputs": self._session.get_inputs(), "outputs": self._session.get_outputs()}
         return {side: [_described(tensor) for tensor in sides[side]] for side in sides}
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
+        """Return {output: array} for {input: array}. Raises ValueError for other names, dtypes or sizes."""
         given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
@@ -52,13 +52,13 @@ class Engine:
             raise ValueError(f"ONNX Runtime cannot run the engine: {error}") from None
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return the outputs of several requests, joined along axis 0 and run as one batch."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
         if len(requests) == 1:
             return self.infer(requests[0])
         return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
-        """Count the compute nodes of the optimised graph by the element type of their weights.
+        """Return {precision: number of compute nodes in the optimised graph}, by the element type of their weights.
 
         If the weights are dequantized first, the node counts as FP32: it was not fused into an INT8 node. Nodes without
         weights count, as "unknown", only if there are no others.

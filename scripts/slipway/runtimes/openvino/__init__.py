@@ -62,11 +62,11 @@ class Engine:
         self._dtypes = {tensor["name"]: tensor["dtype"] for tensor in self._tensors["inputs"]}
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
         return self._tensors
 
     def infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the outputs by name for inputs by name. Raises ValueError for other names, dtypes or sizes."""
+        """Return {output: array} for {input: array}. Raises ValueError for other names, dtypes or sizes."""
         given = {name: array.dtype.name for name, array in inputs.items()}
         if given != self._dtypes:  # OpenVINO would cast silently, and take the last request's array for a missing one
             raise ValueError(f"the engine takes {_in_words(self._dtypes)}, not {_in_words(given)}")
@@ -79,13 +79,13 @@ class Engine:
         return {tensor["name"]: outputs[index] for index, tensor in enumerate(self._tensors["outputs"])}
 
     def infer_all(self, requests: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return the outputs of several requests, joined along axis 0 and run as one batch."""
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order."""
         if len(requests) == 1:
             return self.infer(requests[0])
         return self.infer({name: np.concatenate([request[name] for request in requests]) for name in requests[0]})
 
     def layers(self) -> dict[str, int]:
-        """Count the compute layers by the precision that the compiled model reports for each."""
+        """Return {precision: number of compute layers}, with the precisions that the compiled model reports."""
         counts: Counter[str] = Counter()
         for node in self._model.get_runtime_model().get_ordered_ops():
             info = node.get_rt_info()

@@ -73,7 +73,7 @@ class StreamContext:
         return buffers
 
     def optimum(self, batch: int) -> Shapes:
-        """Return the shapes of the inputs that the profile is tuned for, with this batch size if it has one."""
+        """Return {input: the shape for which the profile is tuned}, with this batch size if there is a batch axis."""
         return {
             name: (batch, *ends["opt"][1:]) if self._batched else ends["opt"] for name, ends in self._profile.items()
         }
@@ -89,7 +89,7 @@ class StreamContext:
         self._shapes = shapes
 
     def _output_shapes(self, shapes: Shapes) -> Shapes:
-        """Give the context the shapes of the inputs, and return those of the outputs."""
+        """Set the shapes of the context's inputs, and return {output: its shape}."""
         for name, shape in shapes.items():
             if not self.context.set_input_shape(name, shape):
                 ends = self._profile[name]
@@ -107,7 +107,7 @@ class StreamContext:
         return output_shapes
 
     def write(self, requests: Sequence[Tensors]) -> None:
-        """Copy requests, joined along axis 0, into the inputs on the host. Their joint shapes are set."""
+        """Copy requests, joined along axis 0, into the inputs on the host; `set_shapes` has set their shapes."""
         for name, buffer in self.inputs.items():
             if len(requests) == 1:  # of any rank, also 0
                 np.copyto(buffer.host, requests[0][name], casting="same_kind")

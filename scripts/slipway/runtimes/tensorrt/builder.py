@@ -57,9 +57,9 @@ def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> 
 
 
 def parsed(trt: ModuleType, log: Any, onnx: str | Path) -> tuple[Any, Any, Any]:
-    """Return the network of an ONNX file, with its builder and its parser. Raise ValueError with the unsupported parts.
+    """Return (network of an ONNX file, its builder, its parser). Raise ValueError with the unsupported parts.
 
-    Both must live as long as the network, since the parser holds the weights.
+    Builder and parser must live as long as the network, since the parser holds the weights.
     """
     builder = started(trt, trt.Builder, log)
     kinds = trt.NetworkDefinitionCreationFlag
@@ -78,7 +78,7 @@ def _strongly_typed(trt: ModuleType) -> bool:
 def _configure(
     trt: ModuleType, builder: Any, network: Any, config: Any, precision: str, options: dict
 ) -> dict[str, Any]:
-    """Apply all options. Return the settings in effect, with null for settings that this release lacks."""
+    """Apply all options. Return the settings in effect, with None for settings that this release lacks."""
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options["workspace_mb"] << 20)
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
     flags = _precision_flags(trt, precision)
@@ -137,7 +137,7 @@ def _add_profiles(builder: Any, network: Any, config: Any, options: dict) -> Non
 
 
 def _named_shape(tensor: Any, declared: dict[str, list] | None) -> list[int | str]:
-    """Return an input's shape with the names of its dynamic axes. Undeclared, only the batch axis may be dynamic."""
+    """Return an input's shape with names for dynamic axes. If `declared` is None, only the batch axis may be one."""
     sizes = list(tensor.shape)
     batched = [BATCH if size == -1 else size for size in sizes[:1]] + sizes[1:]
     named = batched if declared is None else declared.get(tensor.name, [])

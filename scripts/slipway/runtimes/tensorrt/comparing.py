@@ -17,12 +17,12 @@ WARM_UP_SECONDS = 0.1
 
 
 def trial(previous: str | Path, new: str | Path, samples: Sequence[Tensors] | None) -> dict:
-    """Return the outputs of the engine at `new` for each sample (named arrays), and the speed of both engines.
+    """Return {"outputs": the new engine's outputs for each sample, "speed": the speed of both engines}.
 
-    The speed is a list of {"batch", "previous_ms", "new_ms", "ratio", "graph"}: for batch 1, if a profile accepts it,
-    and for the optimal batch of each profile, at the optimal sizes of the other axes. The times are medians of one run
-    on the GPU, as a CUDA graph if both engines can be captured. Outputs are None if there are no samples. Raises
-    ValueError if an engine cannot run.
+    "outputs" has named arrays, and is None without samples. "speed" is a list of {"batch", "previous_ms", "new_ms",
+    "ratio", "graph"}: for batch 1, if a profile accepts it, and for the optimal batch of each profile, at the optimal
+    sizes of the other axes. The times are medians of one run on the GPU, as a CUDA graph if both engines allow it.
+    Raises ValueError if an engine cannot run.
     """
     with closing(open_device()) as device:
         # No variable holds the engines, so they end before their device is closed.
@@ -40,7 +40,7 @@ def _tried(engines: list[Engine], samples: Sequence[Tensors] | None) -> dict:
 
 
 def _side_by_side(engines: list[Engine], batch: int) -> dict:
-    """Return the times of two engines for a batch size, measured in turn."""
+    """Return the entry of "speed" for a batch size. Both engines are measured in turn."""
     stream_contexts = [warmed(engine, batch, WARM_UP_SECONDS) for engine in engines]
     graphs = [record(stream_context)[0] for stream_context in stream_contexts]
     recorded = all(graphs)

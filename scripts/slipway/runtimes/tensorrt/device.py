@@ -42,7 +42,7 @@ def open_device(index: int = 0, binding: str | None = None) -> Any:
 
 
 def describe_gpu() -> dict:
-    """Return the facts about the GPU for a build record: name, compute capability, bytes, driver, the driver's CUDA."""
+    """Return {"name", "compute_capability", "memory_bytes", "driver", "driver_cuda", "binding"} for a build record."""
     with closing(open_device()) as device:
         return {
             "name": device.name,
@@ -79,7 +79,7 @@ def why_no_graphs() -> str | None:
 
 
 def captured(stream: Any, work: Callable[[], None]) -> Callable[[], None]:
-    """Return the launch of the CUDA graph of some work on a stream. Raise ValueError if it cannot be captured.
+    """Capture some work on a stream as a CUDA graph; return its launch function. Raise ValueError if it fails.
 
     `work` must have run once before, so that it allocates nothing in the capture.
     """

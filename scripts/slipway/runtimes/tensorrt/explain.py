@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# It explains errors, and makes no artifact: see `keys/code_hash.py`.
+# This module only explains errors, so its code is in no key: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
 NO_GPU = "CUDA finds no usable GPU here ({}); run this job where the target's GPU and its driver are"
@@ -16,7 +16,7 @@ _NO_TACTIC = re.compile(r"could not find any implementation|no implementation", 
 
 
 def no_start(trt: ModuleType, log: Any) -> str:
-    """Return a sentence about TensorRT failing to start: mostly there is no GPU, or its driver is too old for the CUDA.
+    """Return a sentence about TensorRT failing to start, mostly without a GPU, or with a driver too old for its CUDA.
 
     TensorRT may report the reason only as a warning.
     """

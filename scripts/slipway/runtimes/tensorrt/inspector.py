@@ -11,9 +11,9 @@ from .device import describe_gpu
 from .explain import last
 from .library import load, logger
 
-# Parts of the inspector's names (in lower case, of all releases) of the layers with a network's arithmetic.
+# A layer is a compute layer if its type has one of these words, in lower case. They cover all releases.
 _COMPUTE = ("conv", "gemm", "matrix", "matmul", "fullyconnected", "fc", "attention")
-# NumPy's name of a TensorRT data type that is not its own in lower case. TensorRT 8.5's `nptype` needs an old NumPy.
+# {TensorRT data type: NumPy's name}, if the names differ in more than case. TensorRT 8.5's `nptype` needs an old NumPy.
 _NUMPY = {"FLOAT": "float32", "HALF": "float16"}
 # {precision: spellings of the data type in a layer's tensors or weights, in all releases}
 _SPELLINGS = {
@@ -30,16 +30,15 @@ UNREAD = "unread"
 ENDS = ("min", "opt", "max")
 # The name of the network of an engine without a batch axis. An engine keeps it, but not the names of its axes.
 UNBATCHED = "one request at a time"
-# Its profile, in batch sizes.
+# The batch sizes of its one profile.
 ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 
 
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
-    """Load a serialized engine on this GPU and return its facts.
+    """Load a serialized engine on this GPU, and return its facts for the build record.
 
-    They are its profiles, memory (bytes), layers by precision, the inspector's text about unreadable layers,
-    the reason why the engine cannot be refitted (None if it can), and the GPU's own. Raises ValueError if it cannot be
-    loaded.
+    "profiles", "memory" (bytes), "layers" (by precision), "unread_layers" (the inspector's text on each), "gpu",
+    "not_refittable_because" (None if it can be) and "layers_read_from". Raises ValueError if it cannot be loaded.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)
@@ -73,7 +72,7 @@ def why_not_refittable(trt: ModuleType, engine: Any, log: Any) -> str | None:
 
 
 def tensors_of(engine: Any) -> dict[str, list[dict]]:
-    """Return name, dtype (NumPy's name) and shape of each of an engine's "inputs" and "outputs"; -1 is dynamic."""
+    """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
     tensors: dict[str, list[dict]] = {"inputs": [], "outputs": []}
     for name in (engine.get_tensor_name(index) for index in range(engine.num_io_tensors)):
         side = "inputs" if engine.get_tensor_mode(name).name == "INPUT" else "outputs"
@@ -82,7 +81,7 @@ def tensors_of(engine: Any) -> dict[str, list[dict]]:
 
 
 def tensors_of_network(network: Any) -> dict[str, list[dict]]:
-    """Return the same of a network."""
+    """Return the same as `tensors_of`, for a network that is not built yet."""
     inputs = [network.get_input(index) for index in range(network.num_inputs)]
     outputs = [network.get_output(index) for index in range(network.num_outputs)]
     sides = {"inputs": inputs, "outputs": outputs}
@@ -94,7 +93,7 @@ def _described(name: str, dtype: Any, shape: Any) -> dict:
 
 
 def is_batched(engine: Any) -> bool:
-    """Return whether the first axis of the inputs is the batch axis: it is dynamic, and the builder did not deny it."""
+    """Say whether the first axis of the inputs is the batch axis: it is dynamic, and the network is not UNBATCHED."""
     inputs = tensors_of(engine)["inputs"]
     return all(tensor["shape"][:1] == [-1] for tensor in inputs) and getattr(engine, "name", "") != UNBATCHED
 
@@ -112,7 +111,7 @@ def profile_shapes(engine: Any, profile: int) -> dict[str, dict[str, tuple[int, 
 
 
 def profiles_of(engine: Any) -> list[dict]:
-    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}; 1 without a batch axis."""
+    """Return the batch sizes of each optimization profile as {"min", "opt", "max"}; all are 1 without a batch axis."""
     if not is_batched(engine):
         return ONE_REQUEST
     shapes = [profile_shapes(engine, index) for index in range(engine.num_optimization_profiles)]
@@ -125,7 +124,7 @@ def activation_bytes(engine: Any) -> int:
 
 
 def count_by_precision(layers: list[dict]) -> dict[str, int]:
-    """Count the compute layers of an engine by their precision. If it is fused whole, count its parts as "fused"."""
+    """Return {precision: number of compute layers}; if the engine has none, {"fused": number of its fused parts}."""
     return dict(Counter(precision_of(layer) for layer in layers if is_compute(layer))) or dict(
         Counter("fused" for layer in layers if is_fused(layer))
     )
@@ -145,13 +144,13 @@ def engine_layers(trt: ModuleType, engine: Any) -> list[dict]:
 
 
 def is_compute(layer: dict) -> bool:
-    """Return whether a layer is a convolution or a matrix product."""
+    """Say whether a layer is a convolution or a matrix product."""
     kinds = f"{layer.get('LayerType', '')} {layer.get('ParameterType', '')}".lower()
     return "reformat" not in kinds and any(name in kinds for name in _COMPUTE)
 
 
 def is_fused(layer: dict) -> bool:
-    """Return whether a layer is a whole part of a network, such as a Transformer; TensorRT 8 tells no more of it."""
+    """Say whether a layer is a fused part of the network, such as a Transformer. TensorRT 8 tells no more of it."""
     return "myelin" in layer.get("LayerType", "").lower() or "ForeignNode" in layer.get("Name", "")
 
 
@@ -169,7 +168,7 @@ def _stated_precision(text: str) -> str | None:
 
 
 def facts_of_network(trt: ModuleType, network: Any) -> dict:
-    """Return the number of a strongly typed network's compute layers by their data type.
+    """Return {"layers": {precision: number of compute layers}, "layers_read_from"} of a strongly typed network.
 
     An input from a DequantizeLayer counts with its quantized type, since the builder fuses the two layers.
     """

@@ -9,7 +9,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def joined_shapes(inputs: Sequence[dict], requests: Sequence[Tensors], batched: bool) -> Shapes:
-    """Return the shapes of requests that are joined along axis 0, by the names of an engine's `inputs`.
+    """Return {input: shape} of requests that are joined along axis 0. `inputs` are an engine's.
 
     Raises ValueError if a request does not fit the inputs or the other requests, or if several are to run as one in an
     engine without a batch axis.

@@ -36,7 +36,7 @@ def import_library(name: str) -> ModuleType:
 
 
 def builds_without_gpu(trt: ModuleType) -> bool:
-    """Return whether a module is TensorRT for RTX. It builds for a GPU that need not be present; it loads nothing."""
+    """Say whether a module is TensorRT for RTX, which builds for a GPU that need not be in this machine."""
     return trt.__name__ == EDITIONS[".rtx"]
 
 
@@ -44,7 +44,7 @@ def started(trt: ModuleType, kind: Any, log: Any) -> Any:
     """Return TensorRT's Builder or Runtime. Raise ValueError if TensorRT does not start."""
     try:
         return kind(log)
-    except (TypeError, RuntimeError):  # the binding's errors if there can be none
+    except (TypeError, RuntimeError):  # the binding's errors if TensorRT does not start
         raise ValueError(explain.no_start(trt, log)) from None
 
 
@@ -68,7 +68,7 @@ def load(trt: ModuleType, log: Any, plan: bytes, path: str | Path) -> tuple[Any,
 
 
 def facts_of_work(trt: ModuleType, log: Any, path: str | Path, seconds: float) -> dict:
-    """Return the facts for a build record about a build or refit of the engine at `path`."""
+    """Return {"builder_seconds", "warnings": their number, "versions"} of a build or refit, for the build record."""
     return {
         "builder_seconds": round(seconds, 3),
         "warnings": len(log.warnings),

@@ -29,7 +29,8 @@ def measure(
 ) -> dict:
     """Measure an engine at one batch size, on `inputs` of this size, or on random ones of the profile's optimal sizes.
 
-    Returns samples (ms), throughput (inferences/s) for each number of streams, and device memory (bytes).
+    Returns {"profile", "binding", "samples_ms", "no_graph_because", "device_memory_bytes", "throughput..._per_s"}; see
+    `_samples` and `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)
@@ -47,7 +48,7 @@ def measure(
 def _samples(
     stream_context: StreamContext, graphs: dict[str, Work], minimum: int, seconds: float
 ) -> dict[str, list[float] | None]:
-    """Measure each quantity for an equal share of the seconds. The graph's quantities are None without a graph."""
+    """Return {quantity: samples in ms}, each measured for an equal share of the seconds; None if it needs a graph."""
     work = {
         "gpu": (on_gpu, stream_context.enqueue),
         "gpu_graph": (on_gpu, graphs.get("run")),
@@ -68,9 +69,10 @@ def _samples(
 def _throughputs(
     engine: Engine, batch: int, inputs: Tensors | None, streams: list[int], with_graph: bool, seconds: float
 ) -> dict:
-    """Return inferences/s by the number of streams, with batches enqueued ahead, and an engine for each stream.
+    """Return inferences/s as {kind: {number of streams: value}}. Each stream has an engine, and batches enqueued ahead.
 
-    The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams.
+    The seconds are divided among three kinds (plain, as a graph, with both transfers) and the numbers of streams. The
+    kind with a graph is None if there is no graph.
     """
     profile = engine.profile_for(batch)
     stream_contexts = [each.stream_context(profile) for each in engine.for_streams(max(streams))]
@@ -111,7 +113,7 @@ def _throughput(stream_contexts: list[StreamContext], work: list[Work], batch: i
 
 
 def warmed(engine: Engine, batch: int, seconds: float, inputs: Tensors | None = None) -> StreamContext:
-    """Return the engine's stream context for a batch size, filled, after running it for some seconds."""
+    """Return the engine's stream context for a batch size, with filled inputs, after running it for some seconds."""
     stream_context = engine.stream_context(engine.profile_for(batch))
     fill(engine, stream_context, batch, inputs)
     repeat(partial(whole, stream_context, stream_context.transfer_and_run), seconds, 2)
@@ -135,7 +137,7 @@ def fill(engine: Engine, stream_context: StreamContext, batch: int, inputs: Tens
 
 
 def _randomise(array: np.ndarray) -> None:
-    """Fill an array with standard normal numbers, pixels (uint8), or 0 for other integers, an index that exists."""
+    """Fill an array with normal numbers, pixels (uint8), True (bool), or 0 (other integers), an index that exists."""
     random = np.random.default_rng(0)
     if array.dtype.kind == "f":
         array[...] = random.standard_normal(array.shape, dtype=np.float32)
@@ -146,9 +148,9 @@ def _randomise(array: np.ndarray) -> None:
 
 
 def record(stream_context: StreamContext) -> tuple[dict[str, Work], str | None]:
-    """Return the launches of a stream context's CUDA graphs, "run" alone and "whole" with both transfers.
+    """Return ({"run", "whole": launch functions of CUDA graphs}, None), or ({}, the reason why there are no graphs).
 
-    Without graphs it is an empty dict, and the second value has the reason.
+    "run" is the engine alone, "whole" includes both transfers.
     """
     if reason := why_no_graphs():
         return {}, reason

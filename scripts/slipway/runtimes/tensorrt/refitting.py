@@ -26,7 +26,7 @@ _ATTRIBUTES = {"KERNEL": "kernel", "BIAS": "bias", "SHIFT": "shift", "SCALE": "s
 
 
 def refit(onnx: str | Path, engine: str | Path, path: str | Path) -> dict:
-    """Write the engine of the file `engine` with the weights of an ONNX file to `path`. `engine` stays unchanged.
+    """Write a copy of the engine file `engine`, with the weights of an ONNX file, to `path`.
 
     Returns the facts for the build record. Raises ValueError with the reason if the engine cannot be refitted, or if
     the ONNX file lacks some of its weights.
@@ -65,7 +65,7 @@ def _refitted(trt: ModuleType, log: Any, onnx: str | Path, engine: str | Path) -
 
 
 def _set_by_parser(trt: ModuleType, log: Any, refitter: Any, onnx: str | Path) -> Any:
-    """Set all weights with TensorRT's own reader of ONNX files (10.0 and newer). Return it."""
+    """Set all weights with TensorRT's own reader of ONNX files (10.0 and newer). Return this reader."""
     parser = trt.OnnxParserRefitter(refitter, log)
     if not parser.refit_from_file(str(onnx)):
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)] or [explain.last(log.errors)]

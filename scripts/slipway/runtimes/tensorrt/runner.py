@@ -38,11 +38,11 @@ class Engine:
         self._twins: list[Engine] = []
 
     def tensors(self) -> dict[str, list[dict]]:
-        """Return name, dtype (NumPy's name) and shape of each of the "inputs" and "outputs"; -1 is a dynamic size."""
+        """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
         return tensors_of(self.cuda_engine)
 
     def infer(self, inputs: Tensors) -> Tensors:
-        """Return the outputs by name for inputs by name. A batch larger than the engine's is split."""
+        """Return {output: array} for {input: array}. A batch larger than the engine's is split."""
         parts = [inputs]
         if self.batch_of(self.shapes_of(parts)) > self.max_batch:
             parts = split(inputs, self.max_batch)
@@ -52,7 +52,7 @@ class Engine:
         return {name: np.concatenate([part[name] for part in outputs]) for name in outputs[0]}
 
     def infer_all(self, requests: Sequence[Tensors]) -> Tensors:
-        """Return the outputs of several requests in order, joined along axis 0 and run as one batch.
+        """Run several requests as one batch; return {output: array}, joined along axis 0 in the same order.
 
         The outputs are views of the engine's own buffers, valid until the next call: nothing is allocated here. Raises
         ValueError if the requests do not fit the engine, or each other.
@@ -65,7 +65,7 @@ class Engine:
         return {name: buffer.host for name, buffer in stream_context.outputs.items()}
 
     def shapes_of(self, requests: Sequence[Tensors]) -> Shapes:
-        """Return the shapes of the joined requests by the inputs' names. Raise ValueError if they do not fit."""
+        """Return {input: shape} of the joined requests. Raise ValueError if they do not fit."""
         return joined_shapes(self._inputs, requests, self._batched)
 
     def batch_of(self, shapes: Shapes) -> int:
@@ -89,7 +89,7 @@ class Engine:
         return self._stream_contexts[profile]
 
     def for_streams(self, count: int) -> list["Engine"]:
-        """Return this engine, and the same loaded again for each further stream.
+        """Return `count` engines: this one, and the same one loaded again for each further stream.
 
         Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The twins are kept, because
         a device frees their buffers only when it closes.
@@ -99,7 +99,7 @@ class Engine:
         return [self, *self._twins[: count - 1]]
 
     def layers(self) -> dict[str, int]:
-        """Count the compute layers by the precision that the engine reports for each."""
+        """Return {precision: number of compute layers}, with the precisions that the engine reports."""
         return count_by_precision(engine_layers(self.trt, self.cuda_engine))
 
     def _run(self, stream_context: StreamContext, sizes: tuple) -> None:

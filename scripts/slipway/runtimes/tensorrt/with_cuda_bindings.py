@@ -73,7 +73,7 @@ class Device:
         return int(memory)
 
     def pinned(self, nbytes: int) -> np.ndarray:
-        """Return page-locked memory."""
+        """Return page-locked memory as an array of bytes."""
         address = checked(driver.cuMemAllocHost(nbytes))
         self._host_memory.append(address)
         return np.frombuffer((ctypes.c_ubyte * nbytes).from_address(int(address)), np.uint8)

@@ -49,7 +49,7 @@ class Device:
         return int(memory)
 
     def pinned(self, nbytes: int) -> np.ndarray:
-        """Return page-locked memory."""
+        """Return page-locked memory as an array of bytes."""
         return cuda.pagelocked_empty((nbytes,), np.uint8)
 
     def upload(self, address: int, array: np.ndarray, stream: cuda.Stream) -> None:

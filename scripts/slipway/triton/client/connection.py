@@ -17,32 +17,32 @@ from slipway.triton.server.restricted_apis import REFUSAL
 # gRPC waits 1 s and then ever longer before it connects again, so retries in between would fail. "min" keeps its value:
 # it also limits the time of one attempt, and a busy machine sometimes needs its 20 s.
 RECONNECT_MS = {"initial": 100, "max": 1000}
-# Codes of errors that may pass: no connection, a full queue, a model that is loading.
+# Status codes of transient errors: no connection, a full queue, a model that is loading.
 PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 # Triton's message, with the code NOT_FOUND, for a model that is unloaded or reloaded, as when a server ends.
 UNLOADED = "has no available versions"
-# With these words, an error does not pass: certificates, messages larger than the limit of a server or proxy, and APIs
+# An error with these words is permanent: certificates, messages larger than the limit of a server or proxy, and APIs
 # that need the server's key.
 LASTING = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-# How long a server that did not answer a request may take to show that it is there at all.
+# Timeout of the question whether the server is live, after a request without an answer.
 LIVENESS_S = 2.0
 
 
 class Unreachable(SlipwayError):
-    """No Triton answers there, so further requests are useless."""
+    """No Triton answers at the endpoint, so further requests are useless."""
 
 
 class RequestFailed(SlipwayError):
-    """The server is there, but one request failed."""
+    """The server answers, but one request failed."""
 
 
 class Restricted(RequestFailed):
-    """The server keeps this API to holders of its key."""
+    """The server refused the request, because the API needs the server's key."""
 
 
 class Deadline:
-    """The end of a question: each of its calls may take the rest of the time."""
+    """A time limit for several calls together: each call may take the time that is left."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -120,7 +120,7 @@ class Connection(AbstractContextManager):
 
 @contextmanager
 def errors_as(problem: str) -> Iterator[None]:
-    """Raise the error of a failed call in the block as a SlipwayError: the problem, and the error's message."""
+    """Turn the error of a failed call in the block into a SlipwayError with `problem` and the error's message."""
     try:
         yield
     except InferenceServerException as error:

@@ -1,4 +1,4 @@
-"""Diagnosis of a gRPC API that cannot be reached: a direct connection, since gRPC often reports only "closed"."""
+"""Find why a gRPC API cannot be reached, by a direct connection, since gRPC often reports only "closed"."""
 
 import contextlib
 import socket
@@ -28,7 +28,7 @@ def why_unreachable(endpoint: Endpoint) -> str | None:
 
 
 def _why_not_in_the_clear(connection: socket.socket) -> str | None:
-    """Return why a connection without TLS fails: a server that answers a TLS handshake wants TLS."""
+    """Return why a connection without TLS fails. If the server answers a TLS handshake, it wants TLS."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -43,7 +43,7 @@ def _why_not_in_the_clear(connection: socket.socket) -> str | None:
 
 
 def _why_not_tls(connection: socket.socket, endpoint: Endpoint) -> str | None:
-    """Return why a TLS handshake fails, and which side's certificate is at fault."""
+    """Return why a TLS handshake fails, and which side's certificate is at fault; None if it does not fail."""
     tls = endpoint.tls
     name = tls.server_name or endpoint.host
     context = tls_context(tls.ca, tls.certificate, tls.key)

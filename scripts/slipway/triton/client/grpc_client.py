@@ -33,7 +33,7 @@ class Answer:
 
 
 class ModelClient(AbstractContextManager):
-    """A client of one model on one server. Each call has `deadline_s` seconds; all calls together have a Deadline."""
+    """A client of one model on one server. `deadline_s`: seconds for each call, or a Deadline for all of them."""
 
     def __init__(self, ports: Ports, model: str, deadline_s: float | Deadline = 30.0) -> None:
         self.model = model
@@ -50,7 +50,7 @@ class ModelClient(AbstractContextManager):
             raise SlipwayError(f"model {self.model} is not ready on port {self._ports.grpc}; see the server's log")
 
     def metadata(self) -> dict:
-        """Return the model's tensors and the server's version, as the server states them."""
+        """Return {"server": its version, "inputs", "outputs": the model's tensors}, as the server states them."""
         model = self._asked("get_model_metadata", self.model, as_json=True)
         server = self._asked("get_server_metadata", as_json=True)
         return {"server": server["version"], "inputs": model["inputs"], "outputs": model["outputs"]}
@@ -65,7 +65,7 @@ class ModelClient(AbstractContextManager):
         return self._asked("get_model_config", self.model).config
 
     def infer(self, inputs: Tensors) -> Answer:
-        """Return every output for the inputs of one request, which have the model's names, dtypes and shapes."""
+        """Send one request, and return its Answer. The inputs have the model's names, dtypes and shapes."""
         tensors = []
         for name, array in inputs.items():
             tensors.append(grpc.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))

@@ -1,4 +1,4 @@
-"""Whether a host is of this machine alone."""
+"""A check whether a server's address can be reached from this machine alone."""
 
 import ipaddress
 

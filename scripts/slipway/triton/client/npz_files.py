@@ -17,7 +17,7 @@ _NUMBERED = re.compile(r"(\d+)/(.+)")
 
 
 def read_requests(path: Path) -> dict[str, Tensors]:
-    """Return the requests of an archive by number, or {ONLY: its only one}. Raise SlipwayError if there are none."""
+    """Return {number: request} of an archive, or {ONLY: its only request}. Raise SlipwayError if there are none."""
     try:
         arrays = read_arrays(path)
     except FileNotFoundError:

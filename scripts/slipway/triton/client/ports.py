@@ -13,7 +13,7 @@ from slipway.triton.server.tls import ServerTls
 class Ports:
     """The address, ports and TLS settings of a server. With TLS, its unencrypted ports stay on this machine.
 
-    `http` is None if it has no HTTP API. It has metrics nevertheless.
+    `http` is None if the server has no HTTP API. Metrics are served in any case.
     """
 
     http: int | None
@@ -65,7 +65,7 @@ class Ports:
         return f"gRPC {self.grpc}{' (TLS)' if self.tls else ''}{http}, metrics {self.metrics}"
 
     def _by_kind(self) -> dict[str, tuple[int, str]]:
-        """Return {kind: (port, address)}, with Triton's names of the kinds."""
+        """Return {"http", "grpc", "metrics": (port, address)}; without an HTTP API there is no "http"."""
         http = {"http": (self.http, self.clear_host)} if self.http else {}
         return http | {"grpc": (self.grpc, self.host), "metrics": (self.metrics, self.clear_host)}
 

@@ -17,7 +17,7 @@ from slipway.triton.client.sample_batches import without_missing
 from slipway.triton.repository.model_config import CONTRACT
 
 TEXT = "BYTES"
-# NumPy has no such dtype: its values are sent and given as float32.
+# NumPy has no bfloat16: callers give and get such values as float32.
 BFLOAT16 = "BF16"
 
 
@@ -57,7 +57,7 @@ class RemoteModel:
 
 
 def find_model(connection: Connection, model: str | None, version: str) -> str:
-    """Return the given model or the only one; SlipwayError with the names of the server's, unless it is ready."""
+    """Return `model`, or the only ready model if it is None; raise SlipwayError, with the ready models, without one."""
     if model and connection.call(connection.client.is_model_ready, model, version):
         return model
     try:

@@ -1,4 +1,4 @@
-"""Samples in batches: put together for a model on a server, and their answers taken apart again."""
+"""Join samples into batches for a served model, and split its answers again."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,9 +16,9 @@ Ask = Callable[[Tensors], Tensors]
 def answers_to(requests: Sequence[Tensors], contract: Contract, largest: int | None, ask: Ask) -> list[Tensors]:
     """Return the answer to each request. Their samples are asked in batches of up to `largest`.
 
-    Without a batch axis `largest` is None, and each request is asked as it is. Samples of other sizes are put together
-    where the contract has a `pad` for each input that differs. Their answers are cut back to the sizes that they have
-    alone. Raises SlipwayError if the answers to the samples of one request have several sizes.
+    Without a batch axis `largest` is None, and each request is asked as it is. Samples of different sizes share a batch
+    if the contract has a `pad` for each input that differs. Their answers are cut back to their sizes without padding.
+    Raises SlipwayError if the answers to the samples of one request have several sizes.
     """
     if largest is None:
         return [ask(inputs) for inputs in requests]
@@ -39,7 +39,7 @@ def _answers(samples: Sequence[Tensors], contract: Contract, largest: int, ask: 
 
 
 def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> Iterator[list[Tensors]]:
-    """Yield the samples in order, in lists that fit together."""
+    """Yield the samples in order, in lists of at most `largest` that fit into one batch."""
     batch: list[Tensors] = []
     for sample in samples:
         if batch and (len(batch) == largest or not _fit_together(batch[0], sample, contract)):
@@ -51,7 +51,7 @@ def _batches(samples: Sequence[Tensors], contract: Contract, largest: int) -> It
 
 
 def _fit_together(one: Tensors, other: Tensors, contract: Contract) -> bool:
-    """Say whether two samples have the same sizes, or can be lengthened to the same ones without another answer."""
+    """Say whether two samples have the same sizes, or can be padded to them without changing their answers."""
     if one.keys() != other.keys():
         return False
     inputs = without_missing(contract, one).inputs
@@ -67,7 +67,7 @@ def without_missing(contract: Contract, sample: Tensors) -> Contract:
 
 
 def _own(outputs: Tensors, index: int, samples: int, contract: Contract, sample: Tensors) -> Tensors:
-    """Return the answer to one sample of a batch, without the part that belongs to what lengthened it.
+    """Return the answer to one sample of a batch, without the part that belongs to the sample's padding.
 
     Raises SlipwayError if there is not an answer for each of the samples.
     """

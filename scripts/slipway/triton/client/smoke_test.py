@@ -53,7 +53,10 @@ class Expected:
         return as_served(self.golden.request.inputs, self.contract)
 
     def agreement(self, outputs: Tensors) -> dict:
-        """Compare the answer to the golden request with the golden one. Raise SlipwayError if its shapes differ."""
+        """Return the agreement of an answer to the golden request with the golden answer, as `compare` does.
+
+        Raises SlipwayError if their shapes differ.
+        """
         contract = self.golden.contract
         meant = tuple(replace(tensor, meaning=tensor.meaning or TENSOR) for tensor in contract.outputs)
         stated = as_stated(outputs, self.contract)
@@ -69,7 +72,7 @@ class Expected:
 
 
 def smoke_test(client: ModelClient, expected: Expected) -> dict:
-    """Check readiness, tensors, configuration, a refusal, the answer and counters; return the findings.
+    """Check readiness, tensors, configuration, a refusal, the answer and counters; return a receipt's "smoke_test".
 
     Raises SlipwayError with the first difference from the expectation.
     """
@@ -110,7 +113,7 @@ def smoke_test(client: ModelClient, expected: Expected) -> dict:
 
 
 def require_own_answers(client: ModelClient, expected: Expected, max_batch_size: int) -> dict:
-    """Return the difference between answers to the golden samples alone and in batches with other requests.
+    """Return the distances (see `in_company`) between answers to the golden samples alone and in batches with others.
 
     Raises SlipwayError if the answers depend on the other requests.
     """
@@ -138,7 +141,7 @@ def require_refusal(client: ModelClient, expected: Expected) -> str:
 
 
 def of_wrong_shape(contract: Contract, inputs: Tensors) -> tuple[str, np.ndarray]:
-    """Return an input, and values of it that a server must refuse: one more along a fixed axis, else an axis more."""
+    """Return (name of an input, array that a server must refuse): one more along a fixed axis, else one axis more."""
     for tensor in contract.inputs:
         if fixed := [axis for axis, size in enumerate(served_dims(tensor)) if size >= 0]:
             array = inputs[tensor.name]

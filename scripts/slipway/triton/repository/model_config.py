@@ -47,7 +47,7 @@ class Served:
 
     @property
     def labelled(self) -> Tensor | None:
-        """Return the first output whose values have names, those in labels.txt; None if there is none."""
+        """Return the first output whose values have names (in labels.txt); None if there is none."""
         return next((tensor for tensor in self.contract.outputs if tensor.meaning and tensor.meaning.has_classes), None)
 
 
@@ -97,7 +97,10 @@ def read_config(path: Path) -> pb.ModelConfig:
 
 
 def _tensor(tensor: Tensor, served: Served) -> dict:
-    """Return an input or output. Triton has no tensor with the batch axis alone: clients see an axis of size 1."""
+    """Return the entry of an input or output. A tensor with only the batch axis gets an axis of size 1.
+
+    Triton needs an axis besides the batch axis. Raises SlipwayError for a tensor without any axis.
+    """
     contract, dims = served.contract, tensor.dims(served.contract.batched)
     dtype = np_to_triton_dtype(np.dtype(tensor.dtype))
     stated = {"name": tensor.name, "data_type": f"TYPE_{dtype}", "dims": dims or [1]}
@@ -118,7 +121,7 @@ def _tensor(tensor: Tensor, served: Served) -> dict:
 
 
 def _parameters(served: Served, backend: str) -> dict[str, str]:
-    """Return the contract, the meaning of a single output and the preprocessing for clients, and the backend's own."""
+    """Return {parameter: value}: the contract, a single output's meaning, the preprocessing, and the backend's own."""
     contract, traits = served.contract, served.traits
     parameters = {CONTRACT: json.dumps(replace(contract, facts={}).record())}
     if len(contract.outputs) == 1 and (meaning := contract.outputs[0].meaning):
@@ -148,7 +151,7 @@ def _of_tensorrt(served: Served) -> dict:
 
 
 def _graph_batches(served: Served) -> list[int]:
-    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt size, the largest; 0 without batches."""
+    """Return the batch sizes to record as CUDA graphs: 1, each profile's opt, the largest; [0] without a batch axis."""
     if not served.contract.batched:
         return [0]
     largest = served.max_batch_size

@@ -23,7 +23,7 @@ ADAPTER = Path(__file__).with_name("python_backend_model.py")
 def served_model(name: str, engine: RecordedEngine, contract: Contract, max_batch: int, instances: int) -> Served:
     """Return the description of the Triton model `name` that runs `engine`: tensors, batch sizes and instances.
 
-    Its tensors have the dtypes of the engine. The record of an earlier build says nothing of them.
+    Its tensors have the dtypes of the engine, or of `contract` if an earlier build did not record them.
     """
     record = engine.record
     profiles = tuple((sizes["min"], sizes["opt"], sizes["max"]) for sizes in record.get("profiles") or ())
@@ -50,7 +50,10 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
 
 
 def write_labels(path: Path, labels: Path | None, served: Served) -> None:
-    """Write a name for each value of that output: a single one has the last of two, the yes. None: an empty file."""
+    """Write the names of the labelled output's values, one a line; without names, write an empty file.
+
+    An output of one value gets the last of its two names, the one for yes.
+    """
     if labels is None or served.labelled is None:
         path.touch()
         return

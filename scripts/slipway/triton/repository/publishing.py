@@ -101,7 +101,7 @@ def _put_version(
     published, files = documents.get(version), _files(version, content)
     copied = not _is_same(published, document) or _present(storage, version) != files
     if copied:
-        # Only an index that existed from the start is broken: another publisher may have finished meanwhile.
+        # An index that was not listed above is sound and stays: another publisher has finished meanwhile.
         if f"{version}.json" in listed:
             storage.remove(f"{version}.json")
         if storage.files(version) - set(files):
@@ -117,12 +117,12 @@ def _put_version(
 
 
 def _files(version: str, content: dict) -> dict[str, str]:
-    """Return {file of a version: SHA-256} of its index."""
+    """Return {file of a version: its SHA-256 according to the index `content`}."""
     return {f"{version}/{content['name']}/{path}": digest for path, digest in content["files"].items()}
 
 
 def _present(storage: Storage, version: str) -> dict[str, str]:
-    """Return {file of a version: SHA-256} of its folder, read back."""
+    """Return {file of a version: its SHA-256, read back; "gone" if it is absent} of the published files."""
     return {name: storage.sha256(name) or "gone" for name in storage.files(version)}
 
 
@@ -144,7 +144,7 @@ def _put_index(storage: Storage, document: dict) -> None:
 
 
 def _is_same(found: dict | None, document: dict) -> bool:
-    """Say whether an index belongs to this version, at any publication number."""
+    """Say whether a published index equals `document`, apart from its ordinal."""
     return found is not None and found | {"ordinal": document["ordinal"]} == document
 
 
@@ -156,7 +156,7 @@ def _not_arrived(storage: Storage, name: str) -> SlipwayError:
 
 
 def _documents(storage: Storage, listed: Collection[str]) -> dict[str, dict]:
-    """Return the index of each published version; other JSON files are ignored."""
+    """Return {version: its index with its ordinal} of the published versions; other JSON files are ignored."""
     names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     return {name: document for name in names if _VERSION.fullmatch(name) and (document := _document(storage, name))}
 

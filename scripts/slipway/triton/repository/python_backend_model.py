@@ -76,7 +76,7 @@ class TritonPythonModel:
         return [self._responses(lambda alone: self._engine.infer(*alone), [inputs])[0] for inputs in given]
 
     def _responses(self, run: Callable[[list], dict], given: list) -> list:
-        """Return the responses to requests that `run` answers as one."""
+        """Return a response to each request. `run` answers all requests in one call."""
         try:
             outputs = run(given)
         except Exception as error:

@@ -56,7 +56,7 @@ def verify_repository(folder: Path, public_key: Path, signature: Path) -> None:
 
 
 def _hashing(folder: Path) -> hashing.Config:
-    """Return the files to hash: all except Snakemake's time stamps."""
+    """Return model-signing's configuration, which hashes all files except Snakemake's time stamps."""
     stamps = [path.relative_to(folder) for path in folder.rglob(TIME_STAMP)]
     return hashing.Config().set_ignored_paths(paths=stamps, ignore_git_paths=False)
 

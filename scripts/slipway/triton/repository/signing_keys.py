@@ -1,7 +1,6 @@
 """The keys of signatures: checks that they are usable, and their identity without their content.
 
-A private key is read only where it is used. Neither the key nor its SHA-256 is stored; the SHA-256 of its public half
-is.
+A private key is read only where it is used. Neither the key nor its SHA-256 is stored, only its public half's SHA-256.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ _HOW = "make one with: openssl ecparam -name prime256v1 -genkey -noout"
 
 
 def require_private_key(path: Path) -> tuple[EllipticCurvePrivateKey, bytes | None]:
-    """Return a private key and its password, or None; raise SlipwayError if it cannot sign."""
+    """Return (private key, its password or None); raise SlipwayError if it cannot sign."""
     pem = _read(path, "private")
     password = os.environ.get(PASSWORD, "").encode() if b"ENCRYPTED" in pem else None
     if password == b"":
@@ -41,7 +40,7 @@ def require_public_key(path: Path) -> None:
 
 
 def signer(private_key: str, signature: Path, remember: Callable[[str, str, Callable], str]) -> str | None:
-    """Return the SHA-256 of a private key's public half; if it is unreadable here, that of the signature's key.
+    """Return the SHA-256 of a private key's public half. If the key cannot be read, return that of the signature's key.
 
     `remember` is the method of slipway.keys.file_hash_cache.FileHashCache.
     """

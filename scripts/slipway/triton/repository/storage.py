@@ -38,7 +38,7 @@ class Storage:
         self._folder = Path(root) if isinstance(system, LocalFileSystem) else None
 
     def below(self, path: str) -> str:
-        """Return the storage below `path`."""
+        """Return the address of `path` in this storage."""
         return f"{self.address}{'' if self.address.endswith('/') else '/'}{path}"
 
     def require_folder(self) -> None:
@@ -57,7 +57,7 @@ class Storage:
         return {}
 
     def files(self, folder: str) -> set[str]:
-        """Return the names of all files below a folder; an empty list if it is absent."""
+        """Return the names of all files below a folder; an empty set if it is absent."""
         with self._in_words(f"list {folder}"):
             self._files.invalidate_cache()
             return {path.strip("/") for path in self._files.find(folder)}
@@ -75,13 +75,13 @@ class Storage:
         return None
 
     def get(self, name: str, target: Path) -> None:
-        """Copy a file from here to this machine."""
+        """Copy a file of this storage to `target` on this machine."""
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._in_words(f"read {name}"):
             self._files.get_file(name, str(target))
 
     def put(self, source: Path, name: str) -> None:
-        """Copy a file of this machine here."""
+        """Copy the file `source` of this machine into this storage."""
         with self._in_words(f"write {name}"):
             if self._folder:
                 self._write_whole(name, lambda partial: shutil.copyfile(source, partial))
@@ -107,11 +107,11 @@ class Storage:
             self._files.rm(name, recursive=True)
 
     def clear_up(self, name: str) -> None:
-        """Remove unfinished files of a folder, or with this prefix: files that were written but never renamed."""
+        """Remove the temporary files of a folder or file that interrupted writes left. Object stores have none."""
         for partial in self._folder.glob(f".partial.{name}*") if self._folder else ():
             partial.unlink(missing_ok=True)
 
-    # Other publishers of the same version clear up once each, and may remove a file that is being written here.
+    # Another publisher of the same version calls `clear_up` once, which may remove this temporary file.
     @retry(retry=retry_if_exception_type(FileNotFoundError), stop=stop_after_attempt(20), reraise=True)
     def _write_whole(self, name: str, fill: Callable[[Path], Any]) -> None:
         """Write a file into a folder, readable for every user, and flush it to the disk."""
@@ -136,7 +136,7 @@ class Storage:
 
 
 def _opened(address: str) -> tuple[Any, str]:
-    """Return the file system of an address, and the path in it."""
+    """Return (the file system of an address, the path in it)."""
     require_no_password(address)
     protocol = get_protocol(address)
     if "::" in address:

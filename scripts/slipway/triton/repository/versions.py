@@ -60,7 +60,7 @@ def _is_published(version: Path, index_sha256: str) -> bool:
 
 
 def require_no_password(address: str) -> None:
-    """Raise SlipwayError, without showing it, if the address of storage has a password."""
+    """Raise SlipwayError, without the password, if the address of a storage has one."""
     if _PASSWORD.search(address):
         raise SlipwayError(
             "config: `deploy.publish.to` holds a password, which would be in every log: take it out, and set what "

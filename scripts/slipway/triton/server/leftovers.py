@@ -1,8 +1,8 @@
 """Leftovers of a server that was killed: processes of its Python backend, and 1 MB of /dev/shm for each instance.
 
 A server that ends normally stops its own processes and removes its own regions. A stub whose server is killed while it
-loads waits for it forever. The names of regions begin with their owner's name, and every process of a server inherits
-that name in a variable, which tells them from others'.
+loads waits for it forever. The names of regions begin with their owner's name. Every process of a server inherits that
+name in an environment variable, so that other processes are left alone.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ OWNER = "SLIPWAY_SERVER"
 
 
 def region_flag(owner: str) -> str:
-    """Return the flag that sets the prefix of a server's region names to `owner`, such as its id."""
+    """Return the flag that makes the names of a server's shared memory regions begin with `owner`, such as its id."""
     return f"--backend-config=python,shm-region-prefix-name={owner}-"
 
 
 def owner_variable(owner: str) -> dict[str, str]:
-    """Return the environment variable that tells the processes of a server: they all inherit it."""
+    """Return {name: value} of the environment variable that marks a server's processes: they all inherit it."""
     return {OWNER: f"{owner}-"}
 
 

@@ -46,7 +46,7 @@ def require_own(pid: int, server_id: str, ports: Ports, deadline_s: float = IDEN
 
 
 def foreign_ports(pid: int, ports: Ports) -> list[int]:
-    """Return the ports for a proof, gRPC and metrics, on which the process and its children do not listen."""
+    """Return which of the gRPC and metrics ports neither the process nor its children listen on."""
     family = []
     with contextlib.suppress(psutil.NoSuchProcess):
         server = psutil.Process(pid)

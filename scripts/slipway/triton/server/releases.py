@@ -71,7 +71,7 @@ def release_with(field: str, value: str | None) -> TritonRelease | None:
 
 
 def vulnerability(release: str) -> str | None:
-    """Return as text since when a release is known to be vulnerable; None if it is not."""
+    """Return text: since when a release's vulnerabilities are known, or the release that mended them; None if none."""
     if release >= FLOOR:
         return None
     known = next((told for told in _table_at(TABLE)["advisories"] if release < told["fixed"]), None)
@@ -81,7 +81,7 @@ def vulnerability(release: str) -> str | None:
 def cautions(server_version: str | None) -> list[str]:
     """Return a line on the known vulnerabilities of this server version; an empty list if there are none.
 
-    A version that is not in the table is as vulnerable as the newest release in it that is not newer.
+    A version that is not in the table counts as the newest release in the table that is older.
     """
     version = numbers(server_version or "")
     known = [found for found in releases() if found.server and numbers(found.server) <= version]

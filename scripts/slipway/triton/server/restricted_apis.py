@@ -45,7 +45,7 @@ def flags(key: str, apis: tuple[str, ...] = (*GUARDED, SHARED_MEMORY), header: s
 
 
 def local_flags(key: str, host: str, shared_memory: bool) -> list[str]:
-    """Return the flags that restrict or close APIs of a local server at `host`."""
+    """Return a local server's flags that restrict its APIs, and that close shared memory if it is not allowed."""
     if not shared_memory:
         return flags(key, GUARDED) + flags(new_key(), (SHARED_MEMORY,), NO_SHARED_MEMORY)
     return flags(key, GUARDED if is_loopback(host) else (*GUARDED, SHARED_MEMORY))
@@ -75,7 +75,7 @@ def keep_key(state: Path, key: str) -> None:
 
 
 def header(state: Path) -> Mapping[str, str]:
-    """Return the header with the key of the live server, for gRPC; a file with another key is corrected."""
+    """Return {gRPC header: key of the live server}. A file with another key is corrected."""
     running, kept = running_server(state), ""
     with contextlib.suppress(OSError, ValueError):
         kept = key_file(state).read_text(encoding="ascii").strip()

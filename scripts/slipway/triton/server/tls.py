@@ -49,7 +49,7 @@ class ServerTls:
     deployer_key: str | None = None
 
     def flags(self) -> list[str]:
-        """Return Triton's flags."""
+        """Return Triton's flags for TLS on gRPC."""
         own = ["--grpc-use-ssl=true", f"--grpc-server-cert={self.certificate}", f"--grpc-server-key={self.key}"]
         mutual = ["--grpc-use-ssl-mutual=true", f"--grpc-root-cert={self.client_ca}"]
         return own + (mutual if self.client_ca else [])
@@ -79,7 +79,7 @@ def tls_of(arguments: argparse.Namespace) -> ServerTls | None:
 
 
 def planned_tls(host: str, chosen: dict[str, str | None], digest: Callable[[str | None], str | None]) -> dict:
-    """Return the part of a deployment's key for `deploy.tls`, checked before anything is built.
+    """Check `deploy.tls`; return its part of a deployment's key, {"tls_...": file or SHA-256 of a public file}.
 
     A server reads its certificates at its start, so renewed certificates need a new start.
     """

@@ -102,10 +102,10 @@ def native_backends(program: str) -> set[str]:
 
 
 def perf_analyzer_environment(workspace: Path) -> dict[str, str]:
-    """Return an environment in which tritonclient's perf_analyzer finds its libraries, linked below `workspace`.
+    """Return variables with which tritonclient's perf_analyzer finds its libraries, linked below `workspace`.
 
     The binary of tritonclient 2.51.0 needs the names libb64.so.0d and libcudart.so.12. nvidia-pytriton has both, with a
-    hash in their names.
+    hash in their names. Without that wheel the result is {}.
     """
     if (package := wheel()) is None:
         return {}
@@ -136,7 +136,7 @@ class Server:
         self._command = installation.command(repositories, ports, *flags, f"--id={self.id}", region_flag(self.id))
 
     def start(self) -> subprocess.Popen:
-        """Start the server in its own session, so that it outlives this program unless it is stopped."""
+        """Start the server in its own session, so that it outlives this program; return its process."""
         make_way_for_file(self.log)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
@@ -172,7 +172,7 @@ class Server:
         require_own(self.process.pid, self.id, self.ports)
 
     def _require_running(self) -> None:
-        """Raise SlipwayError if it ended: another server has one of its ports, or with the end of its log."""
+        """Raise SlipwayError if the server ended, with the end of its log and the program that has one of its ports."""
         if self.process.poll() is not None:
             others = [f"port {port} is taken by {who_listens(port)}; " for port in self.ports.taken()]
             raise SlipwayError(
