@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from slipway.core.artifacts import record_of_file, sha256, write_json, written_whole
+from slipway.core.artifacts import atomic_write, record_of_file, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
         return
     files = engine_files(arguments.runtime, arguments.engine)
     with contextlib.ExitStack() as stack:
-        partials = [stack.enter_context(written_whole(file)) for file in files]
+        partials = [stack.enter_context(atomic_write(file)) for file in files]
         attempts = make(job, partials[0])
     record = {
         **job.head,

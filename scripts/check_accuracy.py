@@ -146,7 +146,7 @@ def following(references: list[Tensors], answers: list[Tensors], limits: dict[st
     }
 
 
-def not_following(record: dict) -> list[str]:
+def variation_problems(record: dict) -> list[str]:
     """Return a sentence if the engine is no better than one answer for all samples; [] if it is better.
 
     Rehearsals are exempt. The check applies only if the limits cannot show this themselves.
@@ -163,7 +163,7 @@ def not_following(record: dict) -> list[str]:
 def problems_of(record: dict, arguments: argparse.Namespace) -> list[str]:
     """Return a sentence for each limit that the figures of an engine break; [] if there are none."""
     limits, figures, metrics = record["limits"], record["evaluation"], record["metric"]
-    problems = violations(record["sample"], limits) + not_following(record)
+    problems = violations(record["sample"], limits) + variation_problems(record)
     if problem := dependence(record["company"], tolerance_of(limits)):
         problems.append(f"{problem}, and Triton puts the requests of strangers into one batch")
     if figures:

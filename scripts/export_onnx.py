@@ -18,7 +18,7 @@ from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
-from slipway.core.artifacts import read_json, write_json, written_whole
+from slipway.core.artifacts import atomic_write, read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.job_settings import about_weights, add_planned
@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
                 f"  the network answers with {tensor.name} in {answers_in[tensor.name]}; the exported graph casts it "
                 f"to {tensor.dtype}, which is served"
             )
-    with written_whole(arguments.output) as partial:
+    with atomic_write(arguments.output) as partial:
         frozen = exported(network, contract, samples, arguments.opset, partial)
         for line in frozen:
             progress(f"  CAUTION: the exporter replaced Python code by its result for one batch, in {line}")

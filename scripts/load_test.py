@@ -12,7 +12,7 @@ from pathlib import Path
 from slipway.benchmark.gpu_monitor import GpuMonitor
 from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
-from slipway.core.artifacts import read_json, sha256, write_json, written_whole
+from slipway.core.artifacts import atomic_write, read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run, unwind_when_terminated
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
@@ -25,7 +25,7 @@ from slipway.runtimes import RUNTIMES
 from slipway.triton.repository.model_config import read_config
 from slipway.triton.repository.model_folder import served_model, write_model
 from slipway.triton.server.memory import PeakMemory
-from slipway.triton.server.ownership import require_below
+from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.restricted_apis import new_key
 from slipway.triton.server.tritonserver import PYTHON_CONFIGURATION, Installation, Ports, find_installation
 
@@ -67,9 +67,9 @@ def main(arguments: argparse.Namespace) -> None:
         for name, engine in engines.items():
             lay_out_candidate(workspace, name, engine, contract, arguments, server)
         rows = measure(engines, server, workspace, sweep, on_gpu=is_gpu(arguments.hardware))
-        with written_whole(arguments.original) as partial:
+        with atomic_write(arguments.original) as partial:
             shutil.copyfile(workspace / "results" / "analysis.csv", partial)
-        with written_whole(arguments.plots) as partial:
+        with atomic_write(arguments.plots) as partial:
             # The memory plot shows only the server process; the Python backend has the engine in another one.
             shutil.copytree(workspace / "plots", partial, ignore=shutil.ignore_patterns("cpu_mem*"))
     write_table(arguments.table, rows)
@@ -140,7 +140,7 @@ def measure(
         progress(f"  GPU memory is not measured: {gpu.unavailable}")
     memory = PeakMemory(gpu=gpu)
     with memory.watching():
-        model_analyzer.run(settings, workspace, key, partial(narrate, memory, partial(require_below, ports)))
+        model_analyzer.run(settings, workspace, key, partial(narrate, memory, partial(require_own_listeners, ports)))
     rows = model_analyzer.read_table(workspace / "results" / "analysis.csv")
     if not rows:
         raise SlipwayError(
@@ -190,7 +190,7 @@ def describe(
 
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write the rows as CSV."""
-    with written_whole(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

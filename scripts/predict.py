@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from slipway.classification.client import ask_labels, ask_tensors
+from slipway.classification.client import ask_labels, describe_classifier
 from slipway.classification.folder_predictions import Classification, classify, read_labels, require_same_meaning
 from slipway.classification.image_files import find_images
 from slipway.classification.images import sample_photograph
@@ -98,7 +98,7 @@ def classification(
 ) -> Classification:
     """Return the settings of the classification, from the options and the server's description of the model."""
     name = find_model(connection, model.name, arguments.model_version)
-    classifier = ask_tensors(connection, name, arguments.model_version, arguments.output)
+    classifier = describe_classifier(connection, name, arguments.model_version, arguments.output)
     preprocess = preprocessing_of(arguments, classifier, model.preprocess)
     batch = client_options.batch_size(name, classifier.max_batch, arguments.batch, "pictures")
     given = arguments.labels and read_labels(arguments.labels, classifier)

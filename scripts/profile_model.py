@@ -15,7 +15,7 @@ from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, tensor_of
-from slipway.core.artifacts import read_json, write_json, written_whole
+from slipway.core.artifacts import atomic_write, read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import about_weights, add_planned
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     batch = batch_of(contract, read_samples(arguments.samples), arguments.batch_size)
     inputs = [tensor_of(batch[tensor.name]).to(device) for tensor in contract.inputs]
     profiled, seconds = profile(network, inputs, arguments.steps)
-    with written_whole(arguments.trace) as partial:
+    with atomic_write(arguments.trace) as partial:
         write_trace(profiled, partial)
     summary = summarise(profiled.key_averages(), device, seconds)
     record = {

@@ -13,7 +13,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, Image, PageBreak, Paragraph, SimpleDocTemplate, Table, TableStyle
 
-from slipway.core.artifacts import read_json, written_whole
+from slipway.core.artifacts import atomic_write, read_json
 from slipway.core.cli import parser, progress, run
 from slipway.load_test.limits import configuration_in_words, holds
 
@@ -58,11 +58,11 @@ def main(arguments: argparse.Namespace) -> None:
     """Write the chart and both reports."""
     tested = read_json(arguments.load_test)
     rows = tested["measurements"]
-    with written_whole(arguments.chart) as partial:
+    with atomic_write(arguments.chart) as partial:
         draw_chart(rows, arguments.p99_limit_ms, partial)
-    with written_whole(arguments.summary) as partial:
+    with atomic_write(arguments.summary) as partial:
         typeset(partial, "Load test: summary", summary(tested, arguments), arguments)
-    with written_whole(arguments.detail) as partial:
+    with atomic_write(arguments.detail) as partial:
         typeset(partial, "Load test: every measurement", detail(tested, arguments), arguments)
     progress(f"  {arguments.summary} and {arguments.detail.name}, of {len(rows)} measurements")
 

@@ -4,7 +4,7 @@ import argparse
 import json
 
 from slipway.contract.contract import Contract
-from slipway.core.artifacts import read_json, sha256, tree_digest, write_json, written_whole
+from slipway.core.artifacts import atomic_write, read_json, sha256, tree_digest, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import settings_of
 from slipway.engines.recorded_engine import RecordedEngine
@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> None:
     engine = RecordedEngine.of_record(engine_record)
     weights, contract = read_json(arguments.weights_record), Contract.read(arguments.contract)
     served = served_model(arguments.name, engine, contract, selection["max_batch_size"], selection["instances"])
-    with written_whole(arguments.folder) as partial:
+    with atomic_write(arguments.folder) as partial:
         write_model(partial, served, engine, arguments.labels)
     index = {
         "origin": weights["origin"],

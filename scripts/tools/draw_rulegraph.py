@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import atomic_write
 from slipway.core.cli import parser, run
 
 TARGETS = {"deploy", "evidence"}
@@ -24,7 +24,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Read the graph from standard input, lay it out from left to right, draw it."""
     graph = read_graph(sys.stdin.read())
-    with written_whole(arguments.output) as partial:
+    with atomic_write(arguments.output) as partial:
         draw(graph, partial)
 
 

@@ -103,7 +103,7 @@ def measure_forward(
         share = effort.seconds / (len(suffixes) * (2 + len(counts)) + 1)
         samples, throughput = {}, {}
         for suffix in suffixes:
-            samples |= _sample_way(contexts[0], suffix, share, effort, len(suffixes))
+            samples |= _sample_mode(contexts[0], suffix, share, effort, len(suffixes))
         samples |= _sample_transfers(contexts[0], share, effort.min_samples)
         contexts += [StreamContext(forward, inputs, number) for number in range(1, counts[-1])]
         for suffix in suffixes:
@@ -131,7 +131,7 @@ def _capture(context: StreamContext) -> str | None:
     return None
 
 
-def _sample_way(
+def _sample_mode(
     context: StreamContext, suffix: str, seconds: float, effort: Effort, ways: int
 ) -> dict[str, list[float]]:
     """Return {quantity: times (ms)} of plain ("") or captured ("_graph") runs, after a warm-up, `seconds` for each."""

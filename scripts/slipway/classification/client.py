@@ -20,7 +20,7 @@ OPTION = "--output-meaning says so"
 FORGOTTEN = "Unable to find shared memory region"
 
 
-def ask_tensors(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
+def describe_classifier(connection: Connection, model: str, version: str, output: str | None) -> Classifier:
     """Return the classifier that the server describes. Raise SlipwayError if the model is no classifier of pictures."""
     metadata = connection.call(connection.client.get_model_metadata, model, version)
     config = connection.call(connection.client.get_model_config, model, version).config

@@ -9,7 +9,7 @@ from slipway.core.errors import SlipwayError
 LOG_LINES = 12
 # Seconds within which each reason may pass by itself: a slow registry, a GPU that an old pod still holds, a volume that
 # another node still has. Reasons that are not listed do not pass.
-PASSES_AFTER_S = {
+TRANSIENT_FOR_S = {
     "Unschedulable": 180,
     "ImagePullBackOff": 30,
     "ErrImagePull": 30,
@@ -57,7 +57,7 @@ class PodDiagnosis:
         return problem if self.of_rollout else f"{problem}{_last_words(cluster, self)}"
 
 
-def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
+def diagnosis_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
     """Return why a pod does not serve, from its status and events; None if they state no reason."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     scheduled = condition(pod, "PodScheduled")
@@ -65,7 +65,7 @@ def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
         return PodDiagnosis(name, "Unschedulable", scheduled.get("message", ""))
     for container in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
         waiting = container.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") in (*PASSES_AFTER_S, *FINAL):
+        if waiting.get("reason") in (*TRANSIENT_FOR_S, *FINAL):
             return PodDiagnosis(name, waiting["reason"], _message(waiting, container), container["name"])
     if status.get("phase") == "Pending":
         for event in events:
@@ -75,7 +75,7 @@ def trouble_of(pod: dict, events: list[dict]) -> PodDiagnosis | None:
     return None
 
 
-def trouble_of_rollout(deployment: dict) -> PodDiagnosis | None:
+def rollout_diagnosis(deployment: dict) -> PodDiagnosis | None:
     """Return why a Deployment does not get its pods, as its controller states it; None if it states no problem."""
     for each in deployment.get("status", {}).get("conditions", []):
         refused = each["type"] == "ReplicaFailure" and each["status"] == "True"
@@ -89,7 +89,7 @@ def state_of(pod: dict, events: list[dict]) -> str:
     """Return a pod's state in a few words."""
     if "deletionTimestamp" in pod["metadata"]:
         return f"{pod['metadata']['name']}: ends"
-    if trouble := trouble_of(pod, events):
+    if trouble := diagnosis_of(pod, events):
         return f"{trouble.pod}: {trouble.reason}" + (f" ({trouble.message})" if trouble.message else "")
     containers = pod.get("status", {}).get("containerStatuses", [])
     reasons = [reason for each in containers if (reason := (each["state"].get("waiting") or {}).get("reason"))]

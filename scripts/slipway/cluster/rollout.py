@@ -5,7 +5,7 @@ import time
 
 from slipway.cluster.api import Cluster
 from slipway.cluster.api_resources import condition, is_ready, key, labels_of, provenance, selector, servers
-from slipway.cluster.pod_diagnostics import PASSES_AFTER_S, PodDiagnosis, state_of, trouble_of, trouble_of_rollout
+from slipway.cluster.pod_diagnostics import TRANSIENT_FOR_S, PodDiagnosis, diagnosis_of, rollout_diagnosis, state_of
 from slipway.cluster.watch import Followed, Interest, following
 from slipway.core.errors import SlipwayError
 
@@ -116,12 +116,12 @@ def _require_there(goals: list[dict], followed: Followed) -> None:
 
 def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patience_s: float) -> None:
     """Raise SlipwayError for a problem that lasts too long. `since` is {problem: its start time}, and is updated."""
-    troubles = _troubles(followed)
+    troubles = _problems(followed)
     for ended in set(since) - set(troubles):
         del since[ended]
     for name, trouble in troubles.items():
         began = since.setdefault(name, time.monotonic())
-        if time.monotonic() - began < min(PASSES_AFTER_S.get(trouble.reason, 0), patience_s):
+        if time.monotonic() - began < min(TRANSIENT_FOR_S.get(trouble.reason, 0), patience_s):
             continue
         if trouble.reason != "Unschedulable" or not adds_nodes(cluster):
             about_pods = f". {_states(followed)}" if trouble.of_rollout else ""
@@ -130,11 +130,11 @@ def _require_no_trouble(cluster: Cluster, followed: Followed, since: dict, patie
         since[name] = time.monotonic()
 
 
-def _troubles(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
+def _problems(followed: Followed) -> dict[tuple[str, str], PodDiagnosis]:
     """Return {(name, reason): problem} of new pods and of Deployments. Problems of replaced pods do not count."""
     events = followed.of("Event")
-    found = [trouble_of(pod, events) for pod in _new_pods(followed)]
-    found += [trouble_of_rollout(made) for made in followed.of("Deployment") if _is_seen(made)]
+    found = [diagnosis_of(pod, events) for pod in _new_pods(followed)]
+    found += [rollout_diagnosis(made) for made in followed.of("Deployment") if _is_seen(made)]
     return {(trouble.pod, trouble.reason): trouble for trouble in found if trouble}
 
 

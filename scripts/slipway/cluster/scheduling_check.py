@@ -40,7 +40,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
         listed = cluster.listed("Node", "v1")["items"]
     except Forbidden:
         return [], ["whether a node has room: listing nodes is forbidden"]
-    others, replaced, unsure = _asked_already(cluster, objects)
+    others, replaced, unsure = _running_pods(cluster, objects)
     usable = [each for each in listed if is_ready(each) and not each.get("spec", {}).get("unschedulable")]
     nodes = [_node(each, others) for each in usable]
     crowded = [_node(each, others + replaced) for each in usable]
@@ -59,7 +59,7 @@ def room(cluster: Cluster, objects: list[dict], fleet: list[dict]) -> tuple[list
     return verified, unsure
 
 
-def _asked_already(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
+def _running_pods(cluster: Cluster, objects: list[dict]) -> tuple[list[dict], list[dict], list[str]]:
     """Return (running pods that stay, running pods that the rollout replaces, facts that stayed unknown)."""
     try:
         pods = cluster.listed("Pod", "v1", everywhere=True)["items"]

@@ -20,7 +20,7 @@ APPLY, JSON = "application/apply-patch+yaml", "application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 VERSION = Request("/version", resource="the version")
 # HTTP codes of transient failures, and the number of attempts.
-PASSING = (429, 500, 502, 503, 504)
+TRANSIENT = (429, 500, 502, 503, 504)
 ATTEMPTS = 4
 # How long an outage of the API may last, as during an upgrade of the cluster, and the interval of the checks.
 OUTAGE_S = 60
@@ -57,7 +57,7 @@ class Transport:
         After a transient failure the request is sent again, so it must be safe to send twice. Raises Refused or
         Unreachable with the reason.
         """
-        retry, stop = tenacity.retry_if_exception(_may_pass), tenacity.stop_after_attempt(ATTEMPTS)
+        retry, stop = tenacity.retry_if_exception(_is_transient), tenacity.stop_after_attempt(ATTEMPTS)
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)
         try:
             return retrying(
@@ -102,10 +102,10 @@ class Transport:
         tenacity.Retrying(retry=away, stop=stop, wait=wait, reraise=True)(self.now)
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Say whether a failed request may succeed when it is sent again."""
     if isinstance(error, client.ApiException):
-        return error.status in PASSING and not api_errors.is_malformed(error)
+        return error.status in TRANSIENT and not api_errors.is_malformed(error)
     return isinstance(error, urllib3.exceptions.ProtocolError)
 
 

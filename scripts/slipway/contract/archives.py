@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import atomic_write
 
 # The exceptions for a missing or damaged archive, and for an array that an archive lacks.
 DAMAGED = (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, BadZipFile)
@@ -20,7 +20,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 def write_arrays(path: str | Path, arrays: Mapping[str, object]) -> None:
     """Write named arrays to an archive, completely or not at all."""
-    with written_whole(path) as partial, open(partial, "wb") as file:
+    with atomic_write(path) as partial, open(partial, "wb") as file:
         np.savez(file, **arrays)
 
 

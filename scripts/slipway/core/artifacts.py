@@ -21,7 +21,7 @@ def sha256(path: str | Path) -> str:
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`. Rename it to `path` if the block succeeds, else remove it.
 
     Works for a file and for a folder. POSIX renames a folder only onto an empty one, so an existing folder is moved
@@ -44,7 +44,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file in UTF-8, completely or not at all."""
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING, paths_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.serving_environment import MAKE_IT, serving_version
-from slipway.snakemake_hooks.artifact_stamps import require_as_made
+from slipway.snakemake_hooks.artifact_stamps import require_unmodified
 
 _CONTENT = "_sha256"
 # The option that declares the content of a .npz file of samples, or of a folder of such files.
@@ -32,7 +32,7 @@ def require_planned(arguments: argparse.Namespace) -> None:
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
             _require_content(path, declared, getattr(arguments, "max_samples", None), option == _SAMPLES)
-    require_as_made(path for value in vars(arguments).values() for path in paths_of(value))
+    require_unmodified(path for value in vars(arguments).values() for path in paths_of(value))
 
 
 def installed_version(option: str) -> str:

@@ -9,7 +9,7 @@ from slipway.core.errors import causes
 # It explains errors, and makes no artifact: see `keys/code_hash.py`.
 PART_OF_KEYS = False
 
-_WAYS_OUT = {
+_REMEDIES = {
     errno.ENOSPC: "the disk is full ({}); free some space and run again: nothing partial was left behind",
     errno.EDQUOT: "the disk quota is used up ({}); free some space and run again: nothing partial was left behind",
     errno.EROFS: "the file system is read-only ({}); run where it can be written, or mount it so",
@@ -41,10 +41,10 @@ def explained(error: OSError) -> str | None:
     """Return a sentence with a remedy for an error of the operating system; None if no remedy is known."""
     if isinstance(error, shutil.Error) and error.args and isinstance(error.args[0], list):
         return _explained_copy(error.args[0])
-    if error.errno not in _WAYS_OUT:
+    if error.errno not in _REMEDIES:
         return None
     files = " -> ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
-    return _WAYS_OUT[error.errno].format(f"{error.strerror}: {files}" if files else str(error.strerror))
+    return _REMEDIES[error.errno].format(f"{error.strerror}: {files}" if files else str(error.strerror))
 
 
 def of_system(error: BaseException) -> OSError | None:
@@ -56,6 +56,6 @@ def _explained_copy(failures: list[tuple[str, str, str]]) -> str:
     """Return the sentence for shutil's list of (source, copy, reason)."""
     source, copy, reason = failures[0]
     others = f", and {len(failures) - 1} more like it" if len(failures) > 1 else ""
-    sentence = next((_WAYS_OUT[code] for code in _WAYS_OUT if f"[Errno {code}]" in str(reason)), None)
+    sentence = next((_REMEDIES[code] for code in _REMEDIES if f"[Errno {code}]" in str(reason)), None)
     problem = f"{source} could not be copied to {copy}{others}: {reason}"
     return sentence.format(problem) if sentence else f"{problem}; mend that and run again"

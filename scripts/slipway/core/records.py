@@ -1,6 +1,6 @@
 """Read Slipway's own JSON records. A damaged record counts as a missing one.
 
-A program that finds no record makes a new one, and `written_whole` replaces the damaged file. So damage lasts for one
+A program that finds no record makes a new one, and `atomic_write` replaces the damaged file. So damage lasts for one
 run at most.
 """
 

@@ -12,7 +12,7 @@ from slipway.deploy.release_history import ReleaseHistory
 from slipway.outputs.showing import SAMPLE, in_words, prefixed
 
 SHOWN = 12  # characters of a SHA-256
-MENDED = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
+REMEDY = "`snakemake --cores 1 deploy` makes it answer again, without rebuilding"
 
 
 def describe(
@@ -26,7 +26,7 @@ def describe(
         *(f"  {name:<10} {value}" for name, value in receipt["place"].items() if value),
         *(line for target, entry in receipt["targets"].items() for line in _target(receipt, target, entry)),
         *report,
-        *([f"  {MENDED}"] if answers.startswith("does not") and is_configured else []),
+        *([f"  {REMEDY}"] if answers.startswith("does not") and is_configured else []),
         *_cautions(receipt, history, results, is_configured),
     ]
 

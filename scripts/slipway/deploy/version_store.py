@@ -8,7 +8,7 @@ import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from slipway.core.artifacts import remove, written_whole
+from slipway.core.artifacts import atomic_write, remove
 from slipway.core.cli import progress
 from slipway.core.errors import SlipwayError
 from slipway.deploy.ledger import Ledger
@@ -158,7 +158,7 @@ class VersionStore(ABC):
         """Copy the files of a version, each folder completely or not at all, and compare every copied file."""
         for prefix, root in self.roots(name).items():
             here = {file.removeprefix(prefix): file for file in files if self._prefix(name, file) == prefix}
-            with written_whole(root / str(number)) as partial:
+            with atomic_write(root / str(number)) as partial:
                 for target, file in here.items():
                     (partial / target).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(sources[file], partial / target)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from slipway.contract.contract import Tensors
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import atomic_write
 from slipway.core.errors import SlipwayError
 from slipway.models.architectures import build
 from slipway.models.loading import load
@@ -39,7 +39,7 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
     data = memoryview(save(tensors, {"format": "pt", _VERSIONS: versions}))
     end = 8 + int.from_bytes(data[:8], "little")
-    with written_whole(path) as partial, partial.open("wb") as file:
+    with atomic_write(path) as partial, partial.open("wb") as file:
         file.write(_with_sorted_metadata(bytes(data[8:end])))
         file.write(data[end:])
 

@@ -28,7 +28,7 @@ def attempted_download(error: BaseException) -> str | None:
     Libraries keep the address in the exception, or only in the variables of the functions that raised it.
     """
     chain = causes(error)
-    if not any(_is_of_the_network(cause) for cause in chain):
+    if not any(_is_download_error(cause) for cause in chain):
         return None
     frames = [frame for cause in chain for frame, _ in traceback.walk_tb(cause.__traceback__)]
     candidates = [getattr(cause, name, None) for cause in chain for name in _ADDRESSES]
@@ -37,7 +37,7 @@ def attempted_download(error: BaseException) -> str | None:
     return next((address for address in addresses if "://" in address), next(iter(addresses), None))
 
 
-def _is_of_the_network(error: BaseException) -> bool:
+def _is_download_error(error: BaseException) -> bool:
     """Return whether an exception is about a failed download. Exceptions of other libraries are recognised by name."""
     if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
         return True

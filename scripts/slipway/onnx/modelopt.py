@@ -13,7 +13,7 @@ from slipway.benchmark.agreement import compare_requests, figures_in_words
 from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
-from slipway.core.artifacts import record_of_file, write_json, written_whole
+from slipway.core.artifacts import atomic_write, record_of_file, write_json
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
@@ -79,7 +79,7 @@ def write_variant(
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)
-    with written_whole(arguments.output) as partial:
+    with atomic_write(arguments.output) as partial:
         onnx.save(model, partial)
         onnx.checker.check_model(str(partial), full_check=True)
         agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, contract, requests)

@@ -19,8 +19,7 @@ WHOLE, FIRST = 8, 5
 def answer_of(values: np.ndarray, meaning: Meaning, names: list[str], count: int = 5) -> dict:
     """Return one sample's values of an output for a record, as {"tensor": {"dtype", "shape", "min", "max", "values"}}.
 
-    Class scores are returned as classification.showing.answer_of does, with the labels `names` and the `count` best
-    classes.
+    The task whose outputs have such a meaning shows them in its own form, with `names` and its `count` best entries.
     """
     if meaning.has_classes and values.ndim == 1:
         return classification.answer_of(values, meaning, names, count)
@@ -51,7 +50,7 @@ def lines_of(answer: dict) -> list[str]:
 
 
 def sentence_of(answer: dict, count: int | None = None) -> str:
-    """Return an answer in one line: the tensor, or the `count` best classes (None: all in the answer)."""
+    """Return an answer in one line: the tensor, or the `count` best entries (None: all in the answer)."""
     if "tensor" in answer:
         return _sentence_of_tensor(answer["tensor"])
     return classification.sentence_of(answer, count)

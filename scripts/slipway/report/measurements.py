@@ -72,7 +72,7 @@ class Measurements:
 
     @property
     def tensors_in_words(self) -> str:
-        """Return the number of inputs and outputs in words; for a classifier, the number of classes or values."""
+        """Return the number of inputs and outputs in words; for a known task, the number of the output's entries."""
         inputs, outputs = self.contract.inputs, self.contract.outputs
         if self.is_classifier:
             return values_in_words(outputs[0])

@@ -26,7 +26,8 @@ def answers(target: Target, evidence: Measurements) -> dict[str, Verdict]:
 def is_it_right(target: Target, evidence: Measurements) -> Verdict:
     """Return the verdict on the engine's agreement with PyTorch: "yes" or "open".
 
-    It is "yes" only if labels or limits of the user's metric prove it, without warnings, and the weights are trained.
+    It is "yes" only if a task's truth or limits of the user's metric prove it, without warnings, and if the weights are
+    trained.
     """
     accuracy = target.chosen.accuracy
     proofs = [proof_in_words(accuracy["evaluation"])] if accuracy["proven_on_labels"] else []

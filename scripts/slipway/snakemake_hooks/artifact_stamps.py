@@ -11,7 +11,7 @@ from pathlib import Path
 from slipway.core import records
 from slipway.core.errors import SlipwayError
 from slipway.keys.file_hash_cache import FileHashCache
-from slipway.snakemake_hooks.layout import FOLDER, TIME_STAMP, kept_mark, kept_record
+from slipway.snakemake_hooks.layout import FOLDER, TIME_STAMP, incomplete_mark, snakemake_record
 
 ARTIFACTS = FOLDER / "artifacts.json"
 
@@ -20,7 +20,7 @@ ARTIFACTS = FOLDER / "artifacts.json"
 STAMP = {"sha256": str, "ended": (*records.NUMBER, type(None))}
 
 
-def made_artifacts() -> dict[str, dict]:
+def read_stamps() -> dict[str, dict]:
     """Return {path of artifact: its stamp}. A damaged stamp counts as a missing one."""
     stamps = records.read_record(ARTIFACTS, dict) or {}
     return {name: stamp for name, stamp in stamps.items() if records.has_shape(stamp, STAMP)}
@@ -28,7 +28,7 @@ def made_artifacts() -> dict[str, dict]:
 
 def recorded_end(path: Path) -> float | None:
     """Return when the job of an artifact ended (s since the epoch), by Snakemake's record; None without a record."""
-    record = records.read_record(kept_record(path), {"endtime": records.NUMBER})
+    record = records.read_record(snakemake_record(path), {"endtime": records.NUMBER})
     return record and record["endtime"]
 
 
@@ -40,7 +40,7 @@ def digest(path: Path, file_hashes: FileHashCache) -> str:
     return file_hashes.of_many(sorted(members), path)
 
 
-def require_as_made(paths: Iterable[Path]) -> None:
+def require_unmodified(paths: Iterable[Path]) -> None:
     """Raise SlipwayError if an artifact has changed since its job made it.
 
     `paths` are the files of a job. Snakemake marks a running job's outputs as incomplete, so marked files are not
@@ -48,22 +48,22 @@ def require_as_made(paths: Iterable[Path]) -> None:
     just made and has no stamp yet is not checked either.
     """
     paths = list(paths)
-    outputs = {path for path in paths if kept_mark(path).exists()}
-    stamps = made_artifacts() if outputs else {}
+    outputs = {path for path in paths if incomplete_mark(path).exists()}
+    stamps = read_stamps() if outputs else {}
     for path in paths:
         stamp = stamps.get(str(path))
         if stamp is None or path in outputs or not path.exists() or stamp["ended"] != recorded_end(path):
             continue
         sha256 = digest(path, FileHashCache())
         if sha256 != stamp["sha256"]:
-            _show_a_change(path)
+            _renew_ctime(path)
             raise SlipwayError(
                 f"{path} has changed since it was made (SHA-256 {stamp['sha256'][:8]}.. -> {sha256[:8]}..): it was "
                 "edited or damaged; run snakemake again, which makes it anew"
             )
 
 
-def _show_a_change(path: Path) -> None:
+def _renew_ctime(path: Path) -> None:
     """Renew the ctime of an artifact, so that the next planning hashes it again. Damage on a disk changes no time."""
     for file in [path, *path.rglob("*")]:
         with contextlib.suppress(OSError):

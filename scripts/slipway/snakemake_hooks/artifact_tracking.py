@@ -28,7 +28,7 @@ class ArtifactTracking:
 
     def __init__(self, workflow: Any, looks: bool, file_hashes: FileHashCache, acting: Sequence[str]) -> None:
         self._workflow = workflow
-        self._looks = looks
+        self._read_only = looks
         self._lock = RunLock()
         self._records = ArtifactRecords(file_hashes)
         self._attempts = Attempts(self._records.digest, acting)
@@ -39,11 +39,11 @@ class ArtifactTracking:
         Raises WorkflowError if another workflow works in this folder, or if the records cannot be written. A run that
         only reads continues without the lock.
         """
-        return self._look_on() if self._looks else self._work_alone()
+        return self._open_read_only() if self._read_only else self._open_exclusive()
 
     def begin(self) -> None:
         """Store the state of the artifacts that the planned jobs will replace."""
-        if self._looks:
+        if self._read_only:
             return
         # A killed run may have left backup copies, which Snakemake would not overwrite.
         shutil.rmtree(SNAKEMAKE / BACKUPS, ignore_errors=True)
@@ -52,14 +52,14 @@ class ArtifactTracking:
     def remember(self, files: Iterable[str]) -> None:
         """Store the stamps of artifacts that were just made."""
         try:
-            self._records.remember([] if self._looks else files)
+            self._records.remember([] if self._read_only else files)
         except OSError as error:
             reason = without_number(error)
             logger.warning(f"what was made could not be noted ({reason}); edits of it by hand will not be found")
 
     def settle(self) -> None:
         """Store the stamps that are still missing, and restore the artifacts that a failed job did not replace."""
-        if self._looks:
+        if self._read_only:
             return
         dag = self._workflow.dag
         try:
@@ -70,7 +70,7 @@ class ArtifactTracking:
         finished = [file for job in dag.finished_jobs for file in job.output]
         self.remember([*finished, *self._records.forgotten(file for job in dag.jobs for file in job.output)])
 
-    def _work_alone(self) -> dict[str, tuple[str, str]]:
+    def _open_exclusive(self) -> dict[str, tuple[str, str]]:
         """Take the folder's lock, end the programs of a killed run, and return the edited artifacts as `open` does."""
         lock = self._lock
         if not lock.take(PATIENCE_S):
@@ -88,9 +88,9 @@ class ArtifactTracking:
         lock.work()
         atexit.register(lock.end)
         os.environ[surviving_jobs.VARIABLE] = lock.run  # marks every program that is started from now on
-        return self._put_in_order()
+        return self._recover()
 
-    def _look_on(self) -> dict[str, tuple[str, str]]:
+    def _open_read_only(self) -> dict[str, tuple[str, str]]:
         """Return the edited artifacts as `open` does, without disturbing a run that works in this folder."""
         lock = self._lock
         if not lock.take():
@@ -100,14 +100,14 @@ class ArtifactTracking:
             edited = self._records.changed()
             mark_incomplete(edited)
         else:
-            edited = self._put_in_order()
+            edited = self._recover()
         lock.give_back()
         return edited
 
     def _jobs_of_killed_run(self) -> list:
         return surviving_jobs.programs_of(self._lock.killed_run, Path(self._workflow.basedir) / "scripts")
 
-    def _put_in_order(self) -> dict[str, tuple[str, str]]:
+    def _recover(self) -> dict[str, tuple[str, str]]:
         """Complete the unfinished work of an earlier run, mark edited artifacts, and return them as `open` does."""
         try:
             keep_records_with_results()

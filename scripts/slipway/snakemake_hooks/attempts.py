@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.core import records
 from slipway.core.artifacts import clear_up_after_a_kill, remove, write_json
-from slipway.snakemake_hooks.layout import BACKUPS, FOLDER, SNAKEMAKE, kept_mark, kept_record, stamp_of
+from slipway.snakemake_hooks.layout import BACKUPS, FOLDER, SNAKEMAKE, incomplete_mark, snakemake_record, stamp_of
 from slipway.snakemake_hooks.records import read_record, restore_record
 
 # The parts of Snakemake's record of an artifact that are its key.
@@ -59,13 +59,13 @@ class Attempts:
         return {
             "sha256": self._digest(path),
             "time_ns": stamp_of(path).stat().st_mtime_ns if stamp_of(path).exists() else None,
-            "record": read_record(kept_record(path)),
-            "mark": read_record(kept_mark(path)),
+            "record": read_record(snakemake_record(path)),
+            "mark": read_record(incomplete_mark(path)),
         }
 
     def _settle(self, attempt: dict) -> None:
         outputs = {Path(name): state for name, state in attempt["outputs"].items()}
-        killed = any(kept_mark(path).exists() and not state["mark"] for path, state in outputs.items())
+        killed = any(incomplete_mark(path).exists() and not state["mark"] for path, state in outputs.items())
         if killed and attempt["rule"] in self._acting:
             return
         for path, state in outputs.items():
@@ -74,14 +74,14 @@ class Attempts:
             return  # made anew, or changed by a killed job without a copy of it: then it stays marked
         again = attempt["forced"] if killed else any(self._has_key(path, state) for path, state in outputs.items())
         for path, state in outputs.items():
-            restore_record(kept_record(path), state["record"])
-            restore_record(kept_mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
+            restore_record(snakemake_record(path), state["record"])
+            restore_record(incomplete_mark(path), state["mark"] or ({"external_jobid": None} if again else {}))
             if state["time_ns"] is not None and stamp_of(path).exists():
                 os.utime(stamp_of(path), ns=(state["time_ns"], state["time_ns"]))
 
     def _put_back(self, path: Path, state: dict) -> None:
         """Restore an output from Snakemake's backup copy if the job was killed after it had changed the output."""
-        if not kept_mark(path).exists():
+        if not incomplete_mark(path).exists():
             return
         clear_up_after_a_kill(path)
         copy = SNAKEMAKE / BACKUPS / path
@@ -96,5 +96,5 @@ class Attempts:
 
     def _has_key(self, path: Path, state: dict) -> bool:
         """Return whether a new record from the failed attempt has the same key as the record before the attempt."""
-        before, after = state["record"], read_record(kept_record(path))
+        before, after = state["record"], read_record(snakemake_record(path))
         return bool(before) and after != before and all(after.get(part) == before.get(part) for part in KEY)

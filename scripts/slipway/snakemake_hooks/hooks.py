@@ -22,7 +22,7 @@ from slipway.snakemake_hooks.ancient_inputs import compare_settings_behind_ancie
 from slipway.snakemake_hooks.artifact_tracking import ArtifactTracking
 from slipway.snakemake_hooks.failed_jobs import FailedJobs
 from slipway.snakemake_hooks.layout import SNAKEMAKE
-from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only
 from slipway.snakemake_hooks.records import incomplete
 from slipway.snakemake_hooks.refusals import reduce_refusal, refused_by_snakemake
 from slipway.snakemake_hooks.rerun_journal import RerunJournal
@@ -158,7 +158,7 @@ class Hooks:
         if not self.plans:
             return
         compare_settings_behind_ancient_inputs()
-        looks = self._workflow.output_settings.dryrun or only_looks(sys.argv)
+        looks = self._workflow.output_settings.dryrun or is_read_only(sys.argv)
         self._tracking = ArtifactTracking(self._workflow, looks, self.file_hashes, acting)
         edited = self._tracking.open()
         marked = incomplete() - edited.keys()

@@ -30,8 +30,8 @@ def record_of(path: Path, folder: Path) -> Path:
 
 
 # Of a path: Snakemake's record of an artifact of this workflow, and its mark of an incomplete one.
-kept_record = partial(record_of, folder=KEPT_RECORDS)
-kept_mark = partial(record_of, folder=KEPT_MARKS)
+snakemake_record = partial(record_of, folder=KEPT_RECORDS)
+incomplete_mark = partial(record_of, folder=KEPT_MARKS)
 
 
 def artifact_of(record: Path, folder: Path) -> str | None:

@@ -20,7 +20,7 @@ PRINTING = (
 )
 
 
-def only_looks(command: Sequence[str]) -> bool:
+def is_read_only(command: Sequence[str]) -> bool:
     """Return whether a command only prints facts about the workflow, or runs only rules of `_TELLING`.
 
     `command` begins with the program's name. Such a command may run beside another one.

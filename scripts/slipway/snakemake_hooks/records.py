@@ -15,8 +15,8 @@ from slipway.core import records
 from slipway.core.artifacts import make_folder, remove, write_json
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.snakemake_hooks import artifact_stamps, layout
-from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, made_artifacts, recorded_end
-from slipway.snakemake_hooks.layout import KEPT_MARKS, KEPT_RECORDS, SNAKEMAKE, artifact_of, kept_mark, stamp_of
+from slipway.snakemake_hooks.artifact_stamps import ARTIFACTS, read_stamps, recorded_end
+from slipway.snakemake_hooks.layout import KEPT_MARKS, KEPT_RECORDS, SNAKEMAKE, artifact_of, incomplete_mark, stamp_of
 
 # The reason in the mark of an artifact that must be made again because it was edited.
 EDITED = "edited"
@@ -68,7 +68,7 @@ class ArtifactRecords:
     def __init__(self, file_hashes: FileHashCache) -> None:
         # The SHA-256 of a file, or of a folder: the names and contents of all its files.
         self.digest = partial(artifact_stamps.digest, file_hashes=file_hashes)
-        self._made = made_artifacts()
+        self._made = read_stamps()
         # The artifacts that a killed run made anew. `changed` fills in this list.
         self.made_anew: list[str] = []
 
@@ -114,7 +114,7 @@ def mark_incomplete(names: Iterable[str]) -> None:
 
     Remove this mark from all other artifacts, which somebody has restored since.
     """
-    wanted = {kept_mark(Path(name)) for name in names}
+    wanted = {incomplete_mark(Path(name)) for name in names}
     for marker in KEPT_MARKS.rglob("*"):
         if marker not in wanted and read_record(marker).get("reason") == EDITED:
             marker.unlink()

@@ -4,13 +4,13 @@ import stat
 import pytest
 
 from slipway.core.artifacts import (
+    atomic_write,
     make_folder,
     make_way_for_file,
     read_json,
     sha256,
     tree_digest,
     write_json,
-    written_whole,
 )
 from slipway.core.errors import SlipwayError
 
@@ -37,7 +37,7 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
 
 def test_a_file_is_written_with_the_folders_it_needs(tmp_path):
     path = tmp_path / "a" / "b" / "c.txt"
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new", encoding="utf-8")
         assert not path.exists()
     assert path.read_text(encoding="utf-8") == "new"
@@ -45,7 +45,7 @@ def test_a_file_is_written_with_the_folders_it_needs(tmp_path):
 
 
 def test_the_temporary_has_the_suffix_and_the_folder_of_the_file(tmp_path):
-    with written_whole(tmp_path / "trace.pt.trace.json.gz") as partial:
+    with atomic_write(tmp_path / "trace.pt.trace.json.gz") as partial:
         assert partial.name.endswith("trace.pt.trace.json.gz")
         assert partial.parent == tmp_path
         partial.touch()
@@ -54,7 +54,7 @@ def test_the_temporary_has_the_suffix_and_the_folder_of_the_file(tmp_path):
 def test_an_old_file_is_replaced(tmp_path):
     path = tmp_path / "file"
     path.write_text("old", encoding="utf-8")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("new", encoding="utf-8")
         assert path.read_text(encoding="utf-8") == "old"
     assert path.read_text(encoding="utf-8") == "new"
@@ -66,7 +66,7 @@ def test_a_failing_writer_leaves_the_old_file_and_no_temporary(tmp_path, failure
     path.write_text("old", encoding="utf-8")
 
     def write():
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("half", encoding="utf-8")
             raise failure("stop")
 
@@ -77,7 +77,7 @@ def test_a_failing_writer_leaves_the_old_file_and_no_temporary(tmp_path, failure
 
 
 def test_a_writer_that_fails_at_once_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="stop"), written_whole(tmp_path / "file"):
+    with pytest.raises(ValueError, match="stop"), atomic_write(tmp_path / "file"):
         raise ValueError("stop")
     assert names(tmp_path) == []
 
@@ -85,7 +85,7 @@ def test_a_writer_that_fails_at_once_leaves_nothing(tmp_path):
 def test_a_folder_is_replaced_whole(tmp_path):
     folder = tmp_path / "folder"
     fill(folder, old="1", both="1")
-    with written_whole(folder) as partial:
+    with atomic_write(folder) as partial:
         fill(partial, new="2", both="2")
         fill(partial / "below", deep="2")
     assert names(tmp_path) == ["folder", "folder/below", "folder/below/deep", "folder/both", "folder/new"]
@@ -97,7 +97,7 @@ def test_a_failing_writer_leaves_the_old_folder_and_no_temporary(tmp_path):
     fill(folder, old="1")
 
     def write():
-        with written_whole(folder) as partial:
+        with atomic_write(folder) as partial:
             fill(partial, new="2")
             raise ValueError("stop")
 
@@ -114,14 +114,14 @@ def test_a_writer_that_writes_nothing_leaves_the_old_one(tmp_path, kind):
     else:
         path.write_text("1", encoding="utf-8")
     before = names(tmp_path)
-    with pytest.raises(OSError, match="result"), written_whole(path):
+    with pytest.raises(OSError, match="result"), atomic_write(path):
         pass
     assert names(tmp_path) == before
 
 
 def test_what_is_written_is_readable_by_a_server_of_another_user(tmp_path):
     folder = tmp_path / "folder"
-    with written_whole(folder) as partial:
+    with atomic_write(folder) as partial:
         fill(partial, weights="1")
         (partial / "weights").chmod(0o600)
     assert stat.S_IMODE((folder / "weights").stat().st_mode) == 0o644

@@ -7,7 +7,7 @@ import pytest
 from helpers.models.tiny_engine import CLASSES, CROP, tiny_engine
 from PIL import Image
 
-from check_accuracy import following, main, not_following, parse_arguments, require_interface, show
+from check_accuracy import following, main, parse_arguments, require_interface, show, variation_problems
 from slipway.benchmark.company import IN_32_BITS, IN_FEWER_BITS
 from slipway.benchmark.evaluation import Evaluation, evaluated
 from slipway.benchmark.strangers import strangers
@@ -162,14 +162,14 @@ def test_one_answer_to_everything_is_no_proof_though_it_holds_every_limit(origin
     constant = following(GOLDEN.answers, [{"logits": FLAT[4:5]}] * 9, LIMITS)
     assert "a model with one answer for everything would pass" in constant["weakness"]
     assert constant["error"] == pytest.approx(1)
-    refused = not_following({"variation": constant, "origin": origin})
+    refused = variation_problems({"variation": constant, "origin": origin})
     assert bool(refused) == (origin == "checkpoint")
 
 
 def test_an_engine_that_follows_small_differences_is_proven_by_them():
     followed = following(GOLDEN.answers, GOLDEN.answers, LIMITS)
     assert followed["error"] == 0
-    assert not_following({"variation": followed, "origin": "checkpoint"}) == []
+    assert variation_problems({"variation": followed, "origin": "checkpoint"}) == []
 
 
 def test_a_constant_output_beside_one_that_varies_is_no_reason_to_refuse():
@@ -178,7 +178,7 @@ def test_a_constant_output_beside_one_that_varies_is_no_reason_to_refuse():
     found = following(references, answers, LIMITS)
     assert found["error"] == 0
     assert "positions" in found["weakness"]
-    assert not_following({"variation": found, "origin": "checkpoint"}) == []
+    assert variation_problems({"variation": found, "origin": "checkpoint"}) == []
 
 
 def classes_of_photographs(folder, meaning, names):

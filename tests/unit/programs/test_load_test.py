@@ -15,7 +15,7 @@ from slipway.core.artifacts import write_json
 from slipway.core.errors import SlipwayError
 from slipway.load_test.model_analyzer import Sweep
 from slipway.triton.repository.model_config import read_config
-from slipway.triton.server.ownership import require_below
+from slipway.triton.server.ownership import require_own_listeners
 from slipway.triton.server.tritonserver import Installation, Ports
 
 MEASURED = {
@@ -135,7 +135,7 @@ def test_memory_is_counted_for_a_measurement_only_while_it_runs(capsys):
 def test_a_port_that_another_took_meanwhile_is_told_before_its_server_is_measured():
     with socket.create_server(("127.0.0.1", 0)) as other:
         ports = replace(Ports.free(), grpc=other.getsockname()[1])
-        narrate = partial(load_test.narrate, Memory(), partial(require_below, ports))
+        narrate = partial(load_test.narrate, Memory(), partial(require_own_listeners, ports))
         with pytest.raises(SlipwayError, match=f"port {ports.grpc} was taken by process {os.getpid()} "):
             narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")
     narrate("[Model Analyzer] Profiling m_fp16_config_0: concurrency=64")

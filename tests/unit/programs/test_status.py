@@ -130,7 +130,7 @@ def test_a_server_that_ended_is_told_with_the_end_of_its_log(results):
     lines = described(results)
     assert lines[0].startswith("resnet50_trt: does not answer, because its server has ended; ")
     assert f"  the end of {results / 'server.log'}:" in lines
-    assert lines[-2:] == ["    signal (11) received", f"  {program.MENDED}"]
+    assert lines[-2:] == ["    signal (11) received", f"  {program.REMEDY}"]
 
 
 @pytest.mark.parametrize("content", DAMAGES)

@@ -1,6 +1,6 @@
 import pytest
 
-from slipway.snakemake_hooks.read_only_commands import builds_nothing, only_looks
+from slipway.snakemake_hooks.read_only_commands import builds_nothing, is_read_only
 
 LOOKING = [
     "-n",
@@ -36,12 +36,12 @@ WORKING = [
 
 @pytest.mark.parametrize("options", LOOKING)
 def test_what_only_looks_may_run_beside_a_workflow(options):
-    assert only_looks(["/usr/bin/snakemake", *options.split()])
+    assert is_read_only(["/usr/bin/snakemake", *options.split()])
 
 
 @pytest.mark.parametrize("options", WORKING)
 def test_what_makes_or_removes_something_has_the_folder_to_itself(options):
-    assert not only_looks(["/usr/bin/snakemake", *options.split()])
+    assert not is_read_only(["/usr/bin/snakemake", *options.split()])
 
 
 @pytest.mark.parametrize("options", ["status", "--cores 1 rollback", "undeploy -n", "--cores 1 status undeploy"])
@@ -55,5 +55,5 @@ def test_what_may_build_is_checked_for_it(options):
 
 
 def test_a_program_that_is_no_snakemake_is_not_taken_for_one_that_looks():
-    assert not only_looks(["pytest", "-n"])
-    assert only_looks(["/lib/snakemake/__main__.py", "-n"])
+    assert not is_read_only(["pytest", "-n"])
+    assert is_read_only(["/lib/snakemake/__main__.py", "-n"])

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from slipway.core.artifacts import sha256, written_whole
+from slipway.core.artifacts import atomic_write, sha256
 from slipway.core.errors import SlipwayError, amended
 from slipway.deploy.release import HERE, Part, Release
 from slipway.deploy.version_store import SIGNATURE, VersionStore
@@ -71,7 +71,7 @@ class ModelStore(VersionStore):
         sources = {file: part.repository / file for file in index["files"]} | {INDEX: part.index, GOLDEN: part.golden}
         number = self._store(name, files, sources)
         if part.signature.is_file():
-            with written_whole(self.path(name, number, SIGNATURE)) as partial:
+            with atomic_write(self.path(name, number, SIGNATURE)) as partial:
                 shutil.copyfile(part.signature, partial)
         return replace(self.published(name, number), model=part.model, target=part.target)
 
@@ -81,7 +81,7 @@ class ModelStore(VersionStore):
         modified_ns = self._newer_than_loaded(name)
         for file in (*CONFIGURATIONS, LABELS):
             stored = self.path(name, number, file)
-            with written_whole(self.models / name / file) as partial:
+            with atomic_write(self.models / name / file) as partial:
                 if file == LABELS:
                     shutil.copyfile(stored, partial)
                 else:

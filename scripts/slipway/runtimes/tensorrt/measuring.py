@@ -75,7 +75,7 @@ def _throughputs(
     kind with a graph is None if there is no graph.
     """
     profile = engine.profile_for(batch)
-    stream_contexts = [each.stream_context(profile) for each in engine.for_streams(max(streams))]
+    stream_contexts = [each.stream_context(profile) for each in engine.copies_for_streams(max(streams))]
     for stream_context in stream_contexts:
         fill(engine, stream_context, batch, inputs)
         stream_context.enqueue()

@@ -35,7 +35,7 @@ class Engine:
         self._stream_contexts: dict[int, StreamContext] = {}
         self._runs: dict[tuple, Callable[[], None]] = {}  # {sizes of the inputs: how it runs from the second time on}
         self._graphs_possible = why_no_graphs() is None
-        self._twins: list[Engine] = []
+        self._copies: list[Engine] = []
 
     def tensors(self) -> dict[str, list[dict]]:
         """Return {"inputs", "outputs": [{"name", "dtype" (NumPy's name), "shape" (-1 is a dynamic size)}, ...]}."""
@@ -88,15 +88,15 @@ class Engine:
             self._stream_contexts[profile] = StreamContext(self.cuda_engine, profile, self.device)
         return self._stream_contexts[profile]
 
-    def for_streams(self, count: int) -> list["Engine"]:
+    def copies_for_streams(self, count: int) -> list["Engine"]:
         """Return `count` engines: this one, and the same one loaded again for each further stream.
 
         Before TensorRT 8.6 two contexts of one engine cannot share an optimization profile. The twins are kept, because
         a device frees their buffers only when it closes.
         """
-        while len(self._twins) < count - 1:
-            self._twins.append(Engine(self._path, device=self.device))
-        return [self, *self._twins[: count - 1]]
+        while len(self._copies) < count - 1:
+            self._copies.append(Engine(self._path, device=self.device))
+        return [self, *self._copies[: count - 1]]
 
     def layers(self) -> dict[str, int]:
         """Return {precision: number of compute layers}, with the precisions that the engine reports."""

@@ -18,12 +18,12 @@ from slipway.triton.server.restricted_apis import REFUSAL
 # it also limits the time of one attempt, and a busy machine sometimes needs its 20 s.
 RECONNECT_MS = {"initial": 100, "max": 1000}
 # Status codes of transient errors: no connection, a full queue, a model that is loading.
-PASSING = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
+TRANSIENT = {"StatusCode.UNAVAILABLE", "StatusCode.RESOURCE_EXHAUSTED"}
 # Triton's message, with the code NOT_FOUND, for a model that is unloaded or reloaded, as when a server ends.
 UNLOADED = "has no available versions"
 # An error with these words is permanent: certificates, messages larger than the limit of a server or proxy, and APIs
 # that need the server's key.
-LASTING = ("handshake failed", "larger than max", REFUSAL)
+PERMANENT = ("handshake failed", "larger than max", REFUSAL)
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
 # Timeout of the question whether the server is live, after a request without an answer.
 LIVENESS_S = 2.0
@@ -86,7 +86,7 @@ class Connection(AbstractContextManager):
         """
         deadline = Deadline(self._deadline_s)
         retrying = Retrying(
-            retry=retry_if_exception(may_pass),
+            retry=retry_if_exception(is_transient),
             stop=stop_after_attempt(1 + self._retries) | stop_before_delay(self._deadline_s),
             wait=wait_exponential_jitter(multiplier=FIRST_WAIT_S, max=LONGEST_WAIT_S, jitter=FIRST_WAIT_S),
             reraise=True,
@@ -127,10 +127,10 @@ def errors_as(problem: str) -> Iterator[None]:
         raise SlipwayError(f"{problem}: {error.message()}") from None
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Say whether a failed call may succeed if it is sent again. An inference changes nothing in the server."""
     if not isinstance(error, InferenceServerException):
         return False
-    if error.status() not in PASSING:
+    if error.status() not in TRANSIENT:
         return UNLOADED in error.message()
-    return not any(words in error.message() for words in LASTING)
+    return not any(words in error.message() for words in PERMANENT)

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from model_signing import hashing, signing, verifying
 
-from slipway.core.artifacts import written_whole
+from slipway.core.artifacts import atomic_write
 from slipway.core.errors import SlipwayError
 from slipway.snakemake_hooks.layout import TIME_STAMP
 from slipway.triton.repository.signing_keys import require_private_key, require_public_key
@@ -25,7 +25,7 @@ def sign(folder: Path, private_key: Path, signature: Path) -> None:
     """
     _, password = require_private_key(private_key)
     signer = signing.Config().use_elliptic_key_signer(private_key=private_key, password=password)
-    with written_whole(signature) as partial:
+    with atomic_write(signature) as partial:
         try:
             signer.set_hashing_config(_hashing(folder)).sign(folder, partial)
         except (OSError, ValueError) as error:

@@ -56,7 +56,7 @@ def foreign_ports(pid: int, ports: Ports) -> list[int]:
     return [port for port in (ports.grpc, ports.metrics) if port not in listening]
 
 
-def require_below(ports: Ports) -> None:
+def require_own_listeners(ports: Ports) -> None:
     """Raise SlipwayError if a program that this process did not start listens on one of the server's ports."""
     own = {process.pid for process in psutil.Process().children(recursive=True)}
     for (ip, port), pid in _listening(psutil):

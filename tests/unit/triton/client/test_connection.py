@@ -7,7 +7,7 @@ from helpers.certificates import Authority, write_key
 from tritonclient.utils import InferenceServerException
 
 from slipway.core.errors import SlipwayError
-from slipway.triton.client.connection import Connection, RequestFailed, Unreachable, may_pass
+from slipway.triton.client.connection import Connection, RequestFailed, Unreachable, is_transient
 from slipway.triton.client.endpoint import Endpoint, Tls
 from slipway.triton.server.tritonserver import Ports
 
@@ -88,8 +88,8 @@ def failure(status, message="full"):
     ],
 )
 def test_only_what_may_pass_is_tried_again(status, message, passes):
-    assert may_pass(failure(status, message)) is passes
-    assert not may_pass(ValueError(message))
+    assert is_transient(failure(status, message)) is passes
+    assert not is_transient(ValueError(message))
 
 
 class Failing:
