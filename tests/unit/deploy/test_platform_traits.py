@@ -97,6 +97,6 @@ def test_a_deployment_is_keyed_on_its_platform_and_on_no_other(name):
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_manifests_are_keyed_on_what_makes_each_platforms():
     found = job_keys().write_manifests()["code"]
-    with_manifests = [name for name, traits in PLATFORMS.items() if traits.files]
-    assert {f"scripts/slipway/manifests/{name}.py" for name in with_manifests} <= set(found)
+    makers = [traits.manifests.partition(":")[0] for traits in PLATFORMS.values() if traits.files]
+    assert {f"scripts/{module.replace('.', '/')}.py" for module in makers} <= set(found)
     assert not [file for file in found if "/cluster/" in file], "what deploys makes no manifest stale"
