@@ -62,7 +62,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def summarised(model: client_options.ServedModel, settings: Classification, as_json: bool) -> Iterator[Predictions]:
-    """Yield the collection of answers; print its summary at the end, even after an error."""
+    """Yield an empty collection for the answers; print its summary at the end, even after an error."""
     facts = {
         "server": str(model.endpoint),
         "model": settings.classifier.name,

@@ -53,7 +53,7 @@ class Retraining:
 
     @property
     def record(self) -> str:
-        """Return the path of the build record, relative to the folder."""
+        """Return the path of the engine's build record, relative to `folder`."""
         return f"results/{self.model}/{self.target}/{self.model}.{self.precision}.engine.json"
 
     @property

@@ -52,7 +52,10 @@ METHODS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELET
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a cluster: its path, and for messages "patch", "deployments.apps", "serving", "Deployment tiny"."""
+    """A request to a cluster: its path and verb, and for messages its resource, namespace and name.
+
+    For example verb "patch", resource "deployments.apps", namespace "serving", name "Deployment tiny".
+    """
 
     path: str
     verb: str = "get"

@@ -24,7 +24,10 @@ class Node:
     free: Counter
 
     def takes(self, d: dict) -> bool:
-        """Say whether a target's pods may run on this node: its labels match, and the pods tolerate its taints."""
+        """Say whether a target's pods may run on this node. `d` has the target's values in the manifests.
+
+        The node must have the labels "node_labels". Only pods with "on_gpu" tolerate the taint nvidia.com/gpu.
+        """
         borne = {"nvidia.com/gpu"} if d["on_gpu"] else set()
         lasting = [taint for taint in self.taints if taint["effect"] in ("NoSchedule", "NoExecute")]
         labelled = all(self.labels.get(key) == value for key, value in d["node_labels"].items())

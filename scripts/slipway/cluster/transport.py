@@ -54,8 +54,9 @@ class Transport:
     ) -> urllib3.HTTPResponse:
         """Send a request, and return the response before its body is read.
 
-        After a transient failure the request is sent again, so it must be safe to send twice. Raises Refused or
-        Unreachable with the reason.
+        `accept` is the content type to ask for. `wait_s` replaces the usual time limit of an answer, for a watch. After
+        a transient failure the request is sent again, so it must be safe to send twice. Raises Refused or Unreachable
+        with the reason.
         """
         retry, stop = tenacity.retry_if_exception(_is_transient), tenacity.stop_after_attempt(ATTEMPTS)
         retrying = tenacity.Retrying(retry=retry, stop=stop, wait=_wait, reraise=True)

@@ -55,7 +55,10 @@ class _Run:
 
 
 def _runs(network: ServedNetwork, contract: Contract, samples: Sequence[Tensors]) -> Iterator[_Run]:
-    """Yield runs of the samples, of a batch if there is a batch axis, and of each size in `ends` of each axis."""
+    """Run the network on samples of each size, on a batch, and with each axis at each of its `ends`; yield each run.
+
+    Without a batch axis there is no run of a batch.
+    """
     for inputs in _of_each_size(contract, samples):
         yield _Run(network, contract, inputs)
     trials = {

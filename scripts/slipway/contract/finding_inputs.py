@@ -45,10 +45,11 @@ def inputs_of(
 def _found(
     arrays: Mapping[str, Sequence[np.ndarray]], stated: Mapping[str, Sequence], axes: Mapping[str, Axis]
 ) -> dict[str, list]:
-    """Return {input: shape} of the inputs without a stated shape, taken from the samples.
+    """Return {input: shape} of the inputs whose shape config.yaml does not state, taken from the samples.
 
-    The first axis is the batch axis if it has the size 1 in every sample of every input. Raises SlipwayError with lines
-    for config.yaml if the samples leave an axis open.
+    An entry of a shape is BATCH or a size. The first axis is the batch axis if it has the size 1 in every sample of
+    every input. Raises SlipwayError with lines for config.yaml if sizes differ between samples, or if it is not clear
+    that the first axis is the batch axis.
     """
     unknown = {name: [array.shape for array in arrays[name]] for name in arrays if name not in stated}
     firsts = {shape[:1] for shapes in unknown.values() for shape in shapes}

@@ -18,7 +18,7 @@ def reference(found: dict) -> dict:
 
 
 def digest(found: dict) -> str:
-    """Return the SHA-256 of an applied object."""
+    """Return the SHA-256 of an object as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 

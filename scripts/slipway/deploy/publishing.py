@@ -20,10 +20,11 @@ def publish(
 ) -> dict[str, dict]:
     """Copy a release's repositories below `to`, a folder or storage that the cluster reads. Without `to` copy nothing.
 
-    `results` is the model's folder. With `signed`, the signature is published too. With `public_key`, each repository
-    needs a signature that this key verifies.
+    `results` is the model's folder. `keep` is the number of versions to keep there. With `signed`, the signature is
+    published too. With `public_key`, each repository needs a signature that this key verifies.
 
-    Returns {target: record of the publication}. A record's "published" says whether Slipway copied the repository.
+    Returns {target: record of the publication}. A record's "published" says whether Slipway copied the repository; if
+    not, "why" has the reason.
     Raises SlipwayError if a repository is incomplete, or if its copy fails.
     """
     for part in release.parts:

@@ -148,7 +148,10 @@ def _part_on_disk(folder: Path, target: str) -> Part:
 
 
 def _targets(record: dict, to: str) -> list[str]:
-    """Return the targets to deploy: all, but for Compose only the target of its composition."""
+    """Return the targets to deploy: all in the `record` of the manifests, for Compose the one target in compose.yaml.
+
+    If that one is not recorded, it is the first.
+    """
     targets, here = list(record["values"]), record["key"].get("compose_target")
     if not PLATFORMS[to].on_this_machine:
         return targets

@@ -1,6 +1,7 @@
 """Strategies for a new engine, fastest first: refit the existing one, build with the timing cache, build cold.
 
-`head` is the part of a build record that is known before the build: key, code, structure and topology.
+`head` is the part of a build record that is known before the build: the job's key, the digest of its code, and the two
+digests of the ONNX graph that `onnx_structure.digests` explains.
 """
 
 import argparse

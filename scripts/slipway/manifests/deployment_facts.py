@@ -90,7 +90,11 @@ class DeploymentFacts:
 
 
 def require_shippable(model: str, evidence: list[DeploymentFacts]) -> None:
-    """Raise SlipwayError unless each engine has real weights and a Triton backend, and was measured and chosen."""
+    """Raise SlipwayError unless each target has real weights, a backend of Triton, and records that belong together.
+
+    The repository must be made from this selection, and the selection from this load test. No target at all is an error
+    too.
+    """
     if not evidence:
         raise SlipwayError(
             "no target of config.yaml can be deployed to others: Triton has no backend of its own for the engines of "

@@ -60,7 +60,7 @@ def _schema(kind: str) -> dict:
 
 @cache
 def _kubernetes(version: str) -> Registry:
-    """Return a registry with Kubernetes' own definitions, to which the derived schemas refer."""
+    """Return the JSON definitions of a Kubernetes version, such as "1.29.0", to which the files in SCHEMAS refer."""
     folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}-local-strict"
     definitions = json.loads((folder / "_definitions.json").read_text(encoding="utf-8"))
     return Resource.from_contents(definitions) @ Registry()

@@ -47,7 +47,7 @@ def head_names(model: torch.nn.Module) -> tuple[str, ...]:
 
 
 def _heads_of(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module, str]]:
-    """Return each network of torchvision in a model, by its path, with each of its auxiliary heads by name."""
+    """Return (path, network, name of the head) of each auxiliary head that torchvision's networks in a model have."""
     torchvision = sys.modules.get("torchvision")
     if torchvision is None:  # not imported: the model has no network of torchvision
         return []

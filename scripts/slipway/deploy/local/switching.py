@@ -127,7 +127,10 @@ def changed_since(installation: LocalInstallation, before: dict[str, int | None]
 
 
 def start_server(installation: LocalInstallation, wanted: dict[str, int | None], ports: Ports, start: int) -> Server:
-    """Start a server with these versions, and return it without waiting until it is ready."""
+    """Start a server, and return it without waiting until it is ready.
+
+    `wanted` is {model: version; None if it is not served}. `start` counts the servers of this installation.
+    """
     state, store = installation.state, installation.store
     served = {name: number for name, number in wanted.items() if number is not None}
     for name, number in served.items():

@@ -37,8 +37,9 @@ ONE_REQUEST = [{"min": 1, "opt": 1, "max": 1}]
 def describe(trt: ModuleType, plan: bytes, path: str | Path) -> dict:
     """Load a serialized engine on this GPU, and return its facts for the build record.
 
-    "profiles", "memory" (bytes), "layers" (by precision), "unread_layers" (the inspector's text on each), "gpu",
-    "not_refittable_because" (None if it can be) and "layers_read_from". Raises ValueError if it cannot be loaded.
+    They are "profiles", "memory" ({"weights_and_plan_bytes", "activations_bytes"}), "layers" ({precision: number of
+    layers}), "unread_layers" (the inspector's text on each), "gpu", "not_refittable_because" (None if it can be) and
+    "layers_read_from". Raises ValueError if it cannot be loaded.
     """
     log = logger(trt)
     _runtime, engine = load(trt, log, plan, path)

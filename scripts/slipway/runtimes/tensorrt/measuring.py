@@ -27,10 +27,11 @@ def measure(
     streams: list[int],
     inputs: Tensors | None = None,
 ) -> dict:
-    """Measure an engine at one batch size, on `inputs` of this size, or on random ones of the profile's optimal sizes.
+    """Measure an engine at one batch size, on `inputs` (a batch of that size) or on random ones.
 
-    Returns {"profile", "binding", "samples_ms", "no_graph_because", "device_memory_bytes", "throughput..._per_s"}; see
-    `_samples` and `_throughputs`.
+    Random inputs have the optimal sizes of the profile. Returns "profile" (its index), "binding" (to CUDA),
+    "samples_ms" (of `_samples`), "no_graph_because" (text or None), "device_memory_bytes", and the entries of
+    `_throughputs`.
     """
     stream_context = warmed(engine, batch, warmup_seconds, inputs)
     graphs, reason = record(stream_context)

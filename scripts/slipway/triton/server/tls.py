@@ -138,7 +138,10 @@ def _shown(contexts: Contexts, certificate: Path, client_ca: Path | None, own: P
 
 
 def _name_for(host: str, certificate: Path, shown: dict, contexts: Contexts) -> str:
-    """Return the name in the certificate that identifies a server at `host`."""
+    """Return a name under which clients accept the certificate of a server at `host`. A handshake tries each.
+
+    `shown` is the content of the certificate as Python's `ssl` gives it. Raises SlipwayError if there is no such name.
+    """
     named = [name for kind, name in shown.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
     names = [host]
     with contextlib.suppress(ValueError):
