@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
+# The most bytes of one ONNX file, which is a protobuf message.
+ONNX_LIMIT = 2**31 - 1
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -55,6 +57,7 @@ def main(arguments: argparse.Namespace) -> None:
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
+    require_one_file(model, arguments.architecture)
     if content:
         choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
     else:
@@ -81,6 +84,16 @@ def main(arguments: argparse.Namespace) -> None:
     for line in record["notes"]:
         progress(f"  {line}")
     progress(f"  {origin} weights, {count_in_words(record['parameters'])} parameters, SHA-256 {record['sha256'][:12]}")
+
+
+def require_one_file(model: torch.nn.Module, architecture: str) -> None:
+    """Raise SlipwayError if a network's weights are larger than ONNX_LIMIT."""
+    size = sum(tensor.numel() * tensor.element_size() for tensor in [*model.parameters(), *model.buffers()])
+    if size > ONNX_LIMIT:
+        raise SlipwayError(
+            f"the weights of {architecture} take {size / 1e9:.2f} GB, but an ONNX file holds at most "
+            f"{ONNX_LIMIT / 1e9:.2f} GB, and Slipway keeps a network in one file; take a smaller architecture"
+        )
 
 
 def count_in_words(count: int) -> str:
