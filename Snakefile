@@ -22,14 +22,14 @@ include: "rules/common.smk"
 
 rule evidence:
     input:
-        evidence_of_every_model,
+        evidence_of(*resolved.models),
     message:
         "Everything is measured"
 
 
 rule deploy:
     input:
-        evidence_of_every_model,
+        evidence_of(*resolved.models),
         live,
     message:
         "Everything is measured and live"

@@ -70,13 +70,22 @@ wildcard_constraints:
     precision=one_of(resolved.all_precisions()),
 
 
-def evidence_of_every_model(wildcards):
-    """Return the targets of `evidence`, for every engine; refuse batch sizes that an engine would not take."""
-    with refused_by_snakemake():
-        require_batches(resolved)
+def evidence_of(*models):
+    """Return the input function for all that is measured of models; it refuses batch sizes that no engine takes."""
+
+    def files(wildcards):
+        with refused_by_snakemake():
+            require_batches(resolved)
+        return [file for model in models for file in evidence_of_model(model)]
+
+    return files
+
+
+def evidence_of_model(model):
+    """Return what is measured of a model, on every target and of every engine."""
     names = ["report.html", "profile/profile.json"]
     for target in resolved.targets:
         of_target = ["{model}.benchmark.json", "selection.json", "analysis/summary.pdf"]
-        of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target)]
+        of_target += [f"{{model}}.{precision}.accuracy.json" for precision in resolved.precisions(target, model)]
         names += [f"{target}/{name}" for name in of_target]
-    return expand([f"results/{{model}}/{name}" for name in names], model=resolved.models)
+    return expand([f"results/{{model}}/{name}" for name in names], model=model)

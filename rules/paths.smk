@@ -12,8 +12,8 @@ def onnx_of(wildcards):
 
 
 def onnx_records(variants):
-    """Return the input function for the records of a model's ONNX files in the variants that `variants()` returns."""
-    return lambda wildcards: [f"{onnx_file(wildcards.model, variant)}.json" for variant in variants()]
+    """Return the input function for the records of a model's ONNX files in the variants that `variants(model)` returns."""
+    return lambda wildcards: [f"{onnx_file(wildcards.model, name)}.json" for name in variants(wildcards.model)]
 
 
 def golden_for_gates(wildcards):
@@ -42,7 +42,7 @@ def of_every_engine(kind):
     """Return the input function for one kind of file, such as `accuracy.json`, of every engine of a model on a target."""
     return lambda wildcards: [
         f"results/{wildcards.model}/{wildcards.target}/{wildcards.model}.{precision}.{kind}"
-        for precision in resolved.precisions(wildcards.target)
+        for precision in resolved.precisions(wildcards.target, wildcards.model)
     ]
 
 
@@ -80,7 +80,7 @@ def measured_of_every_target(wildcards):
     return [
         f"results/{wildcards.model}/{target}/{name.format(model=wildcards.model, precision=precision)}"
         for target in resolved.targets
-        for names, precisions in [(of_target, [None]), (of_engine, resolved.precisions(target))]
+        for names, precisions in [(of_target, [None]), (of_engine, resolved.precisions(target, wildcards.model))]
         for precision in precisions
         for name in names
     ]

@@ -50,7 +50,9 @@ rule preflight_onnx:
     input:
         program=program("preflight_onnx"),
         records=onnx_records(resolved.preflight_variants),
-        onnx=lambda wildcards: [onnx_file(wildcards.model, name) for name in resolved.preflight_variants()],
+        onnx=lambda wildcards: [
+            onnx_file(wildcards.model, name) for name in resolved.preflight_variants(wildcards.model)
+        ],
     output:
         update("results/{model}/preflight.json"),
     params:

@@ -121,6 +121,13 @@ def test_a_limit_measures_nothing_again(place):
     assert planned(place)[0] == dict.fromkeys(("render_load_test", "choose_configuration", "write_repository"), 1)
 
 
+def test_another_model_and_another_target_touch_nothing_that_is_there(place):
+    place.config["models"]["other"] = place.config["models"]["tiny"] | {"input": "float32"}
+    place.configure("targets.ort", {"runtime": "onnxruntime"})
+    jobs, said = planned(place)
+    assert jobs == NOTHING, said
+
+
 # The toolchain and the hardware
 
 

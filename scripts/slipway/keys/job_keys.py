@@ -165,8 +165,8 @@ class JobKeys:
         """Return the key of the report page of a model."""
         return JobKey(
             self._parts.program("write_report"),
-            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines()],
-            variants=self.resolved.variants(),
+            engines=[f"{target}/{precision}" for target, precision in self.resolved.engines(model)],
+            variants=self.resolved.variants(model),
             evaluated=self.resolved.has_evaluation(model),
         )
 

@@ -85,17 +85,17 @@ class ResolvedConfig:
         python = self.tensorrt(target)["python"] if self.runs_tensorrt(target) else None
         return python or "python"
 
-    def precisions(self, target: str) -> list[str]:
-        """Return the precisions of a target's engines, with `auto` decided."""
+    def precisions(self, target: str, model: str | None = None) -> list[str]:
+        """Return the precisions of a model's engines on a target, with `auto` decided; by default of any model's."""
         declared = self.config["targets"][target]["precisions"]
         if declared != "auto":
             return declared
-        calibrated = all(map(self.is_calibrated, self.models))
+        calibrated = any(map(self.is_calibrated, [model] if model else self.models))
         return precisions.automatic(self.runtime(target), self.hardware(target), calibrated)
 
-    def engines(self) -> list[tuple[str, str]]:
-        """Return (target, precision) of each engine that every model gets."""
-        return [(target, precision) for target in self.targets for precision in self.precisions(target)]
+    def engines(self, model: str | None = None) -> list[tuple[str, str]]:
+        """Return (target, precision) of each engine of a model; by default of any model."""
+        return [(target, precision) for target in self.targets for precision in self.precisions(target, model)]
 
     def all_precisions(self) -> list[str]:
         """Return the precisions of all targets without duplicates, in the order of first use."""
@@ -106,19 +106,19 @@ class ResolvedConfig:
         runtime = self.runtime(target)
         return precisions.variant(runtime, self.runtime_version(runtime, target), precision)
 
-    def variants(self) -> list[str]:
-        """Return the ONNX variants of all engines, FP32 first: the others are made from it."""
-        return list(dict.fromkeys(["fp32", *self.variants_of(self.targets)]))
+    def variants(self, model: str) -> list[str]:
+        """Return the ONNX variants of all engines of a model, FP32 first: the others are made from it."""
+        return list(dict.fromkeys(["fp32", *self.variants_of(model, self.targets)]))
 
-    def variants_of(self, targets: list[str]) -> list[str]:
-        """Return the ONNX variants of some targets' engines, in the order of first use."""
-        needed = [self.variant(target, name) for target in targets for name in self.precisions(target)]
+    def variants_of(self, model: str, targets: list[str]) -> list[str]:
+        """Return the ONNX variants of a model's engines on some targets, in the order of first use."""
+        needed = [self.variant(target, name) for target in targets for name in self.precisions(target, model)]
         return list(dict.fromkeys(needed))
 
-    def preflight_variants(self) -> list[str]:
-        """Return the ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets' variants."""
-        calibrated = all(map(self.is_calibrated, self.models))
-        return list(dict.fromkeys(["fp32", "fp16", *(["int8-fp16"] if calibrated else []), *self.variants()]))
+    def preflight_variants(self, model: str) -> list[str]:
+        """Return a model's ONNX variants to try without a GPU: FP32, FP16, INT8 if calibrated, and the targets'."""
+        quantized = ["int8-fp16"] if self.is_calibrated(model) else []
+        return list(dict.fromkeys(["fp32", "fp16", *quantized, *self.variants(model)]))
 
     def hardware(self, target: str) -> str:
         """Return the identity of a target's hardware, with `auto` detected. Raise SlipwayError if there is no GPU."""

@@ -83,7 +83,6 @@ def require_weights_keys(resolved: ResolvedConfig) -> None:
 
 def require_precisions(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError unless every configured engine can be built: on its hardware, from data, with a profile."""
-    uncalibrated = [model for model in resolved.models if not resolved.is_calibrated(model)]
     for target in resolved.targets:
         runtime, identity = resolved.runtime(target), resolved.hardware(target)
         version = resolved.runtime_version(runtime, target)
@@ -98,6 +97,8 @@ def require_precisions(resolved: ResolvedConfig) -> None:
             has = f"config: `targets.{target}.precisions` has {precision}"
             if reason := precisions.refusal(runtime, version, identity, precision):
                 raise SlipwayError(f"{has}, but {reason}")
+            models = [model for model in resolved.models if precision in resolved.precisions(target, model)]
+            uncalibrated = [model for model in models if not resolved.is_calibrated(model)]
             if precision in ("int8", "fp8") and uncalibrated:
                 raise SlipwayError(f"{has}, which needs {_calibration_data(resolved, uncalibrated[0])}")
             if resolved.runs_tensorrt(target) and not resolved.profiles(target, precision):

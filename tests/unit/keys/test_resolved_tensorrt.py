@@ -69,8 +69,8 @@ def test_rtx_builds_for_the_declared_generation():
 
 def test_preflight_tries_what_every_target_needs(photographs):
     found = resolved({"h100": tensorrt_target() | {"precisions": ["bf16"]}}, calibration={"images": str(photographs)})
-    assert found.preflight_variants() == ["fp32", "fp16", "int8-fp16", "bf16"]
-    assert resolved().preflight_variants() == ["fp32", "fp16"]
+    assert found.preflight_variants("m") == ["fp32", "fp16", "int8-fp16", "bf16"]
+    assert resolved().preflight_variants("m") == ["fp32", "fp16"]
 
 
 def test_a_profile_may_be_for_some_precisions_alone():
