@@ -25,7 +25,7 @@ from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.package_versions import ABSENT, package_version
 from slipway.core.pytorch import torch
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 
 # Subjects that a machine may lack. The reason is recorded, and the other subjects are measured.
 OPTIONAL = {"onnxruntime", comparison.PYTORCH_FP16}

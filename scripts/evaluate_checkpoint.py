@@ -15,7 +15,7 @@ from slipway.core.artifacts import read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import about_weights, add_planned
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 
 
 def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:

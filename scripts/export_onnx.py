@@ -24,7 +24,7 @@ from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.os_errors import of_system
 from slipway.core.pytorch import torch
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 from slipway.networks.export_failures import frozen_lines, why_answers_differ, why_not_exported
 from slipway.networks.forward_failures import other_types
 from slipway.networks.own_answers import require_own_answers

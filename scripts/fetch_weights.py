@@ -5,7 +5,6 @@ import errno
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,17 +15,13 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned, settings_of
 from slipway.core.pytorch import torch
-from slipway.models import build
+from slipway.models.architectures import build
 from slipway.models.canonical import inputs_record, write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
-from slipway.models.published import TRANSFORMING, network_arguments, published_weights
+from slipway.models.sources import source_of
 from slipway.models.trial_runs import require_reproducible, try_run
 from slipway.networks.calling import call_of, naming
-from slipway.networks.downloads import download_timeout
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
@@ -52,7 +47,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
     origin, content, published = obtain(arguments)
-    complete = network_arguments(arguments.architecture, arguments.arguments, published)
+    source = source_of(arguments.architecture)
+    complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
     sample = sample_of(arguments.samples)
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
@@ -64,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
         choice = None
         fill_zero_weights(model)
     outputs = try_run(model, sample)
-    if ":" in arguments.architecture:  # torchvision's own networks are reproducible
+    if not source.is_reproducible:
         require_reproducible(model, arguments.architecture, complete, sample)
     write_canonical(model, arguments.output)
     record = {
@@ -76,7 +72,8 @@ def main(arguments: argparse.Namespace) -> None:
         "inputs": inputs_record(sample),
         "weights": arguments.weights,
         "choice": asdict(choice) if choice else None,
-        "notes": [str(choice)] * (origin == "checkpoint") + notes(arguments, published),
+        "notes": [str(choice)] * (origin == "checkpoint")
+        + source.notes(arguments.architecture, arguments.arguments, published),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "classes": outputs[0].shape[1] if len(outputs) == 1 and outputs[0].ndim == 2 else None,
     }
@@ -110,18 +107,19 @@ def sample_of(path: Path) -> Tensors:
     return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
 
 
-def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, WeightsEnum | None]":
-    """Return (origin, content of the checkpoint, torchvision's published weights or None).
+def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:
+    """Return (origin, content of the checkpoint, the source's published weights or None).
 
-    The origin is "checkpoint", "torchvision" or "rehearsal". A rehearsal replaces published weights and has no content.
-    Raises SlipwayError if the download fails for weights other than `default`.
+    The origin is "checkpoint", the title of the source, or "rehearsal". A rehearsal replaces published weights and has
+    no content. Raises SlipwayError if the download fails for weights other than `default`.
     """
+    source = source_of(arguments.architecture)
     if arguments.checkpoint:
         content = read_checkpoint(arguments.checkpoint)
-        return "checkpoint", content, published_weights(arguments.architecture, arguments.checkpoint)
-    published = named_weights(arguments.architecture, arguments.weights)
+        return "checkpoint", content, source.recognised(arguments.architecture, arguments.checkpoint)
+    published = source.named_weights(arguments.architecture, arguments.weights)
     try:
-        return "torchvision", content_of(download(published)), published
+        return source.TITLE, content_of(source.download(published)), published
     except OSError as error:  # including urllib's URLError, which has no errno
         if error.errno in NOT_THE_NETWORK:
             raise SlipwayError(
@@ -137,48 +135,6 @@ def obtain(arguments: argparse.Namespace) -> "tuple[str, Content | None, Weights
         rehearsal_warning(error)
         torch.manual_seed(REHEARSAL_SEED)
         return "rehearsal", None, published
-
-
-def named_weights(architecture: str, name: str) -> "WeightsEnum":
-    """Return torchvision's published weights of an architecture by their name or `default`.
-
-    Raises SlipwayError if there are no such weights.
-    """
-    import torchvision
-
-    if ":" in architecture:
-        raise SlipwayError(f"torchvision has no weights for {architecture}; set `weights` to the path of a checkpoint")
-    published = torchvision.models.get_model_weights(architecture)
-    if name != "default" and name not in published.__members__:
-        raise SlipwayError(
-            f"torchvision has no weights {name} for {architecture}; set `weights` to one of "
-            f"{', '.join(published.__members__)}, default"
-        )
-    return published.DEFAULT if name == "default" else published[name]
-
-
-def download(weights: "WeightsEnum") -> dict:
-    """Return the state dict of torchvision's published weights.
-
-    PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
-    waits.
-    """
-    import filelock
-
-    cache = Path(torch.hub.get_dir())
-    cache.mkdir(parents=True, exist_ok=True)
-    with download_timeout(), filelock.FileLock(cache / "slipway.lock"):
-        return weights.get_state_dict(progress=False, check_hash=True)
-
-
-def notes(arguments: argparse.Namespace, published: "WeightsEnum | None") -> list[str]:
-    """Return sentences for the user about the network; [] if there is nothing to say."""
-    if arguments.architecture not in TRANSFORMING or published or "transform_input" in arguments.arguments:
-        return []
-    return [
-        f"{arguments.architecture} has transform_input: false, as torchvision makes it without pretrained weights; if "
-        "the training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
-    ]
 
 
 def rehearsal_warning(reason: object) -> None:

@@ -17,7 +17,7 @@ from slipway.core.artifacts import read_json, write_json, write_text
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import add_planned
 from slipway.core.pytorch import torch
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 from slipway.networks.calling import naming
 from slipway.outputs.meaning import KINDS
 

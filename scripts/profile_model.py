@@ -20,7 +20,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.hardware import usable_cores
 from slipway.core.job_settings import about_weights, add_planned
 from slipway.core.pytorch import torch
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 
 # Substrings of operator names: with arithmetic; only dispatching or allocating; foldable into others by a runtime.
 COMPUTE = ("conv", "mm", "aten::linear", "matmul", "bmm", "attention")

@@ -9,7 +9,7 @@ from slipway.contract.network import ServedNetwork, answers_of
 from slipway.core.artifacts import read_json, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.job_settings import about_weights, add_planned
-from slipway.models import load_model
+from slipway.models.canonical import load_model
 from slipway.networks.own_answers import require_own_answers
 from slipway.outputs.showing import record_of, sentences_of
 from slipway.outputs.variation import ROUNDING, require_variation, variations

@@ -22,7 +22,7 @@ from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.keys.config import complete
-from slipway.models import build
+from slipway.models.architectures import build
 from slipway.models.checkpoint_files import read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.tools.snakemake_runs import now, write_config

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from profile_model import profile, summarise
-from slipway.models import build
+from slipway.models.architectures import build
 
 pytestmark = [
     pytest.mark.gpu,

@@ -26,6 +26,7 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.keys import code_meaning
 from slipway.keys.code_meaning import meaning, without_messages
 from slipway.keys.file_hash_cache import FileHashCache
+from slipway.models import sources
 from slipway.runtimes import runtime_code, traits_file
 
 # It finds out whether code changed, and makes no artifact.
@@ -79,6 +80,10 @@ class CodeHashes:
         """
         module, _, factory = architecture.partition(":")
         return self._of_users_module(module.split(".")[0]) if factory else {}
+
+    def of_source(self, architecture: str) -> dict[str, str]:
+        """Return {file: SHA-256} of the module of an architecture's source, which programs import by name."""
+        return self._of_files(*_files(f"{sources.__name__}.{sources.source_name(architecture)}"))
 
     def _of_users_module(self, name: str) -> dict[str, str]:
         spec = find_users_module(name)

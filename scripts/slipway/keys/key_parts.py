@@ -113,8 +113,9 @@ class KeyParts:
         return JobKey(self.program(name), self.network(model))
 
     def network(self, model: str) -> dict:
-        """Return {"code": {file: SHA-256}} of the user's module that defines a model's network."""
-        return {CODE: self.code_hashes.of_architecture(self.resolved.config["models"][model]["architecture"])}
+        """Return {"code": {file: SHA-256}} of a model's source and of the user's module that defines its network."""
+        architecture = self.resolved.config["models"][model]["architecture"]
+        return {CODE: self.code_hashes.of_source(architecture) | self.code_hashes.of_architecture(architecture)}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""

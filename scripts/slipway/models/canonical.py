@@ -8,11 +8,11 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from slipway.contract.contract import Tensors
 from slipway.core.artifacts import atomic_write
 from slipway.core.errors import SlipwayError
+from slipway.core.pytorch import torch
 from slipway.models.architectures import build
 from slipway.models.loading import load
 

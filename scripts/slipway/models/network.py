@@ -8,7 +8,7 @@ from itertools import chain, takewhile
 
 import torch
 
-from slipway.models.architectures import head_names
+from slipway.models.auxiliary_heads import head_names
 from slipway.models.loading import COUNTER, tied_names
 
 # Prefixes that PyTorch's wrappers (compile, FSDP, DDP) put into the names of parameters.

@@ -5,7 +5,7 @@ import re
 import torch
 
 from fetch_weights import fill_zero_weights
-from slipway.models import build
+from slipway.models.architectures import build
 
 # What the published files of some networks call their tensors: they are older than today's names.
 _OLDER_NAMES = {

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from slipway.core.errors import SlipwayError
-from slipway.models import build, load_model
-from slipway.models.canonical import write_canonical
+from slipway.models.architectures import build
+from slipway.models.canonical import load_model, write_canonical
 from slipway.models.trial_runs import require_reproducible
 
 

@@ -7,7 +7,7 @@ from helpers.models.published_files import as_published, seeded_network
 from safetensors.torch import save_file
 
 from slipway.core.errors import SlipwayError
-from slipway.models import build
+from slipway.models.architectures import build
 from slipway.models.checkpoint_files import content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 

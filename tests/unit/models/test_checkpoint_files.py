@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from slipway.core.errors import SlipwayError
-from slipway.models import build
+from slipway.models.architectures import build
 from slipway.models.checkpoint_files import content_of, read_checkpoint
 
 

@@ -10,8 +10,8 @@ from helpers.workplace import free_ports
 
 from slipway.core.errors import SlipwayError
 from slipway.keys.code_hash import SCRIPTS, CodeHashes
-from slipway.models import build
-from slipway.models.architectures import head_names
+from slipway.models.architectures import build
+from slipway.models.auxiliary_heads import head_names
 
 ARCHITECTURE = "squeezenet1_1"
 
@@ -117,8 +117,8 @@ BUILDS = f"""
 import sys
 sys.path.insert(0, {str(SCRIPTS)!r})
 import predict, deploy, status
-from slipway.models import build
-from slipway.models.architectures import head_names
+from slipway.models.architectures import build
+from slipway.models.auxiliary_heads import head_names
 for name in {NAMES}:
     print(name, build(f"{{name}}:make")[1].out_features)
 from slipway.models import trial_runs  # the workflow still finds its own modules

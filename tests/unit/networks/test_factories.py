@@ -1,7 +1,7 @@
 import pytest
 
 from slipway.core.errors import SlipwayError
-from slipway.models import build
+from slipway.models.architectures import build
 
 MODULE = """
 import torch

@@ -17,7 +17,7 @@ from slipway.core.artifacts import sha256, write_json
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import cpu_identity
 from slipway.engines.engine_artifact import BuiltEngine
-from slipway.models import build
+from slipway.models.architectures import build
 
 PREPROCESS = Preprocessing(40, 32, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4))
 OPTIONS = "--seconds 0.05 --warmup-seconds 0.01"

@@ -15,7 +15,7 @@ from slipway.benchmark.evaluation import Evaluation, stacked
 from slipway.contract.contract import BATCH, Contract, Tensor
 from slipway.core.artifacts import read_json, write_json
 from slipway.core.errors import SlipwayError
-from slipway.models import build
+from slipway.models.architectures import build
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -14,10 +14,8 @@ from helpers.models.served_pictures import random_pictures
 
 from fetch_weights import (
     count_in_words,
-    download,
     fill_zero_weights,
     main,
-    named_weights,
     obtain,
     parse_arguments,
     require_one_file,
@@ -25,8 +23,10 @@ from fetch_weights import (
 from slipway.contract.golden import write_samples
 from slipway.core.artifacts import sha256
 from slipway.core.errors import SlipwayError
-from slipway.models import build, load_model
-from slipway.models.published import network_arguments, published_weights
+from slipway.models.architectures import build
+from slipway.models.canonical import load_model
+from slipway.models.sources.factory import named_weights as factory_weights
+from slipway.models.sources.torchvision import download, named_weights, network_arguments, recognised
 from slipway.models.trial_runs import try_run
 
 
@@ -136,7 +136,7 @@ def test_unknown_weights_are_refused_with_those_there_are():
 
 def test_an_own_architecture_has_no_weights_to_download():
     with pytest.raises(SlipwayError, match="path of a checkpoint"):
-        named_weights("my.models:make", "default")
+        factory_weights("my.models:make", "default")
 
 
 def test_of_two_downloads_at_once_one_waits(monkeypatch, tmp_path):
@@ -161,7 +161,7 @@ def test_only_the_network_is_a_reason_to_rehearse(monkeypatch, options):
     given = options("--architecture", "squeezenet1_1", "--weights", "default")
 
     def failing(error):
-        monkeypatch.setattr("fetch_weights.download", lambda *_: (_ for _ in ()).throw(error))
+        monkeypatch.setattr("slipway.models.sources.torchvision.download", lambda *_: (_ for _ in ()).throw(error))
         origin, content, _ = obtain(given)
         return origin, content
 
@@ -222,11 +222,11 @@ def test_published_weights_have_the_arguments_that_torchvision_gives_them():
 def test_a_copy_of_a_published_file_is_known_by_its_content(tmp_path, monkeypatch):
     path = tmp_path / "my inception.pth"
     path.write_bytes(b"published")
-    assert published_weights("inception_v3", path) is None
+    assert recognised("inception_v3", path) is None
     weights = torchvision.models.Inception_V3_Weights.DEFAULT
     renamed = dataclasses.replace(weights.value, url=f"https://download.pytorch.org/inception-{sha256(path)[:8]}.pth")
     monkeypatch.setattr(weights, "_value_", renamed)
-    assert published_weights("inception_v3", path) is weights
+    assert recognised("inception_v3", path) is weights
 
 
 def test_a_checkpoint_of_ones_own_says_that_no_file_tells_of_transform_input(tmp_path, options):

@@ -1,0 +1,96 @@
+"""torchvision's networks, by their names, and the weights that it publishes for them."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slipway.core.artifacts import sha256
+from slipway.core.errors import SlipwayError
+from slipway.networks.downloads import download_timeout
+
+if TYPE_CHECKING:
+    import torch
+    from torchvision.models import WeightsEnum
+
+TITLE = "torchvision"
+is_reproducible = True
+# Networks with an input normalisation of their own. It is on for torchvision's published weights.
+_TRANSFORMING = ("googlenet", "inception_v3")
+
+
+def factory(architecture: str) -> "Callable[..., torch.nn.Module]":
+    """Return torchvision's builder of a network, without any weights."""
+    import torchvision
+
+    # By default, a segmentation network would download weights of its backbone, which are then replaced.
+    is_segmentation = architecture in torchvision.models.list_models(module=torchvision.models.segmentation)
+    no_weights = {"weights": None, **({"weights_backbone": None} if is_segmentation else {})}
+    return partial(torchvision.models.get_model, architecture, **no_weights)
+
+
+def named_weights(architecture: str, name: str) -> "WeightsEnum":
+    """Return torchvision's published weights of an architecture by their name or `default`.
+
+    Raises SlipwayError if there are no such weights.
+    """
+    import torchvision
+
+    published = torchvision.models.get_model_weights(architecture)
+    if name != "default" and name not in published.__members__:
+        raise SlipwayError(
+            f"torchvision has no weights {name} for {architecture}; set `weights` to one of "
+            f"{', '.join(published.__members__)}, default"
+        )
+    return published.DEFAULT if name == "default" else published[name]
+
+
+def recognised(architecture: str, checkpoint: Path) -> "WeightsEnum | None":
+    """Return torchvision's weights if `checkpoint` is a copy of their file, by the SHA-256 in their URL; else None."""
+    import torchvision
+
+    content = sha256(checkpoint)
+    for weights in torchvision.models.get_model_weights(architecture):
+        start = Path(weights.url).stem.rpartition("-")[2]
+        if len(start) >= 8 and content.startswith(start):
+            return weights
+    return None
+
+
+def download(published: "WeightsEnum") -> dict:
+    """Return the state dict of torchvision's published weights.
+
+    PyTorch caches downloads for all checkouts. If two jobs need the same file at once, one downloads and the other
+    waits.
+    """
+    import filelock
+    import torch
+
+    cache = Path(torch.hub.get_dir())
+    cache.mkdir(parents=True, exist_ok=True)
+    with download_timeout(), filelock.FileLock(cache / "slipway.lock"):
+        return published.get_state_dict(progress=False, check_hash=True)
+
+
+def network_arguments(architecture: str, arguments: dict, published: "WeightsEnum | None") -> dict:
+    """Return the network's arguments with the defaults that torchvision's own builder sets for these weights.
+
+    The user's arguments take precedence. If `published` is None (the user's own checkpoint), the defaults are those of
+    a network without pretrained weights.
+    """
+    defaults = {}
+    if architecture in _TRANSFORMING:
+        defaults = {"init_weights": published is None, "transform_input": published is not None}
+    elif published is not None and architecture.startswith("vit_"):
+        defaults = {"image_size": published.meta["min_size"][0]}
+    return {**defaults, **arguments}
+
+
+def notes(architecture: str, arguments: dict, published: "WeightsEnum | None") -> list[str]:
+    """Return a sentence about an argument that no checkpoint has; [] if there is nothing to say."""
+    if architecture not in _TRANSFORMING or published or "transform_input" in arguments:
+        return []
+    return [
+        f"{architecture} has transform_input: false, as torchvision makes it without pretrained weights; if the "
+        "training started from torchvision's, set `arguments: {transform_input: true}`, since no checkpoint says so"
+    ]
