@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from slipway.contract.contract import Tensors
 from slipway.contract.network import ServedNetwork
 from slipway.core.errors import SlipwayError
+from slipway.networks.graph_network import GraphNetwork
 from slipway.outputs.meaning import LOGITS, STATED, Meaning
 from slipway.outputs.variation import variation
 
@@ -92,8 +93,10 @@ def find_meaning(
 def last_operation(network: ServedNetwork, inputs: Tensors, output: str) -> str:
     """Return the name of the operation that makes an output, such as "softmax"; "" if it cannot be observed.
 
-    Views, casts and averages are skipped. Runs the network once.
+    Views, casts and averages are skipped. Runs the network once, unless it is a graph in a file.
     """
+    if isinstance(network.network, GraphNetwork):
+        return network.network.last_operation(network.network.own_outputs(network.names)[output])
     try:
         operations = _recorded(network, inputs, output)
     except Exception:  # compiled code, and calls into other libraries, cannot always be observed

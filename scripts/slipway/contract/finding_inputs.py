@@ -9,6 +9,7 @@ import torch
 from slipway.contract.contract import BATCH, Axis, Tensor, Tensors
 from slipway.core.errors import SlipwayError, listed
 from slipway.networks.calling import call_of
+from slipway.networks.graph_network import GraphNetwork
 
 # Proposed names of axes: {number of axes of a tensor: {index of an axis: its name}}.
 _PROPOSED = {2: {1: "length"}, 3: {1: "length", 2: "length"}, 4: {2: "height", 3: "width"}}
@@ -31,6 +32,8 @@ def inputs_of(
     in_order = dict.fromkeys((*stated, *call_of(model, names).names))
     arrays = {name: [sample[name] for sample in samples] for name in in_order}
     shapes = {name: stated[name]["shape"] for name in in_order if stated.get(name, {}).get("shape")}
+    if isinstance(model, GraphNetwork):
+        shapes = _without_batch(model, arrays) | shapes
     shapes |= _found(arrays, shapes, axes)
     inputs = tuple(_input(name, arrays[name], stated.get(name, {}), shapes[name]) for name in in_order)
     if len({tensor.shape[:1] == (BATCH,) for tensor in inputs}) > 1:
@@ -40,6 +43,17 @@ def inputs_of(
             "`batch`, or none"
         )
     return inputs
+
+
+def _without_batch(graph: GraphNetwork, arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, list[int]]:
+    """Return {input: shape} of the inputs of a graph whose batch axis is fixed, as far as all samples have one size.
+
+    With a dynamic batch axis, return {}.
+    """
+    if all(tensor.shape[:1] == (None,) or not tensor.shape for tensor in graph.inputs):
+        return {}
+    shapes = {name: {array.shape for array in of_input} for name, of_input in arrays.items()}
+    return {name: list(next(iter(alike))) for name, alike in shapes.items() if len(alike) == 1}
 
 
 def _found(

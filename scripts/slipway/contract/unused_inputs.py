@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from slipway.contract.contract import Tensors
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.networks.answer_structure import tensors_in
+from slipway.networks.graph_network import GraphNetwork
 
 
 def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
@@ -16,6 +17,8 @@ def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
     An input counts as used if the network's Python code reads a value of it. Returns [] if the operations cannot be
     observed.
     """
+    if isinstance(network.network, GraphNetwork):
+        return _unused_in_graph(network, network.network)
     tensors = {name: tensor_of(inputs[name]).clone() for name in (tensor.name for tensor in network.inputs)}
     sources = _Sources(tensors)
     try:
@@ -26,6 +29,12 @@ def unused_inputs(network: ServedNetwork, inputs: Tensors) -> list[str]:
         return []
     used = sources.read.union(*(sources.of(output) for output in outputs.values()))
     return [name for name in tensors if name not in used]
+
+
+def _unused_in_graph(network: ServedNetwork, graph: GraphNetwork) -> list[str]:
+    unused = graph.unused_inputs(list(graph.own_outputs(network.names).values()))
+    single = len(graph.inputs) == 1
+    return [tensor.name for tensor in network.inputs if tensor.name in unused or (single and unused)]
 
 
 class _Sources(TorchDispatchMode):

@@ -9,6 +9,7 @@ import torch
 
 from slipway.contract.contract import Tensors
 from slipway.core.errors import SlipwayError, listed
+from slipway.networks.graph_network import GraphNetwork
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -57,6 +58,8 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     A network with one required parameter takes a single input of any name. Raises SlipwayError if the network does not
     take an input, or needs another one.
     """
+    if isinstance(network, GraphNetwork):
+        return _call_of_graph(network, names)
     parameters = _parameters(network)
     kinds = [parameter.kind for parameter in parameters.values()]
     named = {name: one for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)}
@@ -81,6 +84,19 @@ def call_of(network: torch.nn.Module, names: Sequence[str]) -> Call:
     positional = [name for name, one in named.items() if one.kind == one.POSITIONAL_ONLY and name in names]
     rest = [name for name in (*named, *names) if name in names and name not in positional]
     return Call(tuple(positional), tuple(dict.fromkeys(rest)))
+
+
+def _call_of_graph(network: GraphNetwork, names: Sequence[str]) -> Call:
+    """Return how a graph takes inputs: a single one of any name by position, else all of them by their names."""
+    own = [tensor.name for tensor in network.inputs]
+    if len(own) == len(names) == 1:
+        return Call(positional=tuple(names))
+    if set(own) != set(names):
+        raise NotTaken(
+            f"the samples have {', '.join(names)}, but {network.title} takes {', '.join(own)}; name the arrays of the "
+            "samples so, leave others out, or let only the metric read them (`metric.targets`)"
+        )
+    return Call(keyword=tuple(own))
 
 
 def _parameters(network: torch.nn.Module) -> Mapping[str, inspect.Parameter]:

@@ -36,8 +36,11 @@ Run = Callable[[Tensors], object]
 def why_it_fails(model: "torch.nn.Module", inputs: Tensors, error: Exception, run: Run, batched: bool = True) -> str:
     """Return a sentence about the failure of a network on named inputs: its cause, its place, the remedy.
 
-    `run` is called with other inputs, to find out whether their dtype, number or size is the cause.
+    `run` is called with other inputs, to find out whether their dtype, number or size is the cause. A graph in a file
+    tells its inputs itself.
     """
+    if hasattr(model, "why_it_fails"):
+        return model.why_it_fails(inputs, error)
     message = first_sentence(error)
     failed = f"the network fails on {_shapes(inputs)} ({message}){place_of(error)}"
     if channels := _OF_CHANNELS.search(message):

@@ -1,0 +1,40 @@
+"""A network that is a graph in a file alone. Its tensors and operations are read in the graph, for it has no code."""
+
+from collections.abc import Sequence
+
+import torch
+
+from slipway.contract.contract import Tensor, Tensors
+
+
+class GraphNetwork(torch.nn.Module):
+    """The interface of a network without code. `title` names the file in messages, `runtime` the one that computes it.
+
+    `inputs` and `outputs` are the tensors of the file. An entry of their shapes is a size, or None for a dynamic axis.
+    """
+
+    title: str
+    runtime: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def own_outputs(self, names: Sequence[str] | None) -> dict[str, str]:
+        """Return {name: the file's name} of the outputs `names`, which may be new names of all outputs in their order.
+
+        None stands for all outputs under their own names.
+        """
+        own = [tensor.name for tensor in self.outputs]
+        taken = list(names or own)
+        return dict(zip(taken, taken if set(taken) <= set(own) else own, strict=False))
+
+    def unused_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return the names of the inputs from which no operation leads to one of these outputs."""
+        raise NotImplementedError
+
+    def last_operation(self, output: str) -> str:
+        """Return the name of the operation that makes an output, such as "softmax"; "" if it is unknown."""
+        raise NotImplementedError
+
+    def why_it_fails(self, inputs: Tensors, error: Exception) -> str:
+        """Return a sentence about the failure on named inputs, with the remedy."""
+        raise NotImplementedError

@@ -1,0 +1,199 @@
+"""Read an ONNX file that any framework's exporter wrote. A file that cannot be served is refused in a sentence."""
+
+import mmap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import onnx
+from onnx import AttributeProto, TensorProto
+
+from slipway.core.errors import SlipwayError, listed
+from slipway.networks.user_code import first_sentence
+from slipway.onnx.onnx_structure import constants_of
+
+# The name of the entry that says in which file beside the model a tensor's data are.
+_LOCATION = "location"
+# Beside ONNX's own operators, ONNX Runtime has kernels for these domains.
+KNOWN_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+# ONNX Runtime 1.24 reads this opset and older ones.
+NEWEST_OPSET = 25
+_SERVED = {
+    *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BOOL),
+    *(TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64),
+    *(TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64),
+}
+_KINDS = {
+    "sequence_type": ("a sequence", "skl2onnx: options={'zipmap': False}"),
+    "map_type": ("a mapping", "skl2onnx: options={'zipmap': False}"),
+    "optional_type": ("an optional value", "as a tensor that is always there"),
+    "sparse_tensor_type": ("a sparse tensor", "as a dense one"),
+}
+
+
+def read_onnx(path: str | Path) -> onnx.ModelProto:
+    """Return the model in an ONNX file, with the weights of the files beside it.
+
+    Raises SlipwayError with the place of a defect, or of an operator or type that cannot be served.
+    """
+    path = Path(path)
+    model = _parsed(path)
+    folder = path.parent.resolve()
+    for name in _locations(model):
+        _require_beside(path, folder, name)
+    try:
+        onnx.load_external_data_for_model(model, str(folder))
+    except Exception as error:  # a file that is too short, or offsets outside of it
+        raise SlipwayError(
+            f"the weights beside {path} cannot be read ({first_sentence(error)}); copy all files of the model again"
+        ) from None
+    _require_readable(path, model)
+    return model
+
+
+def files_of(path: str | Path) -> list[Path]:
+    """Return an ONNX file and the files beside it that hold its weights. Raise SlipwayError if one is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            raise SlipwayError(f"{path} is empty; copy it again")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            names_files = content.find(_LOCATION.encode()) >= 0
+    names = _locations(_parsed(path)) if names_files else []
+    folder = path.parent.resolve()
+    for name in names:
+        _require_beside(path, folder, name)
+    return [path, *(path.parent / name for name in names)]
+
+
+def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Yield the nodes of a graph and of the graphs inside them, such as the branches of an If."""
+    for node in graph.node:
+        yield node
+        for inner in graphs_in(node):
+            yield from nodes_of(inner)
+
+
+def graphs_in(node: onnx.NodeProto) -> list[onnx.GraphProto]:
+    """Return the graphs inside a node, such as the branches of an If."""
+    single = [entry.g for entry in node.attribute if entry.type == AttributeProto.GRAPH]
+    return [*single, *(graph for entry in node.attribute for graph in entry.graphs)]
+
+
+def described(node: onnx.NodeProto) -> str:
+    """Return a node in words, such as "the node conv1 (Conv)"."""
+    domain = f" of {node.domain}" if node.domain else ""
+    return f"the node {node.name or (node.output[0] if node.output else '?')} ({node.op_type}{domain})"
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    """Return a file's model without the weights of other files. Raise SlipwayError if it is no ONNX file."""
+    if not path.is_file():
+        raise SlipwayError(f"{path} does not exist; correct `weights` in config.yaml")
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf has several exceptions for damaged files
+        raise SlipwayError(
+            f"{path} is truncated or no ONNX file ({first_sentence(error)}); copy it again, or export the model to "
+            "ONNX (a TensorFlow graph by tf2onnx)"
+        ) from None
+    if not (model.graph.node or model.graph.output) or not model.opset_import:
+        raise SlipwayError(
+            f"{path} is no ONNX file, or one without a graph; copy it again, or export the model to ONNX (a TensorFlow "
+            "graph by tf2onnx)"
+        )
+    return model
+
+
+def _locations(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the files that hold a model's weights, as the model says them, without duplicates."""
+    stored = (tensor for tensor in _tensors(model) if tensor.data_location == TensorProto.EXTERNAL)
+    entries = (entry for tensor in stored for entry in tensor.external_data if entry.key == _LOCATION)
+    return list(dict.fromkeys(entry.value for entry in entries))
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
+    yield from model.graph.initializer
+    nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
+    for node in nodes:
+        for graph in graphs_in(node):
+            yield from graph.initializer
+        for entry in node.attribute:
+            yield from ([entry.t] if entry.HasField("t") else entry.tensors)
+
+
+def _require_beside(path: Path, folder: Path, name: str) -> None:
+    """Raise SlipwayError unless a file of weights is in the model's own folder."""
+    file = folder / name
+    if Path(name).is_absolute() or not file.resolve().is_relative_to(folder):
+        raise SlipwayError(
+            f"{path} has weights in {name}, outside of its own folder; save it again with all files in one folder "
+            "(onnx.save(model, path, save_as_external_data=True, location='weights.bin'))"
+        )
+    if not file.is_file():
+        raise SlipwayError(f"{path} has weights in {name}, which is not beside it; copy this file there, too")
+
+
+def _require_readable(path: Path, model: onnx.ModelProto) -> None:
+    opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+    if opset > NEWEST_OPSET:
+        raise SlipwayError(
+            f"{path} has the opset {opset}, but ONNX Runtime reads {NEWEST_OPSET} at most; export it with opset 20"
+        )
+    _require_known_operators(path, model)
+    for side, values in (("input", model.graph.input), ("output", model.graph.output)):
+        for value in values:
+            _require_tensor(path, side, value)
+    constants = constants_of(model.graph)
+    for node in nodes_of(model.graph):
+        if _is_in_training(node, constants):
+            raise SlipwayError(
+                f"{described(node)} of {path} is in training mode, so answers would be random or depend on their "
+                "batch; export the model in inference mode (PyTorch: model.eval(), training=TrainingMode.EVAL)"
+            )
+
+
+def _require_known_operators(path: Path, model: onnx.ModelProto) -> None:
+    own = {(function.domain, function.name) for function in model.functions}
+    nodes = [*nodes_of(model.graph), *(node for function in model.functions for node in function.node)]
+    unknown = {
+        described(node): None
+        for node in nodes
+        if node.domain not in KNOWN_DOMAINS and (node.domain, node.op_type) not in own
+    }
+    if unknown:
+        raise SlipwayError(
+            f"{path} has operators that no runtime here has a kernel for: {listed(list(unknown), 3)}; export it with "
+            "ONNX's own operators"
+        )
+
+
+def _require_tensor(path: Path, side: str, value: onnx.ValueInfoProto) -> None:
+    kind = value.type.WhichOneof("value")
+    if kind in _KINDS:
+        words, remedy = _KINDS[kind]
+        raise SlipwayError(
+            f"the {side} {value.name} of {path} is {words}, which no server takes or gives; export it again without it "
+            f"({remedy})"
+        )
+    dtype = value.type.tensor_type.elem_type
+    if dtype not in _SERVED:
+        name = TensorProto.DataType.Name(dtype).lower()
+        remedy = "encode texts before the model" if dtype == TensorProto.STRING else "export it again in float32"
+        raise SlipwayError(
+            f"the {side} {value.name} of {path} has values of the type {name}, which are not served; {remedy}, or "
+            f"leave this {side} out of the export"
+        )
+
+
+def _is_in_training(node: onnx.NodeProto, constants: Mapping[str, TensorProto]) -> bool:
+    """Return whether a node computes as in training: it drops values at random, or normalises over the batch."""
+    if node.domain or node.op_type not in ("BatchNormalization", "Dropout"):
+        return False
+    if node.op_type == "BatchNormalization":
+        is_training = any(entry.name == "training_mode" and entry.i for entry in node.attribute)
+        return is_training or len([name for name in node.output if name]) > 1
+    if len(node.input) < 3 or not node.input[2]:
+        return False
+    return node.input[2] not in constants or bool(onnx.numpy_helper.to_array(constants[node.input[2]]).any())

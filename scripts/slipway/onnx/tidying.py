@@ -1,0 +1,125 @@
+"""Rewrite a foreign ONNX graph in the form that the later steps take: no functions, one name for each thing."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+import onnx
+from onnx import inliner
+
+from slipway.core.errors import SlipwayError, listed
+from slipway.networks.user_code import first_sentence
+from slipway.onnx.foreign_file import graphs_in, nodes_of
+from slipway.onnx.onnx_files import opset_of
+
+# The names that config.yaml, perf_analyzer and clients take for tensors.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_OTHER = re.compile(r"[^A-Za-z0-9_.-]+")
+# The end of TensorFlow's names of tensors.
+_FIRST_OUTPUT = re.compile(r":0$")
+# Up to this IR version, each weight of a file was an input, too.
+_LAST_WITH_STORED_INPUTS = 3
+# The IR version of the graphs of older and newer opsets that every runtime reads.
+_IR_VERSION, _OLDER_IR_VERSION, _OLDER_OPSET = 10, 8, 17
+
+
+def tidied(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
+    """Return a model with its functions inlined, its constants apart from its inputs, and servable names of tensors.
+
+    Returns sentences about the changes that a user sees, too. Raises SlipwayError if no input is left.
+    """
+    notes = []
+    if model.functions:
+        try:
+            model = inliner.inline_local_functions(model, convert_version=True)
+        except Exception as error:  # of several types
+            raise SlipwayError(
+                f"the functions in the ONNX file cannot be inlined ({first_sentence(error)}); export it without "
+                "functions"
+            ) from None
+    else:
+        copy = onnx.ModelProto()
+        copy.CopyFrom(model)
+        model = copy
+    if not any(entry.domain in ("", "ai.onnx") for entry in model.opset_import):  # a tree alone, of ai.onnx.ml
+        model.opset_import.append(onnx.helper.make_opsetid("", _OLDER_OPSET))
+    if (stored := _drop_stored_inputs(model.graph)) and model.ir_version > _LAST_WITH_STORED_INPUTS:
+        notes.append(f"the inputs {listed(stored, 5)} have values in the file, which stay: no client sends them")
+    if not model.graph.input:
+        raise SlipwayError("the ONNX file has no input, so its answer is always the same; export it with its inputs")
+    names = served_names([*(each.name for each in model.graph.input), *(each.name for each in model.graph.output)])
+    if changed := {name: served for name, served in names.items() if name != served}:
+        rename(model.graph, changed)
+        pairs = [f"{name} is served as {served}" for name, served in changed.items()]
+        notes.append(f"clients and config.yaml name tensors by letters, digits, _, . and -: {listed(pairs, 8)}")
+    _name_nodes(model.graph)
+    model.ir_version = ir_version_of(opset_of(model))
+    return model, notes
+
+
+def ir_version_of(opset: int) -> int:
+    """Return the IR version of a graph with this opset."""
+    return _OLDER_IR_VERSION if opset <= _OLDER_OPSET else _IR_VERSION
+
+
+def served_names(names: Iterable[str]) -> dict[str, str]:
+    """Return {name of a tensor in a file: its served name}. Served names are unique, and most stay as they are."""
+    names = list(dict.fromkeys(names))
+    served = {name: name for name in names if _NAME.fullmatch(name)}
+    taken = set(served.values())
+    for name in names:
+        if name not in served:
+            served[name] = _free(_servable(name), taken)
+            taken.add(served[name])
+    return {name: served[name] for name in names}
+
+
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Rename tensors everywhere in a graph and in the graphs inside it. A tensor that has a new name gets another."""
+    present = {name for inner in _graphs(graph) for node in inner.node for name in (*node.input, *node.output)}
+    present |= {value.name for inner in _graphs(graph) for value in (*inner.input, *inner.initializer)}
+    names = dict(names)
+    for name in [name for name in names.values() if name in present and name not in names]:
+        names[name] = _free(f"{name}_inner", present | set(names.values()))
+    for inner in _graphs(graph):
+        for value in (*inner.input, *inner.output, *inner.value_info, *inner.initializer):
+            value.name = names.get(value.name, value.name)
+        for value in inner.sparse_initializer:
+            value.values.name = names.get(value.values.name, value.values.name)
+        for node in inner.node:
+            for side in (node.input, node.output):
+                for index, name in enumerate(side):
+                    side[index] = names.get(name, name)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterable[onnx.GraphProto]:
+    return [graph, *(inner for node in nodes_of(graph) for inner in graphs_in(node))]
+
+
+def _servable(name: str) -> str:
+    """Return a name with the characters that a served name may have."""
+    words = _OTHER.sub("_", _FIRST_OUTPUT.sub("", name)).strip("_")
+    return words if _NAME.fullmatch(words) else f"tensor_{words}".rstrip("_")
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name, with a number if it is taken."""
+    candidates = (name, *(f"{name}_{number}" for number in range(2, len(taken) + 3)))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _drop_stored_inputs(graph: onnx.GraphProto) -> list[str]:
+    """Remove the inputs that have a value in the file, and return their names."""
+    stored = {tensor.name for tensor in graph.initializer}
+    stored |= {tensor.values.name for tensor in graph.sparse_initializer}
+    inputs = list(graph.input)
+    del graph.input[:]
+    graph.input.extend(value for value in inputs if value.name not in stored)
+    return [value.name for value in inputs if value.name in stored]
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Give each node a name of its own, by which messages and conversions tell it from others."""
+    taken: set[str] = set()
+    for node in nodes_of(graph):
+        node.name = _free(node.name or node.op_type, taken)
+        taken.add(node.name)
