@@ -22,6 +22,7 @@ from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
 from slipway.models.trial_runs import require_reproducible, try_run
 from slipway.networks.calling import call_of, naming
+from slipway.storage.fetched import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
@@ -38,6 +39,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
+    source.add_argument("--address", help="a checkpoint in storage that fsspec knows, such as s3://bucket/best.pth")
+    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
@@ -46,6 +49,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
+    if arguments.address:
+        arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
     origin, content, published = obtain(arguments)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
@@ -54,8 +59,9 @@ def main(arguments: argparse.Namespace) -> None:
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
     require_one_file(model, arguments.architecture)
+    named = arguments.address or arguments.checkpoint or arguments.weights
     if content:
-        choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
+        choice = load_checkpoint(model, content, named, arguments.weights_key)
     else:
         choice = None
         fill_zero_weights(model)

@@ -9,7 +9,7 @@ from slipway.deploy.platforms import PLATFORMS
 from slipway.keys.config_models import mistakes_of_model
 from slipway.keys.config_schema import fill_in
 from slipway.manifests.names import as_label
-from slipway.triton.repository.versions import require_no_password
+from slipway.storage.addresses import require_no_secret
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 # {setting's name in earlier versions: its name}
@@ -22,6 +22,8 @@ def complete(config: dict) -> dict:
     Raises SlipwayError with the key, its value and the allowed values if the configuration is not valid.
     """
     _rename(config)
+    for key, text in _texts(config):  # first of all, since other messages quote texts
+        require_no_secret(key, text)
     fill_in(config)
     for mistake in _mistakes(config):
         raise SlipwayError(f"config: {mistake}")
@@ -134,8 +136,7 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
 
 
 def _of_deployment(deploy: dict, models: list[str]) -> Iterator[str]:
-    """Find a password, equal ports, and settings that a platform here would refuse after it stopped another model."""
-    require_no_password(deploy["publish"]["to"] or "")
+    """Find equal ports, and settings that a platform here would refuse after it stopped another model."""
     ports = [deploy[name] for name in ("http_port", "grpc_port", "metrics_port")]
     ports += [deploy["compose"][name] for name in ("prometheus_port", "grafana_port")]
     if len(set(ports)) < len(ports):

@@ -96,6 +96,16 @@ class KeyParts:
         """Return {"public_key_sha256": SHA-256 of the public key for signatures, or None if none is set}."""
         return {"public_key_sha256": self.content(self.resolved.config["deploy"]["signing"]["public_key"])}
 
+    def weights_file(self, model: str) -> dict[str, str]:
+        """Return the part for the file of a model's weights, which is here or in storage; {} without a file.
+
+        A file in storage enters by its address and the storage's fingerprint, since planning downloads nothing.
+        """
+        if address := self.resolved.address(model):
+            return {"address": address, "fingerprint": self.resolved.planned_file(address).fingerprint}
+        checkpoint = self.resolved.checkpoint(model)
+        return {"checkpoint_sha256": self.content(checkpoint)} if checkpoint else {}
+
     def content(self, path: str | None) -> str | None:
         """Return the SHA-256 of a file; None without a path."""
         return self.file_hashes.sha256(path) if path else None

@@ -73,7 +73,7 @@ def require_labels(resolved: ResolvedConfig) -> None:
 def require_weights_keys(resolved: ResolvedConfig) -> None:
     """Raise SlipwayError if a model without a checkpoint has a `weights_key`."""
     for model, settings in resolved.config["models"].items():
-        if settings["weights_key"] is not None and resolved.checkpoint(model) is None:
+        if settings["weights_key"] is not None and not (resolved.checkpoint(model) or resolved.address(model)):
             raise SlipwayError(
                 f"config: `models.{model}.weights_key` is {settings['weights_key']!r}, but `weights` is "
                 f"{settings['weights']}, which has one set of weights; name your checkpoint there, or leave "
