@@ -12,6 +12,7 @@ localrules:
     sample_inputs,
     sign_repository,
     status,
+    take_program,
     render_load_test,
     undeploy,
     write_manifests,

@@ -6,10 +6,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from slipway.contract.contract import Tensors
-from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -20,7 +16,7 @@ from slipway.models.canonical import inputs_record, write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
-from slipway.models.trial_runs import require_reproducible, try_run
+from slipway.models.trial_runs import require_reproducible, samples_of, try_run
 from slipway.networks.calling import call_of, naming
 from slipway.storage.fetched import fetched
 
@@ -54,7 +50,7 @@ def main(arguments: argparse.Namespace) -> None:
     origin, content, published = obtain(arguments)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
-    sample = sample_of(arguments.samples)
+    sample = samples_of(arguments.samples)[0]
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
@@ -105,12 +101,6 @@ def count_in_words(count: int) -> str:
         if round(count / size, 3) >= 1:
             return f"{count / size:.1f} {unit}"
     return str(count)
-
-
-def sample_of(path: Path) -> Tensors:
-    """Return the first sample as the network itself takes it: pixels in float32, since the served graph scales them."""
-    sample = read_samples(path)[0]
-    return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
 
 
 def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:

@@ -51,6 +51,14 @@ class JobKeys:
             arguments=json.dumps(settings["arguments"], sort_keys=True),
         )
 
+    def take_program(self, model: str) -> JobKey:
+        """Return the key of a program, which is taken as it is: the file of `weights`, and its kind."""
+        return JobKey(
+            self._parts.program_with_network("take_program", model),
+            self._parts.weights_file(model),
+            kind=self.resolved.program_kind(model),
+        )
+
     def make_contract(self, model: str) -> JobKey:
         """Return the key of the contract: the inputs and outputs of a model, their meaning and labels."""
         settings = self.resolved.config["models"][model]

@@ -10,6 +10,7 @@ from slipway.keys.code_hash import CodeHashes
 from slipway.keys.file_hash_cache import FileHashCache
 from slipway.keys.job_key import CODE, JobKey
 from slipway.keys.resolved_config import ResolvedConfig
+from slipway.models.sources import source_name
 
 
 class KeyParts:
@@ -124,8 +125,11 @@ class KeyParts:
 
     def network(self, model: str) -> dict:
         """Return {"code": {file: SHA-256}} of a model's source and of the user's module that defines its network."""
+        if kind := self.resolved.program_kind(model):
+            return {CODE: self.code_hashes.of_source(kind)}
         architecture = self.resolved.config["models"][model]["architecture"]
-        return {CODE: self.code_hashes.of_source(architecture) | self.code_hashes.of_architecture(architecture)}
+        of_source = self.code_hashes.of_source(source_name(architecture))
+        return {CODE: of_source | self.code_hashes.of_architecture(architecture)}
 
     def program_with_runtime(self, name: str, target: str) -> JobKey:
         """Return the code of a program that builds or runs a target's engines, with the code of the runtime."""

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("in_an_empty_folder")
 def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
     path = tmp_path / name
     path.touch()
-    found = resolved(models={"a": {"weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}})
+    found = resolved(
+        models={"a": {"architecture": "resnet18", "weights": str(path)}, "b": {"weights": "IMAGENET1K_V1"}, "c": {}}
+    )
     assert found.checkpoint("a") == str(path)
     assert found.checkpoint("b") is None
     assert found.checkpoint("c") is None
@@ -31,7 +33,7 @@ def test_a_checkpoint_is_told_from_the_name_of_weights(tmp_path, name):
 def test_a_local_checkpoint_enters_by_its_content_and_not_by_its_path(tmp_path):
     for name, content in {"my.pth": b"1", "copy.pth": b"1", "new.pth": b"2"}.items():
         (tmp_path / name).write_bytes(content)
-    models = {path.stem: {"weights": str(path)} for path in tmp_path.glob("*.pth")}
+    models = {path.stem: {"architecture": "resnet18", "weights": str(path)} for path in tmp_path.glob("*.pth")}
     found = job_keys(models=models | {"b": {"weights": "IMAGENET1K_V1"}})
     assert repr(found.fetch_weights("my")) == repr(found.fetch_weights("copy")) != repr(found.fetch_weights("new"))
     assert "checkpoint_sha256" not in found.fetch_weights("b")
