@@ -1,6 +1,7 @@
 """Take a program, a file with a network inside, as it is: try it on a sample, copy it, write its record."""
 
 import argparse
+from pathlib import Path
 
 from slipway.core.artifacts import atomic_write, sha256, write_json
 from slipway.core.cli import parser, progress, run

@@ -1,4 +1,6 @@
-"""Programs: files with a network inside. Each kind has its module in `slipway.models.sources`, with two functions:
+"""Programs: files with a network inside. Each kind has its module in `slipway.models.sources`.
+
+It has two functions:
 
     take(path, output, samples)     write the program in the form that later steps take; return sentences about it
     load(path)                      the network of a program that was taken
