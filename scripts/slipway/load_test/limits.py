@@ -22,13 +22,18 @@ def configuration_in_words(chosen: Mapping[str, Any]) -> str:
     return f"{chosen['instances']} instance(s), {f'batches up to {largest}' if largest else 'no batches'}"
 
 
+def is_disturbed(row: Mapping[str, Any]) -> bool:
+    """Say whether the windows of a measurement did not agree. Records of earlier versions do not tell."""
+    return row.get("verdict") == "disturbed"
+
+
 def gaps_in_words(not_measured: Sequence[dict], rows: Sequence[dict], minutes: float | None) -> str | None:
     """Return a sentence about the points that a load test did not reach or cut short, else None."""
     bound = f"`load_test.minutes` ({minutes:g})" if minutes else "the time that each point has"
     gaps = {
         f"not measured, since {bound} did not suffice or perf_analyzer had no figures": not_measured,
         f"measured in shorter windows than asked, to hold {bound}": [row for row in rows if row.get("shortened")],
-        "disturbed": [row for row in rows if row.get("verdict") == "disturbed"],
+        "disturbed": list(filter(is_disturbed, rows)),
     }
     told = [
         f"{gap}: {', '.join(f'({point_in_words(point)})' for point in points)}"
