@@ -19,8 +19,11 @@ from slipway.keys.job_key import JobKey
 from slipway.keys.job_keys import JobKeys
 from slipway.keys.resolved_config import ResolvedConfig
 from slipway.keys.notices import notices, storage_notices
+from slipway.pruning.references import what_to_prune
 
 with refused_by_snakemake():
+    # An option of one command, `prune --config prune=yes`, is no part of the configuration.
+    PRUNE = what_to_prune(config.pop("prune", "no"))
     # What cannot be built is still operated: looked at, rolled back, stopped.
     resolved = (resolve if hooks.builds else ResolvedConfig)(complete(config))
 keys = JobKeys(resolved, hooks.file_hashes)

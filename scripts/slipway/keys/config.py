@@ -140,6 +140,8 @@ def _of_names(models: list[str], targets: list[str], deploy: dict) -> Iterator[s
     words = {(model,): f"`models.{model}`" for model in models}
     words |= {(model, target): f"`models.{model}` on `targets.{target}`" for model in models for target in targets}
     first: dict[tuple[int, str], str] = {}
+    if "release" in models:
+        yield "`models.release` would have the target deploy_release, which is a rule of the workflow; rename the model"
     for parts, place in words.items():
         label = as_label(*parts)
         earlier = first.setdefault((len(parts), label), place)
