@@ -6,6 +6,7 @@ rule build_openvino:
     input:
         program=program("build_engine"),
         onnx=onnx_of,
+        data=lambda wildcards: f"{onnx_of(wildcards)}.data",
         record=lambda wildcards: f"{onnx_of(wildcards)}.json",
         # It judges an engine and changes nothing of it.
         golden=ancient(golden_for_gates),
@@ -37,6 +38,7 @@ rule build_openvino:
 use rule build_openvino as build_onnxruntime with:
     output:
         engine=update("results/{model}/{target}/{model}.{precision}.ort.onnx"),
+        weights=update("results/{model}/{target}/{model}.{precision}.ort.onnx.data"),
         record=update("results/{model}/{target}/{model}.{precision}.engine.json"),
     wildcard_constraints:
         target=one_of(resolved.targets_of("onnxruntime")),

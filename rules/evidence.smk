@@ -6,9 +6,10 @@ rule benchmark:
     input:
         **ANY_SAMPLES,
         program=program("benchmark"),
-        weights=network_of,
+        weights=rules.fetch_weights.output.weights,
         weights_record=rules.fetch_weights.output.record,
         onnx=rules.export_onnx.output.onnx,
+        data=rules.export_onnx.output.data,
         engines=engines_of,
         records=of_every_engine("engine.json"),
     output:
@@ -98,7 +99,7 @@ rule write_report:
         contract=rules.make_contract.output.contract,
         golden_record=rules.reference_outputs.output.record,
         profile=rules.profile_model.output.record,
-        onnx_records=onnx_records(resolved.variants),
+        onnx_records=onnx_files(resolved.variants, ".json"),
         accuracy=checkpoint_accuracy,
         measured=measured_of_every_target,
     output:

@@ -44,7 +44,7 @@ rule write_sbom:
     input:
         program=program("write_sbom"),
         indexes=rules.write_manifests.input.indexes,
-        onnx_records=onnx_records(lambda model: resolved.variants_of(model, resolved.fleet)),
+        onnx_records=onnx_files(lambda model: resolved.variants_of(model, resolved.fleet), ".json"),
         weights_record=rules.fetch_weights.output.record,
         manifests=rules.write_manifests.output.record,
     output:

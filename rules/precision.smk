@@ -9,6 +9,7 @@ rule cast_onnx:
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
+        data=update("results/{model}/{model}.{variant}.onnx.data"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
     wildcard_constraints:
         variant="fp16|bf16",
@@ -29,6 +30,7 @@ rule quantize_onnx:
         samples=ancient(rules.sample_inputs.output.samples),
     output:
         onnx=update("results/{model}/{model}.{variant}.onnx"),
+        data=update("results/{model}/{model}.{variant}.onnx.data"),
         record=update("results/{model}/{model}.{variant}.onnx.json"),
     wildcard_constraints:
         variant="int8|int8-fp16|fp8",
@@ -49,10 +51,9 @@ rule quantize_onnx:
 rule preflight_onnx:
     input:
         program=program("preflight_onnx"),
-        records=onnx_records(resolved.preflight_variants),
-        onnx=lambda wildcards: [
-            onnx_file(wildcards.model, name) for name in resolved.preflight_variants(wildcards.model)
-        ],
+        records=onnx_files(resolved.preflight_variants, ".json"),
+        onnx=onnx_files(resolved.preflight_variants),
+        data=onnx_files(resolved.preflight_variants, ".data"),
     output:
         update("results/{model}/preflight.json"),
     params:

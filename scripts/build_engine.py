@@ -8,12 +8,11 @@ This program needs only the standard library, NumPy and the runtime, so it runs 
 """
 
 import argparse
-import contextlib
 import json
 import os
 from pathlib import Path
 
-from slipway.core.artifacts import atomic_write, record_of_file, sha256, write_json
+from slipway.core.artifacts import atomic_write_together, record_of_onnx, sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.hardware import is_gpu, require_hardware
@@ -49,8 +48,7 @@ def main(arguments: argparse.Namespace) -> None:
         keep(job)
         return
     files = engine_files(arguments.runtime, arguments.engine)
-    with contextlib.ExitStack() as stack:
-        partials = [stack.enter_context(atomic_write(file)) for file in files]
+    with atomic_write_together(files) as partials:
         attempts = make(job, partials[0])
     record = {
         **job.head,
@@ -68,7 +66,7 @@ def head_of(arguments: argparse.Namespace) -> dict:
 
     Raises SlipwayError if the ONNX file is not the file of its record.
     """
-    exported = record_of_file(arguments.onnx, arguments.onnx_record)
+    exported = record_of_onnx(arguments.onnx, arguments.onnx_record)
     return {
         "origin": exported["origin"],
         "weights_sha256": exported["weights_sha256"],

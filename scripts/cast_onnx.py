@@ -13,6 +13,7 @@ from slipway.core.cli import progress, run
 from slipway.core.errors import explained_by
 from slipway.core.job_settings import add_planned
 from slipway.networks.user_code import first_sentence
+from slipway.onnx import external_data
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.onnx_files import session_of
 
@@ -35,7 +36,7 @@ def main(arguments: argparse.Namespace) -> None:
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     model = lowered(arguments.onnx, arguments.variant, samples)
     requests = [*samples, *(batch_of(contract, samples, batch) for batch in CHECKED_BATCHES)]
-    record = write_variant(arguments, base, model, model, requests, calibration=None)
+    record = write_variant(arguments, base, model, requests, calibration=None)
     progress(f"  {arguments.variant}: opset {record['opset']}, {record['bytes'] / 1e6:.0f} MB; {in_words(record)}")
 
 
@@ -47,7 +48,7 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     from modelopt.onnx.autocast import convert_to_mixed_precision
     from modelopt.onnx.autocast.nodeclassifier import IORangeRule
 
-    base = onnx.load(path)
+    base = external_data.read(path)
     explained = explained_by(
         lambda error: (
             f"ModelOpt's AutoCast cannot lower the file to {variant} ({first_sentence(error)}); leave {variant} out of "
@@ -60,7 +61,7 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
             low_precision_type=variant,
             keep_io_types=True,
             data_max=np.inf,  # without AutoCast's own run of the samples
-            custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples), {}),
+            custom_rule=IORangeRule(LARGEST_VALUE, largest_values(base, samples, path.parent), {}),
         )
     # AutoCast writes sizes of inner tensors that hold for one batch and one length alone.
     del model.graph.value_info[:]
@@ -69,8 +70,10 @@ def lowered(path: Path, variant: str, samples: list[Tensors]) -> onnx.ModelProto
     return model
 
 
-def largest_values(model: onnx.ModelProto, samples: list[Tensors]) -> Tensors:
+def largest_values(model: onnx.ModelProto, samples: list[Tensors], folder: Path) -> Tensors:
     """Return {tensor: its largest absolute value for the samples}; 0 for integers, which are not cast.
+
+    `folder` has the model's data file, if it has one.
 
     AutoCast would run the model with ONNX Runtime's optimisations. One of them, GatherToSliceFusion, removes the Range
     of position numbers, although it is an output of that run.
@@ -80,7 +83,7 @@ def largest_values(model: onnx.ModelProto, samples: list[Tensors]) -> Tensors:
     every.CopyFrom(model)
     del every.graph.output[:]
     every.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = session_of(every)
+    session = session_of(every, folder)
     largest: Tensors = {}
     for sample in samples:
         for name, values in {**sample, **dict(zip(names, session.run(names, sample), strict=True))}.items():

@@ -18,7 +18,7 @@ from slipway.contract.batches import batch_of
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
 from slipway.contract.network import ServedNetwork, answers_of, dtypes_of
-from slipway.core.artifacts import atomic_write, read_json, write_json
+from slipway.core.artifacts import atomic_write_together, data_file, read_json, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError, explained_by
 from slipway.core.job_settings import about_weights, add_planned
@@ -29,7 +29,7 @@ from slipway.networks.export_failures import frozen_lines, why_answers_differ, w
 from slipway.networks.forward_failures import other_types
 from slipway.networks.own_answers import require_own_answers
 from slipway.networks.user_code import first_sentence, without_colours
-from slipway.onnx import onnx_files
+from slipway.onnx import external_data, onnx_files
 from slipway.onnx.export import export, require_dynamic_axes
 
 CHECKED_BATCHES = (1, 2, 5)
@@ -61,13 +61,14 @@ def main(arguments: argparse.Namespace) -> None:
                 f"  the network answers with {tensor.name} in {answers_in[tensor.name]}; the exported graph casts it "
                 f"to {tensor.dtype}, which is served"
             )
-    with atomic_write(arguments.output) as partial:
+    with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, _):
         frozen = exported(network, contract, samples, arguments.opset, partial)
         for line in frozen:
             progress(f"  CAUTION: the exporter replaced Python code by its result for one batch, in {line}")
         require_valid(partial, contract)
         agreement = compare_with_pytorch(network, contract, samples, partial, frozen)
-        company = onnx_files.require_own_answers(onnx.load(partial), contract, samples, IN_32_BITS)
+        as_written = onnx_files.session_of(external_data.read(partial), partial.parent)
+        company = onnx_files.require_own_answers(as_written, contract, samples, IN_32_BITS)
     about = onnx_files.described(arguments.output)
     record = {
         **about_weights(arguments, weights),
@@ -101,7 +102,7 @@ def exported(network: ServedNetwork, contract: Contract, samples: list[Tensors],
             if failure := of_system(error):
                 raise failure from None
             raise SlipwayError(why_not_exported(error, network, opset)) from None
-    if not onnx.load(path).graph.input:
+    if not external_data.read(path).graph.input:
         raise SlipwayError(f"the exported file has no input: {why_answers_differ(frozen, network.network, opset)}")
     require_dynamic_axes(network, contract, samples, path)
     return frozen
@@ -116,7 +117,7 @@ def require_valid(path: Path, contract: Contract) -> None:
         )
     ):
         onnx.checker.check_model(str(path), full_check=True)
-    onnx_files.require_served_tensors(onnx.load(path), contract)
+    onnx_files.require_served_tensors(external_data.read(path), contract)
 
 
 def compare_with_pytorch(
@@ -138,7 +139,7 @@ def compare_with_pytorch(
             traceback.print_exc()
             problem = "ONNX Runtime cannot run it; the log says why"
         if problem:
-            why = why_answers_differ(frozen, network.network, onnx_files.opset_of(onnx.load(path)))
+            why = why_answers_differ(frozen, network.network, onnx_files.opset_of(external_data.read(path)))
             raise SlipwayError(f"the ONNX file answers differently from PyTorch at {words} ({problem}): {why}")
     return agreements
 

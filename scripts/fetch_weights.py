@@ -6,6 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
+from slipway.contract.contract import Tensors
+from slipway.contract.golden import read_samples
 from slipway.core.artifacts import sha256, write_json
 from slipway.core.cli import parser, progress, run
 from slipway.core.errors import SlipwayError
@@ -16,14 +20,11 @@ from slipway.models.canonical import inputs_record, write_canonical
 from slipway.models.checkpoint_files import Content, content_of, read_checkpoint
 from slipway.models.choosing import load_checkpoint
 from slipway.models.sources import source_of
-from slipway.models.trial_runs import require_reproducible, samples_of, try_run
+from slipway.models.trial_runs import require_reproducible, try_run
 from slipway.networks.calling import call_of, naming
-from slipway.storage.fetched import fetched
 
 # Random weights of a rehearsal: their seed, and the usual standard deviation of transformers' initial weights.
 REHEARSAL_SEED, DEVIATION = 0, 0.02
-# The most bytes of one ONNX file, which is a protobuf message.
-ONNX_LIMIT = 2**31 - 1
 NOT_THE_NETWORK = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
@@ -35,8 +36,6 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     source = arguments.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", help="a name of torchvision's weights, or `default` for the best or a rehearsal")
     source.add_argument("--checkpoint", type=Path, help="a local checkpoint: .safetensors, or one of PyTorch")
-    source.add_argument("--address", help="a checkpoint in storage that fsspec knows, such as s3://bucket/best.pth")
-    arguments.add_argument("--fingerprint", help="what the storage said of its content when the job was planned")
     arguments.add_argument("--weights-key", help="dotted path of the weights in the checkpoint, such as model_ema")
     arguments.add_argument("--samples-from", help="source of the samples in config.yaml, for messages")
     add_planned(arguments, "checkpoint_sha256", "torchvision_version")
@@ -45,19 +44,15 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: argparse.Namespace) -> None:
     """Obtain the weights, check that they fit the architecture, write them."""
-    if arguments.address:
-        arguments.checkpoint = fetched(arguments.address, arguments.fingerprint)
     origin, content, published = obtain(arguments)
     source = source_of(arguments.architecture)
     complete = source.network_arguments(arguments.architecture, arguments.arguments, published)
-    sample = samples_of(arguments.samples)[0]
+    sample = sample_of(arguments.samples)
     with naming(arguments.samples_from):
         model = build(arguments.architecture, complete, sample)
         call_of(model, list(sample))
-    require_one_file(model, arguments.architecture)
-    named = arguments.address or arguments.checkpoint or arguments.weights
     if content:
-        choice = load_checkpoint(model, content, named, arguments.weights_key)
+        choice = load_checkpoint(model, content, arguments.checkpoint or arguments.weights, arguments.weights_key)
     else:
         choice = None
         fill_zero_weights(model)
@@ -85,22 +80,18 @@ def main(arguments: argparse.Namespace) -> None:
     progress(f"  {origin} weights, {count_in_words(record['parameters'])} parameters, SHA-256 {record['sha256'][:12]}")
 
 
-def require_one_file(model: torch.nn.Module, architecture: str) -> None:
-    """Raise SlipwayError if a network's weights are larger than ONNX_LIMIT."""
-    size = sum(tensor.numel() * tensor.element_size() for tensor in [*model.parameters(), *model.buffers()])
-    if size > ONNX_LIMIT:
-        raise SlipwayError(
-            f"the weights of {architecture} take {size / 1e9:.2f} GB, but an ONNX file holds at most "
-            f"{ONNX_LIMIT / 1e9:.2f} GB, and Slipway keeps a network in one file; take a smaller architecture"
-        )
-
-
 def count_in_words(count: int) -> str:
     """Return a count in the unit that fits its size, such as "12.3 k" or "25.6 M"."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if round(count / size, 3) >= 1:
             return f"{count / size:.1f} {unit}"
     return str(count)
+
+
+def sample_of(path: Path) -> Tensors:
+    """Return the first sample as the network itself takes it: pixels in float32, since the served graph scales them."""
+    sample = read_samples(path)[0]
+    return {name: array.astype(np.float32) if array.dtype == np.uint8 else array for name, array in sample.items()}
 
 
 def obtain(arguments: argparse.Namespace) -> tuple[str, Content | None, object | None]:

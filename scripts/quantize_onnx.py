@@ -2,6 +2,7 @@
 
 import argparse
 from dataclasses import asdict
+from pathlib import Path
 
 import onnx
 
@@ -15,6 +16,7 @@ from slipway.contract.source_options import add_source, has_source, name_of, sam
 from slipway.core.cli import progress, run
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import add_planned
+from slipway.onnx import external_data
 from slipway.onnx.convolution_head import with_convolution_head
 from slipway.onnx.modelopt import base_record, in_words, scratch_folder, variant_parser, write_variant
 from slipway.onnx.quantized import Quantized, SampleReader, inspect, lowered, widened
@@ -45,11 +47,13 @@ def main(arguments: argparse.Namespace) -> None:
     contract = Contract.of(base["interface"])
     samples, digest = calibration_of(arguments, contract)
     progress(f"  calibrating on {len(samples)} samples of {arguments.images or name_of(arguments)}")
-    model = quantized(arguments, samples, base["opset"], base["ir_version"])
-    counted = require_quantized(inspect(model))
-    calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
-    facts = {"quantized": asdict(counted), "calibration": calibrated}
-    record = write_variant(arguments, base, model, widened(model), compared(contract, samples), **facts)
+    with scratch_folder() as folder:
+        model = quantized(arguments, samples, base["opset"], base["ir_version"], folder)
+        counted = require_quantized(inspect(model, folder))
+        calibrated = {"samples": len(samples), "method": arguments.method, "sha256": digest}
+        facts = {"quantized": asdict(counted), "calibration": calibrated}
+        requests = compared(contract, samples)
+        record = write_variant(arguments, base, model, requests, folder=folder, exact=widened, **facts)
     progress(
         f"  {arguments.variant}: {counted.share} compute nodes quantised, {record['bytes'] / 1e6:.0f} MB; "
         f"{in_words(record)}"
@@ -87,29 +91,34 @@ def require_same_input(arguments: argparse.Namespace, contract: Contract) -> Non
         )
 
 
-def quantized(arguments: argparse.Namespace, samples: list[Tensors], opset: int, ir_version: int) -> onnx.ModelProto:
-    """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples."""
+def quantized(
+    arguments: argparse.Namespace, samples: list[Tensors], opset: int, ir_version: int, folder: Path
+) -> onnx.ModelProto:
+    """Return the file's model with Q/DQ nodes, with scales measured on the calibration samples.
+
+    Large weights stay in `folder`, where ModelOpt works: it writes beside its input.
+    """
     from modelopt.onnx.quantization import quantize
 
     mode, rest = VARIANTS[arguments.variant]
-    with scratch_folder() as folder:
-        # ModelOpt writes beside its input.
-        source, target = folder / "model.onnx", folder / "quantized.onnx"
-        onnx.save(with_convolution_head(onnx.load(arguments.onnx)), source)
-        quantize(
-            str(source),
-            quantize_mode=mode,
-            calibration_data_reader=SampleReader(samples),
-            calibration_method=arguments.method,
-            calibration_eps=["cpu"],
-            high_precision_dtype=rest,
-            # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
-            dq_only=rest != "fp32",
-            output_path=str(target),
-            log_level="WARNING",
-        )
-        model = onnx.load(target)
-    return lowered(model, opset, ir_version) if rest == "fp32" else model
+    source, target = folder / "model.onnx", folder / "quantized.onnx"
+    here = arguments.onnx.parent
+    external_data.write(with_convolution_head(external_data.read(arguments.onnx), here), source, here)
+    quantize(
+        str(source),
+        quantize_mode=mode,
+        calibration_data_reader=SampleReader(samples),
+        calibration_method=arguments.method,
+        calibration_eps=["cpu"],
+        high_precision_dtype=rest,
+        # TensorRT 8.x reads weights as FP32, then Q, then DQ. Later releases read them as INT8, then DQ.
+        dq_only=rest != "fp32",
+        use_external_data_format=external_data.has_data(external_data.read(source)),
+        output_path=str(target),
+        log_level="WARNING",
+    )
+    model = external_data.read(target)
+    return lowered(model, opset, ir_version, folder) if rest == "fp32" else model
 
 
 def require_quantized(counts: Quantized) -> Quantized:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from helpers.models import named_tensors
+from helpers.models.large_networks import with_data_file
 from helpers.models.named_tensors import assert_same
 from onnx import helper
 
@@ -21,6 +22,8 @@ from slipway.triton.server.tritonserver import Ports, Server, find_installation
 pytestmark = pytest.mark.slow
 
 MAX_BATCH = 4
+# The runtimes of models that are built from an ONNX file with its weights in a data file.
+LARGE = ("onnxruntime", "openvino")
 # Appended to model.py: it writes down the sizes that the engine is run with.
 WATCHING = """
 
@@ -67,6 +70,10 @@ def served(tmp_path_factory):
         folder / "numbers.onnx", [helper.make_node("Tanh", ["x"], ["y"])], {}, numbers
     )
     write(folder, "numbers", "openvino", numbers)
+    for runtime_name in LARGE:
+        answers[runtime_name] = named_tensors.write_text(folder / f"{runtime_name}.onnx")
+        with_data_file(folder / f"{runtime_name}.onnx")
+        write(folder, runtime_name, runtime_name, named_tensors.text_interface())
     installation = find_installation(folder / "w", {"a backend that no server has"}, None)
     with Server(installation, [folder / "repository"], Ports.free(), folder / "server.log") as server:
         server.wait_until_ready(60)
@@ -80,6 +87,17 @@ def test_gathered_requests_of_several_lengths_get_each_their_own_answers(served)
         outputs = list(pool.map(lambda inputs: client.infer(inputs).outputs, requests))
     for inputs, found in zip(requests, outputs, strict=True):
         assert_same(found, answers["batches"](inputs))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_model_with_its_weights_in_a_second_file_is_served(served, name):
+    server, answers, repository = served
+    others = sorted(path.name for path in (repository / name / "1").glob("*.data"))
+    assert others == (["onnxruntime.ort.onnx.data"] if name == "onnxruntime" else [])
+    assert not list((repository / "batches" / "1").glob("*.data"))
+    inputs = named_tensors.texts(2, 5)
+    with ModelClient(server.ports, name) as client:
+        assert_same(client.infer(inputs).outputs, answers[name](inputs))
 
 
 def test_a_model_without_a_batch_axis_answers_requests_of_any_length(served):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,18 +28,34 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     aside first. The temporary name ends with the name of `path`, because some writers look at the suffix.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    clear_up_after_a_kill(path)
-    partial = path.with_name(f".partial.{os.getpid()}.{path.name}")
+    partial = _partial(path)
     try:
         yield partial
         _settle(partial)
-        if path.is_dir():
-            _replace_folder(partial, path)
-        else:
-            partial.rename(path)
+        _move(partial, path)
     finally:
         remove(partial)
+
+
+@contextmanager
+def atomic_write_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield temporary paths of several files, such as a graph and its weights. Move them all if the block succeeds.
+
+    The files have their final names, in a temporary folder, because such files name each other. Other files that are
+    written there are removed. The first of `paths` is moved last.
+    """
+    folder = _partial(paths[0])
+    remove(folder)
+    folder.mkdir()
+    try:
+        partials = [folder / path.name for path in paths]
+        yield partials
+        for partial in partials:
+            _settle(partial)
+        for partial, path in reversed([*zip(partials, paths, strict=True)]):
+            _move(partial, path)
+    finally:
+        remove(folder)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -63,12 +79,28 @@ def read_json(path: str | Path) -> dict:
         raise SlipwayError(f"{path} is not valid JSON ({error}); remove it and run snakemake again") from None
 
 
-def record_of_file(path: Path, record_path: Path) -> dict:
-    """Return the record of a file. Raise SlipwayError if the record's "sha256" is not the file's."""
+def data_file(path: Path) -> Path:
+    """Return the data file of an ONNX file: the weights of a network that is too large for one file, else empty."""
+    return path.with_name(f"{path.name}.data")
+
+
+def record_of_onnx(path: Path, record_path: Path) -> dict:
+    """Return the record of an ONNX file. Raise SlipwayError if the file or its data file is not the recorded one."""
     record = read_json(record_path)
     if sha256(path) != record["sha256"]:
         raise SlipwayError(f"{path} is not the file of its record: edited or truncated; remove it, run again")
+    require_data(path, record)
     return record
+
+
+def require_data(path: Path, record: dict) -> None:
+    """Raise SlipwayError if an ONNX file has weights in its data file, which is not the file of the record."""
+    data, expected = data_file(path), record.get("data_sha256")
+    if expected and (not data.is_file() or sha256(data) != expected):
+        raise SlipwayError(
+            f"{data}, which has the weights of {path.name}, is not the file of its record: edited, truncated or "
+            f"missing; remove {path} and run again"
+        )
 
 
 def make_folder(path: Path) -> None:
@@ -108,6 +140,21 @@ def clear_up_after_a_kill(path: Path) -> None:
             aside.rename(path)
     for partial in path.parent.glob(f".partial.*.{path.name}"):
         remove(partial)
+
+
+def _partial(path: Path) -> Path:
+    """Return the temporary path of a file or folder, in an existing folder without the files of killed writers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_up_after_a_kill(path)
+    return path.with_name(f".partial.{os.getpid()}.{path.name}")
+
+
+def _move(partial: Path, path: Path) -> None:
+    """Rename a settled file or folder to `path`."""
+    if path.is_dir():
+        _replace_folder(partial, path)
+    else:
+        partial.rename(path)
 
 
 def _replace_folder(new: Path, path: Path) -> None:

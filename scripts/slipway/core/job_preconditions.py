@@ -5,7 +5,7 @@ from pathlib import Path
 
 from slipway.classification.image_files import digest_of_images
 from slipway.contract.sample_sources import digest_of
-from slipway.core.artifacts import sha256
+from slipway.core.artifacts import data_file, sha256
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import PACKAGES, SERVING, paths_of
 from slipway.core.package_versions import ABSENT, package_version
@@ -32,7 +32,8 @@ def require_planned(arguments: argparse.Namespace) -> None:
         elif option.endswith(_CONTENT):
             path = getattr(arguments, option.removesuffix(_CONTENT))
             _require_content(path, declared, getattr(arguments, "max_samples", None), option == _SAMPLES)
-    require_unmodified(path for value in vars(arguments).values() for path in paths_of(value))
+    paths = [path for value in vars(arguments).values() for path in paths_of(value)]
+    require_unmodified([*paths, *(data_file(path) for path in paths if path.suffix == ".onnx")])
 
 
 def installed_version(option: str) -> str:

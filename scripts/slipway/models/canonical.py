@@ -15,7 +15,6 @@ from slipway.core.errors import SlipwayError
 from slipway.core.pytorch import torch
 from slipway.models.architectures import build
 from slipway.models.loading import load
-from slipway.models.programs import load_program
 
 _VERSIONS = "module_versions"
 # The inputs of a network whose record has no "inputs".
@@ -27,7 +26,7 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
 
     Raises SlipwayError if the state dict has a value that is not a tensor.
     """
-    from safetensors.torch import save
+    from safetensors.torch import save_file
 
     state = model.state_dict()
     if others := sorted(name for name, value in state.items() if not isinstance(value, torch.Tensor)):
@@ -35,26 +34,40 @@ def write_canonical(model: torch.nn.Module, path: Path) -> None:
             f"the network keeps more than tensors in its state dict ({others[0]}), which no safetensors file holds; "
             "let the factory make it without"
         )
-    # safetensors does not write tied weights, which share their memory, so each name gets a copy.
-    tensors = {name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
     versions = json.dumps(getattr(state, "_metadata", {}), sort_keys=True)
-    data = memoryview(save(tensors, {"format": "pt", _VERSIONS: versions}))
-    end = 8 + int.from_bytes(data[:8], "little")
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        file.write(_with_sorted_metadata(bytes(data[8:end])))
-        file.write(data[end:])
+    with atomic_write(path) as partial:
+        save_file(_apart(state), partial, {"format": "pt", _VERSIONS: versions})
+        _sort_metadata(partial)
 
 
-def _with_sorted_metadata(header: bytes) -> bytes:
-    """Return the header of a safetensors file, after its length (8 bytes), with sorted metadata.
+def _apart(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors, contiguous and each with its own memory: safetensors does not write tied weights.
 
-    safetensors writes metadata in random order. Then the same weights would give different files and stale artifacts.
+    Only the others are copied, since a large network's weights are a good part of the machine's memory.
     """
-    content = json.loads(header)
-    content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return len(text).to_bytes(8, "little") + text
+    apart, taken = {}, set()
+    for name, tensor in state.items():
+        memory = tensor.untyped_storage().data_ptr()
+        is_apart = memory not in taken and tensor.is_contiguous()
+        apart[name] = tensor.detach() if is_apart else tensor.detach().clone(memory_format=torch.contiguous_format)
+        taken.add(memory)
+    return apart
+
+
+def _sort_metadata(path: Path) -> None:
+    """Sort the metadata in the header of a safetensors file.
+
+    safetensors writes them in random order. Then the same weights would give different files and stale artifacts.
+    """
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        content = json.loads(file.read(size))
+        content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
+        header = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode().ljust(size)
+        if len(header) != size:
+            raise ValueError(f"safetensors wrote a header of {size} bytes, which has {len(header)} when it is sorted")
+        file.seek(8)
+        file.write(header)
 
 
 def inputs_record(sample: Tensors) -> dict:
@@ -65,13 +78,10 @@ def inputs_record(sample: Tensors) -> dict:
 def load_model(weights: str | Path, record: dict) -> torch.nn.Module:
     """Build the model of `record`, load the canonical `weights`, and return it in eval mode on the CPU.
 
-    `weights` may be a program, which has its network inside. Raises SlipwayError if the weights do not fit the
-    architecture.
+    Raises SlipwayError if the weights do not fit the architecture.
     """
     from safetensors import safe_open
 
-    if kind := record.get("program"):
-        return load_program(weights, kind)
     inputs = record.get("inputs", _ONE_PICTURE)
     sample = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
     model = build(record["architecture"], record["arguments"], sample)

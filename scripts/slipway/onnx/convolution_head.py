@@ -4,16 +4,19 @@ Engine builders have INT8 kernels for convolutions of any batch. For a matrix pr
 ModelOpt takes a product with batch 1 for a product with a vector, which it does not quantise.
 """
 
+from pathlib import Path
+
 import onnx
 
 _FLATTENING = ("Flatten", "Reshape", "Squeeze")
 
 
-def with_convolution_head(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_convolution_head(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
     """Return the model with its fully connected layer as `Flatten(Conv(pooled))`, pooled of shape (N, C, 1, 1).
 
     The layer was `Gemm(Flatten(pooled))`, or `Gemm(ReduceMean(x))` over the pixels of x. A model without such a layer
-    is returned unchanged. The weights (values, C) become (values, C, 1, 1).
+    is returned unchanged. The weights (values, C) become (values, C, 1, 1). `folder` has the model's data file, if it
+    has one.
     """
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
@@ -23,7 +26,7 @@ def with_convolution_head(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in model.graph.node:
         maker = makers.get(node.input[0]) if node.op_type == "Gemm" and _is_plain(node, model) else None
         if maker is not None and readers.count(maker.output[0]) == 1 and _leaves_one_pixel(maker, shapes):
-            _swap(changed, maker, node)
+            _swap(changed, maker, node, folder)
     return changed
 
 
@@ -49,14 +52,14 @@ def _leaves_one_pixel(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) 
     return node.op_type in _FLATTENING and before[2:] == (1, 1)
 
 
-def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto) -> None:
+def _swap(model: onnx.ModelProto, maker: onnx.NodeProto, gemm: onnx.NodeProto, folder: Path) -> None:
     """Replace `gemm`, and the node `maker` that makes its input, by a convolution and a Flatten.
 
     If `maker` is a mean, a global average pool comes before the convolution.
     """
     values = gemm.output[0]
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == gemm.input[1])
-    filters = onnx.numpy_helper.to_array(weights)[:, :, None, None]
+    filters = onnx.numpy_helper.to_array(weights, str(folder))[:, :, None, None]
     weights.CopyFrom(onnx.numpy_helper.from_array(filters, weights.name))
     make = onnx.helper.make_node
     pooled, pools = maker.input[0], []

@@ -12,6 +12,7 @@ from slipway.contract.contract import BATCH, Contract, Tensor, Tensors
 from slipway.contract.network import ServedNetwork, tensor_of
 from slipway.core.errors import SlipwayError
 from slipway.networks.export_failures import why_the_axis_is_fixed
+from slipway.onnx import external_data
 
 # PyTorch's exporter writes this opset and newer ones. For older opsets, the TorchScript exporter is used.
 OLDEST_DYNAMO_OPSET = 18
@@ -19,7 +20,10 @@ LARGEST_BATCH = 4096
 
 
 def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], opset: int, path: Path) -> None:
-    """Write the network to `path` with weights inside, with the contract's dynamic axes."""
+    """Write the network to `path`, and large weights to the data file beside it, with the contract's dynamic axes.
+
+    PyTorch may leave other files beside `path`.
+    """
     is_new = opset >= OLDEST_DYNAMO_OPSET
     if is_new:
         how = {"dynamic_shapes": (dynamic_shapes(contract),), "external_data": False, "verbose": False}
@@ -31,11 +35,11 @@ def export(network: ServedNetwork, contract: Contract, samples: list[Tensors], o
     }
     inputs = example_of(contract, samples)
     torch.onnx.export(network, inputs, path, dynamo=is_new, opset_version=opset, **names, **how)
-    model = onnx.load(path) if is_new else simplified(path)
+    model = external_data.read(path) if is_new else simplified(path)
     forget_sources(model)
     lower_einsum(model)
     name_axes(model, contract)
-    onnx.save(model, path)
+    external_data.write(model, path, path.parent)
 
 
 def example_of(contract: Contract, samples: list[Tensors]) -> tuple[torch.Tensor, ...]:
@@ -81,7 +85,7 @@ def require_dynamic_axes(network: ServedNetwork, contract: Contract, samples: li
     The message names the line of the network's code that fixes it.
     """
     names = {BATCH, *dynamic(contract)}
-    for name, size in _sizes(contract.inputs, onnx.load(path).graph.input):
+    for name, size in _sizes(contract.inputs, external_data.read(path).graph.input):
         if name in names and size.HasField("dim_value"):
             example, shapes = example_of(contract, samples), (dynamic_shapes(contract),)
             raise SlipwayError(why_the_axis_is_fixed(network, example, shapes, name, size.dim_value))

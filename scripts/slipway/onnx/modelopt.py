@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import math
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -13,11 +13,12 @@ from slipway.benchmark.agreement import compare_requests, figures_in_words
 from slipway.benchmark.company import IN_FEWER_BITS
 from slipway.contract.contract import Contract, Tensors
 from slipway.contract.golden import read_samples
-from slipway.core.artifacts import atomic_write, record_of_file, write_json
+from slipway.core.artifacts import atomic_write_together, data_file, record_of_onnx, write_json
 from slipway.core.cli import parser
 from slipway.core.errors import SlipwayError
 from slipway.core.job_settings import settings_of
 from slipway.core.package_versions import ABSENT, package_version
+from slipway.onnx import external_data
 from slipway.onnx.onnx_files import answering, described, require_own_answers, require_served_tensors, session_of
 
 PACKAGE = "nvidia-modelopt"
@@ -61,29 +62,37 @@ def scratch_folder() -> Iterator[Path]:
 def base_record(arguments: argparse.Namespace) -> dict:
     """Return the record of the FP32 file. Raise SlipwayError if the record is of another file, or without ModelOpt."""
     modelopt_version()
-    return record_of_file(arguments.onnx, arguments.onnx_record)
+    return record_of_onnx(arguments.onnx, arguments.onnx_record)
 
 
 def write_variant(
     arguments: argparse.Namespace,
     base: dict,
     model: onnx.ModelProto,
-    computed: onnx.ModelProto,
     requests: list[Tensors],
+    *,
+    folder: Path | None = None,
+    exact: Callable[[onnx.ModelProto, Path], onnx.ModelProto] = lambda model, _: model,
     **facts: dict,
 ) -> dict:
     """Check a converted model, compare it with the FP32 file of the record `base`, write it, and return its record.
 
-    `computed` is the model in a form that ONNX Runtime computes exactly. It is compared on `requests`, and on the
-    samples in batches with others. `facts` are more entries of the record.
+    `folder` has the weights to which the model only refers. `exact` returns the model in a form that ONNX Runtime
+    computes exactly. This form is compared on `requests`, and on the samples in batches with others. `facts` are more
+    entries of the record.
     """
     contract, samples = Contract.of(base["interface"]), read_samples(arguments.samples)
     require_served_tensors(model, contract)
-    with atomic_write(arguments.output) as partial:
-        onnx.save(model, partial)
+    with atomic_write_together([arguments.output, data_file(arguments.output)]) as (partial, _):
+        external_data.write(model, partial, folder)
         onnx.checker.check_model(str(partial), full_check=True)
-        agreement, why_not = agreement_with_base(onnx.load(arguments.onnx), computed, contract, requests)
-        company = require_own_answers(computed, contract, samples, IN_FEWER_BITS) if agreement else None
+        computed = exact(external_data.read(partial), partial.parent)
+        folders = (arguments.onnx.parent, partial.parent)
+        agreement, why_not = agreement_with_base(
+            external_data.read(arguments.onnx), computed, contract, requests, folders
+        )
+        session = session_of(computed, partial.parent) if agreement else None
+        company = require_own_answers(session, contract, samples, IN_FEWER_BITS) if agreement else None
     record = {
         **{name: base[name] for name in ("origin", "weights_sha256", "fp32_bytes", "interface")},
         "key": settings_of(arguments),
@@ -107,19 +116,25 @@ def in_words(record: dict) -> str:
 
 
 def agreement_with_base(
-    base: onnx.ModelProto, variant: onnx.ModelProto, contract: Contract, requests: list[Tensors]
+    base: onnx.ModelProto,
+    variant: onnx.ModelProto,
+    contract: Contract,
+    requests: list[Tensors],
+    folders: tuple[Path, Path] = (Path(), Path()),
 ) -> tuple[dict | None, str | None]:
     """Compare a variant with its FP32 model over all requests, in ONNX Runtime on the CPU.
+
+    `folders` have the data files of the two models, if they have any.
 
     Returns (figures of `compare_requests`, None), or (None, the reason) if ONNX Runtime cannot run the variant. The
     optimisations are off: so quantised nodes are computed as written, independent of this CPU's integer instructions.
     Raises SlipwayError if only the variant's outputs are not finite.
     """
     try:
-        answers = list(map(answering(session_of(variant), contract), requests))
+        answers = list(map(answering(session_of(variant, folders[1]), contract), requests))
     except Exception as error:  # ONNX Runtime has no common class for its errors
         return None, f"ONNX Runtime's CPU kernels cannot run it: {str(error).splitlines()[0]}"
-    references = list(map(answering(session_of(base), contract), requests))
+    references = list(map(answering(session_of(base, folders[0]), contract), requests))
     agreement = compare_requests(references, answers, contract)
     if not agreement["finite"] or not math.isfinite(agreement.get("relative_error", 0.0)):
         raise SlipwayError(

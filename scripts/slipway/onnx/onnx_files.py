@@ -8,8 +8,9 @@ import onnxruntime
 
 from slipway.benchmark.company import Tolerance, dependence, in_company
 from slipway.contract.contract import Contract, Tensor, Tensors
-from slipway.core.artifacts import sha256
+from slipway.core.artifacts import data_file, sha256
 from slipway.core.errors import SlipwayError
+from slipway.onnx import external_data
 from slipway.onnx.onnx_structure import digests
 
 
@@ -19,15 +20,20 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def described(path: Path) -> dict:
-    """Return an ONNX file's entries for its record: {"sha256", "bytes", "opset", "ir_version", "nodes"} and digests."""
-    model = onnx.load(path)
+    """Return an ONNX file's entries for its record: facts and digests. "bytes" are those of its data file, too.
+
+    "data_sha256" is None if the weights are inside.
+    """
+    model, data = external_data.read(path), data_file(path)
+    is_large = external_data.has_data(model)
     return {
         "sha256": sha256(path),
-        "bytes": path.stat().st_size,
+        "data_sha256": sha256(data) if is_large else None,
+        "bytes": path.stat().st_size + (data.stat().st_size if is_large else 0),
         "opset": opset_of(model),
         "ir_version": model.ir_version,
         "nodes": len(model.graph.node),
-        **digests(model),
+        **digests(model, path.parent),
     }
 
 
@@ -51,14 +57,13 @@ def tensor_of(value: onnx.ValueInfoProto) -> Tensor:
 
 
 def require_own_answers(
-    model: onnx.ModelProto, contract: Contract, samples: list[Tensors], tolerance: Tolerance
+    session: onnxruntime.InferenceSession, contract: Contract, samples: list[Tensors], tolerance: Tolerance
 ) -> dict:
     """Return the distances (see `in_company`) between a sample's answers alone and in batches with other samples.
 
-    Raises SlipwayError if an answer depends on the other samples of its batch. ONNX Runtime must be able to run the
-    model.
+    Raises SlipwayError if an answer depends on the other samples of its batch.
     """
-    differences = in_company(answering(session_of(model), contract), contract, samples)
+    differences = in_company(answering(session, contract), contract, samples)
     if problem := dependence(differences, tolerance):
         raise SlipwayError(
             f"the ONNX file cannot be served in batches, since {problem}, and Triton puts requests of strangers into "
@@ -74,9 +79,13 @@ def answering(session: onnxruntime.InferenceSession, contract: Contract) -> Call
     return lambda inputs: dict(zip(names, session.run(names, inputs), strict=True))
 
 
-def session_of(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations."""
+def session_of(model: onnx.ModelProto, folder: Path = Path()) -> onnxruntime.InferenceSession:
+    """Return an ONNX Runtime session on the CPU that computes the model as written, without optimisations.
+
+    `folder` has the model's data file, if it has one.
+    """
     options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
+from pathlib import Path
 
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -30,8 +31,8 @@ _SCALING = ("Add", "Mul")
 _QUANTIZING = {"QuantizeLinear", "DequantizeLinear"}
 
 
-def digests(model: onnx.ModelProto) -> dict[str, str]:
-    """Return "structure_sha256" and "topology_sha256" of a graph.
+def digests(model: onnx.ModelProto, folder: Path = Path()) -> dict[str, str]:
+    """Return "structure_sha256" and "topology_sha256" of a graph. `folder` has its data file, if it has one.
 
     The structure has opsets, inputs and outputs with their types, nodes in their order with names and attributes, and
     name, type and shape of every constant. It has the values of all constants except weights that TensorRT can refit.
@@ -51,10 +52,10 @@ def digests(model: onnx.ModelProto) -> dict[str, str]:
         if _is_float(tensor) or (readers[name] and {kind for kind, _ in readers[name]} <= _QUANTIZING)
     }
     hidden = {"structure_sha256": weights, "topology_sha256": trained}
-    return {name: _digest(model, constants, without) for name, without in hidden.items()}
+    return {name: _digest(model, constants, without, folder) for name, without in hidden.items()}
 
 
-def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidden: set[str]) -> str:
+def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidden: set[str], folder: Path) -> str:
     """Return the SHA-256 of a graph without the values of the constants named in `hidden`."""
     parts = [
         sorted((entry.domain or "ai.onnx", entry.version) for entry in model.opset_import),
@@ -63,7 +64,7 @@ def _digest(model: onnx.ModelProto, constants: dict[str, onnx.TensorProto], hidd
         *(_node(node) for node in model.graph.node),
         *(_bytes(tensor) for tensor in model.graph.sparse_initializer),
         *(
-            [name, tensor.data_type, list(tensor.dims), None if name in hidden else _values(tensor)]
+            [name, tensor.data_type, list(tensor.dims), None if name in hidden else _values(tensor, folder)]
             for name, tensor in sorted(constants.items())
         ),
     ]
@@ -83,11 +84,11 @@ def _attribute(attribute: onnx.AttributeProto) -> tuple[str, str]:
     return bare.name, _bytes(bare)
 
 
-def _values(tensor: onnx.TensorProto) -> str:
+def _values(tensor: onnx.TensorProto, folder: Path) -> str:
     """Return a digest of a constant's values, independent of their encoding in the file."""
     if tensor.data_type == TensorProto.STRING:
         return repr(list(tensor.string_data))
-    return hashlib.sha256(numpy_helper.to_array(tensor).tobytes()).hexdigest()
+    return hashlib.sha256(numpy_helper.to_array(tensor, str(folder)).tobytes()).hexdigest()
 
 
 def _bytes(message: object) -> str:

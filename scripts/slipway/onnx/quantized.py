@@ -1,7 +1,9 @@
 """Calibrate on samples; inspect and convert a quantised ONNX graph: Q/DQ nodes, invalid scales, older opset."""
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -52,29 +54,36 @@ class Quantized:
         return f"{self.compute_nodes} of {self.compute_nodes + len(self.compute_nodes_left)}"
 
 
-def inspect(model: onnx.ModelProto) -> Quantized:
-    """Return the counts of a graph's compute and Q/DQ nodes, with its invalid scales."""
-    constants = arrays_of(model)
+def inspect(model: onnx.ModelProto, folder: Path = Path()) -> Quantized:
+    """Return the counts of a graph's compute and Q/DQ nodes, with its invalid scales. `folder` has its data file."""
     producers = {name: node.op_type for node in model.graph.node for name in node.output}
     compute = [node for node in model.graph.node if node.op_type in COMPUTE]
     left = [node.name for node in compute if {producers.get(name) for name in node.input[:2]} != {_DQ}]
     quantizing = [node for node in model.graph.node if node.op_type in (_Q, _DQ)]
-    scales = [(node.name, constants.get(node.input[1], np.array(np.nan))) for node in quantizing]
-    bad_scales = [name for name, scale in scales if not (np.isfinite(scale) & (scale > 0)).all()]
+    scales = arrays_of(model, folder, {node.input[1] for node in quantizing})
+    scaled = [(node.name, scales.get(node.input[1], np.array(np.nan))) for node in quantizing]
+    bad_scales = [name for name, scale in scaled if not (np.isfinite(scale) & (scale > 0)).all()]
     count = Counter(node.op_type for node in quantizing)
     return Quantized(len(compute) - len(left), left, count[_Q], count[_DQ], bad_scales)
 
 
-def arrays_of(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """Return {tensor's name: its array} of a graph's initializers and Constant nodes."""
-    return {name: numpy_helper.to_array(tensor) for name, tensor in constants_of(model.graph).items()}
+def arrays_of(
+    model: onnx.ModelProto, folder: Path = Path(), names: Container[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return {tensor's name: its array} of a graph's initializers and Constant nodes; all, or those with `names`.
+
+    `folder` has the model's data file, if it has one.
+    """
+    constants = constants_of(model.graph).items()
+    named = {name: tensor for name, tensor in constants if names is None or name in names}
+    return {name: numpy_helper.to_array(tensor, str(folder)) for name, tensor in named.items()}
 
 
-def lowered(model: onnx.ModelProto, opset: int, ir_version: int) -> onnx.ModelProto:
+def lowered(model: onnx.ModelProto, opset: int, ir_version: int, folder: Path) -> onnx.ModelProto:
     """Return the model with this older opset and IR version; unchanged if that is not valid.
 
     ModelOpt raises the opset for 16-bit scales. With FP32 scales no node needs the newer opset, and TensorRT 8.5 reads
-    opset 17 and IR 8 at most.
+    opset 17 and IR 8 at most. `folder` has the model's data file, if it has one, and gets another file.
     """
     if opset_of(model) <= opset:
         return model
@@ -83,15 +92,19 @@ def lowered(model: onnx.ModelProto, opset: int, ir_version: int) -> onnx.ModelPr
     _axes_as_attributes(older)
     next(entry for entry in older.opset_import if entry.domain in ("", "ai.onnx")).version = opset
     older.ir_version = ir_version
+    path = folder / "lowered.onnx"
+    onnx.save(older, path)
     try:
-        onnx.checker.check_model(older, full_check=True)
+        onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
         return model
     return older
 
 
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+def widened(model: onnx.ModelProto, folder: Path = Path()) -> onnx.ModelProto:
     """Return the model with its FP16 weights and scales stored in FP32, value for value, and computed in FP32.
+
+    `folder` has its data file, if it has one.
 
     ONNX Runtime's CPU kernel for FP16 QuantizeLinear (1.24) truncates where ONNX rounds to nearest. A comparison in
     FP16 would blame the quantised model for this error of the kernel.
@@ -102,7 +115,9 @@ def widened(model: onnx.ModelProto) -> onnx.ModelProto:
     del wide.graph.value_info[:]
     for weight in wide.graph.initializer:
         if weight.data_type == half:
-            weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float32), weight.name))
+            weight.CopyFrom(
+                numpy_helper.from_array(numpy_helper.to_array(weight, str(folder)).astype(np.float32), weight.name)
+            )
     for node in wide.graph.node:
         for attribute in node.attribute:
             if node.op_type == "Cast" and attribute.name == "to" and attribute.i == half:
@@ -112,9 +127,9 @@ def widened(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _axes_as_attributes(model: onnx.ModelProto) -> None:
     """Write the axes of ReduceMean and similar nodes as an attribute, which is the form before opset 18."""
-    constants = arrays_of(model)
+    constants = constants_of(model.graph)
     for node in model.graph.node:
         reduces = node.op_type.startswith("Reduce") and node.op_type != "ReduceSum" and len(node.input) > 1
         if reduces and node.input[1] in constants:
-            axes = constants[node.input.pop()]
+            axes = numpy_helper.to_array(constants[node.input.pop()])
             node.attribute.append(onnx.helper.make_attribute("axes", axes.tolist()))

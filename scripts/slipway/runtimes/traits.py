@@ -30,6 +30,7 @@ class RuntimeTraits:
     suffixes: tuple[str, ...]  # of an engine's files in results/; the first file is the one to load
     engine_file: str  # name of this file in a model repository
     native_backend: NativeBackend | None
+    names_other_files: bool = False  # the first file names the others, so they keep their names in a repository
     refusals: Mapping[str, str] = field(default_factory=dict)  # {precision that is not offered: reason}
     builds_without_hardware: bool = False
     module: str = ""  # the folder with its code, if another runtime has it

@@ -5,6 +5,7 @@ import pytest
 
 from slipway.core.artifacts import (
     atomic_write,
+    atomic_write_together,
     make_folder,
     make_way_for_file,
     read_json,
@@ -80,6 +81,47 @@ def test_a_writer_that_fails_at_once_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="stop"), atomic_write(tmp_path / "file"):
         raise ValueError("stop")
     assert names(tmp_path) == []
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Return a graph and its weights, which lie in a folder."""
+    fill(tmp_path / "net", **{"net.onnx": "old", "net.onnx.data": "old"})
+    return [tmp_path / "net" / name for name in ("net.onnx", "net.onnx.data")]
+
+
+def test_files_that_name_each_other_are_replaced_together(pair):
+    with atomic_write_together(pair) as partials:
+        assert [path.name for path in partials] == [path.name for path in pair]
+        for partial in partials:
+            partial.write_text("new", encoding="utf-8")
+        (partials[0].parent / "left by a library").touch()
+        assert [path.read_text(encoding="utf-8") for path in pair] == ["old", "old"]
+    assert [path.read_text(encoding="utf-8") for path in pair] == ["new", "new"]
+    assert names(pair[0].parent) == ["net.onnx", "net.onnx.data"]
+
+
+@pytest.mark.parametrize("failure", [ValueError("stop"), None])
+def test_of_files_that_name_each_other_none_is_replaced_alone(pair, failure):
+    def write():
+        with atomic_write_together(pair) as (partial, _):
+            partial.write_text("new", encoding="utf-8")
+            if failure:
+                raise failure
+
+    with pytest.raises((ValueError, FileNotFoundError)):
+        write()
+    assert [path.read_text(encoding="utf-8") for path in pair] == ["old", "old"]
+    assert names(pair[0].parent) == ["net.onnx", "net.onnx.data"]
+
+
+def test_what_a_killed_writer_left_is_removed(pair):
+    left = pair[0].with_name(f".partial.1.{pair[0].name}")
+    fill(left, **{"net.onnx.data": "half"})
+    with atomic_write_together(pair) as partials:
+        for partial in partials:
+            partial.touch()
+    assert names(pair[0].parent) == ["net.onnx", "net.onnx.data"]
 
 
 def test_a_folder_is_replaced_whole(tmp_path):

@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(files, images, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(temporary))
     before = names(base.parent)
     quantize(base, images, CASES[1], place / "out.onnx")
-    assert names(place) == ["out.onnx", "out.onnx.json"]
+    assert names(place) == ["out.onnx", "out.onnx.data", "out.onnx.json"]
     assert names(base.parent) == before
     assert names(temporary) == []
 
@@ -196,9 +196,9 @@ def test_a_graph_that_stayed_as_it_was_is_refused(files):
         quantize_onnx.require_quantized(counted)
 
 
-def test_a_graph_that_needs_its_opset_stays_in_it(files):
+def test_a_graph_that_needs_its_opset_stays_in_it(files, tmp_path):
     model = onnx.load(files[CASES[2]][1])
-    assert lowered(model, 13, 7).opset_import[0].version == model.opset_import[0].version
+    assert lowered(model, 13, 7, tmp_path).opset_import[0].version == model.opset_import[0].version
 
 
 def test_widening_changes_types_and_no_value(files):

@@ -15,12 +15,16 @@ _INT8 = {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"
 def build(onnx: str | Path, path: str | Path, precision: str, options: dict) -> dict:
     """Optimise an ONNX file for this CPU, including its layouts, and save the result at `path`. There are no options.
 
-    An int8 file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
+    Large weights, which are in the data file of the ONNX file, come into `<path>.data`, which is else empty. An int8
+    file has quantize and dequantize nodes before and after a convolution; all are fused into one node. Raises
     ValueError for another precision or an unreadable file.
     """
     if precision not in ("fp32", "int8"):
         raise ValueError(f"ONNX Runtime's CPU kernels have no {precision}; it builds fp32 and int8")
-    _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path))
+    given, data = Path(f"{onnx}.data"), Path(f"{path}.data")
+    data.touch()
+    is_large = given.is_file() and given.stat().st_size > 0
+    _session(onnx, ort.GraphOptimizationLevel.ORT_ENABLE_ALL, optimized=str(path), data=data.name if is_large else "")
     return {}
 
 
@@ -65,7 +69,7 @@ class Engine:
         """
         import onnx
 
-        graph = onnx.load(self._path).graph
+        graph = onnx.load(self._path, load_external_data=False).graph
         types = {weight.name: onnx.TensorProto.DataType.Name(weight.data_type) for weight in graph.initializer}
         types |= {name: "FLOAT" for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
         names = {"FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "INT8": "int8", "UINT8": "int8"}
@@ -82,12 +86,18 @@ class Engine:
 
 
 def _session(
-    path: str | Path, level: ort.GraphOptimizationLevel, threads: int = 0, optimized: str = ""
+    path: str | Path, level: ort.GraphOptimizationLevel, threads: int = 0, optimized: str = "", data: str = ""
 ) -> ort.InferenceSession:
-    """Return a session with the graph at `path`. Save the graph after all optimisations as `optimized`."""
+    """Return a session with the graph at `path`. Save the graph after all optimisations as `optimized`.
+
+    `data` is the name of the file beside it for large weights; without a name they are inside.
+    """
     options = ort.SessionOptions()
     options.graph_optimization_level = level
     options.optimized_model_filepath = optimized
+    if data:
+        options.add_session_config_entry("session.optimized_model_external_initializers_file_name", data)
+        options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     # Waiting threads must not spin: they would take the cores from the server that calls the engine.

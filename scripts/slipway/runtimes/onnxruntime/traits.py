@@ -10,8 +10,9 @@ TRAITS = RuntimeTraits(
     hardware="cpu",
     precisions=("fp32",),
     newest_opset=20,
-    suffixes=(".ort.onnx",),
+    suffixes=(".ort.onnx", ".ort.onnx.data"),
     engine_file="model.onnx",
+    names_other_files=True,
     native_backend=NativeBackend(name="onnxruntime", kserve_format="onnx"),
     refusals={
         "int8": "ONNX Runtime would compute it in fp32: ModelOpt places Q/DQ nodes as TensorRT and OpenVINO fuse them, "

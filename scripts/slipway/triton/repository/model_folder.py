@@ -40,9 +40,12 @@ def write_model(folder: Path, served: Served, engine: RecordedEngine, labels: Pa
     write_config(folder / "configs" / f"{PYTHON_CONFIGURATION}.pbtxt", model_config(served, "python"))
     write_labels(folder / LABELS, labels, served)
     first, *others = engine.files
-    shutil.copyfile(first, version / served.traits.engine_file)
+    engine_file = version / served.traits.engine_file
+    shutil.copyfile(first, engine_file)
     for file in others:
-        shutil.copyfile(file, (version / served.traits.engine_file).with_suffix(file.suffix))
+        if file.stat().st_size:  # an empty one only says that the first file has everything
+            own_name = file.name if served.traits.names_other_files else engine_file.with_suffix(file.suffix).name
+            shutil.copyfile(file, version / own_name)
     shutil.copyfile(ADAPTER, version / "model.py")
     (version / "engine").mkdir()
     for file in runtime_code(served.runtime):  # copied, never imported

@@ -1,0 +1,66 @@
+"""Write and read networks that are too large for one ONNX file: their weights are ONNX's external data, a second file.
+
+`<name>.onnx.data` always lies beside `<name>.onnx`, since Snakemake has to know every file that a job makes. It is
+empty if the weights are inside. Otherwise the ONNX file has the SHA-256 of its data file in its metadata. So other
+weights always make another ONNX file, even of the same graph.
+"""
+
+import os
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import (
+    ExternalDataInfo,
+    convert_model_to_external_data,
+    load_external_data_for_model,
+    uses_external_data,
+    write_external_data_tensors,
+)
+
+from slipway.core.artifacts import data_file, sha256
+
+# The most bytes of one ONNX file, which is a protobuf message. Tests of large networks set a lower limit.
+ONNX_LIMIT = int(os.environ.get("SLIPWAY_ONNX_LIMIT", 2**31 - 1))
+# Tensors of fewer bytes stay in the graph, where runtimes look for shapes and axes.
+SMALLEST = 1024
+_DIGEST = "data_sha256"
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """Return the model of a file. Weights in its data file stay there: its tensors only refer to them."""
+    return onnx.load(path, load_external_data=False)
+
+
+def has_data(model: onnx.ModelProto) -> bool:
+    """Say whether weights of a model are in a data file."""
+    return any(map(uses_external_data, model.graph.initializer))
+
+
+def size_of(model: onnx.ModelProto) -> int:
+    """Return the bytes of a model with its weights, up to some hundred."""
+    weights, graph = model.graph.initializer, (*model.graph.node, *model.graph.value_info)
+    outside = (ExternalDataInfo(tensor).length or 0 for tensor in weights if uses_external_data(tensor))
+    return sum(part.ByteSize() for part in (*weights, *graph)) + sum(outside)
+
+
+def write(model: onnx.ModelProto, path: Path, folder: Path | None = None) -> None:
+    """Write a model to `path` and to the data file beside it. The weights are inside unless that exceeds ONNX_LIMIT.
+
+    Weights to which the model only refers are in `folder`. If they are in that data file already, they stay there.
+    """
+    data, large = data_file(path), size_of(model) > ONNX_LIMIT
+    if has_data(model) and not (large and _data_files(model) == {data.name} and folder == path.parent):
+        load_external_data_for_model(model, str(folder))
+    if not has_data(model):
+        data.write_bytes(b"")
+    if large and not has_data(model):
+        convert_model_to_external_data(model, location=data.name, size_threshold=SMALLEST)
+        write_external_data_tensors(model, str(path.parent))
+    if large:
+        entries = {entry.key: entry.value for entry in model.metadata_props}
+        onnx.helper.set_model_props(model, {**entries, _DIGEST: sha256(data)})
+    onnx.save(model, path)
+
+
+def _data_files(model: onnx.ModelProto) -> set[str]:
+    return {ExternalDataInfo(tensor).location for tensor in model.graph.initializer if uses_external_data(tensor)}

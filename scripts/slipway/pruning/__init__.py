@@ -1,1 +1,0 @@
-"""What Slipway made and no configuration refers to any more: found, shown and removed."""
